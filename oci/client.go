@@ -1,0 +1,175 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxIdentityChecks is how many connections [Client.Authenticate] makes at a
+// time, beside those of the pool.
+const maxIdentityChecks = 4
+
+// readRepeats is how often a read whose answer was lost is sent again.
+const readRepeats = 1
+
+// Client sends commands to the platform over a pool of sessions that it logs
+// in. It is safe for use by several goroutines.
+type Client struct {
+	options  *Options
+	pool     *pool
+	checking chan struct{} // holds a token for each identity check under way
+}
+
+// New is a client for the platform at the endpoints of the options. It makes
+// its first sessions on its own time: that the platform cannot be reached is
+// no error here. Close it after use.
+func New(options Options) (*Client, error) {
+	checked, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		options:  checked,
+		pool:     newPool(checked),
+		checking: make(chan struct{}, maxIdentityChecks),
+	}, nil
+}
+
+// Close logs all sessions out. It waits for those in use until ctx ends, then
+// cuts them off and returns an error. Afterwards no goroutine of the client
+// is left.
+func (c *Client) Close(ctx context.Context) error { return c.pool.close(ctx) }
+
+// Stats counts the sessions at this moment.
+func (c *Client) Stats() Stats { return c.pool.stats() }
+
+// Read sends 1 to [MaxCommands] commands as one document and returns one
+// reply for each, in order. A reply may be the platform's refusal; see
+// [Reply.Err]. Where the session is lost before the answer is there, the
+// commands are sent once more over another.
+//
+// Errors are [ErrClosed], [ErrBusy], [ErrNotLoggedIn], [*UnavailableError] and
+// [*SessionError]; with the last, errors.Is tells context.DeadlineExceeded
+// from other causes.
+func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
+	document := make([]Command, len(commands))
+	for i, command := range commands {
+		document[i] = command
+	}
+	replies, err := c.do(ctx, document)
+	for range readRepeats {
+		if err == nil || !worthRepeating(ctx, err) {
+			break
+		}
+		replies, err = c.do(ctx, document)
+	}
+	return replies, err
+}
+
+// worthRepeating tells whether the same read may do better over another
+// session. One that took too long is not repeated: the platform has enough to
+// do.
+func worthRepeating(ctx context.Context, err error) bool {
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	_, lost := errors.AsType[*SessionError](err)
+	return lost || errors.Is(err, ErrNotLoggedIn)
+}
+
+// Write sends a command that may change the platform, once. The errors are
+// those of Read; unless [NotDone] tells that the command was not done, nobody
+// knows.
+//
+// The end of ctx cuts the wait for the answer short and leaves the outcome
+// unknown, so a caller who gives up should not end it.
+func (c *Client) Write(ctx context.Context, command Write) (Reply, error) {
+	replies, err := c.do(ctx, []Command{command})
+	if err != nil {
+		return Reply{}, err
+	}
+	return replies[0], nil
+}
+
+// do sends a document over a session of the pool.
+func (c *Client) do(ctx context.Context, commands []Command) ([]Reply, error) {
+	s, err := c.pool.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.pool.release(s)
+	ctx, cancel := context.WithTimeout(ctx, c.options.CommandTimeout)
+	defer cancel()
+	start := time.Now()
+	replies, err := s.exchange(ctx, commands...)
+	c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(start), replies, err)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLogin(ctx, s, replies); err != nil {
+		return nil, err
+	}
+	return replies, nil
+}
+
+// checkLogin finds out whether refusals are due to the session. A session that
+// the platform has forgotten gets nothing but refusals, and no public source
+// names their number, so the platform is asked.
+func checkLogin(ctx context.Context, s *session, replies []Reply) error {
+	for _, r := range replies {
+		if r.failure == nil || r.failure.Severity != SeverityError {
+			return nil
+		}
+	}
+	refused, ok := errors.AsType[*ErrorReply](s.ping(ctx))
+	if !ok {
+		return nil
+	}
+	s.kill(refused)
+	return fmt.Errorf("%w: %w", ErrNotLoggedIn, refused)
+}
+
+// Authenticate logs in with somebody's own credentials on a connection of its
+// own, to learn who that is, and logs out again. At most 4 do so at a time;
+// others wait. Refusals of the platform are of type [*ErrorReply] inside a
+// [*ConnectError].
+//
+// Each wrong password may count against the account on the platform.
+func (c *Client) Authenticate(ctx context.Context, userID string, password Secret) (Identity, error) {
+	select {
+	case c.checking <- struct{}{}:
+		defer func() { <-c.checking }()
+	case <-ctx.Done():
+		return Identity{}, fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
+	}
+	if !c.pool.begin() {
+		return Identity{}, ErrClosed
+	}
+	defer c.pool.running.Done()
+	var failures []error
+	for _, e := range c.pool.endpoints {
+		s, who, err := e.open(ctx, userID, password, c.pool.running.Go, func(*session, error) {})
+		if err == nil {
+			s.logout(errors.New("oci: closed: the identity is known"))
+			return who, nil
+		}
+		failures = append(failures, err)
+		if _, refused := errors.AsType[*ErrorReply](err); refused {
+			break
+		}
+	}
+	return Identity{}, errors.Join(failures...)
+}
+
+// Secure tells whether every endpoint is reached over TLS, so that a command
+// may carry a password as it is.
+func (c *Client) Secure() bool {
+	for _, e := range c.pool.endpoints {
+		if e.TLS == nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,848 @@
+package oci
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// platform is a scripted peer: it answers what a test tells it to, over pipes,
+// so that time can be the test's own. The full simulation is package ocisim.
+type platform struct {
+	// answer handles one request; nil stands for wellAnswered.
+	answer func(p *platform, c *link, r asked)
+	// dial may fail or take its time.
+	dial func(ctx context.Context, address string) error
+
+	mu       sync.Mutex
+	received []string // command names, without those of logging in and out
+	dialed   []string
+	logins   int
+	logouts  int
+	open     int
+	serving  sync.WaitGroup
+}
+
+// asked is a request as the peer reads it.
+type asked struct {
+	session, tracking string
+	commands          []string
+	echoes            []string
+}
+
+// link is the peer's end of a connection.
+type link struct{ net.Conn }
+
+var (
+	sessionPattern  = regexp.MustCompile(`<sessionId xmlns="">([^<]*)</sessionId>`)
+	trackingPattern = regexp.MustCompile(`<trackingId xmlns="">([^<]*)</trackingId>`)
+	commandPattern  = regexp.MustCompile(`<command xsi:type="([^"]*)" xmlns=""(?: echo="([^"]*)")?`)
+)
+
+func (p *platform) Dial(ctx context.Context, _, address string) (net.Conn, error) {
+	p.mu.Lock()
+	p.dialed = append(p.dialed, address)
+	p.mu.Unlock()
+	if p.dial != nil {
+		if err := p.dial(ctx, address); err != nil {
+			return nil, err
+		}
+	}
+	ours, theirs := net.Pipe()
+	p.mu.Lock()
+	p.open++
+	p.mu.Unlock()
+	p.serving.Go(func() { p.serve(&link{theirs}) })
+	return ours, nil
+}
+
+func (p *platform) serve(c *link) {
+	defer func() {
+		_ = c.Close()
+		p.mu.Lock()
+		p.open--
+		p.mu.Unlock()
+	}()
+	var buffer []byte
+	chunk := make([]byte, 4096)
+	for {
+		n, err := c.Read(chunk)
+		if err != nil {
+			return
+		}
+		buffer = append(buffer, chunk[:n]...)
+		document, rest, whole := bytes.Cut(buffer, []byte("</BroadsoftDocument>"))
+		if !whole {
+			continue
+		}
+		buffer = bytes.Clone(rest)
+		p.handle(c, read(document))
+	}
+}
+
+func read(document []byte) asked {
+	first := func(pattern *regexp.Regexp) string {
+		if m := pattern.FindSubmatch(document); m != nil {
+			return string(m[1])
+		}
+		return ""
+	}
+	r := asked{session: first(sessionPattern), tracking: first(trackingPattern)}
+	for _, m := range commandPattern.FindAllSubmatch(document, -1) {
+		r.commands = append(r.commands, string(m[1]))
+		r.echoes = append(r.echoes, string(m[2]))
+	}
+	return r
+}
+
+func (p *platform) handle(c *link, r asked) {
+	p.mu.Lock()
+	switch r.commands[0] {
+	case "AuthenticationRequest":
+	case "LoginRequest14sp4", "LoginRequest22V5", "LoginRequest22V2":
+		p.logins++
+	case "LogoutRequest":
+		p.logouts++
+	default:
+		p.received = append(p.received, r.commands...)
+	}
+	answer := p.answer
+	p.mu.Unlock()
+	if answer == nil {
+		answer = wellAnswered
+	}
+	answer(p, c, r)
+}
+
+// wellAnswered is what a platform without faults does.
+func wellAnswered(_ *platform, c *link, r asked) {
+	switch r.commands[0] {
+	case "AuthenticationRequest":
+		c.say(r, `AuthenticationResponse`, `<userId>gate</userId><nonce>1493661742798</nonce><passwordAlgorithm>MD5</passwordAlgorithm>`)
+	case "LoginRequest14sp4":
+		c.say(r, `LoginResponse14sp4`, `<loginType>System</loginType><locale>en_US</locale><encoding>ISO-8859-1</encoding><isEnterprise>false</isEnterprise>`)
+	case "LogoutRequest":
+	default:
+		c.say(r, "c:SuccessResponse", "")
+	}
+}
+
+// say answers every command of the request alike.
+func (c *link) say(r asked, name, children string) {
+	var b strings.Builder
+	for _, echo := range r.echoes {
+		fmt.Fprintf(&b, `<command type="Error" echo=%q xsi:type=%q xmlns:c="C" xmlns="">%s</command>`, echo, name, children)
+	}
+	c.write(r.session, r.tracking, b.String())
+}
+
+func (c *link) refuse(r asked, number int) {
+	c.say(r, "c:ErrorResponse", fmt.Sprintf("<summary>[Error %d] no</summary><summaryEnglish/>", number))
+}
+
+func (c *link) write(session, tracking, commands string) {
+	if tracking != "" {
+		tracking = `<trackingId xmlns="">` + tracking + `</trackingId>`
+	}
+	// The other side may have gone; then there is nobody to answer.
+	_, _ = fmt.Fprintf(c, `<?xml version="1.0" encoding="ISO-8859-1"?>`+"\n"+
+		`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">`+
+		`<sessionId xmlns="">%s</sessionId>%s%s</BroadsoftDocument>`+"\n", session, tracking, commands)
+}
+
+func (p *platform) counts() (logins, logouts, open int, received []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.logins, p.logouts, p.open, append([]string(nil), p.received...)
+}
+
+// run is a test in a bubble of its own time, with a client that is closed at
+// the end.
+func run(t *testing.T, p *platform, change func(*Options), test func(t *testing.T, c *Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		options := Options{
+			Endpoints: []Endpoint{{Name: "primary", Address: "primary:2208", UserID: "gate", Password: "secret"}},
+			Dial:      p.Dial,
+			Jitter:    -1,
+		}
+		if change != nil {
+			change(&options)
+		}
+		c, err := New(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, c)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		p.serving.Wait()
+	})
+}
+
+var (
+	question = NewRead("SystemGetRequest")
+	change   = NewWrite("SystemModifyRequest")
+)
+
+func TestClientLogsInOnceAndKeepsTheSession(t *testing.T) {
+	p := &platform{}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		for range 3 {
+			replies, err := c.Read(WithTrackingID(t.Context(), "t-1"), question, question)
+			if err != nil || len(replies) != 2 {
+				t.Fatalf("got %v, %v", replies, err)
+			}
+		}
+		if _, err := c.Write(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		logins, _, _, received := p.counts()
+		if logins != 1 || len(received) != 7 {
+			t.Errorf("%d logins, received %v", logins, received)
+		}
+	})
+	if _, logouts, open, _ := p.counts(); logouts != 1 || open != 0 {
+		t.Errorf("after Close: %d logouts, %d connections", logouts, open)
+	}
+}
+
+func TestClientGrowsToItsMaximumAndServesInOrder(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == question.Name() {
+			time.Sleep(time.Second)
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions = 2; o.MaxWaiting = 5 }, func(t *testing.T, c *Client) {
+		start := time.Now()
+		took := make([]time.Duration, 6)
+		var callers sync.WaitGroup
+		for i := range took {
+			callers.Go(func() {
+				if _, err := c.Read(t.Context(), question); err != nil {
+					t.Error(err)
+				}
+				took[i] = time.Since(start)
+			})
+			synctest.Wait()
+		}
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Errorf("the fifth in the queue: %v", err)
+		}
+		callers.Wait()
+		want := []time.Duration{1, 1, 2, 2, 3, 3}
+		for i := range want {
+			want[i] *= time.Second
+		}
+		if diff := cmp.Diff(want, took); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if logins, _, open, _ := p.counts(); logins != 2 || open != 2 {
+			t.Errorf("%d logins, %d connections", logins, open)
+		}
+	})
+}
+
+func TestClientRefusesCallersBeyondItsBounds(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == question.Name() {
+			time.Sleep(15 * time.Second)
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions = 1; o.MaxWaiting = 1; o.MaxWait = 10 * time.Second }, func(t *testing.T, c *Client) {
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			if _, err := c.Read(t.Context(), question); err != nil {
+				t.Errorf("the one that is served: %v", err)
+			}
+		})
+		synctest.Wait()
+		callers.Go(func() {
+			if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrBusy) || !NotDone(err) {
+				t.Errorf("the one that waits too long: %v", err)
+			}
+		})
+		synctest.Wait()
+		if _, err := c.Write(t.Context(), change); !errors.Is(err, ErrBusy) || !NotDone(err) {
+			t.Errorf("the one too many: %v", err)
+		}
+		if stats := c.Stats(); stats.Waiting != 1 || stats.Endpoints[0].Busy != 1 {
+			t.Errorf("stats: %+v", stats)
+		}
+		callers.Wait()
+		if _, _, _, received := p.counts(); len(received) != 1 {
+			t.Errorf("received %v", received)
+		}
+	})
+}
+
+func TestClientGivesAnAbandonedLoginToTheNext(t *testing.T) {
+	p := &platform{dial: func(ctx context.Context, _ string) error {
+		time.Sleep(2 * time.Second)
+		return ctx.Err()
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := c.Read(ctx, question); !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
+				t.Errorf("the one who left: %v", err)
+			}
+		})
+		time.Sleep(1500 * time.Millisecond)
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Errorf("the next: %v", err)
+		}
+		callers.Wait()
+		if logins, _, _, _ := p.counts(); logins != 1 {
+			t.Errorf("%d logins", logins)
+		}
+	})
+}
+
+func TestClientTriesOneLoginInEachStepOfTheBackoff(t *testing.T) {
+	wrong := true
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) {
+		p.mu.Lock()
+		refuse := wrong && r.commands[0] == "LoginRequest14sp4"
+		p.mu.Unlock()
+		if refuse {
+			c.refuse(r, 4962)
+			return
+		}
+		wellAnswered(p, c, r)
+	}
+	run(t, p, func(o *Options) { o.MaxSessions = 16; o.BackoffInitial = 4 * time.Second }, func(t *testing.T, c *Client) {
+		crowd := func() {
+			var callers sync.WaitGroup
+			for range 50 {
+				callers.Go(func() {
+					_, err := c.Read(t.Context(), question)
+					unavailable, ok := errors.AsType[*UnavailableError](err)
+					if !ok || !NotDone(err) || unavailable.RetryAfter <= 0 {
+						t.Errorf("got %v", err)
+					}
+					refused, ok := errors.AsType[*ErrorReply](err)
+					if !ok || refused.Number != 4962 {
+						t.Errorf("the platform's words are lost: %v", err)
+					}
+				})
+			}
+			callers.Wait()
+		}
+		for i, step := range []time.Duration{4, 8, 16} {
+			crowd()
+			time.Sleep(step*time.Second - time.Second)
+			crowd()
+			if logins, _, _, _ := p.counts(); logins != i+1 {
+				t.Fatalf("step %d: %d logins", i, logins)
+			}
+			time.Sleep(time.Second + time.Millisecond)
+		}
+		p.mu.Lock()
+		wrong = false
+		p.mu.Unlock()
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Errorf("when the password is right again: %v", err)
+		}
+	})
+}
+
+func TestClientFailsOverAndReturns(t *testing.T) {
+	var mu sync.Mutex
+	down := true
+	p := &platform{dial: func(_ context.Context, address string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if down && address == "primary:2208" {
+			return errors.New("connection refused")
+		}
+		return nil
+	}}
+	run(t, p, func(o *Options) {
+		o.Endpoints = append(o.Endpoints, Endpoint{Name: "secondary", Address: "secondary:2208", UserID: "gate", Password: "secret"})
+		o.MaxAge = time.Minute
+	}, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		want := []EndpointStats{{Name: "primary", Resting: true}, {Name: "secondary", Idle: 1}}
+		if diff := cmp.Diff(want, c.Stats().Endpoints); diff != "" {
+			t.Errorf("on the secondary (-want +got):\n%s", diff)
+		}
+		mu.Lock()
+		down = false
+		mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		want = []EndpointStats{{Name: "primary", Idle: 1}, {Name: "secondary"}}
+		if diff := cmp.Diff(want, c.Stats().Endpoints); diff != "" {
+			t.Errorf("back on the primary (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestClientNoticesTheEndOfAnIdleSession(t *testing.T) {
+	for name, end := range map[string]func(c *link){
+		"closed":        func(c *link) { _ = c.Close() },
+		"forced logout": func(c *link) { c.logout() },
+		"garbage":       func(c *link) { _, _ = c.Write([]byte("x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var last *link
+			p := &platform{}
+			p.answer = func(p *platform, c *link, r asked) { last = c; wellAnswered(p, c, r) }
+			var why []error
+			run(t, p, func(o *Options) {
+				o.Trace.SessionClosed = func(_ string, reason CloseReason, err error) {
+					if reason == ClosedBroken {
+						why = append(why, err)
+					}
+				}
+			}, func(t *testing.T, c *Client) {
+				if _, err := c.Read(t.Context(), question); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				end(last)
+				time.Sleep(2 * unsolicitedTimeout)
+				if stats := c.Stats(); stats.Endpoints[0].Idle != 0 {
+					t.Errorf("stats: %+v", stats)
+				}
+				if _, err := c.Write(t.Context(), change); err != nil {
+					t.Errorf("a write after it: %v", err)
+				}
+				if len(why) != 1 || why[0] == nil {
+					t.Errorf("the reasons are %v", why)
+				}
+				if forced, ok := errors.AsType[*ForcedLogoutError](why[0]); ok != (name == "forced logout") || ok && forced.Reason != "Server Connection Failure" {
+					t.Errorf("the reason is %v", why[0])
+				}
+			})
+		})
+	}
+}
+
+// logout is the platform's own end of a session.
+func (c *link) logout() {
+	c.write("any", "", `<command xsi:type="LogoutRequest" xmlns=""><userId>gate</userId><reason>Server Connection Failure</reason></command>`)
+}
+
+func TestClientTakesNoLateNewlineForAWord(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		wellAnswered(p, c, r)
+		time.Sleep(time.Second)
+		_, _ = c.Write([]byte("\n \r\n"))
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		for range 3 {
+			if _, err := c.Read(t.Context(), question); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Second)
+		}
+		if logins, _, _, _ := p.counts(); logins != 1 {
+			t.Errorf("%d logins", logins)
+		}
+	})
+}
+
+// faults are ways to spoil the answer to the command under test.
+var faults = map[string]func(p *platform, c *link, r asked){
+	"a closed connection": func(_ *platform, c *link, _ asked) { _ = c.Close() },
+	"half an answer": func(_ *platform, c *link, _ asked) {
+		_, _ = c.Write([]byte(`<?xml version="1.0"?><BroadsoftDocument protocol="OCI"`))
+		_ = c.Close()
+	},
+	"a foreign session id": func(p *platform, c *link, r asked) { r.session = "other"; wellAnswered(p, c, r) },
+	"a foreign echo":       func(p *platform, c *link, r asked) { r.echoes[0] = "0"; wellAnswered(p, c, r) },
+	"a foreign tracking id": func(p *platform, c *link, r asked) {
+		r.tracking = "other"
+		wellAnswered(p, c, r)
+	},
+	"garbage":         func(_ *platform, c *link, _ asked) { _, _ = c.Write([]byte("?!")) },
+	"a forced logout": func(_ *platform, c *link, _ asked) { c.logout() },
+}
+
+func TestClientRepeatsAReadOnceAndAWriteNever(t *testing.T) {
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			times := 1
+			p := &platform{}
+			p.answer = func(p *platform, c *link, r asked) {
+				p.mu.Lock()
+				spoil := times > 0 && (r.commands[0] == question.Name() || r.commands[0] == change.Name())
+				if spoil {
+					times--
+				}
+				p.mu.Unlock()
+				if spoil {
+					fault(p, c, r)
+					return
+				}
+				wellAnswered(p, c, r)
+			}
+			run(t, p, nil, func(t *testing.T, c *Client) {
+				if _, err := c.Read(t.Context(), question); err != nil {
+					t.Errorf("a read whose first answer is lost: %v", err)
+				}
+				spoilNext := func(n int) { p.mu.Lock(); times = n; p.received = nil; p.mu.Unlock() }
+				spoilNext(2)
+				if _, err := c.Read(t.Context(), question); err == nil || NotDone(err) {
+					t.Errorf("a read whose answers are lost twice: %v", err)
+				}
+				spoilNext(1)
+				_, err := c.Write(t.Context(), change)
+				if lost, ok := errors.AsType[*SessionError](err); !ok || !lost.Sent || NotDone(err) {
+					t.Errorf("a write whose answer is lost: %v", err)
+				}
+				if _, _, _, received := p.counts(); len(received) != 1 {
+					t.Errorf("the platform received %v", received)
+				}
+			})
+		})
+	}
+}
+
+func TestClientTrustsNothingBehindAnAnswer(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] != question.Name() {
+			wellAnswered(p, c, r)
+			return
+		}
+		one, _ := net.Pipe()
+		_ = one.Close()
+		var both bytes.Buffer
+		twice := &link{&recorder{Conn: one, to: &both}}
+		wellAnswered(p, twice, r)
+		wellAnswered(p, twice, r)
+		_, _ = c.Write(both.Bytes())
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		for range 2 {
+			if _, err := c.Read(t.Context(), question); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if logins, _, _, _ := p.counts(); logins != 2 {
+			t.Errorf("%d logins: a session with a spare answer was used again", logins)
+		}
+	})
+}
+
+type recorder struct {
+	net.Conn
+	to *bytes.Buffer
+}
+
+func (r *recorder) Write(b []byte) (int, error) { return r.to.Write(b) }
+
+func TestClientGivesUpOnAStalledPlatform(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] != question.Name() && r.commands[0] != change.Name() {
+			wellAnswered(p, c, r)
+		}
+	}}
+	run(t, p, func(o *Options) { o.CommandTimeout = 5 * time.Second }, func(t *testing.T, c *Client) {
+		start := time.Now()
+		_, err := c.Read(t.Context(), question)
+		if !errors.Is(err, context.DeadlineExceeded) || NotDone(err) || time.Since(start) != 5*time.Second {
+			t.Errorf("a read: %v after %v", err, time.Since(start))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = c.Write(ctx, change)
+		if !errors.Is(err, context.Canceled) || NotDone(err) {
+			t.Errorf("a write that is abandoned: %v", err)
+		}
+		_, err = c.Write(ctx, change)
+		if !errors.Is(err, context.Canceled) || !NotDone(err) {
+			t.Errorf("a write that was abandoned before: %v", err)
+		}
+		if _, _, _, received := p.counts(); len(received) != 2 {
+			t.Errorf("the platform received %v", received)
+		}
+	})
+}
+
+func TestClientAsksWhetherARefusalIsDueToTheSession(t *testing.T) {
+	forgotten := map[*link]bool{}
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		switch {
+		case forgotten[c] && r.commands[0] != "LogoutRequest":
+			c.refuse(r, 1)
+		case r.commands[0] == "SystemForgetRequest":
+			forgotten[c] = true
+			c.refuse(r, 1)
+		case r.commands[0] == "SystemRefuseRequest":
+			c.refuse(r, 2)
+		default:
+			wellAnswered(p, c, r)
+		}
+	}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		replies, err := c.Read(t.Context(), NewRead("SystemRefuseRequest"))
+		if err != nil || replies[0].Err() == nil {
+			t.Errorf("an ordinary refusal: %v, %v", replies, err)
+		}
+		if logins, _, _, _ := p.counts(); logins != 1 {
+			t.Errorf("%d logins after an ordinary refusal", logins)
+		}
+		_, err = c.Write(t.Context(), NewWrite("SystemForgetRequest"))
+		if !errors.Is(err, ErrNotLoggedIn) || !NotDone(err) {
+			t.Errorf("a write on a forgotten session: %v", err)
+		}
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Errorf("a read after it: %v", err)
+		}
+		if logins, _, _, _ := p.counts(); logins != 2 {
+			t.Errorf("%d logins", logins)
+		}
+	})
+}
+
+func TestClientRetiresAndProbesIdleSessions(t *testing.T) {
+	p := &platform{}
+	var mu sync.Mutex
+	closed := map[CloseReason]int{}
+	reasons := func() map[CloseReason]int {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(closed)
+	}
+	run(t, p, func(o *Options) {
+		o.MinSessions = 1
+		o.MaxSessions = 3
+		o.IdleTimeout = 10 * time.Minute
+		o.MaxAge = time.Hour
+		o.ProbeInterval = time.Minute
+		o.Trace.SessionClosed = func(_ string, why CloseReason, _ error) {
+			mu.Lock()
+			closed[why]++
+			mu.Unlock()
+		}
+	}, func(t *testing.T, c *Client) {
+		time.Sleep(time.Second)
+		if logins, _, _, _ := p.counts(); logins != 1 {
+			t.Fatalf("%d logins to keep the minimum", logins)
+		}
+		var callers sync.WaitGroup
+		for range 3 {
+			callers.Go(func() {
+				s, err := c.pool.acquire(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Second)
+				c.pool.release(s)
+			})
+		}
+		callers.Wait()
+		time.Sleep(2 * time.Minute)
+		if _, _, open, probes := p.counts(); open != 3 || len(probes) < 3 || probes[0] != "VerifySessionIsValidRequest" {
+			t.Errorf("%d connections, probes %v", open, probes)
+		}
+		time.Sleep(10 * time.Minute)
+		if _, _, open, _ := p.counts(); open != 1 || reasons()[ClosedIdle] != 2 {
+			t.Errorf("after the idle timeout: %d connections, closed %v", open, reasons())
+		}
+		time.Sleep(time.Hour)
+		logins, logouts, open, _ := p.counts()
+		if open != 1 || reasons()[ClosedAge] != 1 || logins != 4 || logouts != 3 {
+			t.Errorf("after the maximum age: %d connections, closed %v, %d logins, %d logouts", open, reasons(), logins, logouts)
+		}
+	})
+	if reasons()[ClosedShutdown] != 1 || reasons()[ClosedBroken] != 0 {
+		t.Errorf("closed %v", reasons())
+	}
+}
+
+func TestClientDestroysASessionThatFailsItsProbe(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == "VerifySessionIsValidRequest" {
+			c.refuse(r, 1)
+			return
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if stats := c.Stats(); stats.Endpoints[0].Idle+stats.Endpoints[0].Busy != 0 {
+			t.Errorf("stats: %+v", stats)
+		}
+	})
+}
+
+func TestCloseWaitsForCommandsUnderWayThenCutsThemOff(t *testing.T) {
+	for name, test := range map[string]struct {
+		patience time.Duration
+		good     bool
+	}{
+		"waits":    {10 * time.Second, true},
+		"cuts off": {time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &platform{answer: func(p *platform, c *link, r asked) {
+					if r.commands[0] == change.Name() {
+						time.Sleep(5 * time.Second)
+					}
+					wellAnswered(p, c, r)
+				}}
+				c, err := New(Options{Endpoints: []Endpoint{{Address: "a:1", UserID: "gate"}}, Dial: p.Dial})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var caller sync.WaitGroup
+				caller.Go(func() {
+					_, err := c.Write(t.Context(), change)
+					if (err == nil) != test.good || NotDone(err) {
+						t.Errorf("the write under way: %v", err)
+					}
+				})
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+				defer cancel()
+				if err := c.Close(ctx); (err == nil) != test.good {
+					t.Errorf("Close: %v", err)
+				}
+				caller.Wait()
+				if _, err := c.Write(t.Context(), change); !errors.Is(err, ErrClosed) {
+					t.Errorf("a write after Close: %v", err)
+				}
+				if _, err := c.Authenticate(t.Context(), "a", "b"); !errors.Is(err, ErrClosed) {
+					t.Errorf("an identity check after Close: %v", err)
+				}
+				p.serving.Wait()
+			})
+		})
+	}
+}
+
+func TestAuthenticateTellsWhoItIsOnAConnectionOfItsOwn(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		switch r.commands[0] {
+		case "LoginRequest14sp4":
+			c.say(r, "LoginResponse14sp4", `<loginType>Group</loginType><locale>en_US</locale><encoding>ISO-8859-1</encoding>`+
+				`<groupId>g</groupId><serviceProviderId>sp</serviceProviderId><isEnterprise>true</isEnterprise><passwordExpiresDays>3</passwordExpiresDays>`)
+		default:
+			wellAnswered(p, c, r)
+		}
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		who, err := c.Authenticate(t.Context(), "admin", "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Identity{UserID: "admin", LoginType: "Group", ServiceProviderID: "sp", GroupID: "g", IsEnterprise: true, PasswordExpiresDays: new(3)}
+		if diff := cmp.Diff(want, who); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		p.serving.Wait()
+		if logins, logouts, open, _ := p.counts(); logins != 1 || logouts != 1 || open != 0 {
+			t.Errorf("%d logins, %d logouts, %d connections", logins, logouts, open)
+		}
+		p.mu.Lock()
+		p.answer = func(p *platform, c *link, r asked) { c.refuse(r, 4962) }
+		p.mu.Unlock()
+		_, err = c.Authenticate(t.Context(), "admin", "wrong")
+		if refused, ok := errors.AsType[*ErrorReply](err); !ok || refused.Number != 4962 || strings.Contains(err.Error(), "wrong") {
+			t.Errorf("a wrong password: %v", err)
+		}
+	})
+}
+
+func TestAutomaticLoginTriesAnotherWayOnlyWhereTheCommandIsUnknown(t *testing.T) {
+	for name, test := range map[string]struct {
+		number int
+		want   []string
+	}{
+		"unknown command": {validationError, []string{"LoginRequest22V5", "LoginRequest22V2", "AuthenticationRequest", "LoginRequest14sp4"}},
+		"wrong password":  {4962, []string{"LoginRequest22V5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var tried []string
+				p := &platform{answer: func(p *platform, c *link, r asked) {
+					tried = append(tried, r.commands[0])
+					if strings.HasPrefix(r.commands[0], "LoginRequest22") {
+						c.refuse(r, test.number)
+						return
+					}
+					wellAnswered(p, c, r)
+				}}
+				options, err := Options{Endpoints: []Endpoint{{Address: "a:1"}}, Dial: p.Dial}.withDefaults()
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := newEndpoint(options.Endpoints[0], options)
+				conn, err := p.Dial(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := newSession(e, conn, func(*session, error) {})
+				var reading sync.WaitGroup
+				reading.Go(s.readAll)
+				methods := []LoginMethod{LoginPlain22V5, LoginPlain22V2, LoginSigned}
+				_, err = s.loginByFirst(t.Context(), methods, "gate", "secret")
+				if (err == nil) != (test.number == validationError) {
+					t.Errorf("got %v", err)
+				}
+				if diff := cmp.Diff(test.want, tried); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				s.kill(errors.New("done"))
+				reading.Wait()
+				p.serving.Wait()
+			})
+		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	good := Endpoint{Address: "a:1"}
+	for name, options := range map[string]Options{
+		"no endpoint":                     {},
+		"an address without a port":       {Endpoints: []Endpoint{{Address: "a"}}},
+		"a plain login without TLS":       {Endpoints: []Endpoint{{Address: "a:1", Login: LoginPlain22V5}}},
+		"an unknown login":                {Endpoints: []Endpoint{{Address: "a:1", Login: "x"}}},
+		"a minimum beyond the maximum":    {Endpoints: []Endpoint{good}, MinSessions: 9, MaxSessions: 8},
+		"a jitter of more than the whole": {Endpoints: []Endpoint{good}, Jitter: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := New(options); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}

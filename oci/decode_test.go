@@ -1,0 +1,266 @@
+package oci
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// wrap puts commands into a document as a platform writes it.
+func wrap(commands string) string {
+	return `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" +
+		`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
+		`<sessionId xmlns="">s1</sessionId>` + commands + `</BroadsoftDocument>`
+}
+
+const prefixTable = `<command echo="" xsi:type="GroupRouteListEnterpriseTrunkNumberPrefixGetAvailableListResponse" xmlns="">` +
+	`<availableNumberPrefixTable><colHeading>Number Prefix</colHeading><colHeading>Is Active</colHeading>` +
+	`<row><col>+32-01</col><col>true</col></row><row><col>+32-02</col><col/></row></availableNumberPrefixTable></command>`
+
+func TestDecodeReadsATable(t *testing.T) {
+	replies, err := ParseReplies([]byte(wrap(prefixTable) + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := replies[0].Table("availableNumberPrefixTable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][]string
+	for row := range table.Rows() {
+		got = append(got, []string{
+			row.Cell(table.Column("Is Active")),
+			row.Cell(table.Column("Number Prefix")),
+			row.Cell(table.Column("Extension Range Start")),
+		})
+	}
+	want := [][]string{{"true", "+32-01", ""}, {"", "+32-02", ""}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	if table.Len() != 2 {
+		t.Errorf("Len is %d", table.Len())
+	}
+	if _, err := replies[0].Table("other"); err == nil {
+		t.Error("a table that is not there was found")
+	}
+}
+
+func TestDecodeTakesEverySpelling(t *testing.T) {
+	const xsi = "http://www.w3.org/2001/XMLSchema-instance"
+	for name, document := range map[string]string{
+		"as real systems write": wrap(`<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
+		"single quotes":         `<BroadsoftDocument protocol='OCI' xmlns='C' xmlns:xsi='` + xsi + `'><sessionId xmlns=''>s1</sessionId><command xsi:type='c:SuccessResponse' xmlns:c='C' xmlns=''/></BroadsoftDocument>`,
+		"another prefix for xsi": `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:C="` + xsi + `"><sessionId xmlns="">s1</sessionId>` +
+			`<command C:type="x:SuccessResponse" xmlns:x="C" xmlns=""/></BroadsoftDocument>`,
+		"a prefix for the root": `<o:BroadsoftDocument protocol="OCI" xmlns:o="C" xmlns:xsi="` + xsi + `"><sessionId>s1</sessionId>` +
+			`<command xsi:type="o:SuccessResponse"/></o:BroadsoftDocument>`,
+		"everything in C": `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + xsi + `"><sessionId>s1</sessionId>` +
+			`<command xsi:type="SuccessResponse"></command></BroadsoftDocument>`,
+		"blanks in tags":   strings.NewReplacer(" ", "\n  ", "/>", "\t/>").Replace(wrap(`<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`))[len("<?xml\n  version=\"1.0\"\n  encoding=\"ISO-8859-1\"?>\n"):],
+		"comments between": wrap(`<!-- x --><command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""><!-- y --></command>`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			replies, err := ParseReplies([]byte(document))
+			if err != nil {
+				t.Fatalf("%v in\n%s", err, document)
+			}
+			if len(replies) != 1 || replies[0].Name() != "SuccessResponse" || replies[0].Err() != nil {
+				t.Errorf("got %+v", replies)
+			}
+		})
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	success := `<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`
+	for name, document := range map[string]string{
+		"another root":                  strings.ReplaceAll(wrap(success), "BroadsoftDocument", "OtherDocument"),
+		"a root in another namespace":   strings.Replace(wrap(success), `xmlns="C"`, `xmlns="D"`, 1),
+		"another protocol":              strings.Replace(wrap(success), `protocol="OCI"`, `protocol="OSS"`, 1),
+		"a command without a type":      wrap(`<command xmlns=""/>`),
+		"a type outside xsi":            wrap(`<command type="SuccessResponse" xmlns=""/>`),
+		"a type of another namespace":   wrap(`<command xsi:type="d:SuccessResponse" xmlns:d="D" xmlns=""/>`),
+		"a type of an unbound prefix":   wrap(`<command xsi:type="d:SuccessResponse" xmlns=""/>`),
+		"a child of another namespace":  wrap(`<command xsi:type="XResponse" xmlns=""><a xmlns="D"/></command>`),
+		"a child of an unbound prefix":  wrap(`<command xsi:type="XResponse" xmlns=""><d:a/></command>`),
+		"an unknown child of the root":  wrap(`<other xmlns=""/>` + success),
+		"an attribute twice":            wrap(`<command xsi:type="c:SuccessResponse" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""/>`),
+		"end tags in the wrong order":   wrap(`<command xsi:type="XResponse" xmlns=""><a><b></a></b></command>`),
+		"an entity":                     wrap(`<command xsi:type="XResponse" xmlns=""><a>&secret;</a></command>`),
+		"an unknown encoding":           strings.Replace(wrap(success), "ISO-8859-1", "UTF-16", 1),
+		"invalid UTF-8":                 strings.Replace(wrap("<command xsi:type=\"XResponse\" xmlns=\"\"><a>\xff</a></command>"), "ISO-8859-1", "UTF-8", 1),
+		"a control character":           wrap("<command xsi:type=\"XResponse\" xmlns=\"\"><a>\x01</a></command>"),
+		"a row with too few cells":      wrap(strings.Replace(prefixTable, "<col>true</col>", "", 1)),
+		"a row with too many cells":     wrap(strings.Replace(prefixTable, "<col/>", "<col/><col/>", 1)),
+		"a heading behind a row":        wrap(strings.Replace(prefixTable, "</row></avail", "</row><colHeading>x</colHeading></avail", 1)),
+		"a cell with children":          wrap(strings.Replace(prefixTable, "<col/>", "<col><a/></col>", 1)),
+		"something behind the document": wrap(success) + "x",
+		"half a document":               wrap(success)[:100],
+		"nothing":                       "",
+		"too deep a document":           wrap(`<command xsi:type="XResponse" xmlns="">` + strings.Repeat("<a>", 100) + strings.Repeat("</a>", 100) + `</command>`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			replies, err := ParseReplies([]byte(document))
+			if _, ok := errors.AsType[*ProtocolError](err); !ok {
+				t.Errorf("got %+v and %v, want a ProtocolError", replies, err)
+			}
+		})
+	}
+}
+
+func TestDecodeReadsErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		command string
+		want    ErrorReply
+	}{
+		"the number at the head of the summary": {
+			`<command type="Error" echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>[Error 4962] Mot de passe refus` + "\xe9" + `</summary><summaryEnglish>[Error 4962] Invalid password</summaryEnglish></command>`,
+			ErrorReply{Number: 4962, Severity: SeverityError, Summary: "[Error 4962] Mot de passe refusé", SummaryEnglish: "[Error 4962] Invalid password"},
+		},
+		"the number of errorCode first": {
+			`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><errorCode>4152</errorCode><summary>[Error 1] x</summary><summaryEnglish>x</summaryEnglish></command>`,
+			ErrorReply{Number: 4152, Severity: SeverityError, Summary: "[Error 1] x", SummaryEnglish: "x"},
+		},
+		"a warning without a number and with CDATA": {
+			`<command type="Warning" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>no number</summary><summaryEnglish/><detail><![CDATA[<b>&]]> and <!-- x -->more</detail></command>`,
+			ErrorReply{Severity: SeverityWarning, Summary: "no number", Detail: "<b>& and more"},
+		},
+		"no severity": {
+			`<command xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>[Warning 12] x</summary><summaryEnglish/></command>`,
+			ErrorReply{Number: 12, Severity: SeverityError, Summary: "[Warning 12] x"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			replies, err := ParseReplies([]byte(wrap(test.command)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, ok := errors.AsType[*ErrorReply](replies[0].Err())
+			if !ok {
+				t.Fatalf("Err is %v", replies[0].Err())
+			}
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNumberOfSummary(t *testing.T) {
+	for summary, want := range map[string]int{
+		"[Error 4962] Invalid password": 4962,
+		" [Fehler 4962] Kennwort":       4962,
+		"[4962]":                        4962,
+		"Error 4962":                    0,
+		"[Error] x":                     0,
+		"[Error -1] x":                  0,
+		"[Error 4962":                   0,
+		"":                              0,
+	} {
+		if got := numberOfSummary(summary); got != want {
+			t.Errorf("%q: got %d, want %d", summary, got, want)
+		}
+	}
+}
+
+func TestReplyBool(t *testing.T) {
+	replies, err := ParseReplies([]byte(wrap(`<command xsi:type="XResponse" xmlns=""><a>true</a><b>0</b><c>maybe</c></command>`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		Value, Present, Failed bool
+	}
+	got := map[string]result{}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		value, present, err := replies[0].Bool(name)
+		got[name] = result{value, present, err != nil}
+	}
+	want := map[string]result{"a": {true, true, false}, "b": {false, true, false}, "c": {false, true, true}, "d": {}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
+	asked := outgoing{
+		sessionID: "s1", trackingID: "t1", echoes: []string{"1"},
+		commands: []Command{NewRead("GroupGetRequest22V5")},
+	}
+	of := func(echo, name string) answer { return answer{Reply: Reply{name: name}, echo: echo} }
+	for name, test := range map[string]struct {
+		in   incoming
+		good bool
+	}{
+		"takes all that came back":    {incoming{"s1", "t1", []answer{of("1", "GroupGetResponse22V5")}}, true},
+		"takes what a release leaves": {incoming{"s1", "", []answer{of("", "GroupGetResponse22V5")}}, true},
+		"takes success":               {incoming{"s1", "", []answer{of("", successResponse)}}, true},
+		"another session":             {incoming{"s2", "t1", []answer{of("1", "GroupGetResponse22V5")}}, false},
+		"no session":                  {incoming{"", "t1", []answer{of("1", "GroupGetResponse22V5")}}, false},
+		"another tracking id":         {incoming{"s1", "t2", []answer{of("1", "GroupGetResponse22V5")}}, false},
+		"another echo":                {incoming{"s1", "t1", []answer{of("2", "GroupGetResponse22V5")}}, false},
+		"another type":                {incoming{"s1", "t1", []answer{of("1", "UserGetResponse22V5")}}, false},
+		"no answer":                   {incoming{"s1", "t1", nil}, false},
+		"two answers":                 {incoming{"s1", "t1", []answer{of("1", successResponse), of("1", successResponse)}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := test.in.match(asked)
+			if _, refused := errors.AsType[*ProtocolError](err); refused == test.good {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestResponseName(t *testing.T) {
+	for command, want := range map[string]string{
+		"LoginRequest14sp4":             "LoginResponse14sp4",
+		"SystemGetRequest":              "SystemGetResponse",
+		"UserRequestListGetRequest22":   "UserRequestListGetResponse22",
+		"SomethingOfAnotherDescription": "SomethingOfAnotherDescription",
+	} {
+		if got := responseName(command); got != want {
+			t.Errorf("%s: got %s, want %s", command, got, want)
+		}
+	}
+}
+
+// FuzzDecode looks for documents that break the reader, and holds what it
+// takes to the promises that its callers rely on.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(wrap(prefixTable)))
+	f.Add([]byte(wrap(`<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`)))
+	f.Add([]byte(wrap(`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>[Error 1]</summary></command>`)))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		replies, err := ParseReplies(document)
+		if err != nil {
+			if _, ok := errors.AsType[*ProtocolError](err); !ok || replies != nil {
+				t.Fatalf("replies %v with %v", replies, err)
+			}
+			return
+		}
+		for _, r := range replies {
+			if (r.Name() == errorResponse) != (r.Err() != nil) {
+				t.Fatalf("%s with %v", r.Name(), r.Err())
+			}
+			for _, n := range r.children {
+				if n.table == nil {
+					continue
+				}
+				for _, row := range n.table.rows {
+					if len(row) != len(n.table.headings) {
+						t.Fatalf("a row of %d cells under %d headings", len(row), len(n.table.headings))
+					}
+				}
+			}
+		}
+		again, err := ParseReplies(document)
+		if diff := cmp.Diff(replies, again, cmp.AllowUnexported(Reply{}, node{}, Table{}), cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Fatalf("read twice: %v\n%s", err, diff)
+		}
+	})
+}

@@ -1,0 +1,20 @@
+// Package oci is a client for OCI-P, the provisioning protocol of
+// BroadWorks-style telephony platforms: XML documents over logged-in TCP or TLS
+// sessions.
+//
+// A [Client] keeps a bounded pool of sessions with one or more endpoints, and
+// logs them in and out. Commands are values made of a type name and elements
+// ([NewRead], [NewWrite], [Text], [Parent]); what they mean is left to the
+// caller. Replies give their elements by name and their tables by column
+// heading.
+//
+// Reads and writes are different types, because a write is sent at most once:
+// where its answer is lost, [NotDone] tells whether the platform can have seen
+// it. A session in any doubt is destroyed: after an answer that is not ours, a
+// command that was abandoned, or a word from the platform that nobody asked
+// for.
+//
+// The package knows nothing of HTTP or JSON. Package oci/ocisim is a simulated
+// platform to test against. Facts about the protocol come from the published
+// XML schema of the Open Client Interface, unless they say otherwise.
+package oci

@@ -1,0 +1,154 @@
+package oci
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/beevik/etree"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEncodeWritesTheDocumentedForm(t *testing.T) {
+	document := outgoing{
+		sessionID: "SESSION", trackingID: "track", echoes: []string{"7"},
+		commands: []Command{NewWrite("GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest",
+			append([]Element{Text("serviceProviderId", "ApioSpTest"), Text("groupId", "R&D <é>")},
+				Texts("numberRangeStart", []string{"+3226127000", "+3226127007"})...)...)},
+	}
+	got, err := document.encode(Encoding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `<?xml version="1.0" encoding="UTF-8"?>` +
+		`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
+		`<sessionId xmlns="">SESSION</sessionId><trackingId xmlns="">track</trackingId>` +
+		`<command xsi:type="GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest" xmlns="" echo="7">` +
+		`<serviceProviderId>ApioSpTest</serviceProviderId><groupId>R&amp;D &lt;é&gt;</groupId>` +
+		`<numberRangeStart>+3226127000</numberRangeStart><numberRangeStart>+3226127007</numberRangeStart>` +
+		`</command></BroadsoftDocument>`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEncodeWritesNilAndNested(t *testing.T) {
+	document := outgoing{sessionID: "1", commands: []Command{
+		NewWrite("UserRouteListModifyRequest", Nil("assignedNumberRangeStartList"),
+			Parent("assignedNumberPrefixList", Text("numberPrefix", "+32-01"))),
+	}}
+	got, err := document.encode(Encoding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `<assignedNumberRangeStartList xsi:nil="true"/><assignedNumberPrefixList><numberPrefix>+32-01</numberPrefix></assignedNumberPrefixList></command>`
+	if !strings.Contains(string(got), want) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	many := make([]Command, MaxCommands+1)
+	for i := range many {
+		many[i] = NewRead("XRequest")
+	}
+	for name, commands := range map[string][]Command{
+		"no command":          nil,
+		"too many commands":   many,
+		"a control character": {NewRead("XRequest", Text("a", "x\x00"))},
+		"a carriage return":   {NewRead("XRequest", Text("a", "x\r"))},
+		"half a surrogate":    {NewRead("XRequest", Text("a", "x\xed\xa0\x80"))},
+		"a noncharacter":      {NewRead("XRequest", Parent("b", Text("a", "\uFFFE")))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := (outgoing{sessionID: "1", commands: commands}).encode(Encoding{}); err == nil {
+				t.Errorf("wrote %s", got)
+			}
+		})
+	}
+}
+
+func TestEncodingsReadWhatTheyWrite(t *testing.T) {
+	const text = "Müller ąęł € 電話 \U0001F4DE"
+	for _, name := range []string{"UTF-8", "iso-8859-1", "ISO-8859-2", "ISO-8859-15"} {
+		t.Run(name, func(t *testing.T) {
+			encoding, err := EncodingByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			document := outgoing{sessionID: "1", commands: []Command{NewRead("XRequest", Text("a", text))}}
+			encoded, err := document.encode(encoding)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("encoding=%q", strings.ToUpper(name)); !bytes.Contains(encoded, []byte(want)) {
+				t.Errorf("%s is not declared in %s", want, encoded)
+			}
+			tree := etree.NewDocument()
+			tree.ReadSettings.CharsetReader = charsetReader
+			if err := tree.ReadFromBytes(encoded); err != nil {
+				t.Fatal(err)
+			}
+			if got := tree.FindElement("//a").Text(); got != text {
+				t.Errorf("got %q, want %q", got, text)
+			}
+		})
+	}
+	if _, err := EncodingByName("UTF-16"); err == nil {
+		t.Error("UTF-16 was taken, in which a document's end cannot be found")
+	}
+}
+
+func TestCanEncode(t *testing.T) {
+	latin1, err := EncodingByName("ISO-8859-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"": true, "Müller": true, "ąę": false, "\xff": false} {
+		if got := latin1.CanEncode(text); got != want {
+			t.Errorf("%q: got %t", text, got)
+		}
+	}
+	if !(Encoding{}).CanEncode("ąę電") {
+		t.Error("UTF-8 cannot hold what it can")
+	}
+}
+
+func TestSignPassword(t *testing.T) {
+	if got := SignPassword("1493661742798", "secret"); got != "0da3b25417a4ad1fdc162645208f211a" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	endpoint := Endpoint{Address: "x:1", Password: "hunter2"}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, value := range []any{endpoint, &endpoint, endpoint.Password, []Secret{"hunter2"}} {
+			got := fmt.Sprintf(format, value)
+			if strings.Contains(got, "hunter2") || strings.Contains(got, fmt.Sprintf("%x", "hunter2")) {
+				t.Errorf("%s prints %s", format, got)
+			}
+		}
+	}
+}
+
+func TestNotDone(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing was sent":       {&SessionError{Err: errors.New("x")}, true},
+		"the command was sent":   {fmt.Errorf("y: %w", &SessionError{Sent: true, Err: errors.New("x")}), false},
+		"all sessions are busy":  {ErrBusy, true},
+		"refused, not logged in": {ErrNotLoggedIn, true},
+		"no error":               {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := NotDone(test.err); got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

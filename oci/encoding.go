@@ -1,0 +1,123 @@
+package oci
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+)
+
+// Encoding is a character encoding of documents. Only those in which every
+// ASCII byte stands for itself and nothing else are taken, because the end of
+// a document is found before its encoding is known. The zero Encoding is
+// UTF-8.
+type Encoding struct{ single *charmap.Charmap }
+
+// The encodings by the names that XML declarations give them. ISO-8859-1 is
+// looked up here rather than with a web browser's table, which would read it
+// as windows-1252.
+var encodings = map[string]*charmap.Charmap{
+	"UTF-8":       nil,
+	"US-ASCII":    nil,
+	"ISO-8859-1":  charmap.ISO8859_1,
+	"ISO-8859-2":  charmap.ISO8859_2,
+	"ISO-8859-3":  charmap.ISO8859_3,
+	"ISO-8859-4":  charmap.ISO8859_4,
+	"ISO-8859-5":  charmap.ISO8859_5,
+	"ISO-8859-6":  charmap.ISO8859_6,
+	"ISO-8859-7":  charmap.ISO8859_7,
+	"ISO-8859-8":  charmap.ISO8859_8,
+	"ISO-8859-9":  charmap.ISO8859_9,
+	"ISO-8859-10": charmap.ISO8859_10,
+	"ISO-8859-13": charmap.ISO8859_13,
+	"ISO-8859-14": charmap.ISO8859_14,
+	"ISO-8859-15": charmap.ISO8859_15,
+	"ISO-8859-16": charmap.ISO8859_16,
+}
+
+// EncodingByName finds an encoding by the name that an XML declaration gives
+// it, in any letter case: UTF-8 or one of the ISO-8859 family.
+func EncodingByName(name string) (Encoding, error) {
+	single, ok := encodings[strings.ToUpper(name)]
+	if !ok {
+		return Encoding{}, fmt.Errorf("oci: unknown encoding %q: UTF-8 or ISO-8859-1 to ISO-8859-16 is needed", name)
+	}
+	return Encoding{single}, nil
+}
+
+// String is the encoding's name in an XML declaration.
+func (e Encoding) String() string {
+	for name, single := range encodings {
+		if single == e.single && single != nil {
+			return name
+		}
+	}
+	return "UTF-8"
+}
+
+// CanEncode tells whether each character of s has a place in the encoding. A
+// request may hold others as numeric references, but whether the platform can
+// store them is another matter.
+func (e Encoding) CanEncode(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	if e.single == nil {
+		return true
+	}
+	for _, r := range s {
+		if _, ok := e.single.EncodeRune(r); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// encode turns an XML document in UTF-8 into the encoding. What has no place
+// in it becomes a numeric reference, which is why names must be ASCII.
+func (e Encoding) encode(document []byte) ([]byte, error) {
+	if e.single == nil {
+		return document, nil
+	}
+	return encoding.HTMLEscapeUnsupported(e.single.NewEncoder()).Bytes(document)
+}
+
+// charsetReader makes a reader of documents in any of our encodings. XML
+// readers call it with the name that the document's own declaration gives.
+func charsetReader(name string, input io.Reader) (io.Reader, error) {
+	e, err := EncodingByName(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.single == nil {
+		return input, nil
+	}
+	return e.single.NewDecoder().Reader(input), nil
+}
+
+// checkText says why a text cannot stand in an XML document. Writers put
+// U+FFFD in the place of such characters, which would change what is asked
+// for.
+func checkText(s string) error {
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("is not valid UTF-8")
+	}
+	for _, r := range s {
+		if !isXMLChar(r) {
+			return fmt.Errorf("holds the character %U, which XML cannot hold", r)
+		}
+	}
+	return nil
+}
+
+// isXMLChar is the Char production of XML 1.0, less the carriage return, which
+// readers turn into a line feed.
+func isXMLChar(r rune) bool {
+	return r == '\t' || r == '\n' ||
+		r >= 0x20 && r <= 0xD7FF ||
+		r >= 0xE000 && r <= 0xFFFD ||
+		r >= 0x10000 && r <= 0x10FFFF
+}

@@ -1,0 +1,109 @@
+package oci
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// endpoint is one address of the platform and what we know of it. Its
+// changing part is guarded by the pool's mutex.
+type endpoint struct {
+	Endpoint
+	options *Options
+
+	failures   int       // tries that failed since the last that did not
+	retryAt    time.Time // no try before
+	connecting bool
+}
+
+func newEndpoint(e Endpoint, options *Options) *endpoint {
+	e.Name = cmp.Or(e.Name, e.Address)
+	e.Login = cmp.Or(e.Login, LoginAuto)
+	if e.TLS != nil {
+		e.TLS = e.TLS.Clone()
+		e.TLS.MinVersion = max(e.TLS.MinVersion, tls.VersionTLS12)
+		if e.TLS.ServerName == "" {
+			// The address was checked with the options.
+			e.TLS.ServerName, _, _ = net.SplitHostPort(e.Address)
+		}
+	}
+	return &endpoint{Endpoint: e, options: options}
+}
+
+// loginMethods are the ways to try, in order.
+func (e *endpoint) loginMethods() []LoginMethod {
+	switch {
+	case e.Login != LoginAuto:
+		return []LoginMethod{e.Login}
+	case e.TLS == nil:
+		return []LoginMethod{LoginSigned}
+	}
+	return []LoginMethod{LoginPlain22V5, LoginPlain22V2, LoginSigned}
+}
+
+// connect makes a connection. Errors are of type [*ConnectError].
+func (e *endpoint) connect(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.options.ConnectTimeout)
+	defer cancel()
+	conn, err := e.options.Dial(ctx, "tcp", e.Address)
+	if err != nil {
+		return nil, &ConnectError{e.Name, StageDial, err}
+	}
+	if e.TLS == nil {
+		return conn, nil
+	}
+	secured := tls.Client(conn, e.TLS)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, &ConnectError{e.Name, StageTLS, err}
+	}
+	return secured, nil
+}
+
+// open makes a connection and logs in. run starts the session's reader; died
+// is called when the session has ended, also where the login failed. Errors
+// are of type [*ConnectError].
+func (e *endpoint) open(ctx context.Context, userID string, password Secret, run func(func()), died func(*session, error)) (*session, Identity, error) {
+	conn, err := e.connect(ctx)
+	if err != nil {
+		return nil, Identity{}, err
+	}
+	s := newSession(e, conn, died)
+	run(s.readAll)
+	who, err := s.login(ctx, userID, password)
+	if err != nil {
+		s.kill(err)
+		return nil, Identity{}, &ConnectError{e.Name, StageLogin, err}
+	}
+	return s, who, nil
+}
+
+// failed notes a try that failed and when the next one is due.
+func (e *endpoint) failed(now time.Time) {
+	pause := e.options.BackoffInitial
+	for range e.failures {
+		pause = min(2*pause, e.options.BackoffMax)
+	}
+	if pause < e.options.BackoffMax {
+		e.failures++
+	}
+	e.retryAt = now.Add(shorten(pause, e.options.Jitter))
+}
+
+// succeeded notes a try that did not fail.
+func (e *endpoint) succeeded() {
+	e.failures = 0
+	e.retryAt = time.Time{}
+}
+
+// shorten takes a random part of up to that fraction off a duration.
+func shorten(d time.Duration, fraction float64) time.Duration {
+	return d - time.Duration(rand.Float64()*fraction*float64(d)) //nolint:gosec // spreads load, keeps no secret
+}
+
+func (e *endpoint) String() string { return fmt.Sprintf("%s (%s)", e.Name, e.Address) }

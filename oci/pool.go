@@ -1,0 +1,440 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// housekeeping is how often the pool looks after its idle sessions.
+const housekeeping = time.Second
+
+// pool keeps the sessions. Its mutex guards lists and never input or output.
+// Sessions are made by one goroutine, one after the other, and belong to no
+// caller: whoever waits longest gets the next one that is ready, whether it
+// was just made or given back.
+type pool struct {
+	options   *Options
+	endpoints []*endpoint
+	life      context.Context // ends with close
+	end       context.CancelFunc
+	running   sync.WaitGroup // every goroutine of the pool and its sessions
+
+	mu         sync.Mutex
+	all        map[*session]bool // logged in and not dead; true where busy
+	idle       []*session        // the last one was used last
+	waiting    []*waiter         // the first one waits longest
+	connecting bool
+	lastErr    error // of the last try to make a session, nil after a good one
+	closed     bool
+	drained    chan struct{} // closed when closed and without sessions
+}
+
+// waiter is a caller in the queue. ready gets one session or one error.
+type waiter struct{ ready chan handover }
+
+type handover struct {
+	session *session
+	err     error
+}
+
+func newPool(options *Options) *pool {
+	p := &pool{options: options, all: map[*session]bool{}, drained: make(chan struct{})}
+	p.life, p.end = context.WithCancel(context.Background())
+	for _, e := range options.Endpoints {
+		p.endpoints = append(p.endpoints, newEndpoint(e, options))
+	}
+	p.running.Go(p.keepHouse)
+	return p
+}
+
+// acquire hands out a session that nobody else uses. Whatever the error, the
+// platform has seen nothing.
+func (p *pool) acquire(ctx context.Context) (*session, error) {
+	for {
+		s, w, err := p.takeOrQueue()
+		if err != nil {
+			return nil, err
+		}
+		if w != nil {
+			if s, err = p.wait(ctx, w); err != nil {
+				return nil, err
+			}
+		}
+		// It may have died on its way here.
+		if s.alive() {
+			return s, nil
+		}
+		p.release(s)
+	}
+}
+
+// takeOrQueue returns an idle session, or else a place in the queue.
+func (p *pool) takeOrQueue() (*session, *waiter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, ErrClosed
+	}
+	if last := len(p.idle) - 1; last >= 0 {
+		s := p.idle[last]
+		p.idle = p.idle[:last]
+		p.all[s] = true
+		return s, nil, nil
+	}
+	if err := p.unavailable(time.Now()); err != nil {
+		return nil, nil, err
+	}
+	if len(p.waiting) >= p.options.MaxWaiting {
+		return nil, nil, fmt.Errorf("%w and %d callers wait for one", ErrBusy, len(p.waiting))
+	}
+	w := &waiter{ready: make(chan handover, 1)}
+	p.waiting = append(p.waiting, w)
+	p.grow()
+	return nil, w, nil
+}
+
+func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, p.options.MaxWait, ErrBusy)
+	defer cancel()
+	var got handover
+	select {
+	case got = <-w.ready:
+	case <-ctx.Done():
+		got = p.leave(w, context.Cause(ctx))
+	}
+	p.options.Trace.waited(time.Since(start), got.err)
+	return got.session, got.err
+}
+
+// leave takes a caller out of the queue. A session that was handed to it in
+// the meantime goes to the next.
+func (p *pool) leave(w *waiter, why error) handover {
+	p.mu.Lock()
+	i := slices.Index(p.waiting, w)
+	if i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+	p.mu.Unlock()
+	if i < 0 {
+		if got := <-w.ready; got.err == nil {
+			p.release(got.session)
+		}
+	}
+	if !errors.Is(why, ErrBusy) {
+		why = fmt.Errorf("%w: the caller left the queue: %w", ErrBusy, why)
+	}
+	return handover{err: why}
+}
+
+// release takes a session back after a command: for the next in the queue, for
+// later, or to its end.
+func (p *pool) release(s *session) { p.putBack(s, true) }
+
+func (p *pool) putBack(s *session, used bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.all[s]; !ours {
+		return // it is dead already
+	}
+	now := time.Now()
+	switch {
+	case p.closed:
+		p.retire(s, ClosedShutdown)
+	case !s.alive():
+		p.retire(s, ClosedBroken)
+	case now.After(s.expires):
+		p.retire(s, ClosedAge)
+		p.grow()
+	default:
+		s.probed = now
+		if used {
+			s.idleSince = now
+		}
+		p.give(s)
+	}
+}
+
+// give hands a good session to the first in the queue, or lets it idle.
+func (p *pool) give(s *session) {
+	if len(p.waiting) == 0 {
+		p.all[s] = false
+		p.idle = append(p.idle, s)
+		return
+	}
+	p.all[s] = true
+	p.waiting[0].ready <- handover{session: s}
+	p.waiting = slices.Delete(p.waiting, 0, 1)
+}
+
+// retire ends a session that nobody uses. It counts no more from here on.
+func (p *pool) retire(s *session, why CloseReason) {
+	p.forget(s, why, nil)
+	p.running.Go(func() { s.logout(errors.New("oci: closed: " + string(why))) })
+}
+
+// died is called when a session has ended by itself.
+func (p *pool) died(s *session, why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.all[s]; ours {
+		p.forget(s, ClosedBroken, why)
+		p.grow()
+	}
+}
+
+func (p *pool) forget(s *session, why CloseReason, err error) {
+	delete(p.all, s)
+	if i := slices.Index(p.idle, s); i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	if p.closed && len(p.all) == 0 {
+		close(p.drained)
+	}
+	p.options.Trace.sessionClosed(s.endpoint.Name, why, err)
+}
+
+// unavailable is the error for a caller who would wait in vain: there are no
+// sessions, and no try to make one is under way or due.
+func (p *pool) unavailable(now time.Time) error {
+	if len(p.all) > 0 || p.connecting || p.lastErr == nil {
+		return nil
+	}
+	due := p.due()
+	if !due.After(now) {
+		return nil
+	}
+	return &UnavailableError{RetryAfter: due.Sub(now), Err: p.lastErr}
+}
+
+// due is when an endpoint may be tried next.
+func (p *pool) due() time.Time {
+	first := slices.MinFunc(p.endpoints, func(a, b *endpoint) int { return a.retryAt.Compare(b.retryAt) })
+	return first.retryAt
+}
+
+// grow sees to it that a session is being made where one is wanted. Whoever
+// waits for what cannot come is told so.
+func (p *pool) grow() {
+	if p.closed || p.connecting || !p.wanting() {
+		return
+	}
+	if now := time.Now(); p.due().After(now) {
+		if err := p.unavailable(now); err != nil {
+			p.refuseAll(err)
+		}
+		return
+	}
+	p.connecting = true
+	p.running.Go(p.connect)
+}
+
+func (p *pool) wanting() bool {
+	return len(p.all) < p.options.MaxSessions && (len(p.waiting) > 0 || len(p.all) < p.options.MinSessions)
+}
+
+func (p *pool) refuseAll(err error) {
+	for _, w := range p.waiting {
+		w.ready <- handover{err: err}
+	}
+	p.waiting = nil
+}
+
+// connect makes sessions until no more are wanted or none can be had.
+func (p *pool) connect() {
+	for again := true; again; {
+		s, err := p.open()
+		p.mu.Lock()
+		p.lastErr = err
+		if s != nil {
+			p.adopt(s)
+		}
+		again = s != nil && !p.closed && p.wanting()
+		if !again {
+			p.connecting = false
+			p.grow() // tells those who wait in vain
+		}
+		p.mu.Unlock()
+	}
+}
+
+// adopt takes a session that was just made into the pool.
+func (p *pool) adopt(s *session) {
+	if p.closed {
+		p.running.Go(func() { s.logout(ErrClosed) })
+		return
+	}
+	now := time.Now()
+	s.idleSince, s.probed = now, now
+	s.expires = now.Add(shorten(p.options.MaxAge, p.options.Jitter))
+	p.give(s)
+}
+
+// open makes a session with the first endpoint that lets us. An error joins
+// what happened at those that were tried.
+func (p *pool) open() (*session, error) {
+	var failures []error
+	for _, e := range p.endpoints {
+		start := time.Now()
+		if !p.mayTry(e, start) {
+			continue
+		}
+		s, _, err := e.open(p.life, e.UserID, e.Password, p.running.Go, p.died)
+		p.tried(e, time.Now(), err)
+		p.options.Trace.sessionTried(e.Name, time.Since(start), err)
+		if err == nil {
+			return s, nil
+		}
+		failures = append(failures, err)
+	}
+	return nil, errors.Join(failures...)
+}
+
+func (p *pool) mayTry(e *endpoint, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.connecting = !e.retryAt.After(now)
+	return e.connecting
+}
+
+func (p *pool) tried(e *endpoint, now time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.connecting = false
+	if err != nil {
+		e.failed(now)
+		return
+	}
+	e.succeeded()
+}
+
+// keepHouse looks after idle sessions until the pool is closed.
+func (p *pool) keepHouse() {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		p.grow()
+		p.mu.Unlock()
+		select {
+		case <-p.life.Done():
+			return
+		case now := <-tick.C:
+			p.retireOld(now)
+			p.probe(now)
+		}
+	}
+}
+
+// retireOld ends idle sessions that are too old, and those that have been
+// idle for too long and are not needed to keep the minimum.
+func (p *pool) retireOld(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range slices.Clone(p.idle) {
+		switch {
+		case now.After(s.expires):
+			p.retire(s, ClosedAge)
+		case now.Sub(s.idleSince) >= p.options.IdleTimeout && len(p.all) > p.options.MinSessions:
+			p.retire(s, ClosedIdle)
+		}
+	}
+}
+
+// probe asks the platform about sessions that have been idle for a while. One
+// that does not answer well is destroyed.
+func (p *pool) probe(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range slices.Clone(p.idle) {
+		if now.Sub(s.probed) < p.options.ProbeInterval {
+			continue
+		}
+		p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
+		p.all[s] = true
+		p.running.Go(func() { p.probeOne(s) })
+	}
+}
+
+// probeOne does not end with the pool's life: close waits for it like for any
+// command, so that the session can say goodbye.
+func (p *pool) probeOne(s *session) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.options.CommandTimeout)
+	defer cancel()
+	if err := s.ping(ctx); err != nil {
+		s.kill(err)
+		return
+	}
+	p.putBack(s, false)
+}
+
+// stats counts the sessions.
+func (p *pool) stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	stats := Stats{Waiting: len(p.waiting), Max: p.options.MaxSessions}
+	for _, e := range p.endpoints {
+		of := EndpointStats{Name: e.Name, Connecting: e.connecting, Resting: e.retryAt.After(now)}
+		for s, busy := range p.all {
+			switch {
+			case s.endpoint != e:
+			case busy:
+				of.Busy++
+			default:
+				of.Idle++
+			}
+		}
+		stats.Endpoints = append(stats.Endpoints, of)
+	}
+	return stats
+}
+
+// close logs the sessions out. Those in use are waited for as long as ctx
+// lasts, then ended as they are.
+func (p *pool) close(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		p.end()
+		p.refuseAll(ErrClosed)
+		if len(p.all) == 0 {
+			close(p.drained)
+		}
+		for _, s := range slices.Clone(p.idle) {
+			p.retire(s, ClosedShutdown)
+		}
+	}
+	p.mu.Unlock()
+
+	var err error
+	select {
+	case <-p.drained:
+	case <-ctx.Done():
+		err = fmt.Errorf("oci: sessions were still in use: %w", ctx.Err())
+		p.mu.Lock()
+		busy := slices.Collect(maps.Keys(p.all))
+		p.mu.Unlock()
+		for _, s := range busy {
+			s.kill(ErrClosed)
+		}
+	}
+	p.running.Wait()
+	return err
+}
+
+// begin notes one more goroutine that close waits for. Unless it returns
+// false, the goroutine calls running.Done at its end.
+func (p *pool) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.running.Add(1)
+	}
+	return !p.closed
+}

@@ -1,0 +1,179 @@
+package oci
+
+import (
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+)
+
+// Type names of the answers that every command may get; they stand in
+// namespace C. Any other answer is named after its command, with "Response"
+// in the place of "Request".
+const (
+	successResponse = "SuccessResponse"
+	errorResponse   = "ErrorResponse"
+)
+
+// Reply is the platform's answer to one command.
+type Reply struct {
+	name     string
+	children []node
+	failure  *ErrorReply
+}
+
+// node is an element of a reply: text and children, in document order. A
+// table is kept apart, because it is most of what a platform sends.
+type node struct {
+	name     string
+	text     string
+	children []node
+	table    *Table
+}
+
+// Name is the type of the answer without its namespace: "SuccessResponse",
+// "ErrorResponse", or the command's name with Response for Request.
+func (r Reply) Name() string { return r.name }
+
+// Err is the platform's refusal as an [*ErrorReply], or nil where the answer
+// is anything else.
+func (r Reply) Err() error {
+	if r.failure == nil {
+		return nil
+	}
+	return r.failure
+}
+
+// Text is the text of the first child of that name. The second result tells
+// an absent element from an empty one.
+func (r Reply) Text(name string) (string, bool) {
+	for _, c := range r.children {
+		if c.name == name {
+			return c.text, true
+		}
+	}
+	return "", false
+}
+
+// Bool reads the child of that name as an xs:boolean: present tells whether
+// it is there at all, and an error says that it holds something else.
+func (r Reply) Bool(name string) (value, present bool, err error) {
+	text, present := r.Text(name)
+	if !present {
+		return false, false, nil
+	}
+	switch text {
+	case "true", "1":
+		return true, true, nil
+	case "false", "0":
+		return false, true, nil
+	}
+	return false, true, fmt.Errorf("oci: %s: element %s is not a boolean: %q", r.name, name, text)
+}
+
+// Table is the OCITable in the child of that name. A reply without it is not
+// what its type promises, so its absence is an error.
+func (r Reply) Table(name string) (*Table, error) {
+	for _, c := range r.children {
+		if c.name == name && c.table != nil {
+			return c.table, nil
+		}
+	}
+	return nil, fmt.Errorf("oci: %s holds no table %s", r.name, name)
+}
+
+// Table is an OCITable. Its columns are found by heading, since the schema
+// tells clients not to rely on their order, and releases add columns.
+type Table struct {
+	headings []string
+	rows     [][]string
+}
+
+// Column is the place of a column in its table; [NoColumn] stands for a column
+// that the platform did not send.
+type Column int
+
+// NoColumn is the column that every row reads as empty.
+const NoColumn Column = -1
+
+// Column finds a column by its heading. Without one of that heading it is
+// [NoColumn].
+func (t *Table) Column(heading string) Column {
+	for i, h := range t.headings {
+		if h == heading {
+			return Column(i)
+		}
+	}
+	return NoColumn
+}
+
+// Len is the number of rows.
+func (t *Table) Len() int { return len(t.rows) }
+
+// Rows goes through the rows in the platform's order.
+func (t *Table) Rows() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for _, cells := range t.rows {
+			if !yield(Row{cells}) {
+				return
+			}
+		}
+	}
+}
+
+// Row is one row of a [Table].
+type Row struct{ cells []string }
+
+// Cell is the text in a column of the row: "" where the column is [NoColumn].
+func (r Row) Cell(c Column) string {
+	if c < 0 || int(c) >= len(r.cells) {
+		return ""
+	}
+	return r.cells[c]
+}
+
+// Severity is the type attribute of an ErrorResponse.
+type Severity string
+
+// The severities of the schema. Only SeverityError says that the command was
+// refused; what the others leave of it is to be learnt by reading.
+const (
+	SeverityError   Severity = "Error"
+	SeverityWarning Severity = "Warning"
+	SeverityInfo    Severity = "Info"
+)
+
+// ErrorReply is an ErrorResponse: what the platform said when it did not do as
+// it was told.
+type ErrorReply struct {
+	// Command is the name of the command that was answered.
+	Command string
+	// Number is the platform's error number, from the element errorCode or,
+	// where that is absent, as on real systems, from the head of the summary
+	// ("[Error 4962] …"). 0 means that neither tells one.
+	Number int
+	// Severity is Error where the reply has no type attribute.
+	Severity Severity
+	// Summary is in the platform's language, SummaryEnglish in English.
+	Summary, SummaryEnglish string
+	// Detail is empty on most errors.
+	Detail string
+}
+
+func (e *ErrorReply) Error() string {
+	return fmt.Sprintf("oci: %s: the platform answered %s %d: %s", e.Command, strings.ToLower(string(e.Severity)), e.Number, e.Summary)
+}
+
+// numberOfSummary reads the number at the head of a summary: "[Error 4962] …".
+func numberOfSummary(summary string) int {
+	inside, ok := strings.CutPrefix(strings.TrimSpace(summary), "[")
+	head, _, closed := strings.Cut(inside, "]")
+	if !ok || !closed {
+		return 0
+	}
+	n, err := strconv.Atoi(head[strings.LastIndexByte(head, ' ')+1:])
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

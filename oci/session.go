@@ -1,0 +1,240 @@
+package oci
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// logoutTimeout bounds the farewell of a session that is closed.
+const logoutTimeout = time.Second
+
+// unsolicitedTimeout is how long a session listens to the end of a document
+// that it did not ask for, to learn why it is being ended.
+const unsolicitedTimeout = time.Second
+
+// session is one connection to the platform. It carries one document at a
+// time, and a goroutine of its own reads all that the platform sends, so that
+// an end of the connection, or a platform that speaks out of turn, is noticed
+// at once and not by the next command.
+type session struct {
+	endpoint *endpoint
+	conn     net.Conn
+	id       string                // chosen by us, of this session alone
+	userID   string                // who is logged in; empty before
+	echoes   uint64                // how many were given out
+	died     func(*session, error) // called once, when it is dead
+
+	mu      sync.Mutex
+	pending *exchange
+	err     error // why it takes no more commands
+	dead    bool
+
+	// The pool's own notes, guarded by the pool's mutex.
+	idleSince time.Time
+	probed    time.Time // when it last proved to be well
+	expires   time.Time // zero for never
+}
+
+// exchange is one document and the wait for its answer.
+type exchange struct {
+	document outgoing
+	answered chan result // gets exactly one result
+}
+
+type result struct {
+	replies []Reply
+	err     error
+}
+
+// newSession takes over a connection that is not logged in yet. Its owner runs
+// readAll.
+func newSession(e *endpoint, conn net.Conn, died func(*session, error)) *session {
+	return &session{endpoint: e, conn: conn, id: rand.Text(), died: died}
+}
+
+// readAll reads documents until the session is dead.
+func (s *session) readAll() {
+	stream := newFrames(s.conn, s.endpoint.options.MaxReplyBytes)
+	for {
+		if err := stream.await(); err != nil {
+			s.kill(err)
+			return
+		}
+		s.mu.Lock()
+		asked := s.pending
+		if asked == nil && s.err == nil {
+			s.err = errUnsolicited // from here on no command is taken
+		}
+		s.mu.Unlock()
+		if asked == nil {
+			s.kill(s.unsolicited(stream))
+			return
+		}
+		replies, err := readAnswer(stream, asked.document)
+		if err != nil {
+			s.kill(err)
+			return
+		}
+		if !s.answer(asked, replies, stream.more()) {
+			return
+		}
+	}
+}
+
+// answer ends the exchange well, unless the session died meanwhile. Where more
+// than the answer has come, the session takes no other command.
+func (s *session) answer(asked *exchange, replies []Reply, more bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending != asked {
+		return false
+	}
+	s.pending = nil
+	if more {
+		s.err = errUnsolicited
+	}
+	asked.answered <- result{replies: replies}
+	return true
+}
+
+func readAnswer(stream *frames, to outgoing) ([]Reply, error) {
+	document, err := stream.document()
+	if err != nil {
+		return nil, err
+	}
+	in, err := decode(document)
+	if err != nil {
+		return nil, err
+	}
+	if reason, ok := in.forcedLogout(); ok {
+		return nil, &ForcedLogoutError{reason}
+	}
+	return in.match(to)
+}
+
+// unsolicited tells why the platform speaks on an idle session.
+func (s *session) unsolicited(stream *frames) error {
+	if err := s.conn.SetReadDeadline(time.Now().Add(unsolicitedTimeout)); err != nil {
+		return errUnsolicited
+	}
+	_, err := readAnswer(stream, outgoing{})
+	if forced, ok := errors.AsType[*ForcedLogoutError](err); ok {
+		return forced
+	}
+	return errUnsolicited
+}
+
+// kill ends the session for that reason, and with it the exchange under way.
+// The first reason is kept.
+func (s *session) kill(why error) {
+	s.mu.Lock()
+	if s.dead {
+		s.mu.Unlock()
+		return
+	}
+	s.dead = true
+	s.err = why
+	asked := s.pending
+	s.pending = nil
+	s.mu.Unlock()
+
+	// The connection is of no more use, so how closing it goes is of none.
+	_ = s.conn.Close()
+	if asked != nil {
+		asked.answered <- result{err: why}
+	}
+	s.died(s, why)
+}
+
+// alive tells whether the session may take a command.
+func (s *session) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil
+}
+
+// exchange sends the commands as one document and waits for the answer to it.
+// Unless the error says that nothing was sent, the session is dead after it.
+func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, error) {
+	options := s.endpoint.options
+	document := outgoing{sessionID: s.id, commands: commands}
+	if !options.OmitTrackingID {
+		document.trackingID = trackingID(ctx)
+	}
+	if !options.OmitEcho {
+		for range commands {
+			s.echoes++
+			document.echoes = append(document.echoes, strconv.FormatUint(s.echoes, 10))
+		}
+	}
+	encoded, err := document.encode(options.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	asked := &exchange{document: document, answered: make(chan result, 1)}
+	if err := s.begin(ctx, asked); err != nil {
+		return nil, err
+	}
+	abandoned := context.AfterFunc(ctx, func() { s.kill(context.Cause(ctx)) })
+	defer abandoned()
+
+	n, err := s.conn.Write(encoded)
+	if err != nil {
+		s.kill(err)
+	}
+	answer := <-asked.answered
+	if answer.err != nil {
+		return nil, &SessionError{Endpoint: s.endpoint.Name, Sent: n > 0, Err: answer.err}
+	}
+	return answer.replies, nil
+}
+
+// begin makes the exchange the session's only one. From its success on the
+// document may reach the platform.
+func (s *session) begin(ctx context.Context, asked *exchange) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.err
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return &SessionError{Endpoint: s.endpoint.Name, Err: err}
+	}
+	s.pending = asked
+	return nil
+}
+
+// logout says goodbye and ends the session. The platform's answer may never
+// come, so none is waited for.
+func (s *session) logout(why error) {
+	if s.userID != "" && s.alive() {
+		document := outgoing{sessionID: s.id, commands: []Command{logoutRequest(s.userID)}}
+		encoded, err := document.encode(s.endpoint.options.Encoding)
+		if err == nil && s.conn.SetWriteDeadline(time.Now().Add(logoutTimeout)) == nil {
+			// Without its farewell the platform notices the end of the
+			// connection instead.
+			_, _ = s.conn.Write(encoded)
+		}
+	}
+	s.kill(why)
+}
+
+type trackingKey struct{}
+
+// WithTrackingID is a context whose commands carry that tracking id, 1 to 80
+// characters by the published schema, so that the platform's logs can be held
+// against the caller's.
+func WithTrackingID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, trackingKey{}, id)
+}
+
+func trackingID(ctx context.Context) string {
+	id, _ := ctx.Value(trackingKey{}).(string)
+	return id
+}

@@ -1,0 +1,78 @@
+package oci
+
+import "time"
+
+// Trace holds functions that are called as things happen, in the spirit of
+// net/http/httptrace. Any of them may be nil. They are called from several
+// goroutines, some while others wait, so they must be quick and must not call
+// the client.
+type Trace struct {
+	// SessionTried is called after each try to make a session: err is nil or
+	// a [*ConnectError].
+	SessionTried func(endpoint string, took time.Duration, err error)
+	// SessionClosed is called when a session that was logged in has ended.
+	SessionClosed func(endpoint string, why CloseReason, err error)
+	// Waited is called after a caller waited for a session: err is nil where
+	// it got one. A caller that found one idle did not wait.
+	Waited func(took time.Duration, err error)
+	// CommandDone is called for each command of each exchange. The reply is
+	// the zero Reply where err tells that there is none.
+	CommandDone func(endpoint, command string, took time.Duration, reply Reply, err error)
+}
+
+// CloseReason is why a session ended.
+type CloseReason string
+
+// The reasons for the end of a session.
+const (
+	ClosedIdle     CloseReason = "idle"     // IdleTimeout
+	ClosedAge      CloseReason = "age"      // MaxAge
+	ClosedShutdown CloseReason = "shutdown" // the client was closed
+	ClosedBroken   CloseReason = "broken"   // the platform, the network, or an abandoned command
+)
+
+func (t Trace) sessionTried(endpoint string, took time.Duration, err error) {
+	if t.SessionTried != nil {
+		t.SessionTried(endpoint, took, err)
+	}
+}
+
+func (t Trace) sessionClosed(endpoint string, why CloseReason, err error) {
+	if t.SessionClosed != nil {
+		t.SessionClosed(endpoint, why, err)
+	}
+}
+
+func (t Trace) waited(took time.Duration, err error) {
+	if t.Waited != nil {
+		t.Waited(took, err)
+	}
+}
+
+func (t Trace) commandsDone(endpoint string, commands []Command, took time.Duration, replies []Reply, err error) {
+	if t.CommandDone == nil {
+		return
+	}
+	for i, c := range commands {
+		var reply Reply
+		if i < len(replies) {
+			reply = replies[i]
+		}
+		t.CommandDone(endpoint, c.Name(), took, reply, err)
+	}
+}
+
+// Stats is a snapshot of the sessions.
+type Stats struct {
+	Endpoints []EndpointStats // in the order of the options
+	Waiting   int             // callers that wait for a session
+	Max       int             // MaxSessions
+}
+
+// EndpointStats is a snapshot of one endpoint's sessions.
+type EndpointStats struct {
+	Name       string
+	Idle, Busy int  // logged-in sessions
+	Connecting bool // a session is being made
+	Resting    bool // the last try failed, and the next is not due yet
+}

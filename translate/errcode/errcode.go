@@ -1,0 +1,223 @@
+// Package errcode declares every error that the API can answer with: number,
+// name, status, text and help, each in one place. It knows nothing of HTTP
+// servers, JSON or the platform; who meets a problem makes an [Error] of one
+// of its codes, and package gateway alone writes it out.
+package errcode
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Code is one kind of error.
+type Code struct {
+	// Number is the API's sub-error code. Numbers below 1000 belong to the
+	// documents of the API family, the others are ours.
+	Number int
+	// Name is the constant-like name beside the number.
+	Name string
+	// Status is the HTTP status. For a write it is a promise: 4xx, 429 and
+	// 503 say that nothing was done, 504 that nobody knows yet, 502 that
+	// nobody knows or that part of it was done.
+	Status int
+	// Text is the message where the error brings none of its own.
+	Text string
+	// Help tells whoever gets the error what to do about it.
+	Help string
+}
+
+var codes []*Code
+
+// declare is called by package-level variables only.
+func declare(number int, name string, status int, text, help string) *Code {
+	c := &Code{Number: number, Name: name, Status: status, Text: text, Help: help}
+	codes = append(codes, c)
+	return c
+}
+
+// The codes of the documents of the API family.
+var (
+	InvalidParameters = declare(2, "INVALID_PARAMETERS", 400,
+		"A parameter of the request is not valid.",
+		"The message and details.problems name every parameter or entry at fault. Correct them all and send the request again.")
+	JSONSchemaValidation = declare(3, "JSON_SCHEMA_VALIDATION", 400,
+		"The body does not have the documented form.",
+		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive, may appear once, and no other keys are taken.")
+	NotAvailableForAssignment = declare(19, "NOT_AVAILABLE_FOR_ASSIGNMENT", 400,
+		"The number range provided is not available to the groups of this Tenant.",
+		"details.entries names the ranges or prefixes at fault; nothing was sent to the platform. To assign, each must be free in the tenant; to remove, each must be the group's own. A maxPhoneNumber must be the end of its range.")
+	NotAvailableInSPMode = declare(42, "NOT_AVAILABLE_IN_SP_MODE", 400,
+		"This API is not available in SP Mode.",
+		"The tenant is a service provider and this endpoint is for enterprises.")
+	NotAvailableInEnterpriseMode = declare(46, "NOT_AVAILABLE_IN_ENTERPRISE_MODE", 400,
+		"This API is not available in Enterprise Mode.",
+		"The tenant is an enterprise; its ranges and prefixes belong to the enterprise and are not assigned to groups.")
+)
+
+// Our own codes. Their numbers are part of the API: none is ever given to
+// another error.
+var (
+	Unauthenticated = declare(1000, "UNAUTHENTICATED", 401,
+		"Authentication is required.",
+		"Send a Bearer token or the sessionid cookie from a login, or the credentials of a listed client. Tokens are short-lived: log in again.")
+	Forbidden = declare(1001, "FORBIDDEN", 403,
+		"You may not do this here.",
+		"The caller's level is below the endpoint's minimum, or the tenant or group is not the caller's own. Nothing was looked up.")
+	TenantNotFound = declare(1002, "TENANT_NOT_FOUND", 404,
+		"There is no such tenant.",
+		"The platform knows no service provider or enterprise of that id. Ids are case-sensitive.")
+	GroupNotFound = declare(1003, "GROUP_NOT_FOUND", 404,
+		"There is no such group in this tenant.",
+		"The platform knows no group of that id in the tenant. Ids are case-sensitive.")
+	ServiceNotAssigned = declare(1004, "SERVICE_NOT_ASSIGNED", 404,
+		"The service is not assigned to this group.",
+		"Authorize the user service Route List to the group on the platform, then try again.")
+	RouteNotFound = declare(1005, "ROUTE_NOT_FOUND", 404,
+		"There is no such resource.",
+		"Compare the path with the documentation.")
+	MethodNotAllowed = declare(1006, "METHOD_NOT_ALLOWED", 405,
+		"The resource does not take this method.",
+		"The Allow header lists the methods that it takes.")
+	BadMediaType = declare(1007, "BAD_MEDIA_TYPE", 416,
+		"Bad Media Type",
+		"The body must be a JSON object, of media type application/json or of none.")
+	BodyTooLarge = declare(1008, "BODY_TOO_LARGE", 400,
+		"The body is too large.",
+		"Split the list and send it in several requests.")
+	RateLimited = declare(1009, "RATE_LIMITED", 429,
+		"Too many failed attempts.",
+		"Wait as long as the Retry-After header says.")
+	PlatformRefused = declare(1010, "PLATFORM_REFUSED", 400,
+		"The platform refused the request; nothing was changed.",
+		"details.errors holds the platform's own words. The operator can give its number a better name in api.platform_errors.")
+	PlatformError = declare(1011, "PLATFORM_ERROR", 502,
+		"The platform did not give a usable answer.",
+		"details.errors holds the platform's own words where it spoke. After a write, read the list to learn what became of it.")
+	PlatformUnavailable = declare(1012, "PLATFORM_UNAVAILABLE", 503,
+		"The platform cannot be reached at the moment; nothing was changed.",
+		"Wait as long as the Retry-After header says, then send the request again.")
+	PlatformBusy = declare(1013, "PLATFORM_BUSY", 503,
+		"All sessions with the platform are in use; nothing was changed.",
+		"Wait as long as the Retry-After header says, then send the request again.")
+	PlatformTimeout = declare(1014, "PLATFORM_TIMEOUT", 504,
+		"The platform did not answer in time.",
+		"Only reads get this error, so sending the request again is safe.")
+	OutcomeUnknown = declare(1015, "OUTCOME_UNKNOWN", 504,
+		"The request was sent to the platform, but its answer was lost: it may have been done or not.",
+		"Do not send it again before you have read the list: details.entries names what to look for.")
+	Internal = declare(1016, "INTERNAL", 500,
+		"The gateway failed.",
+		"The gateway's log has the cause under the request id of the X-Request-Id header.")
+)
+
+// All goes through the codes in the order of their numbers.
+func All() iter.Seq[*Code] {
+	sorted := slices.SortedFunc(slices.Values(codes), func(a, b *Code) int { return a.Number - b.Number })
+	return slices.Values(sorted)
+}
+
+// ByName finds a code by its name, as configurations spell it.
+func ByName(name string) (*Code, bool) {
+	i := slices.IndexFunc(codes, func(c *Code) bool { return c.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return codes[i], true
+}
+
+// Problem is one thing wrong with a request.
+type Problem struct {
+	// Pointer is the place in the body as an RFC 6901 JSON pointer. It is
+	// empty for the body as a whole, and where Parameter is set.
+	Pointer string
+	// Parameter is the name of the path or query parameter at fault.
+	Parameter string
+	// Reason is a clause that reads well after the place: "must not be empty".
+	Reason string
+}
+
+// Place names where the problem is, for people.
+func (p Problem) Place() string {
+	switch {
+	case p.Parameter != "":
+		return p.Parameter
+	case p.Pointer != "":
+		return p.Pointer
+	}
+	return "the body"
+}
+
+func (p Problem) String() string { return p.Place() + " " + p.Reason }
+
+// Platform is what the platform said of one command it refused.
+type Platform struct {
+	Number  int    // 0 where the platform gave none
+	Level   string // "Error", "Warning" or "Info"
+	Summary string
+	Detail  string
+}
+
+// Error is what a caller is told. The cause is for the log alone.
+type Error struct {
+	Code *Code
+	// Message stands in for the code's text where it is not empty.
+	Message string
+	// Entries are the ranges or prefixes to blame, as the caller wrote them.
+	Entries []string
+	// Problems are all the things wrong with the request.
+	Problems []Problem
+	// Platform holds the platform's own words, one for each command refused.
+	Platform []Platform
+	// RetryAfter is how long the caller should wait, 0 for no advice.
+	RetryAfter time.Duration
+	// Cause is never shown to the caller.
+	Cause error
+}
+
+// New is an error of that code with the code's own text.
+func New(code *Code) *Error { return &Error{Code: code} }
+
+// Because is an error of that code whose cause goes to the log.
+func Because(code *Code, cause error) *Error { return &Error{Code: code, Cause: cause} }
+
+// Invalid is an error of that code that tells all the problems at once.
+func Invalid(code *Code, problems ...Problem) *Error {
+	return &Error{Code: code, Problems: problems}
+}
+
+// Text is the message for the caller.
+func (e *Error) Text() string {
+	switch {
+	case e.Message != "":
+		return e.Message
+	case len(e.Problems) > 0:
+		reasons := make([]string, len(e.Problems))
+		for i, p := range e.Problems {
+			reasons[i] = p.String()
+		}
+		return strings.Join(reasons, "; ") + "."
+	}
+	return e.Code.Text
+}
+
+// Error is the text for the log.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("%s: %v", e.Code.Name, e.Cause)
+	}
+	return e.Code.Name + ": " + e.Text()
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Of is the [*Error] in an error's chain, or an Internal one because of it.
+func Of(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Because(Internal, err)
+}
