@@ -83,8 +83,9 @@ func worthRepeating(ctx context.Context, err error) bool {
 // those of Read; unless [NotDone] tells that the command was not done, nobody
 // knows.
 //
-// The end of ctx cuts the wait for the answer short and leaves the outcome
-// unknown, so a caller who gives up should not end it.
+// The end of ctx is heeded until the command is on its way. From then on the
+// answer is waited for until CommandTimeout, because what became of the write
+// is worth more than the time of a caller who gives up.
 func (c *Client) Write(ctx context.Context, command Write) (Reply, error) {
 	replies, err := c.do(ctx, []Command{command})
 	if err != nil {
@@ -100,8 +101,6 @@ func (c *Client) do(ctx context.Context, commands []Command) ([]Reply, error) {
 		return nil, err
 	}
 	defer c.pool.release(s)
-	ctx, cancel := context.WithTimeout(ctx, c.options.CommandTimeout)
-	defer cancel()
 	start := time.Now()
 	replies, err := s.exchange(ctx, commands...)
 	c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(start), replies, err)

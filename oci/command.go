@@ -1,5 +1,10 @@
 package oci
 
+import (
+	"fmt"
+	"io"
+)
+
 // A Command is one OCI-P request: its type name and its elements in the
 // order of the platform's schema. Only [Read] and [Write] are commands; which
 // of the two a command is decides whether it may ever be sent twice.
@@ -47,6 +52,10 @@ type request struct {
 	name     string
 	elements []Element
 }
+
+// Format prints the name alone, whatever the verb: elements may hold
+// passwords.
+func (r request) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, r.name) }
 
 func (r request) Name() string        { return r.name }
 func (r request) Elements() []Element { return r.elements }

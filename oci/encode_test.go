@@ -124,8 +124,9 @@ func TestSignPassword(t *testing.T) {
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	endpoint := Endpoint{Address: "x:1", Password: "hunter2"}
+	login := NewRead("LoginRequest22V5", Text("password", "hunter2"))
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		for _, value := range []any{endpoint, &endpoint, endpoint.Password, []Secret{"hunter2"}} {
+		for _, value := range []any{endpoint, &endpoint, endpoint.Password, []Secret{"hunter2"}, login, []Command{login}} {
 			got := fmt.Sprintf(format, value)
 			if strings.Contains(got, "hunter2") || strings.Contains(got, fmt.Sprintf("%x", "hunter2")) {
 				t.Errorf("%s prints %s", format, got)

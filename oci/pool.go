@@ -364,9 +364,7 @@ func (p *pool) probe(now time.Time) {
 // probeOne does not end with the pool's life: close waits for it like for any
 // command, so that the session can say goodbye.
 func (p *pool) probeOne(s *session) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.options.CommandTimeout)
-	defer cancel()
-	if err := s.ping(ctx); err != nil {
+	if err := s.ping(context.Background()); err != nil {
 		s.kill(err)
 		return
 	}

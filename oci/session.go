@@ -180,8 +180,10 @@ func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, e
 	if err := s.begin(ctx, asked); err != nil {
 		return nil, err
 	}
-	abandoned := context.AfterFunc(ctx, func() { s.kill(context.Cause(ctx)) })
-	defer abandoned()
+	ctx, cancel := context.WithTimeout(patience(ctx, commands), options.CommandTimeout)
+	defer cancel()
+	abandon := context.AfterFunc(ctx, func() { s.kill(context.Cause(ctx)) })
+	defer abandon()
 
 	n, err := s.conn.Write(encoded)
 	if err != nil {
@@ -192,6 +194,17 @@ func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, e
 		return nil, &SessionError{Endpoint: s.endpoint.Name, Sent: n > 0, Err: answer.err}
 	}
 	return answer.replies, nil
+}
+
+// patience is the context for the wait for an answer. Once a write is on its
+// way, the caller's end is no reason not to learn what became of it.
+func patience(ctx context.Context, commands []Command) context.Context {
+	for _, c := range commands {
+		if _, changes := c.(Write); changes {
+			return context.WithoutCancel(ctx)
+		}
+	}
+	return ctx
 }
 
 // begin makes the exchange the session's only one. From its success on the
