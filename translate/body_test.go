@@ -1,0 +1,213 @@
+package translate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate/errcode"
+)
+
+func TestDecodeAccepts(t *testing.T) {
+	for name, test := range map[string]struct {
+		form form
+		body string
+		want []entry
+	}{
+		"the documented body of numbers": {numberRanges.form,
+			`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`, []entry{{"+3225126999", "+3225126999"}}},
+		"the documented body of prefixes": {numberPrefixes.form,
+			`{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`, []entry{{start: "+32-01"}, {start: "+32-02"}}},
+		"blanks anywhere": {numberPrefixes.form,
+			" \t\r\n{ \"prefixes\" :\n[ { \"prefix\" : \"1\" } ,\t{\"prefix\":\"2\"} ] } \n", []entry{{start: "1"}, {start: "2"}}},
+		"escaped keys and values": {numberPrefixes.form,
+			`{"prefixe\u0073":[{"\u0070refix":"\u002b\u0033"}]}`, []entry{{start: "+3"}}},
+		"23 characters": {numberPrefixes.form,
+			`{"prefixes":[{"prefix":"12345678901234567890123"}]}`, []entry{{start: "12345678901234567890123"}}},
+		"keys in any order": {numberRanges.form,
+			`{"numbers":[{"maxPhoneNumber":"2","minPhoneNumber":"1"}]}`, []entry{{"1", "2"}}},
+		"ends that cannot be compared": {numberRanges.form,
+			`{"numbers":[{"minPhoneNumber":"+9","maxPhoneNumber":"1"}]}`, []entry{{"+9", "1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := test.form.decode([]byte(test.body), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(entry{})); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+		})
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	const characters = "must be an optional + and digits, with dashes and blanks only between them"
+	const length = "must have 1 to 23 characters"
+	const keys = "is not a key here; the keys, in this letter case, are: "
+	const entryKeys = keys + "minPhoneNumber, maxPhoneNumber"
+	const surrogate = "must not hold half a surrogate pair or U+FFFD"
+	for name, test := range map[string]struct {
+		body string
+		code *errcode.Code
+		want []string // places and reasons
+	}{
+		"nothing":                 {``, errcode.BadMediaType, nil},
+		"blanks":                  {" \n", errcode.BadMediaType, nil},
+		"null":                    {`null`, errcode.BadMediaType, nil},
+		"a list":                  {`[{"minPhoneNumber":"1"}]`, errcode.BadMediaType, nil},
+		"a string":                {`"numbers"`, errcode.BadMediaType, nil},
+		"a byte order mark":       {"\uFEFF{}", errcode.BadMediaType, nil},
+		"XML":                     {`<numbers/>`, errcode.BadMediaType, nil},
+		"an unfinished object":    {`{"numbers":[`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 12: unexpected end of JSON input"}},
+		"a trailing comma":        {`{"numbers":[{"minPhoneNumber":"1"},]}`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 36: invalid character ']' looking for beginning of value"}},
+		"trailing data":           {`{"numbers":[{"minPhoneNumber":"1"}]} {}`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 38: invalid character '{' after top-level value"}},
+		"invalid UTF-8":           {"{\"numbers\":[{\"minPhoneNumber\":\"1\xff\"}]}", errcode.JSONSchemaValidation, []string{"the body must be valid UTF-8"}},
+		"an empty object":         {`{}`, errcode.JSONSchemaValidation, []string{"/numbers is missing"}},
+		"a key of another case":   {`{"Numbers":[]}`, errcode.JSONSchemaValidation, []string{"/Numbers " + keys + "numbers", "/numbers is missing"}},
+		"an unknown key":          {`{"a/b~c":1,"numbers":[{"minPhoneNumber":"1"}]}`, errcode.JSONSchemaValidation, []string{"/a~1b~0c " + keys + "numbers"}},
+		"an empty key":            {`{"":1,"numbers":[{"minPhoneNumber":"1"}]}`, errcode.JSONSchemaValidation, []string{"/ " + keys + "numbers"}},
+		"a key twice":             {`{"numbers":[{"minPhoneNumber":"1"}],"numbers":[]}`, errcode.JSONSchemaValidation, []string{"/numbers must be given once"}},
+		"a key twice in disguise": {`{"numbers":[{"minPhoneNumber":"1","minPhone\u004eumber":"2"}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber must be given once"}},
+		"a null list":             {`{"numbers":null}`, errcode.JSONSchemaValidation, []string{"/numbers must be a list, not null"}},
+		"an object for a list":    {`{"numbers":{}}`, errcode.JSONSchemaValidation, []string{"/numbers must be a list, not an object"}},
+		"an empty list":           {`{"numbers":[]}`, errcode.JSONSchemaValidation, []string{"/numbers must not be empty"}},
+		"a list that is too long": {`{"numbers":[` + strings.Repeat(`1,`, maxEntries) + `1]}`, errcode.JSONSchemaValidation, []string{"/numbers must not hold more than 10000 entries"}},
+		"a deep nest":             {`{"numbers":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, errcode.JSONSchemaValidation, []string{"/numbers/0 must be an object, not a list"}},
+		"a bottomless nest":       {`{"numbers":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 10011: invalid character '[' exceeded max depth"}},
+		"a null entry":            {`{"numbers":[null]}`, errcode.JSONSchemaValidation, []string{"/numbers/0 must be an object, not null"}},
+		"a string for an entry":   {`{"numbers":["1"]}`, errcode.JSONSchemaValidation, []string{"/numbers/0 must be an object, not a string"}},
+		"a missing start":         {`{"numbers":[{"maxPhoneNumber":"1"}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber is missing"}},
+		"a null start":            {`{"numbers":[{"minPhoneNumber":null}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber must be a string, not null"}},
+		"a null end":              {`{"numbers":[{"minPhoneNumber":"1","maxPhoneNumber":null}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/maxPhoneNumber must be a string, not null"}},
+		"a number for a string":   {`{"numbers":[{"minPhoneNumber":-3}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber must be a string, not a number"}},
+		"a boolean for a string":  {`{"numbers":[{"minPhoneNumber":true}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber must be a string, not a boolean"}},
+		"an unknown key of an entry": {`{"numbers":[{"minPhoneNumber":"1","minphonenumber":"2","":3}]}`, errcode.JSONSchemaValidation, []string{
+			"/numbers/0/minphonenumber " + entryKeys, "/numbers/0/ " + entryKeys}},
+		"an empty string":               {`{"numbers":[{"minPhoneNumber":""}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber " + length}},
+		"24 characters":                 {`{"numbers":[{"minPhoneNumber":"123456789012345678901234"}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber " + length}},
+		"half a surrogate pair":         {`{"numbers":[{"minPhoneNumber":"1\ud800"}]}`, errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber " + surrogate}},
+		"U+FFFD":                        {"{\"numbers\":[{\"minPhoneNumber\":\"1\uFFFD\"}]}", errcode.JSONSchemaValidation, []string{"/numbers/0/minPhoneNumber " + surrogate}},
+		"letters":                       {`{"numbers":[{"minPhoneNumber":"+32a","maxPhoneNumber":"é"}]}`, errcode.InvalidParameters, []string{"/numbers/0/minPhoneNumber " + characters, "/numbers/0/maxPhoneNumber " + characters}},
+		"a range given twice":           {`{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"7"},{"minPhoneNumber":"+3-2 1","maxPhoneNumber":"+329"}]}`, errcode.InvalidParameters, []string{"/numbers/2/minPhoneNumber must not be the same as /numbers/0/minPhoneNumber"}},
+		"an end below its start":        {`{"numbers":[{"minPhoneNumber":"+3-29","maxPhoneNumber":"+328"}]}`, errcode.InvalidParameters, []string{"/numbers/0/maxPhoneNumber must not be below minPhoneNumber"}},
+		"an end shorter than its start": {`{"numbers":[{"minPhoneNumber":"100","maxPhoneNumber":"99"}]}`, errcode.InvalidParameters, []string{"/numbers/0/maxPhoneNumber must not be below minPhoneNumber"}},
+		"everything at once": {`{"x":0,"numbers":[{"minPhoneNumber":"a"},7,{"minPhoneNumber":"1"},{"minPhoneNumber":"1"}]}`, errcode.JSONSchemaValidation, []string{
+			"/x " + keys + "numbers", "/numbers/0/minPhoneNumber " + characters, "/numbers/1 must be an object, not a number",
+			"/numbers/3/minPhoneNumber must not be the same as /numbers/2/minPhoneNumber"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entries, err := numberRanges.form.decode([]byte(test.body), nil)
+			if err == nil {
+				t.Fatalf("accepted as %v", entries)
+			}
+			got := errcode.Of(err)
+			if got.Code != test.code {
+				t.Errorf("the code is %s, want %s", got.Code.Name, test.code.Name)
+			}
+			var problems []string
+			for _, p := range got.Problems {
+				problems = append(problems, p.String())
+			}
+			if diff := cmp.Diff(test.want, problems); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+			if entries != nil {
+				t.Errorf("got %v beside the error", entries)
+			}
+		})
+	}
+}
+
+func TestDecodeOfPrefixesHasNoEnd(t *testing.T) {
+	_, err := numberPrefixes.form.decode([]byte(`{"prefixes":[{"prefix":"1","":"2"}]}`), nil)
+	if err == nil || errcode.Of(err).Code != errcode.JSONSchemaValidation {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestDecodeTakesAsManyEntriesAsItSays(t *testing.T) {
+	var body strings.Builder
+	body.WriteString(`{"prefixes":[{"prefix":"0"}`)
+	for i := 1; i < maxEntries; i++ {
+		fmt.Fprintf(&body, `,{"prefix":"%d"}`, i)
+	}
+	body.WriteString(`]}`)
+	entries, err := numberPrefixes.form.decode([]byte(body.String()), nil)
+	if err != nil || len(entries) != maxEntries {
+		t.Errorf("got %d entries, %v", len(entries), err)
+	}
+}
+
+// FuzzDecode demands that whatever is accepted means the same to
+// encoding/json, and that whatever is refused is refused for a reason.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`,
+		`{"numbers":[{"minPhoneNumber":"+32 2"},{"minPhoneNumber":"3-4"}]} `,
+		`{"numbers":[{"minPhoneNumber":"1","minPhone\u004eumber":"2"}],"numbers":null}`,
+		`{"numbers":[{"MinPhoneNumber":"1\ud800\udc00"}],}`,
+		"\uFEFF{\"numbers\":[{}]}\x00", `{"":{"":[]}}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		entries, err := numberRanges.form.decode(body, nil)
+		if err != nil {
+			refusal := errcode.Of(err)
+			switch refusal.Code {
+			case errcode.InvalidParameters, errcode.JSONSchemaValidation:
+				checkProblems(t, refusal.Problems)
+			case errcode.BadMediaType:
+				if json.Valid(body) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+					t.Error("an object is taken for another kind of value")
+				}
+			default:
+				t.Errorf("the error is %v", err)
+			}
+			return
+		}
+		var want struct {
+			Numbers []struct {
+				Min string  `json:"minPhoneNumber"`
+				Max *string `json:"maxPhoneNumber"`
+			} `json:"numbers"`
+		}
+		strict := json.NewDecoder(bytes.NewReader(body))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&want); err != nil || !json.Valid(body) || !utf8.Valid(body) {
+			t.Fatalf("accepted what encoding/json does not: %v", err)
+		}
+		var same []entry
+		for _, n := range want.Numbers {
+			e := entry{start: n.Min}
+			if n.Max != nil {
+				e.end = *n.Max
+			}
+			same = append(same, e)
+			if !isNumber(n.Min) || n.Max != nil && !isNumber(*n.Max) {
+				t.Errorf("accepted %v", n)
+			}
+		}
+		if !slices.Equal(entries, same) || len(entries) == 0 {
+			t.Errorf("got %v, encoding/json reads %v", entries, same)
+		}
+	})
+}
+
+func checkProblems(t *testing.T, problems []errcode.Problem) {
+	if len(problems) == 0 {
+		t.Error("refused without a reason")
+	}
+	for _, p := range problems {
+		if p.Reason == "" || p.Parameter != "" || p.Pointer != "" && p.Pointer[0] != '/' || !utf8.ValidString(p.Pointer) {
+			t.Errorf("not a problem of the body: %+v", p)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package translate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"ocigate/oci"
+	"ocigate/translate/errcode"
+)
+
+const (
+	tenantGetCommand        = "ServiceProviderGetRequest17sp1"
+	authorizationGetCommand = "GroupServiceGetAuthorizationRequest"
+	tenantListCommand       = "ServiceProviderGetListRequest"
+	groupListCommand        = "GroupGetListInServiceProviderRequest"
+
+	// routeList is the platform's name of the service. It is a user service,
+	// which is authorized to a group and assigned to users.
+	routeList = "Route List"
+)
+
+// maxContexts bounds the memory for groups that are known to have the service.
+const maxContexts = 10_000
+
+// contexts remembers for a time which groups have the service. That a group
+// does not have it is never remembered, so that what an operator puts right
+// counts at once.
+type contexts struct {
+	ttl   time.Duration
+	until *lru.Cache[Group, time.Time]
+}
+
+func newContexts(ttl time.Duration) (*contexts, error) {
+	until, err := lru.New[Group, time.Time](maxContexts)
+	if err != nil {
+		return nil, fmt.Errorf("translate: memory for contexts: %w", err)
+	}
+	return &contexts{ttl: ttl, until: until}, nil
+}
+
+func (c *contexts) good(group Group) bool {
+	until, known := c.until.Get(group)
+	return known && time.Now().Before(until)
+}
+
+// remember notes that a group had the service when that was asked. With a ttl
+// of 0 the note is out of date at once.
+func (c *contexts) remember(group Group, asked time.Time) {
+	c.until.Add(group, asked.Add(c.ttl))
+}
+
+// checkContext tells why the group cannot have the service: its tenant or
+// itself does not exist, the tenant is in Enterprise mode, or the service is
+// not authorized to it. The tenant is judged first.
+func (s *ITC) checkContext(ctx context.Context, group Group) error {
+	if s.contexts.good(group) {
+		return nil
+	}
+	asked := time.Now()
+	replies, err := s.read(ctx, contextOf(group)...)
+	if err != nil {
+		return err
+	}
+	if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
+		return err
+	}
+	if err := s.judgeGroup(ctx, group, replies[1]); err != nil {
+		return err
+	}
+	s.contexts.remember(group, asked)
+	return nil
+}
+
+// contextOf asks for the tenant, then for the group's authorization.
+func contextOf(group Group) []oci.Read {
+	return []oci.Read{
+		oci.NewRead(tenantGetCommand, oci.Text("serviceProviderId", group.TenantID)),
+		oci.NewRead(authorizationGetCommand, append(group.elements(), oci.Text("userServiceName", routeList))...),
+	}
+}
+
+func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) error {
+	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
+		return s.judgeRefusal(ctx, refusal, tenantExistence(group))
+	}
+	// A service provider has no such element at all.
+	enterprise, _, err := reply.Bool("isEnterprise")
+	switch {
+	case err != nil:
+		return errcode.Because(errcode.PlatformError, err)
+	case enterprise:
+		return errcode.New(errcode.NotAvailableInEnterpriseMode)
+	}
+	return nil
+}
+
+func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) error {
+	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
+		return s.judgeRefusal(ctx, refusal, groupExistence(group))
+	}
+	authorized, present, err := reply.Bool("authorized")
+	switch {
+	case err != nil:
+		return errcode.Because(errcode.PlatformError, err)
+	case !present:
+		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s has no element authorized", reply.Name()))
+	case !authorized:
+		return errcode.New(errcode.ServiceNotAssigned)
+	}
+	return nil
+}
+
+// existence is a question whether something exists.
+type existence struct {
+	command oci.Read // lists what has the id
+	table   string
+	heading string // of the column that holds the id
+	id      string
+	missing *errcode.Code // what its absence means
+}
+
+func tenantExistence(group Group) existence {
+	return existence{
+		command: oci.NewRead(tenantListCommand, equalTo("searchCriteriaServiceProviderId", group.TenantID)),
+		table:   "serviceProviderTable",
+		heading: "Service Provider Id",
+		id:      group.TenantID,
+		missing: errcode.TenantNotFound,
+	}
+}
+
+func groupExistence(group Group) existence {
+	return existence{
+		command: oci.NewRead(groupListCommand,
+			oci.Text("serviceProviderId", group.TenantID), equalTo("searchCriteriaGroupId", group.GroupID)),
+		table:   "groupTable",
+		heading: "Group Id",
+		id:      group.GroupID,
+		missing: errcode.GroupNotFound,
+	}
+}
+
+// equalTo is a search criterion for exactly that value.
+func equalTo(criterion, value string) oci.Element {
+	return oci.Parent(criterion,
+		oci.Text("mode", "Equal To"), oci.Text("value", value), oci.Text("isCaseInsensitive", "false"))
+}
+
+// judgeRefusal tells why the platform refused to answer. Where the table does
+// not know its number, the platform is asked whether what it was asked about
+// exists at all.
+func (s *ITC) judgeRefusal(ctx context.Context, refusal *oci.ErrorReply, what existence) error {
+	if code, known := s.errors[refusal.Number]; known {
+		return refusedWith(code, refusal)
+	}
+	table, err := s.table(ctx, what.command, what.table, what.heading)
+	if err != nil {
+		return err
+	}
+	id := table.Column(what.heading)
+	for row := range table.Rows() {
+		if row.Cell(id) == what.id {
+			return refusedWith(errcode.PlatformError, refusal)
+		}
+	}
+	return refusedWith(what.missing, refusal)
+}

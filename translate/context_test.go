@@ -1,0 +1,188 @@
+package translate_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+func TestContextIsAskedForByTheGroupsIDs(t *testing.T) {
+	p := newPlatform(t)
+	if _, err := p.service(translate.Options{}).AvailableNumbers(t.Context(), testGroup); err != nil {
+		t.Fatal(err)
+	}
+	const ids = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId>"
+	want := []string{"<serviceProviderId>ApioSpTest</serviceProviderId>", ids + "<userServiceName>Route List</userServiceName>", ids}
+	var got []string
+	for _, command := range p.sent {
+		got = append(got, writeXML(command.Elements()))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}
+
+func TestContext(t *testing.T) {
+	const tenantSearch = "<searchCriteriaServiceProviderId><mode>Equal To</mode><value>ApioSpTest</value><isCaseInsensitive>false</isCaseInsensitive></searchCriteriaServiceProviderId>"
+	const groupSearch = "<serviceProviderId>ApioSpTest</serviceProviderId>" +
+		"<searchCriteriaGroupId><mode>Equal To</mode><value>ApioGrpTest</value><isCaseInsensitive>false</isCaseInsensitive></searchCriteriaGroupId>"
+	strange := refusal("Error", 4999, "strange")
+	words := []errcode.Platform{{Number: 4999, Level: "Error", Summary: "[Error 4999] strange"}}
+	tenants := func(rows ...string) string {
+		return answer(tenantList, table("serviceProviderTable", "Service Provider Id|Service Provider Name", rows...))
+	}
+	groups := func(rows ...string) string {
+		return answer(groupList, table("groupTable", "Group Id|Group Name|User Limit", rows...))
+	}
+	for name, test := range map[string]struct {
+		answers  map[string]string
+		want     *errcode.Code
+		platform []errcode.Platform
+		search   string // the elements of the search that was made
+	}{
+		"refuses an enterprise": {
+			answers: map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)},
+			want:    errcode.NotAvailableInEnterpriseMode,
+		},
+		"refuses a group without the service": {
+			answers: map[string]string{authorization: answer(authorization, `<authorized>false</authorized>`)},
+			want:    errcode.ServiceNotAssigned,
+		},
+		"takes the platform's number for a missing group": {
+			answers:  map[string]string{authorization: refusal("Error", 4152, "Group not found: ApioSpTest:ApioGrpTest")},
+			want:     errcode.GroupNotFound,
+			platform: []errcode.Platform{{Number: 4152, Level: "Error", Summary: "[Error 4152] Group not found: ApioSpTest:ApioGrpTest"}},
+		},
+		"takes the platform's number for a service not assigned": {
+			answers:  map[string]string{authorization: refusal("Error", 4410, "not assigned")},
+			want:     errcode.ServiceNotAssigned,
+			platform: []errcode.Platform{{Number: 4410, Level: "Error", Summary: "[Error 4410] not assigned"}},
+		},
+		"finds that there is no such tenant": {
+			answers: map[string]string{tenantGet: strange, authorization: strange, tenantList: tenants()},
+			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
+		},
+		"finds that there is no tenant before there is no group": {
+			answers: map[string]string{tenantGet: strange, authorization: refusal("Error", 4152, "Group not found"), tenantList: tenants()},
+			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
+		},
+		"does not take a tenant of a similar id": {
+			answers: map[string]string{tenantGet: strange, tenantList: tenants("apiosptest|x", "ApioSpTest2|ApioSpTest")},
+			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
+		},
+		"cannot tell why an existing tenant is refused": {
+			answers: map[string]string{tenantGet: strange, tenantList: tenants("other|x", "ApioSpTest|x")},
+			want:    errcode.PlatformError, platform: words, search: tenantSearch,
+		},
+		"finds that there is no such group": {
+			answers: map[string]string{authorization: strange, groupList: groups("ApioGrpTest2|ApioGrpTest|25")},
+			want:    errcode.GroupNotFound, platform: words, search: groupSearch,
+		},
+		"cannot tell why an existing group is refused": {
+			answers: map[string]string{authorization: strange, groupList: groups("ApioGrpTest|x|25")},
+			want:    errcode.PlatformError, platform: words, search: groupSearch,
+		},
+		"cannot tell when the search is refused": {
+			answers:  map[string]string{authorization: strange, groupList: refusal("Error", 5404, "unauthorized")},
+			want:     errcode.PlatformError,
+			platform: []errcode.Platform{{Number: 5404, Level: "Error", Summary: "[Error 5404] unauthorized"}},
+			search:   groupSearch,
+		},
+		"cannot use a search without the id's column": {
+			answers: map[string]string{authorization: strange, groupList: answer(groupList, table("groupTable", "Group Name", "ApioGrpTest"))},
+			want:    errcode.PlatformError, search: groupSearch,
+		},
+		"cannot use an isEnterprise that is no boolean": {
+			answers: map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>maybe</isEnterprise>`)},
+			want:    errcode.PlatformError,
+		},
+		"cannot use an authorization that is no boolean": {
+			answers: map[string]string{authorization: answer(authorization, `<authorized>maybe</authorized>`)},
+			want:    errcode.PlatformError,
+		},
+		"cannot do without an authorization": {
+			answers: map[string]string{authorization: answer(authorization, `<usedQuantity>1</usedQuantity>`)},
+			want:    errcode.PlatformError,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			for command, reply := range test.answers {
+				p.answers[command] = reply
+			}
+			itc := p.service(remembering)
+			_, err := itc.Numbers(t.Context(), testGroup)
+			code(t, err, test.want)
+			if diff := cmp.Diff(test.platform, judge(t, err).Platform); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+			wantAsked := 1
+			if test.search != "" {
+				wantAsked = 2
+				if got := writeXML(p.sent[len(p.sent)-1].Elements()); got != test.search {
+					t.Errorf("searched with %s", got)
+				}
+			}
+			if len(p.asked) != wantAsked {
+				t.Errorf("asked %v", p.asked)
+			}
+			// A bad context is not remembered.
+			for command, reply := range newPlatform(t).answers {
+				p.answers[command] = reply
+			}
+			if _, err := itc.Numbers(t.Context(), testGroup); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
+}
+
+func TestContextOfAServiceProviderMayDenyEnterpriseMode(t *testing.T) {
+	p := newPlatform(t)
+	p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise>`)
+	if _, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestContextIsRememberedForItsTime(t *testing.T) {
+	other := translate.Group{TenantID: testGroup.TenantID, GroupID: "Other"}
+	for name, test := range map[string]struct {
+		ttl, after time.Duration
+		group      translate.Group
+		again      bool
+	}{
+		"while it is young":          {30 * time.Second, 30*time.Second - 1, testGroup, false},
+		"but not when its time ends": {30 * time.Second, 30 * time.Second, testGroup, true},
+		"for its group alone":        {30 * time.Second, 0, other, true},
+		"not at all when told so":    {0, 0, testGroup, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlatform(t)
+				itc := p.service(translate.Options{ContextTTL: test.ttl})
+				ask := func(group translate.Group) {
+					t.Helper()
+					if _, err := itc.AvailablePrefixes(t.Context(), group); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ask(testGroup)
+				time.Sleep(test.after)
+				ask(test.group)
+				want := []string{contextGet, groupPrefixes, groupPrefixes}
+				if test.again {
+					want = []string{contextGet, groupPrefixes, contextGet, groupPrefixes}
+				}
+				if diff := cmp.Diff(want, p.asked); diff != "" {
+					t.Error("(-want +got)\n" + diff)
+				}
+			})
+		})
+	}
+}

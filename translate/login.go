@@ -1,0 +1,20 @@
+package translate
+
+import "ocigate/translate/errcode"
+
+// maxCredentialLength is more than the platform takes, in characters.
+const maxCredentialLength = 256
+
+// DecodeLogin reads the body of a login: {"username":"…","password":"…"}, as
+// strictly as any other. Its error is an [*errcode.Error] that tells everything
+// that is wrong.
+func DecodeLogin(body []byte) (username, password string, err error) {
+	if kindOf(body) != "an object" {
+		return "", "", errcode.New(errcode.BadMediaType)
+	}
+	var found findings
+	fields := found.body(body, []string{"username", "password"}, nil)
+	username = found.text(fields["username"], "/username", maxCredentialLength)
+	password = found.text(fields["password"], "/password", maxCredentialLength)
+	return username, password, found.err()
+}

@@ -1,0 +1,49 @@
+package translate_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+func TestDecodeLogin(t *testing.T) {
+	for name, test := range map[string]struct {
+		body string
+		want []string // the pointers of the problems
+		code *errcode.Code
+	}{
+		"takes the documented form":   {`{"username":"a","password":"b"}`, nil, nil},
+		"refuses what is no object":   {`["a","b"]`, nil, errcode.BadMediaType},
+		"refuses nothing":             {``, nil, errcode.BadMediaType},
+		"names all that is missing":   {`{}`, []string{"/username", "/password"}, errcode.JSONSchemaValidation},
+		"refuses another letter case": {`{"Username":"a","password":"b"}`, []string{"/Username", "/username"}, errcode.JSONSchemaValidation},
+		"refuses a key given twice":   {`{"username":"a","password":"b","password":"c"}`, []string{"/password"}, errcode.JSONSchemaValidation},
+		"refuses other types":         {`{"username":1,"password":null}`, []string{"/username", "/password"}, errcode.JSONSchemaValidation},
+		"refuses an empty text":       {`{"username":"","password":"b"}`, []string{"/username"}, errcode.JSONSchemaValidation},
+	} {
+		t.Run(name, func(t *testing.T) {
+			username, password, err := translate.DecodeLogin([]byte(test.body))
+			if test.code == nil {
+				if err != nil || username != "a" || password != "b" {
+					t.Errorf("got %q, %q, %v", username, password, err)
+				}
+				return
+			}
+			told, ok := errors.AsType[*errcode.Error](err)
+			if !ok || told.Code != test.code {
+				t.Fatalf("got %v", err)
+			}
+			var pointers []string
+			for _, p := range told.Problems {
+				pointers = append(pointers, p.Pointer)
+			}
+			if diff := cmp.Diff(test.want, pointers); diff != "" {
+				t.Errorf("pointers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

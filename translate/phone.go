@@ -1,0 +1,42 @@
+package translate
+
+import (
+	"cmp"
+	"strings"
+)
+
+// maxNumberLength is the longest phone number or prefix, in characters.
+const maxNumberLength = 23
+
+// canonical is a phone number or prefix by its + and digits alone: the form in
+// which the API prints phone numbers, and in which two of them are compared.
+func canonical(number string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '+' || isDigit(r) {
+			return r
+		}
+		return -1
+	}, number)
+}
+
+func isDigit(r rune) bool { return '0' <= r && r <= '9' }
+
+// isNumber tells whether a caller's text is a phone number or prefix: an
+// optional +, then digits, with dashes and blanks only between them. That
+// prefixes hold no other characters is assumed: no public source says.
+func isNumber(s string) bool {
+	digits := strings.TrimPrefix(s, "+")
+	return digits != "" &&
+		strings.Trim(digits, "- ") == digits &&
+		!strings.ContainsFunc(digits, func(r rune) bool { return r != '-' && r != ' ' && !isDigit(r) })
+}
+
+// below tells whether a is certainly a lower number than b. One with a + and
+// one without cannot be compared.
+func below(a, b string) bool {
+	a, b = canonical(a), canonical(b)
+	if strings.HasPrefix(a, "+") != strings.HasPrefix(b, "+") {
+		return false
+	}
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) < 0
+}

@@ -1,0 +1,59 @@
+package translate
+
+import (
+	"errors"
+	"fmt"
+
+	"ocigate/oci"
+	"ocigate/translate/errcode"
+)
+
+const verifyCommand = "AuthenticationVerifyRequest22V4"
+
+// ErrNotVerified says that the platform did not accept somebody's credentials.
+var ErrNotVerified = errors.New("translate: the platform did not accept the credentials")
+
+// VerifyCommand asks the platform over an administrator's session whether
+// somebody's credentials are right. It holds the password as it is, so it may
+// only go over TLS.
+func VerifyCommand(userID string, password oci.Secret) oci.Read {
+	return oci.NewRead(verifyCommand, oci.Text("userId", userID), oci.Text("password", string(password)))
+}
+
+// Identity reads the answer to [VerifyCommand] of that user. A refusal is the
+// error of [PlatformErrors.LoginRefused]; an answer that names no login type is
+// an [*errcode.Error].
+func (e PlatformErrors) Identity(userID string, reply oci.Reply) (oci.Identity, error) {
+	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
+		return oci.Identity{}, e.LoginRefused(refusal)
+	}
+	identity, err := oci.IdentityOf(reply, userID)
+	if err != nil {
+		return oci.Identity{}, errcode.Because(errcode.PlatformError, err)
+	}
+	return identity, nil
+}
+
+// LoginRefused is what a refusal says of somebody's credentials: that they are
+// not good ([ErrNotVerified]), except where the table gives its number a meaning
+// other than Unauthenticated, which is an [*errcode.Error]. The numbers that are
+// known to refuse a login keep that meaning whatever the table says, so that a
+// wrong password and an unknown user look the same.
+func (e PlatformErrors) LoginRefused(refusal *oci.ErrorReply) error {
+	code, known := e[refusal.Number]
+	if known && code != errcode.Unauthenticated && !refusesLogin(refusal.Number) {
+		return refusedWith(code, refusal)
+	}
+	return fmt.Errorf("%w: %w", ErrNotVerified, refusal)
+}
+
+// refusesLogin tells whether a number is publicly known to refuse a login.
+func refusesLogin(number int) bool {
+	switch number {
+	case 4008, // user not found
+		4962, // invalid password
+		5202: // account is disabled
+		return true
+	}
+	return false
+}
