@@ -1,0 +1,282 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Client is a caller that the operator lists: a portal, say, that signs in as
+// a service.
+type Client struct {
+	// ID is 1..64 letters, digits, "_" and "-", different for each client.
+	ID string
+	// Hash is the hash of its secret: bcrypt ("$2b$…", cost 10..15) or
+	// argon2id as a PHC string, at most 256 MiB, 16 passes and 16 threads.
+	// [Hash] makes one. Under bcrypt, secrets are at most 72 bytes long;
+	// longer ones are never good, even where the hash was made of one.
+	Hash Secret
+	// Level and scope: TenantID for a Tenant Admin, TenantID and GroupID for
+	// all below, none for a System Admin.
+	Level             Level
+	TenantID, GroupID string
+}
+
+// mac stands for a client's credential in memory. It is made with a key that
+// the process alone has, so it tells nothing of the secret.
+type mac [sha256.Size]byte
+
+// client is a listed client with what is known of its credential. Only one
+// secret fits a hash, so there is one to remember at the most.
+type client struct {
+	principal Principal // but for the method
+	hash      hash
+
+	mu       sync.Mutex
+	verified mac
+	lastUsed time.Time // the zero value where nothing was verified yet
+}
+
+// remember keeps in mind that a credential is good.
+func (c *client) remember(m mac) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.verified, c.lastUsed = m, time.Now()
+}
+
+// recall tells whether a credential was ever verified, and whether it was
+// used recently enough to be let in at once. In that case it was used now.
+func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	proven = !c.lastUsed.IsZero() && hmac.Equal(c.verified[:], m[:])
+	fresh = proven && time.Since(c.lastUsed) < rememberFor
+	if fresh {
+		c.lastUsed = time.Now()
+	}
+	return proven, fresh
+}
+
+// hashedClients reads the list, and names everything that is wrong with it.
+func hashedClients(list []Client) ([]*client, error) {
+	var errs []error
+	seen := make(map[string]bool, len(list))
+	hashed := make([]*client, len(list))
+	for i, c := range list {
+		p := Principal{Name: c.ID, Level: c.Level, TenantID: c.TenantID, GroupID: c.GroupID}
+		h, hashErr := parseHash(string(c.Hash))
+		errs = append(errs, prefixed(fmt.Sprintf("Clients[%d]", i),
+			checkClientID(c.ID, seen), prefixed("Hash", hashErr), p.checkScope()))
+		seen[c.ID] = true
+		hashed[i] = &client{principal: p, hash: h}
+	}
+	return hashed, errors.Join(errs...)
+}
+
+func checkClientID(id string, seen map[string]bool) error {
+	switch {
+	case !clientID.MatchString(id):
+		return fmt.Errorf("ID: must be 1..64 letters, digits, _ and -, is %q", id)
+	case seen[id]:
+		return fmt.Errorf("ID: %q is another client's too", id)
+	}
+	return nil
+}
+
+// clients verifies the credentials of listed clients.
+type clients struct {
+	list        []*client
+	byID        map[string]*client
+	rememberFor time.Duration
+	throttle    *throttle
+	macKey      []byte
+	hashing     chan struct{} // holds one element for each hash under way
+	flights     flights
+}
+
+func newClients(list []*client, rememberFor time.Duration, hashConcurrency int, throttle *throttle) *clients {
+	c := &clients{
+		list:        list,
+		byID:        make(map[string]*client, len(list)),
+		rememberFor: rememberFor,
+		throttle:    throttle,
+		macKey:      make([]byte, sha256.Size),
+		hashing:     make(chan struct{}, hashConcurrency),
+		flights:     flights{running: map[flightKey]*flight{}},
+	}
+	_, _ = rand.Read(c.macKey) // it never fails: it would rather end the program
+	for _, listed := range list {
+		c.byID[listed.principal.Name] = listed
+	}
+	return c
+}
+
+// authenticate tells whether a credential is a listed client's. What is
+// remembered comes before all limits, so that nobody can lock a client out by
+// guessing at its secret once it was let in here.
+func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred credential) (Principal, error) {
+	if len(c.list) == 0 {
+		return Principal{}, ErrBadCredentials
+	}
+	m := c.mac(cred.id, cred.secret)
+	if _, fresh := c.recall(cred.id, m); !fresh {
+		err := c.flights.do(ctx, flightKey{m, addressBlock(addr)}, func() error {
+			return c.admit(ctx, addr, cred, m)
+		})
+		if err != nil {
+			return Principal{}, err
+		}
+	}
+	p := c.byID[cred.id].principal
+	p.Method = cred.method
+	return p, nil
+}
+
+func (c *clients) recall(id string, m mac) (proven, fresh bool) {
+	listed, ok := c.byID[id]
+	if !ok {
+		return false, false
+	}
+	return listed.recall(m, c.rememberFor)
+}
+
+// admit looks once more at what is remembered, since another request may have
+// verified the credential in the meantime.
+func (c *clients) admit(ctx context.Context, addr netip.Addr, cred credential, m mac) error {
+	switch proven, fresh := c.recall(cred.id, m); {
+	case fresh:
+		return nil
+	case proven:
+		return c.verify(ctx, cred, m)
+	}
+	return c.guess(ctx, addr, cred, m)
+}
+
+// guess verifies a credential that was never good before, at the price of an
+// attempt.
+func (c *clients) guess(ctx context.Context, addr netip.Addr, cred credential, m mac) error {
+	attempt, err := c.throttle.admit(accountOfClient(cred.id), addr)
+	if err != nil {
+		return err
+	}
+	defer attempt.end()
+	err = c.verify(ctx, cred, m)
+	switch {
+	case err == nil:
+		attempt.succeed()
+	case errors.Is(err, ErrBadCredentials):
+		attempt.fail()
+	}
+	return err
+}
+
+// verify hashes a secret when its turn comes, and remembers a good one.
+func (c *clients) verify(ctx context.Context, cred credential, m mac) error {
+	select {
+	case c.hashing <- struct{}{}:
+		defer func() { <-c.hashing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	listed, ok := c.byID[cred.id]
+	if !ok {
+		c.decoy(cred.id).hash.matches(cred.secret)
+		return ErrBadCredentials
+	}
+	if !listed.hash.matches(cred.secret) {
+		return ErrBadCredentials
+	}
+	listed.remember(m)
+	return nil
+}
+
+// decoy is the client whose hash is computed for an id that nobody has: always
+// the same for one id, so that neither one measurement nor several tell that
+// id from a client's.
+func (c *clients) decoy(id string) *client {
+	m := c.mac(id, "")
+	return c.list[binary.BigEndian.Uint64(m[:8])%uint64(len(c.list))]
+}
+
+func (c *clients) mac(id, secret string) mac {
+	h := hmac.New(sha256.New, c.macKey)
+	h.Write([]byte(id))
+	h.Write([]byte{0}) // neither of the two can hold it
+	h.Write([]byte(secret))
+	return mac(h.Sum(nil))
+}
+
+// flights makes requests that show the same credential at the same time share
+// one verification. A client that starts with many requests at once is then
+// hashed, and counted, as one.
+type flights struct {
+	mu      sync.Mutex
+	running map[flightKey]*flight
+}
+
+// flightKey has the address, because the limit on one address must not be
+// answered to another.
+type flightKey struct {
+	credential mac
+	address    netip.Prefix
+}
+
+type flight struct {
+	done chan struct{}
+	err  error // to be read when done is closed
+}
+
+// errAbandoned is the outcome of a verification that came to none.
+var errAbandoned = errors.New("verification abandoned")
+
+// do verifies, or waits for somebody else's verification of the same. A
+// request that ended before its verification does not speak for the others:
+// the next of them tries.
+func (f *flights) do(ctx context.Context, key flightKey, verify func() error) error {
+	for {
+		current, mine := f.join(key)
+		if mine {
+			return f.lead(ctx, key, current, verify)
+		}
+		select {
+		case <-current.done:
+			if !errors.Is(current.err, errAbandoned) {
+				return current.err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *flights) join(key flightKey) (current *flight, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if current, ok := f.running[key]; ok {
+		return current, false
+	}
+	current = &flight{done: make(chan struct{}), err: errAbandoned}
+	f.running[key] = current
+	return current, true
+}
+
+func (f *flights) lead(ctx context.Context, key flightKey, mine *flight, verify func() error) error {
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.running, key)
+		close(mine.done)
+	}()
+	err := verify()
+	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+		mine.err = err
+	}
+	return err
+}

@@ -1,0 +1,325 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// slowHash takes one secret as long as it is told to, and counts.
+type slowHash struct {
+	secret  string
+	started atomic.Int64
+	wait    chan struct{} // nil for no wait
+}
+
+func (h *slowHash) matches(secret string) bool {
+	h.started.Add(1)
+	if h.wait != nil {
+		<-h.wait
+	}
+	return secret == h.secret
+}
+
+var testLimit = Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: time.Minute, ForgetAfter: time.Hour, Records: 100}
+
+// clientsOf lists clients named c0, c1, … with these hashes.
+func clientsOf(concurrency int, hashes ...*slowHash) *clients {
+	list := make([]*client, len(hashes))
+	for i, h := range hashes {
+		list[i] = &client{principal: Principal{Name: fmt.Sprint("c", i), Level: SystemAdmin}, hash: h}
+	}
+	loose := testLimit
+	loose.FreeAttempts = 1 << 20
+	return newClients(list, 10*time.Second, concurrency, newThrottle(testLimit, loose))
+}
+
+func (c *clients) try(ctx context.Context, id, secret string) error {
+	_, err := c.authenticate(ctx, netip.MustParseAddr("192.0.2.1"), credential{method: MethodAPIKey, id: id, secret: secret})
+	return err
+}
+
+func TestGoodCredentialIsRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &slowHash{secret: "good"}
+		c := clientsOf(1, h)
+		show := func(secret string, want error, hashes int64) {
+			t.Helper()
+			if err := c.try(t.Context(), "c0", secret); !errors.Is(err, want) {
+				t.Errorf("error %v, want %v", err, want)
+			}
+			if n := h.started.Swap(0); n != hashes {
+				t.Errorf("%d hashes, want %d", n, hashes)
+			}
+		}
+		show("good", nil, 1)
+		show("good", nil, 0)
+		if err := c.admit(t.Context(), netip.Addr{}, credential{id: "c0", secret: "good"}, c.mac("c0", "good")); err != nil {
+			t.Errorf("one that was verified while it waited: %v", err)
+		}
+		show("bad", ErrBadCredentials, 1)
+		show("bad", ErrBadCredentials, 1) // bad ones are not remembered
+		show("good", nil, 0)
+		for range 10 { // use keeps it fresh
+			time.Sleep(9 * time.Second)
+			show("good", nil, 0)
+		}
+		time.Sleep(10 * time.Second)
+		show("good", nil, 1)
+		show("good", nil, 0)
+	})
+}
+
+func TestGuessingLocksNoKnownClientOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clientsOf(1, &slowHash{secret: "good"})
+		if err := c.try(t.Context(), "c0", "good"); err != nil {
+			t.Fatal(err)
+		}
+		for range testLimit.FreeAttempts {
+			if err := c.try(t.Context(), "c0", "bad"); !errors.Is(err, ErrBadCredentials) {
+				t.Error(err)
+			}
+		}
+		for _, idle := range []time.Duration{0, 9 * time.Second, time.Hour} {
+			time.Sleep(idle)
+			if err := c.try(t.Context(), "c0", "good"); err != nil {
+				t.Errorf("the good one after %v: %v", idle, err)
+			}
+		}
+		if err := c.try(t.Context(), "c0", "bad"); !errors.Is(err, ErrBadCredentials) {
+			t.Errorf("an hour later: %v", err)
+		}
+		if _, ok := errors.AsType[*ThrottledError](c.try(t.Context(), "c0", "worse")); !ok {
+			t.Error("the good one made the guesses forgotten")
+		}
+	})
+}
+
+func TestBurstOfTheSameCredentialIsHashedOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		secret string
+		want   error
+	}{"good": {"good", nil}, "bad": {"bad", ErrBadCredentials}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &slowHash{secret: "good", wait: make(chan struct{})}
+				list := clientsOf(4, h)
+				errs := make(chan error, 1000)
+				for range cap(errs) {
+					go func() { errs <- list.try(t.Context(), "c0", c.secret) }()
+				}
+				synctest.Wait()
+				close(h.wait)
+				for range cap(errs) {
+					if err := <-errs; !errors.Is(err, c.want) {
+						t.Fatal(err)
+					}
+				}
+				if n := h.started.Load(); n != 1 {
+					t.Errorf("%d hashes", n)
+				}
+			})
+		})
+	}
+}
+
+func TestBurstOfGuessesAtOneClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &slowHash{secret: "good", wait: make(chan struct{})}
+		c := clientsOf(1000, h)
+		var wg sync.WaitGroup
+		for i := range 1000 {
+			wg.Go(func() { _ = c.try(t.Context(), "c0", fmt.Sprint("guess", i)) })
+		}
+		synctest.Wait()
+		close(h.wait)
+		wg.Wait()
+		if n := h.started.Load(); n != int64(testLimit.FreeAttempts) {
+			t.Errorf("%d guesses were verified, want %d", n, testLimit.FreeAttempts)
+		}
+	})
+}
+
+func TestHashingIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		wait := make(chan struct{})
+		hashes := make([]*slowHash, 10)
+		for i := range hashes {
+			hashes[i] = &slowHash{secret: "good", wait: wait}
+		}
+		c := clientsOf(2, hashes...)
+		under := func() (n int64) {
+			for _, h := range hashes {
+				n += h.started.Load()
+			}
+			return n
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := make(chan error, len(hashes))
+		for i := range hashes {
+			go func() { errs <- c.try(ctx, fmt.Sprint("c", i), "good") }()
+		}
+		synctest.Wait()
+		if n := under(); n != 2 {
+			t.Errorf("%d hashes at a time, want 2", n)
+		}
+		cancel()
+		for range len(hashes) - 2 { // those that wait give up
+			if err := <-errs; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		close(wait)
+		for range 2 { // those that hash come to their end
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := under(); n != 2 {
+			t.Errorf("%d hashes in all, want 2", n)
+		}
+	})
+}
+
+func TestRequestThatEndsDoesNotSpeakForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		busy := &slowHash{secret: "good", wait: make(chan struct{})}
+		h := &slowHash{secret: "good"}
+		c := clientsOf(1, busy, h)
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = c.try(t.Context(), "c0", "good") })
+		synctest.Wait()
+
+		leaderCtx, cancelLeader := context.WithCancel(t.Context())
+		leader, follower, quitter := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+		go func() { leader <- c.try(leaderCtx, "c1", "good") }()
+		synctest.Wait()
+		go func() { follower <- c.try(t.Context(), "c1", "good") }()
+		quitterCtx, cancelQuitter := context.WithCancel(t.Context())
+		go func() { quitter <- c.try(quitterCtx, "c1", "good") }()
+		synctest.Wait()
+		cancelQuitter()
+		if err := <-quitter; !errors.Is(err, context.Canceled) {
+			t.Errorf("a follower that ended: %v", err)
+		}
+		cancelLeader()
+		if err := <-leader; !errors.Is(err, context.Canceled) {
+			t.Errorf("the leader: %v", err)
+		}
+		close(busy.wait)
+		if err := <-follower; err != nil {
+			t.Errorf("the follower: %v", err)
+		}
+		wg.Wait()
+		if n := h.started.Load(); n != 1 {
+			t.Errorf("%d hashes", n)
+		}
+		if len(c.flights.running) != 0 || len(c.throttle.accounts.pending) != 0 || len(c.throttle.addresses.pending) != 0 {
+			t.Error("something was left behind")
+		}
+	})
+}
+
+func TestUnknownIDCostsAHash(t *testing.T) {
+	t.Parallel()
+	hashes := []*slowHash{{secret: "good"}, {secret: "good"}, {secret: "good"}}
+	c := clientsOf(1, hashes...)
+	counts := func() (n []int64) {
+		for _, h := range hashes {
+			n = append(n, h.started.Load())
+		}
+		return n
+	}
+	for i := range 50 {
+		id := fmt.Sprint("nobody", i)
+		before := counts()
+		for range 2 {
+			if err := c.try(t.Context(), id, "good"); !errors.Is(err, ErrBadCredentials) {
+				t.Fatal(err)
+			}
+		}
+		once := 0
+		for j, n := range counts() {
+			if n-before[j] == 2 {
+				once++
+			}
+		}
+		if once != 1 {
+			t.Fatalf("%s: hashes went from %v to %v, want 2 more of one", id, before, counts())
+		}
+	}
+	if slices.Contains(counts(), 0) {
+		t.Errorf("one hash is never computed for unknown ids: %v", counts())
+	}
+}
+
+func TestClientsUnderManyRequests(t *testing.T) {
+	t.Parallel()
+	c := clientsOf(2, &slowHash{secret: "good"}, &slowHash{secret: "good"})
+	if err := errors.Join(c.try(t.Context(), "c0", "good"), c.try(t.Context(), "c1", "good")); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			for j := range 50 {
+				if err := c.try(t.Context(), fmt.Sprint("c", i%2), "good"); err != nil {
+					t.Error(err)
+				}
+				if err := c.try(t.Context(), fmt.Sprint("c", j%3), fmt.Sprint("guess", j%7)); err == nil {
+					t.Error("a guess was taken")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkClient(b *testing.B) {
+	text, err := Hash("good")
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := parseHash(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	listed := &client{principal: Principal{Name: "c0"}, hash: h}
+	c := newClients([]*client{listed}, time.Hour, 1, newThrottle(testLimit, testLimit))
+	authenticate := func(b *testing.B) {
+		if err := c.try(b.Context(), "c0", "good"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var hashed time.Duration
+	b.Run("hashed", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			listed.lastUsed = time.Time{}
+			authenticate(b)
+		}
+		hashed = b.Elapsed() / time.Duration(b.N)
+	})
+	b.Run("remembered", func(b *testing.B) {
+		b.ReportAllocs()
+		authenticate(b)
+		for b.Loop() {
+			authenticate(b)
+		}
+		b.ReportMetric(float64(hashed)/(float64(b.Elapsed())/float64(b.N)), "hashed/remembered")
+	})
+}

@@ -1,0 +1,326 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/gateway/auth"
+)
+
+var (
+	tight = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, ForgetAfter: time.Hour, Records: 100}
+	loose = auth.Limit{FreeAttempts: 1 << 20, BaseDelay: time.Second, MaxDelay: time.Second, ForgetAfter: time.Hour, Records: 100}
+)
+
+func try(a *auth.Authenticator, addr netip.Addr, name, password string) error {
+	_, err := a.Login(context.Background(), addr, name, password)
+	return err
+}
+
+// delays fails until the delay was the longest twice, each time as soon as it
+// may, and tells the delays.
+func delays(t *testing.T, a *auth.Authenticator, guess func() error, failures int) []time.Duration {
+	t.Helper()
+	var all []time.Duration
+	for range failures {
+		wantError(t, guess(), auth.ErrBadCredentials)
+		throttled, ok := errors.AsType[*auth.ThrottledError](guess())
+		if !ok {
+			// That was a failure too: the attempt was free.
+			all = append(all, 0)
+			continue
+		}
+		all = append(all, throttled.RetryAfter)
+		time.Sleep(throttled.RetryAfter - time.Nanosecond)
+		wantThrottled(t, guess())
+		time.Sleep(time.Nanosecond)
+	}
+	return all
+}
+
+func TestThrottleDelaysGrow(t *testing.T) {
+	t.Parallel()
+	other := 0
+	for name, c := range map[string]struct {
+		account, address auth.Limit
+		guess            func(*auth.Authenticator) error
+	}{
+		"for an account": {tight, loose, func(a *auth.Authenticator) error { return try(a, netip.Addr{}, "admin", "wrong") }},
+		"for an account, whatever the letter case": {tight, loose, func(a *auth.Authenticator) error {
+			other++
+			return try(a, netip.Addr{}, []string{"admin", "ADMIN", "Admin"}[other%3], "wrong")
+		}},
+		"for an address, whatever the account": {loose, tight, func(a *auth.Authenticator) error {
+			other++
+			return try(a, here, fmt.Sprint("admin", other), "wrong")
+		}},
+		"for an IPv6 network": {loose, tight, func(a *auth.Authenticator) error {
+			other++
+			return try(a, netip.MustParseAddr(fmt.Sprintf("2001:db8:1:2::%x", other)), "admin", "wrong")
+		}},
+		"for IPv4 written as IPv6": {loose, tight, func(a *auth.Authenticator) error {
+			other++
+			return try(a, netip.MustParseAddr([]string{"192.0.2.1", "::ffff:192.0.2.1"}[other%2]), "admin", "wrong")
+		}},
+		"for a client's secret": {tight, loose, func(a *auth.Authenticator) error {
+			_, err := a.Authenticate(request(http.MethodGet, "X-API-Key", "portal.wrong"), netip.Addr{})
+			return err
+		}},
+		"for a client that is not there": {tight, loose, func(a *auth.Authenticator) error {
+			_, err := a.Authenticate(request(http.MethodGet, "X-API-Key", "nobody.wrong"), netip.Addr{})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAuth(t, auth.Options{AccountLimit: c.account, AddressLimit: c.address, Clients: []auth.Client{portal(t)}})
+				got := delays(t, a, func() error { return c.guess(a) }, 7)
+				s := time.Second
+				// Two of the three free attempts go into the first 0.
+				if diff := cmp.Diff([]time.Duration{0, s, 2 * s, 4 * s, 8 * s, 10 * s, 10 * s}, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	fail := func(t *testing.T, a *auth.Authenticator, addr netip.Addr, name string, times int) {
+		t.Helper()
+		for range times {
+			wantError(t, try(a, addr, name, "wrong"), auth.ErrBadCredentials)
+		}
+	}
+	for name, test := range map[string]func(t *testing.T){
+		"refuses the right password during a delay, unseen": func(t *testing.T) {
+			p := groupAdmin()
+			a := newAuth(t, auth.Options{Verifier: p, AccountLimit: tight})
+			fail(t, a, here, "admin", 3)
+			if got := wantThrottled(t, try(a, there, "admin", "secret")); got.RetryAfter != time.Second || got.Seconds() != 1 {
+				t.Errorf("%v", got)
+			}
+			if n := p.asked.Load(); n != 3 {
+				t.Errorf("the platform was asked %d times", n)
+			}
+		},
+		"rounds Retry-After up": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AccountLimit: tight})
+			fail(t, a, here, "admin", 3)
+			time.Sleep(999 * time.Millisecond)
+			if got := wantThrottled(t, try(a, here, "admin", "secret")); got.Seconds() != 1 {
+				t.Errorf("%d s of %v", got.Seconds(), got.RetryAfter)
+			}
+		},
+		"leaves other accounts and networks alone": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: tight})
+			fail(t, a, netip.MustParseAddr("2001:db8::1"), "admin", 3)
+			wantThrottled(t, try(a, netip.MustParseAddr("2001:db8::2"), "other", "secret"))
+			wantThrottled(t, try(a, netip.MustParseAddr("2001:db8:0:1::1"), "admin", "secret"))
+			if err := try(a, netip.MustParseAddr("2001:db8:0:1::1"), "other", "secret"); err != nil {
+				t.Error(err)
+			}
+		},
+		"a success clears the account": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AccountLimit: tight})
+			for range 10 {
+				fail(t, a, here, "admin", 2)
+				if err := try(a, here, "admin", "secret"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"a success does not clear the address": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AddressLimit: tight})
+			fail(t, a, here, "victim", 2)
+			if err := try(a, here, "own", "secret"); err != nil {
+				t.Fatal(err)
+			}
+			fail(t, a, here, "victim", 1)
+			wantThrottled(t, try(a, here, "own", "secret"))
+		},
+		"failures are forgotten one by one": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AccountLimit: tight})
+			fail(t, a, here, "admin", 3)
+			time.Sleep(time.Hour)
+			fail(t, a, here, "admin", 1)
+			wantThrottled(t, try(a, here, "admin", "wrong"))
+			time.Sleep(3 * time.Hour)
+			fail(t, a, here, "admin", 3)
+			wantThrottled(t, try(a, here, "admin", "wrong"))
+		},
+		"failures beyond the longest delay take no longer to be forgotten": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AccountLimit: tight})
+			for range 20 {
+				fail(t, a, here, "admin", 1)
+				time.Sleep(tight.MaxDelay)
+			}
+			time.Sleep(7 * time.Hour) // 3 free ones and 4 that double the delay
+			fail(t, a, here, "admin", 3)
+			wantThrottled(t, try(a, here, "admin", "wrong"))
+		},
+		"valid tokens are not counted": func(t *testing.T) {
+			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: tight})
+			s := login(t, a)
+			fail(t, a, here, "admin@example.com", 3)
+			for range 10 {
+				if _, err := a.Authenticate(bearer(s.Token), here); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"a full list forgets the one least recently tried": func(t *testing.T) {
+			two := tight
+			two.Records = 2
+			a := newAuth(t, auth.Options{AccountLimit: two, AddressLimit: loose})
+			fail(t, a, here, "first", 3)
+			fail(t, a, here, "second", 3)
+			wantThrottled(t, try(a, here, "first", "secret"))
+			fail(t, a, here, "third", 1)
+			wantThrottled(t, try(a, here, "first", "secret"))
+			if err := try(a, here, "second", "secret"); err != nil {
+				t.Error(err)
+			}
+		},
+		"successes make no records": func(t *testing.T) {
+			one := tight
+			one.Records = 1
+			a := newAuth(t, auth.Options{AccountLimit: one, AddressLimit: loose})
+			fail(t, a, here, "first", 3)
+			for i := range 10 {
+				if err := try(a, here, fmt.Sprint("other", i), "secret"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantThrottled(t, try(a, here, "first", "secret"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, test)
+		})
+	}
+}
+
+func TestAbandonedLoginCounts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		abandon func(context.Context) (context.Context, context.CancelFunc)
+		counts  bool
+	}{
+		"as a failure where the caller left": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx, cancel
+		}, true},
+		"as nothing where the platform was too slow": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, time.Second)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stalled := verifierFunc(func(ctx context.Context, _, _ string) (auth.Identity, error) {
+					<-ctx.Done()
+					return auth.Identity{}, ctx.Err()
+				})
+				a := newAuth(t, auth.Options{Verifier: stalled, AccountLimit: tight})
+				for range 3 {
+					ctx, cancel := c.abandon(t.Context())
+					_, err := a.Login(ctx, here, "admin", "guess")
+					cancel()
+					wantError(t, err, ctx.Err())
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_, err := a.Login(ctx, here, "admin", "guess")
+				if _, throttled := errors.AsType[*auth.ThrottledError](err); throttled != c.counts {
+					t.Errorf("the next one: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestBurstOfGuesses(t *testing.T) {
+	t.Parallel()
+	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+	for name, c := range map[string]struct {
+		account, address auth.Limit
+		try              func(a *auth.Authenticator, i int) error
+	}{
+		"at one account from many addresses": {tight, tight, func(a *auth.Authenticator, i int) error {
+			return try(a, address(i), "admin", "wrong")
+		}},
+		"from one address at many accounts": {tight, tight, func(a *auth.Authenticator, i int) error {
+			return try(a, here, fmt.Sprint("admin", i), "wrong")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Int64
+				judge := make(chan struct{})
+				a := newAuth(t, auth.Options{AccountLimit: c.account, AddressLimit: c.address, Verifier: verifierFunc(func(context.Context, string, string) (auth.Identity, error) {
+					asked.Add(1)
+					<-judge
+					return auth.Identity{}, auth.ErrBadCredentials
+				})})
+				var wg sync.WaitGroup
+				burst := func() {
+					for i := range 1000 {
+						wg.Go(func() { _ = c.try(a, i) })
+					}
+					synctest.Wait()
+				}
+				burst()
+				if n := asked.Load(); n != 3 {
+					t.Errorf("%d guesses were verified at a time", n)
+				}
+				close(judge)
+				wg.Wait()
+				judge = make(chan struct{})
+
+				time.Sleep(time.Second) // the delay after the three
+				burst()
+				if n := asked.Load(); n != 4 {
+					t.Errorf("%d guesses were verified after a delay, want 1", n-3)
+				}
+				close(judge)
+				wg.Wait()
+				wantThrottled(t, c.try(a, 0))
+			})
+		})
+	}
+}
+
+func TestVerifierThatPanicsKeepsNoAttempt(t *testing.T) {
+	t.Parallel()
+	one := tight
+	one.FreeAttempts = 1
+	panics := true
+	p := groupAdmin()
+	a := newAuth(t, auth.Options{AccountLimit: one, Verifier: verifierFunc(func(ctx context.Context, u, pw string) (auth.Identity, error) {
+		if panics {
+			panic("broken")
+		}
+		return p.Verify(ctx, u, pw)
+	})})
+	func() {
+		defer func() { _ = recover() }()
+		_ = try(a, here, "admin", "secret")
+	}()
+	panics = false
+	if err := try(a, here, "admin", "secret"); err != nil {
+		t.Error(err)
+	}
+}
