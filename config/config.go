@@ -1,0 +1,353 @@
+// Package config is the configuration of the gateway: one YAML file, with
+// environment variables over it, read into a [Config] that has been judged as
+// a whole. [Load] accepts nothing that it does not understand and tells all
+// problems of a configuration at once, each with its line or variable.
+//
+// Every key is declared once, as a field of a structure here: its name, what
+// it does and its limits are the field's tags, its default is in [Default].
+// What is read, what is refused, the example file ([Example]) and the
+// reference ([Reference]) all come from there.
+//
+// The package builds nothing from what it read, opens no file but the
+// configuration and the secrets that it names, and knows no other package of
+// the gateway. Whether certificates can be loaded, addresses listened on and
+// error names resolved is for those to say who use them.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is a whole configuration.
+type Config struct {
+	HTTP     HTTP     `yaml:"http" doc:"Listener of the API."`
+	Admin    Admin    `yaml:"admin" doc:"Listener for operators: metrics, livez and readyz. It asks for no credentials, so keep it private."`
+	Log      Log      `yaml:"log" doc:"Log, written to the standard error output."`
+	API      API      `yaml:"api" doc:"What the documents of the API leave open."`
+	Auth     Auth     `yaml:"auth" doc:"How callers prove who they are."`
+	Platform Platform `yaml:"platform" doc:"The platform behind the gateway, reached by OCI-P."`
+}
+
+// HTTP is the listener of the API.
+type HTTP struct {
+	Listen            string         `yaml:"listen" rule:"required,listen" doc:"Address of the API; an empty host means every interface."`
+	TLS               KeyPair        `yaml:"tls" doc:"Certificate of the API. Give both files for HTTPS, or none for plain HTTP."`
+	ReadHeaderTimeout time.Duration  `yaml:"read_header_timeout" rule:"100ms..5m" doc:"Longest time for the header of a request to arrive."`
+	ReadTimeout       time.Duration  `yaml:"read_timeout" rule:"100ms..10m" doc:"Longest time for a whole request to arrive, not shorter than read_header_timeout."`
+	WriteTimeout      time.Duration  `yaml:"write_timeout" rule:"100ms..30m" doc:"Longest time from the end of a request's header to the end of its answer."`
+	IdleTimeout       time.Duration  `yaml:"idle_timeout" rule:"1s..1h" doc:"How long a connection is kept open between two requests."`
+	RequestTimeout    time.Duration  `yaml:"request_timeout" rule:"100ms..10m" doc:"Longest time to work on a request, waiting for a session included. A write that is on its way by then gets platform.timeouts.command more; both together must be shorter than write_timeout."`
+	ShutdownTimeout   time.Duration  `yaml:"shutdown_timeout" rule:"100ms..10m" doc:"How long a stop waits for the requests in flight."`
+	MaxBodyBytes      int            `yaml:"max_body_bytes" rule:"1024..104857600" doc:"Largest body of a request, in bytes."`
+	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest answer that is compressed for callers who accept it, in bytes."`
+	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
+}
+
+// KeyPair is a certificate and its private key, as the names of two PEM files.
+type KeyPair struct {
+	CertFile string `yaml:"cert_file" doc:"Certificate and its intermediates, as a PEM file."`
+	KeyFile  string `yaml:"key_file" doc:"Private key of the certificate, as a PEM file."`
+}
+
+// Present tells whether there is a certificate.
+func (p KeyPair) Present() bool { return p.CertFile != "" }
+
+// Admin is the listener for operators.
+type Admin struct {
+	Listen string `yaml:"listen" rule:"required,listen" doc:"Address of metrics, livez and readyz, another than http.listen."`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  LogLevel  `yaml:"level" doc:"The least level that is logged."`
+	Format LogFormat `yaml:"format" doc:"Form of a line."`
+}
+
+// LogLevel is the least level that is logged.
+type LogLevel string
+
+// The levels of the log.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+func (LogLevel) choices() []string { return names(LogDebug, LogInfo, LogWarn, LogError) }
+
+// Slog is the level as log/slog counts it; a level that is none of the
+// constants is Info.
+func (l LogLevel) Slog() slog.Level {
+	return map[LogLevel]slog.Level{LogDebug: slog.LevelDebug, LogWarn: slog.LevelWarn, LogError: slog.LevelError}[l]
+}
+
+// LogFormat is the form of the log's lines.
+type LogFormat string
+
+// The forms of the log.
+const (
+	LogJSON LogFormat = "json"
+	LogText LogFormat = "text"
+)
+
+func (LogFormat) choices() []string { return names(LogJSON, LogText) }
+
+// API holds what the documents of the API leave open.
+type API struct {
+	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"Whose free ranges and prefixes the available lists show: the group's own that no user has, or the tenant's that no group has."`
+	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the platform's word on a group's mode and service is remembered, 0s for not at all."`
+	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for error numbers of the platform that the gateway does not know."`
+}
+
+// AvailableFrom says whose free ranges and prefixes the available lists show.
+type AvailableFrom string
+
+// The owners of what is listed as available.
+const (
+	AvailableFromGroup  AvailableFrom = "group"
+	AvailableFromTenant AvailableFrom = "tenant"
+)
+
+func (AvailableFrom) choices() []string { return names(AvailableFromGroup, AvailableFromTenant) }
+
+// PlatformError gives an error number of the platform an error of the API.
+// Whether there is an error of that name is not judged here.
+type PlatformError struct {
+	Number int    `yaml:"number" rule:"required,1..999999" doc:"Number of the platform's error, each only once."`
+	Error  string `yaml:"error" rule:"required,error_name" doc:"Name of the API's error."`
+}
+
+// Auth says how callers prove who they are.
+type Auth struct {
+	Tokens      Tokens        `yaml:"tokens" doc:"Tokens that a login hands out."`
+	Cookie      Cookie        `yaml:"cookie" doc:"The sessionid cookie that a login sets. It is always HttpOnly."`
+	Verify      Verify        `yaml:"verify" doc:"How the platform verifies a caller's password: by a command, which needs TLS on every endpoint, by a login of its own, or, with auto, by the command wherever there is TLS."`
+	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's verified credential is remembered, 0s for not at all."`
+	Clients     []Client      `yaml:"clients" doc:"Clients that sign in by HTTP Basic or an API key, known here and not to the platform."`
+	Throttle    Throttle      `yaml:"throttle" doc:"What slows down guessing at an account. An address, which many callers may share, has ten times the free attempts."`
+}
+
+// Tokens says how long a login lasts and who signs for it.
+type Tokens struct {
+	TTL  time.Duration `yaml:"ttl" rule:"1s..24h" doc:"How long a token is good for."`
+	Keys []TokenKey    `yaml:"keys" doc:"At most two keys: the first signs, both verify. Without any, each start makes its own, and tokens end with the process."`
+}
+
+// TokenKey is a key that signs tokens.
+type TokenKey struct {
+	ID     string `yaml:"id" rule:"required,id" doc:"Name of the key in its tokens, each only once."`
+	Secret Secret `yaml:"secret" rule:"required,key" doc:"The key itself, shared by all replicas."`
+}
+
+// Cookie holds the attributes of the sessionid cookie.
+type Cookie struct {
+	Secure   bool     `yaml:"secure" doc:"Whether browsers send the cookie over HTTPS only."`
+	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure."`
+}
+
+// SameSite is the attribute of that name of the cookie.
+type SameSite string
+
+// The values of the cookie's SameSite attribute.
+const (
+	SameSiteStrict SameSite = "strict"
+	SameSiteLax    SameSite = "lax"
+	SameSiteNone   SameSite = "none"
+)
+
+func (SameSite) choices() []string { return names(SameSiteStrict, SameSiteLax, SameSiteNone) }
+
+// Verify is how the platform verifies a caller's password.
+type Verify string
+
+// The ways to verify a password. VerifyAuto is the command where every endpoint
+// has TLS, and else a login.
+const (
+	VerifyAuto    Verify = "auto"
+	VerifyCommand Verify = "command"
+	VerifyLogin   Verify = "login"
+)
+
+func (Verify) choices() []string { return names(VerifyAuto, VerifyCommand, VerifyLogin) }
+
+// Client is a caller that the gateway itself knows.
+type Client struct {
+	ID       string      `yaml:"id" rule:"required,id" doc:"Name of the client, each only once."`
+	Hash     Secret      `yaml:"hash" rule:"required,hash" doc:"Hash of the client's password or API key."`
+	Level    ClientLevel `yaml:"level" rule:"required" doc:"Reach of the client: everything, its tenant, or its group."`
+	TenantID string      `yaml:"tenant_id" rule:"platform_id" doc:"Tenant of the client; for levels tenant and group only, which need it."`
+	GroupID  string      `yaml:"group_id" rule:"platform_id" doc:"Group of the client; for level group only, which needs it."`
+}
+
+// ClientLevel is the reach of a client.
+type ClientLevel string
+
+// The levels of a client. System has no tenant, tenant has a tenant, group has
+// a tenant and a group.
+const (
+	LevelSystem ClientLevel = "system"
+	LevelTenant ClientLevel = "tenant"
+	LevelGroup  ClientLevel = "group"
+)
+
+func (ClientLevel) choices() []string { return names(LevelSystem, LevelTenant, LevelGroup) }
+
+// Throttle slows down guessing.
+type Throttle struct {
+	FreeAttempts int           `yaml:"free_attempts" rule:"1..100" doc:"Failed attempts before the first delay."`
+	BaseDelay    time.Duration `yaml:"base_delay" rule:"100ms..1m" doc:"First delay; every further failure doubles it."`
+	MaxDelay     time.Duration `yaml:"max_delay" rule:"100ms..24h" doc:"Longest delay, not shorter than base_delay."`
+	Remembered   int           `yaml:"remembered" rule:"100..10000000" doc:"How many accounts, and how many addresses, are remembered at the most."`
+}
+
+// Platform is the platform behind the gateway.
+type Platform struct {
+	Endpoints     []Endpoint `yaml:"endpoints" rule:"required" doc:"Servers of the platform, in order of preference."`
+	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. Required unless every endpoint has its own."`
+	Password      Secret     `yaml:"password" doc:"Password of the account. Required unless every endpoint has its own."`
+	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password as it is and need TLS on every endpoint."`
+	Encoding      Encoding   `yaml:"encoding" doc:"Character set of requests to the platform."`
+	SendEcho      bool       `yaml:"send_echo" doc:"Whether commands carry an echo, which proves that an answer belongs to them."`
+	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched."`
+	MaxReplyBytes int        `yaml:"max_reply_bytes" rule:"65536..1073741824" doc:"Largest document that is read from the platform, in bytes."`
+	Timeouts      Timeouts   `yaml:"timeouts" doc:"Longest times for each step with the platform."`
+	Backoff       Backoff    `yaml:"backoff" doc:"Pause after a failed connection or login; every further failure doubles it."`
+	Pool          Pool       `yaml:"pool" doc:"Sessions with the platform, over all endpoints."`
+}
+
+// Endpoint is one server of the platform.
+type Endpoint struct {
+	Name     string      `yaml:"name" rule:"required,endpoint_name" doc:"Label of the endpoint in metrics and logs, each only once."`
+	Address  string      `yaml:"address" rule:"required,address" doc:"Where it listens: port 2209 with TLS, 2208 without, as a rule."`
+	TLS      EndpointTLS `yaml:"tls" doc:"TLS with the endpoint, version 1.2 at least."`
+	UserID   string      `yaml:"user_id" rule:"token" doc:"Account at this endpoint, instead of platform.user_id."`
+	Password Secret      `yaml:"password" doc:"Password at this endpoint, instead of platform.password."`
+}
+
+// EndpointTLS is how to talk TLS with an endpoint, if at all.
+type EndpointTLS struct {
+	Enabled    bool   `yaml:"enabled" doc:"Whether to use TLS at all; without it, leave the other keys of tls empty."`
+	CAFile     string `yaml:"ca_file" doc:"Authorities to trust, as a PEM file, instead of the system's."`
+	CertFile   string `yaml:"cert_file" doc:"Client certificate, as a PEM file, together with key_file."`
+	KeyFile    string `yaml:"key_file" doc:"Private key of the client certificate, as a PEM file."`
+	ServerName string `yaml:"server_name" doc:"Name to expect in the endpoint's certificate, instead of the address's host."`
+}
+
+// Login is how sessions log in to the platform.
+type Login string
+
+// The ways to log in. LoginAuto tries what the transport allows.
+const (
+	LoginAuto      Login = "auto"
+	LoginSigned    Login = "signed"
+	LoginPlain22V5 Login = "plain_22v5"
+	LoginPlain22V2 Login = "plain_22v2"
+)
+
+func (Login) choices() []string { return names(LoginAuto, LoginSigned, LoginPlain22V5, LoginPlain22V2) }
+
+// NeedsTLS tells whether the password would be readable on a plain connection.
+func (l Login) NeedsTLS() bool { return l == LoginPlain22V5 || l == LoginPlain22V2 }
+
+// Encoding is the character set of requests to the platform.
+type Encoding string
+
+// The character sets of requests.
+const (
+	EncodingLatin1 Encoding = "ISO-8859-1"
+	EncodingLatin2 Encoding = "ISO-8859-2"
+	EncodingLatin9 Encoding = "ISO-8859-15"
+	EncodingUTF8   Encoding = "UTF-8"
+)
+
+func (Encoding) choices() []string {
+	return names(EncodingLatin1, EncodingLatin2, EncodingLatin9, EncodingUTF8)
+}
+
+// Timeouts are the longest times for each step with the platform.
+type Timeouts struct {
+	Connect time.Duration `yaml:"connect" rule:"100ms..2m" doc:"Connecting, TLS included."`
+	Login   time.Duration `yaml:"login" rule:"100ms..2m" doc:"Logging in."`
+	Command time.Duration `yaml:"command" rule:"100ms..10m" doc:"Sending a document and reading its answer."`
+}
+
+// Backoff is the pause after a failed connection or login.
+type Backoff struct {
+	Initial time.Duration `yaml:"initial" rule:"10ms..1m" doc:"First pause."`
+	Max     time.Duration `yaml:"max" rule:"10ms..1h" doc:"Longest pause, not shorter than initial."`
+}
+
+// Pool bounds the sessions with the platform.
+type Pool struct {
+	Min           int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even when nobody needs them."`
+	Max           int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most four at a time."`
+	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; more are turned away at once."`
+	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
+	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
+	MaxAge        time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`
+	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age and off each pause of platform.backoff, so that not everything happens at once."`
+	ProbeInterval time.Duration `yaml:"probe_interval" rule:"1s..1h" doc:"How long a session may be idle before the platform is asked whether it still knows it."`
+}
+
+// Account is what logs in at an endpoint: its own user id and password where it
+// has them, else the platform's.
+func (p Platform) Account(e Endpoint) (userID string, password Secret) {
+	userID, password = p.UserID, p.Password
+	if e.UserID != "" {
+		userID = e.UserID
+	}
+	if e.Password.IsSet() {
+		password = e.Password
+	}
+	return userID, password
+}
+
+// Default is the configuration of an empty file. It lacks what has no sensible
+// default: the platform's endpoints and account.
+func Default() Config {
+	return Config{
+		HTTP: HTTP{
+			Listen:            "127.0.0.1:8080",
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			WriteTimeout:      60 * time.Second,
+			IdleTimeout:       2 * time.Minute,
+			RequestTimeout:    30 * time.Second,
+			ShutdownTimeout:   30 * time.Second,
+			MaxBodyBytes:      1 << 20,
+			GzipMinBytes:      1400,
+		},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Log:   Log{Level: LogInfo, Format: LogJSON},
+		API:   API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second},
+		Auth: Auth{
+			Tokens:      Tokens{TTL: 15 * time.Minute},
+			Cookie:      Cookie{Secure: true, SameSite: SameSiteStrict},
+			Verify:      VerifyAuto,
+			VerifiedFor: 10 * time.Second,
+			Throttle:    Throttle{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, Remembered: 10000},
+		},
+		Platform: Platform{
+			Login:         LoginAuto,
+			Encoding:      EncodingLatin1,
+			SendEcho:      true,
+			SendTracking:  true,
+			MaxReplyBytes: 64 << 20,
+			Timeouts:      Timeouts{Connect: 5 * time.Second, Login: 10 * time.Second, Command: 20 * time.Second},
+			Backoff:       Backoff{Initial: time.Second, Max: time.Minute},
+			Pool: Pool{
+				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second,
+				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute,
+			},
+		},
+	}
+}
+
+// DefaultEndpoint is an endpoint of which the file says nothing: TLS, and no
+// address yet.
+func DefaultEndpoint() Endpoint {
+	return Endpoint{TLS: EndpointTLS{Enabled: true}}
+}

@@ -1,0 +1,229 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// judge reports what is wrong with a configuration that could be read:
+// first key by key, then what contradicts what.
+func (l *loader) judge(c *Config) {
+	l.judgeSection("", reflect.ValueOf(*c))
+	l.judgeHTTP(c)
+	l.judgeAPI(c.API)
+	l.judgeAuth(c.Auth)
+	l.judgePlatform(c.Platform)
+}
+
+func (l *loader) judgeSection(path string, section reflect.Value) {
+	for _, f := range fields(section.Type()) {
+		at, value := join(path, f.key), section.Field(f.index)
+		if isSection(f.typ) {
+			l.judgeSection(at, value)
+			continue
+		}
+		l.judgeValue(at, f, value)
+		if f.typ.Kind() != reflect.Slice || !isSection(f.typ.Elem()) {
+			continue
+		}
+		for i := range value.Len() {
+			l.judgeSection(entry(at, i), value.Index(i))
+		}
+	}
+}
+
+func (l *loader) judgeValue(path string, f field, value reflect.Value) {
+	if l.isBad(path) {
+		return
+	}
+	if empty(value) && f.required {
+		l.refuse(path, "is required")
+		return
+	}
+	for _, r := range f.rules {
+		if r.holds(value) {
+			continue
+		}
+		reason := "must be " + r.text
+		if f.typ != secretType {
+			reason += ", not " + scalar(value)
+		}
+		l.refuse(path, reason)
+		return
+	}
+}
+
+func (l *loader) judgeHTTP(c *Config) {
+	h := c.HTTP
+	l.pair("http.tls", h.TLS.CertFile, h.TLS.KeyFile)
+	l.order("http.read_header_timeout", h.ReadHeaderTimeout, "http.read_timeout", h.ReadTimeout)
+	l.conflict(h.RequestTimeout+c.Platform.Timeouts.Command >= h.WriteTimeout,
+		"must, together with platform.timeouts.command, be shorter than http.write_timeout, which is "+duration(h.WriteTimeout)+
+			": the answer of a write on its way is waited for even when the request's own time is over",
+		"http.request_timeout", "http.write_timeout", "platform.timeouts.command")
+	l.conflict(c.Admin.Listen == h.Listen && !strings.HasSuffix(h.Listen, ":0"), "must be another address than http.listen", "admin.listen", "http.listen")
+}
+
+func (l *loader) judgeAPI(a API) {
+	unique(l, "api.platform_errors", "number", a.PlatformErrors, func(e PlatformError) int { return e.Number })
+}
+
+func (l *loader) judgeAuth(a Auth) {
+	l.conflict(len(a.Tokens.Keys) > 2, fmt.Sprintf("must have two entries at the most, not %d", len(a.Tokens.Keys)), "auth.tokens.keys")
+	unique(l, "auth.tokens.keys", "id", a.Tokens.Keys, func(k TokenKey) string { return k.ID })
+	l.conflict(a.Cookie.SameSite == SameSiteNone && !a.Cookie.Secure,
+		"must not be none unless auth.cookie.secure is true: browsers refuse such a cookie", "auth.cookie.same_site", "auth.cookie.secure")
+	unique(l, "auth.clients", "id", a.Clients, func(c Client) string { return c.ID })
+	for i, c := range a.Clients {
+		l.judgeScope(entry("auth.clients", i), c)
+	}
+	l.order("auth.throttle.base_delay", a.Throttle.BaseDelay, "auth.throttle.max_delay", a.Throttle.MaxDelay)
+}
+
+// judgeScope demands exactly those ids that the level of a client calls for.
+func (l *loader) judgeScope(path string, c Client) {
+	needs := map[ClientLevel]struct{ tenant, group bool }{
+		LevelSystem: {},
+		LevelTenant: {tenant: true},
+		LevelGroup:  {tenant: true, group: true},
+	}[c.Level]
+	level := join(path, "level")
+	for _, id := range []struct {
+		key    string
+		value  string
+		needed bool
+	}{
+		{"tenant_id", c.TenantID, needs.tenant},
+		{"group_id", c.GroupID, needs.group},
+	} {
+		at := join(path, id.key)
+		l.conflict(id.needed && id.value == "", "is required for a client of level "+string(c.Level), at, level)
+		l.conflict(!id.needed && id.value != "", "must be empty for a client of level "+string(c.Level), at, level)
+	}
+}
+
+func (l *loader) judgePlatform(p Platform) {
+	unique(l, "platform.endpoints", "name", p.Endpoints, func(e Endpoint) string { return e.Name })
+	for i, e := range p.Endpoints {
+		l.judgeEndpoint(entry("platform.endpoints", i), e, p)
+	}
+	if i := slices.IndexFunc(p.Endpoints, func(e Endpoint) bool { return e.UserID == "" }); i >= 0 {
+		l.account(p.UserID == "", entry("platform.endpoints", i), "user_id")
+	}
+	if i := slices.IndexFunc(p.Endpoints, func(e Endpoint) bool { return !e.Password.IsSet() }); i >= 0 {
+		l.account(!p.Password.IsSet(), entry("platform.endpoints", i), "password")
+	}
+	l.order("platform.backoff.initial", p.Backoff.Initial, "platform.backoff.max", p.Backoff.Max)
+	l.conflict(p.Pool.Min > p.Pool.Max, fmt.Sprintf("must not be more than platform.pool.max, which is %d", p.Pool.Max),
+		"platform.pool.min", "platform.pool.max")
+}
+
+// account reports half of the platform's account, if it is missing although an
+// endpoint needs it.
+func (l *loader) account(missing bool, endpoint, key string) {
+	l.conflict(missing, "is required, since "+endpoint+" has no "+key+" of its own", join("platform", key), join(endpoint, key))
+}
+
+func (l *loader) judgeEndpoint(path string, e Endpoint, p Platform) {
+	tls := join(path, "tls")
+	enabled := join(tls, "enabled")
+	l.pair(tls, e.TLS.CertFile, e.TLS.KeyFile)
+	for _, setting := range []struct{ key, value string }{
+		{"ca_file", e.TLS.CAFile}, {"cert_file", e.TLS.CertFile}, {"key_file", e.TLS.KeyFile}, {"server_name", e.TLS.ServerName},
+	} {
+		l.conflict(!e.TLS.Enabled && setting.value != "", "must be empty, since "+enabled+" is false", join(tls, setting.key), enabled)
+	}
+	l.conflict(!e.TLS.Enabled && p.Login.NeedsTLS(),
+		"must be true, since platform.login is "+string(p.Login)+", which sends the password as it is", enabled, "platform.login")
+}
+
+// pair demands both files of a certificate or none.
+func (l *loader) pair(path, certFile, keyFile string) {
+	cert, key := join(path, "cert_file"), join(path, "key_file")
+	l.conflict(certFile == "" && keyFile != "", "is required, since key_file is given", cert, key)
+	l.conflict(certFile != "" && keyFile == "", "is required, since cert_file is given", key, cert)
+}
+
+// order demands that the first of two durations is not the longer one.
+func (l *loader) order(shortPath string, short time.Duration, longPath string, long time.Duration) {
+	l.conflict(short > long, "must not be longer than "+longPath+", which is "+duration(long), shortPath, longPath)
+}
+
+// unique demands that no two entries of a list have the same value at key.
+func unique[E any, K comparable](l *loader, list, key string, entries []E, value func(E) K) {
+	first := map[K]int{}
+	for i, e := range entries {
+		v := value(e)
+		earlier, seen := first[v]
+		if !seen {
+			first[v] = i
+			continue
+		}
+		var nothing K
+		at, other := join(entry(list, i), key), join(entry(list, earlier), key)
+		l.conflict(v != nothing, "is the same as "+other, at, other)
+	}
+}
+
+func entry(list string, index int) string { return fmt.Sprintf("%s[%d]", list, index) }
+
+// conflict reports, if wrong, a contradiction between the value at path and
+// those at others. Where one of them is bad already, there is nothing to
+// compare.
+func (l *loader) conflict(wrong bool, reason, path string, others ...string) {
+	paths := append([]string{path}, others...)
+	if !wrong || slices.ContainsFunc(paths, l.isBad) {
+		return
+	}
+	p := Problem{Path: path, Reason: reason}
+	// The line is where the operator wrote one of the two, rather than the
+	// section of a default that nobody wrote.
+	for _, at := range paths {
+		if l.locate(&p, at) {
+			break
+		}
+	}
+	l.report(p)
+}
+
+// refuse reports the value at a path and takes it out of all further judgement.
+func (l *loader) refuse(path, reason string) {
+	p := Problem{Path: path, Reason: reason}
+	for at := path; at != "" && !l.locate(&p, at); {
+		at = parent(at)
+	}
+	l.report(p)
+	l.bad[path] = true
+}
+
+func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
+
+// locate notes where the value at a path comes from, if the environment or the
+// file gave it.
+func (l *loader) locate(p *Problem, path string) bool {
+	if name, ok := l.variables[path]; ok {
+		p.Variable = name
+		return true
+	}
+	p.Line = l.lines[path]
+	return p.Line > 0
+}
+
+// isBad tells whether the value at a path, or a section or list around it, was
+// refused.
+func (l *loader) isBad(path string) bool {
+	for at := path; at != ""; at = parent(at) {
+		if l.bad[at] {
+			return true
+		}
+	}
+	return l.bad[""]
+}
+
+// parent is the path of what holds the value at a path.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}

@@ -1,0 +1,284 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// document reads the file into nested maps of values that have the types of
+// the structures. What is wrong is reported and left out.
+func (l *loader) document(raw []byte) map[string]any {
+	first, extra, err := documents(raw)
+	switch {
+	case err != nil:
+		l.report(Problem{Line: brokenLine(raw), Reason: "is not YAML" + wordsOf(err)})
+		l.bad[""] = true
+		return nil
+	case extra != nil:
+		l.report(Problem{Line: extra.Line, Reason: "must hold one YAML document, not several"})
+	}
+	if first == nil {
+		return nil // an empty file sets nothing
+	}
+	file, _ := l.value("", reflect.TypeFor[Config](), first.Content[0])
+	values, _ := file.(map[string]any)
+	return values
+}
+
+// documents are the first two documents of a file, nil where it has none.
+func documents(raw []byte) (first, second *yaml.Node, err error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(raw))
+	for _, next := range []**yaml.Node{&first, &second} {
+		var n yaml.Node
+		switch err := decoder.Decode(&n); {
+		case errors.Is(err, io.EOF):
+			return first, nil, nil
+		case err != nil:
+			return nil, nil, err
+		}
+		*next = &n
+	}
+	return first, second, nil
+}
+
+// wordsOf passes on what the parser says, where it begins with the name of a
+// line. Its other messages can quote the file, and so a password that begins
+// with an asterisk and is taken for an alias.
+func wordsOf(err error) string {
+	var line int
+	if _, scanErr := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scanErr != nil {
+		return " (a text that begins with one of * & ! @ % or a backtick must be in quotes)"
+	}
+	_, words, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ":")
+	return ":" + words
+}
+
+// brokenLine is the line behind the longest head of the file that is YAML. The
+// parser itself tells only where the section began that it could not finish.
+// Of files that are too long to try, it is 0.
+func brokenLine(raw []byte) int {
+	const mostBytes, mostLines = 1 << 15, 1000
+	line := bytes.Count(raw, []byte{'\n'}) + 1
+	if len(raw) > mostBytes || line > mostLines {
+		return 0
+	}
+	for head := raw; line > 1; line-- {
+		head = head[:bytes.LastIndexByte(head, '\n')]
+		if _, _, err := documents(head); err == nil {
+			break
+		}
+	}
+	return line
+}
+
+// value reads a node as a value of a type. The result is false where it has
+// none.
+func (l *loader) value(path string, t reflect.Type, n *yaml.Node) (any, bool) {
+	switch {
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		l.refuse(path, "must not use anchors and aliases; a text that begins with & or * must be in quotes")
+		return nil, false
+	case isSection(t):
+		return l.section(path, t, n)
+	case n.ShortTag() == tagNull:
+		l.refuse(path, "has no value")
+		return nil, false
+	case t.Kind() == reflect.Slice:
+		return l.list(path, t.Elem(), n)
+	case t == secretType && n.Kind == yaml.MappingNode:
+		return l.reference(path, n)
+	}
+	return l.scalar(path, t, n)
+}
+
+// section reads a mapping. One without a value is as good as an empty one:
+// that is what remains of a section when all of its keys are commented out.
+func (l *loader) section(path string, t reflect.Type, n *yaml.Node) (any, bool) {
+	if n.ShortTag() == tagNull {
+		return map[string]any{}, true
+	}
+	if n.Kind != yaml.MappingNode {
+		l.refuse(path, "must be a section of keys, not "+nounOf(n))
+		return nil, false
+	}
+	keys := fields(t)
+	values := map[string]any{}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, child := n.Content[i], n.Content[i+1]
+		at := join(path, printable(key.Value))
+		k := slices.IndexFunc(keys, func(f field) bool { return f.key == key.Value })
+		switch {
+		case k < 0:
+			l.unknown(path, at, keys, key)
+		case seen[key.Value] > 0:
+			l.report(Problem{Path: at, Line: key.Line, Reason: fmt.Sprintf("is given twice, first on line %d", seen[key.Value])})
+			l.bad[at] = true
+		default:
+			seen[key.Value] = key.Line
+			l.lines[at] = key.Line
+			if value, ok := l.value(at, keys[k].typ, child); ok {
+				values[key.Value] = value
+			}
+		}
+	}
+	return values, true
+}
+
+// unknown reports a key that the section does not have. Where another was
+// meant, nothing more is said of that one.
+func (l *loader) unknown(path, at string, keys []field, key *yaml.Node) {
+	l.lines[at] = key.Line
+	spelled := strings.ReplaceAll(key.Value, "-", "_")
+	for _, f := range keys {
+		if strings.EqualFold(f.key, spelled) {
+			l.refuse(at, "is not a key; write "+f.key)
+			l.bad[join(path, f.key)] = true
+			return
+		}
+	}
+	l.refuse(at, "is not a key")
+}
+
+func (l *loader) list(path string, t reflect.Type, n *yaml.Node) (any, bool) {
+	if n.Kind != yaml.SequenceNode {
+		l.refuse(path, "must be a list, not "+nounOf(n))
+		return nil, false
+	}
+	entries := make([]any, 0, len(n.Content))
+	for i, child := range n.Content {
+		at := entry(path, i)
+		l.lines[at] = child.Line
+		value, ok := l.value(at, t, child)
+		if isSection(t) {
+			// A bad entry stays as an empty one, so that the others keep
+			// their places.
+			given, _ := value.(map[string]any)
+			entries = append(entries, merge(tree(defaultEntry(t)), given, nil).AllSettings())
+		} else if ok {
+			entries = append(entries, value)
+		}
+	}
+	return entries, true
+}
+
+func (l *loader) scalar(path string, t reflect.Type, n *yaml.Node) (any, bool) {
+	lf, _ := leafOf(t)
+	switch {
+	case n.Kind == yaml.ScalarNode && slices.Contains(lf.tags, n.ShortTag()):
+		return l.scalarText(path, t, n.Value)
+	case n.Kind == yaml.ScalarNode && lf.other != "":
+		l.refuse(path, fmt.Sprintf(lf.other, nounOf(n)))
+	default:
+		l.refuse(path, "must be "+lf.noun+", not "+nounOf(n))
+	}
+	return nil, false
+}
+
+// scalarText reads a value from its text in the file or in a variable.
+func (l *loader) scalarText(path string, t reflect.Type, text string) (any, bool) {
+	lf, _ := leafOf(t)
+	value, ok := lf.parse(text)
+	if ok {
+		return value, true
+	}
+	reason := lf.refused
+	if reason == "" {
+		reason = "must be " + lf.noun + ", not " + quoted(text)
+	}
+	l.refuse(path, reason)
+	return nil, false
+}
+
+// reference reads a secret that is told by {env: NAME} or {file: NAME}.
+func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
+	if len(n.Content) != 2 || n.Content[1].ShortTag() != tagString || n.Content[1].Value == "" {
+		l.refuse(path, "must be a string, {env: NAME} or {file: NAME}")
+		return nil, false
+	}
+	kind, name := n.Content[0].Value, n.Content[1].Value
+	if _, ok := l.environ[variable(path)]; ok {
+		l.named[name] = true // the environment has another, so this need not be there
+		return nil, false
+	}
+	text, err := l.fetch(kind, name)
+	switch {
+	case err != nil:
+		l.refuse(path, err.Error())
+		return nil, false
+	case text == "":
+		l.refuse(path, fmt.Sprintf("is empty in %s %s", kind, printable(name)))
+		return nil, false
+	}
+	return l.scalarText(path, secretType, text)
+}
+
+// fetch is the secret of that name.
+func (l *loader) fetch(kind, name string) (string, error) {
+	switch kind {
+	case "env":
+		l.named[name] = true
+		text, ok := l.environ[name]
+		if !ok {
+			return "", fmt.Errorf("needs the environment variable %s, which is not set", printable(name))
+		}
+		return text, nil
+	case "file":
+		raw, err := l.readFile(name)
+		if err != nil {
+			return "", fmt.Errorf("cannot be read: %w", err)
+		}
+		text, ended := strings.CutSuffix(string(raw), "\n")
+		if ended {
+			text = strings.TrimSuffix(text, "\r")
+		}
+		return text, nil
+	}
+	return "", errors.New("must be a string, {env: NAME} or {file: NAME}")
+}
+
+// nounOf is the type of a node, said of a value.
+func nounOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a section of keys"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	noun, ok := map[string]string{
+		tagString: "a string", tagInt: "a number", tagFloat: "a number", tagBool: "a boolean", tagTime: "a date", tagNull: "nothing",
+	}[n.ShortTag()]
+	if !ok {
+		return "a value with a YAML tag"
+	}
+	return noun
+}
+
+// plainText is what stands in messages without quotes.
+var plainText = regexp.MustCompile(`\A[A-Za-z0-9_./-]{1,80}\z`)
+
+// printable makes a name from the file fit for one line of a message.
+func printable(name string) string {
+	if plainText.MatchString(name) {
+		return name
+	}
+	return quoted(name)
+}
+
+// quoted is a text from the file in quotes, cut short where it is long.
+func quoted(text string) string {
+	const longest = 80
+	if runes := []rune(text); len(runes) > longest {
+		return strconv.Quote(string(runes[:longest])) + "…"
+	}
+	return strconv.Quote(text)
+}

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// redacted stands wherever a secret would be printed.
+const redacted = "[redacted]"
+
+// Secret is a password, key or hash. Whatever prints, formats, logs or
+// marshals it shows "[redacted]"; only [Secret.Reveal] gives it away.
+//
+// In YAML it is the text itself, {env: NAME} for the value of an environment
+// variable, or {file: NAME} for the content of a file without the newline at
+// its end.
+type Secret struct {
+	// A pointer, because fmt prints the fields of a structure that holds a
+	// Secret in an unexported field without asking the Secret; all it then
+	// finds is an address.
+	value *string
+}
+
+// NewSecret is the secret of that value.
+func NewSecret(value string) Secret { return Secret{&value} }
+
+// Reveal is the secret itself; of the zero Secret, it is empty.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
+
+// IsSet tells whether there is a secret that is not empty.
+func (s Secret) IsSet() bool { return s.Reveal() != "" }
+
+// String is "[redacted]".
+func (Secret) String() string { return redacted }
+
+// GoString is "[redacted]".
+func (Secret) GoString() string { return redacted }
+
+// Format writes "[redacted]", whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText is "[redacted]", for JSON, YAML and XML alike.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue is "[redacted]".
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

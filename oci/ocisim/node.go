@@ -1,0 +1,150 @@
+package ocisim
+
+import (
+	"slices"
+	"strings"
+)
+
+// node is one element of a command, received or sent: it holds text,
+// children, a table, or nothing.
+type node struct {
+	name     string
+	text     string
+	children []node
+	table    *table
+	null     bool // marked xsi:nil="true"
+}
+
+// table is an OCITable.
+type table struct {
+	headings []string
+	rows     [][]string
+}
+
+func leaf(name, text string) node { return node{name: name, text: text} }
+
+func flag(name string, value bool) node { return leaf(name, boolText(value)) }
+
+func boolText(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// leafUnlessEmpty is for optional elements.
+func leafUnlessEmpty(nodes []node, name, text string) []node {
+	if text == "" {
+		return nodes
+	}
+	return append(nodes, leaf(name, text))
+}
+
+// child is the first child of that name, or nil.
+func (n *node) child(name string) *node {
+	i := slices.IndexFunc(n.children, func(c node) bool { return c.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &n.children[i]
+}
+
+// get is the text of the first child of that name, "" where there is none.
+func (n *node) get(name string) string {
+	if c := n.child(name); c != nil {
+		return c.text
+	}
+	return ""
+}
+
+// all are the children of that name.
+func (n *node) all(name string) []node {
+	var found []node
+	for _, c := range n.children {
+		if c.name == name {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// texts are the texts of the children of that name.
+func (n *node) texts(name string) []string {
+	var found []string
+	for _, c := range n.all(name) {
+		found = append(found, c.text)
+	}
+	return found
+}
+
+// walk visits the node and everything below it.
+func (n *node) walk(visit func(*node)) {
+	visit(n)
+	for i := range n.children {
+		n.children[i].walk(visit)
+	}
+}
+
+// redacted is a copy that is fit for a log: without the text of any element
+// whose name speaks of a secret.
+func (n node) redacted() node {
+	if n.text != "" && isSecret(n.name) {
+		n.text = "***"
+	}
+	children := make([]node, len(n.children))
+	for i, c := range n.children {
+		children[i] = c.redacted()
+	}
+	n.children = children
+	return n
+}
+
+// isSecret rather hides too much: "passwordAlgorithm" is hidden as well.
+func isSecret(element string) bool {
+	lower := strings.ToLower(element)
+	for _, word := range []string{"password", "passcode", "nonce", "token"} {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// collapse does what the platform does to the white space of an xs:token.
+func collapse(s string) string { return strings.Join(strings.FieldsFunc(s, isXMLSpace), " ") }
+
+func isXMLSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
+
+// pad fills a table up to a number of rows with copies of its last row, or of
+// an empty one.
+func (n *node) pad(rows int) {
+	if n.table == nil {
+		return
+	}
+	filler := make([]string, len(n.table.headings))
+	if len(n.table.rows) > 0 {
+		filler = n.table.rows[len(n.table.rows)-1]
+	}
+	for len(n.table.rows) < rows {
+		n.table.rows = append(n.table.rows, filler)
+	}
+}
+
+// hide removes columns from a table.
+func (n *node) hide(headings []string) {
+	if n.table == nil || len(headings) == 0 {
+		return
+	}
+	visible := func(cells []string) (kept []string) {
+		for i, heading := range n.table.headings {
+			if !slices.Contains(headings, heading) {
+				kept = append(kept, cells[i])
+			}
+		}
+		return kept
+	}
+	for i, cells := range n.table.rows {
+		n.table.rows[i] = visible(cells)
+	}
+	n.table.headings = visible(n.table.headings)
+}

@@ -1,0 +1,186 @@
+package ocisim
+
+import "slices"
+
+// tenantRouteListCommands are the commands on what a tenant holds. Changes are
+// for enterprises as well; the tables are not, which have their own.
+func tenantRouteListCommands() []commandRow {
+	rows := []commandRow{
+		{
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeAddListRequest22", least: tenantLevel, writes: true,
+			schema: []particle{serviceProviderID, parent("numberRange",
+				parent("dnRange", one("minPhoneNumber", numberText), one("maxPhoneNumber", numberText)), extensionLength).some()},
+			do: addRanges,
+		}, {
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest", least: tenantLevel, writes: true,
+			schema: []particle{serviceProviderID, parent("numberRange", one("dnRangeStart", numberText), extensionLength.orNil()).many()},
+			do:     func(c *call) ([]node, *refusal) { return ranges.modify(c, "numberRange", "dnRangeStart") },
+		}, {
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixAddListRequest22", least: tenantLevel, writes: true,
+			schema: []particle{serviceProviderID, parent("prefix", one("numberPrefix", numberText), extensionRange).some()},
+			do:     addPrefixes,
+		}, {
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixModifyListRequest", least: tenantLevel, writes: true,
+			schema: []particle{serviceProviderID, parent("numberPrefix", one("numberPrefix", numberText), extensionRange.orNil()).many()},
+			do:     func(c *call) ([]node, *refusal) { return prefixes.modify(c, "numberPrefix", "numberPrefix") },
+		},
+	}
+	for _, k := range kinds {
+		prefix := "ServiceProviderRouteListEnterpriseTrunk" + k.name
+		named := one(k.list, numberText).many()
+		if k == prefixes {
+			named = named.some()
+		}
+		names, list := []particle{serviceProviderID}, []particle{serviceProviderID, named}
+		rows = append(rows,
+			commandRow{name: prefix + "DeleteListRequest", least: tenantLevel, writes: true, schema: list, do: k.delete},
+			commandRow{name: prefix + "ActivateListRequest", least: tenantLevel, writes: true, schema: list,
+				do: func(c *call) ([]node, *refusal) { return k.setActive(c, true) }},
+			commandRow{name: prefix + "DeactivateListRequest", least: tenantLevel, writes: true, schema: list,
+				do: func(c *call) ([]node, *refusal) { return k.setActive(c, false) }},
+			commandRow{name: prefix + "GetSummaryListRequest", least: tenantLevel, schema: names, do: k.tenantTable(false, k.tenantSummary,
+				slices.Concat(k.identity, []column{groupColumn, activeColumn}, k.extension), everything)},
+			commandRow{name: prefix + "GetAvailableListRequest", least: tenantLevel, schema: names,
+				do: k.tenantTable(false, k.available, k.availableColumns(), (*holding).free)},
+		)
+	}
+	return rows
+}
+
+// enterpriseRouteListCommands read what an enterprise holds.
+func enterpriseRouteListCommands() []commandRow {
+	var rows []commandRow
+	for _, k := range kinds {
+		prefix := "EnterpriseRouteListEnterpriseTrunk" + k.name
+		names := []particle{serviceProviderID}
+		summary := slices.Concat(k.identity, []column{groupColumn}, userColumns(enterpriseDepartmentColumn), []column{activeColumn}, k.extension)
+		rows = append(rows,
+			commandRow{name: prefix + "GetSummaryListRequest", least: tenantLevel, schema: names,
+				do: k.tenantTable(true, k.tenantSummary, summary, everything)},
+			commandRow{name: prefix + "GetAvailableListRequest", least: tenantLevel, schema: names,
+				do: k.tenantTable(true, k.available, k.availableColumns(), (*holding).free)},
+		)
+	}
+	return rows
+}
+
+func everything(*holding) bool { return true }
+
+// tenantTable answers with a table of what a service provider or, as told, an
+// enterprise holds.
+func (k *kind) tenantTable(enterprise bool, element string, columns []column, wanted func(*holding) bool) func(*call) ([]node, *refusal) {
+	return func(c *call) ([]node, *refusal) {
+		t, err := c.tenant()
+		switch {
+		case err != nil:
+			return nil, err
+		case t.enterprise && !enterprise:
+			return nil, refuse(notForEnterprise, t.id)
+		case !t.enterprise && enterprise:
+			return nil, refuse(onlyForEnterprise, t.id)
+		}
+		return []node{c.tabulate(element, columns, *k.of(t), wanted)}, nil
+	}
+}
+
+func addRanges(c *call) ([]node, *refusal) {
+	t, err := c.tenant()
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(t.ranges)
+	for _, n := range c.request.all("numberRange") {
+		dn := n.child("dnRange")
+		subject := ranges.label + " " + dn.get("minPhoneNumber") + " to " + dn.get("maxPhoneNumber")
+		start, okStart := canonical(dn.get("minPhoneNumber"))
+		end, okEnd := canonical(dn.get("maxPhoneNumber"))
+		if !okStart || !okEnd || !isRange(start, end) {
+			return nil, refuse(notANumber, subject)
+		}
+		if firstOverlap(all, start, end) != nil {
+			return nil, refuse(overlapping, subject)
+		}
+		h := &holding{key: start, end: end, active: true}
+		h.setExtension(&n)
+		all = append(all, h)
+	}
+	t.ranges = all
+	return nil, nil
+}
+
+func addPrefixes(c *call) ([]node, *refusal) {
+	t, err := c.tenant()
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(t.prefixes)
+	for _, n := range c.request.all("prefix") {
+		shown := n.get("numberPrefix")
+		key, ok := canonical(shown)
+		if !ok {
+			return nil, refuse(notANumber, prefixes.label+" "+shown)
+		}
+		if find(all, key) != nil {
+			return nil, refuse(overlapping, prefixes.label+" "+shown)
+		}
+		h := &holding{key: key, shown: shown, active: true}
+		h.setExtension(&n)
+		all = append(all, h)
+	}
+	t.prefixes = all
+	return nil, nil
+}
+
+// modify sets the extensions of the holdings that a request describes, each in
+// an element that names it in another.
+func (k *kind) modify(c *call, element, key string) ([]node, *refusal) {
+	t, err := c.tenant()
+	if err != nil {
+		return nil, err
+	}
+	descriptions := c.request.all(element)
+	var spellings []string
+	for _, d := range descriptions {
+		spellings = append(spellings, d.get(key))
+	}
+	picked, err := k.pick(t, spellings, notInTenant, anything)
+	for i, h := range picked {
+		h.setExtension(&descriptions[i])
+	}
+	return nil, err
+}
+
+func (k *kind) delete(c *call) ([]node, *refusal) {
+	t, err := c.tenant()
+	if err != nil {
+		return nil, err
+	}
+	picked, err := k.pick(t, c.request.texts(k.list), notInTenant, func(h *holding) *ErrorNumber {
+		switch {
+		case h.user != nil:
+			return possessedByUser
+		case h.group != nil:
+			return assignedToGroup
+		}
+		return nil
+	})
+	list := k.of(t)
+	*list = slices.DeleteFunc(*list, func(h *holding) bool { return slices.Contains(picked, h) })
+	return nil, err
+}
+
+// setActive activates or deactivates. It is no error where that is so already.
+func (k *kind) setActive(c *call, active bool) ([]node, *refusal) {
+	t, err := c.tenant()
+	if err != nil {
+		return nil, err
+	}
+	if c.platform.settings.ActivationOff {
+		return nil, refuse(activationOff, "")
+	}
+	picked, err := k.pick(t, c.request.texts(k.list), notInTenant, anything)
+	for _, h := range picked {
+		h.active = active
+	}
+	return nil, err
+}
