@@ -51,8 +51,8 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // commands are sent once more over another.
 //
 // Errors are [ErrClosed], [ErrBusy], [ErrNotLoggedIn], [*UnavailableError] and
-// [*SessionError]; with the last, errors.Is tells context.DeadlineExceeded
-// from other causes.
+// [*SessionError]; with the last, errors.Is tells context.DeadlineExceeded and
+// [ErrReplyTooLarge] from other causes.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 	document := make([]Command, len(commands))
 	for i, command := range commands {
@@ -69,10 +69,10 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 }
 
 // worthRepeating tells whether the same read may do better over another
-// session. One that took too long is not repeated: the platform has enough to
-// do.
+// session. One that took too long or told too much is not repeated: the
+// platform has enough to do.
 func worthRepeating(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrReplyTooLarge) {
 		return false
 	}
 	_, lost := errors.AsType[*SessionError](err)

@@ -773,7 +773,7 @@ func TestAuthenticateTellsWhoItIsOnAConnectionOfItsOwn(t *testing.T) {
 			t.Errorf("%d logins, %d logouts, %d connections", logins, logouts, open)
 		}
 		p.mu.Lock()
-		p.answer = func(p *platform, c *link, r asked) { c.refuse(r, 4962) }
+		p.answer = func(_ *platform, c *link, r asked) { c.refuse(r, 4962) }
 		p.mu.Unlock()
 		_, err = c.Authenticate(t.Context(), "admin", "wrong")
 		if refused, ok := errors.AsType[*ErrorReply](err); !ok || refused.Number != 4962 || strings.Contains(err.Error(), "wrong") {

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func ParseReplies(document []byte) ([]Reply, error) {
 	if err != nil {
 		return nil, protocolError("no whole document: %v", err)
 	}
-	if err := stream.await(); err != io.EOF {
+	if err := stream.await(); !errors.Is(err, io.EOF) {
 		return nil, protocolError("something follows the document")
 	}
 	in, err := decode(framed)
@@ -226,13 +227,18 @@ func decodeTable(children []*etree.Element) (*Table, error) {
 // textOf joins all the character data of an element, which comments and CDATA
 // sections may split.
 func textOf(e *etree.Element) string {
-	text := ""
-	for _, child := range e.Child {
-		if data, ok := child.(*etree.CharData); ok {
-			text += data.Data
+	if len(e.Child) == 1 {
+		if data, ok := e.Child[0].(*etree.CharData); ok {
+			return data.Data
 		}
 	}
-	return text
+	var text strings.Builder
+	for _, child := range e.Child {
+		if data, ok := child.(*etree.CharData); ok {
+			text.WriteString(data.Data)
+		}
+	}
+	return text.String()
 }
 
 func (r Reply) errorReply(severity string) *ErrorReply {

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -103,7 +104,7 @@ func charsetReader(name string, input io.Reader) (io.Reader, error) {
 // for.
 func checkText(s string) error {
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("is not valid UTF-8")
+		return errors.New("is not valid UTF-8")
 	}
 	for _, r := range s {
 		if !isXMLChar(r) {
