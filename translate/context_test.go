@@ -1,6 +1,7 @@
 package translate_test
 
 import (
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,9 +113,7 @@ func TestContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			for command, reply := range test.answers {
-				p.answers[command] = reply
-			}
+			maps.Copy(p.answers, test.answers)
 			itc := p.service(remembering)
 			_, err := itc.Numbers(t.Context(), testGroup)
 			code(t, err, test.want)
@@ -132,9 +131,7 @@ func TestContext(t *testing.T) {
 				t.Errorf("asked %v", p.asked)
 			}
 			// A bad context is not remembered.
-			for command, reply := range newPlatform(t).answers {
-				p.answers[command] = reply
-			}
+			maps.Copy(p.answers, newPlatform(t).answers)
 			if _, err := itc.Numbers(t.Context(), testGroup); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}

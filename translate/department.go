@@ -34,14 +34,14 @@ type departmentNames map[string]string
 // is taken for the name, as the API's documents do.
 func (s *ITC) departments(ctx context.Context, group Group, table *oci.Table) (departmentNames, error) {
 	if !hasLongPath(table) {
-		return nil, nil
+		return departmentNames{}, nil
 	}
 	replies, err := s.read(ctx, departmentList(group))
 	if err != nil {
 		return nil, err
 	}
-	if replies[0].Err() != nil {
-		return nil, nil
+	if refusal := replies[0].Err(); refusal != nil {
+		return departmentNames{}, nil //nolint:nilerr // see above: the list is a help, not a need
 	}
 	departments, err := tableOf(replies[0], "departmentTable", fullPathHeading)
 	if err != nil {

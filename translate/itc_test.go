@@ -3,6 +3,7 @@ package translate_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -388,9 +389,7 @@ func TestOrderOfJudgement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			for command, reply := range test.answers {
-				p.answers[command] = reply
-			}
+			maps.Copy(p.answers, test.answers)
 			group := translate.Group{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
 			plan, err := p.service(remembering).AssignNumbers(t.Context(), group, []byte(test.body))
 			code(t, err, test.want)

@@ -86,12 +86,12 @@ func answer(command, elements string) string {
 func table(element, headings string, rows ...string) string {
 	var b strings.Builder
 	b.WriteString("<" + element + ">")
-	for _, h := range strings.Split(headings, "|") {
+	for h := range strings.SplitSeq(headings, "|") {
 		b.WriteString("<colHeading>" + escape(h) + "</colHeading>")
 	}
 	for _, row := range rows {
 		b.WriteString("<row>")
-		for _, cell := range strings.Split(row, "|") {
+		for cell := range strings.SplitSeq(row, "|") {
 			b.WriteString("<col>" + escape(cell) + "</col>")
 		}
 		b.WriteString("</row>")

@@ -346,7 +346,7 @@ func (a *Authenticator) Cookie(s Session) *http.Cookie {
 func (a *Authenticator) ClearCookie() *http.Cookie { return a.cookie("", -1) }
 
 func (a *Authenticator) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // what is weaker is the operator's own choice
 		Name:     cookieName,
 		Value:    value,
 		Path:     "/api/",

@@ -424,7 +424,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	for _, want := range []string{
 		"Verifier: ", "TokenTTL: ", "RevokedTokens: ", "SameSite: ", "HashConcurrency: ",
 		"AccountLimit.FreeAttempts: ", "AccountLimit.ForgetAfter: ", "AccountLimit.Records: ", "AddressLimit.MaxDelay: ",
-		"Keys: at most 2", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" is another key's too",
+		"at most 2 Keys", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" is another key's too",
 		"TrustedOrigins[0]: ",
 		"Clients[1]: ID: \"portal\" is another client's too", "Clients[2]: ID: must be", "Clients[3]: Hash: ",
 		"Clients[2]: Hash: the memory", "Clients[2]: Hash: the number of passes", "Clients[4]: GroupID: is missing", "Clients[5]: TenantID: the level has none", "Clients[6]: Level: there is no level 5",

@@ -102,11 +102,11 @@ func wantError(t *testing.T, got, want error) {
 	}
 }
 
-func wantThrottled(t *testing.T, err error) *auth.ThrottledError {
+func wantThrottled(t *testing.T, err error) auth.ThrottledError {
 	t.Helper()
 	throttled, ok := errors.AsType[*auth.ThrottledError](err)
 	if !ok {
 		t.Fatalf("error %v, want a ThrottledError", err)
 	}
-	return throttled
+	return *throttled
 }

@@ -29,7 +29,7 @@ func try(a *auth.Authenticator, addr netip.Addr, name, password string) error {
 
 // delays fails until the delay was the longest twice, each time as soon as it
 // may, and tells the delays.
-func delays(t *testing.T, a *auth.Authenticator, guess func() error, failures int) []time.Duration {
+func delays(t *testing.T, guess func() error, failures int) []time.Duration {
 	t.Helper()
 	var all []time.Duration
 	for range failures {
@@ -84,7 +84,7 @@ func TestThrottleDelaysGrow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAuth(t, auth.Options{AccountLimit: c.account, AddressLimit: c.address, Clients: []auth.Client{portal(t)}})
-				got := delays(t, a, func() error { return c.guess(a) }, 7)
+				got := delays(t, func() error { return c.guess(a) }, 7)
 				s := time.Second
 				// Two of the three free attempts go into the first 0.
 				if diff := cmp.Diff([]time.Duration{0, s, 2 * s, 4 * s, 8 * s, 10 * s, 10 * s}, got); diff != "" {

@@ -107,7 +107,7 @@ func randomKey() Key {
 func keysByID(keys []Key) (map[string]Key, error) {
 	var errs []error
 	if len(keys) > maxKeys {
-		errs = append(errs, fmt.Errorf("Keys: at most %d are taken, there are %d", maxKeys, len(keys)))
+		errs = append(errs, fmt.Errorf("at most %d Keys are taken, there are %d", maxKeys, len(keys)))
 	}
 	byID := make(map[string]Key, len(keys))
 	for i, key := range keys {
