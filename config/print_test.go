@@ -109,22 +109,35 @@ func checkPrinted(t *testing.T, c *config.Config) {
 // blank behind the "#" in the first column.
 var commentedOut = regexp.MustCompile(`(?m)^#(  )`)
 
-func TestExample(t *testing.T) {
-	path := filepath.Join("assets", "ocigate.yaml")
-	if *update {
-		if err := os.WriteFile(path, config.Example(), 0o644); err != nil {
-			t.Fatal(err)
-		}
+// TestGenerated compares the files in assets with what they are made from, or
+// writes them again with -update.
+func TestGenerated(t *testing.T) {
+	var reference bytes.Buffer
+	reference.WriteString("# Every key of the configuration\n\n" +
+		"Made from the structures of package config; `make generate` writes it again.\n\n")
+	if err := config.WriteReference(&reference); err != nil {
+		t.Fatal(err)
 	}
-	t.Run("is the file in assets", func(t *testing.T) {
-		file, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(config.Example()), string(file)); diff != "" {
-			t.Errorf("run go test ./config -update (-want +got)\n%s", diff)
-		}
-	})
+	for name, want := range map[string][]byte{"ocigate.yaml": config.Example(), "reference.md": reference.Bytes()} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("assets", name)
+			if *update {
+				if err := os.WriteFile(path, want, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(file)); diff != "" {
+				t.Errorf("run make generate (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestExample(t *testing.T) {
 	t.Run("holds the defaults", func(t *testing.T) {
 		want := minimalConfig()
 		want.Platform.Password = config.NewSecret("word of the platform")

@@ -58,12 +58,12 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 	for i, command := range commands {
 		document[i] = command
 	}
-	replies, err := c.do(ctx, document)
+	replies, err := c.do(ctx, document, true)
 	for range readRepeats {
 		if err == nil || !worthRepeating(ctx, err) {
 			break
 		}
-		replies, err = c.do(ctx, document)
+		replies, err = c.do(ctx, document, true)
 	}
 	return replies, err
 }
@@ -87,30 +87,56 @@ func worthRepeating(ctx context.Context, err error) bool {
 // answer is waited for until CommandTimeout, because what became of the write
 // is worth more than the time of a caller who gives up.
 func (c *Client) Write(ctx context.Context, command Write) (Reply, error) {
-	replies, err := c.do(ctx, []Command{command})
+	replies, err := c.do(ctx, []Command{command}, false)
 	if err != nil {
 		return Reply{}, err
 	}
 	return replies[0], nil
 }
 
-// do sends a document over a session of the pool.
-func (c *Client) do(ctx context.Context, commands []Command) ([]Reply, error) {
+// do sends a document over a session of the pool. A caller who may leave stops
+// waiting when ctx ends; the session then brings the exchange to its end by
+// itself, so that callers who come and go cost the platform no logins.
+func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]Reply, error) {
 	s, err := c.pool.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer c.pool.release(s)
 	start := time.Now()
-	replies, err := s.exchange(ctx, commands...)
-	c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(start), replies, err)
+	asked, err := s.send(ctx, commands)
 	if err != nil {
+		c.pool.release(s)
 		return nil, err
 	}
-	if err := checkLogin(ctx, s, replies); err != nil {
-		return nil, err
+	finish := func(got result) ([]Reply, error) {
+		defer c.pool.release(s)
+		replies, err := asked.outcome(got)
+		c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(start), replies, err)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkLogin(ctx, s, replies); err != nil {
+			return nil, err
+		}
+		return replies, nil
 	}
-	return replies, nil
+	var left <-chan struct{}
+	if mayLeave {
+		left = ctx.Done()
+	}
+	select {
+	case got := <-asked.answered:
+		return finish(got)
+	case <-left:
+		if !c.pool.begin() {
+			return finish(<-asked.answered) // it ends with the client
+		}
+		go func() {
+			defer c.pool.running.Done()
+			_, _ = finish(<-asked.answered) // nobody is there to be told
+		}()
+		return nil, asked.failed(context.Cause(ctx))
+	}
 }
 
 // checkLogin finds out whether refusals are due to the session. A session that
@@ -122,7 +148,7 @@ func checkLogin(ctx context.Context, s *session, replies []Reply) error {
 			return nil
 		}
 	}
-	refused, ok := errors.AsType[*ErrorReply](s.ping(ctx))
+	refused, ok := errors.AsType[*ErrorReply](s.ping(context.WithoutCancel(ctx)))
 	if !ok {
 		return nil
 	}

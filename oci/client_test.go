@@ -588,6 +588,35 @@ func TestClientGivesUpOnAStalledPlatform(t *testing.T) {
 	})
 }
 
+func TestClientKeepsTheSessionOfACallerWhoLeaves(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == question.Name() {
+			time.Sleep(3 * time.Second)
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions = 1 }, func(t *testing.T, c *Client) {
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := c.Read(ctx, question)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) || NotDone(err) {
+				t.Errorf("the one who leaves: %v", err)
+			}
+			if stats := c.Stats(); stats.Endpoints[0].Busy != 1 {
+				t.Errorf("before the answer: %+v", stats)
+			}
+			time.Sleep(2500 * time.Millisecond)
+			if stats := c.Stats(); stats.Endpoints[0].Idle != 1 {
+				t.Errorf("after the answer: %+v", stats)
+			}
+		}
+		if logins, _, _, received := p.counts(); logins != 1 || len(received) != 3 {
+			t.Errorf("%d logins, received %v", logins, received)
+		}
+	})
+}
+
 func TestClientAsksWhetherARefusalIsDueToTheSession(t *testing.T) {
 	forgotten := map[*link]bool{}
 	p := &platform{}

@@ -103,6 +103,9 @@ var errUnsolicited = &ProtocolError{"the platform sent something that it was not
 // the platform has not done what the commands say. A false answer proves
 // nothing.
 func NotDone(err error) bool {
+	if _, ok := errors.AsType[*UnavailableError](err); ok {
+		return true // a session that ended inside it never got past its login
+	}
 	if session, ok := errors.AsType[*SessionError](err); ok {
 		return !session.Sent
 	}

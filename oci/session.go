@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -42,7 +43,10 @@ type session struct {
 
 // exchange is one document and the wait for its answer.
 type exchange struct {
+	endpoint string // its name
 	document outgoing
+	sent     bool // bytes of the document were handed to the socket
+	timeout  *time.Timer
 	answered chan result // gets exactly one result
 }
 
@@ -159,8 +163,20 @@ func (s *session) alive() bool {
 }
 
 // exchange sends the commands as one document and waits for the answer to it.
-// Unless the error says that nothing was sent, the session is dead after it.
+// The end of ctx ends the session.
 func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, error) {
+	asked, err := s.send(ctx, commands)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { s.kill(context.Cause(ctx)) })
+	defer stop()
+	return asked.outcome(<-asked.answered)
+}
+
+// send puts a document on its way. An error says that nothing was sent; else
+// the exchange is answered within CommandTimeout. ctx is heeded until then.
+func (s *session) send(ctx context.Context, commands []Command) (*exchange, error) {
 	options := s.endpoint.options
 	document := outgoing{sessionID: s.id, commands: commands}
 	if !options.OmitTrackingID {
@@ -176,35 +192,32 @@ func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, e
 	if err != nil {
 		return nil, err
 	}
-	asked := &exchange{document: document, answered: make(chan result, 1)}
+	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1)}
 	if err := s.begin(ctx, asked); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(patience(ctx, commands), options.CommandTimeout)
-	defer cancel()
-	abandon := context.AfterFunc(ctx, func() { s.kill(context.Cause(ctx)) })
-	defer abandon()
-
+	asked.timeout = time.AfterFunc(options.CommandTimeout, func() {
+		s.kill(fmt.Errorf("no answer within %v: %w", options.CommandTimeout, context.DeadlineExceeded))
+	})
 	n, err := s.conn.Write(encoded)
+	asked.sent = n > 0
 	if err != nil {
 		s.kill(err)
 	}
-	answer := <-asked.answered
-	if answer.err != nil {
-		return nil, &SessionError{Endpoint: s.endpoint.Name, Sent: n > 0, Err: answer.err}
-	}
-	return answer.replies, nil
+	return asked, nil
 }
 
-// patience is the context for the wait for an answer. Once a write is on its
-// way, the caller's end is no reason not to learn what became of it.
-func patience(ctx context.Context, commands []Command) context.Context {
-	for _, c := range commands {
-		if _, changes := c.(Write); changes {
-			return context.WithoutCancel(ctx)
-		}
+// outcome is what an exchange has come to.
+func (a *exchange) outcome(got result) ([]Reply, error) {
+	a.timeout.Stop()
+	if got.err != nil {
+		return nil, a.failed(got.err)
 	}
-	return ctx
+	return got.replies, nil
+}
+
+func (a *exchange) failed(why error) error {
+	return &SessionError{Endpoint: a.endpoint, Sent: a.sent, Err: why}
 }
 
 // begin makes the exchange the session's only one. From its success on the
