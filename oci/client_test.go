@@ -305,7 +305,8 @@ func TestClientGivesAnAbandonedLoginToTheNext(t *testing.T) {
 		callers.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, err := c.Read(ctx, question); !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
+			_, err := c.Read(ctx, question)
+			if _, ok := errors.AsType[*UnavailableError](err); !ok || !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
 				t.Errorf("the one who left: %v", err)
 			}
 		})

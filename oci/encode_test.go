@@ -144,6 +144,7 @@ func TestNotDone(t *testing.T) {
 		"the command was sent":   {fmt.Errorf("y: %w", &SessionError{Sent: true, Err: errors.New("x")}), false},
 		"all sessions are busy":  {ErrBusy, true},
 		"refused, not logged in": {ErrNotLoggedIn, true},
+		"a login was lost":       {&UnavailableError{Err: &ConnectError{Err: &SessionError{Sent: true, Err: errors.New("x")}}}, true},
 		"no error":               {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,7 +24,8 @@ var (
 type UnavailableError struct {
 	// RetryAfter is when the next try to log in is due, from now.
 	RetryAfter time.Duration
-	// Err joins what happened at each endpoint, as [*ConnectError].
+	// Err joins what happened at each endpoint, as [*ConnectError]. It is
+	// something else where the caller left before a first session was made.
 	Err error
 }
 

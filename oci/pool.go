@@ -116,6 +116,7 @@ func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 // the meantime goes to the next.
 func (p *pool) leave(w *waiter, why error) handover {
 	p.mu.Lock()
+	none := len(p.all) == 0
 	i := slices.Index(p.waiting, w)
 	if i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
@@ -126,7 +127,10 @@ func (p *pool) leave(w *waiter, why error) handover {
 			p.release(got.session)
 		}
 	}
-	if !errors.Is(why, ErrBusy) {
+	switch {
+	case none:
+		why = &UnavailableError{RetryAfter: p.options.BackoffInitial, Err: fmt.Errorf("the first one is still being made: %w", why)}
+	case !errors.Is(why, ErrBusy):
 		why = fmt.Errorf("%w: the caller left the queue: %w", ErrBusy, why)
 	}
 	return handover{err: why}
