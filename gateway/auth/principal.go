@@ -31,28 +31,11 @@ var levels = map[Level]struct {
 	SystemAdmin:     {name: "System Admin"},
 }
 
-// Valid tells whether the level is one of the five.
-func (l Level) Valid() bool {
-	_, ok := levels[l]
-	return ok
-}
-
 func (l Level) String() string {
 	if known, ok := levels[l]; ok {
 		return known.name
 	}
 	return fmt.Sprintf("Level %d", int(l))
-}
-
-// ParseLevel finds a level by its name as String gives it, "Group Admin" for
-// example.
-func ParseLevel(name string) (Level, error) {
-	for level, known := range levels {
-		if known.name == name {
-			return level, nil
-		}
-	}
-	return 0, fmt.Errorf("no level is named %q", name)
 }
 
 // loginTypes are the login types of the published OCI schema that have a

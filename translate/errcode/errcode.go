@@ -109,6 +109,9 @@ var (
 	OutcomeUnknown = declare(1015, "OUTCOME_UNKNOWN", 504,
 		"The request was sent to the platform, but its answer was lost: it may have been done or not.",
 		"Do not send it again before you have read the list: details.entries names what to look for.")
+	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
+		"The platform could not be asked whether the change may be made; nothing was changed.",
+		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
 	Internal = declare(1016, "INTERNAL", 500,
 		"The gateway failed.",
 		"The gateway's log has the cause under the request id of the X-Request-Id header.")

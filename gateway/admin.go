@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Admin serves what operators and orchestrators ask for, on a listener of its
+// own: /metrics, /livez and /readyz.
+//
+// Readiness says whether this replica should get requests. It does not look at
+// the platform: were a dead platform to make its replicas unready, all of them
+// would leave the load balancer at once, and portals would get connection
+// errors in the place of an answer that says what is wrong and when to come
+// back.
+type Admin struct {
+	mux   *http.ServeMux
+	ready atomic.Bool
+}
+
+// NewAdmin makes the handler. It is not ready before SetReady.
+func NewAdmin(m *Metrics) *Admin {
+	a := &Admin{mux: http.NewServeMux()}
+	a.mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{Registry: m.Registry()}))
+	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "alive")
+	})
+	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if a.ready.Load() {
+			answer(w, http.StatusOK, "ready")
+			return
+		}
+		answer(w, http.StatusServiceUnavailable, "not ready")
+	})
+	return a
+}
+
+// SetReady says whether the replica should get requests.
+func (a *Admin) SetReady(ready bool) { a.ready.Store(ready) }
+
+// ServeHTTP implements http.Handler.
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// Whoever asked may have gone.
+	_, _ = w.Write([]byte(text + "\n"))
+}

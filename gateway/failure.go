@@ -1,0 +1,61 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// shortly is the advice for callers where nothing tells a better time.
+const shortly = time.Second
+
+// readFailure is what a caller is told of an error on the way to, or of, a
+// question to the platform.
+func readFailure(err error) *errcode.Error {
+	if told, ok := errors.AsType[*errcode.Error](err); ok {
+		return told
+	}
+	switch {
+	case oci.NotDone(err):
+		return unsent(err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return errcode.Because(errcode.PlatformTimeout, err)
+	}
+	return errcode.Because(errcode.PlatformError, err)
+}
+
+// checkFailure is what a caller is told of an error in the checks before a
+// write. Whatever went wrong, nothing was sent, and the status must say so.
+func checkFailure(err error) *errcode.Error {
+	told := readFailure(err)
+	if told.Code != errcode.PlatformError && told.Code != errcode.PlatformTimeout {
+		return told
+	}
+	unchecked := *told
+	unchecked.Code, unchecked.RetryAfter = errcode.PlatformCheckFailed, shortly
+	return &unchecked
+}
+
+// writeFailure is what a caller is told of a write that brought no answer. It
+// is not done only where that is proven.
+func writeFailure(err error, plan *translate.Plan) *errcode.Error {
+	if oci.NotDone(err) {
+		return unsent(err)
+	}
+	return &errcode.Error{Code: errcode.OutcomeUnknown, Entries: plan.Entries, Cause: err}
+}
+
+// unsent is for commands that the platform has not seen, or not taken.
+func unsent(err error) *errcode.Error {
+	told := &errcode.Error{Code: errcode.PlatformUnavailable, RetryAfter: shortly, Cause: err}
+	if unavailable, ok := errors.AsType[*oci.UnavailableError](err); ok {
+		told.RetryAfter = unavailable.RetryAfter
+	} else if errors.Is(err, oci.ErrBusy) {
+		told.Code = errcode.PlatformBusy
+	}
+	return told
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"ocigate/gateway/auth"
+	"ocigate/oci"
+	"ocigate/translate"
+)
+
+// Writer sends the one command of a planned change. *oci.Client is one.
+type Writer interface {
+	// Write sends the command at most once. Unless oci.NotDone tells of an
+	// error that the command was not done, nobody knows.
+	Write(ctx context.Context, command oci.Write) (oci.Reply, error)
+}
+
+// Options are what a [Gateway] is made of. All fields but the numbers and
+// TrustedProxies are required.
+type Options struct {
+	Services       Services
+	Writer         Writer
+	PlatformErrors translate.PlatformErrors
+	Auth           *auth.Authenticator
+	Metrics        *Metrics
+	Logger         *slog.Logger
+
+	// RequestTimeout bounds all that happens before a write is on its way,
+	// and the whole of any other request. Default 30 s.
+	RequestTimeout time.Duration
+	// MaxBodyBytes bounds a request's body. Default 1 MiB.
+	MaxBodyBytes int64
+	// GzipMinBytes is the least that is compressed for those who take it.
+	// Default 1400.
+	GzipMinBytes int
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+}
+
+// Gateway serves the API.
+type Gateway struct {
+	Options
+	router *echo.Echo
+}
+
+// New makes the API's handler.
+func New(o Options) *Gateway {
+	if o.RequestTimeout <= 0 {
+		o.RequestTimeout = 30 * time.Second
+	}
+	if o.MaxBodyBytes <= 0 {
+		o.MaxBodyBytes = 1 << 20
+	}
+	if o.GzipMinBytes <= 0 {
+		o.GzipMinBytes = 1400
+	}
+	g := &Gateway{Options: o, router: echo.New()}
+	g.router.HTTPErrorHandler = g.writeError
+	g.router.IPExtractor = ipExtractor(o.TrustedProxies)
+	g.router.Pre(rawPath, g.observe)
+	g.router.Use(
+		middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes}),
+		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true}),
+	)
+	for _, e := range Endpoints(o.Services) {
+		for _, route := range e.routes() {
+			g.router.Match(e.methods(), route, g.handle(e))
+		}
+	}
+	return g
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.ServeHTTP(w, r) }
+
+// ipExtractor tells the address that a request comes from. Only what a trusted
+// proxy says of it is believed.
+func ipExtractor(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		trust = append(trust, echo.TrustIPRange(ipNet(p)))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}

@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/gateway/auth"
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// handle is the journey of a request to that row. Each step may end it with an
+// error, which the error writer answers with.
+func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		recordOf(c).endpoint = e.Name
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		ctx, cancel := context.WithTimeout(c.Request().Context(), g.RequestTimeout)
+		defer cancel()
+		ctx = oci.WithTrackingID(ctx, recordOf(c).requestID)
+		if e.Session != nil {
+			return e.Session(g, ctx, c)
+		}
+		group := pathGroup(c)
+		if err := g.admit(c, e, group); err != nil {
+			return err
+		}
+		if e.Query != nil {
+			value, err := e.Query(ctx, group)
+			if err != nil {
+				return readFailure(err)
+			}
+			return writeJSON(c, e.Status, value)
+		}
+		if err := g.change(ctx, c, e, group); err != nil {
+			return err
+		}
+		return writeJSON(c, e.Status, struct{}{})
+	}
+}
+
+// admit finds out who is calling and whether he may. What is not his to know
+// is refused before anything is looked up.
+func (g *Gateway) admit(c echo.Context, e Endpoint, group translate.Group) error {
+	who, err := g.Auth.Authenticate(c.Request(), clientIP(c))
+	if err != nil {
+		return g.authFailure(c, err)
+	}
+	recordOf(c).principal = who
+	if !who.May(e.Level, group.TenantID, group.GroupID) {
+		return errcode.New(errcode.Forbidden)
+	}
+	return nil
+}
+
+// change plans a change and sends its one command.
+func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
+	body, err := g.readBody(c)
+	if err != nil {
+		return err
+	}
+	plan, err := e.Change(ctx, group, body)
+	if err != nil {
+		return checkFailure(err)
+	}
+	recordOf(c).entries = plan.Entries
+	reply, err := g.Writer.Write(ctx, plan.Command)
+	if err != nil {
+		return writeFailure(err, plan)
+	}
+	return g.PlatformErrors.WriteResult(plan, reply)
+}
+
+// readBody reads a JSON body of bounded size.
+func (g *Gateway) readBody(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
+		return nil, errcode.New(errcode.BadMediaType)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, g.MaxBodyBytes))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, errcode.Because(errcode.BodyTooLarge, err)
+	}
+	if err != nil {
+		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: err}
+	}
+	return body, nil
+}
+
+// isJSON tells whether a Content-Type is application/json or not given. The
+// API's documentation prints the value in quotes, and callers copy it.
+func isJSON(values []string) bool {
+	if len(values) == 0 {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(strings.ReplaceAll(values[0], `"`, ""))
+	return err == nil && kind == echo.MIMEApplicationJSON && len(values) == 1
+}
+
+// rawPath makes the router see every path percent-encoded. Without it, whether
+// parameters arrive decoded would depend on what else is in the path. A path
+// that net/url kept as it was sent stays so: EscapedPath would encode it anew
+// where it holds a character that should have been escaped, and would turn an
+// escaped slash into a real one.
+func rawPath(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if u := c.Request().URL; u.RawPath == "" {
+			u.RawPath = u.EscapedPath()
+		}
+		return next(c)
+	}
+}
+
+// pathGroup is the group that the path names, percent-decoded once.
+func pathGroup(c echo.Context) translate.Group {
+	return translate.Group{TenantID: pathParameter(c, "tenant_id"), GroupID: pathParameter(c, "group_id")}
+}
+
+func pathParameter(c echo.Context, name string) string {
+	decoded, err := url.PathUnescape(c.Param(name))
+	if err != nil {
+		return "" // net/http lets no such path through; an empty id is refused
+	}
+	return decoded
+}
+
+// clientIP is the address to count failed attempts against.
+func clientIP(c echo.Context) netip.Addr {
+	ip, err := netip.ParseAddr(c.RealIP())
+	if err != nil {
+		return netip.Addr{} // no address at all, as on a Unix socket
+	}
+	return ip.Unmap()
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// writeJSON writes a value as the documentation prints it: < > and & are left
+// as they are.
+func writeJSON(c echo.Context, status int, value any) error {
+	return writeMedia(c, status, echo.MIMEApplicationJSON, value)
+}
+
+func writeMedia(c echo.Context, status int, media string, value any) error {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return errcode.Because(errcode.Internal, err)
+	}
+	return c.Blob(status, media, body.Bytes())
+}
+
+// authFailure is what a caller is told who is not known, or not believed.
+func (g *Gateway) authFailure(c echo.Context, err error) error {
+	if throttled, ok := errors.AsType[*auth.ThrottledError](err); ok {
+		return &errcode.Error{Code: errcode.RateLimited, RetryAfter: throttled.RetryAfter, Cause: err}
+	}
+	switch {
+	case errors.Is(err, auth.ErrCrossOrigin), errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
+		return errcode.Because(errcode.Forbidden, err)
+	case errors.Is(err, auth.ErrNoCredentials), errors.Is(err, auth.ErrBadCredentials):
+		for _, challenge := range g.Auth.Challenges(c.Request()) {
+			c.Response().Header().Add(echo.HeaderWWWAuthenticate, challenge)
+		}
+		return errcode.Because(errcode.Unauthenticated, err)
+	}
+	return readFailure(err)
+}

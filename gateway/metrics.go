@@ -1,0 +1,203 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"ocigate/oci"
+)
+
+// Metrics are the gateway's own, on a registry of their own. Every label comes
+// from a table of ours or from the configuration, never from a caller.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests        *prometheus.CounterVec
+	requestDuration *prometheus.HistogramVec
+	inFlight        prometheus.Gauge
+	logins          *prometheus.CounterVec
+
+	sessionTries    *prometheus.CounterVec
+	sessionsClosed  *prometheus.CounterVec
+	waits           *prometheus.HistogramVec
+	commands        *prometheus.CounterVec
+	commandDuration *prometheus.HistogramVec
+}
+
+// Buckets reach from an answer out of memory to the longest timeouts.
+var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// NewMetrics makes the metrics. version is the program's.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_http_requests_total", Help: "Requests to the API that have ended, by the name of the error they were answered with (none for a good answer).",
+		}, []string{"endpoint", "method", "status", "error"}),
+		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ocigate_http_request_duration_seconds", Help: "Time from a request's head to its whole answer.", Buckets: durationBuckets,
+		}, []string{"endpoint", "method"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ocigate_http_requests_in_flight", Help: "Requests to the API that are being worked on.",
+		}),
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_logins_total", Help: "Logins of callers, by result: ok, or the name of the error.",
+		}, []string{"result"}),
+		sessionTries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dial, tls, login).",
+		}, []string{"platform_endpoint", "result"}),
+		sessionsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown or broken.",
+		}, []string{"platform_endpoint", "reason"}),
+		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, those who found one idle left out, by result: ok or failed.", Buckets: durationBuckets,
+		}, []string{"result"}),
+		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_platform_commands_total", Help: "Commands sent to the platform, by result: ok, refused, or lost without an answer.",
+		}, []string{"command", "result"}),
+		commandDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ocigate_platform_command_duration_seconds", Help: "Time from sending a document to its answer, for each command in it.", Buckets: durationBuckets,
+		}, []string{"command"}),
+	}
+	m.registry.MustRegister(
+		m.requests, m.requestDuration, m.inFlight, m.logins,
+		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration,
+		buildInfo(version),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Registry is where the metrics are to be gathered.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
+
+// buildInfo is a metric whose labels tell what is running.
+func buildInfo(version string) prometheus.Collector {
+	labels := prometheus.Labels{"version": version, "goversion": "", "revision": ""}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		labels["goversion"] = info.GoVersion
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				labels["revision"] = setting.Value
+			}
+		}
+	}
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "ocigate_build_info", Help: "Always 1; the labels tell what is running.", ConstLabels: labels,
+	})
+	g.Set(1)
+	return g
+}
+
+// request counts a request that has ended.
+func (m *Metrics) request(r *record, c echo.Context, took time.Duration) {
+	method := c.Request().Method
+	if !slices.Contains(knownMethods, method) {
+		method = otherMethod
+	}
+	m.requests.WithLabelValues(r.endpoint, method, strconv.Itoa(c.Response().Status), r.errorName()).Inc()
+	m.requestDuration.WithLabelValues(r.endpoint, method).Observe(took.Seconds())
+}
+
+var knownMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions, http.MethodPut, http.MethodPatch}
+
+func (m *Metrics) login(result string) { m.logins.WithLabelValues(result).Inc() }
+
+// Trace counts what a client of the platform does.
+func (m *Metrics) Trace() oci.Trace {
+	return oci.Trace{
+		SessionTried: func(endpoint string, _ time.Duration, err error) {
+			m.sessionTries.WithLabelValues(endpoint, triedResult(err)).Inc()
+		},
+		SessionClosed: func(endpoint string, why oci.CloseReason, _ error) {
+			m.sessionsClosed.WithLabelValues(endpoint, string(why)).Inc()
+		},
+		Waited: func(took time.Duration, err error) {
+			m.waits.WithLabelValues(waitResult(err)).Observe(took.Seconds())
+		},
+		CommandDone: func(_, command string, took time.Duration, reply oci.Reply, err error) {
+			m.commands.WithLabelValues(command, commandResult(reply, err)).Inc()
+			m.commandDuration.WithLabelValues(command).Observe(took.Seconds())
+		},
+	}
+}
+
+func triedResult(err error) string {
+	if failed, ok := errors.AsType[*oci.ConnectError](err); ok {
+		return string(failed.Stage)
+	}
+	return resultOK
+}
+
+func waitResult(err error) string {
+	if err != nil {
+		return "failed"
+	}
+	return resultOK
+}
+
+func commandResult(reply oci.Reply, err error) string {
+	switch {
+	case err != nil:
+		return "lost"
+	case reply.Err() != nil:
+		return "refused"
+	}
+	return resultOK
+}
+
+// Watch adds the sessions of a client to the metrics, counted when they are
+// gathered.
+func (m *Metrics) Watch(client interface{ Stats() oci.Stats }) {
+	m.registry.MustRegister(&sessionCollector{client.Stats})
+}
+
+// sessionCollector counts sessions at the moment of a scrape.
+type sessionCollector struct{ stats func() oci.Stats }
+
+var (
+	sessionsDesc = prometheus.NewDesc("ocigate_platform_sessions",
+		"Sessions that are logged in with the platform, by state: idle or busy.", []string{"platform_endpoint", "state"}, nil)
+	sessionsMaxDesc = prometheus.NewDesc("ocigate_platform_sessions_max",
+		"Sessions that there may be at most, over all endpoints.", nil, nil)
+	waitersDesc = prometheus.NewDesc("ocigate_platform_session_waiters",
+		"Callers that wait for a session.", nil, nil)
+	restingDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
+		"1 while an endpoint is left alone after a failed try, else 0.", []string{"platform_endpoint"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (*sessionCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- sessionsDesc
+	to <- sessionsMaxDesc
+	to <- waitersDesc
+	to <- restingDesc
+}
+
+// Collect implements prometheus.Collector.
+func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
+	gauge := func(desc *prometheus.Desc, value int, labels ...string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
+	}
+	stats := s.stats()
+	gauge(sessionsMaxDesc, stats.Max)
+	gauge(waitersDesc, stats.Waiting)
+	for _, e := range stats.Endpoints {
+		gauge(sessionsDesc, e.Idle, e.Name, "idle")
+		gauge(sessionsDesc, e.Busy, e.Name, "busy")
+		resting := 0
+		if e.Resting {
+			resting = 1
+		}
+		gauge(restingDesc, resting, e.Name)
+	}
+}

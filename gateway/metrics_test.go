@@ -1,0 +1,227 @@
+package gateway_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"ocigate/gateway"
+	"ocigate/oci"
+)
+
+// traffic is some of everything, with texts of the caller's choice where there
+// is room for one.
+func traffic(t *testing.T, r *rig) {
+	t.Helper()
+	const chosen = "chosen-by-the-caller"
+	for _, c := range []call{
+		{path: ownList("numbers"), client: system},
+		{path: ownList("numbers"), client: system},
+		{method: http.MethodHead, path: ownList("numbers"), client: system},
+		assignFreeRange(),
+		assignFreeRange(), // it is not free any more
+		{path: ownList("numbers")},
+		{path: ownList("numbers"), client: user},
+		{path: listOf(chosen, chosen, "numbers"), client: system},
+		{path: "/" + chosen},
+		{method: "CHOSEN-BY-THE-CALLER", path: ownList("numbers")},
+		{method: "CHOSEN-BY-THE-CALLER", path: "/" + chosen},
+		{method: http.MethodPut, path: ownList("numbers")},
+		{method: http.MethodOptions, path: ownList("numbers")},
+		{path: ownList("numbers"), header: http.Header{
+			"X-Api-Key": {chosen + "." + chosen}, "X-Request-Id": {chosen}, "User-Agent": {chosen}, "Host": {chosen},
+		}},
+		loginCall("groupadmin", "groupadmin-demo"),
+		loginCall(chosen, chosen),
+	} {
+		r.call(t, c)
+	}
+}
+
+// sample is one value of a metric.
+type sample struct {
+	metric string
+	labels [][2]string // names and values, in the order of the names
+	value  float64     // of a histogram, how often it was observed
+}
+
+func samples(t *testing.T, r *rig) []sample {
+	t.Helper()
+	families, err := r.metrics.Registry().Gather()
+	must(t, err)
+	var all []sample
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			one := sample{metric: family.GetName()}
+			for _, label := range metric.GetLabel() {
+				one.labels = append(one.labels, [2]string{label.GetName(), label.GetValue()})
+			}
+			one.value = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+func TestMetricsAreWellNamed(t *testing.T) {
+	r := start(t, setup{})
+	traffic(t, r)
+	families, err := r.metrics.Registry().Gather()
+	must(t, err)
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	must(t, err)
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestLabelsAreNotTheCallersToChoose(t *testing.T) {
+	r := start(t, setup{})
+	traffic(t, r)
+	for _, s := range samples(t, r) {
+		for _, label := range s.labels {
+			value := strings.ToLower(label[1])
+			if strings.Contains(value, "chosen") || strings.Contains(value, "apio") || strings.Contains(value, "/api/") {
+				t.Errorf("%s has %s=%q", s.metric, label[0], label[1])
+			}
+		}
+	}
+}
+
+// counted are the values of a metric by its labels' values.
+func counted(t *testing.T, r *rig, metric string) map[string]float64 {
+	t.Helper()
+	values := map[string]float64{}
+	for _, s := range samples(t, r) {
+		if s.metric != metric {
+			continue
+		}
+		var labels []string
+		for _, label := range s.labels {
+			labels = append(labels, label[1])
+		}
+		values[strings.Join(labels, " ")] = s.value
+	}
+	return values
+}
+
+func wantCounted(t *testing.T, r *rig, name string, want map[string]float64) {
+	t.Helper()
+	if diff := cmp.Diff(want, counted(t, r, name)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestRequestsAreCounted(t *testing.T) {
+	r := start(t, setup{})
+	traffic(t, r)
+	// By endpoint, error, method, status.
+	wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{
+		"itc_numbers_list none GET 200":                            2,
+		"itc_numbers_list none HEAD 200":                           1,
+		"itc_numbers_list UNAUTHENTICATED GET 401":                 2,
+		"itc_numbers_list FORBIDDEN GET 403":                       1,
+		"itc_numbers_list TENANT_NOT_FOUND GET 404":                1,
+		"itc_numbers_assign none POST 201":                         1,
+		"itc_numbers_assign NOT_AVAILABLE_FOR_ASSIGNMENT POST 400": 1,
+		"login none POST 200":                                      1,
+		"login UNAUTHENTICATED POST 401":                           1,
+		"none ROUTE_NOT_FOUND GET 404":                             1,
+		"none ROUTE_NOT_FOUND other 404":                           1,
+		"none METHOD_NOT_ALLOWED other 405":                        1,
+		"none METHOD_NOT_ALLOWED PUT 405":                          1,
+		"none none OPTIONS 204":                                    1,
+	})
+	wantCounted(t, r, "ocigate_logins_total", map[string]float64{"ok": 1, "UNAUTHENTICATED": 1})
+	wantCounted(t, r, "ocigate_http_requests_in_flight", map[string]float64{"": 0})
+	durations := counted(t, r, "ocigate_http_request_duration_seconds")
+	if durations["itc_numbers_list GET"] != 6 {
+		t.Errorf("durations %v", durations)
+	}
+}
+
+func TestPlatformIsCounted(t *testing.T) {
+	r := start(t, setup{faults: []string{"drop-after-apply command=*RangeAssignListRequest"}, platform: func(o *oci.Options) { o.MaxSessions = 2 }})
+	r.get(t, "prefixes").wantStatus(t, http.StatusOK)
+	wantCounted(t, r, "ocigate_platform_sessions", map[string]float64{"primary idle": 1, "primary busy": 0})
+	wantCounted(t, r, "ocigate_platform_sessions_max", map[string]float64{"": 2})
+	wantCounted(t, r, "ocigate_platform_session_waiters", map[string]float64{"": 0})
+	wantCounted(t, r, "ocigate_platform_endpoint_resting", map[string]float64{"primary": 0})
+	wantCounted(t, r, "ocigate_platform_session_wait_seconds", map[string]float64{"ok": 1})
+
+	r.call(t, assignFreeRange()).wantStatus(t, http.StatusGatewayTimeout)
+	r.call(t, call{path: listOf(ownTenant, "nobody", "numbers"), client: system}).wantStatus(t, http.StatusNotFound)
+	commands := counted(t, r, "ocigate_platform_commands_total")
+	for labels, want := range map[string]float64{
+		"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest lost":    1,
+		"GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest ok": 1,
+		"GroupServiceGetAuthorizationRequest ok":                            2,
+		"GroupServiceGetAuthorizationRequest refused":                       1,
+	} {
+		if commands[labels] != want {
+			t.Errorf("%s is %v, want %v", labels, commands[labels], want)
+		}
+	}
+	wantCounted(t, r, "ocigate_platform_logins_total", map[string]float64{"primary ok": 2})
+	wantCounted(t, r, "ocigate_platform_sessions_closed_total", map[string]float64{"primary broken": 1})
+}
+
+func TestPlatformThatIsGoneIsCounted(t *testing.T) {
+	r := start(t, setup{faults: []string{"refuse"}})
+	r.get(t, "numbers").wantStatus(t, http.StatusServiceUnavailable)
+	wantCounted(t, r, "ocigate_platform_sessions", map[string]float64{"primary idle": 0, "primary busy": 0})
+	wantCounted(t, r, "ocigate_platform_endpoint_resting", map[string]float64{"primary": 1})
+	wantCounted(t, r, "ocigate_platform_logins_total", map[string]float64{"primary login": 1})
+	wantCounted(t, r, "ocigate_platform_session_wait_seconds", map[string]float64{"failed": 1})
+}
+
+func TestMetricsTellWhatIsRunning(t *testing.T) {
+	isBuildInfo := func(s sample) bool {
+		return s.metric == "ocigate_build_info" && s.value == 1 && slices.Contains(s.labels, [2]string{"version", "test"})
+	}
+	if r := start(t, setup{}); !slices.ContainsFunc(samples(t, r), isBuildInfo) {
+		t.Error("there is no ocigate_build_info of this version")
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	r := start(t, setup{faults: []string{"refuse"}})
+	traffic(t, r)
+	admin := gateway.NewAdmin(r.metrics)
+	get := func(path string) answer {
+		recorder := httptest.NewRecorder()
+		admin.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		return readAnswer(t, recorder.Result())
+	}
+	for _, c := range []struct {
+		path   string
+		ready  bool
+		status int
+		body   string
+	}{
+		{"/livez", false, 200, "alive\n"},
+		{"/livez", true, 200, "alive\n"},
+		{"/readyz", false, 503, "not ready\n"},
+		{"/readyz", true, 200, "ready\n"}, // though the platform is gone
+		{"/readyz", false, 503, "not ready\n"},
+	} {
+		admin.SetReady(c.ready)
+		got := get(c.path)
+		if got.status != c.status || got.body != c.body || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s, ready %t: %+v", c.path, c.ready, got)
+		}
+	}
+	metrics := get("/metrics")
+	metrics.wantStatus(t, http.StatusOK)
+	for _, name := range []string{"ocigate_http_requests_total{", "ocigate_platform_sessions{", "go_goroutines ", "process_start_time_seconds "} {
+		if !strings.Contains(metrics.body, "\n"+name) {
+			t.Errorf("/metrics has no %s", name)
+		}
+	}
+	get("/").wantStatus(t, http.StatusNotFound)
+}

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/gateway/auth"
+	"ocigate/translate/errcode"
+)
+
+// record is what is known of a request when it has ended.
+type record struct {
+	requestID string
+	traceID   string
+	endpoint  string // of the table; noEndpoint where none was found
+	principal auth.Principal
+	entries   []string // of a change that was planned
+	err       *errcode.Error
+	cause     error // of a panic
+}
+
+const (
+	recordKey     = "ocigate.record"
+	noEndpoint    = "none"
+	traceparent   = "Traceparent"
+	noErrorName   = "none"
+	otherMethod   = "other"
+	resultOK      = "ok"
+	headerNoSniff = "nosniff"
+)
+
+// recordOf is the request's record, which [Gateway.observe] made.
+func recordOf(c echo.Context) *record {
+	r, ok := c.Get(recordKey).(*record)
+	if !ok {
+		panic("gateway: the request has no record")
+	}
+	return r
+}
+
+var (
+	saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	// traceContext is the traceparent of W3C Trace Context, version 00.
+	traceContext = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
+)
+
+// observe gives each request an id and a record, and counts and logs it when
+// it has ended.
+func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		r := &record{requestID: requestID(c.Request()), endpoint: noEndpoint}
+		if m := traceContext.FindStringSubmatch(c.Request().Header.Get(traceparent)); m != nil {
+			r.traceID = m[1]
+		}
+		c.Set(recordKey, r)
+		header := c.Response().Header()
+		header.Set(echo.HeaderXRequestID, r.requestID)
+		header.Set(echo.HeaderXContentTypeOptions, headerNoSniff)
+		g.Metrics.inFlight.Inc()
+		defer g.Metrics.inFlight.Dec()
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		took := time.Since(start)
+		g.Metrics.request(r, c, took)
+		g.log(r, c, took)
+		return nil
+	}
+}
+
+// requestID is the caller's, where it is sane enough for a log line, or a new
+// one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get(echo.HeaderXRequestID); saneRequestID.MatchString(id) {
+		return id
+	}
+	return rand.Text()
+}
+
+// asCause has a panic end up in the log with the request that met it.
+func asCause(c echo.Context, err error, stack []byte) error {
+	recordOf(c).cause = &panicked{err: err, stack: string(stack)}
+	return err
+}
+
+type panicked struct {
+	err   error
+	stack string
+}
+
+func (p *panicked) Error() string { return "panic: " + p.err.Error() + "\n" + p.stack }
+func (p *panicked) Unwrap() error { return p.err }
+
+func (r *record) errorName() string {
+	if r.err == nil {
+		return noErrorName
+	}
+	return r.err.Code.Name
+}
+
+func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
+	request := c.Request()
+	fields := []slog.Attr{
+		slog.String("request_id", r.requestID),
+		slog.String("endpoint", r.endpoint),
+		slog.String("method", request.Method),
+		slog.String("path", request.URL.EscapedPath()),
+		slog.Int("status", c.Response().Status),
+		slog.Duration("took", took),
+		slog.Int64("bytes", c.Response().Size),
+		slog.String("client_ip", c.RealIP()),
+	}
+	if r.traceID != "" {
+		fields = append(fields, slog.String("trace_id", r.traceID))
+	}
+	if r.principal.Name != "" {
+		fields = append(fields, slog.String("principal", r.principal.Name), slog.String("principal_level", r.principal.Level.String()))
+	}
+	if len(r.entries) > 0 {
+		fields = append(fields, slog.Any("entries", r.entries))
+	}
+	level := slog.LevelInfo
+	left := errors.Is(request.Context().Err(), context.Canceled)
+	if left {
+		fields = append(fields, slog.Bool("caller_left", true))
+	}
+	if r.err != nil {
+		fields = append(fields, slog.String("error", r.err.Code.Name), slog.String("cause", r.err.Error()))
+		if r.err.Code.Status >= http.StatusInternalServerError && !left {
+			level = slog.LevelError
+		}
+	}
+	if r.cause != nil {
+		fields = append(fields, slog.String("panic", r.cause.Error()))
+	}
+	g.Logger.LogAttrs(request.Context(), level, "request", fields...)
+}

@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/gateway/auth"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// sessionOperation is the work of an endpoint that begins or ends a caller's
+// session.
+type sessionOperation func(*Gateway, context.Context, echo.Context) error
+
+// loginBody is the documented answer to a login.
+type loginBody struct {
+	IDs struct {
+		TenantID string `json:"tenant_id,omitempty"`
+		GroupID  string `json:"group_id,omitempty"`
+		UserID   string `json:"user_id,omitempty"`
+	} `json:"ids"`
+	Profile struct {
+		Level      auth.Level `json:"user_level"`
+		FirstLogin bool       `json:"is_first_login"`
+	} `json:"profile"`
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"` // seconds
+}
+
+// login has the platform verify a caller's credentials and answers with a
+// token.
+func (g *Gateway) login(ctx context.Context, c echo.Context) error {
+	session, err := g.verified(ctx, c)
+	g.Metrics.login(loginResult(err))
+	if err != nil {
+		return err
+	}
+	recordOf(c).principal = session.Principal
+	c.SetCookie(g.Auth.Cookie(session))
+	answer := loginBody{
+		AccessToken: string(session.Token),
+		TokenType:   "Bearer",
+		ExpiresIn:   int(session.ExpiresIn.Seconds()),
+	}
+	answer.IDs.TenantID = session.Principal.TenantID
+	answer.IDs.GroupID = session.Principal.GroupID
+	answer.IDs.UserID = session.Principal.UserID
+	answer.Profile.Level = session.Principal.Level
+	answer.Profile.FirstLogin = session.MustChangePassword
+	return writeJSON(c, http.StatusOK, answer)
+}
+
+func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, error) {
+	if err := g.Auth.CheckOrigin(c.Request()); err != nil {
+		return auth.Session{}, g.authFailure(c, err)
+	}
+	body, err := g.readBody(c)
+	if err != nil {
+		return auth.Session{}, err
+	}
+	username, password, err := translate.DecodeLogin(body)
+	if err != nil {
+		return auth.Session{}, err
+	}
+	session, err := g.Auth.Login(ctx, clientIP(c), username, password)
+	if form, ok := errors.AsType[*auth.InputError](err); ok {
+		problems := make([]errcode.Problem, len(form.Problems))
+		for i, p := range form.Problems {
+			problems[i] = errcode.Problem{Pointer: "/" + p.Field, Reason: p.Reason}
+		}
+		return auth.Session{}, errcode.Invalid(errcode.InvalidParameters, problems...)
+	}
+	if err != nil {
+		return auth.Session{}, g.authFailure(c, err)
+	}
+	return session, nil
+}
+
+// loginResult is the label of a login in the metrics.
+func loginResult(err error) string {
+	if err == nil {
+		return resultOK
+	}
+	return errcode.Of(err).Code.Name
+}
+
+// logout ends the token that the request carries.
+func (g *Gateway) logout(_ context.Context, c echo.Context) error {
+	who, err := g.Auth.Logout(c.Request())
+	if err != nil {
+		return g.authFailure(c, err)
+	}
+	recordOf(c).principal = who
+	c.SetCookie(g.Auth.ClearCookie())
+	return writeJSON(c, http.StatusOK, struct{}{})
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ocigate/gateway/auth"
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// VerifyBy is how a caller's password of the platform is verified.
+type VerifyBy string
+
+// The ways to verify a password.
+const (
+	// VerifyAuto is VerifyByCommand where every endpoint of the platform is
+	// reached over TLS, else VerifyByLogin.
+	VerifyAuto VerifyBy = "auto"
+	// VerifyByCommand asks over a session of the gateway's own account. The
+	// command holds the password as it is, so it needs TLS.
+	VerifyByCommand VerifyBy = "command"
+	// VerifyByLogin logs in as the caller on a connection of its own.
+	VerifyByLogin VerifyBy = "login"
+)
+
+// NewVerifier has the platform verify callers' passwords.
+func NewVerifier(by VerifyBy, platform *oci.Client, table translate.PlatformErrors) (auth.Verifier, error) {
+	switch {
+	case by == VerifyByCommand && !platform.Secure():
+		return nil, errors.New("verifying passwords by command needs TLS on every endpoint of the platform")
+	case by == VerifyByCommand, by == VerifyAuto && platform.Secure():
+		return commandVerifier{platform, table}, nil
+	case by == VerifyByLogin, by == VerifyAuto:
+		return loginVerifier{platform, table}, nil
+	}
+	return nil, fmt.Errorf("unknown way to verify passwords: %q", by)
+}
+
+type commandVerifier struct {
+	platform translate.Reader
+	table    translate.PlatformErrors
+}
+
+// Verify implements auth.Verifier.
+func (v commandVerifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
+	replies, err := v.platform.Read(ctx, translate.VerifyCommand(userID, oci.Secret(password)))
+	if err != nil {
+		return auth.Identity{}, err
+	}
+	return identity(v.table.Identity(userID, replies[0]))
+}
+
+type loginVerifier struct {
+	platform *oci.Client
+	table    translate.PlatformErrors
+}
+
+// Verify implements auth.Verifier.
+func (v loginVerifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
+	who, err := v.platform.Authenticate(ctx, userID, oci.Secret(password))
+	if refused, ok := errors.AsType[*oci.ErrorReply](err); ok {
+		return auth.Identity{}, verification(v.table.LoginRefused(refused))
+	}
+	if _, unreached := errors.AsType[*oci.ConnectError](err); unreached {
+		return auth.Identity{}, &errcode.Error{Code: errcode.PlatformUnavailable, RetryAfter: shortly, Cause: err}
+	}
+	return identity(who, err)
+}
+
+// identity puts what the platform tells of a user into the terms of package
+// auth.
+func identity(who oci.Identity, err error) (auth.Identity, error) {
+	if err != nil {
+		return auth.Identity{}, verification(err)
+	}
+	return auth.Identity{
+		LoginType: who.LoginType,
+		TenantID:  who.ServiceProviderID,
+		GroupID:   who.GroupID,
+		UserID:    who.UserID,
+		// A password that has no days left is one that must be changed now,
+		// as the platform demands at a first login.
+		MustChangePassword: who.PasswordExpiresDays != nil && *who.PasswordExpiresDays <= 0,
+	}, nil
+}
+
+func verification(err error) error {
+	if errors.Is(err, translate.ErrNotVerified) {
+		return fmt.Errorf("%w: %w", auth.ErrBadCredentials, err)
+	}
+	return err
+}
