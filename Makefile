@@ -1,0 +1,45 @@
+# Everything here needs Go and nothing else, apart from lint, which builds its
+# own tool.
+
+GO            ?= go
+GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME      ?= 10s
+VERSION       ?=
+
+.PHONY: build demo demo-check test race lint fuzz generate check-generated clean
+
+build: ## build bin/ocigate
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ocigate ./cmd/ocigate
+
+demo: build ## run the gateway against the simulated platform
+	bin/ocigate demo
+
+demo-check: build ## make the demonstration's calls and compare the answers
+	bin/ocigate demo --check
+
+test: ## run all tests
+	$(GO) test ./...
+
+race: ## run all tests with the race detector
+	$(GO) test -race ./...
+
+lint: ## vet, and the linters of .golangci.yml
+	$(GO) vet ./...
+	$(GOLANGCI_LINT) run
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@$(GO) list ./... | while read -r package; do \
+		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		done; \
+	done
+
+generate: ## write again what is made from tables: README, example configuration
+	$(GO) test ./config ./cmd/ocigate -run Generated -update
+
+check-generated: ## fail where generated files are not up to date
+	$(GO) test ./config ./cmd/ocigate -run Generated -count=1
+
+clean:
+	rm -rf bin

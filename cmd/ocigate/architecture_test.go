@@ -1,0 +1,119 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// moduleRoot is where this package's tests find the rest of the module.
+const moduleRoot = "../.."
+
+// mayImport holds, for each of our packages, those of ours that it may import.
+// Arrows go one way: see the README's section on architecture.
+var mayImport = map[string][]string{
+	"cmd/ocigate":       {"config", "gateway", "gateway/auth", "oci", "oci/ocisim", "translate", "translate/errcode"},
+	"config":            {},
+	"gateway":           {"gateway/auth", "oci", "translate", "translate/errcode"},
+	"gateway/auth":      {},
+	"oci":               {},
+	"oci/ocisim":        {"oci"},
+	"translate":         {"oci", "translate/errcode"},
+	"translate/errcode": {},
+}
+
+// onlyIn holds, for some packages of others, the ones of ours that may know
+// them.
+var onlyIn = map[string][]string{
+	"github.com/labstack/echo/v4":         {"gateway"},
+	"github.com/spf13/viper":              {"config"},
+	"github.com/spf13/cobra":              {"cmd/ocigate"},
+	"github.com/beevik/etree":             {"oci", "oci/ocisim"},
+	"encoding/xml":                        {"oci", "oci/ocisim"},
+	"github.com/prometheus/client_golang": {"gateway", "cmd/ocigate"},
+	"github.com/golang-jwt/jwt/v5":        {"gateway/auth"},
+	"golang.org/x/crypto":                 {"gateway/auth"},
+	"net/http":                            {"gateway", "gateway/auth", "cmd/ocigate", "translate"},
+	"encoding/json":                       {"gateway", "gateway/auth", "cmd/ocigate", "translate"},
+	"go.yaml.in/yaml/v3":                  {"config", "oci/ocisim"},
+	"github.com/hashicorp/golang-lru/v2":  {"gateway/auth", "translate"},
+	"github.com/go-viper/mapstructure/v2": {"config"},
+	"golang.org/x/text/encoding":          {"oci", "oci/ocisim"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	seen := map[string]bool{}
+	for _, file := range goFiles(t) {
+		of := filepath.ToSlash(filepath.Dir(file))
+		seen[of] = true
+		allowed, known := mayImport[of]
+		if !known {
+			t.Errorf("package %s is not in the table of this test", of)
+			continue
+		}
+		for _, path := range imports(t, file) {
+			if own, ok := strings.CutPrefix(path, "ocigate/"); ok && !slices.Contains(allowed, own) {
+				t.Errorf("%s imports %s", file, path)
+			}
+			for other, in := range onlyIn {
+				if (path == other || strings.HasPrefix(path, other+"/")) && !slices.Contains(in, of) {
+					t.Errorf("%s imports %s, which only %v may", file, path, in)
+				}
+			}
+		}
+	}
+	for of := range mayImport {
+		if !seen[of] {
+			t.Errorf("there is no package %s", of)
+		}
+	}
+}
+
+// goFiles are the module's files of Go, without tests.
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(moduleRoot, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() && path != moduleRoot && (strings.HasPrefix(name, ".") || name == "testdata") {
+			return filepath.SkipDir
+		}
+		if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			relative, err := filepath.Rel(moduleRoot, path)
+			if err != nil {
+				return err
+			}
+			files = append(files, relative)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func imports(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(moduleRoot, file), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, spec := range parsed.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}

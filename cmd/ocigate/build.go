@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"ocigate/config"
+	"ocigate/gateway"
+	"ocigate/gateway/auth"
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// parts are what a configuration describes, checked as far as that goes
+// without a connection.
+type parts struct {
+	config    *config.Config
+	platform  oci.Options
+	errors    translate.PlatformErrors
+	serverTLS *tls.Config // nil for plain HTTP
+}
+
+// build turns a configuration into parts. The error tells all that is wrong
+// with it.
+func build(c *config.Config) (*parts, error) {
+	p := &parts{config: c}
+	var problems [3]error
+	p.platform, problems[0] = platformOptions(c.Platform)
+	p.errors, problems[1] = platformErrors(c.API)
+	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
+	return p, errors.Join(problems[:]...)
+}
+
+func platformOptions(c config.Platform) (oci.Options, error) {
+	encoding, err := oci.EncodingByName(string(c.Encoding))
+	problems := []error{err}
+	o := oci.Options{
+		Encoding:       encoding,
+		OmitEcho:       !c.SendEcho,
+		OmitTrackingID: !c.SendTracking,
+		MaxReplyBytes:  c.MaxReplyBytes,
+		ConnectTimeout: c.Timeouts.Connect,
+		LoginTimeout:   c.Timeouts.Login,
+		CommandTimeout: c.Timeouts.Command,
+		BackoffInitial: c.Backoff.Initial,
+		BackoffMax:     c.Backoff.Max,
+		MinSessions:    c.Pool.Min,
+		MaxSessions:    c.Pool.Max,
+		MaxWaiting:     c.Pool.MaxWaiting,
+		MaxWait:        c.Pool.Wait,
+		IdleTimeout:    c.Pool.IdleTimeout,
+		MaxAge:         c.Pool.MaxAge,
+		Jitter:         orNone(c.Pool.Jitter),
+		ProbeInterval:  c.Pool.ProbeInterval,
+	}
+	for i, e := range c.Endpoints {
+		userID, password := c.Account(e)
+		secured, err := endpointTLS(e.TLS)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("platform.endpoints[%d].tls: %w", i, err))
+		}
+		o.Endpoints = append(o.Endpoints, oci.Endpoint{
+			Name: e.Name, Address: e.Address, TLS: secured,
+			UserID: userID, Password: oci.Secret(password.Reveal()), Login: oci.LoginMethod(c.Login),
+		})
+	}
+	return o, errors.Join(problems...)
+}
+
+// orNone spells "no jitter" as package oci does, for which 0 is the default.
+func orNone(jitter float64) float64 {
+	if jitter == 0 {
+		return -1
+	}
+	return jitter
+}
+
+// endpointTLS loads what a configuration names. Without TLS it is nil.
+func endpointTLS(c config.EndpointTLS) (*tls.Config, error) {
+	if !c.Enabled {
+		return nil, nil //nolint:nilnil // plain TCP is a nil *tls.Config, as in crypto/tls
+	}
+	secured := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		secured.RootCAs = x509.NewCertPool()
+		if !secured.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file and key_file: %w", err)
+		}
+		secured.Certificates = []tls.Certificate{pair}
+	}
+	return secured, nil
+}
+
+func serverTLS(c config.KeyPair) (*tls.Config, error) {
+	if !c.Present() {
+		return nil, nil //nolint:nilnil // plain HTTP is a nil *tls.Config, as in net/http
+	}
+	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("http.tls: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// platformErrors is the table of the platform's error numbers, with the
+// operator's own over it.
+func platformErrors(c config.API) (translate.PlatformErrors, error) {
+	var problems []error
+	own := map[int]*errcode.Code{}
+	for i, e := range c.PlatformErrors {
+		code, ok := errcode.ByName(e.Error)
+		if !ok {
+			problems = append(problems, fmt.Errorf("api.platform_errors[%d].error: there is no error of the name %s", i, e.Error))
+			continue
+		}
+		own[e.Number] = code
+	}
+	return translate.NewPlatformErrors(own), errors.Join(problems...)
+}
+
+// levels are those that a configuration can give a listed client.
+var levels = map[config.ClientLevel]auth.Level{
+	config.LevelSystem: auth.SystemAdmin,
+	config.LevelTenant: auth.TenantAdmin,
+	config.LevelGroup:  auth.GroupAdmin,
+}
+
+var sameSite = map[config.SameSite]http.SameSite{
+	config.SameSiteStrict: http.SameSiteStrictMode,
+	config.SameSiteLax:    http.SameSiteLaxMode,
+	config.SameSiteNone:   http.SameSiteNoneMode,
+}
+
+// gateway makes the API's handler.
+func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *slog.Logger) (http.Handler, error) {
+	verifier, err := gateway.NewVerifier(gateway.VerifyBy(p.config.Auth.Verify), client, p.errors)
+	if err != nil {
+		return nil, fmt.Errorf("auth.verify: %w", err)
+	}
+	authenticator, err := auth.New(authOptions(p.config.Auth, verifier))
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	if authenticator.EphemeralKey() {
+		logger.Warn("auth.tokens.keys is empty: tokens end with this process and are not taken by other replicas")
+	}
+	itc, err := translate.NewITC(translate.Options{
+		Reader:         client,
+		AvailableFrom:  translate.AvailableFrom(p.config.API.AvailableFrom),
+		ContextTTL:     p.config.API.ContextTTL,
+		PlatformErrors: p.errors,
+		Charset:        p.platform.Encoding,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return gateway.New(gateway.Options{
+		Services:       gateway.Services{ITC: itc},
+		Writer:         client,
+		PlatformErrors: p.errors,
+		Auth:           authenticator,
+		Metrics:        metrics,
+		Logger:         logger,
+		RequestTimeout: p.config.HTTP.RequestTimeout,
+		MaxBodyBytes:   int64(p.config.HTTP.MaxBodyBytes),
+		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
+		TrustedProxies: p.config.HTTP.TrustedProxies,
+	}), nil
+}
+
+func authOptions(c config.Auth, verifier auth.Verifier) auth.Options {
+	o := auth.Options{
+		Verifier:       verifier,
+		TokenTTL:       c.Tokens.TTL,
+		InsecureCookie: !c.Cookie.Secure,
+		SameSite:       sameSite[c.Cookie.SameSite],
+		RememberFor:    orNever(c.VerifiedFor),
+		AccountLimit:   limit(c.Throttle, c.Throttle.FreeAttempts),
+		AddressLimit:   limit(c.Throttle, attemptsPerAddress*c.Throttle.FreeAttempts),
+	}
+	for _, k := range c.Tokens.Keys {
+		o.Keys = append(o.Keys, auth.Key{ID: k.ID, Secret: auth.Secret(k.Secret.Reveal())})
+	}
+	for _, client := range c.Clients {
+		o.Clients = append(o.Clients, auth.Client{
+			ID: client.ID, Hash: auth.Secret(client.Hash.Reveal()), Level: levels[client.Level],
+			TenantID: client.TenantID, GroupID: client.GroupID,
+		})
+	}
+	return o
+}
+
+// attemptsPerAddress is how many times the free attempts of an account an
+// address has, since many callers may share it.
+const attemptsPerAddress = 10
+
+func limit(c config.Throttle, free int) auth.Limit {
+	return auth.Limit{FreeAttempts: free, BaseDelay: c.BaseDelay, MaxDelay: c.MaxDelay, Records: c.Remembered}
+}
+
+// orNever spells "never remember" as package auth does, for which 0 is the
+// default.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// newLogger writes lines as the configuration says.
+func newLogger(c config.Log, to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level.Slog()}
+	if c.Format == config.LogText {
+		return slog.New(slog.NewTextHandler(to, options))
+	}
+	return slog.New(slog.NewJSONHandler(to, options))
+}
+
+// withLog writes what happens to sessions to the log, besides counting it.
+func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
+	tried, closed := t.SessionTried, t.SessionClosed
+	t.SessionTried = func(endpoint string, took time.Duration, err error) {
+		tried(endpoint, took, err)
+		if err != nil {
+			logger.Warn("no session with the platform", "platform_endpoint", endpoint, "took", took, "cause", err.Error())
+			return
+		}
+		logger.Debug("session with the platform", "platform_endpoint", endpoint, "took", took)
+	}
+	t.SessionClosed = func(endpoint string, why oci.CloseReason, err error) {
+		closed(endpoint, why, err)
+		level, cause := slog.LevelDebug, ""
+		if err != nil {
+			level, cause = slog.LevelWarn, err.Error()
+		}
+		logger.Log(context.Background(), level, "session with the platform has ended", "platform_endpoint", endpoint, "reason", string(why), "cause", cause)
+	}
+	return t
+}

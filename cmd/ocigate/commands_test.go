@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ocigate/config"
+	"ocigate/oci"
+)
+
+// execute runs a command line and returns what it wrote.
+func execute(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	root := newRoot()
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&errs)
+	root.SetArgs(args)
+	err = root.ExecuteContext(t.Context())
+	return out.String(), errs.String(), err
+}
+
+func TestCommandsWrite(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string // a pattern
+	}{
+		"the version":          {[]string{"version"}, `^ocigate \S+\n$`},
+		"an example":           {[]string{"config", "init"}, `(?m)^platform:$`},
+		"the faults":           {[]string{"simulate", "faults"}, `(?m)^drop-after-apply `},
+		"the seed":             {[]string{"simulate", "seed"}, `(?m)^  - id: ApioSpTest$`},
+		"a completion":         {[]string{"completion", "bash"}, `__start_ocigate`},
+		"help where none asks": {nil, `(?m)^  demo `},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, _, err := execute(t, "", test.args...)
+			if err != nil || !regexp.MustCompile(test.want).MatchString(out) {
+				t.Errorf("%v, wrote:\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestConfigCommands(t *testing.T) {
+	t.Setenv("PLATFORM_PASSWORD", "hunter2")
+	example, _, err := execute(t, "", "config", "init")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ocigate.yaml")
+	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := execute(t, "", "config", "check", "--config", path); err != nil || out != "The configuration is good.\n" {
+		t.Errorf("check: %v, %q", err, out)
+	}
+	out, _, err := execute(t, "", "config", "print", "--config", path)
+	if err != nil || strings.Contains(out, "hunter2") || !strings.Contains(out, "[redacted]") {
+		t.Errorf("print: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(path, []byte(example+"\nbogus: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"config", "check"}, {"config", "print"}, {"serve"}} {
+		_, _, err := execute(t, "", append(command, "--config", path)...)
+		if _, ok := errors.AsType[*config.Problems](err); !ok || !strings.Contains(err.Error(), "bogus") {
+			t.Errorf("%v with an unknown key: %v", command, err)
+		}
+	}
+}
+
+func TestHashMakesWhatAConfigurationTakes(t *testing.T) {
+	out, _, err := execute(t, "a secret\n", "hash")
+	if err != nil || !strings.HasPrefix(out, "$argon2id$") {
+		t.Errorf("%v, wrote %q", err, out)
+	}
+	if _, _, err := execute(t, "", "hash"); err == nil {
+		t.Error("nothing was hashed")
+	}
+}
+
+func TestDemoAnswersAsDocumented(t *testing.T) {
+	out, errs, err := execute(t, "", "demo", "--check")
+	if err != nil || !strings.HasSuffix(out, "calls, 0 not as documented\n") {
+		t.Errorf("%v\n%s\n%s", err, out, errs)
+	}
+}
+
+func TestDemoCheckNoticesAnotherAnswer(t *testing.T) {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	var out bytes.Buffer
+	if err := checkDemo(t.Context(), "http://"+l.Addr().String(), &out); err == nil {
+		t.Errorf("no error:\n%s", &out)
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+}
+
+func TestDemoShowsEveryCall(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var out output
+	d := &demo{api: "127.0.0.1:0", admin: "127.0.0.1:0", platform: "127.0.0.1:0"}
+	err := runDemo(ctx, d, &out, func(_ context.Context, api, admin, platform net.Addr) error {
+		defer cancel()
+		return printBanner(&out, "http://"+api.String(), "http://"+admin.String(), platform.String())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range demoCalls() {
+		if !strings.Contains(out.String(), "/api/v1"+call.path) {
+			t.Errorf("%s %s is not shown", call.method, call.path)
+		}
+	}
+}
+
+func TestSimulateServesOtherClients(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	certificate := filepath.Join(t.TempDir(), "sim.pem")
+	s := &simulation{listen: "127.0.0.1:0", secured: true, cert: certificate, faults: []string{"slow delay=1ms"}}
+	seed, err := s.load()
+	if err != nil || len(seed.Faults) != 1 {
+		t.Fatalf("%v, faults %v", err, seed.Faults)
+	}
+	root := newRoot()
+	var out output
+	root.SetOut(&out)
+	root.SetErr(&out)
+	root.SetArgs([]string{"simulate", "--listen", "127.0.0.1:0", "--tls", "--write-cert", certificate, "--fault", "slow delay=1ms"})
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	pattern := regexp.MustCompile(`listens on (127\.0\.0\.1:\d+)\.`)
+	waitFor(t, func() bool { return pattern.MatchString(out.String()) || len(ended) > 0 })
+	found := pattern.FindStringSubmatch(out.String())
+	if found == nil {
+		t.Fatalf("it ended: %v", <-ended)
+	}
+	secured, err := endpointTLS(config.EndpointTLS{Enabled: true, CAFile: certificate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := oci.New(oci.Options{Endpoints: []oci.Endpoint{{Address: found[1], TLS: secured, UserID: "gateway", Password: "gateway-demo"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replies, err := client.Read(t.Context(), oci.NewRead("SystemSoftwareVersionGetRequest"))
+	if err != nil || replies[0].Err() != nil {
+		t.Errorf("%v, %v", replies, err)
+	}
+	if err := client.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSimulateRefuses(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "seed.yaml")
+	if err := os.WriteFile(bad, []byte("bogus: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"an unknown fault": {"--fault", "nonsense"},
+		"a missing seed":   {"--seed", bad + "x"},
+		"a bad seed":       {"--seed", bad},
+		"a bad address":    {"--listen", "nowhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, err := execute(t, "", append([]string{"simulate"}, args...)...); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}

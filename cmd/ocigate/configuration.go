@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"ocigate/config"
+)
+
+func newConfig() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Make, check and show configurations",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(newConfigInit(), newConfigCheck(), newConfigPrint())
+	return c
+}
+
+func newConfigInit() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Print a commented example",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(config.Example())
+			return err
+		},
+	}
+}
+
+func newConfigCheck() *cobra.Command {
+	return withConfig(&cobra.Command{
+		Use:   "check",
+		Short: "Tell all that is wrong with a configuration, without connecting anywhere",
+	}, func(c *cobra.Command, loaded *config.Config) error {
+		if _, err := build(loaded); err != nil {
+			return err
+		}
+		c.Println("The configuration is good.")
+		return nil
+	})
+}
+
+func newConfigPrint() *cobra.Command {
+	return withConfig(&cobra.Command{
+		Use:   "print",
+		Short: "Print what is in force: the file, the environment and the defaults, without secrets",
+	}, func(c *cobra.Command, loaded *config.Config) error {
+		return loaded.Print(c.OutOrStdout())
+	})
+}
+
+// withConfig completes a command that needs a configuration: with the flag that
+// names its file, and with loading it.
+func withConfig(c *cobra.Command, run func(*cobra.Command, *config.Config) error) *cobra.Command {
+	path := c.Flags().StringP("config", "c", "ocigate.yaml", "the configuration's YAML file")
+	// The name of a flag that was just added cannot be wrong.
+	_ = c.MarkFlagFilename("config", "yaml", "yml")
+	c.Args = cobra.NoArgs
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		loaded, err := config.Load(*path, os.Environ())
+		if err != nil {
+			return err
+		}
+		return run(c, loaded)
+	}
+	return c
+}

@@ -1,0 +1,101 @@
+package main
+
+// The answers that the API's documentation prints.
+const (
+	documentedNumbers = `{
+    "numbers": [
+        {
+            "minPhoneNumber": "+3226127000",
+            "maxPhoneNumber": "+3226127002",
+            "groupId": "ApioGrpTest",
+            "userId": "ApioUserTest@sip.netaxis.be",
+            "lastName": "Test",
+            "firstName": "Test",
+            "phoneNumber": "",
+            "extension": "4000",
+            "department": {
+                "tenantId": "ApioSpTest",
+                "groupId": "ApioGrpTest",
+                "departmentName": "test_department_initial",
+                "fullPathName": "test_department_parent_1 \\ test_department_initial"
+            },
+            "emailAddress": "test_mail@test.netaxis.be",
+            "enterpriseTrunk": "",
+            "active": true,
+            "extensionLength": ""
+        },
+        {
+            "minPhoneNumber": "+3226127007",
+            "maxPhoneNumber": "+3226127009",
+            "groupId": "ApioGrpTest",
+            "userId": "",
+            "lastName": "",
+            "firstName": "",
+            "phoneNumber": "",
+            "extension": "",
+            "emailAddress": "",
+            "enterpriseTrunk": "",
+            "active": true,
+            "extensionLength": ""
+        }
+    ]
+}`
+	documentedAvailableNumbers = `{
+    "available_numbers": [
+        {
+            "minPhoneNumber": "+3226127000",
+            "maxPhoneNumber": "+3226127002",
+            "active": true,
+            "extensionLength": ""
+        }
+    ]
+}`
+	documentedPrefixes = `{
+    "prefixes": [
+        {
+            "prefix": "+32-01",
+            "groupId": "ApioGrpTest",
+            "userId": "ApioUserTest@sip.netaxis.be",
+            "lastName": "Test",
+            "firstName": "Test",
+            "phoneNumber": "",
+            "extension": "4000",
+            "department": {
+                "tenantId": "ApioSpTest",
+                "groupId": "ApioGrpTest",
+                "departmentName": "test_department_initial",
+                "fullPathName": "test_department_parent_1 \\ test_department_initial"
+            },
+            "emailAddress": "test_mail@test.netaxis.be",
+            "enterpriseTrunk": "",
+            "active": true,
+            "extensionRangeStart": "",
+            "extensionRangeEnd": ""
+        },
+        {
+            "prefix": "+32-02",
+            "groupId": "ApioGrpTest",
+            "userId": "",
+            "lastName": "",
+            "firstName": "",
+            "phoneNumber": "",
+            "extension": "",
+            "emailAddress": "",
+            "enterpriseTrunk": "",
+            "active": true,
+            "extensionRangeStart": "",
+            "extensionRangeEnd": ""
+        }
+    ]
+}`
+	documentedAvailablePrefixes = `{
+    "available_prefixes": [
+        {
+            "prefix": "+32-01",
+            "active": true,
+            "extensionRangeStart": "",
+            "extensionRangeEnd": ""
+        }
+    ]
+}`
+)

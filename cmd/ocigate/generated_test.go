@@ -1,0 +1,138 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ocigate/gateway"
+	"ocigate/gateway/auth"
+	"ocigate/oci"
+	"ocigate/translate/errcode"
+)
+
+var update = flag.Bool("update", false, "write the generated parts of the README again")
+
+// TestGenerated compares the README's tables with what they are made from, or
+// writes them again with -update.
+func TestGenerated(t *testing.T) {
+	path := filepath.Join(moduleRoot, "README.md")
+	readme, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(readme)
+	for name, table := range map[string]string{
+		"endpoints": endpointTable(),
+		"errors":    errorTable(),
+		"metrics":   metricTable(t),
+	} {
+		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` begin[^>]*-->\n).*?(<!-- ` + name + ` end -->)`)
+		if !part.MatchString(want) {
+			t.Errorf("the README has no part for %s", name)
+		}
+		want = part.ReplaceAllStringFunc(want, func(old string) string {
+			ends := part.FindStringSubmatch(old)
+			return ends[1] + table + ends[2]
+		})
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(readme)); diff != "" {
+		t.Errorf("run make generate (-want +got)\n%s", diff)
+	}
+}
+
+func endpointTable() string {
+	var b strings.Builder
+	b.WriteString("| endpoint | request | least level | what it does |\n|---|---|---|---|\n")
+	for _, e := range gateway.Endpoints(gateway.Services{}) {
+		level := e.Level.String()
+		if e.Session != nil {
+			level = "none"
+		}
+		path := strings.Replace(e.Path, "/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity", "/…", 1)
+		fmt.Fprintf(&b, "| `%s` | `%s %s` | %s | %s |\n", e.Name, e.Method, path, level, e.Summary)
+	}
+	return b.String()
+}
+
+func errorTable() string {
+	var b strings.Builder
+	b.WriteString("| status | code | name | what to do |\n|---|---|---|---|\n")
+	byStatus := slices.SortedStableFunc(errcode.All(), func(a, b *errcode.Code) int { return a.Status - b.Status })
+	for _, c := range byStatus {
+		fmt.Fprintf(&b, "| %d | %d | `%s` | %s |\n", c.Status, c.Number, c.Name, c.Help)
+	}
+	return b.String()
+}
+
+// described is how client_golang prints what a metric is.
+var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", unit: "[^"]*", constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
+
+func metricTable(t *testing.T) string {
+	t.Helper()
+	m := gateway.NewMetrics("")
+	m.Watch(idlePlatform{})
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		m.Registry().Describe(descriptions)
+		close(descriptions)
+	}()
+	var rows []string
+	for d := range descriptions {
+		parts := described.FindStringSubmatch(d.String())
+		if parts == nil {
+			t.Fatalf("not understood: %s", d)
+		}
+		if !strings.HasPrefix(parts[1], "ocigate_") {
+			continue // of Go and of the process, as everywhere
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.ReplaceAll(parts[3], ",", ", "), parts[2]))
+	}
+	slices.Sort(rows)
+	return "| metric | labels | what it tells |\n|---|---|---|\n" + strings.Join(rows, "")
+}
+
+type idlePlatform struct{}
+
+func (idlePlatform) Stats() oci.Stats { return oci.Stats{} }
+
+// TestEndpointsAreWhole holds each row against what all rows need.
+func TestEndpointsAreWhole(t *testing.T) {
+	names, routes := map[string]bool{}, map[string]bool{}
+	for _, e := range gateway.Endpoints(gateway.Services{}) {
+		route := e.Method + " " + e.Path
+		if names[e.Name] || routes[route] {
+			t.Errorf("%s or %s stands twice", e.Name, route)
+		}
+		names[e.Name], routes[route] = true, true
+		operations := 0
+		for _, there := range []bool{e.Query != nil, e.Change != nil, e.Session != nil} {
+			if there {
+				operations++
+			}
+		}
+		if operations != 1 {
+			t.Errorf("%s has %d operations", e.Name, operations)
+		}
+		if e.Session == nil && e.Level < auth.GroupAdmin {
+			t.Errorf("%s lets %s in", e.Name, e.Level)
+		}
+		if !strings.HasSuffix(e.Summary, ".") || !strings.HasSuffix(e.Path, "/") {
+			t.Errorf("%s: summary %q, path %q", e.Name, e.Summary, e.Path)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"ocigate/config"
+	"ocigate/gateway"
+	"ocigate/oci"
+)
+
+// Program is the gateway as it runs: a client of the platform, the API and the
+// operators' listener. Tests start and stop it like main does.
+type Program struct {
+	config *config.Config
+	logger *slog.Logger
+	client *oci.Client
+	api    *listener
+	admin  *listener
+	health *gateway.Admin
+}
+
+// listener is a server and the address it listens on.
+type listener struct {
+	name    string
+	server  *http.Server
+	secured bool // by the server's TLSConfig
+	bound   net.Listener
+}
+
+// NewProgram builds the gateway that a configuration describes. It opens
+// nothing; Run does.
+func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
+	parts, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	metrics := gateway.NewMetrics(versionText())
+	parts.platform.Trace = withLog(metrics.Trace(), logger)
+	client, err := oci.New(parts.platform)
+	if err != nil {
+		return nil, err
+	}
+	metrics.Watch(client)
+	handler, err := parts.gateway(client, metrics, logger)
+	if err != nil {
+		return nil, errors.Join(err, client.Close(context.Background()))
+	}
+	health := gateway.NewAdmin(metrics)
+	errorLog := slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
+	return &Program{
+		config: c, logger: logger, client: client, health: health,
+		api: &listener{name: "api", secured: parts.serverTLS != nil, server: &http.Server{
+			Addr:              c.HTTP.Listen,
+			Handler:           handler,
+			TLSConfig:         parts.serverTLS,
+			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
+			ReadTimeout:       c.HTTP.ReadTimeout,
+			WriteTimeout:      c.HTTP.WriteTimeout,
+			IdleTimeout:       c.HTTP.IdleTimeout,
+			ErrorLog:          errorLog,
+		}},
+		admin: &listener{name: "admin", server: &http.Server{
+			Addr:              c.Admin.Listen,
+			Handler:           health,
+			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
+			ReadTimeout:       c.HTTP.ReadTimeout,
+			WriteTimeout:      c.HTTP.WriteTimeout,
+			IdleTimeout:       c.HTTP.IdleTimeout,
+			ErrorLog:          errorLog,
+		}},
+	}, nil
+}
+
+// Run serves until ctx ends, then stops in order: not ready any more, requests
+// in flight finish, sessions log out. ready, unless nil, is called with the
+// addresses once both listeners are open.
+func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) (err error) {
+	defer func() { err = errors.Join(err, p.closeClient()) }()
+	for _, l := range []*listener{p.admin, p.api} {
+		if err := l.listen(ctx); err != nil {
+			return errors.Join(err, p.admin.close())
+		}
+	}
+	failed := make(chan error, 2)
+	for _, l := range []*listener{p.admin, p.api} {
+		go func() { failed <- l.serve() }()
+	}
+	if !p.api.secured && !isLoopback(p.api.bound.Addr()) {
+		p.logger.Warn("the API is served without TLS: credentials cross the network as they are unless a proxy adds TLS", "address", p.api.bound.Addr().String())
+	}
+	p.health.SetReady(true)
+	p.logger.Info("serving", "version", versionText(), "api", p.api.bound.Addr().String(), "admin", p.admin.bound.Addr().String())
+	if ready != nil {
+		ready(p.api.bound.Addr(), p.admin.bound.Addr())
+	}
+	running := 2
+	select {
+	case <-ctx.Done():
+		p.logger.Info("stopping", "cause", context.Cause(ctx).Error())
+	case err = <-failed:
+		running--
+	}
+	p.health.SetReady(false)
+	err = errors.Join(err, p.shutdown(p.api), p.shutdown(p.admin))
+	for range running {
+		err = errors.Join(err, <-failed)
+	}
+	return err
+}
+
+// shutdown lets requests in flight finish, within the configured time.
+func (p *Program) shutdown(l *listener) error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.HTTP.ShutdownTimeout)
+	defer cancel()
+	if err := l.server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("%s: requests were still in flight: %w", l.name, err), l.server.Close())
+	}
+	return nil
+}
+
+func (p *Program) closeClient() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.HTTP.ShutdownTimeout)
+	defer cancel()
+	return p.client.Close(ctx)
+}
+
+func (l *listener) listen(ctx context.Context) error {
+	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", l.server.Addr)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.name, err)
+	}
+	l.bound = bound
+	return nil
+}
+
+func (l *listener) serve() error {
+	var err error
+	if l.secured {
+		err = l.server.ServeTLS(l.bound, "", "")
+	} else {
+		err = l.server.Serve(l.bound)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", l.name, err)
+}
+
+func (l *listener) close() error {
+	if l.bound == nil {
+		return nil
+	}
+	return l.bound.Close()
+}
+
+func isLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ocigate/config"
+	"ocigate/oci/ocisim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// output collects what a program writes from several goroutines.
+type output struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buffer.String()
+}
+
+// running is a gateway that runs for a test.
+type running struct {
+	api, admin string // addresses
+	stop       context.CancelFunc
+	ended      <-chan error
+	log        *output
+}
+
+// start runs a gateway in front of a platform. change may adapt the
+// configuration.
+func start(t *testing.T, platform *ocisim.Server, change func(*config.Config)) *running {
+	t.Helper()
+	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(c)
+	}
+	log := &output{}
+	program, err := NewProgram(c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	ready := make(chan [2]string, 1)
+	go func() {
+		ended <- program.Run(ctx, func(api, admin net.Addr) { ready <- [2]string{api.String(), admin.String()} })
+	}()
+	t.Cleanup(cancel)
+	select {
+	case at := <-ready:
+		return &running{api: at[0], admin: at[1], stop: cancel, ended: ended, log: log}
+	case err := <-ended:
+		t.Fatalf("the gateway did not start: %v", err)
+		return nil
+	}
+}
+
+func newPlatform(t *testing.T) *ocisim.Server {
+	t.Helper()
+	s := ocisim.NewServer(ocisim.DemoSeed())
+	t.Cleanup(func() { _ = s.Close() }) // never fails
+	return s
+}
+
+// ask makes a request as the demonstration's client for everything.
+func ask(t *testing.T, method, url, body string) (status int, answer string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth("portal", demoSecret)
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	defer func() { _ = response.Body.Close() }()
+	read, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return response.StatusCode, string(read)
+}
+
+func TestProgramServesAndStopsInOrder(t *testing.T) {
+	platform := newPlatform(t)
+	slow, err := platform.Inject(ocisim.Fault{Kind: ocisim.Slow, Command: "GroupRouteList*AssignListRequest", Delay: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, platform, nil)
+	if status, body := ask(t, "GET", "http://"+g.admin+"/readyz", ""); status != http.StatusOK || body != "ready\n" {
+		t.Errorf("readyz: %d %q", status, body)
+	}
+	if status, body := ask(t, "GET", "http://"+g.admin+"/metrics", ""); status != http.StatusOK || !strings.Contains(body, "ocigate_build_info{") {
+		t.Errorf("metrics: %d %.200q", status, body)
+	}
+
+	var caller sync.WaitGroup
+	caller.Go(func() {
+		url := "http://" + g.api + "/api/v1" + itc("ApioSpTest", "ApioGrpTest", "numbers")
+		status, body := ask(t, "POST", url, `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`)
+		if status != http.StatusCreated {
+			t.Errorf("a write under way when the program stops: %d %s", status, body)
+		}
+	})
+	waitFor(t, func() bool { return slow.Hits() == 1 })
+	g.stop()
+	caller.Wait()
+	if err := <-g.ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	waitFor(t, func() bool { return len(platform.Connections()) == 0 })
+	if conn, err := net.DialTimeout("tcp", g.api, time.Second); err == nil {
+		t.Error("the API still listens")
+		_ = conn.Close()
+	}
+	for _, secret := range []string{"gateway-demo", demoSecret + `"`, "$argon2id$"} {
+		if strings.Contains(g.log.String(), secret) {
+			t.Errorf("the log tells %q", secret)
+		}
+	}
+}
+
+// waitFor polls for what another process would show only from outside.
+func waitFor(t *testing.T, ready func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("waited in vain")
+		}
+	}
+}
+
+func TestProgramServesWithoutAPlatform(t *testing.T) {
+	platform := newPlatform(t)
+	_ = platform.Close() // never fails
+	g := start(t, platform, nil)
+	if status, _ := ask(t, "GET", "http://"+g.admin+"/readyz", ""); status != http.StatusOK {
+		t.Errorf("readyz: %d", status)
+	}
+	status, body := ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), "")
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, "PLATFORM_UNAVAILABLE") {
+		t.Errorf("numbers: %d %s", status, body)
+	}
+	g.stop()
+	if err := <-g.ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestProgramSaysWhichAddressIsTaken(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	c, err := demoConfig(&demo{api: taken.Addr().String(), admin: "127.0.0.1:0"}, "127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := NewProgram(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = program.Run(t.Context(), func(net.Addr, net.Addr) { t.Error("it is ready") })
+	if _, ok := errors.AsType[*net.OpError](err); !ok || !strings.HasPrefix(err.Error(), "api: ") {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestProgramOverTLS has TLS on both sides: the platform's with an authority
+// from a file, and the API's with a certificate from files.
+func TestProgramOverTLS(t *testing.T) {
+	platform := ocisim.NewTLSServer(ocisim.DemoSeed())
+	t.Cleanup(func() { _ = platform.Close() }) // never fails
+	folder := t.TempDir()
+	authority := filepath.Join(folder, "ca.pem")
+	if err := os.WriteFile(authority, platform.CertPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	useTLS := func(c *config.Config) {
+		c.Platform.Endpoints[0].TLS.Enabled = true
+		c.Platform.Endpoints[0].TLS.CAFile = authority
+	}
+	t.Run("logs in with the authority that the file names", func(t *testing.T) {
+		g := start(t, platform, useTLS)
+		status, body := ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), "")
+		if status != http.StatusOK {
+			t.Errorf("numbers: %d %s", status, body)
+		}
+		status, body = ask(t, "POST", "http://"+g.api+"/api/v1/login/", `{"username":"groupadmin","password":"groupadmin-demo"}`)
+		if status != http.StatusOK {
+			t.Errorf("login: %d %s", status, body)
+		}
+		g.stop()
+		if err := <-g.ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if strings.Contains(g.log.String(), "groupadmin-demo") {
+			t.Error("the log tells the caller's password")
+		}
+	})
+	t.Run("trusts no other", func(t *testing.T) {
+		g := start(t, platform, func(c *config.Config) { useTLS(c); c.Platform.Endpoints[0].TLS.CAFile = "" })
+		status, body := ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), "")
+		if status != http.StatusServiceUnavailable {
+			t.Errorf("numbers: %d %s", status, body)
+		}
+		g.stop()
+		if err := <-g.ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if !strings.Contains(g.log.String(), "tls: ") {
+			t.Errorf("the log does not say that TLS failed: %s", g.log)
+		}
+	})
+}
+
+func TestBuildTellsAllProblems(t *testing.T) {
+	folder := t.TempDir()
+	notPEM := filepath.Join(folder, "not.pem")
+	if err := os.WriteFile(notPEM, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	emptyPEM := filepath.Join(folder, "empty.pem")
+	if err := os.WriteFile(emptyPEM, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := demoConfig(&demo{}, "127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.HTTP.TLS = config.KeyPair{CertFile: notPEM, KeyFile: notPEM}
+	c.API.PlatformErrors = []config.PlatformError{{Number: 1, Error: "INTERNAL"}, {Number: 2, Error: "NO_SUCH_ERROR"}}
+	endpoint := c.Platform.Endpoints[0]
+	for _, tls := range []config.EndpointTLS{
+		{Enabled: true, CAFile: filepath.Join(folder, "missing.pem")},
+		{Enabled: true, CAFile: notPEM},
+		{Enabled: true, CertFile: emptyPEM, KeyFile: emptyPEM},
+	} {
+		endpoint.TLS = tls
+		c.Platform.Endpoints = append(c.Platform.Endpoints, endpoint)
+	}
+	_, err = build(c)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"http.tls: ",
+		"api.platform_errors[1].error: there is no error of the name NO_SUCH_ERROR",
+		"platform.endpoints[1].tls: ca_file: ",
+		fmt.Sprintf("platform.endpoints[2].tls: ca_file: %s holds no PEM certificate", notPEM),
+		"platform.endpoints[3].tls: cert_file and key_file: ",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "platform_errors[0]") {
+		t.Errorf("a good name is refused: %v", err)
+	}
+}

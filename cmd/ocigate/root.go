@@ -1,0 +1,48 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker when a release is built.
+var version string
+
+// versionText is the release, or else what the Go toolchain knows of the
+// source.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// newRoot is the command line. Commands write to the streams that cobra gives
+// them, so that tests can read what they say.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ocigate",
+		Short: "A JSON API in front of BroadWorks-style telephony platforms",
+		Long: "ocigate takes documented JSON requests and does what they ask on a telephony\n" +
+			"platform that speaks OCI-P.\n\n" +
+			"Start with \"ocigate demo\", which needs nothing but itself.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(newServe(), newDemo(), newSimulate(), newConfig(), newHash(), newVersion())
+	return root
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(c *cobra.Command, _ []string) { c.Println("ocigate " + versionText()) },
+	}
+}

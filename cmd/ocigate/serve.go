@@ -1,0 +1,22 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"ocigate/config"
+)
+
+func newServe() *cobra.Command {
+	return withConfig(&cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API",
+		Long: "Serve the API until a SIGINT or SIGTERM. Then the readiness goes off, the\n" +
+			"requests in flight finish and the sessions with the platform log out.",
+	}, func(c *cobra.Command, loaded *config.Config) error {
+		program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
+		if err != nil {
+			return err
+		}
+		return program.Run(c.Context(), nil)
+	})
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"ocigate/oci/ocisim"
+)
+
+// simulation are the settings of a simulated platform on the command line.
+type simulation struct {
+	listen  string
+	seed    string
+	secured bool
+	cert    string
+	faults  []string
+	verbose bool
+}
+
+func newSimulate() *cobra.Command {
+	var s simulation
+	c := &cobra.Command{
+		Use:   "simulate",
+		Short: "Run the simulated platform alone, for any OCI-P client",
+		Long: "Run a platform that lives in memory and speaks OCI-P. It holds what its seed says\n" +
+			"(\"ocigate simulate seed\" prints the default one) and misbehaves as told by --fault\n" +
+			"(\"ocigate simulate faults\" lists how).",
+		Example: "  ocigate simulate --fault 'drop-after-apply command=GroupRoute*AssignListRequest times=1'",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return s.run(c) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&s.listen, "listen", "127.0.0.1:2208", "the address to listen on")
+	flags.StringVar(&s.seed, "seed", "", "the YAML file of what the platform holds (default: the demonstration's)")
+	flags.BoolVar(&s.secured, "tls", false, "speak TLS, with a certificate made at the start")
+	flags.StringVar(&s.cert, "write-cert", "", "write that certificate to this file, for clients to trust")
+	flags.StringArrayVar(&s.faults, "fault", nil, "a fault to inject from the start; may be given several times")
+	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log every document, without passwords")
+	c.AddCommand(newSimulateSeed(), newSimulateFaults())
+	return c
+}
+
+func newSimulateSeed() *cobra.Command {
+	return &cobra.Command{
+		Use:   "seed",
+		Short: "Print the seed of the demonstration",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(ocisim.DemoYAML())
+			return err
+		},
+	}
+}
+
+func newSimulateFaults() *cobra.Command {
+	return &cobra.Command{
+		Use:   "faults",
+		Short: "List the ways to misbehave",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, f := range ocisim.FaultKinds() {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", f.Kind, f.Help, f.Parameters)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func (s *simulation) run(c *cobra.Command) error {
+	seed, err := s.load()
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if s.verbose {
+		level = slog.LevelDebug
+	}
+	logger := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+	platform, err := ocisim.New(seed, ocisim.WithLogger(logger))
+	if err != nil {
+		return err
+	}
+	listener, err := s.open(c.Context())
+	if err != nil {
+		return errors.Join(err, platform.Close())
+	}
+	c.Printf("The simulated platform listens on %s.\n", listener.Addr())
+	return servePlatform(c.Context(), platform, listener)
+}
+
+// servePlatform serves until ctx ends.
+func servePlatform(ctx context.Context, platform *ocisim.Platform, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = platform.Close() }) // never fails
+	defer stop()
+	if err := platform.Serve(l); !errors.Is(err, ocisim.ErrClosed) {
+		return errors.Join(err, platform.Close())
+	}
+	return platform.Close() // waits for its end
+}
+
+// load reads the seed and adds the faults of the command line.
+func (s *simulation) load() (ocisim.Seed, error) {
+	seed, err := readSeed(s.seed)
+	if err != nil {
+		return ocisim.Seed{}, err
+	}
+	var problems []error
+	for _, text := range s.faults {
+		fault, err := ocisim.ParseFault(text)
+		problems = append(problems, err)
+		seed.Faults = append(seed.Faults, fault)
+	}
+	return seed, errors.Join(problems...)
+}
+
+func readSeed(path string) (ocisim.Seed, error) {
+	if path == "" {
+		return ocisim.DemoSeed(), nil
+	}
+	file, err := os.Open(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return ocisim.Seed{}, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	seed, err := ocisim.LoadSeed(file)
+	if err != nil {
+		return ocisim.Seed{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return seed, nil
+}
+
+func (s *simulation) open(ctx context.Context) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+	if err != nil || !s.secured {
+		return l, err
+	}
+	host, _, err := net.SplitHostPort(s.listen)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	certificate, err := ocisim.NewCertificate(host, "localhost")
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if s.cert != "" {
+		// A certificate is there to be read by those who shall trust it.
+		if err := os.WriteFile(s.cert, certificate.PEM(), 0o644); err != nil { //nolint:gosec // see above
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	return tls.NewListener(l, certificate.ServerConfig()), nil
+}
