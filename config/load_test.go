@@ -157,7 +157,7 @@ func fullConfig() config.Config {
 			WriteTimeout:      time.Minute,
 			IdleTimeout:       2 * time.Minute,
 			RequestTimeout:    30 * time.Second,
-			ShutdownTimeout:   30 * time.Second,
+			ShutdownTimeout:   time.Minute,
 			MaxBodyBytes:      1048576,
 			GzipMinBytes:      1400,
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},

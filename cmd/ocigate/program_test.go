@@ -51,11 +51,11 @@ type running struct {
 	log        *output
 }
 
-// start runs a gateway in front of a platform. change may adapt the
+// start runs a gateway in front of the platform at that address. change may adapt the
 // configuration.
-func start(t *testing.T, platform *ocisim.Server, change func(*config.Config)) *running {
+func start(t *testing.T, platform string, change func(*config.Config)) *running {
 	t.Helper()
-	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform.Addr)
+	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestProgramServesAndStopsInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := start(t, platform, nil)
+	g := start(t, platform.Addr, nil)
 	if status, body := ask(t, "GET", "http://"+g.admin+"/readyz", ""); status != http.StatusOK || body != "ready\n" {
 		t.Errorf("readyz: %d %q", status, body)
 	}
@@ -169,7 +169,7 @@ func waitFor(t *testing.T, ready func() bool) {
 func TestProgramServesWithoutAPlatform(t *testing.T) {
 	platform := newPlatform(t)
 	_ = platform.Close() // never fails
-	g := start(t, platform, nil)
+	g := start(t, platform.Addr, nil)
 	if status, _ := ask(t, "GET", "http://"+g.admin+"/readyz", ""); status != http.StatusOK {
 		t.Errorf("readyz: %d", status)
 	}
@@ -218,7 +218,7 @@ func TestProgramOverTLS(t *testing.T) {
 		c.Platform.Endpoints[0].TLS.CAFile = authority
 	}
 	t.Run("logs in with the authority that the file names", func(t *testing.T) {
-		g := start(t, platform, useTLS)
+		g := start(t, platform.Addr, useTLS)
 		status, body := ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), "")
 		if status != http.StatusOK {
 			t.Errorf("numbers: %d %s", status, body)
@@ -236,7 +236,7 @@ func TestProgramOverTLS(t *testing.T) {
 		}
 	})
 	t.Run("trusts no other", func(t *testing.T) {
-		g := start(t, platform, func(c *config.Config) { useTLS(c); c.Platform.Endpoints[0].TLS.CAFile = "" })
+		g := start(t, platform.Addr, func(c *config.Config) { useTLS(c); c.Platform.Endpoints[0].TLS.CAFile = "" })
 		status, body := ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), "")
 		if status != http.StatusServiceUnavailable {
 			t.Errorf("numbers: %d %s", status, body)
