@@ -27,7 +27,7 @@ lint: ## vet, and the linters of .golangci.yml
 	$(GO) vet ./...
 	$(GOLANGCI_LINT) run
 
-fuzz: ## run every fuzz target for FUZZTIME
+fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs
 	@$(GO) list ./... | while read -r package; do \
 		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
 			echo "$$package $$target"; \

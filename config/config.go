@@ -145,7 +145,7 @@ type TokenKey struct {
 // Cookie holds the attributes of the sessionid cookie.
 type Cookie struct {
 	Secure   bool     `yaml:"secure" doc:"Whether browsers send the cookie over HTTPS only."`
-	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure."`
+	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure. Whatever it is, changes that pages of another origin ask for are refused."`
 }
 
 // SameSite is the attribute of that name of the cookie.

@@ -16,6 +16,7 @@ func (l *loader) judge(c *Config) {
 	l.judgeAPI(c.API)
 	l.judgeAuth(c.Auth)
 	l.judgePlatform(c.Platform)
+	l.judgeVerify(c)
 }
 
 func (l *loader) judgeSection(path string, section reflect.Value) {
@@ -125,6 +126,15 @@ func (l *loader) judgePlatform(p Platform) {
 // endpoint needs it.
 func (l *loader) account(missing bool, endpoint, key string) {
 	l.conflict(missing, "is required, since "+endpoint+" has no "+key+" of its own", join("platform", key), join(endpoint, key))
+}
+
+// judgeVerify demands TLS where callers' passwords are sent as they are.
+func (l *loader) judgeVerify(c *Config) {
+	for i, e := range c.Platform.Endpoints {
+		enabled := join(entry("platform.endpoints", i), "tls.enabled")
+		l.conflict(c.Auth.Verify == VerifyCommand && !e.TLS.Enabled,
+			"must be true, since auth.verify is command, which sends callers' passwords as they are", enabled, "auth.verify")
+	}
 }
 
 func (l *loader) judgeEndpoint(path string, e Endpoint, p Platform) {

@@ -46,8 +46,8 @@ type Options struct {
 
 // Gateway serves the API.
 type Gateway struct {
-	Options
-	router *echo.Echo
+	options Options
+	router  *echo.Echo
 }
 
 // New makes the API's handler.
@@ -61,7 +61,7 @@ func New(o Options) *Gateway {
 	if o.GzipMinBytes <= 0 {
 		o.GzipMinBytes = 1400
 	}
-	g := &Gateway{Options: o, router: echo.New()}
+	g := &Gateway{options: o, router: echo.New()}
 	g.router.HTTPErrorHandler = g.writeError
 	g.router.IPExtractor = ipExtractor(o.TrustedProxies)
 	g.router.Pre(rawPath, g.observe)

@@ -27,7 +27,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		recordOf(c).endpoint = e.Name
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		ctx, cancel := context.WithTimeout(c.Request().Context(), g.RequestTimeout)
+		ctx, cancel := context.WithTimeout(c.Request().Context(), g.options.RequestTimeout)
 		defer cancel()
 		ctx = oci.WithTrackingID(ctx, recordOf(c).requestID)
 		if e.Session != nil {
@@ -54,7 +54,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 // admit finds out who is calling and whether he may. What is not his to know
 // is refused before anything is looked up.
 func (g *Gateway) admit(c echo.Context, e Endpoint, group translate.Group) error {
-	who, err := g.Auth.Authenticate(c.Request(), clientIP(c))
+	who, err := g.options.Auth.Authenticate(c.Request(), clientIP(c))
 	if err != nil {
 		return g.authFailure(c, err)
 	}
@@ -73,23 +73,30 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group 
 	}
 	plan, err := e.Change(ctx, group, body)
 	if err != nil {
-		return checkFailure(err)
+		told := checkFailure(err)
+		if len(body) == 0 && c.Request().Method == http.MethodDelete && told.Code == errcode.BadMediaType {
+			told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
+		}
+		return told
 	}
 	recordOf(c).entries = plan.Entries
-	reply, err := g.Writer.Write(ctx, plan.Command)
+	reply, err := g.options.Writer.Write(ctx, plan.Command)
 	if err != nil {
 		return writeFailure(err, plan)
 	}
-	return g.PlatformErrors.WriteResult(plan, reply)
+	return g.options.PlatformErrors.WriteResult(plan, reply)
 }
 
 // readBody reads a JSON body of bounded size.
 func (g *Gateway) readBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
-		return nil, errcode.New(errcode.BadMediaType)
+		return nil, &errcode.Error{
+			Code: errcode.BadMediaType, Message: errcode.BadMediaType.Text,
+			Problems: []errcode.Problem{{Reason: "must be sent with Content-Type application/json, given once, or with none"}},
+		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, g.MaxBodyBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, g.options.MaxBodyBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, errcode.Because(errcode.BodyTooLarge, err)
 	}
@@ -174,10 +181,14 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 	case errors.Is(err, auth.ErrCrossOrigin), errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
 		return errcode.Because(errcode.Forbidden, err)
 	case errors.Is(err, auth.ErrNoCredentials), errors.Is(err, auth.ErrBadCredentials):
-		for _, challenge := range g.Auth.Challenges(c.Request()) {
+		told := errcode.Because(errcode.Unauthenticated, err)
+		if errors.Is(err, auth.ErrBadCredentials) {
+			told.Message = "The credentials were not accepted."
+		}
+		for _, challenge := range g.options.Auth.Challenges(c.Request()) {
 			c.Response().Header().Add(echo.HeaderWWWAuthenticate, challenge)
 		}
-		return errcode.Because(errcode.Unauthenticated, err)
+		return told
 	}
 	return readFailure(err)
 }

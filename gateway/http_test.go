@@ -368,7 +368,7 @@ func TestProblemDetails(t *testing.T) {
 				t.Errorf("Content-Type %q", media)
 			}
 			const want = `{"type":"/docs/errors/NOT_AVAILABLE_FOR_ASSIGNMENT/",` +
-				`"title":"The number range provided is not available to the groups of this Tenant.","status":400,` +
+				`"title":"The number range or prefix provided is not available to the groups of this Tenant.","status":400,` +
 				`"detail":"The number range provided is not available to the groups of this Tenant.",` +
 				`"code":19,"name":"NOT_AVAILABLE_FOR_ASSIGNMENT","entries":["+3225129000"]}`
 			if diff := cmp.Diff(want, strings.TrimSpace(got.body)); diff != "" {

@@ -113,7 +113,7 @@ func TestLogin(t *testing.T) {
 				t.Run("refuses "+username, func(t *testing.T) {
 					got := r.call(t, loginCall(username, password))
 					told := got.wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
-					if told.Message != "Authentication is required." || len(told.Details.Errors) != 0 {
+					if told.Message != "The credentials were not accepted." || len(told.Details.Errors) != 0 {
 						t.Errorf("tells one refusal from another: %s", got.body)
 					}
 					if got.header.Get("Set-Cookie") != "" || got.header.Get("WWW-Authenticate") == "" {

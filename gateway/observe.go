@@ -64,13 +64,13 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, r.requestID)
 		header.Set(echo.HeaderXContentTypeOptions, headerNoSniff)
-		g.Metrics.inFlight.Inc()
-		defer g.Metrics.inFlight.Dec()
+		g.options.Metrics.inFlight.Inc()
+		defer g.options.Metrics.inFlight.Dec()
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
 		took := time.Since(start)
-		g.Metrics.request(r, c, took)
+		g.options.Metrics.request(r, c, took)
 		g.log(r, c, took)
 		return nil
 	}
@@ -106,6 +106,14 @@ func (r *record) errorName() string {
 	return r.err.Code.Name
 }
 
+// causeOf is what the log says of an error besides its name.
+func causeOf(e *errcode.Error) string {
+	if e.Cause != nil {
+		return e.Cause.Error()
+	}
+	return e.Text()
+}
+
 func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	request := c.Request()
 	fields := []slog.Attr{
@@ -133,7 +141,7 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 		fields = append(fields, slog.Bool("caller_left", true))
 	}
 	if r.err != nil {
-		fields = append(fields, slog.String("error", r.err.Code.Name), slog.String("cause", r.err.Error()))
+		fields = append(fields, slog.String("error", r.err.Code.Name), slog.String("cause", causeOf(r.err)))
 		if r.err.Code.Status >= http.StatusInternalServerError && !left {
 			level = slog.LevelError
 		}
@@ -141,5 +149,5 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	if r.cause != nil {
 		fields = append(fields, slog.String("panic", r.cause.Error()))
 	}
-	g.Logger.LogAttrs(request.Context(), level, "request", fields...)
+	g.options.Logger.LogAttrs(request.Context(), level, "request", fields...)
 }

@@ -36,12 +36,12 @@ type loginBody struct {
 // token.
 func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 	session, err := g.verified(ctx, c)
-	g.Metrics.login(loginResult(err))
+	g.options.Metrics.login(loginResult(err))
 	if err != nil {
 		return err
 	}
 	recordOf(c).principal = session.Principal
-	c.SetCookie(g.Auth.Cookie(session))
+	c.SetCookie(g.options.Auth.Cookie(session))
 	answer := loginBody{
 		AccessToken: string(session.Token),
 		TokenType:   "Bearer",
@@ -56,7 +56,7 @@ func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 }
 
 func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, error) {
-	if err := g.Auth.CheckOrigin(c.Request()); err != nil {
+	if err := g.options.Auth.CheckOrigin(c.Request()); err != nil {
 		return auth.Session{}, g.authFailure(c, err)
 	}
 	body, err := g.readBody(c)
@@ -67,7 +67,7 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err != nil {
 		return auth.Session{}, err
 	}
-	session, err := g.Auth.Login(ctx, clientIP(c), username, password)
+	session, err := g.options.Auth.Login(ctx, clientIP(c), username, password)
 	if form, ok := errors.AsType[*auth.InputError](err); ok {
 		problems := make([]errcode.Problem, len(form.Problems))
 		for i, p := range form.Problems {
@@ -91,11 +91,11 @@ func loginResult(err error) string {
 
 // logout ends the token that the request carries.
 func (g *Gateway) logout(_ context.Context, c echo.Context) error {
-	who, err := g.Auth.Logout(c.Request())
+	who, err := g.options.Auth.Logout(c.Request())
 	if err != nil {
 		return g.authFailure(c, err)
 	}
 	recordOf(c).principal = who
-	c.SetCookie(g.Auth.ClearCookie())
+	c.SetCookie(g.options.Auth.ClearCookie())
 	return writeJSON(c, http.StatusOK, struct{}{})
 }

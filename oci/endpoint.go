@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -78,6 +79,9 @@ func (e *endpoint) open(ctx context.Context, userID string, password Secret, run
 	who, err := s.login(ctx, userID, password)
 	if err != nil {
 		s.kill(err)
+		if lost, ok := errors.AsType[*SessionError](err); ok {
+			err = lost.Err // where and when stands in the ConnectError
+		}
 		return nil, Identity{}, &ConnectError{e.Name, StageLogin, err}
 	}
 	return s, who, nil

@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -54,7 +55,11 @@ type ConnectError struct {
 }
 
 func (e *ConnectError) Error() string {
-	return fmt.Sprintf("oci: endpoint %s: %s: %v", e.Endpoint, e.Stage, e.Err)
+	hint := ""
+	if e.Stage != StageDial && errors.Is(e.Err, io.EOF) {
+		hint = " (the platform hung up: does it speak TLS where we do not, or the other way round?)"
+	}
+	return fmt.Sprintf("oci: endpoint %s: %s: %v%s", e.Endpoint, e.Stage, e.Err, hint)
 }
 
 func (e *ConnectError) Unwrap() error { return e.Err }

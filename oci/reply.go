@@ -161,7 +161,11 @@ type ErrorReply struct {
 }
 
 func (e *ErrorReply) Error() string {
-	return fmt.Sprintf("oci: %s: the platform answered %s %d: %s", e.Command, strings.ToLower(string(e.Severity)), e.Number, e.Summary)
+	said := e.Summary
+	if numberOfSummary(said) != e.Number {
+		said = fmt.Sprintf("[%s %d] %s", e.Severity, e.Number, said)
+	}
+	return fmt.Sprintf("oci: %s: the platform answered %q", e.Command, said)
 }
 
 // numberOfSummary reads the number at the head of a summary: "[Error 4962] …".

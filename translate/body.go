@@ -7,8 +7,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-const notAnObject = "The body must be a JSON object. " +
-	"Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
+const notAnObject = "The body must be a JSON object."
 
 // form is the documented form of a body: an object that holds one list of
 // objects, each with a number that is required and one that is optional.

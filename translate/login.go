@@ -10,7 +10,7 @@ const maxCredentialLength = 256
 // that is wrong.
 func DecodeLogin(body []byte) (username, password string, err error) {
 	if kindOf(body) != "an object" {
-		return "", "", errcode.New(errcode.BadMediaType)
+		return "", "", &errcode.Error{Code: errcode.BadMediaType, Message: notAnObject}
 	}
 	var found findings
 	fields := found.body(body, []string{"username", "password"}, nil)

@@ -53,7 +53,7 @@ func (f *findings) err() error {
 	return nil
 }
 
-// body reads the body of a request as an object, likewise.
+// body reads the body of a request, which must be an object: see object.
 func (f *findings) body(raw []byte, required, optional []string) map[string]json.RawMessage {
 	if !utf8.Valid(raw) {
 		f.malformed("", "must be valid UTF-8")

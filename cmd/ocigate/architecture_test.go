@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"gateway":           {"gateway/auth", "oci", "translate", "translate/errcode"},
 	"gateway/auth":      {},
 	"oci":               {},
-	"oci/ocisim":        {"oci"},
+	"oci/ocisim":        {},
 	"translate":         {"oci", "translate/errcode"},
 	"translate/errcode": {},
 }

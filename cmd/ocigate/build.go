@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"ocigate/config"
@@ -33,11 +34,20 @@ type parts struct {
 // with it.
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
-	var problems [3]error
+	var problems [4]error
 	p.platform, problems[0] = platformOptions(c.Platform)
 	p.errors, problems[1] = platformErrors(c.API)
 	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
+	_, problems[3] = auth.New(authOptions(c.Auth, unasked{}))
 	return p, errors.Join(problems[:]...)
+}
+
+// unasked stands for the platform where options are only checked.
+type unasked struct{}
+
+// Verify implements auth.Verifier.
+func (unasked) Verify(context.Context, string, string) (auth.Identity, error) {
+	return auth.Identity{}, errors.New("there is no platform to ask")
 }
 
 func platformOptions(c config.Platform) (oci.Options, error) {
@@ -158,7 +168,7 @@ func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *sl
 	}
 	authenticator, err := auth.New(authOptions(p.config.Auth, verifier))
 	if err != nil {
-		return nil, fmt.Errorf("auth: %w", err)
+		return nil, err
 	}
 	if authenticator.EphemeralKey() {
 		logger.Warn("auth.tokens.keys is empty: tokens end with this process and are not taken by other replicas")
@@ -235,16 +245,28 @@ func newLogger(c config.Log, to io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(to, options))
 }
 
-// withLog writes what happens to sessions to the log, besides counting it.
+// withLog writes what happens to sessions to the log, besides counting it: each
+// failure, and the first success after one or after the start.
 func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 	tried, closed := t.SessionTried, t.SessionClosed
+	var mu sync.Mutex
+	working := map[string]bool{} // by endpoint
 	t.SessionTried = func(endpoint string, took time.Duration, err error) {
 		tried(endpoint, took, err)
-		if err != nil {
-			logger.Warn("no session with the platform", "platform_endpoint", endpoint, "took", took, "cause", err.Error())
-			return
+		mu.Lock()
+		known := working[endpoint]
+		working[endpoint] = err == nil
+		mu.Unlock()
+		fields := []any{"platform_endpoint", endpoint, "took", took}
+		switch {
+		case errors.Is(err, context.Canceled): // we are stopping
+		case err != nil:
+			logger.Warn("no session with the platform", append(fields, "cause", err.Error())...)
+		case known:
+			logger.Debug("one more session with the platform", fields...)
+		default:
+			logger.Info("session with the platform", fields...)
 		}
-		logger.Debug("session with the platform", "platform_endpoint", endpoint, "took", took)
 	}
 	t.SessionClosed = func(endpoint string, why oci.CloseReason, err error) {
 		closed(endpoint, why, err)

@@ -119,7 +119,7 @@ func TestProgramServesHTTPS(t *testing.T) {
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: authority},
 	}}
-	request, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

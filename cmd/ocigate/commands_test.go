@@ -42,9 +42,29 @@ func TestCommandsWrite(t *testing.T) {
 		"help where none asks": {nil, `(?m)^  demo `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, _, err := execute(t, "", test.args...)
-			if err != nil || !regexp.MustCompile(test.want).MatchString(out) {
-				t.Errorf("%v, wrote:\n%s", err, out)
+			out, errs, err := execute(t, "", test.args...)
+			if err != nil || !regexp.MustCompile(test.want).MatchString(out) || errs != "" {
+				t.Errorf("%v, wrote:\n%s\nand as errors:\n%s", err, out, errs)
+			}
+		})
+	}
+}
+
+func TestMistypedCommandsFail(t *testing.T) {
+	for _, line := range []string{"serv", "config chek", "simulate fault", "serve now", "version 2", "demo --chek"} {
+		t.Run(line, func(t *testing.T) {
+			if out, _, err := execute(t, "", strings.Fields(line)...); err == nil {
+				t.Errorf("no error, wrote:\n%s", out)
+			}
+		})
+	}
+}
+
+func TestFlagsThatWouldDoNothingAreRefused(t *testing.T) {
+	for _, line := range []string{"simulate --write-cert x.pem", "demo --check --listen 127.0.0.1:0"} {
+		t.Run(line, func(t *testing.T) {
+			if _, _, err := execute(t, "", strings.Fields(line)...); err == nil {
+				t.Error("no error")
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ func newConfig() *cobra.Command {
 		Use:   "config",
 		Short: "Make, check and show configurations",
 		Args:  cobra.NoArgs,
+		RunE:  showHelp,
 	}
 	c.AddCommand(newConfigInit(), newConfigCheck(), newConfigPrint())
 	return c
@@ -34,12 +36,15 @@ func newConfigCheck() *cobra.Command {
 	return withConfig(&cobra.Command{
 		Use:   "check",
 		Short: "Tell all that is wrong with a configuration, without connecting anywhere",
+		Long: "Tell all that is wrong with a configuration: first all of its form, and once that is\n" +
+			"right, all of what it names: certificates, errors of the API, hashes. Nothing is\n" +
+			"connected to.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		if _, err := build(loaded); err != nil {
 			return err
 		}
-		c.Println("The configuration is good.")
-		return nil
+		_, err := fmt.Fprintln(c.OutOrStdout(), "The configuration is good.")
+		return err
 	})
 }
 

@@ -38,6 +38,9 @@ func newDemo() *cobra.Command {
 	flags.StringVar(&d.admin, "admin-listen", "127.0.0.1:9090", "the address of metrics, livez and readyz")
 	flags.StringVar(&d.platform, "platform-listen", "127.0.0.1:2208", "the address of the simulated platform")
 	flags.BoolVar(&d.check, "check", false, "make the calls, compare the answers with the documented ones, and end")
+	for _, address := range []string{"listen", "admin-listen", "platform-listen"} {
+		c.MarkFlagsMutuallyExclusive("check", address) // a check uses any free port
+	}
 	return c
 }
 

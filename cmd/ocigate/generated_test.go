@@ -80,7 +80,18 @@ func errorTable() string {
 }
 
 // described is how client_golang prints what a metric is.
-var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", unit: "[^"]*", constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
+var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
+
+// constant finds the names of labels whose values do not change.
+var constant = regexp.MustCompile(`\w+=`)
+
+func constantLabels(text string) []string {
+	var names []string
+	for _, found := range constant.FindAllString(text, -1) {
+		names = append(names, strings.TrimSuffix(found, "="))
+	}
+	return names
+}
 
 func metricTable(t *testing.T) string {
 	t.Helper()
@@ -100,7 +111,8 @@ func metricTable(t *testing.T) string {
 		if !strings.HasPrefix(parts[1], "ocigate_") {
 			continue // of Go and of the process, as everywhere
 		}
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.ReplaceAll(parts[3], ",", ", "), parts[2]))
+		labels := append(constantLabels(parts[3]), strings.FieldsFunc(parts[4], func(r rune) bool { return r == ',' })...)
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.Join(labels, ", "), parts[2]))
 	}
 	slices.Sort(rows)
 	return "| metric | labels | what it tells |\n|---|---|---|\n" + strings.Join(rows, "")
@@ -109,6 +121,20 @@ func metricTable(t *testing.T) string {
 type idlePlatform struct{}
 
 func (idlePlatform) Stats() oci.Stats { return oci.Stats{} }
+
+// TestDemoShowsEveryEndpoint demands a good call of each row.
+func TestDemoShowsEveryEndpoint(t *testing.T) {
+	parameters := regexp.MustCompile(`\{[^}]*\}`)
+	for _, e := range gateway.Endpoints(gateway.Services{}) {
+		path := regexp.MustCompile("^" + parameters.ReplaceAllString(strings.TrimPrefix(e.Path, "/api/v1"), "[^/]+") + "$")
+		shown := slices.ContainsFunc(demoCalls(), func(c demoCall) bool {
+			return c.method == e.Method && c.status == e.Status && path.MatchString(c.path)
+		})
+		if !shown && e.Name != "logout" { // which ends what a login began
+			t.Errorf("%s is not shown", e.Name)
+		}
+	}
+}
 
 // TestEndpointsAreWhole holds each row against what all rows need.
 func TestEndpointsAreWhole(t *testing.T) {

@@ -79,11 +79,13 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 // Run serves until ctx ends, then stops in order: not ready any more, requests
 // in flight finish, sessions log out. ready, unless nil, is called with the
 // addresses once both listeners are open.
-func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) (err error) {
-	defer func() { err = errors.Join(err, p.closeClient()) }()
+//
+// All of the stop together takes no longer than the shutdown timeout. What is
+// not finished by then is cut off, and is an error.
+func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) error {
 	for _, l := range []*listener{p.admin, p.api} {
 		if err := l.listen(ctx); err != nil {
-			return errors.Join(err, p.admin.close())
+			return errors.Join(err, p.admin.close(), p.client.Close(context.WithoutCancel(ctx)))
 		}
 	}
 	failed := make(chan error, 2)
@@ -99,6 +101,7 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) (err
 		ready(p.api.bound.Addr(), p.admin.bound.Addr())
 	}
 	running := 2
+	var err error
 	select {
 	case <-ctx.Done():
 		p.logger.Info("stopping", "cause", context.Cause(ctx).Error())
@@ -106,27 +109,22 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) (err
 		running--
 	}
 	p.health.SetReady(false)
-	err = errors.Join(err, p.shutdown(p.api), p.shutdown(p.admin))
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.HTTP.ShutdownTimeout)
+	defer cancel()
+	err = errors.Join(err, p.api.shutdown(stopping), p.admin.shutdown(stopping), p.client.Close(stopping))
 	for range running {
 		err = errors.Join(err, <-failed)
 	}
+	p.logger.Info("stopped")
 	return err
 }
 
-// shutdown lets requests in flight finish, within the configured time.
-func (p *Program) shutdown(l *listener) error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.HTTP.ShutdownTimeout)
-	defer cancel()
+// shutdown lets requests in flight finish.
+func (l *listener) shutdown(ctx context.Context) error {
 	if err := l.server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("%s: requests were still in flight: %w", l.name, err), l.server.Close())
 	}
 	return nil
-}
-
-func (p *Program) closeClient() error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.HTTP.ShutdownTimeout)
-	defer cancel()
-	return p.client.Close(ctx)
 }
 
 func (l *listener) listen(ctx context.Context) error {

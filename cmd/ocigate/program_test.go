@@ -266,6 +266,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.HTTP.TLS = config.KeyPair{CertFile: notPEM, KeyFile: notPEM}
+	c.Auth.Clients[0].Hash = config.NewSecret("$2y$04$abcdefghijklmnopqrstuuqB1v0wx2y3z4A5B6C7D8E9F0G1H2I3J")
 	c.API.PlatformErrors = []config.PlatformError{{Number: 1, Error: "INTERNAL"}, {Number: 2, Error: "NO_SUCH_ERROR"}}
 	endpoint := c.Platform.Endpoints[0]
 	for _, tls := range []config.EndpointTLS{
@@ -282,6 +283,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 	}
 	for _, want := range []string{
 		"http.tls: ",
+		"auth: Clients[0]: Hash: the cost must be 10..15, is 4",
 		"api.platform_errors[1].error: there is no error of the name NO_SUCH_ERROR",
 		"platform.endpoints[1].tls: ca_file: ",
 		fmt.Sprintf("platform.endpoints[2].tls: ca_file: %s holds no PEM certificate", notPEM),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		RunE:          showHelp,
 	}
 	root.AddCommand(newServe(), newDemo(), newSimulate(), newConfig(), newHash(), newVersion())
 	return root
@@ -43,6 +45,13 @@ func newVersion() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		Run:   func(c *cobra.Command, _ []string) { c.Println("ocigate " + versionText()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), "ocigate "+versionText())
+			return err
+		},
 	}
 }
+
+// showHelp is what a command does that only holds others. Without it a
+// mistyped one among them would pass for help that was asked for.
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }

@@ -76,6 +76,9 @@ func newSimulateFaults() *cobra.Command {
 }
 
 func (s *simulation) run(c *cobra.Command) error {
+	if s.cert != "" && !s.secured {
+		return errors.New("--write-cert needs --tls: without it there is no certificate")
+	}
 	seed, err := s.load()
 	if err != nil {
 		return err
@@ -93,7 +96,9 @@ func (s *simulation) run(c *cobra.Command) error {
 	if err != nil {
 		return errors.Join(err, platform.Close())
 	}
-	c.Printf("The simulated platform listens on %s.\n", listener.Addr())
+	if _, err := fmt.Fprintf(c.OutOrStdout(), "The simulated platform listens on %s.\n", listener.Addr()); err != nil {
+		return errors.Join(err, listener.Close(), platform.Close())
+	}
 	return servePlatform(c.Context(), platform, listener)
 }
 

@@ -67,12 +67,9 @@ type Options struct {
 	// gateways that are reached over plain HTTP.
 	InsecureCookie bool
 	// SameSite tells browsers whether to send the cookie along from other
-	// sites. Default http.SameSiteStrictMode.
+	// sites. Default http.SameSiteStrictMode. Whatever it is, changes that
+	// pages of another origin ask for with the cookie alone are refused.
 	SameSite http.SameSite
-	// TrustedOrigins may send requests that change something with nothing
-	// but the cookie, besides the gateway's own origin. Each is written
-	// "scheme://host" or "scheme://host:port".
-	TrustedOrigins []string
 
 	// Clients are the listed clients. Somebody who keeps guessing at the
 	// secret of one can keep it out, as with any account, until it was let
@@ -169,8 +166,7 @@ func New(o Options) (*Authenticator, error) {
 	optionsErr := o.check()
 	tokens, keysErr := newTokens(o)
 	hashed, clientsErr := hashedClients(o.Clients)
-	origins, originsErr := crossOriginProtection(o.TrustedOrigins)
-	if err := prefixed("auth", optionsErr, keysErr, clientsErr, originsErr); err != nil {
+	if err := prefixed("auth", optionsErr, keysErr, clientsErr); err != nil {
 		return nil, err
 	}
 	throttle := newThrottle(o.AccountLimit, o.AddressLimit)
@@ -179,21 +175,10 @@ func New(o Options) (*Authenticator, error) {
 		tokens:         tokens,
 		clients:        newClients(hashed, o.RememberFor, o.HashConcurrency, throttle),
 		throttle:       throttle,
-		origins:        origins,
+		origins:        http.NewCrossOriginProtection(),
 		insecureCookie: o.InsecureCookie,
 		sameSite:       o.SameSite,
 	}, nil
-}
-
-func crossOriginProtection(trusted []string) (*http.CrossOriginProtection, error) {
-	protection := http.NewCrossOriginProtection()
-	var errs []error
-	for i, origin := range trusted {
-		if err := protection.AddTrustedOrigin(origin); err != nil {
-			errs = append(errs, fmt.Errorf("TrustedOrigins[%d]: %w", i, err))
-		}
-	}
-	return protection, errors.Join(errs...)
 }
 
 // EphemeralKey tells that tokens are signed with a random key of this process:

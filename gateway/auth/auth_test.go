@@ -101,7 +101,7 @@ func TestBasicNeverReachesThePlatform(t *testing.T) {
 
 func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 	t.Parallel()
-	a := newAuth(t, auth.Options{TrustedOrigins: []string{"https://portal.example.com"}, Clients: []auth.Client{portal(t)}})
+	a := newAuth(t, auth.Options{Clients: []auth.Client{portal(t)}})
 	token := string(login(t, a).Token)
 	cookie, header := []string{"Cookie", "sessionid=" + token}, []string{"Authorization", "Bearer " + token}
 	for _, c := range []struct {
@@ -114,7 +114,6 @@ func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 		{"refuses a write from another origin of the site", http.MethodDelete, cookie, []string{"Sec-Fetch-Site", "same-site"}, auth.ErrCrossOrigin},
 		{"refuses a write from an old browser", http.MethodPost, cookie, []string{"Origin", "https://evil.example"}, auth.ErrCrossOrigin},
 		{"takes a write from its own origin", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "same-origin"}, nil},
-		{"takes a write from a trusted origin", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "same-site", "Origin", "https://portal.example.com"}, nil},
 		{"takes a write from no browser", http.MethodPost, cookie, nil, nil},
 		{"takes a read from another site", http.MethodGet, cookie, []string{"Sec-Fetch-Site", "cross-site"}, nil},
 		{"takes a token from another site", http.MethodPost, header, []string{"Sec-Fetch-Site", "cross-site"}, nil},
@@ -402,7 +401,6 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		Keys:            []auth.Key{short, short, short},
 		TokenTTL:        time.Millisecond,
 		RevokedTokens:   -1,
-		TrustedOrigins:  []string{"portal"},
 		SameSite:        http.SameSiteNoneMode,
 		InsecureCookie:  true,
 		HashConcurrency: -1,
@@ -425,7 +423,6 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		"Verifier: ", "TokenTTL: ", "RevokedTokens: ", "SameSite: ", "HashConcurrency: ",
 		"AccountLimit.FreeAttempts: ", "AccountLimit.ForgetAfter: ", "AccountLimit.Records: ", "AddressLimit.MaxDelay: ",
 		"at most 2 Keys", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" is another key's too",
-		"TrustedOrigins[0]: ",
 		"Clients[1]: ID: \"portal\" is another client's too", "Clients[2]: ID: must be", "Clients[3]: Hash: ",
 		"Clients[2]: Hash: the memory", "Clients[2]: Hash: the number of passes", "Clients[4]: GroupID: is missing", "Clients[5]: TenantID: the level has none", "Clients[6]: Level: there is no level 5",
 	} {

@@ -418,9 +418,6 @@ type Injection struct {
 	hits   int
 }
 
-// Fault is the fault that was injected, with its kind's defaults.
-func (i *Injection) Fault() Fault { return i.fault }
-
 // Hits is how many commands or connections the fault has met so far.
 func (i *Injection) Hits() int {
 	i.faults.mu.Lock()

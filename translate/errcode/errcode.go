@@ -20,9 +20,9 @@ type Code struct {
 	Number int
 	// Name is the constant-like name beside the number.
 	Name string
-	// Status is the HTTP status. For a write it is a promise: 4xx, 429 and
-	// 503 say that nothing was done, 504 that nobody knows yet, 502 that
-	// nobody knows or that part of it was done.
+	// Status is the HTTP status. For a write it is a promise: 4xx and 503 say
+	// that nothing was done, 504 that nobody knows yet, 502 that nobody knows
+	// or that part of it was done. 500, our own failure, promises nothing.
 	Status int
 	// Text is the message where the error brings none of its own.
 	Text string
@@ -48,7 +48,7 @@ var (
 		"The body does not have the documented form.",
 		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive, may appear once, and no other keys are taken.")
 	NotAvailableForAssignment = declare(19, "NOT_AVAILABLE_FOR_ASSIGNMENT", 400,
-		"The number range provided is not available to the groups of this Tenant.",
+		"The number range or prefix provided is not available to the groups of this Tenant.",
 		"details.entries names the ranges or prefixes at fault; nothing was sent to the platform. To assign, each must be free in the tenant; to remove, each must be the group's own. A maxPhoneNumber must be the end of its range.")
 	NotAvailableInSPMode = declare(42, "NOT_AVAILABLE_IN_SP_MODE", 400,
 		"This API is not available in SP Mode.",
@@ -63,7 +63,7 @@ var (
 var (
 	Unauthenticated = declare(1000, "UNAUTHENTICATED", 401,
 		"Authentication is required.",
-		"Send a Bearer token or the sessionid cookie from a login, or the credentials of a listed client. Tokens are short-lived: log in again.")
+		"Send one kind of credentials: a Bearer token or the sessionid cookie from a login, or those of a listed client. Tokens are short-lived: log in again.")
 	Forbidden = declare(1001, "FORBIDDEN", 403,
 		"You may not do this here.",
 		"The caller's level is below the endpoint's minimum, or the tenant or group is not the caller's own. Nothing was looked up.")
@@ -98,7 +98,7 @@ var (
 		"The platform did not give a usable answer.",
 		"details.errors holds the platform's own words where it spoke. After a write, read the list to learn what became of it.")
 	PlatformUnavailable = declare(1012, "PLATFORM_UNAVAILABLE", 503,
-		"The platform cannot be reached at the moment; nothing was changed.",
+		"There is no session with the platform at the moment; nothing was changed.",
 		"Wait as long as the Retry-After header says, then send the request again.")
 	PlatformBusy = declare(1013, "PLATFORM_BUSY", 503,
 		"All sessions with the platform are in use; nothing was changed.",
@@ -109,12 +109,12 @@ var (
 	OutcomeUnknown = declare(1015, "OUTCOME_UNKNOWN", 504,
 		"The request was sent to the platform, but its answer was lost: it may have been done or not.",
 		"Do not send it again before you have read the list: details.entries names what to look for.")
-	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
-		"The platform could not be asked whether the change may be made; nothing was changed.",
-		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
 	Internal = declare(1016, "INTERNAL", 500,
 		"The gateway failed.",
 		"The gateway's log has the cause under the request id of the X-Request-Id header.")
+	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
+		"The platform could not be asked whether the change may be made; nothing was changed.",
+		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
 )
 
 // All goes through the codes in the order of their numbers.

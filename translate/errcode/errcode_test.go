@@ -72,7 +72,7 @@ func TestDocumentedCodes(t *testing.T) {
 		t.Error("(-want +got)\n" + diff)
 	}
 	for code, text := range map[*errcode.Code]string{
-		errcode.NotAvailableForAssignment:    "The number range provided is not available to the groups of this Tenant.",
+		errcode.NotAvailableForAssignment:    "The number range or prefix provided is not available to the groups of this Tenant.",
 		errcode.NotAvailableInSPMode:         "This API is not available in SP Mode.",
 		errcode.NotAvailableInEnterpriseMode: "This API is not available in Enterprise Mode.",
 	} {
