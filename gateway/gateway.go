@@ -83,9 +83,6 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.S
 // ipExtractor tells the address that a request comes from. Only what a trusted
 // proxy says of it is believed.
 func ipExtractor(proxies []netip.Prefix) echo.IPExtractor {
-	if len(proxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
 	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
 	for _, p := range proxies {
 		trust = append(trust, echo.TrustIPRange(ipNet(p)))

@@ -149,7 +149,7 @@ func clientIP(c echo.Context) netip.Addr {
 	if err != nil {
 		return netip.Addr{} // no address at all, as on a Unix socket
 	}
-	return ip.Unmap()
+	return ip
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -115,7 +115,9 @@ func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]R
 		if err != nil {
 			return nil, err
 		}
-		if err := checkLogin(ctx, s, replies); err != nil {
+		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(c.options.CommandTimeout))
+		defer cancel()
+		if err := checkLogin(patience, s, replies); err != nil {
 			return nil, err
 		}
 		return replies, nil
@@ -141,14 +143,15 @@ func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]R
 
 // checkLogin finds out whether refusals are due to the session. A session that
 // the platform has forgotten gets nothing but refusals, and no public source
-// names their number, so the platform is asked.
+// names their number, so the platform is asked. Where it does not answer within
+// what is left of the command's time, the refusals stand.
 func checkLogin(ctx context.Context, s *session, replies []Reply) error {
 	for _, r := range replies {
 		if r.failure == nil || r.failure.Severity != SeverityError {
 			return nil
 		}
 	}
-	refused, ok := errors.AsType[*ErrorReply](s.ping(context.WithoutCancel(ctx)))
+	refused, ok := errors.AsType[*ErrorReply](s.ping(ctx))
 	if !ok {
 		return nil
 	}
@@ -173,8 +176,11 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 		return Identity{}, ErrClosed
 	}
 	defer c.pool.running.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.pool.whole, cancel)()
 	var failures []error
-	for _, e := range c.pool.endpoints {
+	for _, e := range c.pool.restedFirst() {
 		s, who, err := e.open(ctx, userID, password, c.pool.running.Go, func(*session, error) {})
 		if err == nil {
 			s.logout(errors.New("oci: closed: the identity is known"))

@@ -370,6 +370,77 @@ func TestClientTriesOneLoginInEachStepOfTheBackoff(t *testing.T) {
 	})
 }
 
+func TestClientBacksOffFromAPlatformThatEndsEverySession(t *testing.T) {
+	for name, end := range map[string]func(c *link){
+		"closing":     func(c *link) { _ = c.Close() },
+		"logging out": func(c *link) { c.logout() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			well := false
+			p := &platform{}
+			p.answer = func(p *platform, c *link, r asked) {
+				wellAnswered(p, c, r)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				if !well && r.commands[0] == "LoginRequest14sp4" {
+					end(c)
+				}
+			}
+			run(t, p, func(o *Options) { o.MinSessions = 2 }, func(t *testing.T, c *Client) {
+				time.Sleep(2 * time.Minute)
+				// A few at once, then after pauses of 1, 2, 4, 8, 16, 32 and 60 s.
+				if logins, _, _, _ := p.counts(); logins < 8 || logins > 12 {
+					t.Errorf("%d logins in two minutes", logins)
+				}
+				stats := c.Stats().Endpoints[0]
+				if stats.Busy+stats.Idle != 0 || !stats.Resting {
+					t.Errorf("stats: %+v", stats)
+				}
+				_, err := c.Read(t.Context(), question)
+				if _, ok := errors.AsType[*UnavailableError](err); !ok || !NotDone(err) {
+					t.Errorf("a read meanwhile: %v", err)
+				}
+				p.mu.Lock()
+				well = true
+				p.mu.Unlock()
+				time.Sleep(2 * time.Minute)
+				if _, err := c.Read(t.Context(), question); err != nil {
+					t.Errorf("when the platform is well: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestClientSparesAnAccountThatWasRefusedElsewhere(t *testing.T) {
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) {
+		if r.commands[0] == "LoginRequest14sp4" {
+			c.refuse(r, 4962)
+			return
+		}
+		wellAnswered(p, c, r)
+	}
+	run(t, p, func(o *Options) {
+		o.Endpoints = append(o.Endpoints,
+			Endpoint{Name: "secondary", Address: "secondary:2208", UserID: "gate", Password: "secret"},
+			Endpoint{Name: "other", Address: "other:2208", UserID: "another", Password: "secret"})
+	}, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); !NotDone(err) {
+			t.Errorf("got %v", err)
+		}
+		want := []string{"primary:2208", "other:2208"}
+		if diff := cmp.Diff(want, p.dialed); diff != "" {
+			t.Errorf("tried (-want +got):\n%s", diff)
+		}
+		for _, e := range c.Stats().Endpoints {
+			if !e.Resting {
+				t.Errorf("%s does not rest", e.Name)
+			}
+		}
+	})
+}
+
 func TestClientFailsOverAndReturns(t *testing.T) {
 	var mu sync.Mutex
 	down := true
@@ -416,11 +487,11 @@ func TestClientNoticesTheEndOfAnIdleSession(t *testing.T) {
 			var last *link
 			p := &platform{}
 			p.answer = func(p *platform, c *link, r asked) { last = c; wellAnswered(p, c, r) }
-			var why []error
+			why := make(chan error, 10)
 			run(t, p, func(o *Options) {
 				o.Trace.SessionClosed = func(_ string, reason CloseReason, err error) {
 					if reason == ClosedBroken {
-						why = append(why, err)
+						why <- err
 					}
 				}
 			}, func(t *testing.T, c *Client) {
@@ -436,11 +507,12 @@ func TestClientNoticesTheEndOfAnIdleSession(t *testing.T) {
 				if _, err := c.Write(t.Context(), change); err != nil {
 					t.Errorf("a write after it: %v", err)
 				}
-				if len(why) != 1 || why[0] == nil {
-					t.Errorf("the reasons are %v", why)
+				reason := <-why
+				if len(why) != 0 || reason == nil {
+					t.Errorf("the reason is %v, and there are %d more", reason, len(why))
 				}
-				if forced, ok := errors.AsType[*ForcedLogoutError](why[0]); ok != (name == "forced logout") || ok && forced.Reason != "Server Connection Failure" {
-					t.Errorf("the reason is %v", why[0])
+				if forced, ok := errors.AsType[*ForcedLogoutError](reason); ok != (name == "forced logout") || ok && forced.Reason != "Server Connection Failure" {
+					t.Errorf("the reason is %v", reason)
 				}
 			})
 		})
@@ -808,6 +880,100 @@ func TestAuthenticateTellsWhoItIsOnAConnectionOfItsOwn(t *testing.T) {
 		_, err = c.Authenticate(t.Context(), "admin", "wrong")
 		if refused, ok := errors.AsType[*ErrorReply](err); !ok || refused.Number != 4962 || strings.Contains(err.Error(), "wrong") {
 			t.Errorf("a wrong password: %v", err)
+		}
+	})
+}
+
+func TestAuthenticateTriesRestingEndpointsLast(t *testing.T) {
+	p := &platform{dial: func(_ context.Context, address string) error {
+		if address == "primary:2208" {
+			time.Sleep(5 * time.Second)
+			return errors.New("no answer")
+		}
+		return nil
+	}}
+	run(t, p, func(o *Options) {
+		o.Endpoints = append(o.Endpoints, Endpoint{Name: "secondary", Address: "secondary:2208", UserID: "gate", Password: "secret"})
+		o.BackoffInitial = time.Minute
+	}, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := c.Authenticate(t.Context(), "admin", "secret"); err != nil || time.Since(start) != 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestCloseCutsOffIdentityChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &platform{answer: func(*platform, *link, asked) {}} // never answers
+		c, err := New(Options{Endpoints: []Endpoint{{Address: "a:1", UserID: "gate"}}, Dial: p.Dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var caller sync.WaitGroup
+		caller.Go(func() {
+			if _, err := c.Authenticate(t.Context(), "admin", "secret"); err == nil {
+				t.Error("it is known who that is")
+			}
+		})
+		synctest.Wait()
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Close(ctx); err == nil || time.Since(start) != time.Second {
+			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+		caller.Wait()
+		p.serving.Wait()
+	})
+}
+
+func TestReleasesThatDoNotKnowTheProbeKeepTheirSessions(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		switch r.commands[0] {
+		case "VerifySessionIsValidRequest":
+			c.refuse(r, validationError)
+		case change.Name():
+			c.refuse(r, 1)
+		default:
+			wellAnswered(p, c, r)
+		}
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		for range 3 {
+			if reply, err := c.Write(t.Context(), change); err != nil || reply.Err() == nil {
+				t.Errorf("a refused write: %v, %v", reply, err)
+			}
+			time.Sleep(90 * time.Second)
+		}
+		if logins, _, _, _ := p.counts(); logins != 1 {
+			t.Errorf("%d logins", logins)
+		}
+	})
+}
+
+func TestARefusalIsNotHeldBackByAPlatformThatThenStalls(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		switch r.commands[0] {
+		case "VerifySessionIsValidRequest":
+		case change.Name():
+			time.Sleep(4 * time.Second)
+			c.refuse(r, 1)
+		default:
+			wellAnswered(p, c, r)
+		}
+	}}
+	run(t, p, func(o *Options) { o.CommandTimeout = 5 * time.Second }, func(t *testing.T, c *Client) {
+		start := time.Now()
+		reply, err := c.Write(t.Context(), change)
+		if err != nil || reply.Err() == nil || time.Since(start) != 5*time.Second {
+			t.Errorf("%v, %v after %v", reply, err, time.Since(start))
+		}
+		if stats := c.Stats(); stats.Endpoints[0].Idle != 0 {
+			t.Errorf("the session was kept: %+v", stats)
 		}
 	})
 }

@@ -14,6 +14,9 @@ import (
 // not one.
 const maxDepth = 32
 
+// maxAttributes is more than any element of the schema has.
+const maxAttributes = 32
+
 // incoming is a document from the platform.
 type incoming struct {
 	sessionID  string
@@ -97,6 +100,9 @@ func checkNames(root *etree.Element) error {
 	for _, e := range root.ChildElements() {
 		if space := e.NamespaceURI(); space != "" && space != namespaceC || e.Space != "" && space == "" {
 			return protocolError("element %s is in namespace %q", e.FullTag(), space)
+		}
+		if len(e.Attr) > maxAttributes {
+			return protocolError("element %s has %d attributes", e.Tag, len(e.Attr))
 		}
 		for i, a := range e.Attr {
 			for _, b := range e.Attr[:i] {

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -88,6 +89,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a child of another namespace":  wrap(`<command xsi:type="XResponse" xmlns=""><a xmlns="D"/></command>`),
 		"a child of an unbound prefix":  wrap(`<command xsi:type="XResponse" xmlns=""><d:a/></command>`),
 		"an unknown child of the root":  wrap(`<other xmlns=""/>` + success),
+		"too many attributes":           wrap(`<command ` + manyAttributes() + ` xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
 		"an attribute twice":            wrap(`<command xsi:type="c:SuccessResponse" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""/>`),
 		"end tags in the wrong order":   wrap(`<command xsi:type="XResponse" xmlns=""><a><b></a></b></command>`),
 		"an entity":                     wrap(`<command xsi:type="XResponse" xmlns=""><a>&secret;</a></command>`),
@@ -110,6 +112,14 @@ func TestDecodeRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyAttributes() string {
+	var b strings.Builder
+	for i := range maxAttributes + 1 {
+		fmt.Fprintf(&b, ` a%d=""`, i)
+	}
+	return b.String()
 }
 
 func TestDecodeReadsErrors(t *testing.T) {

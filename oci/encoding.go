@@ -114,11 +114,10 @@ func checkText(s string) error {
 	return nil
 }
 
-// isXMLChar is the Char production of XML 1.0, less the carriage return, which
-// readers turn into a line feed.
+// isXMLChar is the Char production of XML 1.0 for what UTF-8 can hold, less the
+// carriage return, which readers turn into a line feed.
 func isXMLChar(r rune) bool {
 	return r == '\t' || r == '\n' ||
-		r >= 0x20 && r <= 0xD7FF ||
-		r >= 0xE000 && r <= 0xFFFD ||
-		r >= 0x10000 && r <= 0x10FFFF
+		r >= 0x20 && r <= 0xFFFD ||
+		r >= 0x10000
 }

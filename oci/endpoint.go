@@ -17,7 +17,8 @@ type endpoint struct {
 	Endpoint
 	options *Options
 
-	failures   int       // tries that failed since the last that did not
+	failures   int       // tries that failed since a session proved to be good
+	barrenRow  int       // sessions in a row that ended without an answer
 	retryAt    time.Time // no try before
 	connecting bool
 }
@@ -87,21 +88,41 @@ func (e *endpoint) open(ctx context.Context, userID string, password Secret, run
 	return s, who, nil
 }
 
+// maxDoublings is more than it takes from any first pause to any last one.
+const maxDoublings = 40
+
 // failed notes a try that failed and when the next one is due.
 func (e *endpoint) failed(now time.Time) {
-	pause := e.options.BackoffInitial
-	for range e.failures {
+	pause := min(e.options.BackoffInitial, e.options.BackoffMax)
+	for range min(e.failures, maxDoublings) {
 		pause = min(2*pause, e.options.BackoffMax)
 	}
-	if pause < e.options.BackoffMax {
-		e.failures++
-	}
+	e.failures++
 	e.retryAt = now.Add(shorten(pause, e.options.Jitter))
 }
 
-// succeeded notes a try that did not fail.
+// barrenSessions in a row are put down to chance; any more count as failed
+// tries.
+const barrenSessions = 2
+
+// barren notes a session that ended before it brought an answer, and tells
+// whether that counts as a failed try. A platform that lets us in only to end
+// the session is not to be logged in to over and over.
+func (e *endpoint) barren(now time.Time) bool {
+	e.barrenRow++
+	if e.barrenRow <= barrenSessions {
+		return false
+	}
+	e.failed(now)
+	return true
+}
+
+// pause is how much longer the endpoint rests.
+func (e *endpoint) pause(now time.Time) time.Duration { return max(0, e.retryAt.Sub(now)) }
+
+// succeeded notes that a session proved to be good.
 func (e *endpoint) succeeded() {
-	e.failures = 0
+	e.failures, e.barrenRow = 0, 0
 	e.retryAt = time.Time{}
 }
 

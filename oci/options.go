@@ -110,7 +110,7 @@ func (o Options) withDefaults() (*Options, error) {
 	if len(o.Endpoints) == 0 {
 		problems = append(problems, errors.New("oci: no endpoint is given"))
 	}
-	if o.MinSessions < 0 || o.MaxSessions < 1 || o.MinSessions > o.MaxSessions {
+	if o.MinSessions < 0 || o.MinSessions > o.MaxSessions {
 		problems = append(problems, fmt.Errorf("oci: %d to %d sessions are not a range", o.MinSessions, o.MaxSessions))
 	}
 	if o.Jitter > 1 {

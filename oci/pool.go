@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type pool struct {
 	endpoints []*endpoint
 	life      context.Context // ends with close
 	end       context.CancelFunc
+	whole     context.Context // ends when close cuts off what is left
+	cut       context.CancelFunc
 	running   sync.WaitGroup // every goroutine of the pool and its sessions
 
 	mu         sync.Mutex
@@ -45,6 +48,7 @@ type handover struct {
 func newPool(options *Options) *pool {
 	p := &pool{options: options, all: map[*session]bool{}, drained: make(chan struct{})}
 	p.life, p.end = context.WithCancel(context.Background())
+	p.whole, p.cut = context.WithCancel(context.Background())
 	for _, e := range options.Endpoints {
 		p.endpoints = append(p.endpoints, newEndpoint(e, options))
 	}
@@ -160,6 +164,10 @@ func (p *pool) putBack(s *session, used bool) {
 		if used {
 			s.idleSince = now
 		}
+		if !s.proven {
+			s.proven = true
+			s.endpoint.succeeded()
+		}
 		p.give(s)
 	}
 }
@@ -168,7 +176,11 @@ func (p *pool) putBack(s *session, used bool) {
 func (p *pool) give(s *session) {
 	if len(p.waiting) == 0 {
 		p.all[s] = false
-		p.idle = append(p.idle, s)
+		if s.idleSince.Before(s.probed) {
+			p.idle = slices.Insert(p.idle, 0, s) // a probe is no use of the session
+		} else {
+			p.idle = append(p.idle, s)
+		}
 		return
 	}
 	p.all[s] = true
@@ -178,21 +190,36 @@ func (p *pool) give(s *session) {
 
 // retire ends a session that nobody uses. It counts no more from here on.
 func (p *pool) retire(s *session, why CloseReason) {
-	p.forget(s, why, nil)
-	p.running.Go(func() { s.logout(errors.New("oci: closed: " + string(why))) })
+	p.forget(s)
+	p.running.Go(func() {
+		s.logout(errors.New("oci: closed: " + string(why)))
+		p.options.Trace.sessionClosed(s.endpoint.Name, why, nil)
+	})
 }
 
 // died is called when a session has ended by itself.
 func (p *pool) died(s *session, why error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ours := p.all[s]; ours {
-		p.forget(s, ClosedBroken, why)
-		p.grow()
+	if p.bury(s, why) {
+		p.options.Trace.sessionClosed(s.endpoint.Name, ClosedBroken, why)
 	}
 }
 
-func (p *pool) forget(s *session, why CloseReason, err error) {
+// bury takes a dead session out of the pool, unless it is not in there.
+func (p *pool) bury(s *session, why error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ours := p.all[s]; !ours {
+		return false
+	}
+	p.forget(s)
+	if !s.proven && s.endpoint.barren(time.Now()) {
+		p.lastErr = &ConnectError{s.endpoint.Name, StageLogin, fmt.Errorf("sessions end before they bring an answer: %w", why)}
+	}
+	p.grow()
+	return true
+}
+
+func (p *pool) forget(s *session) {
 	delete(p.all, s)
 	if i := slices.Index(p.idle, s); i >= 0 {
 		p.idle = slices.Delete(p.idle, i, i+1)
@@ -200,13 +227,12 @@ func (p *pool) forget(s *session, why CloseReason, err error) {
 	if p.closed && len(p.all) == 0 {
 		close(p.drained)
 	}
-	p.options.Trace.sessionClosed(s.endpoint.Name, why, err)
 }
 
 // unavailable is the error for a caller who would wait in vain: there are no
 // sessions, and no try to make one is under way or due.
 func (p *pool) unavailable(now time.Time) error {
-	if len(p.all) > 0 || p.connecting || p.lastErr == nil {
+	if len(p.all) > 0 || p.connecting {
 		return nil
 	}
 	due := p.due()
@@ -249,21 +275,19 @@ func (p *pool) refuseAll(err error) {
 	p.waiting = nil
 }
 
-// connect makes sessions until no more are wanted or none can be had.
+// connect makes one session. Where more are wanted, the next connect does.
 func (p *pool) connect() {
-	for again := true; again; {
-		s, err := p.open()
-		p.mu.Lock()
-		p.lastErr = err
-		if s != nil {
-			p.adopt(s)
-		}
-		again = s != nil && !p.closed && p.wanting()
-		if !again {
-			p.connecting = false
-			p.grow() // tells those who wait in vain
-		}
-		p.mu.Unlock()
+	s, err := p.open()
+	p.mu.Lock()
+	p.connecting = false
+	p.lastErr = err
+	if s != nil {
+		p.adopt(s)
+	}
+	p.grow() // or tells those who wait in vain
+	p.mu.Unlock()
+	if s != nil && !s.alive() {
+		p.died(s, s.reason()) // it may have died before it was the pool's, unnoticed
 	}
 }
 
@@ -283,9 +307,10 @@ func (p *pool) adopt(s *session) {
 // what happened at those that were tried.
 func (p *pool) open() (*session, error) {
 	var failures []error
+	refused := map[string]bool{} // accounts that were turned away in this step
 	for _, e := range p.endpoints {
 		start := time.Now()
-		if !p.mayTry(e, start) {
+		if !p.mayTry(e, start, refused) {
 			continue
 		}
 		s, _, err := e.open(p.life, e.UserID, e.Password, p.running.Go, p.died)
@@ -295,15 +320,26 @@ func (p *pool) open() (*session, error) {
 			return s, nil
 		}
 		failures = append(failures, err)
+		if _, ok := errors.AsType[*ErrorReply](err); ok {
+			refused[e.UserID] = true
+		}
 	}
 	return nil, errors.Join(failures...)
 }
 
-func (p *pool) mayTry(e *endpoint, now time.Time) bool {
+// mayTry tells whether an endpoint is to be tried now. Where the platform has
+// just refused the same account at another, it rests likewise: each refusal
+// may count against the account.
+func (p *pool) mayTry(e *endpoint, now time.Time, refused map[string]bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.connecting = !e.retryAt.After(now)
-	return e.connecting
+	due := !e.retryAt.After(now)
+	if due && refused[e.UserID] {
+		e.failed(now)
+		due = false
+	}
+	e.connecting = due
+	return due
 }
 
 func (p *pool) tried(e *endpoint, now time.Time, err error) {
@@ -312,9 +348,7 @@ func (p *pool) tried(e *endpoint, now time.Time, err error) {
 	e.connecting = false
 	if err != nil {
 		e.failed(now)
-		return
 	}
-	e.succeeded()
 }
 
 // keepHouse looks after idle sessions until the pool is closed.
@@ -370,7 +404,6 @@ func (p *pool) probe(now time.Time) {
 func (p *pool) probeOne(s *session) {
 	if err := s.ping(context.Background()); err != nil {
 		s.kill(err)
-		return
 	}
 	p.putBack(s, false)
 }
@@ -414,20 +447,40 @@ func (p *pool) close(ctx context.Context) error {
 	}
 	p.mu.Unlock()
 
-	var err error
+	ended := make(chan struct{})
+	go func() {
+		<-p.drained
+		p.running.Wait()
+		close(ended)
+	}()
 	select {
-	case <-p.drained:
+	case <-ended:
+		p.cut()
+		return nil
 	case <-ctx.Done():
-		err = fmt.Errorf("oci: sessions were still in use: %w", ctx.Err())
-		p.mu.Lock()
-		busy := slices.Collect(maps.Keys(p.all))
-		p.mu.Unlock()
-		for _, s := range busy {
-			s.kill(ErrClosed)
-		}
 	}
-	p.running.Wait()
-	return err
+	p.cut()
+	p.mu.Lock()
+	busy := slices.Collect(maps.Keys(p.all))
+	p.mu.Unlock()
+	for _, s := range busy {
+		s.kill(ErrClosed)
+	}
+	<-ended
+	return fmt.Errorf("oci: sessions were still in use: %w", ctx.Err())
+}
+
+// restedFirst are the endpoints in the order of preference, but for those that
+// rest after a failure, which come last.
+func (p *pool) restedFirst() []*endpoint {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	sorted := slices.Clone(p.endpoints)
+	slices.SortStableFunc(sorted, func(a, b *endpoint) int {
+		return cmp.Compare(a.pause(now), b.pause(now))
+	})
+	return sorted
 }
 
 // begin notes one more goroutine that close waits for. Unless it returns

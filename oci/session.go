@@ -38,7 +38,8 @@ type session struct {
 	// The pool's own notes, guarded by the pool's mutex.
 	idleSince time.Time
 	probed    time.Time // when it last proved to be well
-	expires   time.Time // zero for never
+	expires   time.Time
+	proven    bool // it brought an answer after its login
 }
 
 // exchange is one document and the wait for its answer.
@@ -156,10 +157,13 @@ func (s *session) kill(why error) {
 }
 
 // alive tells whether the session may take a command.
-func (s *session) alive() bool {
+func (s *session) alive() bool { return s.reason() == nil }
+
+// reason is why the session takes no more commands, nil where it does.
+func (s *session) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err == nil
+	return s.err
 }
 
 // exchange sends the commands as one document and waits for the answer to it.
@@ -239,7 +243,7 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 // logout says goodbye and ends the session. The platform's answer may never
 // come, so none is waited for.
 func (s *session) logout(why error) {
-	if s.userID != "" && s.alive() {
+	if s.alive() {
 		document := outgoing{sessionID: s.id, commands: []Command{logoutRequest(s.userID)}}
 		encoded, err := document.encode(s.endpoint.options.Encoding)
 		if err == nil && s.conn.SetWriteDeadline(time.Now().Add(logoutTimeout)) == nil {
