@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -351,6 +352,8 @@ func TestProblemDetails(t *testing.T) {
 		"another kind":                  {[]string{"application/problem+xml"}, false},
 		"a name that begins like it":    {[]string{"application/problem+jsonx"}, false},
 		"problems with another version": {[]string{"application/problem+json;v=2"}, true},
+		"problems twice":                {[]string{"application/problem+json, application/problem+json;q=0"}, true},
+		"JSON rather, twice":            {[]string{"application/json, application/json;q=0.1, application/problem+json;q=0.5"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := refused
@@ -386,15 +389,16 @@ func TestProblemDetails(t *testing.T) {
 }
 
 func TestProblemDetailsHaveThePlatformsWords(t *testing.T) {
-	r := start(t, setup{faults: []string{`error-before-apply command=*AssignListRequest number=4999 summary="Not today"`}})
+	r := start(t, setup{faults: []string{`error-before-apply command=*AssignListRequest number=4999 summary="Not R&D <today>"`}})
 	asked := assignFreeRange()
 	asked.header = http.Header{"Accept": {"application/problem+json"}}
 	var got struct {
 		Errors map[string]struct{ Summary string }
 	}
-	must(t, json.Unmarshal([]byte(r.call(t, asked).body), &got))
-	if got.Errors["0"].Summary != "[Error 4999] Not today" {
-		t.Errorf("%+v", got)
+	body := r.call(t, asked).body
+	must(t, json.Unmarshal([]byte(body), &got))
+	if got.Errors["0"].Summary != "[Error 4999] Not R&D <today>" || !strings.Contains(body, "R&D <today>") {
+		t.Errorf("%s", body)
 	}
 }
 
@@ -471,6 +475,7 @@ func TestTraceContextIsLogged(t *testing.T) {
 		"00-" + strings.ToUpper(id) + "-00f067aa0ba902b7-01": nil,
 		"00-" + id + "-x-01":                                 nil,
 		"nonsense":                                           nil,
+		"01-" + id + "-00f067aa0ba902b7-01":                  nil,
 	} {
 		r.call(t, call{path: ownList("prefixes"), client: system, header: http.Header{"Traceparent": {value}}}).wantStatus(t, 200)
 		if got := r.log.last(t)["trace_id"]; got != logged {
@@ -493,9 +498,58 @@ func TestRequestsAreLogged(t *testing.T) {
 	}
 }
 
+func TestRefusalsAreLoggedAsSuch(t *testing.T) {
+	r := start(t, setup{})
+	path := listOf("no%20body", "x", "numbers")
+	r.call(t, call{path: path, client: system}).wantStatus(t, http.StatusNotFound)
+	if line := r.log.last(t); line["level"] != "INFO" || line["path"] != path {
+		t.Errorf("logged %v", line)
+	}
+}
+
+// gone is a caller to whom nothing can be written.
+type gone struct {
+	http.ResponseWriter
+	writes int
+}
+
+func (w *gone) Write([]byte) (int, error) {
+	w.writes++
+	return 0, errors.New("broken pipe")
+}
+
+func TestNothingIsWrittenTwice(t *testing.T) {
+	r := start(t, setup{})
+	for path, cause := range map[string]string{ownList("prefixes"): "broken pipe", "/nowhere": "broken pipe"} {
+		w := &gone{ResponseWriter: httptest.NewRecorder()}
+		r.handler.ServeHTTP(w, r.request(t, call{path: path, client: system}))
+		if line := r.log.last(t); w.writes != 1 || !strings.Contains(fmt.Sprint(line["cause"]), cause) {
+			t.Errorf("%s: %d writes, logged %v", path, w.writes, line)
+		}
+	}
+}
+
+func TestBodiesAreBoundedByDefault(t *testing.T) {
+	r := start(t, setup{})
+	for size, name := range map[int]string{1 << 20: "BAD_MEDIA_TYPE", 1<<20 + 1: "BODY_TOO_LARGE"} {
+		asked := assignFreeRange()
+		asked.body = strings.Repeat(" ", size)
+		if told := r.call(t, asked).apiError(t); told.Name != name {
+			t.Errorf("%d bytes: %s", size, told.Name)
+		}
+	}
+}
+
 // Only a trusted proxy is believed, and only what the last of them saw.
 func TestAddressBehindProxies(t *testing.T) {
 	const told = "198.51.100.7, 203.0.113.9, 10.1.2.3"
+	t.Run("an address of the link is not trusted by itself", func(t *testing.T) {
+		r := start(t, setup{gateway: func(o *gateway.Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }})
+		r.call(t, call{path: ownList("prefixes"), client: system, header: http.Header{"X-Forwarded-For": {"203.0.113.9, 169.254.0.1"}}}).wantStatus(t, 200)
+		if got := r.log.last(t)["client_ip"]; got != "169.254.0.1" {
+			t.Errorf("the caller is at %v", got)
+		}
+	})
 	for name, c := range map[string]struct {
 		trusted []netip.Prefix
 		ip      string

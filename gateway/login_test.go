@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -389,4 +390,16 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// nowhere is a platform that names no scope.
+type nowhere struct{}
+
+func (nowhere) Verify(context.Context, string, string) (auth.Identity, error) {
+	return auth.Identity{LoginType: "Group", UserID: "x"}, nil
+}
+
+func TestLoginWithoutAScope(t *testing.T) {
+	r := start(t, setup{auth: func(o *auth.Options) { o.Verifier = nowhere{} }})
+	r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantError(t, http.StatusForbidden, "FORBIDDEN")
 }

@@ -219,6 +219,22 @@ func TestPlatformThatCannotBeReached(t *testing.T) {
 	}
 }
 
+// Who waits for the first session meets no busy platform, however long it takes.
+func TestPlatformThatIsSlowToLogIn(t *testing.T) {
+	s := setup{faults: []string{"stall command=AuthenticationRequest"}, platform: func(o *oci.Options) {
+		o.MaxWait, o.LoginTimeout, o.BackoffInitial = time.Second, 5*time.Second, 30*time.Second
+	}}
+	inTime(t, s, func(t *testing.T, r *rig) {
+		for range 2 {
+			got := r.get(t, "numbers")
+			got.wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
+			if after := got.header.Get("Retry-After"); after != "30" {
+				t.Errorf("Retry-After is %s", after)
+			}
+		}
+	})
+}
+
 func TestPlatformThatComesBack(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
 		gone := r.inject(t, "refuse")
@@ -259,6 +275,17 @@ func TestRequestTimeout(t *testing.T) {
 			t.Errorf("two requests took %v", took)
 		}
 		r.wantWrites(t, 0, 0)
+	})
+}
+
+func TestRequestTimeoutByDefault(t *testing.T) {
+	inTime(t, setup{platform: func(o *oci.Options) { o.CommandTimeout = time.Minute }}, func(t *testing.T, r *rig) {
+		r.inject(t, "slow delay=35s command=ServiceProviderGetRequest17sp1")
+		start := time.Now()
+		r.get(t, "numbers").wantError(t, http.StatusGatewayTimeout, "PLATFORM_TIMEOUT")
+		if took := time.Since(start); took != 30*time.Second {
+			t.Errorf("took %v", took)
+		}
 	})
 }
 
@@ -327,9 +354,24 @@ func TestCallerWhoLeavesDuringAWrite(t *testing.T) {
 	close(held.released)
 	<-ended
 	r.wantWrites(t, 1, 1)
-	if line := r.log.last(t); line["status"] != 201.0 || fmt.Sprint(line["entries"]) != "[+3225126999]" {
+	if line := r.log.last(t); line["status"] != 201.0 || line["caller_left"] != true || fmt.Sprint(line["entries"]) != "[+3225126999]" {
 		t.Errorf("logged %v", line)
 	}
+}
+
+// It is no failure of ours.
+func TestCallerWhoLeavesDuringARead(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		r.inject(t, "slow delay=5s command=*PrefixGetSummaryListRequest")
+		ctx, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave) // synctest's
+		response, err := r.send(r.request(t, call{path: ownList("prefixes"), client: system}).WithContext(ctx))
+		must(t, err)
+		readAnswer(t, response).wantError(t, http.StatusGatewayTimeout, "PLATFORM_TIMEOUT")
+		if line := r.log.last(t); line["level"] != "INFO" || line["caller_left"] != true {
+			t.Errorf("logged %v", line)
+		}
+	})
 }
 
 // A caller who leaves before his write is begun leaves nothing behind.

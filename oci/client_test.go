@@ -3,8 +3,10 @@ package oci
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"regexp"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 )
 
@@ -482,6 +485,7 @@ func TestClientNoticesTheEndOfAnIdleSession(t *testing.T) {
 		"closed":        func(c *link) { _ = c.Close() },
 		"forced logout": func(c *link) { c.logout() },
 		"garbage":       func(c *link) { _, _ = c.Write([]byte("x")) },
+		"half a word":   func(c *link) { _, _ = c.Write([]byte("<a>")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var last *link
@@ -1031,6 +1035,9 @@ func TestNewRefuses(t *testing.T) {
 		"no endpoint":                     {},
 		"an address without a port":       {Endpoints: []Endpoint{{Address: "a"}}},
 		"a plain login without TLS":       {Endpoints: []Endpoint{{Address: "a:1", Login: LoginPlain22V5}}},
+		"the older one without TLS":       {Endpoints: []Endpoint{{Address: "a:1", Login: LoginPlain22V2}}},
+		"a minimum below none":            {Endpoints: []Endpoint{good}, MinSessions: -1},
+		"a maximum below one":             {Endpoints: []Endpoint{good}, MaxSessions: -1},
 		"an unknown login":                {Endpoints: []Endpoint{{Address: "a:1", Login: "x"}}},
 		"a minimum beyond the maximum":    {Endpoints: []Endpoint{good}, MinSessions: 9, MaxSessions: 8},
 		"a jitter of more than the whole": {Endpoints: []Endpoint{good}, Jitter: 2},
@@ -1040,5 +1047,765 @@ func TestNewRefuses(t *testing.T) {
 				t.Error("no error")
 			}
 		})
+	}
+}
+
+func TestDefaultsAreAsDocumented(t *testing.T) {
+	options, err := Options{Endpoints: []Endpoint{{Address: "a:1"}}}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Options{
+		Endpoints: []Endpoint{{Address: "a:1"}}, MaxReplyBytes: 64 << 20,
+		ConnectTimeout: 5 * time.Second, LoginTimeout: 10 * time.Second, CommandTimeout: 20 * time.Second,
+		BackoffInitial: time.Second, BackoffMax: time.Minute,
+		MaxSessions: 8, MaxWaiting: 256, MaxWait: 10 * time.Second,
+		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute,
+	}
+	if diff := cmp.Diff(want, options, cmpopts.IgnoreFields(Options{}, "Encoding", "Dial", "Trace")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestEndpointRaisesTheVersionOfTLSAndChangesNothingElse(t *testing.T) {
+	for given, want := range map[uint16]uint16{0: tls.VersionTLS12, tls.VersionTLS10: tls.VersionTLS12, tls.VersionTLS13: tls.VersionTLS13} {
+		configured := &tls.Config{MinVersion: given}
+		e := newEndpoint(Endpoint{Address: "a:1", TLS: configured}, &Options{})
+		if e.TLS.MinVersion != want || e.TLS.ServerName != "a" || e.Name != "a:1" {
+			t.Errorf("%x became %x, for %q, named %q", given, e.TLS.MinVersion, e.TLS.ServerName, e.Name)
+		}
+		if configured.MinVersion != given || configured.ServerName != "" {
+			t.Errorf("the caller's own became %x for %q", configured.MinVersion, configured.ServerName)
+		}
+	}
+}
+
+func TestSecureIsOfEveryEndpoint(t *testing.T) {
+	c, err := New(Options{Endpoints: []Endpoint{{Address: "a:1", TLS: &tls.Config{MinVersion: tls.VersionTLS12}}, {Address: "b:1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Secure() {
+		t.Error("the second has no TLS")
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
+	e := newEndpoint(Endpoint{}, &Options{BackoffInitial: time.Second, BackoffMax: 5 * time.Second})
+	var got []time.Duration
+	fail := func() {
+		now := time.Now()
+		e.failed(now)
+		got = append(got, e.retryAt.Sub(now)/time.Second)
+	}
+	for range 5 {
+		fail()
+	}
+	e.succeeded()
+	if !e.retryAt.IsZero() {
+		t.Error("after a success it rests")
+	}
+	fail()
+	if diff := cmp.Diff([]time.Duration{1, 2, 4, 5, 5, 1}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestJitterShortensBackoffAndAge(t *testing.T) {
+	const whole, part = time.Hour, 0.5
+	within := func(what string, d time.Duration) {
+		t.Helper()
+		if d >= whole || d < whole/2 {
+			t.Errorf("%s is %v of %v", what, d, whole)
+		}
+	}
+	e := newEndpoint(Endpoint{}, &Options{BackoffInitial: whole, BackoffMax: whole, Jitter: part})
+	now := time.Now()
+	e.failed(now)
+	within("the backoff", e.retryAt.Sub(now))
+	run(t, &platform{}, func(o *Options) { o.MaxAge, o.Jitter = whole, part }, func(t *testing.T, c *Client) {
+		s, err := c.pool.acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		within("the age", time.Until(s.expires))
+		c.pool.release(s)
+	})
+}
+
+func TestTriesToConnectAreBounded(t *testing.T) {
+	type try struct {
+		stage Stage
+		took  time.Duration
+	}
+	stalled := map[string]struct {
+		platform *platform
+		want     try
+	}{
+		"while dialing": {
+			&platform{dial: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }},
+			try{StageDial, 2 * time.Second},
+		},
+		"in the login": {
+			&platform{answer: func(*platform, *link, asked) {}},
+			try{StageLogin, 3 * time.Second},
+		},
+	}
+	for name, test := range stalled {
+		t.Run(name, func(t *testing.T) {
+			var got []try
+			run(t, test.platform, func(o *Options) {
+				o.ConnectTimeout, o.LoginTimeout = 2*time.Second, 3*time.Second
+				o.Trace.SessionTried = func(_ string, took time.Duration, err error) {
+					if failed, ok := errors.AsType[*ConnectError](err); ok {
+						got = append(got, try{failed.Stage, took})
+					}
+				}
+			}, func(t *testing.T, c *Client) {
+				if _, err := c.Read(t.Context(), question); !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
+					t.Errorf("got %v", err)
+				}
+			})
+			if diff := cmp.Diff([]try{test.want}, got, cmp.AllowUnexported(try{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestClientLeavesNoConnectionBehindAFailedHandshake(t *testing.T) {
+	var peers sync.WaitGroup
+	run(t, &platform{}, func(o *Options) {
+		o.Endpoints[0].TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		o.Dial = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			peers.Go(func() {
+				go func() { _, _ = theirs.Write([]byte("HTTP/1.1 400 Bad Request\r\n")) }()
+				_, _ = io.Copy(io.Discard, theirs)
+				_ = theirs.Close()
+			})
+			return ours, nil
+		}
+	}, func(t *testing.T, c *Client) {
+		_, err := c.Read(t.Context(), question)
+		if failed, ok := errors.AsType[*ConnectError](err); !ok || failed.Stage != StageTLS {
+			t.Errorf("got %v", err)
+		}
+		peers.Wait()
+	})
+}
+
+// tapped notes what is written to the platform, and fails to where it is broken.
+type tapped struct {
+	net.Conn
+	mu     sync.Mutex
+	sent   bytes.Buffer
+	broken bool
+}
+
+func (c *tapped) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	c.sent.Write(b)
+	broken := c.broken
+	c.mu.Unlock()
+	if broken {
+		return 0, errors.New("broken pipe")
+	}
+	return c.Conn.Write(b)
+}
+
+func tap(o *Options) *tapped {
+	t := &tapped{}
+	dial := o.Dial
+	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		t.Conn = conn
+		return t, err
+	}
+	return t
+}
+
+func TestClientKnowsWhereNothingWasSent(t *testing.T) {
+	var tape *tapped
+	run(t, &platform{}, func(o *Options) { tape = tap(o) }, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		tape.mu.Lock()
+		tape.broken = true
+		tape.mu.Unlock()
+		start := time.Now()
+		_, err := c.Write(t.Context(), change)
+		if lost, ok := errors.AsType[*SessionError](err); !ok || lost.Sent || !NotDone(err) || time.Since(start) != 0 {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestClientWritesTheEncodingOfTheOptions(t *testing.T) {
+	latin1, err := EncodingByName("ISO-8859-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tape *tapped
+	run(t, &platform{}, func(o *Options) {
+		o.Encoding, o.Endpoints[0].UserID = latin1, "gäte"
+		tape = tap(o)
+	}, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+	})
+	sent := tape.sent.String()
+	if strings.Count(sent, "<userId>g\xe4te</userId>") != 3 || strings.Contains(sent, "UTF-8") {
+		t.Errorf("logging in and out was written as %q", sent)
+	}
+}
+
+func TestClientOmitsWhatTheReleaseDoesNotTake(t *testing.T) {
+	for _, omit := range []bool{false, true} {
+		var got asked
+		p := &platform{answer: func(p *platform, c *link, r asked) {
+			if r.commands[0] == question.Name() {
+				got = r
+			}
+			wellAnswered(p, c, r)
+		}}
+		run(t, p, func(o *Options) { o.OmitEcho, o.OmitTrackingID = omit, omit }, func(t *testing.T, c *Client) {
+			if _, err := c.Read(WithTrackingID(t.Context(), "t-1"), question); err != nil {
+				t.Fatal(err)
+			}
+			if (got.echoes[0] == "") != omit || (got.tracking == "") != omit {
+				t.Errorf("omit is %t, received %+v", omit, got)
+			}
+		})
+	}
+}
+
+func TestClientLeavesARestingEndpointAlone(t *testing.T) {
+	p := &platform{dial: func(_ context.Context, address string) error {
+		if address == "primary:2208" {
+			return errors.New("connection refused")
+		}
+		return nil
+	}}
+	run(t, p, func(o *Options) {
+		o.Endpoints = append(o.Endpoints, Endpoint{Name: "secondary", Address: "secondary:2208", UserID: "gate"})
+	}, func(t *testing.T, c *Client) {
+		for range 2 {
+			s, err := c.pool.acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.pool.release(s)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if diff := cmp.Diff([]string{"primary:2208", "secondary:2208", "secondary:2208"}, p.dialed); diff != "" {
+			t.Errorf("dialed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// slowly answers the question after that time.
+func slowly(d time.Duration) func(p *platform, c *link, r asked) {
+	return func(p *platform, c *link, r asked) {
+		if r.commands[0] == question.Name() {
+			time.Sleep(d)
+		}
+		wellAnswered(p, c, r)
+	}
+}
+
+func TestCallersWaitForTheSessionsThereAre(t *testing.T) {
+	dials := 0
+	p := &platform{answer: slowly(3 * time.Second), dial: func(context.Context, string) error {
+		if dials++; dials > 1 {
+			return errors.New("too many connections")
+		}
+		return nil
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions, o.BackoffInitial = 3, time.Minute }, func(t *testing.T, c *Client) {
+		var callers sync.WaitGroup
+		for range 3 {
+			callers.Go(func() {
+				if _, err := c.Read(t.Context(), question); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(100 * time.Millisecond)
+		}
+		callers.Wait()
+	})
+}
+
+func TestAgedSessionMakesRoomForANewOne(t *testing.T) {
+	p := &platform{answer: slowly(5500 * time.Millisecond)}
+	run(t, p, func(o *Options) { o.MaxSessions, o.MaxAge = 1, 5*time.Second }, func(t *testing.T, c *Client) {
+		start := time.Now()
+		var callers sync.WaitGroup
+		for range 2 {
+			callers.Go(func() {
+				if _, err := c.Read(t.Context(), question); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		callers.Wait()
+		if logins, _, _, _ := p.counts(); logins != 2 || time.Since(start) != 11*time.Second {
+			t.Errorf("%d logins, %v", logins, time.Since(start))
+		}
+		time.Sleep(7 * time.Second)
+		if _, logouts, open, _ := p.counts(); logouts != 2 || open != 0 {
+			t.Errorf("when they are too old: %d logouts, %d connections", logouts, open)
+		}
+	})
+}
+
+func TestLostSessionMakesRoomForANewOneAtOnce(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == change.Name() {
+			time.Sleep(500 * time.Millisecond)
+			_ = c.Close()
+			return
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions = 1 }, func(t *testing.T, c *Client) {
+		start := time.Now()
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			if _, err := c.Write(t.Context(), change); err == nil {
+				t.Error("the write was not lost")
+			}
+		})
+		synctest.Wait()
+		if _, err := c.Read(t.Context(), question); err != nil || time.Since(start) != 500*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+		callers.Wait()
+	})
+}
+
+func TestSpareSessionsEndAndUsedOnesStay(t *testing.T) {
+	p := &platform{}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		var both []*session
+		for range 2 {
+			s, err := c.pool.acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			both = append(both, s)
+		}
+		for _, s := range both {
+			c.pool.release(s)
+		}
+		for range 30 {
+			time.Sleep(30 * time.Second)
+			if _, err := c.Read(t.Context(), question); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if logins, logouts, open, _ := p.counts(); logins != 2 || logouts != 1 || open != 1 {
+			t.Errorf("%d logins, %d logouts, %d connections", logins, logouts, open)
+		}
+	})
+}
+
+func TestClientProbesOnlySessionsThatRest(t *testing.T) {
+	const probe = "VerifySessionIsValidRequest"
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == probe {
+			time.Sleep(5 * time.Second)
+		}
+		wellAnswered(p, c, r)
+	}}
+	probes := func() (n int) {
+		_, _, _, received := p.counts()
+		for _, name := range received {
+			if name == probe {
+				n++
+			}
+		}
+		return n
+	}
+	run(t, p, func(o *Options) { o.MinSessions = 1 }, func(t *testing.T, c *Client) {
+		for range 5 {
+			time.Sleep(40 * time.Second)
+			if _, err := c.Read(t.Context(), question); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := probes(); n != 0 {
+			t.Errorf("%d probes of a session in use", n)
+		}
+		time.Sleep(63 * time.Second)
+		if of := c.Stats().Endpoints[0]; probes() != 1 || of.Busy != 1 || of.Idle != 0 {
+			t.Errorf("%d probes, stats in the midst of one: %+v", probes(), of)
+		}
+		time.Sleep(70 * time.Second)
+		if n := probes(); n != 2 {
+			t.Errorf("%d probes in the second minute", n)
+		}
+	})
+}
+
+func TestClientUsesNoSessionThatHasBegunToSpeak(t *testing.T) {
+	var last *link
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) { last = c; wellAnswered(p, c, r) }
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = last.Write([]byte("<a>"))
+		synctest.Wait()
+		if _, err := c.Write(t.Context(), change); err != nil {
+			t.Errorf("a write beside it: %v", err)
+		}
+		if logins, _, open, _ := p.counts(); logins != 2 || open != 1 {
+			t.Errorf("%d logins, %d connections", logins, open)
+		}
+	})
+}
+
+func TestSessionEndsAnExchangeOnce(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer func() { _ = theirs.Close() }()
+	var died []error
+	s := newSession(newEndpoint(Endpoint{}, &Options{}), ours, func(_ *session, why error) { died = append(died, why) })
+	if other := newSession(s.endpoint, ours, nil); other.id == s.id || s.id == "" {
+		t.Errorf("the session ids are %q and %q", s.id, other.id)
+	}
+	spoken := &exchange{answered: make(chan result, 1)}
+	if err := s.begin(t.Context(), spoken); err != nil || !s.answer(spoken, nil, true) || s.alive() {
+		t.Errorf("after an answer with more behind it: %v, alive %t", err, s.alive())
+	}
+	s.err = nil
+	asked, first := &exchange{answered: make(chan result, 1)}, errors.New("first")
+	if err := s.begin(t.Context(), asked); err != nil {
+		t.Fatal(err)
+	}
+	s.kill(first)
+	s.kill(errors.New("second"))
+	if got := <-asked.answered; !errors.Is(got.err, first) || len(died) != 1 || !errors.Is(died[0], first) {
+		t.Errorf("got %v, died of %v", got.err, died)
+	}
+	if s.answer(asked, nil, false) || len(asked.answered) != 0 {
+		t.Error("a dead session answers")
+	}
+}
+
+func TestQueueLosesNoSession(t *testing.T) {
+	run(t, &platform{answer: slowly(3 * time.Second)}, func(o *Options) { o.MaxSessions = 1 }, func(t *testing.T, c *Client) {
+		s, err := c.pool.acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Handed over in the moment in which the caller gave up.
+		w := &waiter{ready: make(chan handover, 1)}
+		w.ready <- handover{session: s}
+		if got := c.pool.leave(w, ErrBusy); !errors.Is(got.err, ErrBusy) || got.session != nil {
+			t.Errorf("got %+v", got)
+		}
+		if of := c.Stats().Endpoints[0]; of.Idle != 1 {
+			t.Fatalf("stats: %+v", of)
+		}
+		var caller sync.WaitGroup
+		caller.Go(func() {
+			if _, err := c.Read(t.Context(), question); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if _, err := c.Write(ctx, change); !errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) || !NotDone(err) {
+			t.Errorf("one who leaves the queue: %v", err)
+		}
+		caller.Wait()
+	})
+}
+
+func TestClientSendsNothingForACallerWhoHasLeft(t *testing.T) {
+	p := &platform{answer: slowly(3 * time.Second)}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second+3*time.Second, cancel)
+		if _, err := c.Read(ctx, question); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(ctx, question); !errors.Is(err, context.Canceled) || NotDone(err) {
+			t.Errorf("a read whose caller leaves: %v", err)
+		}
+		time.Sleep(3 * time.Second)
+		if _, err := c.Write(ctx, change); !errors.Is(err, context.Canceled) || !NotDone(err) {
+			t.Errorf("a write whose caller has left: %v", err)
+		}
+		if _, err := c.Write(t.Context(), NewWrite("XRequest", Text("a", "\x00"))); err == nil || !NotDone(err) {
+			t.Errorf("a write that cannot be written: %v", err)
+		}
+		if logins, _, _, received := p.counts(); logins != 1 || len(received) != 2 || c.Stats().Endpoints[0].Idle != 1 {
+			t.Errorf("%d logins, received %v, stats %+v", logins, received, c.Stats())
+		}
+	})
+}
+
+func TestClientBelievesARefusalUnlessThePlatformDeniesTheSession(t *testing.T) {
+	const probe = "VerifySessionIsValidRequest"
+	closing := func(p *platform, c *link, r asked) {
+		switch r.commands[0] {
+		case change.Name():
+			c.refuse(r, 2)
+		case probe:
+			_ = c.Close()
+		default:
+			wellAnswered(p, c, r)
+		}
+	}
+	run(t, &platform{answer: closing}, nil, func(t *testing.T, c *Client) {
+		reply, err := c.Write(t.Context(), change)
+		if refused, ok := errors.AsType[*ErrorReply](reply.Err()); err != nil || !ok || refused.Command != change.Name() {
+			t.Errorf("refused, and nobody tells more: %v, %v", reply.Err(), err)
+		}
+	})
+	warning := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] != change.Name() {
+			wellAnswered(p, c, r)
+			return
+		}
+		c.write(r.session, r.tracking, `<command type="Warning" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>hm</summary></command>`)
+	}}
+	run(t, warning, nil, func(t *testing.T, c *Client) {
+		if _, err := c.Write(t.Context(), change); err != nil {
+			t.Error(err)
+		}
+		if _, _, _, received := warning.counts(); len(received) != 1 {
+			t.Errorf("a warning is doubted: %v", received)
+		}
+	})
+	var forgotten *link
+	forgetting := &platform{answer: func(p *platform, c *link, r asked) {
+		if forgotten == nil && r.commands[0] != "AuthenticationRequest" && r.commands[0] != "LoginRequest14sp4" {
+			forgotten = c
+			time.Sleep(2 * time.Second)
+		}
+		if forgotten == c {
+			c.refuse(r, 1)
+			return
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, forgetting, nil, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Errorf("a read is not sent once more: %v", err)
+		}
+		forgotten = nil
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Write(ctx, change); !errors.Is(err, ErrNotLoggedIn) || !NotDone(err) {
+			t.Errorf("a write whose caller left: %v", err)
+		}
+	})
+}
+
+func TestCloseRefusesThoseWhoWaitAndMakesNoSessions(t *testing.T) {
+	p := &platform{answer: slowly(5 * time.Second)}
+	tries := 0
+	count := func(o *Options) {
+		o.MinSessions, o.MaxSessions = 1, 1
+		o.Trace.SessionTried = func(string, time.Duration, error) { tries++ }
+	}
+	run(t, p, count, func(t *testing.T, c *Client) {
+		var callers sync.WaitGroup
+		callers.Go(func() {
+			if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrClosed) {
+				t.Errorf("the one who is cut off: %v", err)
+			}
+		})
+		synctest.Wait()
+		callers.Go(func() {
+			start := time.Now()
+			if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrClosed) || !NotDone(err) || time.Since(start) != 0 {
+				t.Errorf("the one who waits: %v after %v", err, time.Since(start))
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Close: %v", err)
+		}
+		callers.Wait()
+		if tries != 1 {
+			t.Errorf("%d tries to make a session", tries)
+		}
+	}) // which closes it once more
+}
+
+func TestCloseLogsOutASessionThatWasJustMade(t *testing.T) {
+	p := &platform{}
+	made := make(chan struct{})
+	run(t, p, func(o *Options) {
+		o.MinSessions = 1
+		o.Trace.SessionTried = func(string, time.Duration, error) { close(made); time.Sleep(time.Second) }
+	}, func(*testing.T, *Client) { <-made })
+	if logins, logouts, open, _ := p.counts(); logins != 1 || logouts != 1 || open != 0 {
+		t.Errorf("%d logins, %d logouts, %d connections", logins, logouts, open)
+	}
+}
+
+func TestCloseDoesNotWaitForAPlatformThatDoesNotListen(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		wellAnswered(p, c, r)
+		if r.commands[0] == question.Name() {
+			time.Sleep(time.Hour)
+		}
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if err := c.Close(t.Context()); err != nil || time.Since(start) != logoutTimeout {
+			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestAuthenticateAsksTheNextEndpointOnlyWhereTheFirstIsDown(t *testing.T) {
+	down := true
+	p := &platform{dial: func(_ context.Context, address string) error {
+		if down && address == "primary:2208" {
+			return errors.New("connection refused")
+		}
+		return nil
+	}}
+	run(t, p, func(o *Options) {
+		o.Endpoints = append(o.Endpoints, Endpoint{Address: "secondary:2208"})
+	}, func(t *testing.T, c *Client) {
+		if _, err := c.Authenticate(t.Context(), "admin", "secret"); err != nil {
+			t.Errorf("by the second: %v", err)
+		}
+		p.serving.Wait()
+		down = false
+		p.answer = func(_ *platform, c *link, r asked) { c.refuse(r, 4962) }
+		if _, err := c.Authenticate(t.Context(), "admin", "wrong"); err == nil {
+			t.Error("a wrong password is taken")
+		}
+		if diff := cmp.Diff([]string{"primary:2208", "secondary:2208", "primary:2208"}, p.dialed); diff != "" {
+			t.Errorf("dialed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAuthenticateIsBounded(t *testing.T) {
+	p := &platform{dial: func(context.Context, string) error { time.Sleep(2 * time.Second); return nil }}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		start := time.Now()
+		var callers sync.WaitGroup
+		for range 5 {
+			callers.Go(func() {
+				if _, err := c.Authenticate(t.Context(), "admin", "secret"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Authenticate(ctx, "admin", "secret"); !errors.Is(err, ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one who waits too long: %v", err)
+		}
+		callers.Wait()
+		if took := time.Since(start); took != 4*time.Second {
+			t.Errorf("five checks, four at a time, took %v", took)
+		}
+	})
+}
+
+func TestSignedLoginNeedsANonceAndMD5(t *testing.T) {
+	for challenge, good := range map[string]bool{
+		`<nonce>1</nonce><passwordAlgorithm>MD5</passwordAlgorithm>`: true,
+		`<nonce>1</nonce>`: true,
+		`<nonce>1</nonce><passwordAlgorithm>SHA</passwordAlgorithm>`: false,
+		`<nonce/><passwordAlgorithm>MD5</passwordAlgorithm>`:         false,
+		``: false,
+	} {
+		p := &platform{answer: func(p *platform, c *link, r asked) {
+			if r.commands[0] == "AuthenticationRequest" {
+				c.say(r, "AuthenticationResponse", challenge)
+				return
+			}
+			wellAnswered(p, c, r)
+		}}
+		run(t, p, nil, func(t *testing.T, c *Client) {
+			_, err := c.Authenticate(t.Context(), "admin", "secret")
+			if logins, _, _, _ := p.counts(); (err == nil) != good || logins == 1 != good {
+				t.Errorf("%s: %v, %d logins", challenge, err, logins)
+			}
+		})
+	}
+}
+
+func TestIdentityOf(t *testing.T) {
+	for children, want := range map[string]*Identity{
+		`<loginType>System</loginType>`:                             {UserID: "asked", LoginType: "System"},
+		`<loginType>User</loginType><userId>u@d</userId>`:           {UserID: "u@d", LoginType: "User"},
+		`<loginType>User</loginType><userId/>`:                      {UserID: "asked", LoginType: "User"},
+		`<userId>u</userId>`:                                        nil,
+		`<loginType>User</loginType><isEnterprise>x</isEnterprise>`: nil,
+		`<loginType>User</loginType><passwordExpiresDays/>`:         nil,
+	} {
+		replies, err := ParseReplies([]byte(wrap(`<command xsi:type="LoginResponse" xmlns="">` + children + `</command>`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := IdentityOf(replies[0], "asked")
+		if (err != nil) != (want == nil) {
+			t.Errorf("%s: %v", children, err)
+		}
+		if want != nil {
+			if diff := cmp.Diff(*want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", children, diff)
+			}
+		}
+	}
+}
+
+func TestTraceAndStats(t *testing.T) {
+	var got []string
+	note := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
+	p := &platform{answer: slowly(time.Second), dial: func(context.Context, string) error { time.Sleep(time.Second); return nil }}
+	run(t, p, func(o *Options) {
+		o.Trace = Trace{
+			SessionTried:  func(endpoint string, took time.Duration, err error) { note("tried %s %v %v", endpoint, took, err) },
+			SessionClosed: func(endpoint string, why CloseReason, err error) { note("closed %s %s %v", endpoint, why, err) },
+			Waited:        func(took time.Duration, err error) { note("waited %v %v", took, err) },
+			CommandDone: func(endpoint, command string, took time.Duration, reply Reply, err error) {
+				note("done %s %s %v %s %v", endpoint, command, took, reply.Name(), err)
+			},
+		}
+	}, func(t *testing.T, c *Client) {
+		time.AfterFunc(time.Second/2, func() {
+			want := Stats{Endpoints: []EndpointStats{{Name: "primary", Connecting: true}}, Waiting: 1, Max: 8}
+			if diff := cmp.Diff(want, c.Stats()); diff != "" {
+				t.Errorf("in the midst of a login (-want +got):\n%s", diff)
+			}
+		})
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+	})
+	want := []string{
+		"tried primary 1s <nil>", "waited 1s <nil>",
+		"done primary SystemGetRequest 1s SuccessResponse <nil>", "closed primary shutdown <nil>",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -48,6 +48,14 @@ func TestDecodeReadsATable(t *testing.T) {
 	if _, err := replies[0].Table("other"); err == nil {
 		t.Error("a table that is not there was found")
 	}
+	if table.Column("Number") != NoColumn {
+		t.Error("a column was found by half its heading")
+	}
+	for row := range table.Rows() {
+		if row.Cell(2) != "" {
+			t.Error("a row has more cells than headings")
+		}
+	}
 }
 
 func TestDecodeTakesEverySpelling(t *testing.T) {
@@ -62,6 +70,8 @@ func TestDecodeTakesEverySpelling(t *testing.T) {
 		"everything in C": `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + xsi + `"><sessionId>s1</sessionId>` +
 			`<command xsi:type="SuccessResponse"></command></BroadsoftDocument>`,
 		"blanks in tags":   strings.NewReplacer(" ", "\n  ", "/>", "\t/>").Replace(wrap(`<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`))[len("<?xml\n  version=\"1.0\"\n  encoding=\"ISO-8859-1\"?>\n"):],
+		"in US-ASCII":      strings.Replace(wrap(`<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`), "ISO-8859-1", "us-ascii", 1),
+		"blanks in a type": wrap(`<command xsi:type=" c:SuccessResponse " xmlns:c="C" xmlns=""/>`),
 		"comments between": wrap(`<!-- x --><command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""><!-- y --></command>`),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,6 +94,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"another protocol":              strings.Replace(wrap(success), `protocol="OCI"`, `protocol="OSS"`, 1),
 		"a command without a type":      wrap(`<command xmlns=""/>`),
 		"a type outside xsi":            wrap(`<command type="SuccessResponse" xmlns=""/>`),
+		"a type outside xsi, prefixed":  wrap(`<command d:type="c:SuccessResponse" xmlns:d="D" xmlns:c="C" xmlns=""/>`),
+		"a row of other cells":          wrap(strings.Replace(prefixTable, "<col/>", "<cell/>", 1)),
 		"a type of another namespace":   wrap(`<command xsi:type="d:SuccessResponse" xmlns:d="D" xmlns=""/>`),
 		"a type of an unbound prefix":   wrap(`<command xsi:type="d:SuccessResponse" xmlns=""/>`),
 		"a child of another namespace":  wrap(`<command xsi:type="XResponse" xmlns=""><a xmlns="D"/></command>`),
@@ -132,7 +144,8 @@ func TestDecodeReadsErrors(t *testing.T) {
 			ErrorReply{Number: 4962, Severity: SeverityError, Summary: "[Error 4962] Mot de passe refusé", SummaryEnglish: "[Error 4962] Invalid password"},
 		},
 		"the number of errorCode first": {
-			`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><errorCode>4152</errorCode><summary>[Error 1] x</summary><summaryEnglish>x</summaryEnglish></command>`,
+			`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><errorCode> 4152
+</errorCode><summary>[Error 1] x</summary><summaryEnglish>x</summaryEnglish></command>`,
 			ErrorReply{Number: 4152, Severity: SeverityError, Summary: "[Error 1] x", SummaryEnglish: "x"},
 		},
 		"a warning without a number and with CDATA": {
@@ -166,6 +179,7 @@ func TestNumberOfSummary(t *testing.T) {
 		" [Fehler 4962] Kennwort":       4962,
 		"[4962]":                        4962,
 		"Error 4962":                    0,
+		"Error 4962] x":                 0,
 		"[Error] x":                     0,
 		"[Error -1] x":                  0,
 		"[Error 4962":                   0,
@@ -178,7 +192,7 @@ func TestNumberOfSummary(t *testing.T) {
 }
 
 func TestReplyBool(t *testing.T) {
-	replies, err := ParseReplies([]byte(wrap(`<command xsi:type="XResponse" xmlns=""><a>true</a><b>0</b><c>maybe</c></command>`)))
+	replies, err := ParseReplies([]byte(wrap(`<command xsi:type="XResponse" xmlns=""><a>true</a><b>0</b><c>maybe</c><e>1</e><f>false</f></command>`)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,11 +200,11 @@ func TestReplyBool(t *testing.T) {
 		Value, Present, Failed bool
 	}
 	got := map[string]result{}
-	for _, name := range []string{"a", "b", "c", "d"} {
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		value, present, err := replies[0].Bool(name)
 		got[name] = result{value, present, err != nil}
 	}
-	want := map[string]result{"a": {true, true, false}, "b": {false, true, false}, "c": {false, true, true}, "d": {}}
+	want := map[string]result{"a": {true, true, false}, "b": {false, true, false}, "c": {false, true, true}, "d": {}, "e": {true, true, false}, "f": {false, true, false}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -223,6 +237,39 @@ func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestMatchTakesNoEchoThatWasNotGiven(t *testing.T) {
+	asked := outgoing{sessionID: "s1", commands: []Command{NewRead("GroupGetRequest22V5")}}
+	in := incoming{"s1", "", []answer{{Reply: Reply{name: successResponse}, echo: "1"}}}
+	if _, err := in.match(asked); err == nil {
+		t.Error("an answer to another command was taken")
+	}
+}
+
+func TestDecodeReadsBlanksAroundIDs(t *testing.T) {
+	document := strings.Replace(wrap(""), `>s1<`, "> s1\n<", 1)
+	document = strings.Replace(document, "</Broad", "<trackingId xmlns=\"\"> t1\n</trackingId></Broad", 1)
+	in, err := decode([]byte(document))
+	if err != nil || in.sessionID != "s1" || in.trackingID != "t1" {
+		t.Errorf("got %+v, %v", in, err)
+	}
+}
+
+func TestReplyTellsEmptyFromAbsent(t *testing.T) {
+	replies, err := ParseReplies([]byte(wrap(`<command xsi:type="XResponse" xmlns=""><a/><t/></command>`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, ok := replies[0].Text("a"); text != "" || !ok {
+		t.Errorf("an empty element: %q, %t", text, ok)
+	}
+	if _, ok := replies[0].Text("b"); ok {
+		t.Error("an absent element was found")
+	}
+	if _, err := replies[0].Table("t"); err == nil {
+		t.Error("an empty element was taken for a table")
 	}
 }
 

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -54,6 +55,9 @@ func TestEncodeRefuses(t *testing.T) {
 	for i := range many {
 		many[i] = NewRead("XRequest")
 	}
+	if _, err := (outgoing{sessionID: "1", commands: many[1:]}).encode(Encoding{}); err != nil {
+		t.Errorf("as many as may be: %v", err)
+	}
 	for name, commands := range map[string][]Command{
 		"no command":          nil,
 		"too many commands":   many,
@@ -71,7 +75,7 @@ func TestEncodeRefuses(t *testing.T) {
 }
 
 func TestEncodingsReadWhatTheyWrite(t *testing.T) {
-	const text = "Müller ąęł € 電話 \U0001F4DE"
+	const text = "Müller ąęł\t€ 電話 \U0001F4DE \U00100000"
 	for _, name := range []string{"UTF-8", "iso-8859-1", "ISO-8859-2", "ISO-8859-15"} {
 		t.Run(name, func(t *testing.T) {
 			encoding, err := EncodingByName(name)
@@ -114,6 +118,9 @@ func TestCanEncode(t *testing.T) {
 	if !(Encoding{}).CanEncode("ąę電") {
 		t.Error("UTF-8 cannot hold what it can")
 	}
+	if (Encoding{}).CanEncode("\xff") {
+		t.Error("UTF-8 can hold what it cannot")
+	}
 }
 
 func TestSignPassword(t *testing.T) {
@@ -124,6 +131,9 @@ func TestSignPassword(t *testing.T) {
 
 func TestSecretsDoNotPrint(t *testing.T) {
 	endpoint := Endpoint{Address: "x:1", Password: "hunter2"}
+	if text, err := json.Marshal(endpoint.Password); err != nil || string(text) != `"[redacted]"` {
+		t.Errorf("JSON has %s, %v", text, err)
+	}
 	login := NewRead("LoginRequest22V5", Text("password", "hunter2"))
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		for _, value := range []any{endpoint, &endpoint, endpoint.Password, []Secret{"hunter2"}, login, []Command{login}} {

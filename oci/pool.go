@@ -190,11 +190,12 @@ func (p *pool) give(s *session) {
 
 // retire ends a session that nobody uses. It counts no more from here on.
 func (p *pool) retire(s *session, why CloseReason) {
-	p.forget(s)
+	// First this, since close waits for what runs once all are forgotten.
 	p.running.Go(func() {
 		s.logout(errors.New("oci: closed: " + string(why)))
 		p.options.Trace.sessionClosed(s.endpoint.Name, why, nil)
 	})
+	p.forget(s)
 }
 
 // died is called when a session has ended by itself.
