@@ -206,7 +206,7 @@ type Throttle struct {
 // Platform is the platform behind the gateway.
 type Platform struct {
 	Endpoints     []Endpoint `yaml:"endpoints" rule:"required" doc:"Servers of the platform, in order of preference."`
-	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. Required unless every endpoint has its own."`
+	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. It cannot log in to the API. Required unless every endpoint has its own."`
 	Password      Secret     `yaml:"password" doc:"Password of the account. Required unless every endpoint has its own."`
 	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password as it is and need TLS on every endpoint."`
 	Encoding      Encoding   `yaml:"encoding" doc:"Character set of requests to the platform."`

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"ocigate/oci"
@@ -32,7 +33,7 @@ func readFailure(err error) *errcode.Error {
 // write. Whatever went wrong, nothing was sent, and the status must say so.
 func checkFailure(err error) *errcode.Error {
 	told := readFailure(err)
-	if told.Code != errcode.PlatformError && told.Code != errcode.PlatformTimeout {
+	if told.Code.Status < http.StatusInternalServerError || told.Code.Status == http.StatusServiceUnavailable || told.Code == errcode.Internal {
 		return told
 	}
 	unchecked := *told

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -66,7 +67,7 @@ func New(o Options) *Gateway {
 	g.router.IPExtractor = ipExtractor(o.TrustedProxies)
 	g.router.Pre(rawPath, g.observe)
 	g.router.Use(
-		middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes}),
+		middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip}),
 		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true}),
 	)
 	for _, e := range Endpoints(o.Services) {
@@ -75,6 +76,17 @@ func New(o Options) *Gateway {
 		}
 	}
 	return g
+}
+
+// refusesGzip tells whether Accept-Encoding names gzip to say that it is not
+// taken, which echo would read the other way.
+func refusesGzip(c echo.Context) bool {
+	for coding := range strings.SplitSeq(c.Request().Header.Get(echo.HeaderAcceptEncoding), ",") {
+		if name, quality := acceptOf(coding); name == "gzip" && quality == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // ServeHTTP implements http.Handler.

@@ -34,7 +34,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 			return e.Session(g, ctx, c)
 		}
 		group := pathGroup(c)
-		if err := g.admit(c, e, group); err != nil {
+		if err := g.admit(ctx, c, e, group); err != nil {
 			return err
 		}
 		if e.Query != nil {
@@ -53,8 +53,8 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 
 // admit finds out who is calling and whether he may. What is not his to know
 // is refused before anything is looked up.
-func (g *Gateway) admit(c echo.Context, e Endpoint, group translate.Group) error {
-	who, err := g.options.Auth.Authenticate(c.Request(), clientIP(c))
+func (g *Gateway) admit(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
+	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), clientIP(c))
 	if err != nil {
 		return g.authFailure(c, err)
 	}
@@ -67,7 +67,7 @@ func (g *Gateway) admit(c echo.Context, e Endpoint, group translate.Group) error
 
 // change plans a change and sends its one command.
 func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
-	body, err := g.readBody(c)
+	body, err := readBody(c, g.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group 
 }
 
 // readBody reads a JSON body of bounded size.
-func (g *Gateway) readBody(c echo.Context) ([]byte, error) {
+func readBody(c echo.Context, limit int64) ([]byte, error) {
 	r := c.Request()
 	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
 		return nil, &errcode.Error{
@@ -96,7 +96,7 @@ func (g *Gateway) readBody(c echo.Context) ([]byte, error) {
 			Problems: []errcode.Problem{{Reason: "must be sent with Content-Type application/json, given once, or with none"}},
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, g.options.MaxBodyBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, errcode.Because(errcode.BodyTooLarge, err)
 	}
@@ -109,7 +109,7 @@ func (g *Gateway) readBody(c echo.Context) ([]byte, error) {
 // isJSON tells whether a Content-Type is application/json or not given. The
 // API's documentation prints the value in quotes, and callers copy it.
 func isJSON(values []string) bool {
-	if len(values) == 0 {
+	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		return true
 	}
 	kind, _, err := mime.ParseMediaType(strings.ReplaceAll(values[0], `"`, ""))

@@ -151,6 +151,33 @@ func TestCompression(t *testing.T) {
 	})
 }
 
+func TestGzipThatIsRefused(t *testing.T) {
+	r := start(t, setup{faults: []string{"huge-table rows=300"}})
+	for _, value := range []string{"gzip;q=0", "br, gzip; q=0.0"} {
+		got := r.call(t, call{path: ownList("prefixes"), client: system, header: http.Header{"Accept-Encoding": {value}}})
+		if got.wantStatus(t, http.StatusOK); got.header.Get("Content-Encoding") != "" {
+			t.Errorf("%s: the answer is encoded as %s", value, got.header.Get("Content-Encoding"))
+		}
+	}
+}
+
+// What anybody may send must not fill the log, nor a large part of the memory.
+func TestOversizedRequestsLeaveShortLogLines(t *testing.T) {
+	r := start(t, setup{})
+	long := strings.Repeat("x", 6<<10)
+	r.call(t, call{path: "/" + long})
+	login := loginCall("a", "b")
+	login.body = `{"` + long + `":1,"username":"a","password":"b"}`
+	r.call(t, login).wantError(t, http.StatusBadRequest, "JSON_SCHEMA_VALIDATION")
+	login.body = `{"username":"` + strings.Repeat(long, 2) + `","password":"b"}`
+	r.call(t, login).wantError(t, http.StatusBadRequest, "BODY_TOO_LARGE")
+	for line := range strings.Lines(r.log.String()) {
+		if len(line) > 4<<10 {
+			t.Errorf("a log line of %d bytes", len(line))
+		}
+	}
+}
+
 func gunzip(t *testing.T, body string) string {
 	t.Helper()
 	reader, err := gzip.NewReader(strings.NewReader(body))

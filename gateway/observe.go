@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -106,6 +107,16 @@ func (r *record) errorName() string {
 	return r.err.Code.Name
 }
 
+// maxLogged bounds what a log line repeats of a request, in bytes.
+const maxLogged = 1024
+
+func short(text string) string {
+	if len(text) <= maxLogged {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
+}
+
 // causeOf is what the log says of an error besides its name.
 func causeOf(e *errcode.Error) string {
 	if e.Cause != nil {
@@ -120,7 +131,7 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 		slog.String("request_id", r.requestID),
 		slog.String("endpoint", r.endpoint),
 		slog.String("method", request.Method),
-		slog.String("path", request.URL.EscapedPath()),
+		slog.String("path", short(request.URL.EscapedPath())),
 		slog.Int("status", c.Response().Status),
 		slog.Duration("took", took),
 		slog.Int64("bytes", c.Response().Size),
@@ -141,7 +152,7 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 		fields = append(fields, slog.Bool("caller_left", true))
 	}
 	if r.err != nil {
-		fields = append(fields, slog.String("error", r.err.Code.Name), slog.String("cause", causeOf(r.err)))
+		fields = append(fields, slog.String("error", r.err.Code.Name), slog.String("cause", short(causeOf(r.err))))
 		if r.err.Code.Status >= http.StatusInternalServerError && !left {
 			level = slog.LevelError
 		}

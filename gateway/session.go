@@ -16,6 +16,9 @@ import (
 // session.
 type sessionOperation func(*Gateway, context.Context, echo.Context) error
 
+// maxLoginBytes bounds the body of a login, which anybody may send.
+const maxLoginBytes = 8 << 10
+
 // loginBody is the documented answer to a login.
 type loginBody struct {
 	IDs struct {
@@ -59,7 +62,7 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err := g.options.Auth.CheckOrigin(c.Request()); err != nil {
 		return auth.Session{}, g.authFailure(c, err)
 	}
-	body, err := g.readBody(c)
+	body, err := readBody(c, maxLoginBytes)
 	if err != nil {
 		return auth.Session{}, err
 	}

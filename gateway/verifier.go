@@ -40,17 +40,17 @@ func NewVerifier(by VerifyBy, platform *oci.Client, table translate.PlatformErro
 }
 
 type commandVerifier struct {
-	platform translate.Reader
+	platform Writer
 	table    translate.PlatformErrors
 }
 
 // Verify implements auth.Verifier.
 func (v commandVerifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
-	replies, err := v.platform.Read(ctx, translate.VerifyCommand(userID, oci.Secret(password)))
+	reply, err := v.platform.Write(ctx, translate.VerifyCommand(userID, oci.Secret(password)))
 	if err != nil {
 		return auth.Identity{}, err
 	}
-	return identity(v.table.Identity(userID, replies[0]))
+	return identity(v.table.Identity(userID, reply))
 }
 
 type loginVerifier struct {

@@ -33,22 +33,24 @@ func (f *findings) malformed(pointer, reason string) {
 	f.invalid(pointer, reason)
 }
 
-// invalid notes a value that is not valid where the form is right.
+// invalid notes a value that is not valid where the form is right. Of many
+// problems only as many are kept as anybody would read.
 func (f *findings) invalid(pointer, reason string) {
-	f.problems = append(f.problems, errcode.Problem{Pointer: pointer, Reason: reason})
+	switch {
+	case len(f.problems) < maxProblems:
+		f.problems = append(f.problems, errcode.Problem{Pointer: pointer, Reason: reason})
+	case len(f.problems) == maxProblems:
+		f.problems = append(f.problems, errcode.Problem{Reason: "has more problems, which are not listed"})
+	}
 }
 
-// err is the error that tells them all, or as many as anybody would read.
+// err is the error that tells them all.
 func (f *findings) err() error {
-	problems := f.problems
-	if more := len(problems) - maxProblems; more > 0 {
-		problems = append(slices.Clip(problems[:maxProblems]), errcode.Problem{Reason: fmt.Sprintf("has %d more problems, which are not listed", more)})
-	}
 	switch {
 	case f.formless:
-		return errcode.Invalid(errcode.JSONSchemaValidation, problems...)
-	case len(problems) > 0:
-		return errcode.Invalid(errcode.InvalidParameters, problems...)
+		return errcode.Invalid(errcode.JSONSchemaValidation, f.problems...)
+	case len(f.problems) > 0:
+		return errcode.Invalid(errcode.InvalidParameters, f.problems...)
 	}
 	return nil
 }
@@ -190,13 +192,17 @@ type member struct {
 	value json.RawMessage
 }
 
-// UnmarshalJSON reads an object.
+// maxMembers is how many members of an object are looked at: enough for all
+// the problems that are told.
+const maxMembers = maxProblems + 10
+
+// UnmarshalJSON reads an object, but for members that are far too many.
 func (m *members) UnmarshalJSON(object []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	if _, err := decoder.Token(); err != nil { // its opening brace
 		return err
 	}
-	for decoder.More() {
+	for decoder.More() && len(*m) <= maxMembers {
 		token, err := decoder.Token()
 		if err != nil {
 			return err
@@ -211,7 +217,16 @@ func (m *members) UnmarshalJSON(object []byte) error {
 	return nil
 }
 
-// escapePointer writes a key as RFC 6901 wants it in a JSON pointer.
+// maxKeyInProblem is how much of a key is repeated to the caller, in bytes.
+const maxKeyInProblem = 64
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// escapePointer writes a key as RFC 6901 wants it in a JSON pointer. No key of
+// ours is so long that it would be cut short.
 func escapePointer(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+	if len(key) > maxKeyInProblem {
+		key = strings.ToValidUTF8(key[:maxKeyInProblem], "") + "…"
+	}
+	return pointerEscapes.Replace(key)
 }

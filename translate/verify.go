@@ -15,9 +15,10 @@ var ErrNotVerified = errors.New("translate: the platform did not accept the cred
 
 // VerifyCommand asks the platform over an administrator's session whether
 // somebody's credentials are right. It holds the password as it is, so it may
-// only go over TLS.
-func VerifyCommand(userID string, password oci.Secret) oci.Read {
-	return oci.NewRead(verifyCommand, oci.Text("userId", userID), oci.Text("password", string(password)))
+// only go over TLS. It counts as a write, because a wrong password may count
+// against the account: it must not be sent twice.
+func VerifyCommand(userID string, password oci.Secret) oci.Write {
+	return oci.NewWrite(verifyCommand, oci.Text("userId", userID), oci.Text("password", string(password)))
 }
 
 // Identity reads the answer to [VerifyCommand] of that user. A refusal is the

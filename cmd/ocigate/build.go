@@ -38,7 +38,7 @@ func build(c *config.Config) (*parts, error) {
 	p.platform, problems[0] = platformOptions(c.Platform)
 	p.errors, problems[1] = platformErrors(c.API)
 	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
-	_, problems[3] = auth.New(authOptions(c.Auth, unasked{}))
+	_, problems[3] = auth.New(authOptions(c, unasked{}))
 	return p, errors.Join(problems[:]...)
 }
 
@@ -166,7 +166,7 @@ func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *sl
 	if err != nil {
 		return nil, fmt.Errorf("auth.verify: %w", err)
 	}
-	authenticator, err := auth.New(authOptions(p.config.Auth, verifier))
+	authenticator, err := auth.New(authOptions(p.config, verifier))
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,8 @@ func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *sl
 	}), nil
 }
 
-func authOptions(c config.Auth, verifier auth.Verifier) auth.Options {
+func authOptions(whole *config.Config, verifier auth.Verifier) auth.Options {
+	c := whole.Auth
 	o := auth.Options{
 		Verifier:       verifier,
 		TokenTTL:       c.Tokens.TTL,
@@ -206,6 +207,10 @@ func authOptions(c config.Auth, verifier auth.Verifier) auth.Options {
 		RememberFor:    orNever(c.VerifiedFor),
 		AccountLimit:   limit(c.Throttle, c.Throttle.FreeAttempts),
 		AddressLimit:   limit(c.Throttle, attemptsPerAddress*c.Throttle.FreeAttempts),
+	}
+	for _, e := range whole.Platform.Endpoints {
+		userID, _ := whole.Platform.Account(e)
+		o.ReservedUsers = append(o.ReservedUsers, userID)
 	}
 	for _, k := range c.Tokens.Keys {
 		o.Keys = append(o.Keys, auth.Key{ID: k.ID, Secret: auth.Secret(k.Secret.Reveal())})

@@ -13,6 +13,10 @@ import (
 	"ocigate/oci"
 )
 
+// maxHeaderBytes is far more than a request's line and headers need, tokens
+// included.
+const maxHeaderBytes = 32 << 10
+
 // Program is the gateway as it runs: a client of the platform, the API and the
 // operators' listener. Tests start and stop it like main does.
 type Program struct {
@@ -59,6 +63,7 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 			Handler:           handler,
 			TLSConfig:         parts.serverTLS,
 			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
 			ReadTimeout:       c.HTTP.ReadTimeout,
 			WriteTimeout:      c.HTTP.WriteTimeout,
 			IdleTimeout:       c.HTTP.IdleTimeout,
@@ -68,6 +73,7 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 			Addr:              c.Admin.Listen,
 			Handler:           health,
 			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
 			ReadTimeout:       c.HTTP.ReadTimeout,
 			WriteTimeout:      c.HTTP.WriteTimeout,
 			IdleTimeout:       c.HTTP.IdleTimeout,

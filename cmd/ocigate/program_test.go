@@ -166,6 +166,28 @@ func waitFor(t *testing.T, ready func() bool) {
 	}
 }
 
+func TestProgramLetsNobodyTryItsOwnAccount(t *testing.T) {
+	platform := newPlatform(t)
+	g := start(t, platform.Addr, nil)
+	for _, user := range []string{"gateway", "GateWay"} {
+		for _, password := range []string{"wrong", "gateway-demo"} {
+			status, body := ask(t, "POST", "http://"+g.api+"/api/v1/login/", `{"username":"`+user+`","password":"`+password+`"}`)
+			if status != http.StatusUnauthorized || !strings.Contains(body, "not accepted") {
+				t.Errorf("%s: %d %s", user, status, body)
+			}
+		}
+	}
+	g.stop()
+	if err := <-g.ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	for _, entry := range platform.Ledger() {
+		if entry.Error != 0 {
+			t.Errorf("the platform refused %s of %s", entry.Command, entry.User)
+		}
+	}
+}
+
 func TestProgramServesWithoutAPlatform(t *testing.T) {
 	platform := newPlatform(t)
 	_ = platform.Close() // never fails

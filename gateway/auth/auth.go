@@ -37,6 +37,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,6 +47,11 @@ import (
 type Options struct {
 	// Verifier judges the credentials of logins. Required.
 	Verifier Verifier
+
+	// ReservedUsers cannot log in, in whatever letter case. The verifier is not
+	// asked about them, so that nobody can guess at the gateway's own account
+	// until the platform locks it.
+	ReservedUsers []string
 
 	// Keys sign and verify tokens: the first signs, all verify. At most two,
 	// for rotation: give every replica the new key as the second, then as
@@ -151,6 +158,7 @@ func (o *Options) check() error {
 // Authenticator finds out who is calling. [New] makes one.
 type Authenticator struct {
 	verifier       Verifier
+	reserved       []string
 	tokens         *tokens
 	clients        *clients
 	throttle       *throttle
@@ -172,6 +180,7 @@ func New(o Options) (*Authenticator, error) {
 	throttle := newThrottle(o.AccountLimit, o.AddressLimit)
 	return &Authenticator{
 		verifier:       o.Verifier,
+		reserved:       o.ReservedUsers,
 		tokens:         tokens,
 		clients:        newClients(hashed, o.RememberFor, o.HashConcurrency, throttle),
 		throttle:       throttle,
@@ -287,6 +296,10 @@ func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, usernam
 		return Identity{}, err
 	}
 	defer attempt.end()
+	if slices.ContainsFunc(a.reserved, func(user string) bool { return strings.EqualFold(user, username) }) {
+		attempt.fail()
+		return Identity{}, fmt.Errorf("%w: the user is reserved", ErrBadCredentials)
+	}
 	identity, err := a.verifier.Verify(ctx, username, password)
 	switch {
 	case err == nil:

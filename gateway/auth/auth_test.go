@@ -260,6 +260,7 @@ func TestLoginRefusesBadInputUnseen(t *testing.T) {
 		{"refuses a run of blanks", "a  b", "p", []string{"username"}},
 		{"refuses a no-break space", "a\u00a0b", "p", []string{"username"}},
 		{"refuses a control character", "a\x7fb", "p\x00", []string{"username", "password"}},
+		{"refuses what XML cannot hold", "a\uFFFE", "p\uFFFF", []string{"username", "password"}},
 		{"refuses a C1 control character", "a\u0085b", "p\u0090", []string{"username", "password"}},
 		{"refuses broken UTF-8", "a\xff", "\xff", []string{"username", "password"}},
 	} {
@@ -442,5 +443,20 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(err)
+	}
+}
+
+func TestReservedUsersAreRefusedUnseen(t *testing.T) {
+	t.Parallel()
+	p := groupAdmin()
+	a := newAuth(t, auth.Options{Verifier: p, ReservedUsers: []string{"Gateway@example.com"}, AccountLimit: auth.Limit{FreeAttempts: 2}})
+	for _, name := range []string{"Gateway@example.com", "gateway@EXAMPLE.com"} {
+		_, err := a.Login(t.Context(), here, name, "secret")
+		wantError(t, err, auth.ErrBadCredentials)
+	}
+	_, err := a.Login(t.Context(), there, "gateway@example.com", "secret")
+	wantThrottled(t, err)
+	if n := p.asked.Load(); n != 0 {
+		t.Errorf("the platform was asked %d times", n)
 	}
 }

@@ -58,6 +58,8 @@ func textProblem(s string) string {
 		return "must be valid UTF-8"
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return "must not contain control characters"
+	case strings.ContainsAny(s, "\uFFFE\uFFFF"):
+		return "must not contain characters that XML cannot hold"
 	}
 	return ""
 }

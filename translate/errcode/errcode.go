@@ -92,8 +92,8 @@ var (
 		"Too many failed attempts.",
 		"Wait as long as the Retry-After header says.")
 	PlatformRefused = declare(1010, "PLATFORM_REFUSED", 400,
-		"The platform refused the request; nothing was changed.",
-		"details.errors holds the platform's own words. The operator can give its number a better name in api.platform_errors.")
+		"The platform refused the request.",
+		"details.errors holds the platform's own words, which say why nothing was changed. The operator can give its number a better name in api.platform_errors.")
 	PlatformError = declare(1011, "PLATFORM_ERROR", 502,
 		"The platform did not give a usable answer.",
 		"details.errors holds the platform's own words where it spoke. After a write, read the list to learn what became of it.")

@@ -1,0 +1,39 @@
+package translate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"ocigate/translate/errcode"
+)
+
+func TestManyProblemsAreCutShort(t *testing.T) {
+	var keys strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&keys, `"k%d":1,`, i)
+	}
+	long := strings.Repeat("x", 1000)
+	for name, body := range map[string]string{
+		"many keys":    "{" + keys.String() + `"numbers":[{"minPhoneNumber":"1"}]}`,
+		"many entries": `{"numbers":[` + strings.Repeat(`{"minPhoneNumber":"x"},`, 5000) + `{"minPhoneNumber":"1"}]}`,
+		"both":         "{" + keys.String() + `"numbers":[` + strings.Repeat(`{},`, 5000) + `{}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := numberRanges.form.decode([]byte(body), nil)
+			told := errcode.Of(err)
+			if len(told.Problems) != maxProblems+1 {
+				t.Fatalf("%d problems", len(told.Problems))
+			}
+			if last := told.Problems[maxProblems]; last.Reason != "has more problems, which are not listed" {
+				t.Errorf("the last is %v", last)
+			}
+		})
+	}
+	t.Run("a long key", func(t *testing.T) {
+		_, err := numberRanges.form.decode([]byte(`{"`+long+`":1,"numbers":[{"minPhoneNumber":"1"}]}`), nil)
+		if told := errcode.Of(err); len(told.Problems) != 1 || len(told.Problems[0].Pointer) > 2*maxKeyInProblem {
+			t.Errorf("problems %v", told.Problems)
+		}
+	})
+}
