@@ -133,7 +133,7 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 		slog.String("method", request.Method),
 		slog.String("path", short(request.URL.EscapedPath())),
 		slog.Int("status", c.Response().Status),
-		slog.Duration("took", took),
+		slog.Float64("seconds", took.Seconds()),
 		slog.Int64("bytes", c.Response().Size),
 		slog.String("client_ip", c.RealIP()),
 	}

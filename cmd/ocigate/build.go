@@ -262,7 +262,7 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 		known := working[endpoint]
 		working[endpoint] = err == nil
 		mu.Unlock()
-		fields := []any{"platform_endpoint", endpoint, "took", took}
+		fields := []any{"platform_endpoint", endpoint, "seconds", took.Seconds()}
 		switch {
 		case errors.Is(err, context.Canceled): // we are stopping
 		case err != nil:
