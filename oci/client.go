@@ -142,21 +142,27 @@ func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]R
 }
 
 // checkLogin finds out whether refusals are due to the session. A session that
-// the platform has forgotten gets nothing but refusals, and no public source
-// names their number, so the platform is asked. Where it does not answer within
-// what is left of the command's time, the refusals stand.
+// the platform has forgotten gets nothing but the same refusal, and no public
+// source names its number, so the platform is asked: a question that can only
+// be refused for that reason. Where it is not answered within what is left of
+// the command's time, or refused in another way, the refusals stand.
 func checkLogin(ctx context.Context, s *session, replies []Reply) error {
 	for _, r := range replies {
 		if r.failure == nil || r.failure.Severity != SeverityError {
 			return nil
 		}
 	}
-	refused, ok := errors.AsType[*ErrorReply](s.ping(ctx))
+	forgotten, ok := errors.AsType[*ErrorReply](s.ping(ctx))
 	if !ok {
 		return nil
 	}
-	s.kill(refused)
-	return fmt.Errorf("%w: %w", ErrNotLoggedIn, refused)
+	s.kill(forgotten)
+	for _, r := range replies {
+		if r.failure.Number != forgotten.Number || r.failure.Summary != forgotten.Summary {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrNotLoggedIn, forgotten)
 }
 
 // Authenticate logs in with somebody's own credentials on a connection of its

@@ -708,6 +708,9 @@ func TestClientAsksWhetherARefusalIsDueToTheSession(t *testing.T) {
 			c.refuse(r, 1)
 		case r.commands[0] == "SystemRefuseRequest":
 			c.refuse(r, 2)
+		case r.commands[0] == "SystemRefuseThenForgetRequest":
+			forgotten[c] = true
+			c.refuse(r, 2)
 		default:
 			wellAnswered(p, c, r)
 		}
@@ -720,6 +723,10 @@ func TestClientAsksWhetherARefusalIsDueToTheSession(t *testing.T) {
 		if logins, _, _, _ := p.counts(); logins != 1 {
 			t.Errorf("%d logins after an ordinary refusal", logins)
 		}
+		reply, err := c.Write(t.Context(), NewWrite("SystemRefuseThenForgetRequest"))
+		if refused, ok := errors.AsType[*ErrorReply](reply.Err()); err != nil || !ok || refused.Number != 2 {
+			t.Errorf("a refusal of another kind, before the session was forgotten: %v, %v", reply, err)
+		}
 		_, err = c.Write(t.Context(), NewWrite("SystemForgetRequest"))
 		if !errors.Is(err, ErrNotLoggedIn) || !NotDone(err) {
 			t.Errorf("a write on a forgotten session: %v", err)
@@ -727,7 +734,7 @@ func TestClientAsksWhetherARefusalIsDueToTheSession(t *testing.T) {
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Errorf("a read after it: %v", err)
 		}
-		if logins, _, _, _ := p.counts(); logins != 2 {
+		if logins, _, _, _ := p.counts(); logins != 3 {
 			t.Errorf("%d logins", logins)
 		}
 	})

@@ -1,0 +1,178 @@
+package oci_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ocigate/oci"
+	"ocigate/oci/ocisim"
+)
+
+// TestNothingIsSentTwiceOrMisreportedUnderRandomFaults lets callers read and
+// write, each write with a range of its own, while the platform misbehaves at
+// random. Afterwards the platform's ledger is held against what the callers
+// were told. A seed that fails can be run again by its name.
+func TestNothingIsSentTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
+	outcomes := map[string]int{}
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runChaos(t, rand.New(rand.NewPCG(seed, 1)), outcomes) })
+		})
+	}
+	t.Log(outcomes)
+	for _, outcome := range []string{done, notDone, unknown} {
+		if outcomes[outcome] < 20 {
+			t.Errorf("too few writes were %s to prove anything: %d", outcome, outcomes[outcome])
+		}
+	}
+}
+
+// What callers are told of their writes.
+const (
+	done    = "done"
+	notDone = "not done"
+	unknown = "unknown or refused"
+)
+
+const (
+	chaosCallers  = 12
+	chaosRequests = 40 // of each caller
+	chaosSessions = 4
+)
+
+// told is what the caller of one write was told.
+type told struct{ start, outcome string }
+
+func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
+	platform, err := ocisim.New(chaosSeed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := oci.New(oci.Options{
+		Endpoints:      []oci.Endpoint{{Address: "simulated:2208", UserID: "gateway", Password: "gateway-demo"}},
+		Dial:           platform.Dial,
+		MaxSessions:    chaosSessions,
+		MinSessions:    1,
+		CommandTimeout: 2 * time.Second,
+		LoginTimeout:   time.Second,
+		MaxWait:        5 * time.Second,
+		MaxAge:         20 * time.Second,
+		IdleTimeout:    5 * time.Second,
+		ProbeInterval:  3 * time.Second,
+		BackoffInitial: 50 * time.Millisecond,
+		BackoffMax:     400 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	var faults, callers sync.WaitGroup
+	seeds := random.Uint64()
+	faults.Go(func() { misbehave(t, platform, rand.New(rand.NewPCG(seeds, 2)), over) })
+	outcomes := make(chan told, chaosCallers*chaosRequests)
+	for i := range chaosCallers {
+		own := rand.New(rand.NewPCG(seeds, uint64(i)+3))
+		callers.Go(func() {
+			for j := range chaosRequests {
+				time.Sleep(time.Duration(own.IntN(500)) * time.Millisecond)
+				request(t, client, own, chaosStart(i*chaosRequests+j), outcomes)
+			}
+		})
+	}
+	callers.Wait()
+	close(over)
+	faults.Wait()
+	close(outcomes)
+	if err := client.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_ = platform.Close() // never fails
+	judge(t, platform, outcomes, counts)
+}
+
+// chaosSeed is the demonstration's with a free range for every write.
+func chaosSeed() ocisim.Seed {
+	seed := ocisim.DemoSeed()
+	seed.Platform.LockAfter = 0
+	for i := range chaosCallers * chaosRequests {
+		seed.Tenants[0].Ranges = append(seed.Tenants[0].Ranges, ocisim.Range{Start: chaosStart(i), End: chaosStart(i)})
+	}
+	return seed
+}
+
+func chaosStart(i int) string { return fmt.Sprintf("+3247%07d", i) }
+
+// misbehave injects one fault after the other, most of them into what callers
+// ask for, since a platform that lets nobody in puts nothing to the test.
+func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over <-chan struct{}) {
+	kinds := ocisim.FaultKinds()
+	commands := []string{"*AssignListRequest", "*AssignListRequest", "*AssignListRequest", "*SummaryListRequest", "Verify*", "*Login*"}
+	for {
+		select {
+		case <-over:
+			return
+		case <-time.After(time.Duration(random.IntN(300)) * time.Millisecond):
+		}
+		fault := ocisim.Fault{Kind: kinds[random.IntN(len(kinds))].Kind, Times: 1}
+		switch fault.Kind {
+		case ocisim.Refuse, ocisim.StallConnection, ocisim.ExpiredPassword:
+			if random.IntN(5) > 0 {
+				continue
+			}
+		case ocisim.HugeTable:
+			fault.Rows = 50
+		default:
+			fault.Command = commands[random.IntN(len(commands))]
+		}
+		if _, err := platform.Inject(fault); err != nil {
+			t.Error(err)
+		}
+		if n := len(platform.Connections()); n > 2*chaosSessions {
+			t.Errorf("%d connections", n) // those that are ending included
+		}
+	}
+}
+
+// request reads or writes, with more or less patience.
+func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, outcomes chan<- told) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(6000))*time.Millisecond)
+	defer cancel()
+	if random.IntN(3) > 0 {
+		// Whether it succeeds is chance.
+		_, _ = client.Read(ctx, oci.NewRead(summary, group()...))
+		return
+	}
+	outcome := unknown
+	if reply, err := client.Write(ctx, assign(start)); oci.NotDone(err) {
+		outcome = notDone
+	} else if err == nil && reply.Err() == nil {
+		outcome = done
+	}
+	outcomes <- told{start, outcome}
+}
+
+func judge(t *testing.T, platform *ocisim.Platform, outcomes <-chan told, counts map[string]int) {
+	received, applied := map[string]int{}, map[string]bool{}
+	for _, entry := range platform.Writes() {
+		for _, start := range entry.Numbers {
+			received[start]++
+			applied[start] = applied[start] || entry.Applied
+		}
+	}
+	for write := range outcomes {
+		counts[write.outcome]++
+		switch {
+		case received[write.start] > 1:
+			t.Errorf("%s was sent %d times", write.start, received[write.start])
+		case write.outcome == done && !applied[write.start]:
+			t.Errorf("%s is said to be done and was not", write.start)
+		case write.outcome == notDone && applied[write.start]:
+			t.Errorf("%s is said not to be done and was", write.start)
+		}
+	}
+}
