@@ -15,8 +15,9 @@ var (
 	// ErrBusy says that all sessions were in use for as long as the caller
 	// or the options would wait, or that too many callers wait already.
 	ErrBusy = errors.New("oci: all sessions are in use")
-	// ErrNotLoggedIn says that the platform refused a command and then
-	// denied that the session is logged in, so the command was not done.
+	// ErrNotLoggedIn says that the platform refused a command with the same
+	// words as the question whether the session is logged in, so the command
+	// met a session that was not, and was not done.
 	ErrNotLoggedIn = errors.New("oci: the platform no longer takes the session for logged in")
 )
 
