@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,10 +44,15 @@ const (
 	chaosCallers  = 12
 	chaosRequests = 40 // of each caller
 	chaosSessions = 4
+
+	verify = "VerifySessionIsValidRequest"
 )
 
 // told is what the caller of one write was told.
-type told struct{ start, outcome string }
+type told struct {
+	start, outcome string
+	err            error
+}
 
 func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
 	platform, err := ocisim.New(chaosSeed())
@@ -111,7 +117,7 @@ func chaosStart(i int) string { return fmt.Sprintf("+3247%07d", i) }
 // ask for, since a platform that lets nobody in puts nothing to the test.
 func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over <-chan struct{}) {
 	kinds := ocisim.FaultKinds()
-	commands := []string{"*AssignListRequest", "*AssignListRequest", "*AssignListRequest", "*SummaryListRequest", "Verify*", "*Login*"}
+	commands := []string{"*AssignListRequest", "*AssignListRequest", "*AssignListRequest", "*SummaryListRequest", verify, "*Login*"}
 	for {
 		select {
 		case <-over:
@@ -128,6 +134,9 @@ func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over 
 			fault.Rows = 50
 		default:
 			fault.Command = commands[random.IntN(len(commands))]
+			if fault.Command == verify && slices.Contains([]ocisim.FaultKind{ocisim.ErrorBeforeApply, ocisim.ErrorAfterApply}, fault.Kind) {
+				fault.Number = 9900 // "not logged in": nothing else refuses this question
+			}
 		}
 		if _, err := platform.Inject(fault); err != nil {
 			t.Error(err)
@@ -147,32 +156,33 @@ func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, 
 		_, _ = client.Read(ctx, oci.NewRead(summary, group()...))
 		return
 	}
+	reply, err := client.Write(ctx, assign(start))
 	outcome := unknown
-	if reply, err := client.Write(ctx, assign(start)); oci.NotDone(err) {
+	if oci.NotDone(err) {
 		outcome = notDone
 	} else if err == nil && reply.Err() == nil {
 		outcome = done
 	}
-	outcomes <- told{start, outcome}
+	outcomes <- told{start, outcome, err}
 }
 
 func judge(t *testing.T, platform *ocisim.Platform, outcomes <-chan told, counts map[string]int) {
-	received, applied := map[string]int{}, map[string]bool{}
+	received, applied := map[string][]ocisim.Entry{}, map[string]bool{}
 	for _, entry := range platform.Writes() {
 		for _, start := range entry.Numbers {
-			received[start]++
+			received[start] = append(received[start], entry)
 			applied[start] = applied[start] || entry.Applied
 		}
 	}
 	for write := range outcomes {
 		counts[write.outcome]++
 		switch {
-		case received[write.start] > 1:
-			t.Errorf("%s was sent %d times", write.start, received[write.start])
+		case len(received[write.start]) > 1:
+			t.Errorf("%s was sent more than once: %+v", write.start, received[write.start])
 		case write.outcome == done && !applied[write.start]:
-			t.Errorf("%s is said to be done and was not", write.start)
+			t.Errorf("%s is said to be done and was not: %+v", write.start, received[write.start])
 		case write.outcome == notDone && applied[write.start]:
-			t.Errorf("%s is said not to be done and was", write.start)
+			t.Errorf("%s is said not to be done (%v) and was: %+v", write.start, write.err, received[write.start])
 		}
 	}
 }
