@@ -307,11 +307,11 @@ func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, err
 }
 
 func (c *gatedConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
+	// First this, since the answer may be read before Write returns.
 	if bytes.Contains(b, []byte(c.gate.command)) {
 		close(c.gate.reached)
 	}
-	return n, err
+	return c.Conn.Write(b)
 }
 
 func (c *gatedConn) Read(b []byte) (int, error) {
