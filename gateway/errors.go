@@ -73,7 +73,7 @@ func (g *Gateway) writeError(err error, c echo.Context) {
 	if told.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, seconds(told.RetryAfter))
 	}
-	if err := writeMedia(c, told.Code.Status, mediaOf(c.Request()), bodyOf(told, c.Request())); err != nil {
+	if err := writeForm(c, told); err != nil {
 		record.err = errcode.Because(told.Code, errors.Join(told, err))
 	}
 }
@@ -99,23 +99,17 @@ func seconds(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }
 
-func mediaOf(r *http.Request) string {
-	if wantsProblem(r) {
-		return mimeProblem
+// writeForm writes the error in the form that the caller asks for.
+func writeForm(c echo.Context, e *errcode.Error) error {
+	if wantsProblem(c.Request()) {
+		return writeMedia(c, e.Code.Status, mimeProblem, problemBody{
+			Type: "/docs/errors/" + e.Code.Name + "/", Title: e.Code.Text, Status: e.Code.Status, Detail: e.Text(),
+			Code: e.Code.Number, Name: e.Code.Name, errorDetail: detailOf(e),
+		})
 	}
-	return echo.MIMEApplicationJSON
-}
-
-func bodyOf(e *errcode.Error, r *http.Request) any {
-	if !wantsProblem(r) {
-		return errorBody{Errors: []errorObject{{
-			Code: e.Code.Number, Name: e.Code.Name, Message: e.Text(), Details: detailOf(e),
-		}}}
-	}
-	return problemBody{
-		Type: "/docs/errors/" + e.Code.Name + "/", Title: e.Code.Text, Status: e.Code.Status, Detail: e.Text(),
-		Code: e.Code.Number, Name: e.Code.Name, errorDetail: detailOf(e),
-	}
+	return writeJSON(c, e.Code.Status, errorBody{Errors: []errorObject{{
+		Code: e.Code.Number, Name: e.Code.Name, Message: e.Text(), Details: detailOf(e),
+	}}})
 }
 
 func detailOf(e *errcode.Error) *errorDetail {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"ocigate/oci"
@@ -33,7 +32,7 @@ func readFailure(err error) *errcode.Error {
 // write. Whatever went wrong, nothing was sent, and the status must say so.
 func checkFailure(err error) *errcode.Error {
 	told := readFailure(err)
-	if told.Code.Status < http.StatusInternalServerError || told.Code.Status == http.StatusServiceUnavailable || told.Code == errcode.Internal {
+	if told.Code.PromisesNotDone() || told.Code == errcode.Internal {
 		return told
 	}
 	unchecked := *told

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -130,5 +129,3 @@ func (e *endpoint) succeeded() {
 func shorten(d time.Duration, fraction float64) time.Duration {
 	return d - time.Duration(rand.Float64()*fraction*float64(d)) //nolint:gosec // spreads load, keeps no secret
 }
-
-func (e *endpoint) String() string { return fmt.Sprintf("%s (%s)", e.Name, e.Address) }

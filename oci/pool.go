@@ -222,11 +222,16 @@ func (p *pool) bury(s *session, why error) bool {
 
 func (p *pool) forget(s *session) {
 	delete(p.all, s)
-	if i := slices.Index(p.idle, s); i >= 0 {
-		p.idle = slices.Delete(p.idle, i, i+1)
-	}
+	p.wake(s)
 	if p.closed && len(p.all) == 0 {
 		close(p.drained)
+	}
+}
+
+// wake takes a session out of the idle ones, if it is among them.
+func (p *pool) wake(s *session) {
+	if i := slices.Index(p.idle, s); i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
 	}
 }
 
@@ -394,7 +399,7 @@ func (p *pool) probe(now time.Time) {
 		if now.Sub(s.probed) < p.options.ProbeInterval {
 			continue
 		}
-		p.idle = slices.DeleteFunc(p.idle, func(other *session) bool { return other == s })
+		p.wake(s)
 		p.all[s] = true
 		p.running.Go(func() { p.probeOne(s) })
 	}

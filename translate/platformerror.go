@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
@@ -58,7 +57,7 @@ func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 		return refusedWith(errcode.PlatformError, refusal)
 	}
 	code, known := e[refusal.Number]
-	if !known || !promisesNotDone(code) {
+	if !known || !code.PromisesNotDone() {
 		code = errcode.PlatformRefused
 	}
 	err := refusedWith(code, refusal)
@@ -66,12 +65,6 @@ func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 		err.Message = plan.unavailable
 	}
 	return err
-}
-
-// promisesNotDone tells whether a code's status says of a write that nothing
-// was done.
-func promisesNotDone(code *errcode.Code) bool {
-	return code.Status < http.StatusInternalServerError || code.Status == http.StatusServiceUnavailable
 }
 
 // refusedWith is an error of that code in the platform's own words.

@@ -38,7 +38,7 @@ var onlyIn = map[string][]string{
 	"github.com/prometheus/client_golang": {"gateway", "cmd/ocigate"},
 	"github.com/golang-jwt/jwt/v5":        {"gateway/auth"},
 	"golang.org/x/crypto":                 {"gateway/auth"},
-	"net/http":                            {"gateway", "gateway/auth", "cmd/ocigate", "translate"},
+	"net/http":                            {"gateway", "gateway/auth", "cmd/ocigate", "translate/errcode"},
 	"encoding/json":                       {"gateway", "gateway/auth", "cmd/ocigate", "translate"},
 	"go.yaml.in/yaml/v3":                  {"config", "oci/ocisim"},
 	"github.com/hashicorp/golang-lru/v2":  {"gateway/auth", "translate"},

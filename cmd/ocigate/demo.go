@@ -124,11 +124,11 @@ func demoConfig(d *demo, platform string) (*config.Config, error) {
 	c.HTTP.Listen, c.Admin.Listen = d.api, d.admin
 	c.Auth.Cookie.Secure = false
 	c.Auth.Tokens.Keys = []config.TokenKey{{ID: "demo", Secret: config.NewSecret(rand.Text() + rand.Text())}}
+	hash, err := auth.Hash(demoSecret)
+	if err != nil {
+		return nil, err
+	}
 	for _, client := range demoClients {
-		hash, err := auth.Hash(demoSecret)
-		if err != nil {
-			return nil, err
-		}
 		client.Hash = config.NewSecret(hash)
 		c.Auth.Clients = append(c.Auth.Clients, client)
 	}

@@ -36,8 +36,9 @@ type listener struct {
 	bound   net.Listener
 }
 
-// NewProgram builds the gateway that a configuration describes. It opens
-// nothing; Run does.
+// NewProgram builds the gateway that a configuration describes. Its client begins
+// to make sessions at once; Run, which must follow, opens the listeners and ends
+// both.
 func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 	parts, err := build(c)
 	if err != nil {
@@ -55,31 +56,27 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 		return nil, errors.Join(err, client.Close(context.Background()))
 	}
 	health := gateway.NewAdmin(metrics)
-	errorLog := slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
-	return &Program{
+	p := &Program{
 		config: c, logger: logger, client: client, health: health,
-		api: &listener{name: "api", secured: parts.serverTLS != nil, server: &http.Server{
-			Addr:              c.HTTP.Listen,
-			Handler:           handler,
-			TLSConfig:         parts.serverTLS,
-			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ReadTimeout:       c.HTTP.ReadTimeout,
-			WriteTimeout:      c.HTTP.WriteTimeout,
-			IdleTimeout:       c.HTTP.IdleTimeout,
-			ErrorLog:          errorLog,
-		}},
-		admin: &listener{name: "admin", server: &http.Server{
-			Addr:              c.Admin.Listen,
-			Handler:           health,
-			ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ReadTimeout:       c.HTTP.ReadTimeout,
-			WriteTimeout:      c.HTTP.WriteTimeout,
-			IdleTimeout:       c.HTTP.IdleTimeout,
-			ErrorLog:          errorLog,
-		}},
-	}, nil
+		api:   &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, handler, logger)},
+		admin: &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, health, logger)},
+	}
+	p.api.server.TLSConfig = parts.serverTLS
+	return p, nil
+}
+
+// newServer is a server with the timeouts that both listeners have.
+func newServer(c config.HTTP, address string, handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Addr:              address,
+		Handler:           handler,
+		ReadHeaderTimeout: c.ReadHeaderTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadTimeout:       c.ReadTimeout,
+		WriteTimeout:      c.WriteTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
 }
 
 // Run serves until ctx ends, then stops in order: not ready any more, requests

@@ -36,12 +36,6 @@ func (e *ThrottledError) Error() string {
 	return fmt.Sprintf("too many failed attempts: retry after %v", e.RetryAfter)
 }
 
-// Seconds is RetryAfter as the Retry-After header has it: whole seconds,
-// rounded up.
-func (e *ThrottledError) Seconds() int {
-	return int((e.RetryAfter + time.Second - 1) / time.Second)
-}
-
 // prefixed puts a prefix before each of the errors that are not nil, and joins
 // them. It looks into joined ones, so that every line of the text has it.
 func prefixed(prefix string, errs ...error) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,12 @@ type Code struct {
 	Text string
 	// Help tells whoever gets the error what to do about it.
 	Help string
+}
+
+// PromisesNotDone tells whether the status says of a write that nothing was
+// done.
+func (c *Code) PromisesNotDone() bool {
+	return c.Status < http.StatusInternalServerError || c.Status == http.StatusServiceUnavailable
 }
 
 var codes []*Code
