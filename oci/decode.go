@@ -6,16 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/beevik/etree"
 )
-
-// maxDepth is more than any reply of the schema needs; a deeper document is
-// not one.
-const maxDepth = 32
-
-// maxAttributes is more than any element of the schema has.
-const maxAttributes = 32
 
 // incoming is a document from the platform.
 type incoming struct {
@@ -33,17 +24,16 @@ type answer struct {
 // ParseReplies reads a document of the platform as a session would, apart from
 // the question whose answer it is. Errors are of type [*ProtocolError].
 func ParseReplies(document []byte) ([]Reply, error) {
-	stream := newFrames(bytes.NewReader(document), len(document))
-	framed, err := stream.document()
+	stream := newScanner(bytes.NewReader(document), len(document))
+	in, err := stream.document()
+	if _, told := errors.AsType[*ProtocolError](err); told {
+		return nil, err
+	}
 	if err != nil {
 		return nil, protocolError("no whole document: %v", err)
 	}
 	if err := stream.await(); !errors.Is(err, io.EOF) {
 		return nil, protocolError("something follows the document")
-	}
-	in, err := decode(framed)
-	if err != nil {
-		return nil, err
 	}
 	replies := make([]Reply, len(in.commands))
 	for i, c := range in.commands {
@@ -52,199 +42,136 @@ func ParseReplies(document []byte) ([]Reply, error) {
 	return replies, nil
 }
 
-// decode reads a document that [frames] has cut out of the stream.
-func decode(document []byte) (incoming, error) {
-	tree := etree.NewDocument()
-	tree.ReadSettings = etree.ReadSettings{
-		CharsetReader:          charsetReader,
-		PreserveDuplicateAttrs: true,
-		MaxDepth:               maxDepth,
-	}
-	if err := tree.ReadFromBytes(document); err != nil {
-		return incoming{}, protocolError("the document is not well-formed: %v", err)
-	}
-	root := tree.Root()
-	if root == nil || root.Tag != "BroadsoftDocument" || root.NamespaceURI() != namespaceC {
-		return incoming{}, protocolError("the root is not BroadsoftDocument in namespace C")
-	}
-	if err := checkNames(root); err != nil {
+// document reads one whole document.
+func (s *scanner) document() (incoming, error) {
+	if err := s.await(); err != nil {
 		return incoming{}, err
 	}
-	if protocol := plainAttr(root, "protocol"); protocol != "OCI" {
-		return incoming{}, protocolError("the document's protocol is %q", protocol)
+	s.begin()
+	if _, err := s.child(); err != nil {
+		return incoming{}, err
+	}
+	if string(s.tag.local) != "BroadsoftDocument" || s.namespaceOf(s.tag.prefix) != spaceC {
+		return incoming{}, protocolError("the root is not BroadsoftDocument in namespace C")
+	}
+	if protocol := s.tag.attribute("protocol"); string(protocol) != "OCI" {
+		return incoming{}, protocolError("the document's protocol is %.32q", protocol)
 	}
 	var in incoming
-	for _, child := range root.ChildElements() {
-		switch child.Tag {
-		case "sessionId":
-			in.sessionID = strings.TrimSpace(textOf(child))
-		case "trackingId":
-			in.trackingID = strings.TrimSpace(textOf(child))
-		case "command":
-			a, err := decodeAnswer(child)
-			if err != nil {
-				return incoming{}, err
-			}
-			in.commands = append(in.commands, a)
-		default:
-			return incoming{}, protocolError("the document holds an element %s", child.Tag)
+	for {
+		opened, err := s.child()
+		if err != nil {
+			return incoming{}, err
+		}
+		if !opened {
+			return in, s.finish()
+		}
+		if err := s.part(&in); err != nil {
+			return incoming{}, err
 		}
 	}
-	return in, nil
 }
 
-// checkNames demands that every element below the root is in no namespace, as
-// the schema has it, or in C, where a platform that leaves out xmlns="" puts
-// it; and that no attribute stands twice.
-func checkNames(root *etree.Element) error {
-	for _, e := range root.ChildElements() {
-		if space := e.NamespaceURI(); space != "" && space != namespaceC || e.Space != "" && space == "" {
-			return protocolError("element %s is in namespace %q", e.FullTag(), space)
-		}
-		if len(e.Attr) > maxAttributes {
-			return protocolError("element %s has %d attributes", e.Tag, len(e.Attr))
-		}
-		for i, a := range e.Attr {
-			for _, b := range e.Attr[:i] {
-				if a.Key == b.Key && a.Space == b.Space {
-					return protocolError("element %s has attribute %s twice", e.Tag, a.FullKey())
-				}
-			}
-		}
-		if err := checkNames(e); err != nil {
-			return err
-		}
+// part reads a child of the root that was just opened.
+func (s *scanner) part(in *incoming) (err error) {
+	switch string(s.tag.local) {
+	case "sessionId":
+		in.sessionID, err = s.id()
+	case "trackingId":
+		in.trackingID, err = s.id()
+	case "command":
+		var a answer
+		a, err = s.answer()
+		in.commands = append(in.commands, a)
+	default:
+		return protocolError("the document holds an element %.32s", s.tag.local)
 	}
-	return nil
+	return err
 }
 
-func decodeAnswer(command *etree.Element) (answer, error) {
-	name, err := typeOf(command)
+// id reads an element that holds text alone, of which blanks at the ends are
+// no part.
+func (s *scanner) id() (string, error) {
+	var opened bool
+	var err error
+	s.text, opened, err = s.content(s.text[:0])
+	if opened && err == nil {
+		return "", protocolError("element %s stands where text should", s.tag.name)
+	}
+	return string(bytes.Trim(s.text, blanks)), err
+}
+
+// answer reads a command that was just opened.
+func (s *scanner) answer() (answer, error) {
+	name, err := s.commandType()
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{Reply: Reply{name: name}, echo: plainAttr(command, "echo")}
-	for _, child := range command.ChildElements() {
-		n, err := decodeNode(child)
+	a := answer{Reply: Reply{name: name}, echo: string(s.tag.attribute("echo"))}
+	severity := string(s.tag.attribute("type"))
+	for {
+		opened, err := s.child()
+		if err != nil {
+			return answer{}, err
+		}
+		if !opened {
+			break
+		}
+		n, err := s.node()
 		if err != nil {
 			return answer{}, err
 		}
 		a.children = append(a.children, n)
 	}
 	if name == errorResponse {
-		a.failure = a.errorReply(plainAttr(command, "type"))
+		a.failure = a.errorReply(severity)
 	}
 	return a, nil
 }
 
-// plainAttr is the attribute of that name in no namespace.
-func plainAttr(e *etree.Element, key string) string {
-	for _, a := range e.Attr {
-		if a.Space == "" && a.Key == key {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-// typeOf resolves the xsi:type of a command. Success and error are types of
-// namespace C, all others are in none.
-func typeOf(command *etree.Element) (string, error) {
-	for _, attribute := range command.Attr {
-		if attribute.Key != "type" || attribute.Space == "" || attribute.NamespaceURI() != namespaceXSI {
+// commandType resolves the xsi:type of the element that was just opened.
+// Success and error are types of namespace C, all others are in none.
+func (s *scanner) commandType() (string, error) {
+	for _, a := range s.tag.attributes {
+		prefix, local := splitName(a.name)
+		if string(local) != "type" || len(prefix) == 0 || s.namespaceOf(prefix) != spaceXSI {
 			continue
 		}
-		prefix, local, prefixed := strings.Cut(strings.TrimSpace(attribute.Value), ":")
-		if !prefixed {
-			return prefix, nil
+		prefix, name := splitName(bytes.Trim(s.tag.value(a), blanks))
+		if len(prefix) > 0 && s.namespaceOf(prefix) != spaceC {
+			return "", protocolError("a command is of the type %.32q, which is in a namespace that OCI-P does not have", s.tag.value(a))
 		}
-		if space := namespaceOf(command, prefix); space != namespaceC {
-			return "", protocolError("type %s is in namespace %q", attribute.Value, space)
-		}
-		return local, nil
+		return string(name), nil
 	}
 	return "", protocolError("a command has no xsi:type")
 }
 
-// namespaceOf is what a prefix is bound to where the element stands.
-func namespaceOf(e *etree.Element, prefix string) string {
-	for ; e != nil; e = e.Parent() {
-		for _, a := range e.Attr {
-			if a.Space == "xmlns" && a.Key == prefix {
-				return a.Value
-			}
-		}
-	}
-	return ""
-}
-
-func decodeNode(e *etree.Element) (node, error) {
-	children := e.ChildElements()
-	n := node{name: e.Tag}
-	if len(children) == 0 {
-		n.text = textOf(e)
+// node reads an element that was just opened.
+func (s *scanner) node() (node, error) {
+	n := node{name: string(s.tag.local)}
+	var opened bool
+	var err error
+	s.text, opened, err = s.content(s.text[:0])
+	switch {
+	case err != nil:
+		return node{}, err
+	case !opened:
+		n.text = string(s.text)
 		return n, nil
+	case !isBlank(s.text):
+		return node{}, errMixed
+	case string(s.tag.local) == headingElement:
+		n.table, err = s.table()
+		return n, err
 	}
-	if children[0].Tag == "colHeading" {
-		table, err := decodeTable(children)
-		if err != nil {
-			return node{}, err
-		}
-		n.table = table
-		return n, nil
-	}
-	for _, child := range children {
-		inner, err := decodeNode(child)
-		if err != nil {
-			return node{}, err
-		}
-		n.children = append(n.children, inner)
-	}
-	return n, nil
-}
-
-// decodeTable reads an OCITable: headings first, then rows with a cell for
-// each of them.
-func decodeTable(children []*etree.Element) (*Table, error) {
-	table := &Table{}
-	for _, child := range children {
-		switch {
-		case child.Tag == "colHeading" && len(table.rows) == 0:
-			table.headings = append(table.headings, textOf(child))
-		case child.Tag == "row":
-			var cells []string
-			for _, col := range child.ChildElements() {
-				if col.Tag != "col" || len(col.ChildElements()) > 0 {
-					return nil, protocolError("a table's row holds an element %s", col.Tag)
-				}
-				cells = append(cells, textOf(col))
-			}
-			if len(cells) != len(table.headings) {
-				return nil, protocolError("a table of %d columns has a row of %d cells", len(table.headings), len(cells))
-			}
-			table.rows = append(table.rows, cells)
-		default:
-			return nil, protocolError("a table holds an element %s out of place", child.Tag)
+	// Nothing that we read has structure but tables, so the rest only has to
+	// be in order.
+	for opened && err == nil {
+		if _, err = s.node(); err == nil {
+			opened, err = s.child()
 		}
 	}
-	return table, nil
-}
-
-// textOf joins all the character data of an element, which comments and CDATA
-// sections may split.
-func textOf(e *etree.Element) string {
-	if len(e.Child) == 1 {
-		if data, ok := e.Child[0].(*etree.CharData); ok {
-			return data.Data
-		}
-	}
-	var text strings.Builder
-	for _, child := range e.Child {
-		if data, ok := child.(*etree.CharData); ok {
-			text.WriteString(data.Data)
-		}
-	}
-	return text.String()
+	return n, err
 }
 
 func (r Reply) errorReply(severity string) *ErrorReply {

@@ -14,6 +14,11 @@
 // command that was abandoned, or a word from the platform that nobody asked
 // for.
 //
+// Replies are read in one pass as they arrive, by a scanner that takes less
+// than XML allows and builds no tree; a large table costs less memory than its
+// document has bytes. A [Reply] does not change, so it may be shared. The tests
+// hold the scanner against etree, with which it shares no code.
+//
 // The package knows nothing of HTTP or JSON. Package oci/ocisim is a simulated
 // platform to test against. Facts about the protocol come from the published
 // XML schema of the Open Client Interface, unless they say otherwise.

@@ -26,7 +26,8 @@ type Options struct {
 	// not take the attribute or the element. Without them, less proves that
 	// an answer is to the question.
 	OmitEcho, OmitTrackingID bool
-	// MaxReplyBytes bounds a document of the platform. Default 64 MiB.
+	// MaxReplyBytes bounds a document of the platform, up to 1 GiB. Default
+	// 64 MiB.
 	MaxReplyBytes int
 
 	// ConnectTimeout bounds TCP and TLS together, default 5 s; LoginTimeout
@@ -88,6 +89,9 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacte
 // MarshalText hides the secret from JSON and structured logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
+// maxReplyBytes keeps every place in a reply within 32 bits.
+const maxReplyBytes = 1 << 30
+
 // withDefaults fills in what is left open and checks the rest.
 func (o Options) withDefaults() (*Options, error) {
 	o.MaxReplyBytes = cmp.Or(o.MaxReplyBytes, 64<<20)
@@ -112,6 +116,9 @@ func (o Options) withDefaults() (*Options, error) {
 	}
 	if o.MinSessions < 0 || o.MinSessions > o.MaxSessions {
 		problems = append(problems, fmt.Errorf("oci: %d to %d sessions are not a range", o.MinSessions, o.MaxSessions))
+	}
+	if o.MaxReplyBytes < 0 || o.MaxReplyBytes > maxReplyBytes {
+		problems = append(problems, fmt.Errorf("oci: replies of %d bytes at the most are not 0 to %d", o.MaxReplyBytes, maxReplyBytes))
 	}
 	if o.Jitter > 1 {
 		problems = append(problems, fmt.Errorf("oci: a jitter of %v is above 1", o.Jitter))

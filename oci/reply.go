@@ -2,7 +2,6 @@ package oci
 
 import (
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 )
@@ -22,13 +21,11 @@ type Reply struct {
 	failure  *ErrorReply
 }
 
-// node is an element of a reply: text and children, in document order. A
-// table is kept apart, because it is most of what a platform sends.
+// node is an element of a reply: its text, or the table that it holds.
 type node struct {
-	name     string
-	text     string
-	children []node
-	table    *Table
+	name  string
+	text  string
+	table *Table
 }
 
 // Name is the type of the answer without its namespace: "SuccessResponse",
@@ -80,56 +77,6 @@ func (r Reply) Table(name string) (*Table, error) {
 		}
 	}
 	return nil, fmt.Errorf("oci: %s holds no table %s", r.name, name)
-}
-
-// Table is an OCITable. Its columns are found by heading, since the schema
-// tells clients not to rely on their order, and releases add columns.
-type Table struct {
-	headings []string
-	rows     [][]string
-}
-
-// Column is the place of a column in its table; [NoColumn] stands for a column
-// that the platform did not send.
-type Column int
-
-// NoColumn is the column that every row reads as empty.
-const NoColumn Column = -1
-
-// Column finds a column by its heading. Without one of that heading it is
-// [NoColumn].
-func (t *Table) Column(heading string) Column {
-	for i, h := range t.headings {
-		if h == heading {
-			return Column(i)
-		}
-	}
-	return NoColumn
-}
-
-// Len is the number of rows.
-func (t *Table) Len() int { return len(t.rows) }
-
-// Rows goes through the rows in the platform's order.
-func (t *Table) Rows() iter.Seq[Row] {
-	return func(yield func(Row) bool) {
-		for _, cells := range t.rows {
-			if !yield(Row{cells}) {
-				return
-			}
-		}
-	}
-}
-
-// Row is one row of a [Table].
-type Row struct{ cells []string }
-
-// Cell is the text in a column of the row: "" where the column is [NoColumn].
-func (r Row) Cell(c Column) string {
-	if c < 0 || int(c) >= len(r.cells) {
-		return ""
-	}
-	return r.cells[c]
 }
 
 // Severity is the type attribute of an ErrorResponse.

@@ -64,7 +64,7 @@ func newSession(e *endpoint, conn net.Conn, died func(*session, error)) *session
 
 // readAll reads documents until the session is dead.
 func (s *session) readAll() {
-	stream := newFrames(s.conn, s.endpoint.options.MaxReplyBytes)
+	stream := newScanner(s.conn, s.endpoint.options.MaxReplyBytes)
 	for {
 		if err := stream.await(); err != nil {
 			s.kill(err)
@@ -107,12 +107,8 @@ func (s *session) answer(asked *exchange, replies []Reply, more bool) bool {
 	return true
 }
 
-func readAnswer(stream *frames, to outgoing) ([]Reply, error) {
-	document, err := stream.document()
-	if err != nil {
-		return nil, err
-	}
-	in, err := decode(document)
+func readAnswer(stream *scanner, to outgoing) ([]Reply, error) {
+	in, err := stream.document()
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +119,7 @@ func readAnswer(stream *frames, to outgoing) ([]Reply, error) {
 }
 
 // unsolicited tells why the platform speaks on an idle session.
-func (s *session) unsolicited(stream *frames) error {
+func (s *session) unsolicited(stream *scanner) error {
 	if err := s.conn.SetReadDeadline(time.Now().Add(unsolicitedTimeout)); err != nil {
 		return errUnsolicited
 	}

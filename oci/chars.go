@@ -1,0 +1,162 @@
+package oci
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxReference is longer than any reference to a character, from its "&" to
+// its ";".
+const maxReference = 16
+
+// section is where character data stands, which decides what it may hold.
+type section int
+
+const (
+	inText  section = iota // between tags
+	inValue                // of an attribute
+	inCDATA
+)
+
+// blanks are what XML takes for white space.
+const blanks = " \t\r\n"
+
+// blankLength is how many bytes at the head of b are blanks.
+func blankLength(b []byte) int {
+	for i, c := range b {
+		if c > ' ' || strings.IndexByte(blanks, c) < 0 {
+			return i
+		}
+	}
+	return len(b)
+}
+
+func trimLeft(b []byte) []byte { return b[blankLength(b):] }
+
+func isBlank(text []byte) bool { return blankLength(text) == len(text) }
+
+// plain are the bytes that stand for themselves wherever they are, in each of
+// our encodings.
+var plain = func() (table [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		table[c] = true
+	}
+	for _, c := range "<&]" {
+		table[c] = false
+	}
+	table['\t'], table['\n'] = true, true
+	return table
+}()
+
+// plainLength is how many bytes at the head of b are plain.
+func plainLength(b []byte) int {
+	for i, c := range b {
+		if !plain[c] {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// decode appends the text that stands in b, in UTF-8, and tells how much of b
+// it took. Unless b is whole, it leaves to the next time what may go on behind
+// it.
+func (s *scanner) decode(text, b []byte, in section, whole bool) ([]byte, int, error) {
+	taken := 0
+	for taken < len(b) {
+		n := plainLength(b[taken:])
+		text = append(text, b[taken:taken+n]...)
+		taken += n
+		if taken == len(b) {
+			break
+		}
+		var err error
+		if text, n, err = s.special(text, b[taken:], in, whole); n == 0 || err != nil {
+			return text, taken, err
+		}
+		taken += n
+	}
+	return text, taken, nil
+}
+
+// special appends what a byte that is not plain stands for, together with
+// those behind it, and tells how many these are: 0 where that is not known yet.
+func (s *scanner) special(text, b []byte, in section, whole bool) ([]byte, int, error) {
+	switch c := b[0]; {
+	case c >= utf8.RuneSelf:
+		return s.beyondASCII(text, b, whole)
+	case c == '\r': // a line end, together with a line feed behind it
+		if len(b) == 1 && !whole {
+			return text, 0, nil
+		}
+		text = append(text, '\n')
+		if len(b) > 1 && b[1] == '\n' {
+			return text, 2, nil
+		}
+		return text, 1, nil
+	case c == '&' && in != inCDATA:
+		return reference(text, b, whole)
+	case c == ']' && in == inText:
+		if bytes.HasPrefix(b, []byte(cdataEnding)) {
+			return text, 0, protocolError("the document holds %s outside a CDATA section", cdataEnding)
+		}
+		if !whole && bytes.HasPrefix([]byte(cdataEnding), b) {
+			return text, 0, nil
+		}
+	case c < ' ':
+		return text, 0, protocolError("the document holds the character %U, which XML cannot hold", c)
+	case c == '<' && in == inValue:
+		return text, 0, protocolError("the document holds < in the value of an attribute")
+	}
+	return append(text, b[0]), 1, nil
+}
+
+// beyondASCII appends the character at the head of b. A byte that has no meaning
+// in the document's encoding becomes U+FFFD, except in UTF-8, where it would
+// leave open what the others mean.
+func (s *scanner) beyondASCII(text, b []byte, whole bool) ([]byte, int, error) {
+	if s.charset != nil {
+		return utf8.AppendRune(text, s.charset.DecodeByte(b[0])), 1, nil
+	}
+	r, n := utf8.DecodeRune(b)
+	switch {
+	case !whole && !utf8.FullRune(b):
+		return text, 0, nil
+	case r == utf8.RuneError && n == 1:
+		return text, 0, protocolError("the document is not valid UTF-8")
+	case !isXMLChar(r):
+		return text, 0, protocolError("the document holds the character %U, which XML cannot hold", r)
+	}
+	return append(text, b[:n]...), n, nil
+}
+
+// predefined are the entities that XML itself declares.
+var predefined = map[string]byte{"lt": '<', "gt": '>', "amp": '&', "apos": '\'', "quot": '"'}
+
+// reference appends the character that a reference at the head of b stands
+// for.
+func reference(text, b []byte, whole bool) ([]byte, int, error) {
+	end := bytes.IndexByte(b[:min(len(b), maxReference)], ';')
+	if end < 0 {
+		if len(b) >= maxReference || whole {
+			return text, 0, protocolError("the document holds an & that begins no reference")
+		}
+		return text, 0, nil
+	}
+	name := b[1:end]
+	if c, ok := predefined[string(name)]; ok {
+		return append(text, c), end + 1, nil
+	}
+	digits, ok := bytes.CutPrefix(name, []byte("#"))
+	base := 10
+	if hex, isHex := bytes.CutPrefix(digits, []byte("x")); isHex {
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseUint(string(digits), base, 31)
+	if !ok || err != nil || n != '\r' && !isXMLChar(rune(n)) || !utf8.ValidRune(rune(n)) {
+		return text, 0, protocolError("the document holds a reference to no character: &%s;", name)
+	}
+	return utf8.AppendRune(text, rune(n)), end + 1, nil
+}

@@ -1,0 +1,329 @@
+package oci
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/beevik/etree"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// plainDocument is a document of the platform as either of the two readers of
+// XML sees it: the scanner, or the tree that this file makes with etree. They
+// share no code.
+type plainDocument struct {
+	SessionID, TrackingID string
+	Commands              []plainCommand
+}
+
+type plainCommand struct {
+	Name, Echo string
+	Failure    *ErrorReply
+	Children   []plainChild
+}
+
+// plainChild is a child of a command. What an element with children holds is
+// of interest where it is a table.
+type plainChild struct {
+	Name, Text string
+	Table      [][]string // the headings first
+}
+
+// scanned is what the scanner reads from a stream that holds one document, and
+// how many bytes it took.
+func scanned(stream io.Reader, limit int) (plainDocument, int, error) {
+	s := newScanner(stream, limit)
+	in, err := s.document()
+	if err != nil {
+		return plainDocument{}, 0, err
+	}
+	d := plainDocument{SessionID: in.sessionID, TrackingID: in.trackingID}
+	for _, a := range in.commands {
+		c := plainCommand{Name: a.name, Echo: a.echo, Failure: a.failure}
+		for _, n := range a.children {
+			c.Children = append(c.Children, plainChild{Name: n.name, Text: n.text, Table: plainTable(n.table)})
+		}
+		d.Commands = append(d.Commands, c)
+	}
+	return d, s.at - s.start, nil
+}
+
+func plainTable(t *Table) [][]string {
+	if t == nil {
+		return nil
+	}
+	rows := [][]string{cellsOf(t.headings)}
+	for row := range t.Rows() {
+		rows = append(rows, cellsOf(row))
+	}
+	return rows
+}
+
+func cellsOf(r Row) []string {
+	cells := []string{}
+	for c := range Column(len(r.ends)) {
+		cells = append(cells, r.Cell(c))
+	}
+	return cells
+}
+
+var errTree = errors.New("the tree is not a document of OCI-P")
+
+// treeRead reads a document with etree. It asks for less than the scanner.
+func treeRead(document []byte) (plainDocument, error) {
+	tree := etree.NewDocument()
+	tree.ReadSettings = etree.ReadSettings{CharsetReader: charsetReader, PreserveDuplicateAttrs: true}
+	if err := tree.ReadFromBytes(document); err != nil {
+		return plainDocument{}, err
+	}
+	root := tree.Root()
+	if root == nil || root.Tag != "BroadsoftDocument" || root.NamespaceURI() != namespaceC || treeAttribute(root, "protocol") != "OCI" {
+		return plainDocument{}, errTree
+	}
+	var d plainDocument
+	for _, child := range root.ChildElements() {
+		switch child.Tag {
+		case "sessionId":
+			d.SessionID = strings.Trim(treeText(child), blanks)
+		case "trackingId":
+			d.TrackingID = strings.Trim(treeText(child), blanks)
+		case "command":
+			c, err := treeCommand(child)
+			if err != nil {
+				return plainDocument{}, err
+			}
+			d.Commands = append(d.Commands, c)
+		default:
+			return plainDocument{}, errTree
+		}
+	}
+	return d, treeNamespaces(root)
+}
+
+// treeNamespaces demands that all elements are in no namespace or in C.
+func treeNamespaces(e *etree.Element) error {
+	for _, child := range e.ChildElements() {
+		if space := child.NamespaceURI(); space != namespaceC && (space != "" || child.Space != "") {
+			return errTree
+		}
+		if err := treeNamespaces(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func treeCommand(e *etree.Element) (plainCommand, error) {
+	name, err := treeType(e)
+	if err != nil {
+		return plainCommand{}, err
+	}
+	c := plainCommand{Name: name, Echo: treeAttribute(e, "echo")}
+	for _, child := range e.ChildElements() {
+		children := child.ChildElements()
+		plain := plainChild{Name: child.Tag}
+		switch {
+		case len(children) == 0:
+			plain.Text = treeText(child)
+		case children[0].Tag == "colHeading":
+			if plain.Table, err = treeTable(children); err != nil {
+				return plainCommand{}, err
+			}
+		}
+		c.Children = append(c.Children, plain)
+	}
+	if name == errorResponse {
+		text := func(name string) string {
+			for _, child := range c.Children {
+				if child.Name == name {
+					return child.Text
+				}
+			}
+			return ""
+		}
+		severity := Severity(treeAttribute(e, "type"))
+		if severity == "" {
+			severity = SeverityError
+		}
+		c.Failure = &ErrorReply{
+			Severity: severity,
+			Summary:  text("summary"), SummaryEnglish: text("summaryEnglish"), Detail: text("detail"),
+		}
+	}
+	return c, nil
+}
+
+// treeAttribute is the value of an attribute without a prefix.
+func treeAttribute(e *etree.Element, key string) string {
+	for _, a := range e.Attr {
+		if a.Space == "" && a.Key == key {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+func treeType(e *etree.Element) (string, error) {
+	for _, a := range e.Attr {
+		if a.Key != "type" || a.Space == "" || a.NamespaceURI() != namespaceXSI {
+			continue
+		}
+		prefix, name, prefixed := strings.Cut(strings.Trim(a.Value, blanks), ":")
+		if !prefixed {
+			return prefix, nil
+		}
+		for at := e; at != nil; at = at.Parent() {
+			for _, bound := range at.Attr {
+				if bound.Space == "xmlns" && bound.Key == prefix {
+					if bound.Value == namespaceC {
+						return name, nil
+					}
+					return "", errTree
+				}
+			}
+		}
+	}
+	return "", errTree
+}
+
+func treeTable(children []*etree.Element) ([][]string, error) {
+	rows := [][]string{{}}
+	for _, child := range children {
+		switch {
+		case child.Tag == "colHeading" && len(rows) == 1:
+			rows[0] = append(rows[0], treeText(child))
+		case child.Tag == "row":
+			cells := []string{}
+			for _, cell := range child.ChildElements() {
+				if cell.Tag != "col" {
+					return nil, errTree
+				}
+				cells = append(cells, treeText(cell))
+			}
+			if len(cells) != len(rows[0]) {
+				return nil, errTree
+			}
+			rows = append(rows, cells)
+		default:
+			return nil, errTree
+		}
+	}
+	return rows, nil
+}
+
+func treeText(e *etree.Element) string {
+	var text strings.Builder
+	for _, child := range e.Child {
+		if data, ok := child.(*etree.CharData); ok {
+			text.WriteString(data.Data)
+		}
+	}
+	return text.String()
+}
+
+// ignoreNumbers leaves out what is read from the text of an error and not from
+// its XML.
+var ignoreNumbers = cmpopts.IgnoreFields(ErrorReply{}, "Number")
+
+// compareReaders holds what the scanner makes of a stream against etree, and
+// against itself where the stream comes in single bytes, so that no short cut
+// is taken. It tells whether the scanner took a document.
+func compareReaders(t *testing.T, stream []byte) bool {
+	t.Helper()
+	limit := len(stream) + 1
+	whole, size, err := scanned(bytes.NewReader(stream), limit)
+	dripped, drippedSize, drippedErr := scanned(iotest.OneByteReader(bytes.NewReader(stream)), limit)
+	if diff := cmp.Diff(whole, dripped); diff != "" || size != drippedSize || (err == nil) != (drippedErr == nil) {
+		t.Fatalf("whole (-): %d bytes, %v; in single bytes (+): %d bytes, %v\n%s", size, err, drippedSize, drippedErr, diff)
+	}
+	if err != nil {
+		return false
+	}
+	begin := len(stream) - len(bytes.TrimLeft(stream, blanks))
+	tree, err := treeRead(stream[begin : begin+size])
+	if err != nil {
+		t.Fatalf("the scanner takes what etree refuses: %v", err)
+	}
+	if diff := cmp.Diff(tree, whole, ignoreNumbers, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("etree (-) and scanner (+) differ:\n%s", diff)
+	}
+	return true
+}
+
+// FuzzReaders looks for a document that the scanner takes and etree refuses or
+// reads in another way.
+func FuzzReaders(f *testing.F) {
+	for _, document := range spellings {
+		f.Add([]byte(document))
+	}
+	for _, document := range refused {
+		f.Add([]byte(document))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		if len(stream) > scanBuffer {
+			return // a document that long is for the tests of size
+		}
+		compareReaders(t, stream)
+	})
+}
+
+func TestReadersAgree(t *testing.T) {
+	for name, document := range spellings {
+		t.Run(name, func(t *testing.T) {
+			if !compareReaders(t, []byte(document)) {
+				t.Error("the scanner refuses the document")
+			}
+		})
+	}
+}
+
+func TestReadersAgreeWhereverTheBufferEnds(t *testing.T) {
+	var cells strings.Builder
+	for _, text := range []string{"a", "", "caf\xe9", "x&amp;y", "]]", "\r\n", "<![CDATA[]]]]>", "&#x20AC;<!-- - -->"} {
+		cells.WriteString("<col>" + text + "</col>")
+	}
+	row := "<row>" + cells.String() + "</row>\n"
+	headings := strings.Repeat("<colHeading>h</colHeading>", 8)
+	table := wrap(`<command xsi:type="XResponse" xmlns=""><t>` + headings + strings.Repeat(row, 3*scanBuffer/len(row)) + `</t></command>`)
+	if !compareReaders(t, []byte(table)) {
+		t.Fatal("refused")
+	}
+	want, _, _ := scanned(strings.NewReader(table), len(table))
+	for shift := range len(row) {
+		got, _, err := scanned(strings.NewReader(strings.Repeat(" ", shift)+table), len(table))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Fatalf("shifted by %d bytes: %v\n%s", shift, err, diff)
+		}
+	}
+}
+
+func TestScannerHoldsItsLimit(t *testing.T) {
+	document := wrap(prefixTable)
+	size := len(document)
+	for name, test := range map[string]struct {
+		limit int
+		good  bool
+	}{
+		"takes a document as large as the limit":      {size, true},
+		"refuses a document of one byte more":         {size - 1, false},
+		"refuses a document of twice as many bytes":   {size / 2, false},
+		"takes a document far smaller than the limit": {10 * size, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for kind, stream := range map[string]io.Reader{
+				"whole":   strings.NewReader(document + document),
+				"dripped": iotest.OneByteReader(strings.NewReader(document + document)),
+			} {
+				_, _, err := scanned(stream, test.limit)
+				if test.good && err != nil || !test.good && !errors.Is(err, ErrReplyTooLarge) {
+					t.Errorf("%s: got %v", kind, err)
+				}
+			}
+		})
+	}
+}

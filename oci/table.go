@@ -1,0 +1,202 @@
+package oci
+
+import (
+	"iter"
+	"slices"
+)
+
+// Table is an OCITable. Its columns are found by heading, since the schema
+// tells clients not to rely on their order, and releases add columns. It does
+// not change once it is there.
+type Table struct {
+	headings Row
+	blocks   []block
+	rows     int
+}
+
+// block holds some rows of a table, so that a large table is few pieces of
+// memory, each as large as it needs to be.
+type block struct {
+	text string   // of all cells, one after the other
+	ends []uint32 // where in it each of them ends
+}
+
+const (
+	blockBytes = 64 << 10 // of text, after which a block takes no other row
+	blockCells = 16 << 10 // after which a block takes no other row
+)
+
+// Column is the place of a column in its table; [NoColumn] stands for a column
+// that the platform did not send.
+type Column int
+
+// NoColumn is the column that every row reads as empty.
+const NoColumn Column = -1
+
+// Column finds a column by its heading. Without one of that heading it is
+// [NoColumn].
+func (t *Table) Column(heading string) Column {
+	for c := range Column(len(t.headings.ends)) {
+		if t.headings.Cell(c) == heading {
+			return c
+		}
+	}
+	return NoColumn
+}
+
+// Len is the number of rows.
+func (t *Table) Len() int { return t.rows }
+
+// Rows goes through the rows in the platform's order.
+func (t *Table) Rows() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		columns := len(t.headings.ends)
+		for _, b := range t.blocks {
+			start := uint32(0)
+			for ends := range slices.Chunk(b.ends, columns) {
+				if !yield(Row{b.text, start, ends}) {
+					return
+				}
+				start = ends[columns-1]
+			}
+		}
+	}
+}
+
+// Row is one row of a [Table].
+type Row struct {
+	text  string // of its block
+	start uint32 // where in the text the first cell begins
+	ends  []uint32
+}
+
+// Cell is the text in a column of the row: "" where the column is [NoColumn].
+func (r Row) Cell(c Column) string {
+	switch {
+	case c < 0 || int(c) >= len(r.ends):
+		return ""
+	case c == 0:
+		return r.text[r.start:r.ends[0]]
+	}
+	return r.text[r.ends[c-1]:r.ends[c]]
+}
+
+const (
+	headingElement = "colHeading"
+	rowElement     = "row"
+	cellElement    = "col"
+)
+
+// table reads an OCITable whose first heading was just opened: headings, then
+// rows with a cell for each of them.
+func (s *scanner) table() (*Table, error) {
+	s.cells, s.ends = s.cells[:0], s.ends[:0]
+	opened, err := s.while(headingElement, s.cell)
+	headings := s.takeBlock()
+	t := &Table{headings: Row{text: headings.text, ends: headings.ends}}
+	if opened && err == nil {
+		opened, err = s.while(rowElement, func() error { return s.row(t) })
+	}
+	if opened && err == nil {
+		err = protocolError("a table holds an element %.32s out of place", s.tag.local)
+	}
+	t.blocks = append(t.blocks, s.takeBlock())
+	return t, err
+}
+
+// while reads the element that was just opened and those that follow it, for as
+// long as they have that name. opened tells that one of another name follows.
+func (s *scanner) while(name string, read func() error) (opened bool, err error) {
+	for string(s.tag.local) == name {
+		if err := read(); err != nil {
+			return false, err
+		}
+		if opened, err := s.child(); !opened || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// takeBlock makes a block of the cells that were read since the last one.
+func (s *scanner) takeBlock() block {
+	b := block{string(s.cells), slices.Clone(s.ends)}
+	s.cells, s.ends = s.cells[:0], s.ends[:0]
+	return b
+}
+
+// row reads a row that was just opened.
+func (s *scanner) row(t *Table) error {
+	before := len(s.ends)
+	for {
+		s.plainCells()
+		opened, err := s.child()
+		if err != nil {
+			return err
+		}
+		if !opened {
+			break
+		}
+		if string(s.tag.local) != cellElement {
+			return protocolError("a table's row holds an element %.32s", s.tag.local)
+		}
+		if err := s.cell(); err != nil {
+			return err
+		}
+	}
+	if got, want := len(s.ends)-before, len(t.headings.ends); got != want {
+		return protocolError("a table of %d columns has a row of %d cells", want, got)
+	}
+	t.rows++
+	if len(s.cells) >= blockBytes || len(s.ends) >= blockCells {
+		t.blocks = append(t.blocks, s.takeBlock())
+	}
+	return nil
+}
+
+// cell reads a heading or a cell that was just opened.
+func (s *scanner) cell() error {
+	var opened bool
+	var err error
+	s.cells, opened, err = s.content(s.cells)
+	if err == nil && opened {
+		return protocolError("a table holds an element %.32s inside a cell", s.tag.local)
+	}
+	s.ends = append(s.ends, uint32(len(s.cells))) //nolint:gosec // see maxReplyBytes
+	return err
+}
+
+const (
+	emptyCell   = "<" + cellElement + "/>"
+	cellOpening = "<" + cellElement + ">"
+	cellEnding  = "</" + cellElement + ">"
+)
+
+// plainCells reads the headings or cells that come next for as long as they are
+// written in the plainest way. That is a short cut for what nearly all of them
+// are like: it takes nothing that the general way would refuse or read otherwise.
+func (s *scanner) plainCells() {
+	if s.empty || len(s.open) >= maxDepth || !s.ours(nil) {
+		return
+	}
+	unread, cells, ends := s.buffer[s.at:s.end], s.cells, s.ends
+	for {
+		if len(unread) >= len(emptyCell) && string(unread[:len(emptyCell)]) == emptyCell {
+			unread = unread[len(emptyCell):]
+		} else {
+			if len(unread) < len(cellOpening) || string(unread[:len(cellOpening)]) != cellOpening {
+				break
+			}
+			inside := unread[len(cellOpening):]
+			n := plainLength(inside)
+			rest := inside[n:]
+			if len(rest) < len(cellEnding) || string(rest[:len(cellEnding)]) != cellEnding {
+				break
+			}
+			cells = append(cells, inside[:n]...)
+			unread = rest[len(cellEnding):]
+		}
+		ends = append(ends, uint32(len(cells))) //nolint:gosec // see maxReplyBytes
+	}
+	s.at, s.cells, s.ends = s.end-len(unread), cells, ends
+}

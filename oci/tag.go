@@ -1,0 +1,243 @@
+package oci
+
+import (
+	"bytes"
+	"slices"
+)
+
+// element is one that is open. Its name, and behind it the prefixes that it
+// binds, stand in the scanner's names from start on.
+type element struct {
+	start, end int
+	bindings   int // how many there are without its own
+}
+
+// binding is a prefix, in the scanner's names, and what it stands for. The
+// prefix of the default namespace is empty.
+type binding struct {
+	start, end int
+	space      namespace
+}
+
+// namespace is one of those that OCI-P has a use for, or another.
+type namespace int
+
+const (
+	noNamespace namespace = iota
+	spaceC
+	spaceXSI
+	otherNamespace
+)
+
+// namespaces are those that OCI-P has a use for.
+var namespaces = map[string]namespace{"": noNamespace, namespaceC: spaceC, namespaceXSI: spaceXSI}
+
+// tag is a start tag. It lies in the scanner's buffers, so it is good until
+// the scanner reads on.
+type tag struct {
+	prefix     []byte // empty where the name has none
+	local      []byte
+	name       []byte // both, as they were written
+	attributes []attribute
+	values     []byte
+}
+
+type attribute struct {
+	name       []byte // as it was written
+	start, end int    // of its value in the tag's values
+}
+
+func (t *tag) value(a attribute) []byte { return t.values[a.start:a.end] }
+
+// attribute is the value of the attribute of that name, which has no prefix;
+// empty where there is none.
+func (t *tag) attribute(name string) []byte {
+	for _, a := range t.attributes {
+		if string(a.name) == name {
+			return t.value(a)
+		}
+	}
+	return nil
+}
+
+// splitName cuts a name at its colon. Without one there is no prefix.
+func splitName(name []byte) (prefix, local []byte) {
+	if prefix, local, ok := bytes.Cut(name, []byte{':'}); ok {
+		return prefix, local
+	}
+	return nil, name
+}
+
+// nameBytes are those of a name, and whether a name can begin with them. Names
+// outside ASCII are not in the schema.
+var nameBytes = func() (table [256]struct{ inside, first bool }) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_" {
+		table[c].inside, table[c].first = true, true
+	}
+	for _, c := range "0123456789.-" {
+		table[c].inside = true
+	}
+	return table
+}()
+
+// nameLength is how many bytes at the head of b are a name, with or without a
+// prefix: 0 where they are not a good one.
+func nameLength(b []byte) int {
+	first, prefixed := true, false
+	for i, c := range b {
+		switch {
+		case first:
+			if !nameBytes[c].first {
+				return 0
+			}
+			first = false
+		case c == ':' && !prefixed:
+			first, prefixed = true, true
+		case c == ':':
+			return 0
+		case !nameBytes[c].inside:
+			return i
+		}
+	}
+	if first {
+		return 0
+	}
+	return len(b)
+}
+
+// startTag reads a start tag, opens its element, and checks that the element
+// is in no namespace, as the schema has it, or in C, where a platform that
+// leaves out xmlns="" puts it.
+func (s *scanner) startTag() error {
+	whole, err := s.markup(tagEnd)
+	if err != nil {
+		return err
+	}
+	s.at += len(whole)
+	inside := whole[len("<") : len(whole)-len(">")]
+	inside, s.empty = bytes.CutSuffix(inside, []byte("/"))
+	n := nameLength(inside)
+	if n == 0 {
+		return protocolError("the document holds a tag without a good name: %.32q", whole)
+	}
+	s.tag.name = inside[:n]
+	s.tag.prefix, s.tag.local = splitName(s.tag.name)
+	if err := s.readAttributes(inside[n:]); err != nil {
+		return err
+	}
+	s.push()
+	if !s.ours(s.tag.prefix) {
+		return protocolError("element %s is in another namespace than the schema's", s.tag.name)
+	}
+	if len(s.open) > maxDepth {
+		return protocolError("the document is nested deeper than %d elements", maxDepth)
+	}
+	return nil
+}
+
+// readAttributes reads what stands behind the name in a start tag.
+func (s *scanner) readAttributes(b []byte) error {
+	t := &s.tag
+	t.attributes, t.values = t.attributes[:0], t.values[:0]
+	for {
+		trimmed := trimLeft(b)
+		if len(trimmed) == 0 {
+			return nil
+		}
+		name := trimmed[:nameLength(trimmed)]
+		quoted, ok := bytes.CutPrefix(trimLeft(trimmed[len(name):]), []byte("="))
+		quoted = trimLeft(quoted)
+		if len(trimmed) == len(b) || len(name) == 0 || !ok || len(quoted) == 0 || quoted[0] != '"' && quoted[0] != '\'' {
+			return protocolError("element %s has an attribute that is not written as one", t.name)
+		}
+		value, rest, _ := bytes.Cut(quoted[1:], quoted[:1]) // tagEnd has seen the second quote
+		if err := s.addAttribute(name, value); err != nil {
+			return err
+		}
+		b = rest
+	}
+}
+
+func (s *scanner) addAttribute(name, value []byte) error {
+	t := &s.tag
+	for _, a := range t.attributes {
+		if bytes.Equal(a.name, name) {
+			return protocolError("element %s has attribute %s twice", t.name, name)
+		}
+	}
+	if len(t.attributes) == maxAttributes {
+		return protocolError("element %s has more than %d attributes", t.name, maxAttributes)
+	}
+	start := len(t.values)
+	var err error
+	t.values, _, err = s.decode(t.values, value, inValue, true)
+	t.attributes = append(t.attributes, attribute{name, start, len(t.values)})
+	return err
+}
+
+// push opens the element of the tag and binds the prefixes that it declares.
+func (s *scanner) push() {
+	e := element{start: len(s.names), bindings: len(s.bindings)}
+	s.names = append(s.names, s.tag.name...)
+	e.end = len(s.names)
+	s.open = append(s.open, e)
+	for _, a := range s.tag.attributes {
+		prefix, local := splitName(a.name)
+		switch {
+		case string(a.name) == "xmlns":
+			local = nil
+		case string(prefix) != "xmlns":
+			continue
+		}
+		space, known := namespaces[string(s.tag.value(a))]
+		if !known {
+			space = otherNamespace
+		}
+		start := len(s.names)
+		s.names = append(s.names, local...)
+		s.bindings = append(s.bindings, binding{start, len(s.names), space})
+	}
+}
+
+// pop closes the innermost element.
+func (s *scanner) pop() {
+	last := len(s.open) - 1
+	e := s.open[last]
+	s.open, s.names, s.bindings = s.open[:last], s.names[:e.start], s.bindings[:e.bindings]
+}
+
+// namespaceOf is what a prefix stands for inside the innermost element. A
+// prefix that nothing binds stands for none.
+func (s *scanner) namespaceOf(prefix []byte) namespace {
+	for _, b := range slices.Backward(s.bindings) {
+		if bytes.Equal(s.names[b.start:b.end], prefix) {
+			return b.space
+		}
+	}
+	return noNamespace
+}
+
+// ours tells whether an element with that prefix is in no namespace or in C.
+func (s *scanner) ours(prefix []byte) bool {
+	space := s.namespaceOf(prefix)
+	return space == spaceC || space == noNamespace && len(prefix) == 0
+}
+
+// endTag reads the end tag of the innermost element.
+func (s *scanner) endTag() error {
+	whole, err := s.markup(tagEnd)
+	if err != nil {
+		return err
+	}
+	s.at += len(whole)
+	if len(s.open) == 0 {
+		return protocolError("the document begins with an end tag")
+	}
+	e := s.open[len(s.open)-1]
+	rest, ok := bytes.CutPrefix(whole[len("</"):len(whole)-len(">")], s.names[e.start:e.end])
+	if !ok || !isBlank(rest) {
+		return protocolError("element %s ends with %.32q", s.names[e.start:e.end], whole)
+	}
+	s.pop()
+	return nil
+}
