@@ -1,10 +1,6 @@
 package oci
 
-import (
-	"fmt"
-
-	"github.com/beevik/etree"
-)
+import "fmt"
 
 const (
 	namespaceC   = "C"
@@ -24,62 +20,92 @@ type outgoing struct {
 }
 
 // encode writes the document in that encoding. An error means that it cannot
-// be written as XML; nothing was sent then.
+// be written as XML; nothing was sent then. Names are written as they are:
+// those of the schema hold nothing that would have to be escaped.
 func (o outgoing) encode(in Encoding) ([]byte, error) {
 	if len(o.commands) < 1 || len(o.commands) > MaxCommands {
 		return nil, fmt.Errorf("oci: a document holds 1 to %d commands, not %d", MaxCommands, len(o.commands))
 	}
-	document := etree.NewDocument()
-	document.CreateProcInst("xml", `version="1.0" encoding="`+in.String()+`"`)
-	root := document.CreateElement("BroadsoftDocument")
-	root.CreateAttr("protocol", "OCI")
-	root.CreateAttr("xmlns", namespaceC)
-	root.CreateAttr("xmlns:xsi", namespaceXSI)
-	head := []Element{Text("sessionId", o.sessionID)}
+	w := writer{to: make([]byte, 0, usualRequest), in: in}
+	w.raw(`<?xml version="1.0" encoding="`, in.String(), `"?>`+
+		`<BroadsoftDocument protocol="OCI" xmlns="`+namespaceC+`" xmlns:xsi="`+namespaceXSI+`">`)
+	w.raw(`<sessionId xmlns="">`)
+	w.text("sessionId", o.sessionID)
+	w.raw(`</sessionId>`)
 	if o.trackingID != "" {
-		head = append(head, Text("trackingId", o.trackingID))
-	}
-	for _, element := range head {
-		child := root.CreateElement(element.Name)
-		child.CreateAttr("xmlns", "")
-		if err := fill(child, element); err != nil {
-			return nil, fmt.Errorf("oci: %w", err)
-		}
+		w.raw(`<trackingId xmlns="">`)
+		w.text("trackingId", o.trackingID)
+		w.raw(`</trackingId>`)
 	}
 	for i, c := range o.commands {
-		command := root.CreateElement("command")
-		command.CreateAttr("xsi:type", c.Name())
-		command.CreateAttr("xmlns", "")
+		w.raw(`<command xsi:type="`, c.Name(), `" xmlns=""`)
 		if len(o.echoes) > 0 {
-			command.CreateAttr("echo", o.echoes[i])
+			w.raw(` echo="`, o.echoes[i], `"`)
 		}
-		if err := fill(command, Element{Children: c.Elements()}); err != nil {
-			return nil, fmt.Errorf("oci: %s: %w", c.Name(), err)
+		w.content("command", Element{Children: c.Elements()})
+		if w.err != nil {
+			return nil, fmt.Errorf("oci: %s: %w", c.Name(), w.err)
 		}
 	}
-	text, err := document.WriteToBytes()
-	if err != nil {
-		return nil, fmt.Errorf("oci: writing a document: %w", err)
+	w.raw(`</BroadsoftDocument>`)
+	if w.err != nil {
+		return nil, fmt.Errorf("oci: %w", w.err)
 	}
-	return in.encode(text)
+	return w.to, nil
 }
 
-// fill puts what an element holds into the tree.
-func fill(into *etree.Element, from Element) error {
-	if from.Nil {
-		into.CreateAttr("xsi:nil", "true")
-		return nil
+// usualRequest is room for nearly any request, in bytes.
+const usualRequest = 1 << 10
+
+// writer writes XML in an encoding. It stops at the first error.
+type writer struct {
+	to  []byte
+	in  Encoding
+	err error
+}
+
+// raw writes ASCII as it is.
+func (w *writer) raw(parts ...string) {
+	for _, part := range parts {
+		w.to = append(w.to, part...)
 	}
-	if err := checkText(from.Text); err != nil {
-		return fmt.Errorf("element %s %w", from.Name, err)
+}
+
+// content writes what an element of that name holds, behind the attributes of
+// its start tag, and its end.
+func (w *writer) content(name string, e Element) {
+	if e.Nil {
+		w.raw(` xsi:nil="true"`)
 	}
-	if from.Text != "" {
-		into.CreateText(from.Text)
+	if e.Nil || e.Text == "" && len(e.Children) == 0 {
+		w.raw(`/>`)
+		return
 	}
-	for _, child := range from.Children {
-		if err := fill(into.CreateElement(child.Name), child); err != nil {
-			return err
+	w.raw(`>`)
+	w.text(name, e.Text)
+	for _, child := range e.Children {
+		w.raw(`<`, child.Name)
+		w.content(child.Name, child)
+	}
+	w.raw(`</`, name, `>`)
+}
+
+// text writes the text of an element of that name. What has no place in the
+// encoding becomes a numeric reference.
+func (w *writer) text(name, text string) {
+	if err := checkText(text); err != nil && w.err == nil {
+		w.err = fmt.Errorf("element %s %w", name, err)
+	}
+	for _, r := range text {
+		switch r {
+		case '&':
+			w.raw("&amp;")
+		case '<':
+			w.raw("&lt;")
+		case '>':
+			w.raw("&gt;")
+		default:
+			w.to = w.in.appendRune(w.to, r)
 		}
 	}
-	return nil
 }

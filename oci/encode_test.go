@@ -105,6 +105,45 @@ func TestEncodingsReadWhatTheyWrite(t *testing.T) {
 	}
 }
 
+// FuzzEncode holds what is written against what etree reads of it.
+func FuzzEncode(f *testing.F) {
+	for i, text := range []string{"ApioSpTest", "R&D <é> \"'", "]]>", " \t\n", "電話", "\x00", "\r", "\xff", ""} {
+		f.Add("session", text, "nested", uint8(i))
+	}
+	encodings := []string{"UTF-8", "ISO-8859-1", "ISO-8859-2", "ISO-8859-15"}
+	f.Fuzz(func(t *testing.T, session, text, nested string, which uint8) {
+		encoding, err := EncodingByName(encodings[int(which)%len(encodings)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		document := outgoing{sessionID: session, trackingID: text, echoes: []string{"1"}, commands: []Command{
+			NewRead("XRequest", Text("a", text), Parent("b", Text("c", nested), Nil("d"))),
+		}}
+		encoded, err := document.encode(encoding)
+		good := checkText(session) == nil && checkText(text) == nil && checkText(nested) == nil
+		if good != (err == nil) {
+			t.Fatalf("texts are good: %t, got %v", good, err)
+		}
+		if !good {
+			return
+		}
+		tree := etree.NewDocument()
+		tree.ReadSettings.CharsetReader = charsetReader
+		if err := tree.ReadFromBytes(encoded); err != nil {
+			t.Fatalf("%v in %q", err, encoded)
+		}
+		for path, want := range map[string]string{"//sessionId": session, "//trackingId": text, "//a": text, "//b/c": nested, "//b/d": ""} {
+			e := tree.FindElement(path)
+			if e == nil && path == "//trackingId" && want == "" {
+				continue
+			}
+			if e == nil || e.Text() != want || len(e.ChildElements()) > 0 {
+				t.Fatalf("%s is not %q in %q", path, want, encoded)
+			}
+		}
+	})
+}
+
 func TestCanEncode(t *testing.T) {
 	latin1, err := EncodingByName("ISO-8859-1")
 	if err != nil {

@@ -1,13 +1,13 @@
 package oci
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 )
 
@@ -15,7 +15,10 @@ import (
 // ASCII byte stands for itself and nothing else are taken, because the end of
 // a document is found before its encoding is known. The zero Encoding is
 // UTF-8.
-type Encoding struct{ single *charmap.Charmap }
+type Encoding struct {
+	single *charmap.Charmap
+	name   string
+}
 
 // The encodings by the names that XML declarations give them. ISO-8859-1 is
 // looked up here rather than with a web browser's table, which would read it
@@ -42,22 +45,19 @@ var encodings = map[string]*charmap.Charmap{
 // EncodingByName finds an encoding by the name that an XML declaration gives
 // it, in any letter case: UTF-8 or one of the ISO-8859 family.
 func EncodingByName(name string) (Encoding, error) {
-	single, ok := encodings[strings.ToUpper(name)]
-	if !ok {
+	name = strings.ToUpper(name)
+	single, ok := encodings[name]
+	switch {
+	case !ok:
 		return Encoding{}, fmt.Errorf("oci: unknown encoding %q: UTF-8 or ISO-8859-1 to ISO-8859-16 is needed", name)
+	case single == nil:
+		return Encoding{}, nil
 	}
-	return Encoding{single}, nil
+	return Encoding{single, name}, nil
 }
 
 // String is the encoding's name in an XML declaration.
-func (e Encoding) String() string {
-	for name, single := range encodings {
-		if single == e.single && single != nil {
-			return name
-		}
-	}
-	return "UTF-8"
-}
+func (e Encoding) String() string { return cmp.Or(e.name, "UTF-8") }
 
 // CanEncode tells whether each character of s has a place in the encoding. A
 // request may hold others as numeric references, but whether the platform can
@@ -77,26 +77,18 @@ func (e Encoding) CanEncode(s string) bool {
 	return true
 }
 
-// encode turns an XML document in UTF-8 into the encoding. What has no place
-// in it becomes a numeric reference, which is why names must be ASCII.
-func (e Encoding) encode(document []byte) ([]byte, error) {
-	if e.single == nil {
-		return document, nil
+// appendRune appends a character, as a numeric reference where it has no place
+// in the encoding.
+func (e Encoding) appendRune(to []byte, r rune) []byte {
+	if r < utf8.RuneSelf || e.single == nil {
+		return utf8.AppendRune(to, r)
 	}
-	return encoding.HTMLEscapeUnsupported(e.single.NewEncoder()).Bytes(document)
-}
-
-// charsetReader makes a reader of documents in any of our encodings. XML
-// readers call it with the name that the document's own declaration gives.
-func charsetReader(name string, input io.Reader) (io.Reader, error) {
-	e, err := EncodingByName(name)
-	if err != nil {
-		return nil, err
+	if b, ok := e.single.EncodeRune(r); ok {
+		return append(to, b)
 	}
-	if e.single == nil {
-		return input, nil
-	}
-	return e.single.NewDecoder().Reader(input), nil
+	to = append(to, "&#"...)
+	to = strconv.AppendInt(to, int64(r), 10)
+	return append(to, ';')
 }
 
 // checkText says why a text cannot stand in an XML document. Writers put
