@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -48,9 +49,20 @@ type claims struct {
 
 // token is a token that was read and found good.
 type token struct {
-	id        string
-	principal Principal
+	id              string
+	principal       Principal
+	issued, expires time.Time
 }
+
+// current tells whether the token is good at the moment, as far as that changes
+// with time.
+func (t token) current(now time.Time) bool {
+	return now.Before(t.expires.Add(leeway)) && !now.Before(t.issued.Add(-leeway))
+}
+
+// knownTokens is how many tokens are kept in mind with what they say. Reading a
+// token costs more than most of the requests that bring one.
+const knownTokens = 4096
 
 // tokens makes, reads and revokes tokens.
 type tokens struct {
@@ -60,6 +72,7 @@ type tokens struct {
 	audience  string
 	ttl       time.Duration
 	parser    *jwt.Parser
+	known     *lru.Cache[[sha256.Size]byte, token] // by the hash of their text
 	revoked   *lru.Cache[string, struct{}]
 }
 
@@ -79,6 +92,10 @@ func newTokens(o Options) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := lru.New[[sha256.Size]byte, token](knownTokens)
+	if err != nil {
+		return nil, err
+	}
 	return &tokens{
 		signing:   keys[0],
 		keys:      byID,
@@ -94,6 +111,7 @@ func newTokens(o Options) (*tokens, error) {
 			jwt.WithIssuer(issuer),
 			jwt.WithAudience(o.Audience),
 		),
+		known:   known,
 		revoked: revoked,
 	}, nil
 }
@@ -150,9 +168,31 @@ func (t *tokens) issue(p Principal) (Secret, error) {
 	return Secret(signed), nil
 }
 
-// parse reads a token. Any fault of it is [ErrBadCredentials].
+// parse reads a token, or recalls what it said when it was read. What may have
+// changed since, its age and whether it was logged out, is judged each time.
+// Any fault of it is [ErrBadCredentials].
 func (t *tokens) parse(text string) (token, error) {
-	if len(text) > maxToken || !compactJWS.MatchString(text) {
+	if len(text) > maxToken {
+		return token{}, malformed("the token is too long")
+	}
+	hash := sha256.Sum256([]byte(text))
+	read, known := t.known.Get(hash)
+	if !known || !read.current(time.Now()) {
+		var err error
+		if read, err = t.read(text); err != nil {
+			return token{}, err
+		}
+		t.known.Add(hash, read)
+	}
+	if t.revoked.Contains(read.id) {
+		return token{}, malformed("the token was logged out")
+	}
+	return read, nil
+}
+
+// read verifies a token and reads what it says.
+func (t *tokens) read(text string) (token, error) {
+	if !compactJWS.MatchString(text) {
 		return token{}, malformed("the token is not a JSON Web Token")
 	}
 	var c claims
@@ -166,10 +206,7 @@ func (t *tokens) parse(text string) (token, error) {
 	if err := p.checkScope(); err != nil {
 		return token{}, fmt.Errorf("%w: the token's scope: %w", ErrBadCredentials, err)
 	}
-	if t.revoked.Contains(c.ID) {
-		return token{}, malformed("the token was logged out")
-	}
-	return token{id: c.ID, principal: p}, nil
+	return token{id: c.ID, principal: p, issued: c.IssuedAt.Time, expires: c.ExpiresAt.Time}, nil
 }
 
 // key finds the key that a token names. Its header may have nothing that this
