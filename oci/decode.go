@@ -137,18 +137,19 @@ func (s *scanner) commandType() (string, error) {
 		if string(local) != "type" || len(prefix) == 0 || s.namespaceOf(prefix) != spaceXSI {
 			continue
 		}
-		prefix, name := splitName(bytes.Trim(s.tag.value(a), blanks))
-		if len(prefix) > 0 && s.namespaceOf(prefix) != spaceC {
-			return "", protocolError("a command is of the type %.32q, which is in a namespace that OCI-P does not have", s.tag.value(a))
+		value := bytes.Trim(s.tag.value(a), blanks)
+		prefix, name := splitName(value)
+		if len(value) == 0 || nameLength(value) != len(value) || len(prefix) > 0 && s.namespaceOf(prefix) != spaceC {
+			return "", protocolError("a command is of type %.32q, which OCI-P does not have", value)
 		}
-		return string(name), nil
+		return s.term(name), nil
 	}
 	return "", protocolError("a command has no xsi:type")
 }
 
 // node reads an element that was just opened.
 func (s *scanner) node() (node, error) {
-	n := node{name: string(s.tag.local)}
+	n := node{name: s.term(s.tag.local)}
 	var opened bool
 	var err error
 	s.text, opened, err = s.content(s.text[:0])

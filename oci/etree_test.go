@@ -38,7 +38,10 @@ type plainChild struct {
 // scanned is what the scanner reads from a stream that holds one document, and
 // how many bytes it took.
 func scanned(stream io.Reader, limit int) (plainDocument, int, error) {
-	s := newScanner(stream, limit)
+	return scanNext(newScanner(stream, limit))
+}
+
+func scanNext(s *scanner) (plainDocument, int, error) {
 	in, err := s.document()
 	if err != nil {
 		return plainDocument{}, 0, err
@@ -257,8 +260,20 @@ func compareReaders(t *testing.T, stream []byte) bool {
 	if err != nil {
 		return false
 	}
+	// What it remembers of a document must not change how it reads the next.
 	begin := len(stream) - len(bytes.TrimLeft(stream, blanks))
-	tree, err := treeRead(stream[begin : begin+size])
+	document := stream[begin : begin+size]
+	s := newScanner(io.MultiReader(strings.NewReader(wrap(prefixTable)), bytes.NewReader(document), bytes.NewReader(document)), limit+scanBuffer)
+	var again plainDocument
+	for range 3 {
+		if again, _, err = scanNext(s); err != nil {
+			t.Fatalf("behind other documents: %v", err)
+		}
+	}
+	if diff := cmp.Diff(whole, again); diff != "" {
+		t.Fatalf("alone (-) and behind other documents (+):\n%s", diff)
+	}
+	tree, err := treeRead(document)
 	if err != nil {
 		t.Fatalf("the scanner takes what etree refuses: %v", err)
 	}

@@ -52,10 +52,32 @@ type scanner struct {
 	text  []byte
 	cells []byte
 	ends  []uint32
+
+	// What documents of a session have in common.
+	terms map[string]string
+	known headings
+}
+
+// Bounds of the terms that are kept.
+const (
+	maxTerms      = 256
+	maxTermLength = 128 // bytes
+)
+
+// term makes a string of a name that other documents are likely to hold too.
+func (s *scanner) term(b []byte) string {
+	if known, ok := s.terms[string(b)]; ok {
+		return known
+	}
+	made := string(b)
+	if len(s.terms) < maxTerms && len(b) <= maxTermLength {
+		s.terms[made] = made
+	}
+	return made
 }
 
 func newScanner(from io.Reader, limit int) *scanner {
-	return &scanner{from: from, limit: limit, buffer: make([]byte, scanBuffer)}
+	return &scanner{from: from, limit: limit, buffer: make([]byte, scanBuffer), terms: map[string]string{}}
 }
 
 // await skips white space until a document begins, and leaves its first byte

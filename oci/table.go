@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"iter"
 	"slices"
 )
@@ -91,9 +92,8 @@ const (
 // rows with a cell for each of them.
 func (s *scanner) table() (*Table, error) {
 	s.cells, s.ends = s.cells[:0], s.ends[:0]
-	opened, err := s.while(headingElement, s.cell)
-	headings := s.takeBlock()
-	t := &Table{headings: Row{text: headings.text, ends: headings.ends}}
+	opened, err := s.while(headingElement, s.heading)
+	t := &Table{headings: s.takeHeadings()}
 	if opened && err == nil {
 		opened, err = s.while(rowElement, func() error { return s.row(t) })
 	}
@@ -125,6 +125,65 @@ func (s *scanner) takeBlock() block {
 	return b
 }
 
+// headings are those of a table as they were written, in the plainest way, from
+// behind the first start tag to the last end tag, and what they say. A platform
+// sends the same ones over and over.
+type headings struct {
+	raw []byte
+	row Row
+}
+
+// heading reads a heading that was just opened, and where it is the first one
+// those behind it, if they are the same as in the table before.
+func (s *scanner) heading() error {
+	if len(s.ends) > 0 || s.empty || len(s.tag.attributes) > 0 || len(s.tag.prefix) > 0 {
+		return s.cell()
+	}
+	unread := s.buffer[s.at:s.end]
+	if len(s.known.raw) == 0 || !bytes.HasPrefix(unread, s.known.raw) {
+		s.known = plainHeadings(unread)
+	}
+	if len(s.known.raw) == 0 {
+		return s.cell()
+	}
+	s.at += len(s.known.raw)
+	s.pop()
+	s.cells = append(s.cells, s.known.row.text...)
+	s.ends = append(s.ends, s.known.row.ends...)
+	return nil
+}
+
+// plainHeadings reads the headings at the head of b, from behind the start tag
+// of the first one, for as long as they are written in the plainest way.
+func plainHeadings(b []byte) headings {
+	const opening, ending = "<" + headingElement + ">", "</" + headingElement + ">"
+	var text []byte
+	var ends []uint32
+	taken := 0
+	for rest, more := b, true; more; {
+		n := plainLength(rest)
+		inside := rest[:n]
+		if rest, more = bytes.CutPrefix(rest[n:], []byte(ending)); !more {
+			break
+		}
+		text = append(text, inside...)
+		ends = append(ends, uint32(len(text))) //nolint:gosec // see maxReplyBytes
+		taken = len(b) - len(rest)
+		rest, more = bytes.CutPrefix(rest, []byte(opening))
+	}
+	return headings{bytes.Clone(b[:taken]), Row{text: string(text), ends: ends}}
+}
+
+// takeHeadings makes a row of the headings that were read.
+func (s *scanner) takeHeadings() Row {
+	if known := s.known.row; string(s.cells) == known.text && slices.Equal(s.ends, known.ends) {
+		s.cells, s.ends = s.cells[:0], s.ends[:0]
+		return known
+	}
+	b := s.takeBlock()
+	return Row{text: b.text, ends: b.ends}
+}
+
 // row reads a row that was just opened.
 func (s *scanner) row(t *Table) error {
 	before := len(s.ends)
@@ -154,7 +213,7 @@ func (s *scanner) row(t *Table) error {
 	return nil
 }
 
-// cell reads a heading or a cell that was just opened.
+// cell reads a heading or a cell that was just opened, however it is written.
 func (s *scanner) cell() error {
 	var opened bool
 	var err error
