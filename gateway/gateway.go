@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -49,6 +50,7 @@ type Options struct {
 type Gateway struct {
 	options Options
 	router  *echo.Echo
+	pieces  sync.Pool // of *bufio.Writer, for writeList
 }
 
 // New makes the API's handler.

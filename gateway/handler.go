@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -25,11 +27,12 @@ import (
 // error, which the error writer answers with.
 func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		recordOf(c).endpoint = e.Name
+		record := recordOf(c)
+		record.endpoint = e.Name
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 		ctx, cancel := context.WithTimeout(c.Request().Context(), g.options.RequestTimeout)
 		defer cancel()
-		ctx = oci.WithTrackingID(ctx, recordOf(c).requestID)
+		ctx = oci.WithTrackingID(ctx, record.requestID)
 		if e.Session != nil {
 			return e.Session(g, ctx, c)
 		}
@@ -38,11 +41,11 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 			return err
 		}
 		if e.Query != nil {
-			value, err := e.Query(ctx, group)
+			list, err := e.Query(ctx, group)
 			if err != nil {
 				return readFailure(err)
 			}
-			return writeJSON(c, e.Status, value)
+			return g.writeList(c, e.Status, list)
 		}
 		if err := g.change(ctx, c, e, group); err != nil {
 			return err
@@ -170,6 +173,34 @@ func writeMedia(c echo.Context, status int, media string, value any) error {
 		return errcode.Because(errcode.Internal, err)
 	}
 	return c.Blob(status, media, body.Bytes())
+}
+
+// pieceBytes is how much of a list is written at a time.
+const pieceBytes = 32 << 10
+
+// writeList writes a list in pieces, so that a large one is never held as a
+// whole. One that fits into a piece tells its length. When the header is out,
+// with the first piece, nothing but the connection can fail.
+func (g *Gateway) writeList(c echo.Context, status int, list *translate.List) error {
+	response := c.Response()
+	response.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	response.Status = status // goes out with the first piece
+	piece, ok := g.pieces.Get().(*bufio.Writer)
+	if !ok {
+		piece = bufio.NewWriterSize(nil, pieceBytes)
+	}
+	piece.Reset(response)
+	defer func() {
+		piece.Reset(nil)
+		g.pieces.Put(piece)
+	}()
+	if err := list.WriteJSON(piece); err != nil {
+		return err
+	}
+	if !response.Committed {
+		response.Header().Set(echo.HeaderContentLength, strconv.Itoa(piece.Buffered()))
+	}
+	return piece.Flush()
 }
 
 // authFailure is what a caller is told who is not known, or not believed.

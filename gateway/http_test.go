@@ -75,10 +75,14 @@ func TestEveryRowIsServed(t *testing.T) {
 	}
 }
 
-const manyRows = "huge-table rows=500 command=GroupRouteList*GetSummaryListRequest"
+// Tables whose lists fill one piece in part, and several.
+const (
+	someRows = "huge-table rows=30 command=GroupRouteList*GetSummaryListRequest"
+	manyRows = "huge-table rows=500 command=GroupRouteList*GetSummaryListRequest"
+)
 
 func TestHeadIsGetWithoutItsBody(t *testing.T) {
-	small, large := start(t, setup{}), start(t, setup{faults: []string{manyRows}})
+	small, onePiece, large := start(t, setup{}), start(t, setup{faults: []string{someRows}}), start(t, setup{faults: []string{manyRows}})
 	for _, c := range []struct {
 		name   string
 		r      *rig
@@ -86,6 +90,8 @@ func TestHeadIsGetWithoutItsBody(t *testing.T) {
 		status int
 	}{
 		{"a list", small, call{path: ownList("prefixes"), client: system}, 200},
+		{"a list of one piece", onePiece, call{path: ownList("prefixes"), client: system}, 200},
+		{"a list of one piece, compressed", onePiece, call{path: ownList("prefixes"), client: system, header: acceptGzip}, 200},
 		{"a large list", large, call{path: ownList("prefixes"), client: system}, 200},
 		{"a large list, compressed", large, call{path: ownList("prefixes"), client: system, header: acceptGzip}, 200},
 		{"an error", small, call{path: listOf(ownTenant, "nobody", "numbers"), client: system}, 404},
@@ -119,36 +125,65 @@ func TestHeadIsGetWithoutItsBody(t *testing.T) {
 var acceptGzip = http.Header{"Accept-Encoding": {"gzip"}}
 
 func TestCompression(t *testing.T) {
-	large, small := start(t, setup{faults: []string{manyRows}}), start(t, setup{})
-	plain := large.get(t, "prefixes")
-	if plain.header.Get("Content-Encoding") != "" {
-		t.Fatal("compressed for one who did not ask for it")
+	for rows, fault := range map[int]string{30: someRows, 500: manyRows} {
+		t.Run(fmt.Sprintf("compresses a list of %d for those who take it", rows), func(t *testing.T) {
+			r := start(t, setup{faults: []string{fault}})
+			plain := r.get(t, "prefixes")
+			if plain.header.Get("Content-Encoding") != "" {
+				t.Fatal("compressed for one who did not ask for it")
+			}
+			var list struct {
+				Prefixes []json.RawMessage `json:"prefixes"`
+			}
+			must(t, json.Unmarshal([]byte(plain.body), &list))
+			if len(list.Prefixes) != rows {
+				t.Fatalf("%d prefixes, want %d", len(list.Prefixes), rows)
+			}
+			got := r.call(t, call{path: ownList("prefixes"), client: system, header: acceptGzip})
+			if got.header.Get("Content-Encoding") != "gzip" || len(got.body) >= len(plain.body) {
+				t.Fatalf("not compressed: %v, %d bytes", got.header, len(got.body))
+			}
+			if got.header.Get("Content-Type") != "application/json" || !strings.Contains(got.header.Get("Vary"), "Accept-Encoding") {
+				t.Errorf("headers %v", got.header)
+			}
+			if gunzip(t, got.body) != plain.body {
+				t.Error("another body than without compression")
+			}
+		})
 	}
-	var list struct {
-		Prefixes []json.RawMessage `json:"prefixes"`
-	}
-	must(t, json.Unmarshal([]byte(plain.body), &list))
-	if len(list.Prefixes) != 500 {
-		t.Fatalf("%d prefixes, want 500", len(list.Prefixes))
-	}
-	t.Run("compresses a large list for those who take it", func(t *testing.T) {
-		got := large.call(t, call{path: ownList("prefixes"), client: system, header: acceptGzip})
-		if got.header.Get("Content-Encoding") != "gzip" || len(got.body) >= len(plain.body) {
-			t.Fatalf("not compressed: %v, %d bytes", got.header, len(got.body))
-		}
-		if got.header.Get("Content-Type") != "application/json" || !strings.Contains(got.header.Get("Vary"), "Accept-Encoding") {
-			t.Errorf("headers %v", got.header)
-		}
-		if gunzip(t, got.body) != plain.body {
-			t.Error("another body than without compression")
-		}
-	})
 	t.Run("leaves a short list as it is", func(t *testing.T) {
-		got := small.call(t, call{path: ownList("available_prefixes"), client: system, header: acceptGzip})
+		got := start(t, setup{}).call(t, call{path: ownList("available_prefixes"), client: system, header: acceptGzip})
 		if got.header.Get("Content-Encoding") != "" || !json.Valid([]byte(got.body)) {
 			t.Errorf("compressed: %v", got.header)
 		}
 	})
+}
+
+func TestLengths(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults []string
+		told   bool
+	}{
+		"of a small list are told":            {nil, true},
+		"of a list of one piece are told":     {[]string{someRows}, true},
+		"of a list of several pieces are not": {[]string{manyRows}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{faults: c.faults})
+			get := r.get(t, "numbers")
+			want := ""
+			if c.told {
+				want = strconv.Itoa(len(get.body))
+			}
+			head := r.call(t, call{method: http.MethodHead, path: ownList("numbers"), client: system})
+			for method, got := range map[string]answer{"GET": get, "HEAD": head} {
+				got.wantStatus(t, http.StatusOK)
+				if length := got.header.Get("Content-Length"); length != want {
+					t.Errorf("%s tells a length of %q, want %q", method, length, want)
+				}
+			}
+		})
+	}
 }
 
 func TestGzipThatIsRefused(t *testing.T) {
@@ -534,25 +569,72 @@ func TestRefusalsAreLoggedAsSuch(t *testing.T) {
 	}
 }
 
-// gone is a caller to whom nothing can be written.
-type gone struct {
+// caller notes the sizes of what is written to him, and is gone after some of
+// it.
+type caller struct {
 	http.ResponseWriter
-	writes int
+	takes int
+	sizes []int
 }
 
-func (w *gone) Write([]byte) (int, error) {
-	w.writes++
-	return 0, errors.New("broken pipe")
+func (c *caller) Write(b []byte) (int, error) {
+	c.sizes = append(c.sizes, len(b))
+	if len(c.sizes) > c.takes {
+		return 0, errors.New("broken pipe")
+	}
+	return c.ResponseWriter.Write(b)
 }
 
-func TestNothingIsWrittenTwice(t *testing.T) {
-	r := start(t, setup{})
-	for path, cause := range map[string]string{ownList("prefixes"): "broken pipe", "/nowhere": "broken pipe"} {
-		w := &gone{ResponseWriter: httptest.NewRecorder()}
-		r.handler.ServeHTTP(w, r.request(t, call{path: path, client: system}))
-		if line := r.log.last(t); w.writes != 1 || !strings.Contains(fmt.Sprint(line["cause"]), cause) {
-			t.Errorf("%s: %d writes, logged %v", path, w.writes, line)
+// serve answers the call, apart from any connection.
+func (c *caller) serve(t *testing.T, r *rig, asked call) string {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	c.ResponseWriter = recorder
+	r.handler.ServeHTTP(c, r.request(t, asked))
+	return recorder.Body.String()
+}
+
+func TestListsAreWrittenInPieces(t *testing.T) {
+	for fault, want := range map[string]int{someRows: 1, manyRows: 4} {
+		r := start(t, setup{faults: []string{fault}})
+		c := &caller{takes: 1000}
+		if got := c.serve(t, r, call{path: ownList("prefixes"), client: system}); got != r.get(t, "prefixes").body {
+			t.Errorf("another body than over a connection: %s", got)
 		}
+		if largest := slices.Max(c.sizes); len(c.sizes) != want || largest > 32<<10 {
+			t.Errorf("%s: written in pieces of %v", fault, c.sizes)
+		}
+	}
+}
+
+// The header of an answer that broke off is out, so nothing else is told.
+func TestNothingIsWrittenToACallerWhoIsGone(t *testing.T) {
+	small, large := start(t, setup{}), start(t, setup{faults: []string{manyRows}})
+	for name, c := range map[string]struct {
+		r      *rig
+		path   string
+		takes  int
+		status float64
+	}{
+		"a list":                      {small, ownList("prefixes"), 0, 200},
+		"an error":                    {small, "/nowhere", 0, 404},
+		"a large list":                {large, ownList("prefixes"), 0, 200},
+		"a large list, after a piece": {large, ownList("prefixes"), 1, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := &caller{takes: c.takes}
+			got := gone.serve(t, c.r, call{path: c.path, client: system})
+			if len(gone.sizes) != c.takes+1 || strings.Contains(got, "errors") {
+				t.Errorf("written in pieces of %v: %s", gone.sizes, got)
+			}
+			line := c.r.log.last(t)
+			if line["status"] != c.status || line["error"] == nil || !strings.Contains(fmt.Sprint(line["cause"]), "broken pipe") {
+				t.Errorf("logged %v", line)
+			}
+			if want := float64(len(got)); line["bytes"] != want {
+				t.Errorf("logged %v bytes, written were %v", line["bytes"], want)
+			}
+		})
 	}
 }
 

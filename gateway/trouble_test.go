@@ -17,6 +17,7 @@ import (
 	"ocigate/gateway"
 	"ocigate/oci"
 	"ocigate/oci/ocisim"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -117,7 +118,8 @@ func withCommand(fault, command string) string {
 	return strings.TrimSpace(kind + " command=" + command + " " + rest)
 }
 
-// Reads that fail are sent once more, except where the platform took too long.
+// Reads that fail are sent once more, except where the platform took too long,
+// or refuses to answer.
 func TestReadsOverAPlatformInTrouble(t *testing.T) {
 	const list = "GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest"
 	for _, c := range []struct {
@@ -144,29 +146,49 @@ func TestReadsOverAPlatformInTrouble(t *testing.T) {
 		{"error-before-apply number=4999 severity=Warning", 502, 502, "PLATFORM_ERROR"},
 		{"error-before-apply number=4410", 404, 404, "SERVICE_NOT_ASSIGNED"},
 	} {
-		t.Run(c.fault+", once", func(t *testing.T) {
-			inTime(t, setup{}, func(t *testing.T, r *rig) {
-				r.inject(t, withCommand(c.fault+" times=1", list))
-				r.get(t, "prefixes").wantStatus(t, c.once)
-				r.get(t, "prefixes").wantStatus(t, http.StatusOK)
+		for _, known := range []bool{true, false} {
+			prepared := func(t *testing.T, test func(t *testing.T, r *rig)) {
+				s := setup{itc: func(o *translate.Options) { o.ContextTTL = time.Hour }}
+				inTime(t, s, func(t *testing.T, r *rig) {
+					if known {
+						r.get(t, "prefixes").wantStatus(t, http.StatusOK)
+					}
+					test(t, r)
+				})
+			}
+			// Where a list is refused beside what is asked about its group, it
+			// is asked for once more, by itself.
+			once, asked := c.once, 2
+			if !known {
+				asked = 3
+				if strings.HasPrefix(c.fault, "error-before-apply") {
+					once = http.StatusOK
+				}
+			}
+			t.Run(fmt.Sprintf("%s, once, the group known: %t", c.fault, known), func(t *testing.T) {
+				prepared(t, func(t *testing.T, r *rig) {
+					r.inject(t, withCommand(c.fault+" times=1", list))
+					r.get(t, "prefixes").wantStatus(t, once)
+					r.get(t, "prefixes").wantStatus(t, http.StatusOK)
+				})
 			})
-		})
-		t.Run(c.fault+", always", func(t *testing.T) {
-			inTime(t, setup{}, func(t *testing.T, r *rig) {
-				injected := r.inject(t, withCommand(c.fault, list))
-				got := r.get(t, "prefixes")
-				got.wantStatus(t, c.always)
-				if c.error != "" {
-					got.wantError(t, c.always, c.error)
-				}
-				if c.always == http.StatusServiceUnavailable {
-					got.wantRetryAfter(t)
-				}
-				if injected.Hits() > 2 {
-					t.Errorf("asked %d times", injected.Hits())
-				}
+			t.Run(fmt.Sprintf("%s, always, the group known: %t", c.fault, known), func(t *testing.T) {
+				prepared(t, func(t *testing.T, r *rig) {
+					injected := r.inject(t, withCommand(c.fault, list))
+					got := r.get(t, "prefixes")
+					got.wantStatus(t, c.always)
+					if c.error != "" {
+						got.wantError(t, c.always, c.error)
+					}
+					if c.always == http.StatusServiceUnavailable {
+						got.wantRetryAfter(t)
+					}
+					if injected.Hits() > asked {
+						t.Errorf("asked %d times", injected.Hits())
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

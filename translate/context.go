@@ -53,26 +53,37 @@ func (c *contexts) remember(group Group, asked time.Time) {
 	c.until.Add(group, asked.Add(c.ttl))
 }
 
-// checkContext tells why the group cannot have the service: its tenant or
-// itself does not exist, the tenant is in Enterprise mode, or the service is
-// not authorized to it. The tenant is judged first.
-func (s *ITC) checkContext(ctx context.Context, group Group) error {
-	if s.contexts.good(group) {
-		return nil
+// tableInContext reads a list of a group that has the service, else it tells
+// why the group cannot have it: its tenant or itself does not exist, the tenant
+// is in Enterprise mode, or the service is not authorized to it. The tenant is
+// judged first, and the list's own refusal last.
+//
+// Where it is not remembered that the group has the service, that is asked in
+// the same document as the list. This is safe: the commands of a document are
+// transactions of their own, and none of these changes anything. The answer
+// about the list is looked at only when the others are good. A refusal in it
+// does not count, and the list is asked for by itself: in a document in which
+// some commands were answered, nobody finds out that the session lost its
+// login on the way.
+func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*oci.Table, error) {
+	if !s.contexts.good(group) {
+		asked := time.Now()
+		replies, err := s.read(ctx, append(contextOf(group), l.read(group))...)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
+			return nil, err
+		}
+		if err := s.judgeGroup(ctx, group, replies[1]); err != nil {
+			return nil, err
+		}
+		s.contexts.remember(group, asked)
+		if listed := replies[2]; listed.Err() == nil {
+			return tableOf(listed, l.table, l.key)
+		}
 	}
-	asked := time.Now()
-	replies, err := s.read(ctx, contextOf(group)...)
-	if err != nil {
-		return err
-	}
-	if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
-		return err
-	}
-	if err := s.judgeGroup(ctx, group, replies[1]); err != nil {
-		return err
-	}
-	s.contexts.remember(group, asked)
-	return nil
+	return s.table(ctx, l.read(group), l.table, l.key)
 }
 
 // contextOf asks for the tenant, then for the group's authorization.

@@ -1,13 +1,16 @@
 package translate_test
 
 import (
+	"context"
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
@@ -132,8 +135,12 @@ func TestContext(t *testing.T) {
 			}
 			// A bad context is not remembered.
 			maps.Copy(p.answers, newPlatform(t).answers)
+			p.asked = nil
 			if _, err := itc.Numbers(t.Context(), testGroup); err != nil {
 				t.Errorf("afterwards: %v", err)
+			}
+			if diff := cmp.Diff([]string{inContext + ownNumbers, departments}, p.asked); diff != "" {
+				t.Error("afterwards (-want +got)\n" + diff)
 			}
 		})
 	}
@@ -144,6 +151,56 @@ func TestContextOfAServiceProviderMayDenyEnterpriseMode(t *testing.T) {
 	p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise>`)
 	if _, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup); err != nil {
 		t.Error(err)
+	}
+}
+
+// Each document is of one list, and holds the questions about the group where
+// their answers are not remembered.
+func TestContextIsOneForAllOperations(t *testing.T) {
+	p := newPlatform(t)
+	itc := p.service(remembering)
+	use := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	use(itc.AvailablePrefixes(t.Context(), testGroup))
+	use(itc.AvailableNumbers(t.Context(), testGroup))
+	use(itc.AssignNumbers(t.Context(), testGroup, []byte(goodBodies["assign numbers"])))
+	use(itc.RemovePrefixes(t.Context(), testGroup, []byte(goodBodies["remove prefixes"])))
+	want := []string{inContext + groupPrefixes, groupNumbers, tenantNumbers, ownPrefixes}
+	if diff := cmp.Diff(want, p.asked); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}
+
+// forgetful loses its login before the last command of a document of several.
+type forgetful struct{ *platform }
+
+func (f forgetful) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
+	all, err := f.platform.Read(ctx, commands...)
+	if len(commands) > 1 {
+		all[len(all)-1] = one(f.t, refusal("Error", 9900, "Cannot process any request before user is logged in."))
+	}
+	return all, err
+}
+
+func TestRefusalOfAListBesideItsContextDoesNotCount(t *testing.T) {
+	p := newPlatform(t)
+	itc, err := translate.NewITC(translate.Options{Reader: forgetful{p}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := itc.AvailableNumbers(t.Context(), testGroup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, list); !strings.Contains(got, "+3226127002") {
+		t.Errorf("got %s", got)
+	}
+	if diff := cmp.Diff([]string{inContext + groupNumbers, groupNumbers}, p.asked); diff != "" {
+		t.Error("(-want +got)\n" + diff)
 	}
 }
 
@@ -172,9 +229,10 @@ func TestContextIsRememberedForItsTime(t *testing.T) {
 				ask(testGroup)
 				time.Sleep(test.after)
 				ask(test.group)
-				want := []string{contextGet, groupPrefixes, groupPrefixes}
+				const together = inContext + groupPrefixes
+				want := []string{together, groupPrefixes}
 				if test.again {
-					want = []string{contextGet, groupPrefixes, contextGet, groupPrefixes}
+					want = []string{together, together}
 				}
 				if diff := cmp.Diff(want, p.asked); diff != "" {
 					t.Error("(-want +got)\n" + diff)

@@ -9,52 +9,48 @@ import (
 
 const (
 	departmentListCommand = "GroupDepartmentGetListRequest18"
-	departmentHeading     = "Department"
 	fullPathHeading       = "Full Path Name"
 	// pathSeparator joins the names in a department's path, parents first. A
 	// name may hold it too.
 	pathSeparator = ` \ `
 )
 
-// Department is a group's department.
-type Department struct {
-	TenantID       string `json:"tenantId"`
-	GroupID        string `json:"groupId"`
-	DepartmentName string `json:"departmentName"` // the last name of the path
-	FullPathName   string `json:"fullPathName"`
-}
-
 // departmentNames holds the last name of each path of which it is known for
 // certain.
 type departmentNames map[string]string
 
-// departments asks the platform for the names in the paths of a table. It asks
+// nameDepartments asks the platform for the names in the list's paths. It asks
 // only where a path holds the separator, because any other is a name by
 // itself. Where the platform refuses to tell, the part after the last separator
 // is taken for the name, as the API's documents do.
-func (s *ITC) departments(ctx context.Context, group Group, table *oci.Table) (departmentNames, error) {
-	if !hasLongPath(table) {
-		return departmentNames{}, nil
+func (s *ITC) nameDepartments(ctx context.Context, group Group, list *List) error {
+	if !list.hasLongPath() {
+		return nil
 	}
 	replies, err := s.read(ctx, departmentList(group))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if refusal := replies[0].Err(); refusal != nil {
-		return departmentNames{}, nil //nolint:nilerr // see above: the list is a help, not a need
+		return nil //nolint:nilerr // see above: the names are a help, not a need
 	}
 	departments, err := tableOf(replies[0], "departmentTable", fullPathHeading)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return readDepartmentNames(departments), nil
+	list.departments = readDepartmentNames(departments)
+	return nil
 }
 
-func hasLongPath(table *oci.Table) bool {
-	column := table.Column(departmentHeading)
-	for row := range table.Rows() {
-		if strings.Contains(row.Cell(column), pathSeparator) {
-			return true
+func (l *List) hasLongPath() bool {
+	for i, f := range l.fields {
+		if f.kind != department {
+			continue
+		}
+		for row := range l.table.Rows() {
+			if strings.Contains(row.Cell(l.columns[i]), pathSeparator) {
+				return true
+			}
 		}
 	}
 	return false
@@ -82,17 +78,22 @@ func readDepartmentNames(table *oci.Table) departmentNames {
 	return names
 }
 
-// department makes the value for a cell, nil for an empty one.
-func (names departmentNames) department(group Group, path string) *Department {
-	if path == "" {
-		return nil
+// of is the name of the department with that path.
+func (names departmentNames) of(path string) string {
+	if name := names[path]; name != "" {
+		return name
 	}
-	name := names[path]
-	if name == "" {
-		name = path
-		if last := strings.LastIndex(path, pathSeparator); last >= 0 {
-			name = path[last+len(pathSeparator):]
-		}
+	if last := strings.LastIndex(path, pathSeparator); last >= 0 {
+		return path[last+len(pathSeparator):]
 	}
-	return &Department{TenantID: group.TenantID, GroupID: group.GroupID, DepartmentName: name, FullPathName: path}
+	return path
+}
+
+// appendDepartment appends the object of the department with that path.
+func (l *List) appendDepartment(b []byte, path string) []byte {
+	b = appendString(append(b, `{"tenantId":`...), l.group.TenantID)
+	b = appendString(append(b, `,"groupId":`...), l.group.GroupID)
+	b = appendString(append(b, `,"departmentName":`...), l.departments.of(path))
+	b = appendString(append(b, `,"fullPathName":`...), path)
+	return append(b, '}')
 }

@@ -81,23 +81,41 @@ type resource struct {
 	// The headings of the columns that hold an entry's start and end, the
 	// latter "" where it has none.
 	start, end string
-	own        list // what the group has
-	groupFree  list // what of it no user has
-	tenantFree list // what of the tenant no group has
+	own        listCommand // what the group has
+	groupFree  listCommand // what of it no user has
+	tenantFree listCommand // what of the tenant no group has
 	// The commands of a change, and their element that names an entry.
 	assign, unassign, element string
 	unavailable               string // the text of NotAvailableForAssignment
 }
 
-// list is a command that lists ranges or prefixes.
-type list struct {
+// listCommand is a command that lists ranges or prefixes, and what the API
+// makes of its answer.
+type listCommand struct {
 	command string
 	table   string // the element of the reply
 	key     string // the heading of the column that identifies a row
 	ofGroup bool   // the command names the group, not the tenant alone
+
+	name   string  // the key of the answer's list
+	fields []field // of each object in it, in the documents' order
 }
 
-func (l list) read(group Group) oci.Read {
+// ownerFields tell who has a range or prefix. Without a user all but the group
+// is empty.
+var ownerFields = []field{
+	{"groupId", "Group Id", groupID},
+	{"userId", "User Id", text},
+	{"lastName", "Last Name", text},
+	{"firstName", "First Name", text},
+	{"phoneNumber", "Phone Number", phoneNumber},
+	{"extension", "Extension", text},
+	{"department", "Department", department},
+	{"emailAddress", "Email Address", text},
+	{"enterpriseTrunk", "Enterprise Trunk", text},
+}
+
+func (l listCommand) read(group Group) oci.Read {
 	elements := group.elements()
 	if !l.ofGroup {
 		elements = elements[:1]
@@ -105,33 +123,27 @@ func (l list) read(group Group) oci.Read {
 	return oci.NewRead(l.command, elements...)
 }
 
-// query reads a list for a request that has no body.
-func (s *ITC) query(ctx context.Context, group Group, l list) (*oci.Table, error) {
+// query lists for a request that has no body.
+func (s *ITC) query(ctx context.Context, group Group, l listCommand) (*List, error) {
 	if problems := group.Problems(s.charset); len(problems) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, problems...)
 	}
-	if err := s.checkContext(ctx, group); err != nil {
+	table, err := s.tableInContext(ctx, group, l)
+	if err != nil {
 		return nil, err
 	}
-	return s.table(ctx, l.read(group), l.table, l.key)
-}
-
-// owned reads a list of what is the group's own, together with the reader of
-// each row's owner.
-func (s *ITC) owned(ctx context.Context, group Group, l list) (*oci.Table, func(oci.Row) Owner, error) {
-	table, err := s.query(ctx, group, l)
+	list, err := newList(l, group, table)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	departments, err := s.departments(ctx, group, table)
-	if err != nil {
-		return nil, nil, err
+	if err := s.nameDepartments(ctx, group, list); err != nil {
+		return nil, err
 	}
-	return table, owners(table, group, departments), nil
+	return list, nil
 }
 
 // available is the list that the endpoint of available entries reads.
-func (s *ITC) available(r *resource) list {
+func (s *ITC) available(r *resource) listCommand {
 	if s.fromTenant {
 		return r.tenantFree
 	}
@@ -149,15 +161,12 @@ func (s *ITC) unassign(ctx context.Context, group Group, body []byte, r *resourc
 }
 
 // change plans a command for entries that all must be in a list.
-func (s *ITC) change(ctx context.Context, group Group, body []byte, r *resource, command string, from list) (*Plan, error) {
+func (s *ITC) change(ctx context.Context, group Group, body []byte, r *resource, command string, from listCommand) (*Plan, error) {
 	entries, err := r.form.decode(body, group.Problems(s.charset))
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkContext(ctx, group); err != nil {
-		return nil, err
-	}
-	table, err := s.table(ctx, from.read(group), from.table, from.key)
+	table, err := s.tableInContext(ctx, group, from)
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +181,8 @@ func (s *ITC) change(ctx context.Context, group Group, body []byte, r *resource,
 // Since the platform is told the start of a range alone, an end that the
 // caller gives must be the range's own.
 func (r *resource) choose(entries []entry, table *oci.Table) ([]string, error) {
+	rows := rowsOf(entries, table, r.start)
 	start, end := table.Column(r.start), table.Column(r.end)
-	rows := make(map[string]oci.Row, table.Len())
-	for row := range table.Rows() {
-		rows[canonical(row.Cell(start))] = row
-	}
 	var starts, blamed []string
 	for _, e := range entries {
 		row, ok := rows[canonical(e.start)]
@@ -190,6 +196,25 @@ func (r *resource) choose(entries []entry, table *oci.Table) ([]string, error) {
 		return nil, &errcode.Error{Code: errcode.NotAvailableForAssignment, Message: r.unavailable, Entries: blamed}
 	}
 	return starts, nil
+}
+
+// rowsOf finds the rows of the entries, by the canonical form of their start.
+// What it takes of memory goes by the entries: a tenant's table may be large.
+func rowsOf(entries []entry, table *oci.Table, heading string) map[string]oci.Row {
+	wanted := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		wanted[canonical(e.start)] = true
+	}
+	rows := make(map[string]oci.Row, len(entries))
+	start := table.Column(heading)
+	var key []byte
+	for row := range table.Rows() {
+		key = appendCanonical(key[:0], row.Cell(start))
+		if wanted[string(key)] {
+			rows[string(key)] = row
+		}
+	}
+	return rows
 }
 
 // plan makes the command from the platform's spelling of the entries.

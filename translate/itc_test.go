@@ -2,6 +2,7 @@ package translate_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -53,21 +54,21 @@ func TestQueriesAnswerAsDocumented(t *testing.T) {
 		body  string
 	}{
 		"numbers": {
-			[]string{contextGet, ownNumbers, departments},
+			[]string{inContext + ownNumbers, departments},
 			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127002",` + user + `,"extensionLength":""},` +
 				`{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127009",` + nobody + `,"extensionLength":""}]}`,
 		},
 		"available_numbers": {
-			[]string{contextGet, groupNumbers},
+			[]string{inContext + groupNumbers},
 			`{"available_numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127002","active":true,"extensionLength":""}]}`,
 		},
 		"prefixes": {
-			[]string{contextGet, ownPrefixes, departments},
+			[]string{inContext + ownPrefixes, departments},
 			`{"prefixes":[{"prefix":"+32-01",` + user + `,"extensionRangeStart":"","extensionRangeEnd":""},` +
 				`{"prefix":"+32-02",` + nobody + `,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 		"available_prefixes": {
-			[]string{contextGet, groupPrefixes},
+			[]string{inContext + groupPrefixes},
 			`{"available_prefixes":[{"prefix":"+32-01","active":true,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 	} {
@@ -106,10 +107,11 @@ func TestAvailableListsOfTheTenant(t *testing.T) {
 			if diff := cmp.Diff(want.body, body(t, got)); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
-			if last := p.asked[len(p.asked)-1]; last != want.asked {
-				t.Errorf("asked %s, want %s", last, want.asked)
+			last := p.sent[len(p.sent)-1]
+			if last.Name() != want.asked {
+				t.Errorf("asked %s, want %s", last.Name(), want.asked)
 			}
-			if got := writeXML(p.sent[len(p.sent)-1].Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
+			if got := writeXML(last.Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
 				t.Errorf("asked with %s", got)
 			}
 		})
@@ -288,25 +290,25 @@ func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
 	}{
 		"assigns a range": {"assign numbers", goodBodies["assign numbers"], plan{
 			"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest", ids + "<numberRangeStart>+32-25126999</numberRangeStart>",
-			[]string{"+3225126999"}, []string{contextGet, tenantNumbers},
+			[]string{"+3225126999"}, []string{inContext + tenantNumbers},
 		}},
 		"assigns ranges in the caller's order": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+32 251 27-000"},{"maxPhoneNumber":"+32-2512-6999","minPhoneNumber":"+3225126999"}]}`, plan{
 				"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest",
 				ids + "<numberRangeStart>+32-25127000</numberRangeStart><numberRangeStart>+32-25126999</numberRangeStart>",
-				[]string{"+32 251 27-000", "+3225126999"}, []string{contextGet, tenantNumbers},
+				[]string{"+32 251 27-000", "+3225126999"}, []string{inContext + tenantNumbers},
 			}},
 		"removes a range": {"remove numbers", goodBodies["remove numbers"], plan{
 			"GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest", ids + "<numberRangeStart>+32-26127000</numberRangeStart>",
-			[]string{"+3226127000"}, []string{contextGet, ownNumbers},
+			[]string{"+3226127000"}, []string{inContext + ownNumbers},
 		}},
 		"assigns prefixes": {"assign prefixes", `{"prefixes":[{"prefix":"+3201"},{"prefix":"+32-02"}]}`, plan{
 			"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
-			[]string{"+3201", "+32-02"}, []string{contextGet, tenantPrefixes},
+			[]string{"+3201", "+32-02"}, []string{inContext + tenantPrefixes},
 		}},
 		"removes prefixes": {"remove prefixes", goodBodies["remove prefixes"], plan{
 			"GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
-			[]string{"+32-01", "+32-02"}, []string{contextGet, ownPrefixes},
+			[]string{"+32-01", "+32-02"}, []string{inContext + ownPrefixes},
 		}},
 	} {
 		for _, from := range []translate.AvailableFrom{translate.AvailableFromGroup, translate.AvailableFromTenant} {
@@ -372,20 +374,25 @@ func TestOrderOfJudgement(t *testing.T) {
 	const absent = `{"numbers":[{"minPhoneNumber":"+1"}]}`
 	enterprise := answer(tenantGet, `<isEnterprise>true</isEnterprise>`)
 	unauthorized := answer(authorization, `<authorized>false</authorized>`)
+	together := []string{inContext + tenantNumbers}
 	for name, test := range map[string]struct {
 		tenantID, body string
 		answers        map[string]string
 		want           *errcode.Code
 		asked          []string
 	}{
-		"a bad body comes before the context":          {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
-		"a bad value comes before the context":         {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
-		"a bad path comes before the context":          {" ", absent, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
-		"no object at all comes before the context":    {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
-		"Enterprise mode comes before the group":       {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, []string{contextGet}},
-		"a missing service comes before the entries":   {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, []string{contextGet}},
-		"a missing group comes before the entries":     {"ApioSpTest", absent, map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, []string{contextGet}},
-		"entries are judged when all else is in order": {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, []string{contextGet, tenantNumbers}},
+		"a bad body comes before the context":               {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
+		"a bad value comes before the context":              {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
+		"a bad path comes before the context":               {" ", absent, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
+		"no object at all comes before the context":         {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
+		"Enterprise mode comes before the group":            {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, together},
+		"a missing service comes before the entries":        {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, together},
+		"a missing group comes before the entries":          {"ApioSpTest", absent, map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
+		"Enterprise mode comes before an unusable list":     {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, tenantNumbers: answer(tenantNumbers, "")}, errcode.NotAvailableInEnterpriseMode, together},
+		"a missing service comes before the list's refusal": {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
+		"an unusable list comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
+		"a list's refusal comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, append(together, tenantNumbers)},
+		"entries are judged when all else is in order":      {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, together},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -486,8 +493,14 @@ func TestDepartments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := &translate.Department{TenantID: "ApioSpTest", GroupID: "ApioGrpTest", DepartmentName: test.want, FullPathName: test.cell}
-			if diff := cmp.Diff(want, got.(translate.NumberList).Numbers[0].Department); diff != "" {
+			var printed struct {
+				Numbers []struct{ Department map[string]string }
+			}
+			if err := json.Unmarshal([]byte(body(t, got)), &printed); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"tenantId": "ApioSpTest", "groupId": "ApioGrpTest", "departmentName": test.want, "fullPathName": test.cell}
+			if diff := cmp.Diff(want, printed.Numbers[0].Department); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 			if asked := slices.Contains(p.asked, departments); asked != test.asked {

@@ -2,8 +2,7 @@ package translate
 
 import (
 	"context"
-
-	"ocigate/oci"
+	"slices"
 )
 
 const (
@@ -11,26 +10,51 @@ const (
 	rangeEndHeading   = "Number Range End"
 )
 
+var ownNumberFields = slices.Concat(
+	[]field{
+		{"minPhoneNumber", rangeStartHeading, phoneNumber},
+		{"maxPhoneNumber", rangeEndHeading, phoneNumber},
+	},
+	ownerFields,
+	[]field{
+		{"active", "Is Active", boolean},
+		{"extensionLength", "Extension Length", text},
+	},
+)
+
+var availableNumberFields = []field{
+	{"minPhoneNumber", rangeStartHeading, phoneNumber},
+	{"maxPhoneNumber", rangeEndHeading, phoneNumber},
+	{"active", "Is Active", boolean},
+	{"extensionLength", "Extension Length", text},
+}
+
 var numberRanges = resource{
 	form:  form{list: "numbers", start: "minPhoneNumber", end: "maxPhoneNumber"},
 	start: rangeStartHeading,
 	end:   rangeEndHeading,
-	own: list{
+	own: listCommand{
 		command: "GroupRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest",
 		table:   "numberRangeSummaryTable",
 		key:     rangeStartHeading,
 		ofGroup: true,
+		name:    "numbers",
+		fields:  ownNumberFields,
 	},
-	groupFree: list{
+	groupFree: listCommand{
 		command: "GroupRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest",
 		table:   "availableNumberRangeTable",
 		key:     rangeStartHeading,
 		ofGroup: true,
+		name:    "available_numbers",
+		fields:  availableNumberFields,
 	},
-	tenantFree: list{
+	tenantFree: listCommand{
 		command: "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest",
 		table:   "availableNumberRangeTable",
 		key:     rangeStartHeading,
+		name:    "available_numbers",
+		fields:  availableNumberFields,
 	},
 	assign:      "GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest",
 	unassign:    "GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest",
@@ -38,87 +62,14 @@ var numberRanges = resource{
 	unavailable: "The number range provided is not available to the groups of this Tenant.",
 }
 
-// NumberList is the body of the answer to [ITC.Numbers].
-type NumberList struct {
-	Numbers []Number `json:"numbers"`
+// Numbers lists the group's number ranges.
+func (s *ITC) Numbers(ctx context.Context, group Group) (*List, error) {
+	return s.query(ctx, group, numberRanges.own)
 }
 
-// Number is a number range of a group. Phone numbers are + and digits.
-type Number struct {
-	MinPhoneNumber string `json:"minPhoneNumber"`
-	MaxPhoneNumber string `json:"maxPhoneNumber"`
-	Owner
-	Active          bool   `json:"active"`
-	ExtensionLength string `json:"extensionLength"`
-}
-
-// AvailableNumberList is the body of the answer to [ITC.AvailableNumbers].
-type AvailableNumberList struct {
-	AvailableNumbers []AvailableNumber `json:"available_numbers"`
-}
-
-// AvailableNumber is a free number range. Phone numbers are + and digits.
-type AvailableNumber struct {
-	MinPhoneNumber  string `json:"minPhoneNumber"`
-	MaxPhoneNumber  string `json:"maxPhoneNumber"`
-	Active          bool   `json:"active"`
-	ExtensionLength string `json:"extensionLength"`
-}
-
-// Numbers lists the group's number ranges, as a [NumberList].
-func (s *ITC) Numbers(ctx context.Context, group Group) (any, error) {
-	table, owner, err := s.owned(ctx, group, numberRanges.own)
-	if err != nil {
-		return nil, err
-	}
-	numbers, err := readRows(table, ownNumbers(table, owner))
-	if err != nil {
-		return nil, err
-	}
-	return NumberList{numbers}, nil
-}
-
-func ownNumbers(table *oci.Table, owner func(oci.Row) Owner) func(oci.Row) (Number, error) {
-	available := availableNumbers(table)
-	return func(row oci.Row) (Number, error) {
-		a, err := available(row)
-		return Number{
-			MinPhoneNumber:  a.MinPhoneNumber,
-			MaxPhoneNumber:  a.MaxPhoneNumber,
-			Owner:           owner(row),
-			Active:          a.Active,
-			ExtensionLength: a.ExtensionLength,
-		}, err
-	}
-}
-
-// AvailableNumbers lists the number ranges that are free, as an
-// [AvailableNumberList].
-func (s *ITC) AvailableNumbers(ctx context.Context, group Group) (any, error) {
-	table, err := s.query(ctx, group, s.available(&numberRanges))
-	if err != nil {
-		return nil, err
-	}
-	numbers, err := readRows(table, availableNumbers(table))
-	if err != nil {
-		return nil, err
-	}
-	return AvailableNumberList{numbers}, nil
-}
-
-// availableNumbers reads the columns that every table of number ranges has.
-func availableNumbers(table *oci.Table) func(oci.Row) (AvailableNumber, error) {
-	start, end := table.Column(rangeStartHeading), table.Column(rangeEndHeading)
-	active, length := activity(table), table.Column("Extension Length")
-	return func(row oci.Row) (AvailableNumber, error) {
-		isActive, err := active(row)
-		return AvailableNumber{
-			MinPhoneNumber:  canonical(row.Cell(start)),
-			MaxPhoneNumber:  canonical(row.Cell(end)),
-			Active:          isActive,
-			ExtensionLength: row.Cell(length),
-		}, err
-	}
+// AvailableNumbers lists the number ranges that are free.
+func (s *ITC) AvailableNumbers(ctx context.Context, group Group) (*List, error) {
+	return s.query(ctx, group, s.available(&numberRanges))
 }
 
 // AssignNumbers plans to give the group number ranges that its tenant has free.

@@ -11,12 +11,18 @@ const maxNumberLength = 23
 // canonical is a phone number or prefix by its + and digits alone: the form in
 // which the API prints phone numbers, and in which two of them are compared.
 func canonical(number string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '+' || isDigit(r) {
-			return r
+	return string(appendCanonical(make([]byte, 0, maxNumberLength), number))
+}
+
+// appendCanonical appends the canonical form of a phone number or prefix. Going
+// by bytes is safe: those of a longer character are no ASCII.
+func appendCanonical(b []byte, number string) []byte {
+	for i := range len(number) {
+		if c := number[i]; c == '+' || isDigit(rune(c)) {
+			b = append(b, c)
 		}
-		return -1
-	}, number)
+	}
+	return b
 }
 
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }

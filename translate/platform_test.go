@@ -1,10 +1,11 @@
 package translate_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ import (
 
 // platform is a Reader with a prepared answer for each command.
 type platform struct {
-	t *testing.T
+	t testing.TB
 	// answers are the commands of reply documents, by the name of the command
 	// they answer.
 	answers map[string]string
@@ -51,7 +52,7 @@ func (p *platform) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 }
 
 // replies reads a document that holds those commands.
-func replies(t *testing.T, commands string) []oci.Reply {
+func replies(t testing.TB, commands string) []oci.Reply {
 	t.Helper()
 	document := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
@@ -63,7 +64,7 @@ func replies(t *testing.T, commands string) []oci.Reply {
 	return parsed
 }
 
-func one(t *testing.T, command string) oci.Reply {
+func one(t testing.TB, command string) oci.Reply {
 	t.Helper()
 	return replies(t, command)[0]
 }
@@ -111,7 +112,7 @@ func escape(s string) string {
 const (
 	tenantGet     = "ServiceProviderGetRequest17sp1"
 	authorization = "GroupServiceGetAuthorizationRequest"
-	contextGet    = tenantGet + "+" + authorization
+	inContext     = tenantGet + "+" + authorization + "+" // and a list, in one document
 	tenantList    = "ServiceProviderGetListRequest"
 	groupList     = "GroupGetListInServiceProviderRequest"
 	departments   = "GroupDepartmentGetListRequest18"
@@ -135,7 +136,7 @@ const (
 var testGroup = translate.Group{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
 // newPlatform holds what the API's documents have in their examples.
-func newPlatform(t *testing.T) *platform {
+func newPlatform(t testing.TB) *platform {
 	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
 	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
 	return &platform{t: t, err: map[string]error{}, answers: map[string]string{
@@ -182,16 +183,19 @@ func writeXML(elements []oci.Element) string {
 	return b.String()
 }
 
-// body is the JSON of an answer as the gateway writes it.
-func body(t *testing.T, value any) string {
+// body is the JSON of an answer, which ends with a line feed.
+func body(t testing.TB, list *translate.List) string {
 	t.Helper()
 	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
+	w := bufio.NewWriter(&b)
+	if err := errors.Join(list.WriteJSON(w), w.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	text, whole := strings.CutSuffix(b.String(), "\n")
+	if !whole {
+		t.Errorf("the body does not end with a line feed: %q", text)
+	}
+	return text
 }
 
 // judged is what a test sees of an errcode.Error.

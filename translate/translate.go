@@ -1,6 +1,6 @@
 // Package translate says what the API's requests mean on the platform. It
 // judges a request, makes the commands that it needs, and turns the
-// platform's replies into the values and errors that the API answers with.
+// platform's replies into the bodies and errors that the API answers with.
 //
 // It does no network I/O of its own: what it must know it asks of a [Reader],
 // and a change it only plans, as a [Plan] whose command somebody else sends.
@@ -26,10 +26,10 @@ type Reader interface {
 }
 
 // Query answers a request that changes nothing. Its result is the body of the
-// answer, to be written by encoding/json without its escaping of HTML.
+// answer.
 //
 // Errors are of type [*errcode.Error], or wrap the Reader's.
-type Query func(ctx context.Context, group Group) (any, error)
+type Query func(ctx context.Context, group Group) (*List, error)
 
 // Change judges a request for a change and plans it. Body and path are judged
 // first, together, then the group, then the entries; nothing is asked of the
