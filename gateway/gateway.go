@@ -68,13 +68,14 @@ func New(o Options) *Gateway {
 	g.router.HTTPErrorHandler = g.writeError
 	g.router.IPExtractor = ipExtractor(o.TrustedProxies)
 	g.router.Pre(rawPath, g.observe)
-	g.router.Use(
-		middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip}),
-		middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true}),
-	)
+	compress := middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip})
+	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true})
 	for _, e := range Endpoints(o.Services) {
+		// Put around the handler here, since the router would do so anew for
+		// each request.
+		handler := compress(catch(g.handle(e)))
 		for _, route := range e.routes() {
-			g.router.Match(e.methods(), route, g.handle(e))
+			g.router.Match(e.methods(), route, handler)
 		}
 	}
 	return g

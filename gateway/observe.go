@@ -125,18 +125,22 @@ func causeOf(e *errcode.Error) string {
 	return e.Text()
 }
 
+// maxFields is room for all fields that a log line can have.
+const maxFields = 16
+
 func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	request := c.Request()
-	fields := []slog.Attr{
+	fields := make([]slog.Attr, 0, maxFields)
+	fields = append(fields,
 		slog.String("request_id", r.requestID),
 		slog.String("endpoint", r.endpoint),
 		slog.String("method", request.Method),
-		slog.String("path", short(request.URL.EscapedPath())),
+		slog.String("path", short(request.URL.RawPath)),
 		slog.Int("status", c.Response().Status),
 		slog.Float64("seconds", took.Seconds()),
 		slog.Int64("bytes", c.Response().Size),
 		slog.String("client_ip", c.RealIP()),
-	}
+	)
 	if r.traceID != "" {
 		fields = append(fields, slog.String("trace_id", r.traceID))
 	}

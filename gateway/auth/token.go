@@ -2,10 +2,10 @@ package auth
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -72,7 +72,7 @@ type tokens struct {
 	audience  string
 	ttl       time.Duration
 	parser    *jwt.Parser
-	known     *lru.Cache[[sha256.Size]byte, token] // by the hash of their text
+	known     *lru.Cache[string, token] // by their text
 	revoked   *lru.Cache[string, struct{}]
 }
 
@@ -92,7 +92,7 @@ func newTokens(o Options) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := lru.New[[sha256.Size]byte, token](knownTokens)
+	known, err := lru.New[string, token](knownTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -175,14 +175,13 @@ func (t *tokens) parse(text string) (token, error) {
 	if len(text) > maxToken {
 		return token{}, malformed("the token is too long")
 	}
-	hash := sha256.Sum256([]byte(text))
-	read, known := t.known.Get(hash)
+	read, known := t.known.Get(text)
 	if !known || !read.current(time.Now()) {
 		var err error
 		if read, err = t.read(text); err != nil {
 			return token{}, err
 		}
-		t.known.Add(hash, read)
+		t.known.Add(strings.Clone(text), read) // text is a part of the request's header
 	}
 	if t.revoked.Contains(read.id) {
 		return token{}, malformed("the token was logged out")

@@ -1,0 +1,86 @@
+package gateway_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/gateway"
+	"ocigate/gateway/auth"
+	"ocigate/oci"
+	"ocigate/translate"
+)
+
+// anyone is a platform on which every password is good.
+type anyone struct{}
+
+func (anyone) Verify(_ context.Context, userID, _ string) (auth.Identity, error) {
+	return auth.Identity{LoginType: "System", UserID: userID}, nil
+}
+
+// sameReply is a platform that has read its answer already.
+type sameReply []oci.Reply
+
+func (s sameReply) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, error) {
+	return s[:len(commands)], nil
+}
+
+// discarded takes an answer without keeping it.
+type discarded struct{ header http.Header }
+
+func (w discarded) Header() http.Header         { return w.header }
+func (w discarded) Write(b []byte) (int, error) { return len(b), nil }
+func (w discarded) WriteHeader(int)             {}
+
+// BenchmarkGet is all that happens to a request between net/http and the client
+// of the platform.
+func BenchmarkGet(b *testing.B) {
+	row := `<row><col>+32-26127000</col><col>+32-26127009</col><col>jan@example.com</col><col>true</col></row>`
+	replies, err := oci.ParseReplies([]byte(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
+		strings.Repeat(`<command xsi:type="XResponse" xmlns=""><authorized>true</authorized><numberRangeSummaryTable>`+
+			`<colHeading>Number Range Start</colHeading><colHeading>Number Range End</colHeading><colHeading>User Id</colHeading><colHeading>Is Active</colHeading>`+
+			row+row+`</numberRangeSummaryTable></command>`, 3) + `</BroadsoftDocument>`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	itc, err := translate.NewITC(translate.Options{Reader: sameReply(replies), ContextTTL: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	authenticator, err := auth.New(auth.Options{Verifier: anyone{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	handler := gateway.New(gateway.Options{
+		Services: gateway.Services{ITC: itc}, Auth: authenticator, Metrics: gateway.NewMetrics("bench"),
+		Logger: slog.New(slog.NewJSONHandler(null, nil)),
+	})
+	session, err := authenticator.Login(b.Context(), netip.MustParseAddr("127.0.0.1"), "bench@example.com", "bench")
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context()) // as each request of net/http has one
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, ownList("numbers"), http.NoBody)
+	if err != nil {
+		b.Fatal(err)
+	}
+	request.RemoteAddr = "127.0.0.1:1"
+	request.Header.Set("Authorization", "Bearer "+string(session.Token))
+	w := discarded{http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(w.header)
+		handler.ServeHTTP(w, request)
+	}
+}
