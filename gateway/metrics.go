@@ -30,6 +30,7 @@ type Metrics struct {
 	waits           *prometheus.HistogramVec
 	commands        *prometheus.CounterVec
 	commandDuration *prometheus.HistogramVec
+	readsJoined     *prometheus.CounterVec
 }
 
 // Buckets reach from an answer out of memory to the longest timeouts.
@@ -66,10 +67,13 @@ func NewMetrics(version string) *Metrics {
 		commandDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ocigate_platform_command_duration_seconds", Help: "Time from sending a document to its answer, for each command in it.", Buckets: durationBuckets,
 		}, []string{"command"}),
+		readsJoined: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_platform_reads_joined_total", Help: "Commands that were not sent, because the same read of another caller, sent after they were asked for, answered them too.",
+		}, []string{"command"}),
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestDuration, m.inFlight, m.logins,
-		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration,
+		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined,
 		buildInfo(version),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -128,6 +132,7 @@ func (m *Metrics) Trace() oci.Trace {
 			m.commands.WithLabelValues(command, commandResult(reply, err)).Inc()
 			m.commandDuration.WithLabelValues(command).Observe(took.Seconds())
 		},
+		ReadJoined: func(command string) { m.readsJoined.WithLabelValues(command).Inc() },
 	}
 }
 

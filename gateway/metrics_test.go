@@ -5,7 +5,9 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -169,6 +171,18 @@ func TestPlatformIsCounted(t *testing.T) {
 	}
 	wantCounted(t, r, "ocigate_platform_logins_total", map[string]float64{"primary ok": 2})
 	wantCounted(t, r, "ocigate_platform_sessions_closed_total", map[string]float64{"primary broken": 1})
+}
+
+func TestReadsThatAnothersAnsweredAreCounted(t *testing.T) {
+	inTime(t, setup{faults: []string{"slow delay=5s command=*PrefixGetSummaryListRequest"}}, func(t *testing.T, r *rig) {
+		var callers sync.WaitGroup
+		for range 3 { // the last two share what is asked when the first has been answered
+			callers.Go(func() { r.get(t, "prefixes").wantStatus(t, http.StatusOK) })
+			synctest.Wait()
+		}
+		callers.Wait()
+		wantCounted(t, r, "ocigate_platform_reads_joined_total", map[string]float64{"GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest": 1})
+	})
 }
 
 func TestPlatformThatIsGoneIsCounted(t *testing.T) {

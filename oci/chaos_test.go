@@ -17,7 +17,8 @@ import (
 // TestNothingIsSentTwiceOrMisreportedUnderRandomFaults lets callers read and
 // write, each write with a range of its own, while the platform misbehaves at
 // random. Afterwards the platform's ledger is held against what the callers
-// were told. A seed that fails can be run again by its name.
+// were told, and each that reads is to see all writes that were done before he
+// asked. A seed that fails can be run again by its name.
 func TestNothingIsSentTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
 	outcomes := map[string]int{}
 	for seed := range uint64(6) {
@@ -26,18 +27,19 @@ func TestNothingIsSentTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
 		})
 	}
 	t.Log(outcomes)
-	for _, outcome := range []string{done, notDone, unknown} {
+	for _, outcome := range []string{done, notDone, unknown, seen} {
 		if outcomes[outcome] < 20 {
-			t.Errorf("too few writes were %s to prove anything: %d", outcome, outcomes[outcome])
+			t.Errorf("too few requests were %s to prove anything: %d", outcome, outcomes[outcome])
 		}
 	}
 }
 
-// What callers are told of their writes.
+// What callers are told of their writes, and of what they read.
 const (
 	done    = "done"
 	notDone = "not done"
 	unknown = "unknown or refused"
+	seen    = "answered with all that was written"
 )
 
 const (
@@ -48,10 +50,28 @@ const (
 	verify = "VerifySessionIsValidRequest"
 )
 
-// told is what the caller of one write was told.
+// told is what the caller of one request was told.
 type told struct {
-	start, outcome string
+	start, outcome string // start is a write's
 	err            error
+}
+
+// ranges are those whose assigning is done.
+type ranges struct {
+	mu     sync.Mutex
+	starts []string
+}
+
+func (r *ranges) add(start string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.starts = append(r.starts, start)
+}
+
+func (r *ranges) sofar() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.starts)
 }
 
 func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
@@ -81,12 +101,13 @@ func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
 	seeds := random.Uint64()
 	faults.Go(func() { misbehave(t, platform, rand.New(rand.NewPCG(seeds, 2)), over) })
 	outcomes := make(chan told, chaosCallers*chaosRequests)
+	assigned := &ranges{}
 	for i := range chaosCallers {
 		own := rand.New(rand.NewPCG(seeds, uint64(i)+3))
 		callers.Go(func() {
 			for j := range chaosRequests {
 				time.Sleep(time.Duration(own.IntN(500)) * time.Millisecond)
-				request(t, client, own, chaosStart(i*chaosRequests+j), outcomes)
+				request(t, client, own, chaosStart(i*chaosRequests+j), assigned, outcomes)
 			}
 		})
 	}
@@ -148,12 +169,16 @@ func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over 
 }
 
 // request reads or writes, with more or less patience.
-func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, outcomes chan<- told) {
+func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, assigned *ranges, outcomes chan<- told) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(6000))*time.Millisecond)
 	defer cancel()
 	if random.IntN(3) > 0 {
-		// Whether it succeeds is chance.
-		_, _ = client.Read(ctx, oci.NewRead(summary, group()...))
+		before := assigned.sofar()
+		replies, err := client.Read(ctx, oci.NewRead(summary, group()...))
+		if err == nil && replies[0].Err() == nil { // whether it succeeds is chance
+			wantAll(t, replies[0], before)
+			outcomes <- told{outcome: seen}
+		}
 		return
 	}
 	reply, err := client.Write(ctx, assign(start))
@@ -162,8 +187,29 @@ func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, 
 		outcome = notDone
 	} else if err == nil && reply.Err() == nil {
 		outcome = done
+		assigned.add(start)
 	}
 	outcomes <- told{start, outcome, err}
+}
+
+// wantAll holds an answer against the ranges that it must show.
+func wantAll(t *testing.T, reply oci.Reply, starts []string) {
+	t.Helper()
+	table, err := reply.Table("numberRangeSummaryTable")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	shown := map[string]bool{}
+	column := table.Column("Number Range Start")
+	for row := range table.Rows() {
+		shown[row.Cell(column)] = true
+	}
+	for _, start := range starts {
+		if !shown[start] {
+			t.Errorf("%s was assigned before the question and is not in the answer", start)
+		}
+	}
 }
 
 func judge(t *testing.T, platform *ocisim.Platform, outcomes <-chan told, counts map[string]int) {

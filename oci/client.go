@@ -19,6 +19,7 @@ const readRepeats = 1
 type Client struct {
 	options  *Options
 	pool     *pool
+	reads    *joiner
 	checking chan struct{} // holds a token for each identity check under way
 }
 
@@ -33,6 +34,7 @@ func New(options Options) (*Client, error) {
 	return &Client{
 		options:  checked,
 		pool:     newPool(checked),
+		reads:    newJoiner(),
 		checking: make(chan struct{}, maxIdentityChecks),
 	}, nil
 }
@@ -50,22 +52,98 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // [Reply.Err]. Where the session is lost before the answer is there, the
 // commands are sent once more over another.
 //
+// Callers who ask the same at the same time share one exchange and what it
+// brings, slice and all, so none may change it. It is always one that is sent
+// after they asked, so nobody is told of a state older than a write that ended
+// before he asked, whoever made it: a caller who finds the same commands under
+// way waits for the next exchange. An exchange bears the tracking id of the
+// caller who makes it; those of the others do not reach the platform.
+//
 // Errors are [ErrClosed], [ErrBusy], [ErrNotLoggedIn], [*UnavailableError] and
 // [*SessionError]; with the last, errors.Is tells context.DeadlineExceeded and
-// [ErrReplyTooLarge] from other causes.
+// [ErrReplyTooLarge] from other causes. They are shared like the replies, but
+// for those that come from the end of another caller's ctx. When his own ends
+// while he waits for another's exchange, a caller gets what he would get had
+// it been his: a [*SessionError] where the same commands are under way, since
+// it is the platform that keeps him waiting, and otherwise the error of those
+// who wait for a session.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
+	key := documentKey(commands)
+	for {
+		f, leads := c.reads.join(key)
+		if leads {
+			return c.lead(ctx, f, commands)
+		}
+		select {
+		case <-f.ended:
+		case <-ctx.Done():
+			return nil, c.gaveUp(ctx, f)
+		}
+		if f.settled {
+			c.options.Trace.readJoined(commands, f.outcome.err)
+			return f.outcome.replies, f.outcome.err
+		}
+	}
+}
+
+// lead makes the exchange of a flight. An error that may be due to this
+// caller's leaving, like a panic, is none of the others': they try again.
+func (c *Client) lead(ctx context.Context, f *flight, commands []Read) ([]Reply, error) {
+	defer func() {
+		if !f.orphaned {
+			c.reads.land(f)
+		}
+	}()
+	replies, err := c.read(ctx, f, commands)
+	if err == nil || ctx.Err() == nil {
+		f.settle(replies, err)
+	}
+	return replies, err
+}
+
+// read sends the commands when it is the flight's turn, and once more where
+// the answer is lost.
+func (c *Client) read(ctx context.Context, f *flight, commands []Read) ([]Reply, error) {
+	if err := c.awaitTurn(ctx, f); err != nil {
+		return nil, err
+	}
 	document := make([]Command, len(commands))
 	for i, command := range commands {
 		document[i] = command
 	}
-	replies, err := c.do(ctx, document, true)
+	replies, err := c.do(ctx, document, f)
 	for range readRepeats {
 		if err == nil || !worthRepeating(ctx, err) {
 			break
 		}
-		replies, err = c.do(ctx, document, true)
+		replies, err = c.do(ctx, document, f)
 	}
 	return replies, err
+}
+
+// awaitTurn waits for the end of the same read that is under way.
+func (c *Client) awaitTurn(ctx context.Context, f *flight) error {
+	if f.turn == nil {
+		return nil
+	}
+	select {
+	case <-f.turn:
+		return nil
+	case <-c.pool.life.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return c.gaveUp(ctx, f)
+	}
+}
+
+// gaveUp is the error of a caller whose ctx ended while he waited for what
+// others have asked for as well.
+func (c *Client) gaveUp(ctx context.Context, f *flight) error {
+	why := context.Cause(ctx)
+	if at := c.reads.underWay(f); at != nil {
+		return &SessionError{Endpoint: at.Name, Sent: true, Err: fmt.Errorf("waiting for the same read of another caller: %w", why)}
+	}
+	return c.pool.gaveUp(why)
 }
 
 // worthRepeating tells whether the same read may do better over another
@@ -87,20 +165,24 @@ func worthRepeating(ctx context.Context, err error) bool {
 // answer is waited for until CommandTimeout, because what became of the write
 // is worth more than the time of a caller who gives up.
 func (c *Client) Write(ctx context.Context, command Write) (Reply, error) {
-	replies, err := c.do(ctx, []Command{command}, false)
+	replies, err := c.do(ctx, []Command{command}, nil)
 	if err != nil {
 		return Reply{}, err
 	}
 	return replies[0], nil
 }
 
-// do sends a document over a session of the pool. A caller who may leave stops
-// waiting when ctx ends; the session then brings the exchange to its end by
-// itself, so that callers who come and go cost the platform no logins.
-func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]Reply, error) {
+// do sends a document over a session of the pool: a write, or the read of a
+// flight. The caller of a read stops waiting when ctx ends; the session then
+// brings the exchange to its end by itself, so that callers who come and go
+// cost the platform no logins, and that is the end of the flight.
+func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply, error) {
 	s, err := c.pool.acquire(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if f != nil {
+		c.reads.depart(f, s.endpoint)
 	}
 	start := time.Now()
 	asked, err := s.send(ctx, commands)
@@ -123,7 +205,7 @@ func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]R
 		return replies, nil
 	}
 	var left <-chan struct{}
-	if mayLeave {
+	if f != nil {
 		left = ctx.Done()
 	}
 	select {
@@ -133,9 +215,14 @@ func (c *Client) do(ctx context.Context, commands []Command, mayLeave bool) ([]R
 		if !c.pool.begin() {
 			return finish(<-asked.answered) // it ends with the client
 		}
+		f.orphaned = true
 		go func() {
 			defer c.pool.running.Done()
-			_, _ = finish(<-asked.answered) // nobody is there to be told
+			defer c.reads.land(f)
+			replies, err := finish(<-asked.answered)
+			if !worthRepeating(context.WithoutCancel(ctx), err) {
+				f.settle(replies, err)
+			}
 		}()
 		return nil, asked.failed(context.Cause(ctx))
 	}

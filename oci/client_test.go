@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -196,6 +197,9 @@ func run(t *testing.T, p *platform, change func(*Options), test func(t *testing.
 		if err := c.Close(ctx); err != nil {
 			t.Errorf("Close: %v", err)
 		}
+		if left := c.reads.latest; len(left) != 0 {
+			t.Errorf("%d reads are left behind", len(left))
+		}
 		p.serving.Wait()
 	})
 }
@@ -204,6 +208,12 @@ var (
 	question = NewRead("SystemGetRequest")
 	change   = NewWrite("SystemModifyRequest")
 )
+
+// questionOf is the question about one of many things, so that it is not
+// joined with the one about another.
+func questionOf(i int) Read {
+	return NewRead(question.Name(), Text("systemId", strconv.Itoa(i)))
+}
 
 func TestClientLogsInOnceAndKeepsTheSession(t *testing.T) {
 	p := &platform{}
@@ -240,7 +250,7 @@ func TestClientGrowsToItsMaximumAndServesInOrder(t *testing.T) {
 		var callers sync.WaitGroup
 		for i := range took {
 			callers.Go(func() {
-				if _, err := c.Read(t.Context(), question); err != nil {
+				if _, err := c.Read(t.Context(), questionOf(i)); err != nil {
 					t.Error(err)
 				}
 				took[i] = time.Since(start)
@@ -280,7 +290,7 @@ func TestClientRefusesCallersBeyondItsBounds(t *testing.T) {
 		})
 		synctest.Wait()
 		callers.Go(func() {
-			if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrBusy) || !NotDone(err) {
+			if _, err := c.Read(t.Context(), questionOf(1)); !errors.Is(err, ErrBusy) || !NotDone(err) {
 				t.Errorf("the one that waits too long: %v", err)
 			}
 		})
@@ -340,9 +350,9 @@ func TestClientTriesOneLoginInEachStepOfTheBackoff(t *testing.T) {
 	run(t, p, func(o *Options) { o.MaxSessions = 16; o.BackoffInitial = 4 * time.Second }, func(t *testing.T, c *Client) {
 		crowd := func() {
 			var callers sync.WaitGroup
-			for range 50 {
+			for i := range 50 {
 				callers.Go(func() {
-					_, err := c.Read(t.Context(), question)
+					_, err := c.Read(t.Context(), questionOf(i))
 					unavailable, ok := errors.AsType[*UnavailableError](err)
 					if !ok || !NotDone(err) || unavailable.RetryAfter <= 0 {
 						t.Errorf("got %v", err)
@@ -1337,9 +1347,9 @@ func TestCallersWaitForTheSessionsThereAre(t *testing.T) {
 	}}
 	run(t, p, func(o *Options) { o.MaxSessions, o.BackoffInitial = 3, time.Minute }, func(t *testing.T, c *Client) {
 		var callers sync.WaitGroup
-		for range 3 {
+		for i := range 3 {
 			callers.Go(func() {
-				if _, err := c.Read(t.Context(), question); err != nil {
+				if _, err := c.Read(t.Context(), questionOf(i)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -1354,9 +1364,9 @@ func TestAgedSessionMakesRoomForANewOne(t *testing.T) {
 	run(t, p, func(o *Options) { o.MaxSessions, o.MaxAge = 1, 5*time.Second }, func(t *testing.T, c *Client) {
 		start := time.Now()
 		var callers sync.WaitGroup
-		for range 2 {
+		for i := range 2 {
 			callers.Go(func() {
-				if _, err := c.Read(t.Context(), question); err != nil {
+				if _, err := c.Read(t.Context(), questionOf(i)); err != nil {
 					t.Error(err)
 				}
 			})
@@ -1637,7 +1647,7 @@ func TestCloseRefusesThoseWhoWaitAndMakesNoSessions(t *testing.T) {
 		synctest.Wait()
 		callers.Go(func() {
 			start := time.Now()
-			if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrClosed) || !NotDone(err) || time.Since(start) != 0 {
+			if _, err := c.Read(t.Context(), questionOf(1)); !errors.Is(err, ErrClosed) || !NotDone(err) || time.Since(start) != 0 {
 				t.Errorf("the one who waits: %v after %v", err, time.Since(start))
 			}
 		})

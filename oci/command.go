@@ -62,7 +62,7 @@ func (r request) Elements() []Element { return r.elements }
 func (request) sealed()               {}
 
 // Read is a command that changes nothing on the platform. It may be sent
-// again when its answer was lost.
+// again when its answer was lost, and one answer may serve several callers.
 type Read struct{ request }
 
 // NewRead is a command that only reads. Whoever calls it promises that.

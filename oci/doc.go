@@ -12,7 +12,8 @@
 // where its answer is lost, [NotDone] tells whether the platform can have seen
 // it. A session in any doubt is destroyed: after an answer that is not ours, a
 // command that was abandoned, or a word from the platform that nobody asked
-// for.
+// for. The same read of several callers at a time is sent once for all who
+// asked before it was.
 //
 // Replies are read in one pass as they arrive, by a scanner that takes less
 // than XML allows and builds no tree; a large table costs less memory than its

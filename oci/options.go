@@ -43,8 +43,9 @@ type Options struct {
 	// MinSessions are kept logged in while the platform lets us, default 0.
 	// MaxSessions is never exceeded, default 8.
 	MinSessions, MaxSessions int
-	// MaxWaiting callers may wait for a session, default 256; the next one is
-	// refused with [ErrBusy]. None waits longer than MaxWait, default 10 s.
+	// MaxWaiting callers may wait for a session, default 256, where those who
+	// share a read count as one; the next one is refused with [ErrBusy]. None
+	// waits longer than MaxWait, default 10 s.
 	MaxWaiting int
 	MaxWait    time.Duration
 	// IdleTimeout is how long a session beyond MinSessions may be idle,

@@ -119,8 +119,8 @@ func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 // leave takes a caller out of the queue. A session that was handed to it in
 // the meantime goes to the next.
 func (p *pool) leave(w *waiter, why error) handover {
+	err := p.gaveUp(why)
 	p.mu.Lock()
-	none := len(p.all) == 0
 	i := slices.Index(p.waiting, w)
 	if i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
@@ -131,13 +131,22 @@ func (p *pool) leave(w *waiter, why error) handover {
 			p.release(got.session)
 		}
 	}
+	return handover{err: err}
+}
+
+// gaveUp is the error of a caller who waited for a session for as long as he,
+// or the options, would.
+func (p *pool) gaveUp(why error) error {
+	p.mu.Lock()
+	none := len(p.all) == 0
+	p.mu.Unlock()
 	switch {
 	case none:
-		why = &UnavailableError{RetryAfter: p.options.BackoffInitial, Err: fmt.Errorf("the first one is still being made: %w", why)}
+		return &UnavailableError{RetryAfter: p.options.BackoffInitial, Err: fmt.Errorf("the first one is still being made: %w", why)}
 	case !errors.Is(why, ErrBusy):
-		why = fmt.Errorf("%w: the caller left the queue: %w", ErrBusy, why)
+		return fmt.Errorf("%w: the caller left the queue: %w", ErrBusy, why)
 	}
-	return handover{err: why}
+	return why
 }
 
 // release takes a session back after a command: for the next in the queue, for

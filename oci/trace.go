@@ -18,6 +18,9 @@ type Trace struct {
 	// CommandDone is called for each command of each exchange. The reply is
 	// the zero Reply where err tells that there is none.
 	CommandDone func(endpoint, command string, took time.Duration, reply Reply, err error)
+	// ReadJoined is called for each command of a read that was answered by
+	// the exchange of another caller.
+	ReadJoined func(command string)
 }
 
 // CloseReason is why a session ended.
@@ -59,6 +62,15 @@ func (t Trace) commandsDone(endpoint string, commands []Command, took time.Durat
 			reply = replies[i]
 		}
 		t.CommandDone(endpoint, c.Name(), took, reply, err)
+	}
+}
+
+func (t Trace) readJoined(commands []Read, err error) {
+	if t.ReadJoined == nil || err != nil {
+		return
+	}
+	for _, c := range commands {
+		t.ReadJoined(c.name)
 	}
 }
 
