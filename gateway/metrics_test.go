@@ -8,12 +8,14 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"ocigate/gateway"
 	"ocigate/oci"
+	"ocigate/translate"
 )
 
 // traffic is some of everything, with texts of the caller's choice where there
@@ -174,7 +176,12 @@ func TestPlatformIsCounted(t *testing.T) {
 }
 
 func TestReadsThatAnothersAnsweredAreCounted(t *testing.T) {
-	inTime(t, setup{faults: []string{"slow delay=5s command=*PrefixGetSummaryListRequest"}}, func(t *testing.T, r *rig) {
+	s := setup{
+		faults: []string{"slow delay=5s command=*PrefixGetSummaryListRequest"},
+		itc:    func(o *translate.Options) { o.ContextTTL = time.Hour },
+	}
+	inTime(t, s, func(t *testing.T, r *rig) {
+		r.get(t, "prefixes").wantStatus(t, http.StatusOK)
 		var callers sync.WaitGroup
 		for range 3 { // the last two share what is asked when the first has been answered
 			callers.Go(func() { r.get(t, "prefixes").wantStatus(t, http.StatusOK) })

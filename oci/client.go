@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -197,6 +198,9 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 		if err != nil {
 			return nil, err
 		}
+		if !allRefused(replies) {
+			return replies, nil
+		}
 		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(c.options.CommandTimeout))
 		defer cancel()
 		if err := checkLogin(patience, s, replies); err != nil {
@@ -228,17 +232,18 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 	}
 }
 
+func allRefused(replies []Reply) bool {
+	return !slices.ContainsFunc(replies, func(r Reply) bool {
+		return r.failure == nil || r.failure.Severity != SeverityError
+	})
+}
+
 // checkLogin finds out whether refusals are due to the session. A session that
 // the platform has forgotten gets nothing but the same refusal, and no public
 // source names its number, so the platform is asked: a question that can only
 // be refused for that reason. Where it is not answered within what is left of
 // the command's time, or refused in another way, the refusals stand.
 func checkLogin(ctx context.Context, s *session, replies []Reply) error {
-	for _, r := range replies {
-		if r.failure == nil || r.failure.Severity != SeverityError {
-			return nil
-		}
-	}
 	forgotten, ok := errors.AsType[*ErrorReply](s.ping(ctx))
 	if !ok {
 		return nil

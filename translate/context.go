@@ -61,10 +61,7 @@ func (c *contexts) remember(group Group, asked time.Time) {
 // Where it is not remembered that the group has the service, that is asked in
 // the same document as the list. This is safe: the commands of a document are
 // transactions of their own, and none of these changes anything. The answer
-// about the list is looked at only when the others are good. A refusal in it
-// does not count, and the list is asked for by itself: in a document in which
-// some commands were answered, nobody finds out that the session lost its
-// login on the way.
+// about the list is looked at only when the others are good.
 func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*oci.Table, error) {
 	if !s.contexts.good(group) {
 		asked := time.Now()
@@ -79,9 +76,7 @@ func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*
 			return nil, err
 		}
 		s.contexts.remember(group, asked)
-		if listed := replies[2]; listed.Err() == nil {
-			return tableOf(listed, l.table, l.key)
-		}
+		return s.tableIn(replies[2], l.table, l.key)
 	}
 	return s.table(ctx, l.read(group), l.table, l.key)
 }

@@ -1,16 +1,13 @@
 package translate_test
 
 import (
-	"context"
 	"maps"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
@@ -171,35 +168,6 @@ func TestContextIsOneForAllOperations(t *testing.T) {
 	use(itc.RemovePrefixes(t.Context(), testGroup, []byte(goodBodies["remove prefixes"])))
 	want := []string{inContext + groupPrefixes, groupNumbers, tenantNumbers, ownPrefixes}
 	if diff := cmp.Diff(want, p.asked); diff != "" {
-		t.Error("(-want +got)\n" + diff)
-	}
-}
-
-// forgetful loses its login before the last command of a document of several.
-type forgetful struct{ *platform }
-
-func (f forgetful) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
-	all, err := f.platform.Read(ctx, commands...)
-	if len(commands) > 1 {
-		all[len(all)-1] = one(f.t, refusal("Error", 9900, "Cannot process any request before user is logged in."))
-	}
-	return all, err
-}
-
-func TestRefusalOfAListBesideItsContextDoesNotCount(t *testing.T) {
-	p := newPlatform(t)
-	itc, err := translate.NewITC(translate.Options{Reader: forgetful{p}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := itc.AvailableNumbers(t.Context(), testGroup)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := body(t, list); !strings.Contains(got, "+3226127002") {
-		t.Errorf("got %s", got)
-	}
-	if diff := cmp.Diff([]string{inContext + groupNumbers, groupNumbers}, p.asked); diff != "" {
 		t.Error("(-want +got)\n" + diff)
 	}
 }

@@ -14,10 +14,15 @@ func (s *ITC) table(ctx context.Context, command oci.Read, element, key string) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.errors.ReadResult(replies[0]); err != nil {
+	return s.tableIn(replies[0], element, key)
+}
+
+// tableIn is the table in the answer to one question, or the error in it.
+func (s *ITC) tableIn(reply oci.Reply, element, key string) (*oci.Table, error) {
+	if err := s.errors.ReadResult(reply); err != nil {
 		return nil, err
 	}
-	return tableOf(replies[0], element, key)
+	return tableOf(reply, element, key)
 }
 
 // tableOf finds the table in a reply. It must have the column that identifies
