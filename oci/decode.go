@@ -48,14 +48,8 @@ func (s *scanner) document() (incoming, error) {
 		return incoming{}, err
 	}
 	s.begin()
-	if _, err := s.child(); err != nil {
+	if err := s.root(); err != nil {
 		return incoming{}, err
-	}
-	if string(s.tag.local) != "BroadsoftDocument" || s.namespaceOf(s.tag.prefix) != spaceC {
-		return incoming{}, protocolError("the root is not BroadsoftDocument in namespace C")
-	}
-	if protocol := s.tag.attribute("protocol"); string(protocol) != "OCI" {
-		return incoming{}, protocolError("the document's protocol is %.32q", protocol)
 	}
 	var in incoming
 	for {
@@ -70,6 +64,24 @@ func (s *scanner) document() (incoming, error) {
 			return incoming{}, err
 		}
 	}
+}
+
+// root opens the root of a document.
+func (s *scanner) root() error {
+	if s.skipHead() {
+		return nil
+	}
+	if _, err := s.child(); err != nil {
+		return err
+	}
+	if string(s.tag.local) != "BroadsoftDocument" || s.namespaceOf(s.tag.prefix) != spaceC {
+		return protocolError("the root is not BroadsoftDocument in namespace C")
+	}
+	if protocol := s.tag.attribute("protocol"); string(protocol) != "OCI" {
+		return protocolError("the document's protocol is %.32q", protocol)
+	}
+	s.keepHead()
+	return nil
 }
 
 // part reads a child of the root that was just opened.

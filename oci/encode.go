@@ -93,6 +93,10 @@ func (w *writer) content(name string, e Element) {
 // text writes the text of an element of that name. What has no place in the
 // encoding becomes a numeric reference.
 func (w *writer) text(name, text string) {
+	if standsForItself(text) {
+		w.raw(text)
+		return
+	}
 	if err := checkText(text); err != nil && w.err == nil {
 		w.err = fmt.Errorf("element %s %w", name, err)
 	}
@@ -108,4 +112,15 @@ func (w *writer) text(name, text string) {
 			w.to = w.in.appendRune(w.to, r)
 		}
 	}
+}
+
+// standsForItself tells whether a text needs no escape in any encoding, as
+// nearly all texts.
+func standsForItself(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; !plain[c] || c == '>' {
+			return false
+		}
+	}
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/text/encoding/charmap"
 )
@@ -54,8 +55,19 @@ type scanner struct {
 	ends  []uint32
 
 	// What documents of a session have in common.
+	head  head
 	terms map[string]string
 	known headings
+}
+
+// head is how a document begins, up to the end of its root's start tag, and
+// the state that reading it leaves behind.
+type head struct {
+	raw      []byte
+	charset  *charmap.Charmap
+	open     []element
+	names    []byte
+	bindings []binding
 }
 
 // Bounds of the terms that are kept.
@@ -140,6 +152,33 @@ func (s *scanner) begin() {
 	s.charset = nil
 	s.open, s.names, s.bindings = s.open[:0], s.names[:0], s.bindings[:0]
 	s.empty = false
+}
+
+// skipHead goes behind the start tag of the root, if the document begins as the
+// one before did.
+func (s *scanner) skipHead() bool {
+	if len(s.head.raw) == 0 || !bytes.HasPrefix(s.buffer[s.at:s.end], s.head.raw) {
+		return false
+	}
+	s.at += len(s.head.raw)
+	s.charset = s.head.charset
+	s.open = append(s.open, s.head.open...)
+	s.names = append(s.names, s.head.names...)
+	s.bindings = append(s.bindings, s.head.bindings...)
+	return true
+}
+
+// keepHead remembers how the document begins. It is called behind the start tag
+// of the root.
+func (s *scanner) keepHead() {
+	s.head = head{}
+	if s.empty || s.start < 0 {
+		return // there is nothing to go on with, or it is not in the buffer any more
+	}
+	s.head = head{
+		raw: bytes.Clone(s.buffer[s.start:s.at]), charset: s.charset,
+		open: slices.Clone(s.open), names: bytes.Clone(s.names), bindings: slices.Clone(s.bindings),
+	}
 }
 
 // finish checks the size of a document whose root has just been closed, and
