@@ -186,19 +186,21 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 		c.reads.depart(f, s.endpoint)
 	}
 	start := time.Now()
-	asked, err := s.send(ctx, commands)
+	asked, err := s.send(ctx, commands, c.pool.release)
 	if err != nil {
 		c.pool.release(s)
 		return nil, err
 	}
 	finish := func(got result) ([]Reply, error) {
-		defer c.pool.release(s)
+		if !got.released {
+			defer c.pool.release(s)
+		}
 		replies, err := asked.outcome(got)
 		c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(start), replies, err)
 		if err != nil {
 			return nil, err
 		}
-		if !allRefused(replies) {
+		if got.released {
 			return replies, nil
 		}
 		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(c.options.CommandTimeout))

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -1507,7 +1508,11 @@ func TestSessionEndsAnExchangeOnce(t *testing.T) {
 	if err := s.begin(t.Context(), asked); err != nil {
 		t.Fatal(err)
 	}
-	s.kill(first)
+	s.abandon(spoken, errors.New("late")) // that one has ended, and the session is another's
+	if !s.alive() {
+		t.Error("the session died of an exchange before")
+	}
+	s.abandon(asked, first)
 	s.kill(errors.New("second"))
 	if got := <-asked.answered; !errors.Is(got.err, first) || len(died) != 1 || !errors.Is(died[0], first) {
 		t.Errorf("got %v, died of %v", got.err, died)
@@ -1825,4 +1830,31 @@ func TestTraceAndStats(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+func TestASessionIsFreeAsSoonAsItsAnswerIsRead(t *testing.T) {
+	const slowness = time.Minute // of the first caller, who has his answer
+	var answers atomic.Int32
+	options := func(o *Options) {
+		o.MaxSessions = 1
+		o.Trace.CommandDone = func(string, string, time.Duration, Reply, error) {
+			if answers.Add(1) == 1 {
+				time.Sleep(slowness)
+			}
+		}
+	}
+	run(t, &platform{}, options, func(t *testing.T, c *Client) {
+		start := time.Now()
+		var slow sync.WaitGroup
+		slow.Go(func() {
+			if _, err := c.Read(t.Context(), questionOf(1)); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if _, err := c.Read(t.Context(), questionOf(2)); err != nil || time.Since(start) >= slowness {
+			t.Errorf("the next caller was served after %v: %v", time.Since(start), err)
+		}
+		slow.Wait()
+	})
 }

@@ -92,7 +92,7 @@ func (j *joiner) underWay(f *flight) *endpoint {
 
 // settle gives the flight an outcome to share.
 func (f *flight) settle(replies []Reply, err error) {
-	f.outcome, f.settled = result{replies, err}, true
+	f.outcome, f.settled = result{replies: replies, err: err}, true
 }
 
 // land ends the flight. Where it was given up before its turn, the one before

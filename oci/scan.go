@@ -352,7 +352,7 @@ func declaredCharset(inside []byte) (*charmap.Charmap, error) {
 
 // pseudoAttribute cuts a value of that name off the head of an XML declaration.
 func pseudoAttribute(inside []byte, name string) (value string, rest []byte, ok bool) {
-	found, ok := bytes.CutPrefix(bytes.TrimLeft(inside, blanks), []byte(name+"="))
+	found, ok := bytes.CutPrefix(trimLeft(inside), []byte(name+"="))
 	if !ok || len(found) == 0 || found[0] != '"' && found[0] != '\'' {
 		return "", inside, false
 	}

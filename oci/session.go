@@ -49,11 +49,16 @@ type exchange struct {
 	sent     bool // bytes of the document were handed to the socket
 	timeout  *time.Timer
 	answered chan result // gets exactly one result
+
+	// release, unless nil, takes the session back as soon as it has brought an
+	// answer after which nothing more is to be asked over it.
+	release func(*session)
 }
 
 type result struct {
-	replies []Reply
-	err     error
+	replies  []Reply
+	err      error
+	released bool // the session is not the caller's any more
 }
 
 // newSession takes over a connection that is not logged in yet. Its owner runs
@@ -95,15 +100,20 @@ func (s *session) readAll() {
 // than the answer has come, the session takes no other command.
 func (s *session) answer(asked *exchange, replies []Reply, more bool) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.pending != asked {
+		s.mu.Unlock()
 		return false
 	}
 	s.pending = nil
 	if more {
 		s.err = errUnsolicited
 	}
-	asked.answered <- result{replies: replies}
+	s.mu.Unlock()
+	release := asked.release != nil && !allRefused(replies)
+	if release {
+		asked.release(s) // first, so that a caller who asks again at once finds it
+	}
+	asked.answered <- result{replies: replies, released: release}
 	return true
 }
 
@@ -134,6 +144,22 @@ func (s *session) unsolicited(stream *scanner) error {
 // The first reason is kept.
 func (s *session) kill(why error) {
 	s.mu.Lock()
+	s.end(why)
+}
+
+// abandon ends the session for that reason, unless the exchange has ended and
+// the session may be another caller's.
+func (s *session) abandon(asked *exchange, why error) {
+	s.mu.Lock()
+	if s.pending != asked {
+		s.mu.Unlock()
+		return
+	}
+	s.end(why)
+}
+
+// end is called with the mutex held, and unlocks it.
+func (s *session) end(why error) {
 	if s.dead {
 		s.mu.Unlock()
 		return
@@ -165,18 +191,19 @@ func (s *session) reason() error {
 // exchange sends the commands as one document and waits for the answer to it.
 // The end of ctx ends the session.
 func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, error) {
-	asked, err := s.send(ctx, commands)
+	asked, err := s.send(ctx, commands, nil)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { s.kill(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { s.abandon(asked, context.Cause(ctx)) })
 	defer stop()
 	return asked.outcome(<-asked.answered)
 }
 
 // send puts a document on its way. An error says that nothing was sent; else
 // the exchange is answered within CommandTimeout. ctx is heeded until then.
-func (s *session) send(ctx context.Context, commands []Command) (*exchange, error) {
+// For release see [exchange].
+func (s *session) send(ctx context.Context, commands []Command, release func(*session)) (*exchange, error) {
 	options := s.endpoint.options
 	document := outgoing{sessionID: s.id, commands: commands}
 	if !options.OmitTrackingID {
@@ -192,13 +219,14 @@ func (s *session) send(ctx context.Context, commands []Command) (*exchange, erro
 	if err != nil {
 		return nil, err
 	}
-	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1)}
+	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1), release: release}
+	asked.timeout = time.AfterFunc(options.CommandTimeout, func() {
+		s.abandon(asked, fmt.Errorf("no answer within %v: %w", options.CommandTimeout, context.DeadlineExceeded))
+	})
 	if err := s.begin(ctx, asked); err != nil {
+		asked.timeout.Stop()
 		return nil, err
 	}
-	asked.timeout = time.AfterFunc(options.CommandTimeout, func() {
-		s.kill(fmt.Errorf("no answer within %v: %w", options.CommandTimeout, context.DeadlineExceeded))
-	})
 	n, err := s.conn.Write(encoded)
 	asked.sent = n > 0
 	if err != nil {
