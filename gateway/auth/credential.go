@@ -15,7 +15,7 @@ type credential struct {
 	secret string // its secret, or the token
 }
 
-const apiKeyHeader = "X-API-Key" //nolint:gosec // the header's name, no key
+const apiKeyHeader = "X-Api-Key" //nolint:gosec // the header's name, no key
 
 // clientID is the form of the ids of listed clients. It leaves out ":" and
 // ".", which end the id in Basic and in an API key.
