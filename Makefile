@@ -6,7 +6,7 @@ GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lin
 FUZZTIME      ?= 10s
 VERSION       ?=
 
-.PHONY: build demo demo-check test race lint fuzz generate check-generated clean
+.PHONY: build demo demo-check test race lint fuzz bench generate check-generated clean
 
 build: ## build bin/ocigate
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ocigate ./cmd/ocigate
@@ -34,6 +34,9 @@ fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 		done; \
 	done
+
+bench: ## measure the speed, and write testdata/bench (on Linux only)
+	$(GO) run ./cmd/bench
 
 generate: ## write again what is made from tables: README, example configuration
 	$(GO) test ./config ./cmd/ocigate -run Generated -update

@@ -1,0 +1,63 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/config"
+)
+
+// echoRole is an Echo server that answers every read of numbers with the answer
+// in a file: what HTTP costs where nothing is done.
+func echoRole(arguments []string, in io.Reader, out io.Writer) error {
+	file, err := os.Open(arguments[0]) //nolint:gosec // the parent made it
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	captured, err := http.ReadResponse(bufio.NewReader(file), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = captured.Body.Close() }()
+	body, err := io.ReadAll(captured.Body)
+	if err != nil {
+		return err
+	}
+	for _, own := range []string{"Date", echo.HeaderContentLength, echo.HeaderConnection} {
+		captured.Header.Del(own) // net/http adds its own
+	}
+	router := echo.New()
+	router.GET(numbersPath(":tenant_id", ":group_id"), func(c echo.Context) error {
+		for name, values := range captured.Header {
+			for _, value := range values {
+				c.Response().Header().Add(name, value)
+			}
+		}
+		return c.Blob(captured.StatusCode, captured.Header.Get(echo.HeaderContentType), body)
+	})
+	address, err := listen(likeOurs(router).Serve)
+	if err != nil {
+		return err
+	}
+	return beRole(in, out, address, mute)
+}
+
+// likeOurs is a server with the settings of the gateway's.
+func likeOurs(handler http.Handler) *http.Server {
+	c := config.Default().HTTP
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: c.ReadHeaderTimeout,
+		ReadTimeout:       c.ReadTimeout,
+		WriteTimeout:      c.WriteTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    32 << 10,
+	}
+}

@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// queue has far more callers than sessions, in front of a platform that takes
+// its time.
+func queue(ctx context.Context, b *bench, round func(...float64)) error {
+	const (
+		callers  = 1_000
+		sessions = 16
+		service  = 5 * time.Millisecond
+		// ideal is what each caller waits for where the sessions never rest:
+		// the service of all callers, by as many as there are sessions.
+		ideal = callers * service / sessions
+	)
+	platform, g, err := b.site(ctx, service, sessions)
+	if err != nil {
+		return err
+	}
+	l, err := b.dial(ctx, g.address, callers, paths(callers, 2))
+	if err != nil {
+		return err
+	}
+	watched := max(ideal, 4*b.slice())
+	for range b.rounds(7) {
+		// The first answers come sooner than in a queue that has filled, and
+		// the last ones from a queue that empties.
+		start := time.Now().Add(ideal * 3 / 2)
+		end := start.Add(watched)
+		if err := g.forgetLog(); err != nil {
+			return err
+		}
+		all, err := l.run(ctx, time.Until(end))
+		if err != nil {
+			return err
+		}
+		var took []float64
+		for _, d := range all {
+			if d.at.After(start) && d.at.Before(end) {
+				took = append(took, d.took.Seconds())
+			}
+		}
+		mean, err := platform.ask(0, "mean service time")
+		if err != nil {
+			return err
+		}
+		perSecond, worst := float64(len(took))/watched.Seconds(), quantile(took, 0.99)
+		round(perSecond/(sessions/service.Seconds()), worst/ideal.Seconds(), perSecond, worst*1e3, mean[0]/1e6)
+	}
+	return nil
+}

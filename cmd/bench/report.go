@@ -1,0 +1,119 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// table prints what was measured: first the claims, then what they are made of.
+func table(figures []*figure) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	fmt.Fprint(w, "| figure\t| measured\t| spread\t| target\t| reached\t|\n|---\t|---\t|---\t|---\t|---\t|\n")
+	each(figures, func(l line, values []float64) {
+		if l.bound == 0 {
+			return
+		}
+		target, verdict := "≤", "missed"
+		if l.least {
+			target = "≥"
+		}
+		if l.reached(median(values)) {
+			verdict = "reached"
+		}
+		target = strings.TrimSpace(fmt.Sprintf("%s %v %s", target, l.bound, l.unit))
+		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", l.what, number(median(values), l.unit), spread(values), target, verdict)
+	})
+	fmt.Fprint(w, "\n| made of\t| measured\t| spread\t|\n|---\t|---\t|---\t|\n")
+	each(figures, func(l line, values []float64) {
+		if l.bound == 0 {
+			fmt.Fprintf(w, "| %s\t| %s\t| %s\t|\n", l.what, number(median(values), l.unit), spread(values))
+		}
+	})
+	_ = w.Flush() // strings.Builder does not fail
+	return b.String()
+}
+
+func each(figures []*figure, do func(line, []float64)) {
+	for _, f := range figures {
+		for i, l := range f.rows {
+			do(l, f.values[i])
+		}
+	}
+}
+
+func spread(values []float64) string {
+	return number(slices.Min(values), "") + " .. " + number(slices.Max(values), "")
+}
+
+// number prints about three digits.
+func number(v float64, unit string) string {
+	digits := 0
+	if v != 0 {
+		digits = min(2, max(0, 2-int(math.Floor(math.Log10(math.Abs(v))))))
+	}
+	return strings.TrimSpace(fmt.Sprintf("%.*f %s", digits, v, unit))
+}
+
+// origin tells what was measured, when and on what.
+func origin(ctx context.Context) (string, error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return "", err
+	}
+	processors, err := fs.CPUInfo()
+	if err != nil {
+		return "", err
+	}
+	memory, err := fs.Meminfo()
+	if err != nil {
+		return "", err
+	}
+	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "", err
+	}
+	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		commit = []byte("unknown") // the source may have come without its history
+	}
+	return fmt.Sprintf(`
+Made by "make bench" on %s from commit %s, with %s, on Linux %s, %s, %d cores, %.0f GB of memory.
+
+Each figure is the median of several rounds, in which whatever is compared takes turns; the spread is that of the rounds.
+What is measured, and how, is in [cmd/bench](../../cmd/bench). The gateway authenticates, checks, counts and logs as always;
+what it is compared with does nothing of that. [The curves](scaling.svg) are here [as numbers](scaling.csv), in µs of CPU a
+request; a curve counts as flat, or linear, up to %v between its dearest and its cheapest point.
+`, time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), strings.TrimSpace(string(kernel)),
+		processors[0].ModelName, len(processors), float64(*memory.MemTotalBytes)/1e9, flatness), nil
+}
+
+// writeResults writes the files that are kept.
+func writeResults(folder, text string, figures []*figure) error {
+	drawing, numbers, err := draw(figures)
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string]string{"ratios.md": "# Speed\n\n" + text, "scaling.svg": drawing, "scaling.csv": numbers} {
+		if err := os.MkdirAll(folder, 0o750); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o644); err != nil { //nolint:gosec // to be read by all
+			return err
+		}
+	}
+	return nil
+}

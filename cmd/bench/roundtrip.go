@@ -1,0 +1,74 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// roundTripRole sends the document in a file to a platform again and again, over
+// connections that it keeps, and looks at no more of the answers than their end:
+// what asking the platform costs where nothing is read. Asked "8 500", it uses 8
+// connections for 500 ms; it tells how many round trips there were and the median
+// time of those on the first connection, in nanoseconds.
+func roundTripRole(arguments []string, in io.Reader, out io.Writer) error {
+	document, err := os.ReadFile(arguments[1]) //nolint:gosec // the platform made it
+	if err != nil {
+		return err
+	}
+	var conns []net.Conn
+	for range callersOfPairs {
+		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", arguments[0])
+		if err != nil {
+			return err
+		}
+		conns = append(conns, conn)
+	}
+	return beRole(in, out, conns[0].LocalAddr(), func(line string) (string, error) {
+		var use, milliseconds int
+		if _, err := fmt.Sscan(line, &use, &milliseconds); err != nil {
+			return "", err
+		}
+		end := time.Now().Add(time.Duration(milliseconds) * time.Millisecond)
+		took := make([][]float64, use)
+		problems := make([]error, use)
+		var trips sync.WaitGroup
+		for i, conn := range conns[:use] {
+			trips.Go(func() { took[i], problems[i] = roundTrips(conn, document, end) })
+		}
+		trips.Wait()
+		count := 0
+		for _, list := range took {
+			count += len(list)
+		}
+		return fmt.Sprint(count, median(took[0])), errors.Join(problems...)
+	})
+}
+
+func roundTrips(conn net.Conn, document []byte, end time.Time) ([]float64, error) {
+	var took []float64
+	buffer := make([]byte, 64<<10)
+	if err := conn.SetDeadline(end.Add(patience)); err != nil {
+		return nil, err
+	}
+	for start := time.Now(); start.Before(end); {
+		if _, err := conn.Write(document); err != nil {
+			return nil, err
+		}
+		var err error
+		if buffer, err = readDocument(conn, buffer); err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		took = append(took, float64(now.Sub(start)))
+		start = now
+	}
+	return took, nil
+}

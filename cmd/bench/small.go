@@ -1,0 +1,96 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// pairs are a gateway at work on small tables, and what its work is made of at
+// the least: a server that writes the same answer, and the same question to the
+// platform.
+type pairs struct {
+	gateway         *gateway
+	echo, roundTrip *process
+}
+
+func (b *bench) pairs(ctx context.Context) (*pairs, error) {
+	question, answer := filepath.Join(b.dir, "question"), filepath.Join(b.dir, "answer")
+	platform, err := b.role(ctx, "platform", "0s", question)
+	if err != nil {
+		return nil, err
+	}
+	p := &pairs{}
+	if p.gateway, err = b.gateway(ctx, platform, callersOfPairs); err != nil {
+		return nil, err
+	}
+	// Once the group is known to the gateway, it asks for nothing but the
+	// numbers: that question is recorded, and its answer is served by echo.
+	path := paths(1, 2)[0]
+	if _, err := b.fetch(ctx, p.gateway.address, path); err != nil {
+		return nil, err
+	}
+	said, err := b.fetch(ctx, p.gateway.address, path)
+	if err != nil {
+		return nil, err
+	}
+	captured := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
+	if err := said.header.Write(captured); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(captured, "\r\n%s", said.body)
+	if err := os.WriteFile(answer, captured.Bytes(), 0o600); err != nil {
+		return nil, err
+	}
+	if p.echo, err = b.role(ctx, "echo", answer); err != nil {
+		return nil, err
+	}
+	if echoed, err := b.fetch(ctx, p.echo.address, path); err != nil || !bytes.Equal(echoed.body, said.body) {
+		return nil, errors.Join(err, errors.New("echo does not answer as the gateway does"))
+	}
+	p.roundTrip, err = b.role(ctx, "roundtrip", platform.address, question)
+	return p, err
+}
+
+// roundTrips has the raw round trips go on for a slice of time over so many
+// connections. It counts them and tells the median time of those on the first.
+func (p *pairs) roundTrips(b *bench, connections int) (count int, nanoseconds float64, err error) {
+	said, err := p.roundTrip.ask(b.slice(), fmt.Sprint(connections, b.slice().Milliseconds()))
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(said[0]), said[1], nil
+}
+
+// smallRead holds the gateway against Echo and a raw round trip.
+func smallRead(ctx context.Context, b *bench, round func(...float64)) error {
+	p, err := b.pairs(ctx)
+	if err != nil {
+		return err
+	}
+	ours, err := b.dial(ctx, p.gateway.address, callersOfPairs, paths(callersOfPairs, 2))
+	if err != nil {
+		return err
+	}
+	echos, err := b.dial(ctx, p.echo.address, callersOfPairs, paths(callersOfPairs, 2))
+	if err != nil {
+		return err
+	}
+	raw := func() (int, error) {
+		count, _, err := p.roundTrips(b, callersOfPairs)
+		return count, err
+	}
+	for range b.rounds(15) {
+		cpu, err := b.costs(ours.on(ctx, b, p.gateway.process), echos.on(ctx, b, p.echo), subject{p.roundTrip, raw})
+		if err != nil {
+			return err
+		}
+		round(cpu[0]/(cpu[1]+cpu[2]), cpu[0], cpu[1], cpu[2])
+	}
+	return nil
+}
