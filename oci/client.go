@@ -186,7 +186,7 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 		c.reads.depart(f, s.endpoint)
 	}
 	start := time.Now()
-	asked, err := s.send(ctx, commands, c.pool.release)
+	asked, err := s.send(ctx, commands, c.pool)
 	if err != nil {
 		c.pool.release(s)
 		return nil, err

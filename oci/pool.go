@@ -151,13 +151,15 @@ func (p *pool) gaveUp(why error) error {
 
 // release takes a session back after a command: for the next in the queue, for
 // later, or to its end.
-func (p *pool) release(s *session) { p.putBack(s, true) }
+func (p *pool) release(s *session) { p.putBack(s, true).wake(s) }
 
-func (p *pool) putBack(s *session, used bool) {
+// putBack is release, except that it leaves it to its caller to wake the next
+// in the queue, whose session it is from now on.
+func (p *pool) putBack(s *session, used bool) *waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ours := p.all[s]; !ours {
-		return // it is dead already
+		return nil // it is dead already
 	}
 	now := time.Now()
 	switch {
@@ -177,12 +179,13 @@ func (p *pool) putBack(s *session, used bool) {
 			s.proven = true
 			s.endpoint.succeeded()
 		}
-		p.give(s)
+		return p.give(s)
 	}
+	return nil
 }
 
-// give hands a good session to the first in the queue, or lets it idle.
-func (p *pool) give(s *session) {
+// give takes the first out of the queue for a good session, or lets it idle.
+func (p *pool) give(s *session) *waiter {
 	if len(p.waiting) == 0 {
 		p.all[s] = false
 		if s.idleSince.Before(s.probed) {
@@ -190,11 +193,19 @@ func (p *pool) give(s *session) {
 		} else {
 			p.idle = append(p.idle, s)
 		}
-		return
+		return nil
 	}
 	p.all[s] = true
-	p.waiting[0].ready <- handover{session: s}
+	first := p.waiting[0]
 	p.waiting = slices.Delete(p.waiting, 0, 1)
+	return first
+}
+
+// wake hands a session to the caller, if there is one.
+func (w *waiter) wake(s *session) {
+	if w != nil {
+		w.ready <- handover{session: s}
+	}
 }
 
 // retire ends a session that nobody uses. It counts no more from here on.
@@ -315,7 +326,7 @@ func (p *pool) adopt(s *session) {
 	now := time.Now()
 	s.idleSince, s.probed = now, now
 	s.expires = now.Add(shorten(p.options.MaxAge, p.options.Jitter))
-	p.give(s)
+	p.give(s).wake(s)
 }
 
 // open makes a session with the first endpoint that lets us. An error joins
@@ -420,7 +431,7 @@ func (p *pool) probeOne(s *session) {
 	if err := s.ping(context.Background()); err != nil {
 		s.kill(err)
 	}
-	p.putBack(s, false)
+	p.putBack(s, false).wake(s)
 }
 
 // stats counts the sessions.

@@ -50,9 +50,9 @@ type exchange struct {
 	timeout  *time.Timer
 	answered chan result // gets exactly one result
 
-	// release, unless nil, takes the session back as soon as it has brought an
+	// pool, unless nil, gets the session back as soon as that has brought an
 	// answer after which nothing more is to be asked over it.
-	release func(*session)
+	pool *pool
 }
 
 type result struct {
@@ -109,11 +109,15 @@ func (s *session) answer(asked *exchange, replies []Reply, more bool) bool {
 		s.err = errUnsolicited
 	}
 	s.mu.Unlock()
-	release := asked.release != nil && !allRefused(replies)
-	if release {
-		asked.release(s) // first, so that a caller who asks again at once finds it
+	if asked.pool == nil || allRefused(replies) {
+		asked.answered <- result{replies: replies}
+		return true
 	}
-	asked.answered <- result{replies: replies, released: release}
+	// Back first, so that a caller who asks again at once finds it; then the
+	// answer; then the next in the queue, who is thus the first to run.
+	next := asked.pool.putBack(s, true)
+	asked.answered <- result{replies: replies, released: true}
+	next.wake(s)
 	return true
 }
 
@@ -202,8 +206,8 @@ func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, e
 
 // send puts a document on its way. An error says that nothing was sent; else
 // the exchange is answered within CommandTimeout. ctx is heeded until then.
-// For release see [exchange].
-func (s *session) send(ctx context.Context, commands []Command, release func(*session)) (*exchange, error) {
+// For the pool see [exchange].
+func (s *session) send(ctx context.Context, commands []Command, p *pool) (*exchange, error) {
 	options := s.endpoint.options
 	document := outgoing{sessionID: s.id, commands: commands}
 	if !options.OmitTrackingID {
@@ -219,7 +223,7 @@ func (s *session) send(ctx context.Context, commands []Command, release func(*se
 	if err != nil {
 		return nil, err
 	}
-	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1), release: release}
+	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1), pool: p}
 	asked.timeout = time.AfterFunc(options.CommandTimeout, func() {
 		s.abandon(asked, fmt.Errorf("no answer within %v: %w", options.CommandTimeout, context.DeadlineExceeded))
 	})

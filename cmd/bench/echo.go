@@ -4,7 +4,9 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 
@@ -16,7 +18,44 @@ import (
 // echoRole is an Echo server that answers every read of numbers with the answer
 // in a file: what HTTP costs where nothing is done.
 func echoRole(arguments []string, in io.Reader, out io.Writer) error {
-	file, err := os.Open(arguments[0]) //nolint:gosec // the parent made it
+	return answerWith(arguments[0], func() error { return nil }, in, out)
+}
+
+// relayRole is echo that makes a raw round trip before it answers: the least that
+// a gateway can do which is one process more on the way.
+func relayRole(arguments []string, in io.Reader, out io.Writer) error {
+	question, err := os.ReadFile(arguments[2]) //nolint:gosec // the platform made it
+	if err != nil {
+		return err
+	}
+	type session struct {
+		conn   net.Conn
+		buffer []byte
+	}
+	idle := make(chan *session, callersOfPairs)
+	for range callersOfPairs {
+		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", arguments[1])
+		if err != nil {
+			return err
+		}
+		idle <- &session{conn: conn}
+	}
+	return answerWith(arguments[0], func() error {
+		s := <-idle
+		defer func() { idle <- s }()
+		if _, err := s.conn.Write(question); err != nil {
+			return err
+		}
+		var err error
+		s.buffer, err = readDocument(s.conn, s.buffer)
+		return err
+	}, in, out)
+}
+
+// answerWith serves the answer in a file, each time after what is to be done
+// before.
+func answerWith(name string, before func() error, in io.Reader, out io.Writer) error {
+	file, err := os.Open(name) //nolint:gosec // the parent made it
 	if err != nil {
 		return err
 	}
@@ -35,6 +74,9 @@ func echoRole(arguments []string, in io.Reader, out io.Writer) error {
 	}
 	router := echo.New()
 	router.GET(numbersPath(":tenant_id", ":group_id"), func(c echo.Context) error {
+		if err := before(); err != nil {
+			return err
+		}
 		for name, values := range captured.Header {
 			for _, value := range values {
 				c.Response().Header().Add(name, value)

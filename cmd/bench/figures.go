@@ -43,6 +43,7 @@ func allFigures(largest int) []*figure {
 				{what: "CPU of a GET of 2 rows: gateway", unit: "µs"},
 				{what: "CPU of a GET of 2 rows: Echo writing the same bytes", unit: "µs"},
 				{what: "CPU of a GET of 2 rows: raw round trip", unit: "µs"},
+				{what: "CPU of a GET of 2 rows: Echo that makes the raw round trip itself", unit: "µs"},
 			},
 		}, {
 			name:    "reader",
@@ -89,6 +90,7 @@ func allFigures(largest int) []*figure {
 				{what: "median latency that the gateway adds to a lone read", unit: "µs", bound: 100},
 				{what: "median latency of a lone GET of 2 rows", unit: "µs"},
 				{what: "median latency of a lone raw round trip", unit: "µs"},
+				{what: "median latency added by Echo that makes the raw round trip itself", unit: "µs"},
 			},
 		},
 		curve("rows", upTo(largest, 1, 10, 100, 1_000, 10_000, 100_000), byRows,

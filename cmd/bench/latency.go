@@ -4,8 +4,8 @@ package main
 
 import "context"
 
-// latency has one caller on an idle system, and then one raw round trip after
-// the other.
+// latency has one caller on an idle system, of the gateway and of the least that
+// a gateway can do, and then one raw round trip after the other.
 func latency(ctx context.Context, b *bench, round func(...float64)) error {
 	p, err := b.pairs(ctx)
 	if err != nil {
@@ -15,21 +15,24 @@ func latency(ctx context.Context, b *bench, round func(...float64)) error {
 	if err != nil {
 		return err
 	}
+	least, err := b.dial(ctx, p.relay.address, 1, paths(1, 2))
+	if err != nil {
+		return err
+	}
 	for range b.rounds(15) {
-		all, err := lone.run(ctx, b.slice())
+		whole, err := lone.median(ctx, b)
 		if err != nil {
 			return err
 		}
-		var took []float64
-		for _, d := range all {
-			took = append(took, float64(d.took))
+		relayed, err := least.median(ctx, b)
+		if err != nil {
+			return err
 		}
 		_, raw, err := p.roundTrips(b, 1)
 		if err != nil {
 			return err
 		}
-		whole := median(took)
-		round((whole-raw)/1e3, whole/1e3, raw/1e3)
+		round((whole-raw)/1e3, whole/1e3, raw/1e3, (relayed-raw)/1e3)
 	}
 	return nil
 }

@@ -129,6 +129,16 @@ func (l load) on(ctx context.Context, b *bench, p *process) subject {
 	}}
 }
 
+// median is the median time of the requests of one slice, in nanoseconds.
+func (l load) median(ctx context.Context, b *bench) (float64, error) {
+	all, err := l.run(ctx, b.slice())
+	var took []float64
+	for _, d := range all {
+		took = append(took, float64(d.took))
+	}
+	return median(took), err
+}
+
 func (c *caller) run(ctx context.Context, end time.Time) error {
 	c.done = c.done[:0]
 	if err := c.conn.SetDeadline(end.Add(patience)); err != nil {

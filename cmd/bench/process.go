@@ -42,6 +42,7 @@ type process struct {
 var roles = map[string]func(arguments []string, in io.Reader, out io.Writer) error{
 	"platform":  platformRole,
 	"echo":      echoRole,
+	"relay":     relayRole,
 	"roundtrip": roundTripRole,
 	"facade":    facadeRole,
 }

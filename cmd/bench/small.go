@@ -12,11 +12,11 @@ import (
 )
 
 // pairs are a gateway at work on small tables, and what its work is made of at
-// the least: a server that writes the same answer, and the same question to the
-// platform.
+// the least: a server that writes the same answer, the same question to the
+// platform, and both of them in one process.
 type pairs struct {
-	gateway         *gateway
-	echo, roundTrip *process
+	gateway                *gateway
+	echo, roundTrip, relay *process
 }
 
 func (b *bench) pairs(ctx context.Context) (*pairs, error) {
@@ -53,6 +53,9 @@ func (b *bench) pairs(ctx context.Context) (*pairs, error) {
 	if echoed, err := b.fetch(ctx, p.echo.address, path); err != nil || !bytes.Equal(echoed.body, said.body) {
 		return nil, errors.Join(err, errors.New("echo does not answer as the gateway does"))
 	}
+	if p.relay, err = b.role(ctx, "relay", answer, platform.address, question); err != nil {
+		return nil, err
+	}
 	p.roundTrip, err = b.role(ctx, "roundtrip", platform.address, question)
 	return p, err
 }
@@ -81,16 +84,20 @@ func smallRead(ctx context.Context, b *bench, round func(...float64)) error {
 	if err != nil {
 		return err
 	}
+	relayed, err := b.dial(ctx, p.relay.address, callersOfPairs, paths(callersOfPairs, 2))
+	if err != nil {
+		return err
+	}
 	raw := func() (int, error) {
 		count, _, err := p.roundTrips(b, callersOfPairs)
 		return count, err
 	}
 	for range b.rounds(15) {
-		cpu, err := b.costs(ours.on(ctx, b, p.gateway.process), echos.on(ctx, b, p.echo), subject{p.roundTrip, raw})
+		cpu, err := b.costs(ours.on(ctx, b, p.gateway.process), echos.on(ctx, b, p.echo), subject{p.roundTrip, raw}, relayed.on(ctx, b, p.relay))
 		if err != nil {
 			return err
 		}
-		round(cpu[0]/(cpu[1]+cpu[2]), cpu[0], cpu[1], cpu[2])
+		round(cpu[0]/(cpu[1]+cpu[2]), cpu[0], cpu[1], cpu[2], cpu[3])
 	}
 	return nil
 }
