@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -245,5 +246,23 @@ func TestScannerReadsAttributes(t *testing.T) {
 		if got := string(s.tag.attribute(name)); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
+	}
+}
+
+func TestATableCostsNoMemoryForEachCell(t *testing.T) {
+	scan := func(rows int) float64 {
+		document := summaryTable(rows)
+		stream := bytes.NewReader(document)
+		s := newScanner(stream, len(document))
+		return testing.AllocsPerRun(3, func() {
+			stream.Reset(document)
+			if _, err := s.document(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	// A block more for each 64 KiB of text, and room in the list of blocks.
+	if few, many := scan(100), scan(10_000); many > few+60 {
+		t.Errorf("a hundred rows cost %v allocations, a hundred times as many cost %v", few, many)
 	}
 }
