@@ -234,6 +234,7 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 	}
 }
 
+// allRefused tells whether the platform refused every command of a document.
 func allRefused(replies []Reply) bool {
 	return !slices.ContainsFunc(replies, func(r Reply) bool {
 		return r.failure == nil || r.failure.Severity != SeverityError
