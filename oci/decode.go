@@ -24,7 +24,7 @@ type answer struct {
 // ParseReplies reads a document of the platform as a session would, apart from
 // the question whose answer it is. Errors are of type [*ProtocolError].
 func ParseReplies(document []byte) ([]Reply, error) {
-	stream := newScanner(bytes.NewReader(document), len(document))
+	stream := newScanner(bytes.NewReader(document), len(document)+1) // where it is cut short, that is no matter of the limit
 	in, err := stream.document()
 	if _, told := errors.AsType[*ProtocolError](err); told {
 		return nil, err
@@ -92,6 +92,9 @@ func (s *scanner) part(in *incoming) (err error) {
 	case "trackingId":
 		in.trackingID, err = s.id()
 	case "command":
+		if len(in.commands) == MaxCommands {
+			return protocolError("the document holds more than %d commands", MaxCommands)
+		}
 		var a answer
 		a, err = s.answer()
 		in.commands = append(in.commands, a)

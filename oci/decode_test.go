@@ -105,6 +105,7 @@ var refused = map[string]string{
 	"a type of an unbound prefix":   wrap(`<command xsi:type="d:SuccessResponse" xmlns=""/>`),
 	"a child of another namespace":  wrap(`<command xsi:type="XResponse" xmlns=""><a xmlns="D"/></command>`),
 	"a child of an unbound prefix":  wrap(`<command xsi:type="XResponse" xmlns=""><d:a/></command>`),
+	"too many commands":             wrap(strings.Repeat(success, MaxCommands+1)),
 	"an unknown child of the root":  wrap(`<other xmlns=""/>` + success),
 	"too many attributes":           wrap(`<command ` + manyAttributes() + ` xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
 	"an attribute twice":            wrap(`<command xsi:type="c:SuccessResponse" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""/>`),
@@ -253,6 +254,13 @@ func TestMatchTakesNoEchoThatWasNotGiven(t *testing.T) {
 	in := incoming{"s1", "", []answer{{Reply: Reply{name: successResponse}, echo: "1"}}}
 	if _, err := in.match(asked); err == nil {
 		t.Error("an answer to another command was taken")
+	}
+}
+
+func TestDecodeTakesAsManyCommandsAsMayBe(t *testing.T) {
+	replies, err := ParseReplies([]byte(wrap(strings.Repeat(success, MaxCommands))))
+	if err != nil || len(replies) != MaxCommands {
+		t.Errorf("got %d replies, %v", len(replies), err)
 	}
 }
 

@@ -602,6 +602,20 @@ func TestErrorsAndRefusalsAreShared(t *testing.T) {
 	}
 }
 
+func TestATrackingIDThatCannotBeWrittenIsNoFaultOfTheOthers(t *testing.T) {
+	p := &platform{}
+	run(t, p, oneSession, func(t *testing.T, c *Client) {
+		hold(t, c, time.Second)
+		a := newAudience(c)
+		first := a.ask(WithTrackingID(t.Context(), "\x01"), question)
+		other := a.ask(t.Context(), question)
+		a.readers.Wait()
+		if first.Err == nil || other.Err != nil {
+			t.Errorf("the first was told %v, the other %v", first.Err, other.Err)
+		}
+	})
+}
+
 func TestReadJoinedIsCalledForEachCommand(t *testing.T) {
 	var joined []string
 	run(t, &platform{}, func(o *Options) {

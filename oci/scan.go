@@ -21,6 +21,9 @@ const (
 
 	// maxAttributes is more than any element of the schema has.
 	maxAttributes = 32
+
+	// maxBindings is more prefixes than any reply binds at a time.
+	maxBindings = 64
 )
 
 // ErrReplyTooLarge says that a document grew beyond the limit of the options.
@@ -353,7 +356,7 @@ func declaredCharset(inside []byte) (*charmap.Charmap, error) {
 // pseudoAttribute cuts a value of that name off the head of an XML declaration.
 func pseudoAttribute(inside []byte, name string) (value string, rest []byte, ok bool) {
 	found, ok := bytes.CutPrefix(trimLeft(inside), []byte(name+"="))
-	if !ok || len(found) == 0 || found[0] != '"' && found[0] != '\'' {
+	if !ok || blankLength(inside) == 0 || len(found) == 0 || found[0] != '"' && found[0] != '\'' {
 		return "", inside, false
 	}
 	quoted, rest, ok := bytes.Cut(found[1:], found[:1])
@@ -374,11 +377,14 @@ func (s *scanner) instruction() error {
 	}
 	inside := whole[len(instructionOpening) : len(whole)-len(instructionEnding)]
 	target := inside[:nameLength(inside)]
+	rest := inside[len(target):]
 	first := s.at == s.start
 	s.at += len(whole)
 	switch {
+	case len(rest) > 0 && blankLength(rest) == 0:
+		return protocolError("the document holds a processing instruction without a good name")
 	case string(target) == "xml" && first:
-		s.charset, err = declaredCharset(inside[len(target):])
+		s.charset, err = declaredCharset(rest)
 		return err
 	case len(target) == 0 || bytes.EqualFold(target, []byte("xml")):
 		return protocolError("the document holds a processing instruction without a name of its own")

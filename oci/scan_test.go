@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -45,6 +46,7 @@ func TestScannerFindsTheEndOfEachDocument(t *testing.T) {
 		"with an instruction inside":      `<a><?x </a>?></a>`,
 		"with a comment before the root":  `<!--<a></a>--><a></a>`,
 		"nested":                          `<a><a><a/></a></a>`,
+		"with as many prefixes as may be": strings.Repeat("<a"+prefixes(maxBindings/4)+">", 4) + strings.Repeat("</a>", 4),
 		"in Latin-1":                      "<?xml version='1.0' encoding='iso-8859-1'?><a>caf\xe9</a>",
 		"longer than the buffer":          "<a>" + strings.Repeat("x<b/>", scanBuffer) + "</a>",
 		"with a text beyond the buffer":   "<a>" + strings.Repeat("x", 3*scanBuffer) + "</a>",
@@ -139,11 +141,15 @@ func TestScannerRefuses(t *testing.T) {
 		"XML of another version":         `<?xml version="1.1"?><a/>`,
 		"a declaration without version":  `<?xml encoding="UTF-8"?><a/>`,
 		"blanks in a declaration":        `<?xml version="1.0" encoding = "UTF-8"?><a/>`,
+		"no blank in a declaration":      `<?xml version="1.0"encoding="UTF-8"?><a/>`,
+		"a target with more behind it":   `<a><?b<c?></a>`,
+		"a target beyond ASCII":          "<a><?b\xe9?></a>",
 		"a declaration with more":        `<?xml version="1.0" encoding="UTF-8" x="y"?><a/>`,
 		"an unquoted encoding":           `<?xml version="1.0" encoding=UTF-8?><a/>`,
 		"half an encoding":               `<?xml version="1.0" encoding="UTF-8?><a/>`,
 		"an encoding not of ours":        `<?xml version="1.0" encoding="UTF-16"?><a/>`,
 		"too deep a document":            strings.Repeat("<a>", maxDepth+1),
+		"too many prefixes":              strings.Repeat("<a"+prefixes(maxBindings/4)+">", 4) + "<a" + prefixes(1) + "/>",
 		"a tag beyond the buffer":        "<a" + strings.Repeat(" ", scanBuffer) + "/>",
 		"a comment beyond the buffer":    "<a><!--" + strings.Repeat(" ", scanBuffer) + "--></a>",
 	} {
@@ -179,6 +185,15 @@ func TestScannerRefuses(t *testing.T) {
 			t.Errorf("got %v, want ErrReplyTooLarge", err)
 		}
 	})
+}
+
+// prefixes binds so many.
+func prefixes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ` xmlns:p%d="C"`, i)
+	}
+	return b.String()
 }
 
 // zeroes is an endless text.

@@ -129,6 +129,9 @@ func (s *scanner) startTag() error {
 	if !s.ours(s.tag.prefix) {
 		return protocolError("element %s is in another namespace than the schema's", s.tag.name)
 	}
+	if len(s.bindings) > maxBindings {
+		return protocolError("the document binds more than %d prefixes at a time", maxBindings)
+	}
 	if len(s.open) > maxDepth {
 		return protocolError("the document is nested deeper than %d elements", maxDepth)
 	}

@@ -1,0 +1,722 @@
+package oci
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// dice make the choices of a grammar out of bytes, so that a fuzz test can
+// look for documents by their choices. When the bytes are used up, every roll
+// is 0, which is always the plainest choice and the end of every list.
+type dice struct{ bytes []byte }
+
+// roll is 0 up to sides-1. A roll of up to 256 sides costs one byte.
+func (d *dice) roll(sides int) int {
+	n := 0
+	for rest := sides - 1; rest > 0; rest >>= 8 {
+		if len(d.bytes) == 0 {
+			return 0
+		}
+		n = n<<8 | int(d.bytes[0])
+		d.bytes = d.bytes[1:]
+	}
+	return n % sides
+}
+
+func pick[T any](d *dice, from ...T) T { return from[d.roll(len(from))] }
+
+// grammar writes documents of OCI-P in all the ways in which a platform may
+// spell them. What it writes is legal XML with namespaces, so both readers
+// have to take it.
+type grammar struct {
+	dice
+	to       bytes.Buffer
+	encoding Encoding
+	oddness  int                 // percent of the choices that are not the plainest
+	scopes   []map[string]string // what each prefix stands for, in each open element
+}
+
+// odd tells whether something is to be written in another way than the
+// plainest.
+func (g *grammar) odd() bool { return g.roll(100) >= 100-g.oddness }
+
+// session writes some documents one behind the other, and tells where each
+// begins and ends. They have much in common, as those of a platform.
+func (g *grammar) session() (stream []byte, documents [][]byte) {
+	var places [][2]int
+	for range 1 + g.roll(6) {
+		g.blanks(0)
+		g.oddness = pick(&g.dice, 0, 2, 30)
+		start := g.to.Len()
+		g.document()
+		places = append(places, [2]int{start, g.to.Len()})
+	}
+	g.blanks(0)
+	stream = g.to.Bytes()
+	for _, place := range places {
+		documents = append(documents, bytes.TrimLeft(stream[place[0]:place[1]], blanks))
+	}
+	return stream, documents
+}
+
+func (g *grammar) document() {
+	g.declaration()
+	g.between()
+	g.scopes = []map[string]string{{}}
+	root := [][2]string{{"protocol", "OCI"}}
+	prefix := ""
+	if g.odd() {
+		prefix = g.prefix()
+	}
+	root = append(root, [2]string{bindingOf(prefix), namespaceC})
+	if !g.odd() {
+		root = append(root, [2]string{"xmlns:xsi", namespaceXSI})
+	}
+	g.element(prefix, "BroadsoftDocument", root, func() {
+		if g.roll(16) == 15 {
+			return // as good as no answer, and maybe one tag
+		}
+		g.between()
+		g.leaf("sessionId", "s1")
+		if g.roll(2) == 1 {
+			g.between()
+			g.leaf("trackingId", "t-"+g.word())
+		}
+		for range g.roll(4) {
+			g.between()
+			g.command()
+		}
+		g.between()
+	})
+}
+
+// bindingOf is the name of the attribute that binds a prefix.
+func bindingOf(prefix string) string {
+	if prefix == "" {
+		return "xmlns"
+	}
+	return "xmlns:" + prefix
+}
+
+func (g *grammar) prefix() string { return pick(&g.dice, "c", "C", "o", "ns-1", "x.y_", "xsi2") }
+
+// declaration begins a document, and with it its encoding. Most of those of a
+// session are in one.
+func (g *grammar) declaration() {
+	g.encoding = Encoding{}
+	if g.odd() {
+		return
+	}
+	names := []string{"ISO-8859-1", "UTF-8"}
+	if g.odd() {
+		names = []string{"iso-8859-1", "utf-8", "US-ASCII", "ISO-8859-2", "ISO-8859-3", "ISO-8859-6", "ISO-8859-8", "ISO-8859-15", "ISO-8859-16"}
+	}
+	name := pick(&g.dice, names...)
+	g.encoding, _ = EncodingByName(name)
+	quote := g.quote()
+	g.to.WriteString("<?xml" + g.blank() + "version=" + quote + "1.0" + quote + g.blank() + "encoding=" + quote + name + quote)
+	if g.odd() {
+		g.to.WriteString(g.blank() + "standalone='" + pick(&g.dice, "yes", "no") + "'")
+	}
+	g.blanks(0)
+	g.to.WriteString("?>")
+	if !g.odd() {
+		g.to.WriteString("\n")
+	}
+}
+
+func (g *grammar) quote() string {
+	if g.odd() {
+		return "'"
+	}
+	return `"`
+}
+
+// blank is white space where some must be.
+func (g *grammar) blank() string {
+	if g.odd() {
+		return pick(&g.dice, "  ", "\n", "\r\n", "\t", " \r\n\t ")
+	}
+	return " "
+}
+
+// blanks writes white space where some may be, at least that many times.
+func (g *grammar) blanks(least int) {
+	for range least {
+		g.to.WriteString(g.blank())
+	}
+	for g.odd() {
+		g.to.WriteString(g.blank())
+	}
+}
+
+// between writes what may stand between elements.
+func (g *grammar) between() {
+	for g.odd() {
+		switch kind := g.roll(6); {
+		case kind == 1:
+			g.comment()
+		case kind == 2:
+			g.instruction()
+		case kind == 3 && len(g.scopes) > 1:
+			g.to.WriteString("<![CDATA[" + pick(&g.dice, "", " ", "\r\n") + "]]>")
+		case kind == 4 && len(g.scopes) > 1:
+			g.to.WriteString(pick(&g.dice, "&#32;", "&#x9;", "&#13;", "&#00010;"))
+		default:
+			g.blanks(1)
+		}
+	}
+}
+
+func (g *grammar) comment() {
+	g.to.WriteString("<!--" + pick(&g.dice, "", " x ", "<a>", "</BroadsoftDocument>", "&amp", "]]>", "- - ", "\r\n", "'", `"`) + "-->")
+}
+
+func (g *grammar) instruction() {
+	g.to.WriteString("<?" + pick(&g.dice, "a", "xml-stylesheet", "x.y") + pick(&g.dice, "", " ", " b='>'", " </BroadsoftDocument>", "\n?") + "?>")
+}
+
+// element writes an element of that name. The prefix must be bound to C, or be
+// empty, by what is open or by the attributes. Where there is nothing inside,
+// the tag may close the element at once.
+func (g *grammar) element(prefix, local string, attributes [][2]string, inside func()) {
+	g.scopes = append(g.scopes, g.bound(attributes))
+	name := local
+	if prefix != "" {
+		name = prefix + ":" + local
+	}
+	g.to.WriteString("<" + name)
+	for g.odd() && len(attributes) < maxAttributes-1 {
+		attributes = append(attributes, [2]string{"a" + strconv.Itoa(len(attributes)), g.word()})
+	}
+	for len(attributes) > 0 {
+		i := 0
+		if g.odd() {
+			i = g.roll(len(attributes))
+		}
+		g.attribute(attributes[i])
+		attributes = slices.Delete(slices.Clone(attributes), i, i+1)
+	}
+	g.blanks(0)
+	tag := g.to.Len()
+	g.to.WriteString(">")
+	begun := g.to.Len()
+	if inside != nil {
+		inside()
+	}
+	if g.to.Len() == begun && !g.odd() {
+		g.to.Truncate(tag)
+		g.to.WriteString("/>")
+	} else {
+		g.to.WriteString("</" + name)
+		g.blanks(0)
+		g.to.WriteString(">")
+	}
+	g.scopes = g.scopes[:len(g.scopes)-1]
+}
+
+// bound is what each prefix stands for inside an element with those attributes.
+func (g *grammar) bound(attributes [][2]string) map[string]string {
+	scope := maps.Clone(g.scopes[len(g.scopes)-1])
+	for _, a := range attributes {
+		if a[0] == "xmlns" {
+			scope[""] = a[1]
+		} else if p, ok := strings.CutPrefix(a[0], "xmlns:"); ok {
+			scope[p] = a[1]
+		}
+	}
+	return scope
+}
+
+func (g *grammar) attribute(a [2]string) {
+	g.blanks(1)
+	g.to.WriteString(a[0])
+	g.blanks(0)
+	g.to.WriteString("=")
+	g.blanks(0)
+	quote := g.quote()
+	g.to.WriteString(quote)
+	for _, r := range a[1] {
+		g.character(r, "<&"+quote)
+	}
+	g.to.WriteString(quote)
+}
+
+// named chooses how to write an element that is in no namespace or in C: the
+// prefix, and the bindings that it needs.
+func (g *grammar) named() (prefix string, attributes [][2]string) {
+	scope := g.scopes[len(g.scopes)-1]
+	if g.odd() {
+		switch p := g.prefix(); {
+		case g.roll(2) == 1:
+			return p, [][2]string{{"xmlns:" + p, namespaceC}}
+		case scope[p] == namespaceC:
+			return p, nil
+		}
+	}
+	if g.odd() {
+		// Bound and not used, maybe to hide what was bound to it.
+		attributes = append(attributes, [2]string{"xmlns:" + g.prefix(), pick(&g.dice, "D", namespaceXSI, namespaceC)})
+	}
+	plain := scope[""] == namespaceC
+	if plain != g.odd() {
+		attributes = append(attributes, [2]string{"xmlns", ""})
+	}
+	return "", attributes
+}
+
+// leaf writes an element that holds text alone.
+func (g *grammar) leaf(local, text string) {
+	prefix, attributes := g.named()
+	g.element(prefix, local, attributes, func() { g.text(text) })
+}
+
+// command writes an answer to a command.
+func (g *grammar) command() {
+	prefix, attributes := g.named()
+	bound := g.bound(attributes)
+	bind := func(p, space string) string {
+		for bound[p] != "" && bound[p] != space {
+			p += "1"
+		}
+		if bound[p] == "" {
+			bound[p] = space
+			attributes = append(attributes, [2]string{bindingOf(p), space})
+		}
+		return p
+	}
+	name := pick(&g.dice, successResponse, errorResponse, "GroupGetResponse22V5", "LogoutRequest", "A")
+	value := name
+	if name == successResponse || name == errorResponse || g.odd() {
+		value = bind("c", namespaceC) + ":" + name
+	}
+	if g.odd() {
+		value = pick(&g.dice, " ", "\n", "\t ") + value + pick(&g.dice, "", " ")
+	}
+	attributes = append(attributes, [2]string{bind(pick(&g.dice, "xsi", "xsi", "i"), namespaceXSI) + ":type", value})
+	if g.roll(2) == 1 {
+		attributes = append(attributes, [2]string{"echo", g.word()})
+	}
+	if name == errorResponse && g.roll(2) == 1 {
+		attributes = append(attributes, [2]string{"type", pick(&g.dice, "Error", "Warning", "Info")})
+	}
+	g.element(prefix, "command", attributes, func() {
+		g.between()
+		if name == errorResponse {
+			g.leaf("summary", "[Error 4962] "+g.word())
+			g.between()
+			g.leaf("summaryEnglish", g.word())
+			g.between()
+		}
+		for range g.roll(4) {
+			g.child()
+			g.between()
+		}
+	})
+}
+
+func (g *grammar) child() {
+	switch g.roll(4) {
+	case 1, 2:
+		g.table()
+	case 3:
+		g.structure(1)
+	default:
+		g.leaf(g.name(), g.word())
+	}
+}
+
+// structure writes an element of elements, of which one, though not the first,
+// may be named like a heading.
+func (g *grammar) structure(depth int) {
+	prefix, attributes := g.named()
+	g.element(prefix, g.name(), attributes, func() {
+		g.between()
+		for i := range 1 + g.roll(3) {
+			switch kind := g.roll(8); {
+			case kind == 1 && depth < 8:
+				g.structure(depth + 1)
+			case kind == 2:
+				g.table()
+			case kind == 3 && i > 0:
+				g.leaf(headingElement, g.word())
+			default:
+				g.leaf(g.name(), g.word())
+			}
+			g.between()
+		}
+	})
+}
+
+func (g *grammar) name() string {
+	return pick(&g.dice, "a", "serviceProviderId", "row", "col", "command", "x-1", "detail", "a.very_long.name-"+strings.Repeat("n", maxTermLength))
+}
+
+// tableHeadings are such that some begin like others.
+var tableHeadings = [][]string{
+	{"Number Prefix", "Is Active"},
+	{"Number Prefix"},
+	{"Number Suffix"},
+	{"Number Prefix", "Is Active", "Extension Range Start"},
+	{"Number Prefix Is Active"},
+	{""},
+	{"", "Is Active"},
+	{"Number Prefix", ""},
+	{"Number Prefix", "é]&<"},
+	{"é]&<", "Number Prefix"},
+}
+
+func (g *grammar) table() {
+	headings := pick(&g.dice, tableHeadings...)
+	prefix, attributes := g.named()
+	g.element(prefix, pick(&g.dice, "groupTable", "t"), attributes, func() {
+		for _, heading := range headings {
+			g.between()
+			g.leaf(headingElement, heading)
+		}
+		g.between()
+		rows := g.roll(4)
+		if g.roll(64) == 63 {
+			rows = 2000 // beyond the buffer, and beyond a block
+		}
+		cell := g.word()
+		for i := range rows {
+			prefix, attributes := g.named()
+			g.element(prefix, rowElement, attributes, func() {
+				g.between()
+				for range headings {
+					if i < 4 {
+						cell = g.word()
+					}
+					g.leaf(cellElement, cell)
+					g.between()
+				}
+			})
+			g.between()
+		}
+	})
+}
+
+var words = []string{
+	"", "+32-2612", "true", "a b", "Café", "Ďurišová €", "x&y<z>", "]]>", "]]", "]", ">", "\r\n", "\r", " lead", "\ttab\n",
+	"'quoted' \"twice\"", "😀\u0085\u2028\ufffd", "&lt;", "<![CDATA[x]]>", "</col>", "<col/>", strings.Repeat("long ", 50),
+}
+
+func (g *grammar) word() string { return pick(&g.dice, words...) }
+
+// text writes character data.
+func (g *grammar) text(text string) {
+	for text != "" {
+		if g.odd() {
+			switch g.roll(4) {
+			case 1:
+				g.comment()
+			case 2:
+				g.instruction()
+			case 3:
+				text = g.cdata(text)
+				continue
+			default:
+				g.lineEnd()
+			}
+		}
+		r, n := utf8.DecodeRuneInString(text)
+		g.character(r, "<&")
+		text = text[n:]
+	}
+}
+
+// lineEnd writes a line end in one of its forms, or a byte that the encoding
+// may not know.
+func (g *grammar) lineEnd() {
+	if g.encoding.single != nil && g.odd() {
+		g.to.WriteByte(byte(0x80 + g.roll(0x80)))
+		return
+	}
+	g.to.WriteString(pick(&g.dice, "\n", "\r\n", "\r", "\n\r"))
+}
+
+// cdata writes a CDATA section with the head of a text, and returns the rest
+// of it.
+func (g *grammar) cdata(text string) string {
+	g.to.WriteString("<![CDATA[")
+	for range g.roll(8) {
+		r, n := utf8.DecodeRuneInString(text)
+		if n == 0 || !g.encoding.CanEncode(text[:n]) || r == '>' && bytes.HasSuffix(g.to.Bytes(), []byte("]]")) {
+			break
+		}
+		g.to.Write(g.encoding.appendRune(nil, r))
+		text = text[n:]
+	}
+	g.to.WriteString("]]>")
+	return text
+}
+
+var entityOf = map[rune]string{'<': "&lt;", '>': "&gt;", '&': "&amp;", '\'': "&apos;", '"': "&quot;"}
+
+// character writes one character, which stands for itself unless it is among
+// the escaped ones.
+func (g *grammar) character(r rune, escaped string) {
+	must := strings.ContainsRune(escaped, r) || r == '\r' || r == '>' && bytes.HasSuffix(g.to.Bytes(), []byte("]]"))
+	entity, named := entityOf[r]
+	switch {
+	case !must && !g.odd():
+		g.to.Write(g.encoding.appendRune(nil, r))
+	case named && g.roll(2) == 0:
+		g.to.WriteString(entity)
+	default:
+		fmt.Fprintf(&g.to, pick(&g.dice, "&#%d;", "&#x%x;", "&#x%X;", "&#00%d;"), r)
+	}
+}
+
+// readStream reads all documents of a stream, and tells where each begins and
+// ends. What is read of one is not looked at before the last is read, so that
+// nothing in it may lie in a buffer that is used again. The error is io.EOF
+// behind a good end.
+func readStream(from io.Reader, stream []byte) (documents []plainDocument, texts [][]byte, _ error) {
+	s := newScanner(from, len(stream)+1)
+	rest := stream
+	for {
+		d, size, err := scanNext(s)
+		if err != nil {
+			return documents, texts, err
+		}
+		rest = bytes.TrimLeft(rest, blanks)
+		documents, texts, rest = append(documents, d), append(texts, rest[:size]), rest[size:]
+	}
+}
+
+// cutReader reads pieces of random sizes, many of them small.
+type cutReader struct {
+	from   io.Reader
+	random *rand.Rand
+}
+
+func (c cutReader) Read(p []byte) (int, error) {
+	size := 1 + c.random.IntN(1<<c.random.IntN(16))
+	return c.from.Read(p[:min(len(p), size)])
+}
+
+// after is what follows the last of the documents that begin a stream.
+func after(stream []byte, texts [][]byte) []byte {
+	for _, text := range texts {
+		stream = bytes.TrimLeft(stream, blanks)[len(text):]
+	}
+	return stream
+}
+
+// pieceReader reads pieces as they are.
+type pieceReader struct{ pieces [][]byte }
+
+func (p *pieceReader) Read(b []byte) (int, error) {
+	for len(p.pieces) > 0 && len(p.pieces[0]) == 0 {
+		p.pieces = p.pieces[1:]
+	}
+	if len(p.pieces) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, p.pieces[0])
+	p.pieces[0] = p.pieces[0][n:]
+	return n, nil
+}
+
+// compareStreams holds what the scanner makes of the documents of a stream
+// against etree, and against itself however the stream is cut into pieces. It
+// returns the documents that the scanner took.
+func compareStreams(t *testing.T, stream []byte, random *rand.Rand) [][]byte {
+	t.Helper()
+	whole, texts, err := readStream(bytes.NewReader(stream), stream)
+	for name, from := range map[string]io.Reader{
+		"in single bytes":  iotest.OneByteReader(bytes.NewReader(stream)),
+		"in random pieces": cutReader{bytes.NewReader(stream), random},
+		"in halves":        iotest.HalfReader(bytes.NewReader(stream)),
+		"one by one":       &pieceReader{slices.Concat(slices.Clone(texts), [][]byte{after(stream, texts)})},
+		"behind blanks":    io.MultiReader(strings.NewReader(strings.Repeat(" ", random.IntN(2*scanBuffer))), bytes.NewReader(stream)),
+	} {
+		cut, cutTexts, cutErr := readStream(from, stream)
+		// Where both are the same, as nearly always, cmp takes far longer.
+		if !reflect.DeepEqual(whole, cut) || errors.Is(err, io.EOF) != errors.Is(cutErr, io.EOF) {
+			t.Fatalf("whole (-): %v; %s (+): %v\n%s\n%q", err, name, cutErr, cmp.Diff(whole, cut), stream)
+		}
+		if !reflect.DeepEqual(texts, cutTexts) {
+			t.Fatalf("whole (-) and %s (+) end elsewhere:\n%s", name, cmp.Diff(texts, cutTexts))
+		}
+	}
+	for i, text := range texts {
+		tree, err := treeRead(text)
+		if err != nil {
+			t.Fatalf("the scanner takes what etree refuses: %v\n%q", err, text)
+		}
+		if diff := cmp.Diff(tree, whole[i], ignoreNumbers, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("document %d: etree (-) and scanner (+) differ:\n%s\n%q", i, diff, text)
+		}
+	}
+	return texts
+}
+
+func checkGrammar(t *testing.T, choices []byte, random *rand.Rand) []byte {
+	t.Helper()
+	g := &grammar{dice: dice{choices}}
+	stream, documents := g.session()
+	taken := compareStreams(t, stream, random)
+	if len(taken) < len(documents) {
+		in := documents[len(taken)]
+		_, err := newScanner(bytes.NewReader(in), len(in)+1).document()
+		t.Fatalf("document %d is refused: %v\n%q", len(taken), err, in)
+	}
+	for i, document := range documents {
+		if !bytes.Equal(taken[i], document) {
+			t.Fatalf("document %d was taken for another:\n%q\n%q", i, document, taken[i])
+		}
+	}
+	return stream
+}
+
+// pieces are what a mutation puts into a document.
+var pieces = []string{
+	"<", ">", "/", "\"", "'", "=", "&", ";", " ", "\n", "\r", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?", "?>", "<?xml version='1.0'?>", "&#13;",
+	"&lt;", "\x00", "\xff", "\xc3", "é", ":", "xmlns=''", " xmlns:c='D'", " xmlns='C'", "x", "<col/>", "<col>", "</col>", "<row/>", "<row>", "</row>",
+	"<colHeading/>", "<colHeading>", "</colHeading>", "</command>", "</BroadsoftDocument>", "/>", "<!DOCTYPE a>",
+}
+
+// mutate changes a stream at random in a few places.
+func mutate(stream []byte, random *rand.Rand) []byte {
+	for range 1 + random.IntN(3) {
+		at := random.IntN(len(stream) + 1)
+		end := min(len(stream), at+1<<random.IntN(8))
+		var into []byte
+		switch random.IntN(4) {
+		case 0: // leave out
+		case 1:
+			into = []byte(pieces[random.IntN(len(pieces))])
+			end = at
+		case 2:
+			into = []byte(pieces[random.IntN(len(pieces))])
+		case 3: // twice
+			into, end = stream[at:end], at
+		}
+		stream = slices.Concat(stream[:at], into, stream[end:])
+	}
+	return stream
+}
+
+// TestReadersAgreeOnEveryLegalSpelling writes documents at random. Both
+// readers must take them and read the same, whatever the scanner has read
+// before and however the stream is cut into pieces. Where a mutation of them
+// is still taken, both must read the same as well.
+func TestReadersAgreeOnEveryLegalSpelling(t *testing.T) {
+	const seeds, mutations = 400, 6
+	taken := 0
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 2))
+			choices := make([]byte, 1<<random.IntN(13))
+			for i := range choices {
+				choices[i] = byte(random.Uint32())
+			}
+			stream := checkGrammar(t, choices, random)
+			if len(stream) > 4*scanBuffer {
+				return // it costs too much to do that again
+			}
+			for range mutations {
+				taken += len(compareStreams(t, mutate(stream, random), random))
+			}
+		})
+	}
+	if taken < seeds {
+		t.Errorf("of the mutations only %d documents were taken, which proves little", taken)
+	}
+}
+
+// TestWhatIsRememberedIsNotWhatTheBufferHolds reads documents that arrive one
+// by one, and so stand in the same place of the buffer.
+func TestWhatIsRememberedIsNotWhatTheBufferHolds(t *testing.T) {
+	table := func(heading string) string {
+		return `<command xsi:type="A" xmlns=""><t><colHeading>` + heading + `</colHeading><row><col>` + heading + `</col></row></t></command>`
+	}
+	plain := wrap(table("Prefix"))
+	for name, other := range map[string]string{
+		"other headings": wrap(table("Suffix")),
+		"another head":   strings.Replace(plain, "8859-1", "8859-2", 1),
+		"another root":   strings.Replace(plain, `xmlns="C"`, `xmlns="D"`, 1),
+		"an empty root":  plain[:strings.Index(plain, "<sessionId")-1] + "/>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(0, 5))
+			stream := []byte(strings.Repeat(plain+other+other, 2))
+			want := 6
+			if name == "another root" {
+				want = 1 // and then it is refused
+			}
+			if got := len(compareStreams(t, stream, random)); got != want {
+				t.Errorf("%d documents were taken, want %d", got, want)
+			}
+		})
+	}
+}
+
+// TestShortCutsTakeNothingThatTheGeneralWayRefuses holds against each other
+// what is read in pieces of many sizes, of which the smallest allow no short cut.
+func TestShortCutsTakeNothingThatTheGeneralWayRefuses(t *testing.T) {
+	const heading = "<colHeading>a</colHeading>"
+	deep := func(depth int, inside string) string {
+		return strings.Repeat("<a>", depth) + inside + strings.Repeat("</a>", depth)
+	}
+	for name, test := range map[string]struct {
+		table string
+		good  bool
+	}{
+		"a plain table":                             {"<t>" + heading + "<row><col/></row></t>", true},
+		"cells behind an empty row":                 {"<t>" + heading + "<row/><col/></t>", false},
+		"cells of a row in another namespace":       {"<t>" + heading + `<c:row xmlns="D" xmlns:c="C"><col/></c:row></t>`, false},
+		"cells with a prefix in such a row":         {"<t>" + heading + `<c:row xmlns="D" xmlns:c="C"><c:col/></c:row></t>`, true},
+		"a heading with another end":                {`<t xmlns:c="C"><c:colHeading>a</colHeading></t>`, false},
+		"a heading behind one that binds":           {`<c:t xmlns="D" xmlns:c="C"><colHeading xmlns="">a</colHeading>` + heading + "</c:t>", false},
+		"a cell as deep as may be":                  {deep(maxDepth-5, "<t>"+heading+"<row><col>x</col></row></t>"), true},
+		"a cell one deeper":                         {deep(maxDepth-4, "<t>"+heading+"<row><col>x</col></row></t>"), false},
+		"an instruction without a blank":            {"<?a<b?><t/>", false},
+		"an instruction of letters beyond ASCII":    {"<?a\xe9?><t/>", false},
+		"headings that end in the middle of a cell": {"<t>" + heading + "<colHeading>b<col/></colHeading></t>", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stream := []byte(wrap(`<command xsi:type="A" xmlns="">` + test.table + `</command>`))
+			taken := compareStreams(t, slices.Concat([]byte(wrap(prefixTable)), stream), rand.New(rand.NewPCG(0, 6)))
+			if good := len(taken) == 2; good != test.good {
+				t.Errorf("taken: %t, want %t", good, test.good)
+			}
+		})
+	}
+}
+
+// FuzzGrammar looks for a legal spelling that one of the readers does not take
+// or reads in another way.
+func FuzzGrammar(f *testing.F) {
+	for seed := range uint64(8) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		choices := make([]byte, 512)
+		for i := range choices {
+			choices[i] = byte(random.Uint32())
+		}
+		f.Add(choices)
+	}
+	f.Fuzz(func(t *testing.T, choices []byte) {
+		if len(choices) > 8<<10 {
+			return
+		}
+		checkGrammar(t, choices, rand.New(rand.NewPCG(uint64(len(choices)), 4)))
+	})
+}
