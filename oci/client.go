@@ -69,6 +69,9 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // it is the platform that keeps him waiting, and otherwise the error of those
 // who wait for a session.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
+	if err := c.options.checkTrackingID(ctx); err != nil {
+		return nil, err // his own, and none of those who ask the same
+	}
 	key := documentKey(commands)
 	for {
 		f, leads := c.reads.join(key)
@@ -200,7 +203,7 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 		if err != nil {
 			return nil, err
 		}
-		if got.released {
+		if got.released || !allRefused(replies) {
 			return replies, nil
 		}
 		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(c.options.CommandTimeout))

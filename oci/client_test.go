@@ -1495,13 +1495,17 @@ func TestSessionEndsAnExchangeOnce(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer func() { _ = theirs.Close() }()
 	var died []error
-	s := newSession(newEndpoint(Endpoint{}, &Options{}), ours, func(_ *session, why error) { died = append(died, why) })
+	s := newSession(newEndpoint(Endpoint{}, &Options{CommandTimeout: time.Hour}), ours, func(_ *session, why error) { died = append(died, why) })
 	if other := newSession(s.endpoint, ours, nil); other.id == s.id || s.id == "" {
 		t.Errorf("the session ids are %q and %q", s.id, other.id)
 	}
 	spoken := &exchange{answered: make(chan result, 1)}
-	if err := s.begin(t.Context(), spoken); err != nil || !s.answer(spoken, nil, true) || s.alive() {
-		t.Errorf("after an answer with more behind it: %v, alive %t", err, s.alive())
+	if err := s.begin(t.Context(), spoken); err != nil {
+		t.Fatal(err)
+	}
+	s.wrote(spoken)
+	if !s.answer(spoken, nil, true) || s.alive() {
+		t.Errorf("after an answer with more behind it: alive %t", s.alive())
 	}
 	s.err = nil
 	asked, first := &exchange{answered: make(chan result, 1)}, errors.New("first")

@@ -53,6 +53,10 @@ type exchange struct {
 	// pool, unless nil, gets the session back as soon as that has brought an
 	// answer after which nothing more is to be asked over it.
 	pool *pool
+
+	// Guarded by the session's mutex.
+	written bool    // all of the document is on its way
+	early   []Reply // the answer, where that came before
 }
 
 type result struct {
@@ -77,6 +81,9 @@ func (s *session) readAll() {
 		}
 		s.mu.Lock()
 		asked := s.pending
+		if asked != nil && asked.early != nil {
+			asked = nil // it has its answer
+		}
 		if asked == nil && s.err == nil {
 			s.err = errUnsolicited // from here on no command is taken
 		}
@@ -97,28 +104,52 @@ func (s *session) readAll() {
 }
 
 // answer ends the exchange well, unless the session died meanwhile. Where more
-// than the answer has come, the session takes no other command.
+// than the answer has come, the session takes no other command. An answer that
+// comes before all of the document is on its way waits for that: until then the
+// session is nobody else's, and the time for the exchange runs on.
 func (s *session) answer(asked *exchange, replies []Reply, more bool) bool {
 	s.mu.Lock()
 	if s.pending != asked {
 		s.mu.Unlock()
 		return false
 	}
-	s.pending = nil
 	if more {
 		s.err = errUnsolicited
 	}
+	if !asked.written {
+		asked.early = replies
+		s.mu.Unlock()
+		return true
+	}
+	s.settle(asked, replies)
+	return true
+}
+
+// wrote notes that all of an exchange's document is on its way.
+func (s *session) wrote(asked *exchange) {
+	s.mu.Lock()
+	asked.written = true
+	if s.pending == asked && asked.early != nil {
+		s.settle(asked, asked.early)
+		return
+	}
+	s.mu.Unlock()
+}
+
+// settle brings the pending exchange its answer. It is called with the mutex
+// held, and unlocks it.
+func (s *session) settle(asked *exchange, replies []Reply) {
+	s.pending = nil
 	s.mu.Unlock()
 	if asked.pool == nil || allRefused(replies) {
 		asked.answered <- result{replies: replies}
-		return true
+		return
 	}
 	// Back first, so that a caller who asks again at once finds it; then the
 	// answer; then the next in the queue, who is thus the first to run.
 	next := asked.pool.putBack(s, true)
 	asked.answered <- result{replies: replies, released: true}
 	next.wake(s)
-	return true
 }
 
 func readAnswer(stream *scanner, to outgoing) ([]Reply, error) {
@@ -176,7 +207,11 @@ func (s *session) end(why error) {
 
 	// The connection is of no more use, so how closing it goes is of none.
 	_ = s.conn.Close()
-	if asked != nil {
+	switch {
+	case asked == nil:
+	case asked.early != nil:
+		asked.answered <- result{replies: asked.early} // none the worse for what came behind it
+	default:
 		asked.answered <- result{err: why}
 	}
 	s.died(s, why)
@@ -224,11 +259,7 @@ func (s *session) send(ctx context.Context, commands []Command, p *pool) (*excha
 		return nil, err
 	}
 	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1), pool: p}
-	asked.timeout = time.AfterFunc(options.CommandTimeout, func() {
-		s.abandon(asked, fmt.Errorf("no answer within %v: %w", options.CommandTimeout, context.DeadlineExceeded))
-	})
 	if err := s.begin(ctx, asked); err != nil {
-		asked.timeout.Stop()
 		return nil, err
 	}
 	n, err := s.conn.Write(encoded)
@@ -236,6 +267,7 @@ func (s *session) send(ctx context.Context, commands []Command, p *pool) (*excha
 	if err != nil {
 		s.kill(err)
 	}
+	s.wrote(asked)
 	return asked, nil
 }
 
@@ -265,6 +297,10 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 		return &SessionError{Endpoint: s.endpoint.Name, Err: err}
 	}
 	s.pending = asked
+	timeout := s.endpoint.options.CommandTimeout
+	asked.timeout = time.AfterFunc(timeout, func() {
+		s.abandon(asked, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
+	})
 	return nil
 }
 
@@ -290,6 +326,17 @@ type trackingKey struct{}
 // against the caller's.
 func WithTrackingID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, trackingKey{}, id)
+}
+
+// checkTrackingID says why a document cannot bear the tracking id of ctx.
+func (o *Options) checkTrackingID(ctx context.Context) error {
+	if o.OmitTrackingID {
+		return nil
+	}
+	if err := checkText(trackingID(ctx)); err != nil {
+		return fmt.Errorf("oci: the tracking id %w", err)
+	}
+	return nil
 }
 
 func trackingID(ctx context.Context) string {

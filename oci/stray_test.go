@@ -1,0 +1,181 @@
+package oci
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// talker is a platform that does what it is told, or not, and says more than it
+// was asked: each answer may have something right behind it, or later.
+type talker struct {
+	platform
+	mu     sync.Mutex // guards all that follows
+	random *rand.Rand
+	came   map[string]int  // by tracking id: how often a write came
+	done   map[string]bool // by tracking id
+	told   map[string]int  // what callers were told of their writes, by outcome
+}
+
+func (w *talker) roll(sides int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.random.IntN(sides)
+}
+
+func (w *talker) pause(most int) { time.Sleep(time.Duration(w.roll(most)) * time.Millisecond) }
+
+func (w *talker) act(p *platform, c *link, r asked) {
+	if r.commands[0] == "AuthenticationRequest" || strings.HasPrefix(r.commands[0], "Login") || r.commands[0] == "LogoutRequest" {
+		wellAnswered(p, c, r)
+		return
+	}
+	isWrite := r.commands[0] == change.Name()
+	obeys := w.roll(5) > 0
+	if isWrite {
+		w.mu.Lock()
+		w.came[r.tracking]++
+		w.done[r.tracking] = obeys
+		w.mu.Unlock()
+	}
+	w.pause(5)
+	answer := document(r, `xsi:type="c:SuccessResponse" xmlns:c="C"`, "")
+	if !obeys {
+		answer = document(r, `type="Error" xsi:type="c:ErrorResponse" xmlns:c="C"`, "<summary>[Error 2] no</summary><summaryEnglish/>")
+	}
+	goodbye := document(asked{session: r.session, echoes: []string{""}}, `xsi:type="LogoutRequest"`, "<reason>Bye</reason>")
+	switch w.roll(16) {
+	case 0:
+		c.cut(w, answer+goodbye)
+	case 1:
+		c.cut(w, answer)
+		w.pause(5)
+		c.cut(w, goodbye)
+	case 2:
+		c.cut(w, answer+answer)
+	case 3:
+		c.cut(w, answer)
+		w.pause(5)
+		c.cut(w, answer)
+	case 4:
+		c.cut(w, answer+"<")
+	case 5:
+		c.cut(w, answer[:w.roll(len(answer))])
+		_ = c.Close()
+	case 6:
+		c.cut(w, goodbye)
+	case 7:
+		c.cut(w, answer)
+		_ = c.Close()
+	default:
+		c.cut(w, answer)
+	}
+}
+
+// document is an answer to every command of a request.
+func document(r asked, attributes, children string) string {
+	var b strings.Builder
+	b.WriteString(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + namespaceXSI + `"><sessionId xmlns="">` + r.session + `</sessionId>`)
+	if r.tracking != "" {
+		b.WriteString(`<trackingId xmlns="">` + r.tracking + `</trackingId>`)
+	}
+	for _, echo := range r.echoes {
+		fmt.Fprintf(&b, `<command echo=%q xmlns="" %s>%s</command>`, echo, attributes, children)
+	}
+	b.WriteString("</BroadsoftDocument>")
+	return b.String()
+}
+
+// cut sends a text in a few pieces.
+func (c *link) cut(w *talker, text string) {
+	for text != "" {
+		n := 1 + w.roll(2*len(text))
+		n = min(n, len(text))
+		// The other side may have gone; then there is nobody to tell.
+		_, _ = c.Write([]byte(text[:n]))
+		text = text[n:]
+	}
+}
+
+// TestNothingIsMisreportedWhereThePlatformSaysMoreThanItWasAsked lets callers
+// read and write over sessions that are given back as soon as their answer has
+// come, while more may be right behind it.
+func TestNothingIsMisreportedWhereThePlatformSaysMoreThanItWasAsked(t *testing.T) {
+	outcomes := map[string]int{}
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			w := &talker{random: rand.New(rand.NewPCG(seed, 1)), came: map[string]int{}, done: map[string]bool{}, told: outcomes}
+			w.answer = w.act
+			run(t, &w.platform, func(o *Options) {
+				o.MaxSessions = 3
+				o.BackoffInitial = time.Millisecond
+				o.BackoffMax = 10 * time.Millisecond
+			}, w.live)
+		})
+	}
+	t.Log(outcomes)
+	for _, outcome := range []string{"done", "refused", "not done", "unknown"} {
+		if outcomes[outcome] < 20 {
+			t.Errorf("too few writes were %s to prove anything: %d", outcome, outcomes[outcome])
+		}
+	}
+}
+
+func (w *talker) live(t *testing.T, c *Client) {
+	var callers sync.WaitGroup
+	for caller := range 8 {
+		callers.Go(func() {
+			for i := range 60 {
+				w.pause(10)
+				if w.roll(3) == 0 {
+					w.ask(t, c)
+					continue
+				}
+				id := "w" + strconv.Itoa(caller) + "-" + strconv.Itoa(i)
+				w.write(t, c, id)
+			}
+		})
+	}
+	callers.Wait()
+}
+
+// ask reads with so little patience that many readers leave.
+func (w *talker) ask(t *testing.T, c *Client) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+w.roll(20))*time.Millisecond)
+	defer cancel()
+	_, _ = c.Read(ctx, questionOf(w.roll(3))) // whether it succeeds is chance
+}
+
+func (w *talker) write(t *testing.T, c *Client, id string) {
+	reply, err := c.Write(WithTrackingID(t.Context(), id), change)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	came, done := w.came[id], w.done[id]
+	outcome := "unknown"
+	switch {
+	case err == nil && reply.Err() == nil:
+		outcome = "done"
+		if !done {
+			t.Errorf("%s is said to be done and was not", id)
+		}
+	case err == nil:
+		outcome = "refused"
+		if done {
+			t.Errorf("%s is said to be refused and was done", id)
+		}
+	case NotDone(err):
+		outcome = "not done"
+		if done {
+			t.Errorf("%s is said not to be done and was: %v", id, err)
+		}
+	}
+	if came > 1 {
+		t.Errorf("%s was sent %d times", id, came)
+	}
+	w.told[outcome]++
+}
