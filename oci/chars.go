@@ -65,24 +65,24 @@ func plainLength(b []byte) int {
 // it.
 func (s *scanner) decode(text, b []byte, in section, whole bool) ([]byte, int, error) {
 	taken := 0
-	for taken < len(b) {
+	for {
 		n := plainLength(b[taken:])
 		text = append(text, b[taken:taken+n]...)
 		taken += n
 		if taken == len(b) {
-			break
+			return text, taken, nil
 		}
 		var err error
-		if text, n, err = s.special(text, b[taken:], in, whole); n == 0 || err != nil {
+		if text, n, err = s.special(text, b[taken:], in, whole); n == 0 {
 			return text, taken, err
 		}
 		taken += n
 	}
-	return text, taken, nil
 }
 
 // special appends what a byte that is not plain stands for, together with
-// those behind it, and tells how many these are: 0 where that is not known yet.
+// those behind it, and tells how many these are: 0 where that is not known yet,
+// and with an error.
 func (s *scanner) special(text, b []byte, in section, whole bool) ([]byte, int, error) {
 	switch c := b[0]; {
 	case c >= utf8.RuneSelf:

@@ -117,7 +117,7 @@ func (c *Client) read(ctx context.Context, f *flight, commands []Read) ([]Reply,
 	}
 	replies, err := c.do(ctx, document, f)
 	for range readRepeats {
-		if err == nil || !worthRepeating(ctx, err) {
+		if !worthRepeating(ctx, err) {
 			break
 		}
 		replies, err = c.do(ctx, document, f)

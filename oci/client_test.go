@@ -314,13 +314,14 @@ func TestClientGivesAnAbandonedLoginToTheNext(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		return ctx.Err()
 	}}
-	run(t, p, nil, func(t *testing.T, c *Client) {
+	pause := func(o *Options) { o.BackoffInitial = 7 * time.Second }
+	run(t, p, pause, func(t *testing.T, c *Client) {
 		var callers sync.WaitGroup
 		callers.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			_, err := c.Read(ctx, question)
-			if _, ok := errors.AsType[*UnavailableError](err); !ok || !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
+			if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.RetryAfter != 7*time.Second || !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
 				t.Errorf("the one who left: %v", err)
 			}
 		})
@@ -593,7 +594,14 @@ func TestClientRepeatsAReadOnceAndAWriteNever(t *testing.T) {
 				}
 				wellAnswered(p, c, r)
 			}
-			run(t, p, nil, func(t *testing.T, c *Client) {
+			traced := func(o *Options) {
+				o.Trace.CommandDone = func(_, command string, _ time.Duration, reply Reply, err error) {
+					if (err == nil) != (reply.Name() != "") {
+						t.Errorf("%s came to %v and %v", command, reply, err)
+					}
+				}
+			}
+			run(t, p, traced, func(t *testing.T, c *Client) {
 				if _, err := c.Read(t.Context(), question); err != nil {
 					t.Errorf("a read whose first answer is lost: %v", err)
 				}
@@ -604,7 +612,7 @@ func TestClientRepeatsAReadOnceAndAWriteNever(t *testing.T) {
 				}
 				spoilNext(1)
 				_, err := c.Write(t.Context(), change)
-				if lost, ok := errors.AsType[*SessionError](err); !ok || !lost.Sent || NotDone(err) {
+				if lost, ok := errors.AsType[*SessionError](err); !ok || !lost.Sent || lost.Endpoint != "primary" || NotDone(err) {
 					t.Errorf("a write whose answer is lost: %v", err)
 				}
 				if _, _, _, received := p.counts(); len(received) != 1 {
@@ -749,6 +757,32 @@ func TestClientAsksWhetherARefusalIsDueToTheSession(t *testing.T) {
 			t.Errorf("%d logins", logins)
 		}
 	})
+}
+
+func TestClientBelievesARefusalUnlikeTheOneOfAForgottenSession(t *testing.T) {
+	for name, refusal := range map[string]string{
+		"of another number":  "<errorCode>2</errorCode><summary>[Error 1] no</summary><summaryEnglish/>",
+		"of another summary": "<summary>[Error 1] other</summary><summaryEnglish/>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			forgetting := &platform{answer: func(p *platform, c *link, r asked) {
+				switch r.commands[0] {
+				case change.Name():
+					c.say(r, "c:ErrorResponse", refusal)
+				case "VerifySessionIsValidRequest":
+					c.refuse(r, 1)
+				default:
+					wellAnswered(p, c, r)
+				}
+			}}
+			run(t, forgetting, nil, func(t *testing.T, c *Client) {
+				reply, err := c.Write(t.Context(), change)
+				if refused, ok := errors.AsType[*ErrorReply](reply.Err()); err != nil || !ok || refused.Command != change.Name() {
+					t.Errorf("got %v, %v", reply.Err(), err)
+				}
+			})
+		})
+	}
 }
 
 func TestClientRetiresAndProbesIdleSessions(t *testing.T) {
@@ -1523,6 +1557,12 @@ func TestSessionEndsAnExchangeOnce(t *testing.T) {
 	}
 	if s.answer(asked, nil, false) || len(asked.answered) != 0 {
 		t.Error("a dead session answers")
+	}
+	if !errors.Is(s.reason(), first) {
+		t.Errorf("the session takes no more commands because of %v", s.reason())
+	}
+	if err := s.begin(t.Context(), asked); !errors.Is(err, first) || !NotDone(err) {
+		t.Errorf("a dead session takes a command: %v", err)
 	}
 }
 

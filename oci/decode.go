@@ -198,13 +198,11 @@ func (r Reply) errorReply(severity string) *ErrorReply {
 	e.Summary, _ = r.Text("summary")
 	e.SummaryEnglish, _ = r.Text("summaryEnglish")
 	e.Detail, _ = r.Text("detail")
-	if code, ok := r.Text("errorCode"); ok {
-		if n, err := strconv.Atoi(strings.TrimSpace(code)); err == nil {
-			e.Number = n
-			return e
-		}
+	code, _ := r.Text("errorCode")
+	var err error
+	if e.Number, err = strconv.Atoi(strings.TrimSpace(code)); err != nil {
+		e.Number = numberOfSummary(e.Summary)
 	}
-	e.Number = numberOfSummary(e.Summary)
 	return e
 }
 

@@ -54,6 +54,7 @@ func TestDecodeReadsATable(t *testing.T) {
 		if row.Cell(2) != "" {
 			t.Error("a row has more cells than headings")
 		}
+		break // as a caller may who has seen enough
 	}
 }
 
@@ -67,10 +68,11 @@ var spellings = map[string]string{
 		`<command xsi:type="o:SuccessResponse"/></o:BroadsoftDocument>`,
 	"everything in C": `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + namespaceXSI + `"><sessionId>s1</sessionId>` +
 		`<command xsi:type="SuccessResponse"></command></BroadsoftDocument>`,
-	"blanks in tags":   strings.NewReplacer(" ", "\n  ", "/>", "\t/>").Replace(wrap(`<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`))[len("<?xml\n  version=\"1.0\"\n  encoding=\"ISO-8859-1\"?>\n"):],
-	"in US-ASCII":      strings.Replace(wrap(`<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`), "ISO-8859-1", "us-ascii", 1),
-	"blanks in a type": wrap(`<command xsi:type=" c:SuccessResponse " xmlns:c="C" xmlns=""/>`),
-	"comments between": wrap(`<!-- x --><command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""><!-- y --></command>`),
+	"blanks in tags":           strings.NewReplacer(" ", "\n  ", "/>", "\t/>").Replace(wrap(`<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`))[len("<?xml\n  version=\"1.0\"\n  encoding=\"ISO-8859-1\"?>\n"):],
+	"in US-ASCII":              strings.Replace(wrap(`<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`), "ISO-8859-1", "us-ascii", 1),
+	"blanks in a type":         wrap(`<command xsi:type=" c:SuccessResponse " xmlns:c="C" xmlns=""/>`),
+	"another attribute of xsi": wrap(`<command xsi:nil="false" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
+	"comments between":         wrap(`<!-- x --><command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""><!-- y --></command>`),
 }
 
 func TestDecodeTakesEverySpelling(t *testing.T) {
@@ -93,21 +95,29 @@ const success = `<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`
 var refused = map[string]string{
 	"another root":                  strings.ReplaceAll(wrap(success), "BroadsoftDocument", "OtherDocument"),
 	"a root in another namespace":   strings.Replace(wrap(success), `xmlns="C"`, `xmlns="D"`, 1),
+	"a root in no namespace":        strings.Replace(wrap(success), `xmlns="C"`, `xmlns=""`, 1),
 	"another protocol":              strings.Replace(wrap(success), `protocol="OCI"`, `protocol="OSS"`, 1),
 	"a command without a type":      wrap(`<command xmlns=""/>`),
 	"a type outside xsi":            wrap(`<command type="SuccessResponse" xmlns=""/>`),
 	"a type outside xsi, prefixed":  wrap(`<command d:type="c:SuccessResponse" xmlns:d="D" xmlns:c="C" xmlns=""/>`),
 	"a row of other cells":          wrap(strings.Replace(prefixTable, "<col/>", "<cell/>", 1)),
+	"a type without a prefix":       wrap(`<c:command type="SuccessResponse" xmlns:c="C" xmlns="` + namespaceXSI + `"/>`),
 	"a type of another namespace":   wrap(`<command xsi:type="d:SuccessResponse" xmlns:d="D" xmlns=""/>`),
 	"a type of a colon":             wrap(`<command xsi:type=":" xmlns=""/>`),
+	"a type of a prefix":            wrap(`<command xsi:type="c:" xmlns:c="C" xmlns=""/>`),
 	"a type of two names":           wrap(`<command xsi:type="a b" xmlns=""/>`),
 	"an empty type":                 wrap(`<command xsi:type="" xmlns=""/>`),
 	"a type of an unbound prefix":   wrap(`<command xsi:type="d:SuccessResponse" xmlns=""/>`),
 	"a child of another namespace":  wrap(`<command xsi:type="XResponse" xmlns=""><a xmlns="D"/></command>`),
 	"a child of an unbound prefix":  wrap(`<command xsi:type="XResponse" xmlns=""><d:a/></command>`),
 	"too many commands":             wrap(strings.Repeat(success, MaxCommands+1)),
+	"a child of an attribute":       wrap(`<command xsi:type="XResponse" d="C" xmlns=""><d:a/></command>`),
+	"a session with children":       strings.Replace(wrap(success), ">s1<", "><a/><", 1),
+	"a text between commands":       wrap("x" + success),
+	"a text beside an element":      wrap(`<command xsi:type="XResponse" xmlns=""><a>x<b/></a></command>`),
+	"a text behind an element":      wrap(`<command xsi:type="XResponse" xmlns=""><a><b/>x</a></command>`),
 	"an unknown child of the root":  wrap(`<other xmlns=""/>` + success),
-	"too many attributes":           wrap(`<command ` + manyAttributes() + ` xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
+	"too many attributes":           wrap(`<command ` + manyAttributes(maxAttributes+1) + ` xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
 	"an attribute twice":            wrap(`<command xsi:type="c:SuccessResponse" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""/>`),
 	"end tags in the wrong order":   wrap(`<command xsi:type="XResponse" xmlns=""><a><b></a></b></command>`),
 	"an entity":                     wrap(`<command xsi:type="XResponse" xmlns=""><a>&secret;</a></command>`),
@@ -117,11 +127,31 @@ var refused = map[string]string{
 	"a row with too few cells":      wrap(strings.Replace(prefixTable, "<col>true</col>", "", 1)),
 	"a row with too many cells":     wrap(strings.Replace(prefixTable, "<col/>", "<col/><col/>", 1)),
 	"a heading behind a row":        wrap(strings.Replace(prefixTable, "</row></avail", "</row><colHeading>x</colHeading></avail", 1)),
+	"an element behind a row":       wrap(strings.Replace(prefixTable, "</row></avail", "</row><other/></avail", 1)),
+	"a text between rows":           wrap(strings.Replace(prefixTable, "</row><row>", "</row>x<row>", 1)),
+	"a text in a row":               wrap(strings.Replace(prefixTable, "<row>", "<row>x", 1)),
+	"a row of another namespace":    wrap(strings.Replace(prefixTable, "<row><col>+32-02</col><col/></row>", `<d:row xmlns:d="D"><col/><col/></d:row>`, 1)),
+	"cells of another namespace":    wrap(strings.Replace(strings.Replace(prefixTable, "<row>", `<c:row xmlns:c="C" xmlns="D">`, 1), "</row>", "</c:row>", 1)),
+	"a cell of another namespace":   wrap(strings.Replace(prefixTable, "<col/>", `<col/><d:col xmlns:d="D"/>`, 1)),
+	"a cell too many with children": wrap(strings.Replace(prefixTable, "<col/>", "<col/><col><a/></col>", 1)),
+	"cells behind an empty row":     wrap(strings.Replace(prefixTable, "<row>", "<row/><col/><col/><row>", 1)),
+	"a heading that ends twice":     wrap(`<command xsi:type="XResponse" xmlns=""><t><colHeading/></colHeading></command>`),
+	"a heading with children":       wrap(`<command xsi:type="XResponse" xmlns=""><t><colHeading><a/></colHeading></t></command>`),
+	"a later heading with children": wrap(`<command xsi:type="XResponse" xmlns=""><t><colHeading>h</colHeading><colHeading><a/></colHeading></t></command>`),
+	"a heading without its prefix":  wrap(strings.NewReplacer("<command", `<command xmlns:c="C"`, "<colHeading>Number", "<c:colHeading>Number").Replace(prefixTable)),
+	"too deep a cell":               wrap(deepTable(maxDepth)),
 	"a cell with children":          wrap(strings.Replace(prefixTable, "<col/>", "<col><a/></col>", 1)),
 	"something behind the document": wrap(success) + "x",
 	"half a document":               wrap(success)[:100],
 	"nothing":                       "",
 	"too deep a document":           wrap(`<command xsi:type="XResponse" xmlns="">` + strings.Repeat("<a>", 100) + strings.Repeat("</a>", 100) + `</command>`),
+}
+
+// deepTable is a command with a table whose rows are at that depth.
+func deepTable(depth int) string {
+	const outside = 4 // the root, the command, the table and the row
+	above, below := strings.Repeat("<a>", depth-outside), strings.Repeat("</a>", depth-outside)
+	return `<command xsi:type="XResponse" xmlns="">` + above + `<t><colHeading>h</colHeading><row><col>c</col></row></t>` + below + `</command>`
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -135,9 +165,9 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func manyAttributes() string {
+func manyAttributes(n int) string {
 	var b strings.Builder
-	for i := range maxAttributes + 1 {
+	for i := range n {
 		fmt.Fprintf(&b, ` a%d=""`, i)
 	}
 	return b.String()
@@ -156,6 +186,10 @@ func TestDecodeReadsErrors(t *testing.T) {
 			`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><errorCode> 4152
 </errorCode><summary>[Error 1] x</summary><summaryEnglish>x</summaryEnglish></command>`,
 			ErrorReply{Number: 4152, Severity: SeverityError, Summary: "[Error 1] x", SummaryEnglish: "x"},
+		},
+		"the number of the summary where errorCode is none": {
+			`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><errorCode>x</errorCode><summary>[Error 7] x</summary><summaryEnglish>x</summaryEnglish></command>`,
+			ErrorReply{Number: 7, Severity: SeverityError, Summary: "[Error 7] x", SummaryEnglish: "x"},
 		},
 		"a warning without a number and with CDATA": {
 			`<command type="Warning" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>no number</summary><summaryEnglish/><detail><![CDATA[<b>&]]> and <!-- x -->more</detail></command>`,
@@ -261,6 +295,26 @@ func TestDecodeTakesAsManyCommandsAsMayBe(t *testing.T) {
 	replies, err := ParseReplies([]byte(wrap(strings.Repeat(success, MaxCommands))))
 	if err != nil || len(replies) != MaxCommands {
 		t.Errorf("got %d replies, %v", len(replies), err)
+	}
+}
+
+func TestForcedLogoutIsTheOnlyCommand(t *testing.T) {
+	logout := answer{Reply: Reply{name: "LogoutRequest", children: []node{{name: "reason", text: "maintenance"}}}}
+	for name, test := range map[string]struct {
+		commands []answer
+		reason   string
+		ok       bool
+	}{
+		"a logout":                    {[]answer{logout}, "maintenance", true},
+		"no command":                  {nil, "", false},
+		"another command":             {[]answer{{Reply: Reply{name: successResponse}}}, "", false},
+		"a logout and something more": {[]answer{logout, {Reply: Reply{name: successResponse}}}, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if reason, ok := (incoming{commands: test.commands}).forcedLogout(); reason != test.reason || ok != test.ok {
+				t.Errorf("got %q, %t", reason, ok)
+			}
+		})
 	}
 }
 

@@ -48,9 +48,6 @@ func (o outgoing) encode(in Encoding) ([]byte, error) {
 		}
 	}
 	w.raw(`</BroadsoftDocument>`)
-	if w.err != nil {
-		return nil, fmt.Errorf("oci: %w", w.err)
-	}
 	return w.to, nil
 }
 

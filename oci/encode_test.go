@@ -44,7 +44,8 @@ func TestEncodeWritesNilAndNested(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `<assignedNumberRangeStartList xsi:nil="true"/><assignedNumberPrefixList><numberPrefix>+32-01</numberPrefix></assignedNumberPrefixList></command>`
+	want := `<sessionId xmlns="">1</sessionId><command xsi:type="UserRouteListModifyRequest" xmlns="">` +
+		`<assignedNumberRangeStartList xsi:nil="true"/><assignedNumberPrefixList><numberPrefix>+32-01</numberPrefix></assignedNumberPrefixList></command>`
 	if !strings.Contains(string(got), want) {
 		t.Errorf("got %s", got)
 	}

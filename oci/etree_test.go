@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -93,7 +94,7 @@ func charsetReader(name string, input io.Reader) (io.Reader, error) {
 // treeRead reads a document with etree. It asks for less than the scanner.
 func treeRead(document []byte) (plainDocument, error) {
 	tree := etree.NewDocument()
-	tree.ReadSettings = etree.ReadSettings{CharsetReader: charsetReader, PreserveDuplicateAttrs: true}
+	tree.ReadSettings = etree.ReadSettings{CharsetReader: charsetReader, PreserveDuplicateAttrs: true, ValidateInput: true}
 	if err := tree.ReadFromBytes(document); err != nil {
 		return plainDocument{}, err
 	}
@@ -242,6 +243,27 @@ func treeText(e *etree.Element) string {
 	return text.String()
 }
 
+// unusual are good documents, beside the spellings, in which a short cut could
+// go wrong.
+var unusual = map[string]string{
+	"an empty root":             `<BroadsoftDocument protocol="OCI" xmlns="C"/>`,
+	"UTF-8 without saying so":   wrap(`<command xsi:type="XResponse" xmlns=""><a>café</a></command>`)[len(`<?xml version="1.0" encoding="ISO-8859-1"?>`):],
+	"a letter of Latin-1":       wrap("<command xsi:type=\"XResponse\" xmlns=\"\"><a>caf\xe9</a></command>"),
+	"an echo":                   wrap(`<command echo="7" xsi:type="XResponse" xmlns=""/>`),
+	"elements in elements":      wrap(`<command xsi:type="XResponse" xmlns=""><a><b>c</b><b/><b><d>e</d></b></a><f>g</f></command>`),
+	"a table":                   wrap(prefixTable),
+	"two tables":                wrap(prefixTable + strings.Replace(prefixTable, "Is Active", "Group Id", 1) + prefixTable),
+	"a table without rows":      wrap(`<command xsi:type="XResponse" xmlns=""><t><colHeading>h</colHeading></t></command>`),
+	"empty headings":            wrap(strings.NewReplacer("Number Prefix", "", "<colHeading>Is Active</colHeading>", "<colHeading/>").Replace(prefixTable)),
+	"headings of other letters": wrap(strings.NewReplacer("<colHeading>Number Prefix", `<colHeading a="">NUMBER PREFIX`).Replace(prefixTable)),
+	"headings cut elsewhere":    wrap(strings.NewReplacer("<colHeading>Number Prefix", `<colHeading a="">Number`, "Is Active", " PrefixIs Active").Replace(prefixTable)),
+	"headings with a prefix":    wrap(strings.NewReplacer("<command", `<command xmlns:c="C"`, "colHeading>", "c:colHeading>").Replace(prefixTable)),
+	"a heading with CDATA":      wrap(strings.Replace(prefixTable, "Is Active", "<![CDATA[Is]]> Active", 1)),
+	"a cell with an attribute":  wrap(strings.Replace(prefixTable, "<col>true", `<col a="b">true`, 1)),
+	"a cell with a reference":   wrap(strings.Replace(prefixTable, "true", "a&amp;b", 1)),
+	"a cell as deep as may be":  wrap(deepTable(maxDepth - 1)),
+}
+
 // ignoreNumbers leaves out what is read from the text of an error and not from
 // its XML.
 var ignoreNumbers = cmpopts.IgnoreFields(ErrorReply{}, "Number")
@@ -263,15 +285,19 @@ func compareReaders(t *testing.T, stream []byte) bool {
 	// What it remembers of a document must not change how it reads the next.
 	begin := len(stream) - len(bytes.TrimLeft(stream, blanks))
 	document := stream[begin : begin+size]
-	s := newScanner(io.MultiReader(strings.NewReader(wrap(prefixTable)), bytes.NewReader(document), bytes.NewReader(document)), limit+scanBuffer)
-	var again plainDocument
-	for range 3 {
-		if again, _, err = scanNext(s); err != nil {
-			t.Fatalf("behind other documents: %v", err)
-		}
+	s := newScanner(io.MultiReader(strings.NewReader(wrap(prefixTable)),
+		bytes.NewReader(document), iotest.OneByteReader(bytes.NewReader(document))), limit+scanBuffer)
+	if _, _, err := scanNext(s); err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(whole, again); diff != "" {
-		t.Fatalf("alone (-) and behind other documents (+):\n%s", diff)
+	for _, kind := range []string{"whole", "in single bytes"} {
+		again, _, err := scanNext(s)
+		if err != nil {
+			t.Fatalf("behind other documents, %s: %v", kind, err)
+		}
+		if diff := cmp.Diff(whole, again); diff != "" {
+			t.Fatalf("alone (-) and behind other documents, %s (+):\n%s", kind, diff)
+		}
 	}
 	tree, err := treeRead(document)
 	if err != nil {
@@ -289,6 +315,9 @@ func FuzzReaders(f *testing.F) {
 	for _, document := range spellings {
 		f.Add([]byte(document))
 	}
+	for _, document := range unusual {
+		f.Add([]byte(document))
+	}
 	for _, document := range refused {
 		f.Add([]byte(document))
 	}
@@ -301,12 +330,14 @@ func FuzzReaders(f *testing.F) {
 }
 
 func TestReadersAgree(t *testing.T) {
-	for name, document := range spellings {
-		t.Run(name, func(t *testing.T) {
-			if !compareReaders(t, []byte(document)) {
-				t.Error("the scanner refuses the document")
-			}
-		})
+	for _, documents := range []map[string]string{spellings, unusual} {
+		for name, document := range documents {
+			t.Run(name, func(t *testing.T) {
+				if !compareReaders(t, []byte(document)) {
+					t.Error("the scanner refuses the document")
+				}
+			})
+		}
 	}
 }
 
@@ -330,6 +361,63 @@ func TestReadersAgreeWhereverTheBufferEnds(t *testing.T) {
 	}
 }
 
+func TestScannerTellsWhyAStreamFailed(t *testing.T) {
+	errGone := errors.New("gone")
+	for name, document := range map[string]string{
+		"between elements":   strings.TrimSuffix(wrap(prefixTable), "</BroadsoftDocument>"),
+		"in a text too many": `<BroadsoftDocument protocol="OCI" xmlns="C">x`,
+		"in a cell's child":  strings.Split(wrap(strings.Replace(prefixTable, "<col/>", "<col><a/></col>", 1)), "/></col>")[0],
+	} {
+		t.Run(name, func(t *testing.T) {
+			for cut := range len(document) + 1 {
+				stream := io.MultiReader(strings.NewReader(document[:cut]), iotest.ErrReader(errGone))
+				if _, _, err := scanned(stream, len(document)+1); !errors.Is(err, errGone) {
+					t.Errorf("after %d bytes: %v", cut, err)
+				}
+			}
+		})
+	}
+}
+
+func TestScannerGivesBackRoom(t *testing.T) {
+	long := strings.Repeat("x", 3*blockBytes)
+	cells := strings.Repeat("<col>"+long[:8]+"</col>", 3*blockCells)
+	headings := strings.Repeat("<colHeading>h</colHeading>", 3*blockCells)
+	for _, command := range []string{
+		`<command xsi:type="XResponse" xmlns=""><a>` + long + `</a></command>`,
+		`<command xsi:type="XResponse" xmlns=""><t>` + headings + `<row>` + cells + `</row></t></command>`,
+	} {
+		s := newScanner(strings.NewReader(wrap(command)), 10<<20)
+		if _, _, err := scanNext(s); err != nil {
+			t.Fatal(err)
+		}
+		if cap(s.text) > scanBuffer || cap(s.cells) > 2*blockBytes || cap(s.ends) > 2*blockCells {
+			t.Errorf("kept room for %d bytes of text, %d bytes of cells and %d ends", cap(s.text), cap(s.cells), cap(s.ends))
+		}
+	}
+}
+
+func TestScannerKeepsFewTerms(t *testing.T) {
+	names := strings.Builder{}
+	for i := range 2 * maxTerms {
+		fmt.Fprintf(&names, "<a%d/>", i)
+	}
+	long := "<" + strings.Repeat("a", maxTermLength+1) + "/>"
+	s := newScanner(strings.NewReader(wrap(`<command xsi:type="XResponse" xmlns="">`+long+names.String()+`</command>`)), 1<<20)
+	d, _, err := scanNext(s)
+	if err != nil || len(d.Commands[0].Children) != 2*maxTerms+1 {
+		t.Fatalf("%d elements, %v", len(d.Commands[0].Children), err)
+	}
+	if len(s.terms) != maxTerms {
+		t.Errorf("%d terms are kept", len(s.terms))
+	}
+	for kept := range s.terms {
+		if len(kept) > maxTermLength {
+			t.Errorf("a term of %d bytes is kept", len(kept))
+		}
+	}
+}
+
 func TestScannerHoldsItsLimit(t *testing.T) {
 	document := wrap(prefixTable)
 	size := len(document)
@@ -338,6 +426,7 @@ func TestScannerHoldsItsLimit(t *testing.T) {
 		good  bool
 	}{
 		"takes a document as large as the limit":      {size, true},
+		"refuses a root beyond the limit":             {10, false},
 		"refuses a document of one byte more":         {size - 1, false},
 		"refuses a document of twice as many bytes":   {size / 2, false},
 		"takes a document far smaller than the limit": {10 * size, true},
@@ -347,7 +436,11 @@ func TestScannerHoldsItsLimit(t *testing.T) {
 				"whole":   strings.NewReader(document + document),
 				"dripped": iotest.OneByteReader(strings.NewReader(document + document)),
 			} {
-				_, _, err := scanned(stream, test.limit)
+				s := newScanner(stream, test.limit)
+				_, _, err := scanNext(s)
+				if err == nil {
+					_, _, err = scanNext(s) // it counts each document by itself
+				}
 				if test.good && err != nil || !test.good && !errors.Is(err, ErrReplyTooLarge) {
 					t.Errorf("%s: got %v", kind, err)
 				}

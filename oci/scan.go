@@ -149,12 +149,11 @@ func (s *scanner) tooLarge() error {
 	return fmt.Errorf("%w of %d bytes", ErrReplyTooLarge, s.limit)
 }
 
-// begin forgets the document before. The next one begins at the next byte.
+// begin notes that a document begins at the next byte. The one before has left
+// nothing open.
 func (s *scanner) begin() {
 	s.start = s.at
 	s.charset = nil
-	s.open, s.names, s.bindings = s.open[:0], s.names[:0], s.bindings[:0]
-	s.empty = false
 }
 
 // skipHead goes behind the start tag of the root, if the document begins as the
@@ -174,7 +173,6 @@ func (s *scanner) skipHead() bool {
 // keepHead remembers how the document begins. It is called behind the start tag
 // of the root.
 func (s *scanner) keepHead() {
-	s.head = head{}
 	if s.empty || s.start < 0 {
 		return // there is nothing to go on with, or it is not in the buffer any more
 	}

@@ -34,6 +34,8 @@ func TestScannerFindsTheEndOfEachDocument(t *testing.T) {
 	documents := map[string]string{
 		"plain":                           plain,
 		"with a declaration":              "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n" + plain,
+		"with a declaration of a version": `<?xml version="1.0"?>` + plain,
+		"with a standalone declaration":   `<?xml version="1.0" standalone="yes"?>` + plain,
 		"with a blank in the end tag":     "<BroadsoftDocument></BroadsoftDocument \n>",
 		"with a prefix":                   `<o:BroadsoftDocument xmlns:o="C"></o:BroadsoftDocument>`,
 		"with an empty root":              `<BroadsoftDocument/>`,
@@ -47,9 +49,12 @@ func TestScannerFindsTheEndOfEachDocument(t *testing.T) {
 		"with a comment before the root":  `<!--<a></a>--><a></a>`,
 		"nested":                          `<a><a><a/></a></a>`,
 		"with as many prefixes as may be": strings.Repeat("<a"+prefixes(maxBindings/4)+">", 4) + strings.Repeat("</a>", 4),
+		"as deep as may be":               strings.Repeat("<a>", maxDepth) + strings.Repeat("</a>", maxDepth),
+		"of as many attributes as may be": "<a" + manyAttributes(maxAttributes) + "></a>",
 		"in Latin-1":                      "<?xml version='1.0' encoding='iso-8859-1'?><a>caf\xe9</a>",
 		"longer than the buffer":          "<a>" + strings.Repeat("x<b/>", scanBuffer) + "</a>",
 		"with a text beyond the buffer":   "<a>" + strings.Repeat("x", 3*scanBuffer) + "</a>",
+		"with characters that wait":       "<a>" + strings.Repeat("é\rx]y", scanBuffer) + "</a>",
 		"with CDATA beyond the buffer":    "<a><![CDATA[" + strings.Repeat("]>", 3*scanBuffer) + "]]></a>",
 	}
 	for name, document := range documents {
@@ -76,22 +81,33 @@ func TestScannerFindsTheEndOfEachDocument(t *testing.T) {
 	}
 }
 
+func TestScannerSkipsBlanksBeyondTheBuffer(t *testing.T) {
+	s := newScanner(strings.NewReader(strings.Repeat("\n", 3*scanBuffer)+"<a/>"), 1<<20)
+	if got, err := skim(s); err != nil || got != len("<a/>") {
+		t.Errorf("%d bytes, %v", got, err)
+	}
+}
+
 func TestScannerRefuses(t *testing.T) {
 	for name, stream := range map[string]string{
 		"garbage":                        "HTTP/1.1 400 Bad Request\r\n",
 		"a reference before the root":    "&#32;<a/>",
+		"a null before the root":         "\x00<a/>",
 		"a byte order mark":              "\ufeff<a/>",
 		"a document type":                `<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`,
 		"an entity inside":               `<a><!ENTITY b "c"></a>`,
 		"CDATA before the root":          `<![CDATA[x]]><a/>`,
+		"blank CDATA before the root":    `<![CDATA[ ]]><a/>`,
 		"an end without a start":         `</a>`,
 		"an end of another element":      `<a></b>`,
 		"an end in another letter case":  `<a></A>`,
+		"an end without a name":          `<a></></a>`,
 		"an end with a prefix":           `<a xmlns:c="C"><c:b></b></a>`,
 		"an end with an attribute":       `<a></a b="">`,
 		"an empty tag":                   `<>`,
 		"a blank tag":                    `< a></a>`,
 		"a name outside ASCII":           `<é></é>`,
+		"a name with a tilde":            `<a~></a~>`,
 		"a name with two colons":         `<a xmlns:b="C"><b:c:d/></a>`,
 		"a name of a colon":              `<:/>`,
 		"a name that begins with one":    `<:a/>`,
@@ -99,19 +115,24 @@ func TestScannerRefuses(t *testing.T) {
 		"a name that begins with a dot":  `<.a/>`,
 		"a digit behind the prefix":      `<a xmlns:b="C"><b:1/></a>`,
 		"an attribute without a value":   `<a b></a>`,
+		"an attribute without a sign":    `<a b"c"></a>`,
 		"an attribute without quotes":    `<a b=c></a>`,
 		"an attribute without a name":    `<a ="c"></a>`,
 		"an attribute with an empty end": `<a b=></a>`,
 		"attributes without a blank":     `<a b="c"d="e"></a>`,
 		"an attribute twice":             `<a b="1" c="2" b="3"></a>`,
+		"too many attributes":            "<a" + manyAttributes(maxAttributes+1) + "></a>",
 		"a bracket in a value":           `<a b="<"></a>`,
 		"a lone ampersand in a value":    `<a b="&"></a>`,
 		"a control character in a value": "<a b=\"\x01\"></a>",
+		"a control character in a tag":   "<a\x01b=\"c\"></a>",
 		"a slash inside a tag":           `<a / ></a>`,
 		"a lone ampersand":               `<a>a & b</a>`,
 		"a reference without an end":     `<a>&amp</a>`,
 		"a reference to nothing":         `<a>&;</a>`,
 		"a reference without a number":   `<a>&#;</a>`,
+		"a reference like a tag":         `<a>&b></b></a>`,
+		"a reference without a sharp":    `<a>&65;</a>`,
 		"a reference in capital hex":     `<a>&#X41;</a>`,
 		"a reference with a sign":        `<a>&#+65;</a>`,
 		"a reference with underscores":   `<a>&#6_5;</a>`,
@@ -139,6 +160,9 @@ func TestScannerRefuses(t *testing.T) {
 		"a declaration behind a comment": `<!-- x --><?xml version="1.0"?><a/>`,
 		"a declaration in capitals":      `<?XML version="1.0"?><a/>`,
 		"XML of another version":         `<?xml version="1.1"?><a/>`,
+		"a version without a name":       `<?xml "1.0"?><a/>`,
+		"a version in odd quotes":        `<?xml version=x1.0x?><a/>`,
+		"a version without a value":      `<?xml version=?><a/>`,
 		"a declaration without version":  `<?xml encoding="UTF-8"?><a/>`,
 		"blanks in a declaration":        `<?xml version="1.0" encoding = "UTF-8"?><a/>`,
 		"no blank in a declaration":      `<?xml version="1.0"encoding="UTF-8"?><a/>`,
@@ -211,11 +235,13 @@ func TestScannerReadsText(t *testing.T) {
 		"plain":                          {"UTF-8", "<a>b c</a>", "b c"},
 		"blanks as they are":             {"UTF-8", "<a> \t\nb </a>", " \t\nb "},
 		"line ends as line feeds":        {"UTF-8", "<a>\r\n\r\r\nb\n\r</a>", "\n\n\nb\n\n"},
+		"a return before a letter":       {"UTF-8", "<a>b\rc</a>", "b\nc"},
 		"a return that is asked for":     {"UTF-8", "<a>&#13;\n&#xd;</a>", "\r\n\r"},
 		"the five entities":              {"UTF-8", "<a>&lt;&gt;&amp;&apos;&quot;</a>", `<>&'"`},
 		"references once":                {"UTF-8", "<a>&amp;lt;</a>", "&lt;"},
 		"numbers":                        {"UTF-8", "<a>&#65;&#x20ac;&#x20AC;&#128512;</a>", "A€€😀"},
 		"letters of UTF-8":               {"UTF-8", "<a>café 😀</a>", "café 😀"},
+		"a replacement character":        {"UTF-8", "<a>\ufffd</a>", "\ufffd"},
 		"letters of Latin-1":             {"ISO-8859-1", "<a>caf\xe9 \x80\xa4</a>", "café \u0080¤"},
 		"letters of Latin-2":             {"ISO-8859-2", "<a>\xb3</a>", "ł"},
 		"letters of Latin-9":             {"ISO-8859-15", "<a>\xa4</a>", "€"},
@@ -224,8 +250,10 @@ func TestScannerReadsText(t *testing.T) {
 		"line ends in CDATA":             {"UTF-8", "<a><![CDATA[\r\n\r]]></a>", "\n\n"},
 		"Latin-1 in CDATA":               {"ISO-8859-1", "<a><![CDATA[\xe9]]></a>", "é"},
 		"around comments":                {"UTF-8", "<a>b<!-- c -->d<?e f?>g</a>", "bdg"},
+		"around an empty comment":        {"UTF-8", "<a>b<!---->c</a>", "bc"},
 		"a return before a comment":      {"UTF-8", "<a>\r<!-- -->\n</a>", "\n\n"},
 		"brackets":                       {"UTF-8", "<a>]] ] ]&gt; ]]&gt;</a>", "]] ] ]> ]]>"},
+		"brackets at the end":            {"UTF-8", "<a>b]]</a>", "b]]"},
 		"a bracket that closes no CDATA": {"UTF-8", "<a>></a>", ">"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -91,13 +91,12 @@ const (
 // table reads an OCITable whose first heading was just opened: headings, then
 // rows with a cell for each of them.
 func (s *scanner) table() (*Table, error) {
-	s.cells, s.ends = s.cells[:0], s.ends[:0]
 	opened, err := s.while(headingElement, s.heading)
 	t := &Table{headings: s.takeHeadings()}
-	if opened && err == nil {
+	if opened {
 		opened, err = s.while(rowElement, func() error { return s.row(t) })
 	}
-	if opened && err == nil {
+	if opened {
 		err = protocolError("a table holds an element %.32s out of place", s.tag.local)
 	}
 	t.blocks = append(t.blocks, s.takeBlock())

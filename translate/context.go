@@ -43,8 +43,8 @@ func newContexts(ttl time.Duration) (*contexts, error) {
 }
 
 func (c *contexts) good(group Group) bool {
-	until, known := c.until.Get(group)
-	return known && time.Now().Before(until)
+	until, _ := c.until.Get(group)
+	return time.Now().Before(until)
 }
 
 // remember notes that a group had the service when that was asked. With a ttl

@@ -413,23 +413,26 @@ func TestOrderOfJudgement(t *testing.T) {
 func TestEveryOperationJudgesItsGroup(t *testing.T) {
 	p := newPlatform(t)
 	itc := p.service(translate.Options{Charset: latin1(t)})
-	bad := translate.Group{TenantID: "Zażółć", GroupID: "  "}
-	const want = "tenant_id must not hold characters outside the platform's character set; group_id must not begin or end with a blank."
-	for name, query := range queries(itc) {
-		t.Run(name, func(t *testing.T) {
-			_, err := query(t.Context(), bad)
-			if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-		})
-	}
-	for name, change := range changes(itc) {
-		t.Run(name, func(t *testing.T) {
-			_, err := change(t.Context(), bad, []byte(goodBodies[name]))
-			if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-		})
+	for want, bad := range map[string]translate.Group{
+		"group_id must not begin or end with a blank.": {TenantID: "t", GroupID: "  "},
+		"tenant_id must not hold characters outside the platform's character set; group_id must not begin or end with a blank.": {TenantID: "Zażółć", GroupID: "  "},
+	} {
+		for name, query := range queries(itc) {
+			t.Run(name, func(t *testing.T) {
+				_, err := query(t.Context(), bad)
+				if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
+					t.Error("(-want +got)\n" + diff)
+				}
+			})
+		}
+		for name, change := range changes(itc) {
+			t.Run(name, func(t *testing.T) {
+				_, err := change(t.Context(), bad, []byte(goodBodies[name]))
+				if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
+					t.Error("(-want +got)\n" + diff)
+				}
+			})
+		}
 	}
 	if len(p.asked) > 0 {
 		t.Errorf("asked %v", p.asked)
@@ -481,6 +484,9 @@ func TestDepartments(t *testing.T) {
 			answer(departments, table("departmentTable", "Full Path Name|Department Name", path+`|Coast`)), `Coast`, true},
 		"that share a path have its last part": {path,
 			answer(departments, table("departmentTable", "Full Path Name|Department Name", path+`|West \ Coast`, path+"|Coast", path+`|West \ Coast`)), `Coast`, true},
+		"that share a path and a name keep it": {path,
+			answer(departments, table("departmentTable", "Full Path Name|Department Name", path+`|West \ Coast`, path+`|West \ Coast`)), `West \ Coast`, true},
+		"that begin with the separator have the last part": {` \ Coast`, refusal("Error", 5404, "unauthorized"), `Coast`, true},
 		"that are not listed have the last part": {path,
 			answer(departments, table("departmentTable", "Full Path Name|Department Name", "Sales|Sales")), `Coast`, true},
 		"that the platform does not list have the last part": {path, refusal("Error", 5404, "unauthorized"), `Coast`, true},
@@ -488,7 +494,7 @@ func TestDepartments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.answers[departments] = test.reply
-			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Department", "+3210|"+test.cell))
+			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name|Department", `+3210|West \ Coast|`+test.cell))
 			got, err := p.service(remembering).Numbers(t.Context(), testGroup)
 			if err != nil {
 				t.Fatal(err)
@@ -527,7 +533,7 @@ type brief struct{ *platform }
 
 func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
 	all, err := b.platform.Read(ctx, commands...)
-	return all[1:], err
+	return all[:len(all)-1], err
 }
 
 func TestMissingRepliesAreThePlatformsFault(t *testing.T) {

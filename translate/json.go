@@ -41,7 +41,7 @@ func appendString(b []byte, s string) []byte {
 // of JSON, two that end a line in JavaScript, and U+FFFD for a byte that is not
 // UTF-8.
 func mustBeEscaped(r rune, size int) bool {
-	return r < utf8.RuneSelf || r == '\u2028' || r == '\u2029' || r == utf8.RuneError && size == 1
+	return size == 1 || r == '\u2028' || r == '\u2029'
 }
 
 func appendEscape(b []byte, r rune) []byte {

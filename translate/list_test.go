@@ -52,8 +52,9 @@ func TestEveryKindOfCellIsEscaped(t *testing.T) {
 	const cell = "\"q\" \\ <b>&</b> \u2028 é"
 	const json = `"\"q\" \\ <b>&</b> \u2028 é"`
 	p := newPlatform(t)
-	p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Group Id|User Id|Department",
-		strings.Join([]string{"\"+1\"\\-2\u2028", cell, cell, cell}, "|")))
+	p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable",
+		"Number Range Start|Group Id|User Id|Last Name|First Name|Extension|Department|Email Address|Enterprise Trunk|Extension Length",
+		"\"+1\"\\-2\u2028"+strings.Repeat("|"+cell, 9)))
 	p.answers[departments] = refusal("Error", 5404, "unauthorized")
 	group := translate.Group{TenantID: `a "tenant" \`, GroupID: `a "group" \`}
 	list, err := p.service(translate.Options{}).Numbers(t.Context(), group)
@@ -61,8 +62,9 @@ func TestEveryKindOfCellIsEscaped(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"numbers":[{"minPhoneNumber":"+12","maxPhoneNumber":"","groupId":` + json + `,"userId":` + json +
-		`,"lastName":"","firstName":"","phoneNumber":"","extension":"","department":{"tenantId":"a \"tenant\" \\","groupId":"a \"group\" \\"` +
-		`,"departmentName":"<b>&</b> \u2028 é","fullPathName":` + json + `},"emailAddress":"","enterpriseTrunk":"","active":false,"extensionLength":""}]}`
+		`,"lastName":` + json + `,"firstName":` + json + `,"phoneNumber":"","extension":` + json + `,"department":{"tenantId":"a \"tenant\" \\","groupId":"a \"group\" \\"` +
+		`,"departmentName":"<b>&</b> \u2028 é","fullPathName":` + json +
+		`},"emailAddress":` + json + `,"enterpriseTrunk":` + json + `,"active":false,"extensionLength":` + json + `}]}`
 	if diff := cmp.Diff(want, body(t, list)); diff != "" {
 		t.Error("(-want +got)\n" + diff)
 	}
@@ -118,8 +120,20 @@ func TestListIsWrittenInPieces(t *testing.T) {
 			t.Errorf("%v, written in pieces of %v", err, to.sizes)
 		}
 	})
+	long := strings.Repeat("x", 3*size)
+	t.Run("and none after one that is not taken, wherever it ends", func(t *testing.T) {
+		p := newPlatform(t)
+		p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long))
+		list := listed(t, p)
+		whole := len(body(t, list)) + 1
+		for name, size := range map[string]int{"in the head": 8, "in a row": whole - 4, "behind the rows": whole - 1} {
+			to := &receiver{}
+			if err := list.WriteJSON(bufio.NewWriterSize(to, size)); !errors.Is(err, errGone) || len(to.sizes) != 1 {
+				t.Errorf("%s: %v, written in pieces of %v", name, err, to.sizes)
+			}
+		}
+	})
 	t.Run("whatever the size of a row", func(t *testing.T) {
-		long := strings.Repeat("x", 3*size)
 		p := newPlatform(t)
 		p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long, "+2|", "+3|"+long))
 		list := listed(t, p)
