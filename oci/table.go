@@ -230,9 +230,9 @@ const (
 	cellEnding  = "</" + cellElement + ">"
 )
 
-// plainCells reads the headings or cells that come next for as long as they are
-// written in the plainest way. That is a short cut for what nearly all of them
-// are like: it takes nothing that the general way would refuse or read otherwise.
+// plainCells reads the cells that come next for as long as they are written in
+// the plainest way. That is a short cut for what nearly all of them are like: it
+// takes nothing that the general way would refuse or read otherwise.
 func (s *scanner) plainCells() {
 	if s.empty || len(s.open) >= maxDepth || !s.ours(nil) {
 		return
