@@ -52,18 +52,10 @@ func (s *scanner) document() (incoming, error) {
 		return incoming{}, err
 	}
 	var in incoming
-	for {
-		opened, err := s.child()
-		if err != nil {
-			return incoming{}, err
-		}
-		if !opened {
-			return in, s.finish()
-		}
-		if err := s.part(&in); err != nil {
-			return incoming{}, err
-		}
+	if err := s.children(func() error { return s.part(&in) }); err != nil {
+		return incoming{}, err
 	}
+	return in, s.finish()
 }
 
 // root opens the root of a document.
@@ -124,24 +116,15 @@ func (s *scanner) answer() (answer, error) {
 	}
 	a := answer{Reply: Reply{name: name}, echo: string(s.tag.attribute("echo"))}
 	severity := string(s.tag.attribute("type"))
-	for {
-		opened, err := s.child()
-		if err != nil {
-			return answer{}, err
-		}
-		if !opened {
-			break
-		}
+	err = s.children(func() error {
 		n, err := s.node()
-		if err != nil {
-			return answer{}, err
-		}
 		a.children = append(a.children, n)
-	}
+		return err
+	})
 	if name == errorResponse {
 		a.failure = a.errorReply(severity)
 	}
-	return a, nil
+	return a, err
 }
 
 // commandType resolves the xsi:type of the element that was just opened.
@@ -182,12 +165,11 @@ func (s *scanner) node() (node, error) {
 	}
 	// Nothing that we read has structure but tables, so the rest only has to
 	// be in order.
-	for opened && err == nil {
-		if _, err = s.node(); err == nil {
-			opened, err = s.child()
-		}
+	inOrder := func() error { _, err := s.node(); return err }
+	if err := inOrder(); err != nil {
+		return node{}, err
 	}
-	return n, err
+	return n, s.children(inOrder)
 }
 
 func (r Reply) errorReply(severity string) *ErrorReply {

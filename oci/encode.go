@@ -29,13 +29,11 @@ func (o outgoing) encode(in Encoding) ([]byte, error) {
 	w := writer{to: make([]byte, 0, usualRequest), in: in}
 	w.raw(`<?xml version="1.0" encoding="`, in.String(), `"?>`+
 		`<BroadsoftDocument protocol="OCI" xmlns="`+namespaceC+`" xmlns:xsi="`+namespaceXSI+`">`)
-	w.raw(`<sessionId xmlns="">`)
-	w.text("sessionId", o.sessionID)
-	w.raw(`</sessionId>`)
+	w.raw(`<sessionId xmlns=""`)
+	w.content("sessionId", Element{Text: o.sessionID})
 	if o.trackingID != "" {
-		w.raw(`<trackingId xmlns="">`)
-		w.text("trackingId", o.trackingID)
-		w.raw(`</trackingId>`)
+		w.raw(`<trackingId xmlns=""`)
+		w.content("trackingId", Element{Text: o.trackingID})
 	}
 	for i, c := range o.commands {
 		w.raw(`<command xsi:type="`, c.Name(), `" xmlns=""`)

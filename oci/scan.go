@@ -214,6 +214,20 @@ func (s *scanner) child() (opened bool, err error) {
 	return opened, err
 }
 
+// children reads each of the elements that are left inside the open one, and
+// closes that.
+func (s *scanner) children(read func() error) error {
+	for {
+		opened, err := s.child()
+		if err != nil || !opened {
+			return err
+		}
+		if err := read(); err != nil {
+			return err
+		}
+	}
+}
+
 // content appends the text up to the next tag inside the open element, comments
 // left out. It tells whether that tag opened another element; else it closed
 // the present one.

@@ -186,21 +186,19 @@ func (s *scanner) takeHeadings() Row {
 // row reads a row that was just opened.
 func (s *scanner) row(t *Table) error {
 	before := len(s.ends)
-	for {
-		s.plainCells()
-		opened, err := s.child()
-		if err != nil {
-			return err
-		}
-		if !opened {
-			break
-		}
+	s.plainCells()
+	err := s.children(func() error {
 		if string(s.tag.local) != cellElement {
 			return protocolError("a table's row holds an element %.32s", s.tag.local)
 		}
 		if err := s.cell(); err != nil {
 			return err
 		}
+		s.plainCells()
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if got, want := len(s.ends)-before, len(t.headings.ends); got != want {
 		return protocolError("a table of %d columns has a row of %d cells", want, got)
