@@ -4,9 +4,7 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 
@@ -28,27 +26,18 @@ func relayRole(arguments []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	type session struct {
-		conn   net.Conn
-		buffer []byte
+	conns, err := rawConns(arguments[1])
+	if err != nil {
+		return err
 	}
-	idle := make(chan *session, callersOfPairs)
-	for range callersOfPairs {
-		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", arguments[1])
-		if err != nil {
-			return err
-		}
-		idle <- &session{conn: conn}
+	idle := make(chan *rawConn, len(conns))
+	for _, conn := range conns {
+		idle <- conn
 	}
 	return answerWith(arguments[0], func() error {
-		s := <-idle
-		defer func() { idle <- s }()
-		if _, err := s.conn.Write(question); err != nil {
-			return err
-		}
-		var err error
-		s.buffer, err = readDocument(s.conn, s.buffer)
-		return err
+		conn := <-idle
+		defer func() { idle <- conn }()
+		return conn.roundTrip(question)
 	}, in, out)
 }
 

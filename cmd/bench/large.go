@@ -38,16 +38,16 @@ func largeRead(ctx context.Context, b *bench, round func(...float64)) error {
 	if err := b.sameAnswers(ctx, gateway.address, plain.address); err != nil {
 		return err
 	}
-	ours, err := b.dial(ctx, gateway.address, 1, paths(1, b.large))
+	ours, err := b.underLoad(ctx, gateway.process, 1, paths(1, b.large))
 	if err != nil {
 		return err
 	}
-	theirs, err := b.dial(ctx, plain.address, 1, paths(1, b.large))
+	theirs, err := b.underLoad(ctx, plain, 1, paths(1, b.large))
 	if err != nil {
 		return err
 	}
 	for range b.rounds(7) {
-		cpu, err := b.costs(ours.on(ctx, b, gateway.process), theirs.on(ctx, b, plain))
+		cpu, err := b.costs(ours, theirs)
 		if err != nil {
 			return err
 		}

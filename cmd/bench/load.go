@@ -121,6 +121,15 @@ func (l load) run(ctx context.Context, d time.Duration) ([]done, error) {
 	return all, cmp.Or(problems...) // one is as good as a thousand
 }
 
+// underLoad is a process that so many callers of those paths keep busy.
+func (b *bench) underLoad(ctx context.Context, p *process, callers int, paths []string) (subject, error) {
+	l, err := b.dial(ctx, p.address, callers, paths)
+	if err != nil {
+		return subject{}, err
+	}
+	return l.on(ctx, b, p), nil
+}
+
 // on is the process that the callers keep busy.
 func (l load) on(ctx context.Context, b *bench, p *process) subject {
 	return subject{p, func() (int, error) {

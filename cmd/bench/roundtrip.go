@@ -23,13 +23,9 @@ func roundTripRole(arguments []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var conns []net.Conn
-	for range callersOfPairs {
-		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", arguments[0])
-		if err != nil {
-			return err
-		}
-		conns = append(conns, conn)
+	conns, err := rawConns(arguments[0])
+	if err != nil {
+		return err
 	}
 	return beRole(in, out, conns[0].LocalAddr(), func(line string) (string, error) {
 		var use, milliseconds int
@@ -52,18 +48,42 @@ func roundTripRole(arguments []string, in io.Reader, out io.Writer) error {
 	})
 }
 
-func roundTrips(conn net.Conn, document []byte, end time.Time) ([]float64, error) {
+// rawConn is a connection to the platform that is good for nothing but raw round
+// trips.
+type rawConn struct {
+	net.Conn
+	buffer []byte
+}
+
+// rawConns are as many as the pairs have callers.
+func rawConns(platform string) ([]*rawConn, error) {
+	var conns []*rawConn
+	for range callersOfPairs {
+		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", platform)
+		if err != nil {
+			return nil, err
+		}
+		conns = append(conns, &rawConn{Conn: conn})
+	}
+	return conns, nil
+}
+
+// roundTrip sends a document and reads until the end of its answer.
+func (c *rawConn) roundTrip(document []byte) error {
+	_, err := c.Write(document)
+	if err == nil {
+		c.buffer, err = readDocument(c, c.buffer)
+	}
+	return err
+}
+
+func roundTrips(conn *rawConn, document []byte, end time.Time) ([]float64, error) {
 	var took []float64
-	buffer := make([]byte, 64<<10)
 	if err := conn.SetDeadline(end.Add(patience)); err != nil {
 		return nil, err
 	}
 	for start := time.Now(); start.Before(end); {
-		if _, err := conn.Write(document); err != nil {
-			return nil, err
-		}
-		var err error
-		if buffer, err = readDocument(conn, buffer); err != nil {
+		if err := conn.roundTrip(document); err != nil {
 			return nil, err
 		}
 		now := time.Now()

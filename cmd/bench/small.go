@@ -76,24 +76,20 @@ func smallRead(ctx context.Context, b *bench, round func(...float64)) error {
 	if err != nil {
 		return err
 	}
-	ours, err := b.dial(ctx, p.gateway.address, callersOfPairs, paths(callersOfPairs, 2))
-	if err != nil {
-		return err
-	}
-	echos, err := b.dial(ctx, p.echo.address, callersOfPairs, paths(callersOfPairs, 2))
-	if err != nil {
-		return err
-	}
-	relayed, err := b.dial(ctx, p.relay.address, callersOfPairs, paths(callersOfPairs, 2))
-	if err != nil {
-		return err
+	var busy []subject
+	for _, p := range []*process{p.gateway.process, p.echo, p.relay} {
+		s, err := b.underLoad(ctx, p, callersOfPairs, paths(callersOfPairs, 2))
+		if err != nil {
+			return err
+		}
+		busy = append(busy, s)
 	}
 	raw := func() (int, error) {
 		count, _, err := p.roundTrips(b, callersOfPairs)
 		return count, err
 	}
 	for range b.rounds(15) {
-		cpu, err := b.costs(ours.on(ctx, b, p.gateway.process), echos.on(ctx, b, p.echo), subject{p.roundTrip, raw}, relayed.on(ctx, b, p.relay))
+		cpu, err := b.costs(busy[0], busy[1], subject{p.roundTrip, raw}, busy[2])
 		if err != nil {
 			return err
 		}
