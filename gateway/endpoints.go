@@ -82,7 +82,7 @@ func Endpoints(s Services) []Endpoint {
 		{
 			Name: "itc_numbers_assign", Method: http.MethodPost, Path: numbers,
 			Summary: "Assign number ranges of the tenant to the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: itcWrites, Change: s.ITC.AssignNumbers,
+			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: itcWrites, Change: s.ITC.AssignNumbers(),
 		},
 		{
 			Name: "itc_available_numbers_list", Method: http.MethodGet, Path: itc + "/available_numbers/",
@@ -92,12 +92,12 @@ func Endpoints(s Services) []Endpoint {
 		{
 			Name: "itc_numbers_remove", Method: http.MethodDelete, Path: numbers,
 			Summary: "Remove number ranges from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemoveNumbers,
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemoveNumbers(),
 		},
 		{
 			Name: "itc_numbers_remove_by_post", Method: http.MethodPost, Path: numbers + "remove/",
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemoveNumbers,
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemoveNumbers(),
 		},
 		{
 			Name: "itc_prefixes_list", Method: http.MethodGet, Path: prefixes,
@@ -107,7 +107,7 @@ func Endpoints(s Services) []Endpoint {
 		{
 			Name: "itc_prefixes_assign", Method: http.MethodPost, Path: prefixes,
 			Summary: "Assign prefixes of the tenant to the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: itcWrites, Change: s.ITC.AssignPrefixes,
+			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: itcWrites, Change: s.ITC.AssignPrefixes(),
 		},
 		{
 			Name: "itc_available_prefixes_list", Method: http.MethodGet, Path: itc + "/available_prefixes/",
@@ -117,12 +117,12 @@ func Endpoints(s Services) []Endpoint {
 		{
 			Name: "itc_prefixes_remove", Method: http.MethodDelete, Path: prefixes,
 			Summary: "Remove prefixes from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemovePrefixes,
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemovePrefixes(),
 		},
 		{
 			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Path: prefixes + "remove/",
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemovePrefixes,
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemovePrefixes(),
 		},
 	}
 }

@@ -46,7 +46,7 @@ func writeFailure(err error, plan *translate.Plan) *errcode.Error {
 	if oci.NotDone(err) {
 		return unsent(err)
 	}
-	return &errcode.Error{Code: errcode.OutcomeUnknown, Entries: plan.Entries, Cause: err}
+	return &errcode.Error{Code: errcode.OutcomeUnknown, Entries: translate.Given(plan.Entries), Cause: err}
 }
 
 // unsent is for commands that the platform has not seen, or not taken.

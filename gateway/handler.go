@@ -74,15 +74,19 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group 
 	if err != nil {
 		return err
 	}
-	plan, err := e.Change(ctx, group, body)
+	draft, err := e.Change.Decode(group, body)
 	if err != nil {
-		told := checkFailure(err)
+		told := errcode.Of(err)
 		if len(body) == 0 && c.Request().Method == http.MethodDelete && told.Code == errcode.BadMediaType {
 			told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
 		}
 		return told
 	}
-	recordOf(c).entries = plan.Entries
+	plan, err := e.Change.Plan(ctx, draft)
+	if err != nil {
+		return checkFailure(err)
+	}
+	recordOf(c).entries = translate.Given(plan.Entries)
 	reply, err := g.options.Writer.Write(ctx, plan.Command)
 	if err != nil {
 		return writeFailure(err, plan)

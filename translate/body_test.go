@@ -18,29 +18,31 @@ func TestDecodeAccepts(t *testing.T) {
 	for name, test := range map[string]struct {
 		form form
 		body string
-		want []entry
+		want []Entry
 	}{
 		"the documented body of numbers": {numberRanges.form,
-			`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`, []entry{{"+3225126999", "+3225126999"}}},
+			`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`, []Entry{{Given: "+3225126999", Key: "+3225126999", End: "+3225126999"}}},
 		"the documented body of prefixes": {numberPrefixes.form,
-			`{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`, []entry{{start: "+32-01"}, {start: "+32-02"}}},
+			`{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`, []Entry{{Given: "+32-01", Key: "+3201"}, {Given: "+32-02", Key: "+3202"}}},
 		"blanks anywhere": {numberPrefixes.form,
-			" \t\r\n{ \"prefixes\" :\n[ { \"prefix\" : \"1\" } ,\t{\"prefix\":\"2\"} ] } \n", []entry{{start: "1"}, {start: "2"}}},
+			" \t\r\n{ \"prefixes\" :\n[ { \"prefix\" : \"1\" } ,\t{\"prefix\":\"2\"} ] } \n", []Entry{{Given: "1", Key: "1"}, {Given: "2", Key: "2"}}},
 		"escaped keys and values": {numberPrefixes.form,
-			`{"prefixe\u0073":[{"\u0070refix":"\u002b\u0033"}]}`, []entry{{start: "+3"}}},
+			`{"prefixe\u0073":[{"\u0070refix":"\u002b\u0033"}]}`, []Entry{{Given: "+3", Key: "+3"}}},
 		"23 characters": {numberPrefixes.form,
-			`{"prefixes":[{"prefix":"12345678901234567890123"}]}`, []entry{{start: "12345678901234567890123"}}},
+			`{"prefixes":[{"prefix":"12345678901234567890123"}]}`, []Entry{{Given: "12345678901234567890123", Key: "12345678901234567890123"}}},
 		"keys in any order": {numberRanges.form,
-			`{"numbers":[{"maxPhoneNumber":"2","minPhoneNumber":"1"}]}`, []entry{{"1", "2"}}},
+			`{"numbers":[{"maxPhoneNumber":"2","minPhoneNumber":"1"}]}`, []Entry{{Given: "1", Key: "1", End: "2"}}},
 		"ends that cannot be compared": {numberRanges.form,
-			`{"numbers":[{"minPhoneNumber":"+9","maxPhoneNumber":"1"}]}`, []entry{{"+9", "1"}}},
+			`{"numbers":[{"minPhoneNumber":"+9","maxPhoneNumber":"1"}]}`, []Entry{{Given: "+9", Key: "+9", End: "1"}}},
+		"dashes and blanks, which stay with the caller": {numberRanges.form,
+			`{"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+32 2-9"}]}`, []Entry{{Given: "+32-2 1", Key: "+3221", End: "+32 2-9"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := test.form.decode([]byte(test.body), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(entry{})); diff != "" {
+			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 		})
@@ -184,11 +186,11 @@ func FuzzDecode(f *testing.F) {
 		if err := strict.Decode(&want); err != nil || !json.Valid(body) || !utf8.Valid(body) {
 			t.Fatalf("accepted what encoding/json does not: %v", err)
 		}
-		var same []entry
+		var same []Entry
 		for _, n := range want.Numbers {
-			e := entry{start: n.Min}
+			e := Entry{Given: n.Min, Key: canonical(n.Min)}
 			if n.Max != nil {
-				e.end = *n.Max
+				e.End = *n.Max
 			}
 			same = append(same, e)
 			if !isNumber(n.Min) || n.Max != nil && !isNumber(*n.Max) {

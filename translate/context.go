@@ -69,10 +69,7 @@ func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*
 		if err != nil {
 			return nil, err
 		}
-		if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
-			return nil, err
-		}
-		if err := s.judgeGroup(ctx, group, replies[1]); err != nil {
+		if err := s.judgeContext(ctx, group, replies); err != nil {
 			return nil, err
 		}
 		s.contexts.remember(group, asked)
@@ -87,6 +84,15 @@ func contextOf(group Group) []oci.Read {
 		oci.NewRead(tenantGetCommand, oci.Text("serviceProviderId", group.TenantID)),
 		oci.NewRead(authorizationGetCommand, append(group.elements(), oci.Text("userServiceName", routeList))...),
 	}
+}
+
+// judgeContext tells why the group cannot have a list, from the replies to a
+// document that began with contextOf.
+func (s *ITC) judgeContext(ctx context.Context, group Group, replies []oci.Reply) error {
+	if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
+		return err
+	}
+	return s.judgeGroup(ctx, group, replies[1])
 }
 
 func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) error {

@@ -164,8 +164,8 @@ func TestContextIsOneForAllOperations(t *testing.T) {
 	}
 	use(itc.AvailablePrefixes(t.Context(), testGroup))
 	use(itc.AvailableNumbers(t.Context(), testGroup))
-	use(itc.AssignNumbers(t.Context(), testGroup, []byte(goodBodies["assign numbers"])))
-	use(itc.RemovePrefixes(t.Context(), testGroup, []byte(goodBodies["remove prefixes"])))
+	use(planned(t, itc.AssignNumbers(), testGroup, goodBodies["assign numbers"]))
+	use(planned(t, itc.RemovePrefixes(), testGroup, goodBodies["remove prefixes"]))
 	want := []string{inContext + groupPrefixes, groupNumbers, tenantNumbers, ownPrefixes}
 	if diff := cmp.Diff(want, p.asked); diff != "" {
 		t.Error("(-want +got)\n" + diff)

@@ -41,7 +41,8 @@ type Options struct {
 // configuration for each number. The platform's name for it is Route List. An
 // ITC may be used by several goroutines at a time.
 //
-// Its methods are of type [Query] and [Change].
+// Its methods are of type [Query], or make a [Change]. The latter may be called
+// on nil, but what they make then may not be used.
 type ITC struct {
 	reader     Reader
 	fromTenant bool
@@ -148,87 +149,6 @@ func (s *ITC) available(r *resource) listCommand {
 		return r.tenantFree
 	}
 	return r.groupFree
-}
-
-// assign plans to give the group what its tenant has free.
-func (s *ITC) assign(ctx context.Context, group Group, body []byte, r *resource) (*Plan, error) {
-	return s.change(ctx, group, body, r, r.assign, r.tenantFree)
-}
-
-// unassign plans to take from the group what is its own.
-func (s *ITC) unassign(ctx context.Context, group Group, body []byte, r *resource) (*Plan, error) {
-	return s.change(ctx, group, body, r, r.unassign, r.own)
-}
-
-// change plans a command for entries that all must be in a list.
-func (s *ITC) change(ctx context.Context, group Group, body []byte, r *resource, command string, from listCommand) (*Plan, error) {
-	entries, err := r.form.decode(body, group.Problems(s.charset))
-	if err != nil {
-		return nil, err
-	}
-	table, err := s.tableInContext(ctx, group, from)
-	if err != nil {
-		return nil, err
-	}
-	starts, err := r.choose(entries, table)
-	if err != nil {
-		return nil, err
-	}
-	return r.plan(command, group, entries, starts), nil
-}
-
-// choose finds the entries in the table and spells them as the platform does.
-// Since the platform is told the start of a range alone, an end that the
-// caller gives must be the range's own.
-func (r *resource) choose(entries []entry, table *oci.Table) ([]string, error) {
-	rows := rowsOf(entries, table, r.start)
-	start, end := table.Column(r.start), table.Column(r.end)
-	var starts, blamed []string
-	for _, e := range entries {
-		row, ok := rows[canonical(e.start)]
-		if !ok || e.end != "" && canonical(e.end) != canonical(row.Cell(end)) {
-			blamed = append(blamed, e.start)
-			continue
-		}
-		starts = append(starts, row.Cell(start))
-	}
-	if len(blamed) > 0 {
-		return nil, &errcode.Error{Code: errcode.NotAvailableForAssignment, Message: r.unavailable, Entries: blamed}
-	}
-	return starts, nil
-}
-
-// rowsOf finds the rows of the entries, by the canonical form of their start.
-// What it takes of memory goes by the entries: a tenant's table may be large.
-func rowsOf(entries []entry, table *oci.Table, heading string) map[string]oci.Row {
-	wanted := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		wanted[canonical(e.start)] = true
-	}
-	rows := make(map[string]oci.Row, len(entries))
-	start := table.Column(heading)
-	var key []byte
-	for row := range table.Rows() {
-		key = appendCanonical(key[:0], row.Cell(start))
-		if wanted[string(key)] {
-			rows[string(key)] = row
-		}
-	}
-	return rows
-}
-
-// plan makes the command from the platform's spelling of the entries.
-func (r *resource) plan(command string, group Group, entries []entry, starts []string) *Plan {
-	callers := make([]string, len(entries))
-	for i, e := range entries {
-		callers[i] = e.start
-	}
-	elements := append(group.elements(), oci.Texts(r.element, starts)...)
-	return &Plan{
-		Command:     oci.NewWrite(command, elements...),
-		Entries:     callers,
-		unavailable: r.unavailable,
-	}
 }
 
 // read asks the platform. Its errors wrap the Reader's.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// queries and changes are the operations by their names in this test.
+// queries are the operations that change nothing, by their names in this test.
 func queries(itc *translate.ITC) map[string]translate.Query {
 	return map[string]translate.Query{
 		"numbers":            itc.Numbers,
@@ -25,23 +24,6 @@ func queries(itc *translate.ITC) map[string]translate.Query {
 		"prefixes":           itc.Prefixes,
 		"available_prefixes": itc.AvailablePrefixes,
 	}
-}
-
-func changes(itc *translate.ITC) map[string]translate.Change {
-	return map[string]translate.Change{
-		"assign numbers":  itc.AssignNumbers,
-		"remove numbers":  itc.RemoveNumbers,
-		"assign prefixes": itc.AssignPrefixes,
-		"remove prefixes": itc.RemovePrefixes,
-	}
-}
-
-// goodBodies are bodies for each change that pass every check.
-var goodBodies = map[string]string{
-	"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`,
-	"remove numbers":  `{"numbers":[{"minPhoneNumber":"+3226127000"}]}`,
-	"assign prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
-	"remove prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
 }
 
 func TestQueriesAnswerAsDocumented(t *testing.T) {
@@ -235,7 +217,7 @@ func TestEveryRefusedReadFailsItsOperation(t *testing.T) {
 		}
 		for name, change := range changes(itc) {
 			t.Run(name, func(t *testing.T) {
-				_, err := change(t.Context(), testGroup, []byte(goodBodies[name]))
+				_, err := planned(t, change, testGroup, goodBodies[name])
 				code(t, err, errcode.ServiceNotAssigned)
 			})
 		}
@@ -263,7 +245,7 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 			itc := p.service(remembering)
 			var err error
 			if command == tenantNumbers {
-				_, err = itc.AssignNumbers(t.Context(), testGroup, []byte(goodBodies["assign numbers"]))
+				_, err = planned(t, itc.AssignNumbers(), testGroup, goodBodies["assign numbers"])
 			} else {
 				_, err = itc.Numbers(t.Context(), testGroup)
 			}
@@ -272,139 +254,6 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 			}
 			if e, ok := errors.AsType[*errcode.Error](err); ok {
 				t.Errorf("the error was given code %s", e.Code.Name)
-			}
-		})
-	}
-}
-
-func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
-	const ids = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId>"
-	type plan struct {
-		Command, Elements string
-		Entries           []string
-		Asked             []string
-	}
-	for name, test := range map[string]struct {
-		change, body string
-		want         plan
-	}{
-		"assigns a range": {"assign numbers", goodBodies["assign numbers"], plan{
-			"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest", ids + "<numberRangeStart>+32-25126999</numberRangeStart>",
-			[]string{"+3225126999"}, []string{inContext + tenantNumbers},
-		}},
-		"assigns ranges in the caller's order": {"assign numbers",
-			`{"numbers":[{"minPhoneNumber":"+32 251 27-000"},{"maxPhoneNumber":"+32-2512-6999","minPhoneNumber":"+3225126999"}]}`, plan{
-				"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest",
-				ids + "<numberRangeStart>+32-25127000</numberRangeStart><numberRangeStart>+32-25126999</numberRangeStart>",
-				[]string{"+32 251 27-000", "+3225126999"}, []string{inContext + tenantNumbers},
-			}},
-		"removes a range": {"remove numbers", goodBodies["remove numbers"], plan{
-			"GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest", ids + "<numberRangeStart>+32-26127000</numberRangeStart>",
-			[]string{"+3226127000"}, []string{inContext + ownNumbers},
-		}},
-		"assigns prefixes": {"assign prefixes", `{"prefixes":[{"prefix":"+3201"},{"prefix":"+32-02"}]}`, plan{
-			"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
-			[]string{"+3201", "+32-02"}, []string{inContext + tenantPrefixes},
-		}},
-		"removes prefixes": {"remove prefixes", goodBodies["remove prefixes"], plan{
-			"GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
-			[]string{"+32-01", "+32-02"}, []string{inContext + ownPrefixes},
-		}},
-	} {
-		for _, from := range []translate.AvailableFrom{translate.AvailableFromGroup, translate.AvailableFromTenant} {
-			t.Run(name+" with available from "+string(from), func(t *testing.T) {
-				p := newPlatform(t)
-				got, err := changes(p.service(translate.Options{AvailableFrom: from}))[test.change](t.Context(), testGroup, []byte(test.body))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(test.want, plan{got.Command.Name(), writeXML(got.Command.Elements()), got.Entries, p.asked}); diff != "" {
-					t.Error("(-want +got)\n" + diff)
-				}
-			})
-		}
-	}
-}
-
-func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
-	const numbers = "The number range provided is not available to the groups of this Tenant."
-	const prefixes = "The prefix provided is not available to the groups of this Tenant."
-	for name, test := range map[string]struct {
-		change, body, text string
-		entries            []string
-	}{
-		"blames a range that the tenant has not free": {"assign numbers",
-			`{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+32 26127000"}]}`, numbers, []string{"+32 26127000"}},
-		"blames a range that is not the group's": {"remove numbers",
-			`{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3226127000"}]}`, numbers, []string{"+3225126999"}},
-		"blames an end that is not the range's": {"assign numbers",
-			`{"numbers":[{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`, numbers, []string{"+3225127000"}},
-		"blames a start within a range": {"assign numbers",
-			`{"numbers":[{"minPhoneNumber":"+3225127001"}]}`, numbers, []string{"+3225127001"}},
-		"blames an end on removal too": {"remove numbers",
-			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, numbers, []string{"+3226127000"}},
-		"tells a number with + from one without": {"remove numbers",
-			`{"numbers":[{"minPhoneNumber":"3226127000"}]}`, numbers, []string{"3226127000"}},
-		"blames every prefix at fault": {"assign prefixes",
-			`{"prefixes":[{"prefix":"+32-03"},{"prefix":"+32-01"},{"prefix":"+3204"}]}`, prefixes, []string{"+32-03", "+3204"}},
-		"blames a prefix that is not the group's": {"remove prefixes",
-			`{"prefixes":[{"prefix":"+32-03"}]}`, prefixes, []string{"+32-03"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			plan, err := changes(newPlatform(t).service(remembering))[test.change](t.Context(), testGroup, []byte(test.body))
-			want := judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: test.text, Entries: test.entries}
-			if diff := cmp.Diff(want, judge(t, err)); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-			if plan != nil {
-				t.Errorf("planned %v", plan)
-			}
-		})
-	}
-}
-
-func TestAnEndThatThePlatformDoesNotTellIsNotTaken(t *testing.T) {
-	p := newPlatform(t)
-	p.answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
-	_, err := p.service(remembering).AssignNumbers(t.Context(), testGroup, []byte(goodBodies["assign numbers"]))
-	code(t, err, errcode.NotAvailableForAssignment)
-}
-
-func TestOrderOfJudgement(t *testing.T) {
-	const absent = `{"numbers":[{"minPhoneNumber":"+1"}]}`
-	enterprise := answer(tenantGet, `<isEnterprise>true</isEnterprise>`)
-	unauthorized := answer(authorization, `<authorized>false</authorized>`)
-	together := []string{inContext + tenantNumbers}
-	for name, test := range map[string]struct {
-		tenantID, body string
-		answers        map[string]string
-		want           *errcode.Code
-		asked          []string
-	}{
-		"a bad body comes before the context":               {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
-		"a bad value comes before the context":              {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
-		"a bad path comes before the context":               {" ", absent, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
-		"no object at all comes before the context":         {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
-		"Enterprise mode comes before the group":            {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, together},
-		"a missing service comes before the entries":        {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, together},
-		"a missing group comes before the entries":          {"ApioSpTest", absent, map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
-		"Enterprise mode comes before an unusable list":     {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, tenantNumbers: answer(tenantNumbers, "")}, errcode.NotAvailableInEnterpriseMode, together},
-		"a missing service comes before the list's refusal": {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
-		"an unusable list comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
-		"a list's refusal comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
-		"entries are judged when all else is in order":      {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, together},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := newPlatform(t)
-			maps.Copy(p.answers, test.answers)
-			group := translate.Group{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
-			plan, err := p.service(remembering).AssignNumbers(t.Context(), group, []byte(test.body))
-			code(t, err, test.want)
-			if plan != nil {
-				t.Errorf("planned %v", plan)
-			}
-			if diff := cmp.Diff(test.asked, p.asked); diff != "" {
-				t.Error("(-want +got)\n" + diff)
 			}
 		})
 	}
@@ -427,7 +276,7 @@ func TestEveryOperationJudgesItsGroup(t *testing.T) {
 		}
 		for name, change := range changes(itc) {
 			t.Run(name, func(t *testing.T) {
-				_, err := change(t.Context(), bad, []byte(goodBodies[name]))
+				_, err := change.Decode(bad, []byte(goodBodies[name]))
 				if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
 					t.Error("(-want +got)\n" + diff)
 				}
@@ -437,36 +286,6 @@ func TestEveryOperationJudgesItsGroup(t *testing.T) {
 	if len(p.asked) > 0 {
 		t.Errorf("asked %v", p.asked)
 	}
-}
-
-func TestPathAndBodyAreJudgedTogether(t *testing.T) {
-	itc := newPlatform(t).service(translate.Options{})
-	group := translate.Group{TenantID: "", GroupID: "g"}
-	for name, test := range map[string]struct{ body, code, text string }{
-		"with values at fault": {`{"numbers":[{"minPhoneNumber":"+"}]}`, "INVALID_PARAMETERS",
-			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
-		"with the form at fault": {`{"numbers":[{"minPhoneNumber":7},{"minPhoneNumber":"+"}]}`, "JSON_SCHEMA_VALIDATION",
-			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be a string, not a number; " +
-				"/numbers/1/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := itc.RemoveNumbers(t.Context(), group, []byte(test.body))
-			if diff := cmp.Diff(judged{Code: test.code, Text: test.text}, judge(t, err)); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-		})
-	}
-	t.Run("with no object at all", func(t *testing.T) {
-		_, err := itc.RemoveNumbers(t.Context(), group, nil)
-		got := errcode.Of(err)
-		want := []errcode.Problem{{Parameter: "tenant_id", Reason: "must not be empty"}}
-		if diff := cmp.Diff(want, got.Problems); diff != "" {
-			t.Error("(-want +got)\n" + diff)
-		}
-		if got.Code != errcode.BadMediaType || got.Text() != "The body must be a JSON object." {
-			t.Errorf("got %s: %s", got.Code.Name, got.Text())
-		}
-	})
 }
 
 func TestDepartments(t *testing.T) {
@@ -559,9 +378,10 @@ func TestCommandsAreAllThatAreMade(t *testing.T) {
 			_, _ = query(t.Context(), testGroup)
 		}
 		for name, change := range changes(itc) {
-			if plan, err := change(t.Context(), testGroup, []byte(goodBodies[name])); err == nil {
+			if plan, err := planned(t, change, testGroup, goodBodies[name]); err == nil {
 				made[plan.Command.Name()] = true
 			}
+			_, _ = change.Observe(t.Context(), testGroup, nil)
 		}
 		for _, command := range p.sent {
 			made[command.Name()] = true

@@ -72,12 +72,8 @@ func (s *ITC) AvailableNumbers(ctx context.Context, group Group) (*List, error) 
 	return s.query(ctx, group, s.available(&numberRanges))
 }
 
-// AssignNumbers plans to give the group number ranges that its tenant has free.
-func (s *ITC) AssignNumbers(ctx context.Context, group Group, body []byte) (*Plan, error) {
-	return s.assign(ctx, group, body, &numberRanges)
-}
+// AssignNumbers gives the group number ranges that its tenant has free.
+func (s *ITC) AssignNumbers() Change { return s.assign(&numberRanges) }
 
-// RemoveNumbers plans to take number ranges from the group.
-func (s *ITC) RemoveNumbers(ctx context.Context, group Group, body []byte) (*Plan, error) {
-	return s.unassign(ctx, group, body, &numberRanges)
-}
+// RemoveNumbers takes number ranges from the group.
+func (s *ITC) RemoveNumbers() Change { return s.unassign(&numberRanges) }

@@ -72,7 +72,7 @@ func TestWriteResult(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			itc := newPlatform(t).service(remembering)
-			plan, err := itc.AssignPrefixes(t.Context(), testGroup, []byte(goodBodies["assign prefixes"]))
+			plan, err := planned(t, itc.AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -69,12 +69,8 @@ func (s *ITC) AvailablePrefixes(ctx context.Context, group Group) (*List, error)
 	return s.query(ctx, group, s.available(&numberPrefixes))
 }
 
-// AssignPrefixes plans to give the group prefixes that its tenant has free.
-func (s *ITC) AssignPrefixes(ctx context.Context, group Group, body []byte) (*Plan, error) {
-	return s.assign(ctx, group, body, &numberPrefixes)
-}
+// AssignPrefixes gives the group prefixes that its tenant has free.
+func (s *ITC) AssignPrefixes() Change { return s.assign(&numberPrefixes) }
 
-// RemovePrefixes plans to take prefixes from the group.
-func (s *ITC) RemovePrefixes(ctx context.Context, group Group, body []byte) (*Plan, error) {
-	return s.unassign(ctx, group, body, &numberPrefixes)
-}
+// RemovePrefixes takes prefixes from the group.
+func (s *ITC) RemovePrefixes() Change { return s.unassign(&numberPrefixes) }

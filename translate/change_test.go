@@ -1,0 +1,292 @@
+package translate_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// changes are the operations that change something, by their names in this
+// test.
+func changes(itc *translate.ITC) map[string]translate.Change {
+	return map[string]translate.Change{
+		"assign numbers":  itc.AssignNumbers(),
+		"remove numbers":  itc.RemoveNumbers(),
+		"assign prefixes": itc.AssignPrefixes(),
+		"remove prefixes": itc.RemovePrefixes(),
+	}
+}
+
+// goodBodies are bodies for each change that pass every check.
+var goodBodies = map[string]string{
+	"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`,
+	"remove numbers":  `{"numbers":[{"minPhoneNumber":"+3226127000"}]}`,
+	"assign prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
+	"remove prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
+}
+
+// planned takes a request through both judgements.
+func planned(t testing.TB, change translate.Change, group translate.Group, body string) (*translate.Plan, error) {
+	t.Helper()
+	draft, err := change.Decode(group, []byte(body))
+	if err != nil {
+		return nil, err
+	}
+	return change.Plan(t.Context(), draft)
+}
+
+// The endpoint table is also made without services.
+func TestChangesOfNoServiceCanBeNamed(t *testing.T) {
+	for name, change := range changes(nil) {
+		if change == nil {
+			t.Errorf("there is no change to %s", name)
+		}
+	}
+}
+
+func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
+	for name, test := range map[string]struct {
+		change, body string
+		want         translate.Draft
+	}{
+		"of ranges with and without an end": {"assign numbers",
+			`{"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+32 2-9"},{"minPhoneNumber":"7"}]}`,
+			translate.Draft{Group: testGroup, Kind: "numbers", Entries: []translate.Entry{
+				{Given: "+32-2 1", Key: "+3221", End: "+32 2-9"}, {Given: "7", Key: "7"}}}},
+		"of ranges to remove": {"remove numbers", goodBodies["remove numbers"],
+			translate.Draft{Group: testGroup, Kind: "numbers", Entries: []translate.Entry{{Given: "+3226127000", Key: "+3226127000"}}}},
+		"of prefixes": {"assign prefixes", goodBodies["assign prefixes"],
+			translate.Draft{Group: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}, {Given: "+32-02", Key: "+3202"}}}},
+		"of prefixes to remove": {"remove prefixes", `{"prefixes":[{"prefix":"+32-01"}]}`,
+			translate.Draft{Group: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			got, err := changes(p.service(translate.Options{}))[test.change].Decode(testGroup, []byte(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+			if len(p.asked) > 0 {
+				t.Errorf("asked %v", p.asked)
+			}
+		})
+	}
+}
+
+func TestEntriesAreListedInTheirOrder(t *testing.T) {
+	entries := []translate.Entry{{Given: "+32-02", Key: "+3202"}, {Given: "+32 01", Key: "+3201"}}
+	if diff := cmp.Diff([]string{"+32-02", "+32 01"}, translate.Given(entries)); diff != "" {
+		t.Error("given (-want +got)\n" + diff)
+	}
+	if diff := cmp.Diff([]string{"+3202", "+3201"}, translate.Keys(entries)); diff != "" {
+		t.Error("keys (-want +got)\n" + diff)
+	}
+}
+
+func TestPathAndBodyAreJudgedTogether(t *testing.T) {
+	itc := newPlatform(t).service(translate.Options{})
+	group := translate.Group{TenantID: "", GroupID: "g"}
+	for name, test := range map[string]struct{ body, code, text string }{
+		"with values at fault": {`{"numbers":[{"minPhoneNumber":"+"}]}`, "INVALID_PARAMETERS",
+			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
+		"with the form at fault": {`{"numbers":[{"minPhoneNumber":7},{"minPhoneNumber":"+"}]}`, "JSON_SCHEMA_VALIDATION",
+			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be a string, not a number; " +
+				"/numbers/1/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := itc.RemoveNumbers().Decode(group, []byte(test.body))
+			if diff := cmp.Diff(judged{Code: test.code, Text: test.text}, judge(t, err)); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+		})
+	}
+	t.Run("with no object at all", func(t *testing.T) {
+		_, err := itc.RemoveNumbers().Decode(group, nil)
+		got := errcode.Of(err)
+		want := []errcode.Problem{{Parameter: "tenant_id", Reason: "must not be empty"}}
+		if diff := cmp.Diff(want, got.Problems); diff != "" {
+			t.Error("(-want +got)\n" + diff)
+		}
+		if got.Code != errcode.BadMediaType || got.Text() != "The body must be a JSON object." {
+			t.Errorf("got %s: %s", got.Code.Name, got.Text())
+		}
+	})
+}
+
+func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
+	const ids = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId>"
+	type plan struct {
+		Command, Elements string
+		Entries           []translate.Entry
+		From, To          string
+		Asked             []string
+	}
+	for name, test := range map[string]struct {
+		change, body string
+		want         plan
+	}{
+		"assigns a range": {"assign numbers", goodBodies["assign numbers"], plan{
+			"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest", ids + "<numberRangeStart>+32-25126999</numberRangeStart>",
+			[]translate.Entry{{Given: "+3225126999", Key: "+3225126999", Start: "+32-25126999", End: "+32-25126999"}},
+			"", "ApioGrpTest", []string{inContext + tenantNumbers},
+		}},
+		"assigns ranges in the caller's order": {"assign numbers",
+			`{"numbers":[{"minPhoneNumber":"+32 251 27-000"},{"maxPhoneNumber":"+32-2512-6999","minPhoneNumber":"+3225126999"}]}`, plan{
+				"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest",
+				ids + "<numberRangeStart>+32-25127000</numberRangeStart><numberRangeStart>+32-25126999</numberRangeStart>",
+				[]translate.Entry{
+					{Given: "+32 251 27-000", Key: "+3225127000", Start: "+32-25127000", End: "+32-25127999"},
+					{Given: "+3225126999", Key: "+3225126999", Start: "+32-25126999", End: "+32-25126999"},
+				},
+				"", "ApioGrpTest", []string{inContext + tenantNumbers},
+			}},
+		"removes a range": {"remove numbers", goodBodies["remove numbers"], plan{
+			"GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest", ids + "<numberRangeStart>+32-26127000</numberRangeStart>",
+			[]translate.Entry{{Given: "+3226127000", Key: "+3226127000", Start: "+32-26127000", End: "+32-26127002"}},
+			"ApioGrpTest", "", []string{inContext + ownNumbers},
+		}},
+		"assigns prefixes": {"assign prefixes", `{"prefixes":[{"prefix":"+3201"},{"prefix":"+32-02"}]}`, plan{
+			"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
+			[]translate.Entry{{Given: "+3201", Key: "+3201", Start: "+32-01"}, {Given: "+32-02", Key: "+3202", Start: "+32-02"}},
+			"", "ApioGrpTest", []string{inContext + tenantPrefixes},
+		}},
+		"removes prefixes": {"remove prefixes", goodBodies["remove prefixes"], plan{
+			"GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
+			[]translate.Entry{{Given: "+32-01", Key: "+3201", Start: "+32-01"}, {Given: "+32-02", Key: "+3202", Start: "+32-02"}},
+			"ApioGrpTest", "", []string{inContext + ownPrefixes},
+		}},
+	} {
+		for _, from := range []translate.AvailableFrom{translate.AvailableFromGroup, translate.AvailableFromTenant} {
+			t.Run(name+" with available from "+string(from), func(t *testing.T) {
+				p := newPlatform(t)
+				got, err := planned(t, changes(p.service(translate.Options{AvailableFrom: from}))[test.change], testGroup, test.body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(test.want, plan{got.Command.Name(), writeXML(got.Command.Elements()), got.Entries, got.From, got.To, p.asked}); diff != "" {
+					t.Error("(-want +got)\n" + diff)
+				}
+			})
+		}
+	}
+}
+
+func TestPlanLeavesTheDraftAsItIs(t *testing.T) {
+	change := newPlatform(t).service(remembering).AssignNumbers()
+	draft, err := change.Decode(testGroup, []byte(goodBodies["assign numbers"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := *draft
+	before.Entries = slices.Clone(draft.Entries)
+	if _, err := change.Plan(t.Context(), draft); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&before, draft); diff != "" {
+		t.Error("(-before +after)\n" + diff)
+	}
+}
+
+func TestAPrefixHasNoEnd(t *testing.T) {
+	p := newPlatform(t)
+	p.answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", "Number Prefix|", "+32-01|x", "+32-02|x"))
+	plan, err := planned(t, p.service(remembering).AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := plan.Entries[0].End; got != "" {
+		t.Errorf("the end is %q", got)
+	}
+}
+
+func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
+	const numbers = "The number range provided is not available to the groups of this Tenant."
+	const prefixes = "The prefix provided is not available to the groups of this Tenant."
+	for name, test := range map[string]struct {
+		change, body, text string
+		entries            []string
+	}{
+		"blames a range that the tenant has not free": {"assign numbers",
+			`{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+32 26127000"}]}`, numbers, []string{"+32 26127000"}},
+		"blames a range that is not the group's": {"remove numbers",
+			`{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3226127000"}]}`, numbers, []string{"+3225126999"}},
+		"blames an end that is not the range's": {"assign numbers",
+			`{"numbers":[{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`, numbers, []string{"+3225127000"}},
+		"blames a start within a range": {"assign numbers",
+			`{"numbers":[{"minPhoneNumber":"+3225127001"}]}`, numbers, []string{"+3225127001"}},
+		"blames an end on removal too": {"remove numbers",
+			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, numbers, []string{"+3226127000"}},
+		"tells a number with + from one without": {"remove numbers",
+			`{"numbers":[{"minPhoneNumber":"3226127000"}]}`, numbers, []string{"3226127000"}},
+		"blames every prefix at fault": {"assign prefixes",
+			`{"prefixes":[{"prefix":"+32-03"},{"prefix":"+32-01"},{"prefix":"+3204"}]}`, prefixes, []string{"+32-03", "+3204"}},
+		"blames a prefix that is not the group's": {"remove prefixes",
+			`{"prefixes":[{"prefix":"+32-03"}]}`, prefixes, []string{"+32-03"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := planned(t, changes(newPlatform(t).service(remembering))[test.change], testGroup, test.body)
+			want := judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: test.text, Entries: test.entries}
+			if diff := cmp.Diff(want, judge(t, err)); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+			if plan != nil {
+				t.Errorf("planned %v", plan)
+			}
+		})
+	}
+}
+
+func TestAnEndThatThePlatformDoesNotTellIsNotTaken(t *testing.T) {
+	p := newPlatform(t)
+	p.answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
+	_, err := planned(t, p.service(remembering).AssignNumbers(), testGroup, goodBodies["assign numbers"])
+	code(t, err, errcode.NotAvailableForAssignment)
+}
+
+func TestOrderOfJudgement(t *testing.T) {
+	const absent = `{"numbers":[{"minPhoneNumber":"+1"}]}`
+	enterprise := answer(tenantGet, `<isEnterprise>true</isEnterprise>`)
+	unauthorized := answer(authorization, `<authorized>false</authorized>`)
+	together := []string{inContext + tenantNumbers}
+	for name, test := range map[string]struct {
+		tenantID, body string
+		answers        map[string]string
+		want           *errcode.Code
+		asked          []string
+	}{
+		"a bad body comes before the context":               {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
+		"a bad value comes before the context":              {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
+		"a bad path comes before the context":               {" ", absent, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
+		"no object at all comes before the context":         {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
+		"Enterprise mode comes before the group":            {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, together},
+		"a missing service comes before the entries":        {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, together},
+		"a missing group comes before the entries":          {"ApioSpTest", absent, map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
+		"Enterprise mode comes before an unusable list":     {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, tenantNumbers: answer(tenantNumbers, "")}, errcode.NotAvailableInEnterpriseMode, together},
+		"a missing service comes before the list's refusal": {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
+		"an unusable list comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
+		"a list's refusal comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
+		"entries are judged when all else is in order":      {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, together},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			maps.Copy(p.answers, test.answers)
+			group := translate.Group{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
+			plan, err := planned(t, p.service(remembering).AssignNumbers(), group, test.body)
+			code(t, err, test.want)
+			if plan != nil {
+				t.Errorf("planned %v", plan)
+			}
+			if diff := cmp.Diff(test.asked, p.asked); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+		})
+	}
+}

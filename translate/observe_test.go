@@ -1,0 +1,412 @@
+package translate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/oci"
+	"ocigate/oci/ocisim"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// lists are the two that tell what became of a change, by its name in this
+// test.
+var lists = map[string]struct{ own, free string }{
+	"assign numbers":  {ownNumbers, tenantNumbers},
+	"remove numbers":  {ownNumbers, tenantNumbers},
+	"assign prefixes": {ownPrefixes, tenantPrefixes},
+	"remove prefixes": {ownPrefixes, tenantPrefixes},
+}
+
+// listing is the platform's answer to a command that lists those entries,
+// each an Is Active and a spelling.
+func listing(command string, entries ...string) string {
+	form := map[string]struct{ table, heading string }{
+		ownNumbers:     {"numberRangeSummaryTable", "Number Range Start"},
+		tenantNumbers:  {"availableNumberRangeTable", "Number Range Start"},
+		ownPrefixes:    {"numberPrefixSummaryTable", "Number Prefix"},
+		tenantPrefixes: {"availableNumberPrefixTable", "Number Prefix"},
+	}[command]
+	return answer(command, table(form.table, "Is Active|"+form.heading, entries...))
+}
+
+func TestObserveReadsBothListsInOneDocument(t *testing.T) {
+	const tenant = "<serviceProviderId>ApioSpTest</serviceProviderId>"
+	const ids = tenant + "<groupId>ApioGrpTest</groupId>"
+	for name, l := range lists {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			if _, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201"}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{inContext + l.own + "+" + l.free}, p.asked); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+			var got []string
+			for _, command := range p.sent {
+				got = append(got, writeXML(command.Elements()))
+			}
+			want := []string{tenant, ids + "<userServiceName>Route List</userServiceName>", ids, tenant}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+		})
+	}
+}
+
+func TestObserveTellsWhatBecameOfAnEntry(t *testing.T) {
+	const key = "+3225127000"
+	for where, test := range map[string]struct {
+		own, free        []string
+		assigned, remove translate.Effect
+	}{
+		"in the group's list":     {[]string{"true|+32-25127000"}, nil, translate.Effect{Seen: true, Clear: true}, translate.Effect{Seen: false, Clear: true}},
+		"in the tenant's list":    {nil, []string{"true|+32-25127000"}, translate.Effect{Seen: false, Clear: true}, translate.Effect{Seen: true, Clear: true}},
+		"in both lists":           {[]string{"true|+32-25127000"}, []string{"true|+32-25127000"}, translate.Effect{Seen: true}, translate.Effect{Seen: false}},
+		"in neither list":         {nil, nil, translate.Effect{Seen: false}, translate.Effect{Seen: true}},
+		"spelled without a dash":  {[]string{"true|+3225127000"}, nil, translate.Effect{Seen: true, Clear: true}, translate.Effect{Seen: false, Clear: true}},
+		"spelled in several ways": {[]string{"true|+32 25-12 7000"}, []string{"true|+32-2-5127000"}, translate.Effect{Seen: true}, translate.Effect{Seen: false}},
+		"without its plus":        {[]string{"true|32-25127000"}, []string{"true|3225127000"}, translate.Effect{Seen: false}, translate.Effect{Seen: true}},
+		"among its neighbors": {[]string{"true|+32-25127", "true|+32-25127000", "true|+32-251270000"}, []string{"true|+32-25127001", "false|+32-25126999"},
+			translate.Effect{Seen: true, Clear: true}, translate.Effect{Seen: false, Clear: true}},
+		"although it is not active": {nil, []string{"false|+32-25127000"}, translate.Effect{Seen: false, Clear: true}, translate.Effect{Seen: true, Clear: true}},
+	} {
+		for name, l := range lists {
+			t.Run(name+" "+where, func(t *testing.T) {
+				p := newPlatform(t)
+				p.answers[l.own], p.answers[l.free] = listing(l.own, test.own...), listing(l.free, test.free...)
+				got, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{key})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := test.assigned
+				if strings.HasPrefix(name, "remove") {
+					want = test.remove
+				}
+				if diff := cmp.Diff([]translate.Effect{want}, got.Effects); diff != "" {
+					t.Error("(-want +got)\n" + diff)
+				}
+			})
+		}
+	}
+}
+
+func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
+	t.Run("many", func(t *testing.T) {
+		const count = 3000
+		var keys, own, free []string
+		want := make([]translate.Effect, count)
+		for i := range count {
+			keys = append(keys, fmt.Sprintf("+32%07d", i))
+			row := fmt.Sprintf("true|+32-%07d", i)
+			switch i % 3 {
+			case 0:
+				own = append(own, row)
+				want[i] = translate.Effect{Seen: true, Clear: true}
+			case 1:
+				free = append(free, row)
+				want[i] = translate.Effect{Clear: true}
+			}
+		}
+		slices.Reverse(own)
+		p := newPlatform(t)
+		p.answers[ownNumbers], p.answers[tenantNumbers] = listing(ownNumbers, own...), listing(tenantNumbers, free...)
+		got, err := p.service(translate.Options{}).AssignNumbers().Observe(t.Context(), testGroup, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.Effects); diff != "" {
+			t.Error("(-want +got)\n" + diff)
+		}
+	})
+	t.Run("one twice", func(t *testing.T) {
+		got, err := newPlatform(t).service(translate.Options{}).RemovePrefixes().Observe(t.Context(), testGroup, []string{"+3209", "+3201", "+3209"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []translate.Effect{{Seen: true}, {}, {Seen: true}} // +32-01 is in both of the prepared lists
+		if diff := cmp.Diff(want, got.Effects); diff != "" {
+			t.Error("(-want +got)\n" + diff)
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		got, err := newPlatform(t).service(translate.Options{}).RemovePrefixes().Observe(t.Context(), testGroup, nil)
+		if err != nil || len(got.Effects) != 0 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	})
+}
+
+// bereft are the ways in which a group has nothing, by what the platform
+// answers then.
+func bereft() map[string]map[string]string {
+	strange := refusal("Error", 4999, "strange")
+	noTenants := answer(tenantList, table("serviceProviderTable", "Service Provider Id|Service Provider Name"))
+	noGroups := answer(groupList, table("groupTable", "Group Id|Group Name|User Limit"))
+	return map[string]map[string]string{
+		"the tenant is gone":                    {tenantGet: strange, authorization: strange, tenantList: noTenants},
+		"the tenant is in Enterprise mode":      {tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)},
+		"the group is gone":                     {authorization: strange, groupList: noGroups},
+		"the group is gone by its known number": {authorization: refusal("Error", 4152, "Group not found")},
+		"the service is taken away":             {authorization: answer(authorization, `<authorized>false</authorized>`)},
+	}
+}
+
+func TestObserveFindsNothingInAGroupThatCannotHaveAnything(t *testing.T) {
+	for why, answers := range bereft() {
+		for name, l := range lists {
+			for what, reply := range map[string]func(string) string{
+				"with lists":    func(command string) string { return listing(command, "true|+32-01") },
+				"without lists": func(string) string { return refusal("Error", 4410, "not assigned") },
+			} {
+				t.Run(name+" when "+why+" "+what, func(t *testing.T) {
+					p := newPlatform(t)
+					maps.Copy(p.answers, answers)
+					p.answers[l.own], p.answers[l.free] = reply(l.own), reply(l.free)
+					got, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201", "+3209"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					effect := translate.Effect{Seen: strings.HasPrefix(name, "remove")}
+					if diff := cmp.Diff([]translate.Effect{effect, effect}, got.Effects); diff != "" {
+						t.Error("(-want +got)\n" + diff)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestTroubleIsNoReading(t *testing.T) {
+	for name, l := range lists {
+		for why, test := range map[string]struct {
+			answers map[string]string
+			want    *errcode.Code
+		}{
+			"the group's list is refused":              {map[string]string{l.own: refusal("Error", 4999, "no")}, errcode.PlatformError},
+			"the tenant's list is refused":             {map[string]string{l.free: refusal("Error", 4999, "no")}, errcode.PlatformError},
+			"the service vanishes between the answers": {map[string]string{l.own: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned},
+			"the group vanishes between the answers":   {map[string]string{l.own: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound},
+			"the group's list has no table":            {map[string]string{l.own: answer(l.own, "")}, errcode.PlatformError},
+			"the tenant's list has no table":           {map[string]string{l.free: answer(l.free, "")}, errcode.PlatformError},
+			"the group's list lacks its column": {map[string]string{l.own: strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(listing(l.own, "true|+32-01"))},
+				errcode.PlatformError},
+			"the tenant's list lacks its column": {map[string]string{l.free: strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(listing(l.free, "true|+32-01"))},
+				errcode.PlatformError},
+			"the tenant is refused but exists": {map[string]string{tenantGet: refusal("Error", 4999, "no"),
+				tenantList: answer(tenantList, table("serviceProviderTable", "Service Provider Id", "ApioSpTest"))}, errcode.PlatformError},
+			"the group is refused but exists": {map[string]string{authorization: refusal("Error", 4999, "no"),
+				groupList: answer(groupList, table("groupTable", "Group Id", "ApioGrpTest"))}, errcode.PlatformError},
+			"the gateway's account has no right":      {map[string]string{authorization: refusal("Error", 5404, "unauthorized")}, errcode.PlatformError},
+			"the mode of the tenant is unreadable":    {map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>maybe</isEnterprise>`)}, errcode.PlatformError},
+			"the group's authorization is unreadable": {map[string]string{authorization: answer(authorization, "")}, errcode.PlatformError},
+		} {
+			t.Run(name+" when "+why, func(t *testing.T) {
+				p := newPlatform(t)
+				maps.Copy(p.answers, test.answers)
+				got, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201"})
+				code(t, err, test.want)
+				if got != nil {
+					t.Errorf("got %v beside the error", got)
+				}
+			})
+		}
+	}
+}
+
+func TestObservePassesReaderErrorsThrough(t *testing.T) {
+	for _, command := range []string{tenantGet, ownNumbers, tenantNumbers, tenantList} {
+		t.Run(command, func(t *testing.T) {
+			p := newPlatform(t)
+			p.err[command] = oci.ErrBusy
+			if command == tenantList {
+				p.answers[tenantGet] = refusal("Error", 9999, "what?")
+			}
+			got, err := p.service(translate.Options{}).AssignNumbers().Observe(t.Context(), testGroup, []string{"+1"})
+			if !errors.Is(err, oci.ErrBusy) || got != nil {
+				t.Errorf("got %v, %v", got, err)
+			}
+			if e, ok := errors.AsType[*errcode.Error](err); ok {
+				t.Errorf("the error was given code %s", e.Code.Name)
+			}
+		})
+	}
+}
+
+func TestObserveHasNothingToDoWithRememberedContexts(t *testing.T) {
+	p := newPlatform(t)
+	itc := p.service(remembering)
+	use := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change := itc.AssignPrefixes()
+	use(change.Observe(t.Context(), testGroup, []string{"+3201"}))
+	use(planned(t, change, testGroup, goodBodies["assign prefixes"]))
+	use(change.Observe(t.Context(), testGroup, []string{"+3201"}))
+	use(planned(t, change, testGroup, goodBodies["assign prefixes"]))
+	const reading = inContext + ownPrefixes + "+" + tenantPrefixes
+	want := []string{reading, inContext + tenantPrefixes, reading, tenantPrefixes}
+	if diff := cmp.Diff(want, p.asked); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}
+
+// FuzzObserve demands of any two lists that both directions read the same in
+// them, and what a reader who compares spellings one by one does.
+func FuzzObserve(f *testing.F) {
+	f.Add("+32-01\n+32-02", "+32-03", "+32 01")
+	f.Add("", "+3-2 01", "+3201")
+	f.Add("3201\n\n+", "+32-01\n+3201", "+32-0-1")
+	f.Fuzz(func(t *testing.T, own, free, given string) {
+		rows := func(cells string) []string {
+			cells = strings.ReplaceAll(cells, "|", "")
+			return strings.Split("true|"+strings.ReplaceAll(cells, "\n", "\ntrue|"), "\n")
+		}
+		p := newPlatform(t)
+		p.answers[ownPrefixes], p.answers[tenantPrefixes] = listing(ownPrefixes, rows(own)...), listing(tenantPrefixes, rows(free)...)
+		itc := p.service(translate.Options{})
+		draft, err := itc.AssignPrefixes().Decode(testGroup, fmt.Appendf(nil, `{"prefixes":[{"prefix":%q}]}`, given))
+		if err != nil {
+			t.Skip("not a prefix")
+		}
+		keys := translate.Keys(draft.Entries)
+		holds := func(cells string) bool {
+			return slices.ContainsFunc(strings.Split(cells, "\n"), func(cell string) bool { return digits(cell) == digits(given) })
+		}
+		inOne := holds(own) != holds(free)
+		for change, want := range map[translate.Change]translate.Effect{
+			itc.AssignPrefixes(): {Seen: holds(own), Clear: inOne},
+			itc.RemovePrefixes(): {Seen: !holds(own), Clear: inOne},
+		} {
+			got, err := change.Observe(t.Context(), testGroup, keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]translate.Effect{want}, got.Effects); diff != "" {
+				t.Errorf("%q in %q and %q (-want +got)\n%s", given, own, free, diff)
+			}
+		}
+	})
+}
+
+// digits are the + and digits of a number.
+func digits(number string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("+0123456789", r) {
+			return r
+		}
+		return -1
+	}, number)
+}
+
+// simulated runs a test in a bubble, on a client of a simulated platform that
+// has the demonstration's seed.
+func simulated(t *testing.T, test func(t *testing.T, client *oci.Client, itc *translate.ITC)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		platform, err := ocisim.New(ocisim.DemoSeed())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = platform.Close() }() // never fails
+		client, err := oci.New(oci.Options{
+			Endpoints: []oci.Endpoint{{Address: "platform.invalid:2208", UserID: "gateway", Password: "gateway-demo"}},
+			Dial:      platform.Dial,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := client.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}()
+		itc, err := translate.NewITC(translate.Options{Reader: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, client, itc)
+	})
+}
+
+func TestChangesOfTheSimulatedPlatformAreSeen(t *testing.T) {
+	for name, body := range map[string]string{
+		"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127999"}]}`,
+		"remove numbers":  `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`,
+		"assign prefixes": `{"prefixes":[{"prefix":"+3203"}]}`,
+		"remove prefixes": `{"prefixes":[{"prefix":"+32-02"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulated(t, func(t *testing.T, client *oci.Client, itc *translate.ITC) {
+				change := changes(itc)[name]
+				plan, err := planned(t, change, testGroup, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				observe := func(want translate.Effect) {
+					t.Helper()
+					sight, err := change.Observe(t.Context(), testGroup, translate.Keys(plan.Entries))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(slices.Repeat([]translate.Effect{want}, len(plan.Entries)), sight.Effects); diff != "" {
+						t.Error("(-want +got)\n" + diff)
+					}
+				}
+				observe(translate.Effect{Seen: false, Clear: true})
+				reply, err := client.Write(t.Context(), plan.Command)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := translate.NewPlatformErrors(nil).WriteResult(plan, reply); err != nil {
+					t.Fatal(err)
+				}
+				observe(translate.Effect{Seen: true, Clear: true})
+				_, err = planned(t, change, testGroup, body)
+				code(t, err, errcode.NotAvailableForAssignment)
+			})
+		})
+	}
+}
+
+func TestObserveOfTheSimulatedPlatform(t *testing.T) {
+	nothing := translate.Effect{}
+	for name, test := range map[string]struct {
+		group translate.Group
+		key   string
+		want  translate.Effect
+	}{
+		"finds nothing of what is another group's":     {testGroup, "+3225129000", nothing},
+		"finds nothing of what does not exist":         {testGroup, "+3225120000", nothing},
+		"finds nothing in a group without the service": {translate.Group{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", nothing},
+		"finds nothing in a group that is not there":   {translate.Group{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
+		"finds nothing in a tenant that is not there":  {translate.Group{TenantID: "gone", GroupID: "ApioGrpTest"}, "+3225126999", nothing},
+		"finds nothing in an enterprise":               {translate.Group{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nothing},
+		"finds what is free":                           {testGroup, "+3225126999", translate.Effect{Clear: true}},
+		"finds what the group has":                     {testGroup, "+3226127000", translate.Effect{Seen: true, Clear: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			simulated(t, func(t *testing.T, _ *oci.Client, itc *translate.ITC) {
+				got, err := itc.AssignNumbers().Observe(t.Context(), test.group, []string{test.key})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff([]translate.Effect{test.want}, got.Effects); diff != "" {
+					t.Error("(-want +got)\n" + diff)
+				}
+			})
+		})
+	}
+}
