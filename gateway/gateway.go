@@ -21,7 +21,7 @@ import (
 type Writer interface {
 	// Write sends the command at most once. Unless oci.NotDone tells of an
 	// error that the command was not done, nobody knows.
-	Write(ctx context.Context, command oci.Write) (oci.Reply, error)
+	Write(ctx context.Context, command oci.Write, before func(endpoint string) error) (oci.Reply, error)
 }
 
 // Options are what a [Gateway] is made of. All fields but the numbers and

@@ -87,7 +87,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group 
 		return checkFailure(err)
 	}
 	recordOf(c).entries = translate.Given(plan.Entries)
-	reply, err := g.options.Writer.Write(ctx, plan.Command)
+	reply, err := g.options.Writer.Write(ctx, plan.Command, nil)
 	if err != nil {
 		return writeFailure(err, plan)
 	}

@@ -46,7 +46,7 @@ type commandVerifier struct {
 
 // Verify implements auth.Verifier.
 func (v commandVerifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
-	reply, err := v.platform.Write(ctx, translate.VerifyCommand(userID, oci.Secret(password)))
+	reply, err := v.platform.Write(ctx, translate.VerifyCommand(userID, oci.Secret(password)), nil)
 	if err != nil {
 		return auth.Identity{}, err
 	}

@@ -15,6 +15,9 @@ const maxIdentityChecks = 4
 // readRepeats is how often a read whose answer was lost is sent again.
 const readRepeats = 1
 
+// writeRepeats is how often a write that was certainly not done is tried again.
+const writeRepeats = 2
+
 // Client sends commands to the platform over a pool of sessions that it logs
 // in. It is safe for use by several goroutines.
 type Client struct {
@@ -60,17 +63,18 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // way waits for the next exchange. An exchange bears the tracking id of the
 // caller who makes it; those of the others do not reach the platform.
 //
-// Errors are [ErrClosed], [ErrBusy], [ErrNotLoggedIn], [*UnavailableError] and
-// [*SessionError]; with the last, errors.Is tells context.DeadlineExceeded and
-// [ErrReplyTooLarge] from other causes. They are shared like the replies, but
-// for those that come from the end of another caller's ctx. When his own ends
-// while he waits for another's exchange, a caller gets what he would get had
-// it been his: a [*SessionError] where the same commands are under way, since
-// it is the platform that keeps him waiting, and otherwise the error of those
-// who wait for a session.
+// Errors are [ErrClosed], [ErrBusy], [ErrNotLoggedIn], [*UnavailableError],
+// [*UnsentError], [*LostError], and that the commands cannot be written; with a
+// LostError, errors.Is tells context.DeadlineExceeded and [ErrReplyTooLarge]
+// from other causes. They are shared like the replies, but for those that come
+// from the end of another caller's ctx. When his own ends while he waits for
+// another's exchange, a caller gets what he would get had it been his: a
+// LostError where the same commands are under way, since it is the platform
+// that keeps him waiting, and otherwise the error of those who wait for a
+// session.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 	if err := c.options.checkTrackingID(ctx); err != nil {
-		return nil, err // his own, and none of those who ask the same
+		return nil, undone(err) // his own, and none of those who ask the same
 	}
 	key := documentKey(commands)
 	for {
@@ -115,12 +119,12 @@ func (c *Client) read(ctx context.Context, f *flight, commands []Read) ([]Reply,
 	for i, command := range commands {
 		document[i] = command
 	}
-	replies, err := c.do(ctx, document, f)
+	replies, err := c.do(ctx, document, f, nil)
 	for range readRepeats {
 		if !worthRepeating(ctx, err) {
 			break
 		}
-		replies, err = c.do(ctx, document, f)
+		replies, err = c.do(ctx, document, f, nil)
 	}
 	return replies, err
 }
@@ -145,7 +149,7 @@ func (c *Client) awaitTurn(ctx context.Context, f *flight) error {
 func (c *Client) gaveUp(ctx context.Context, f *flight) error {
 	why := context.Cause(ctx)
 	if at := c.reads.underWay(f); at != nil {
-		return &SessionError{Endpoint: at.Name, Sent: true, Err: fmt.Errorf("waiting for the same read of another caller: %w", why)}
+		return &LostError{Endpoint: at.Name, Err: fmt.Errorf("waiting for the same read of another caller: %w", why)}
 	}
 	return c.pool.gaveUp(why)
 }
@@ -154,22 +158,52 @@ func (c *Client) gaveUp(ctx context.Context, f *flight) error {
 // session. One that took too long or told too much is not repeated: the
 // platform has enough to do.
 func worthRepeating(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrReplyTooLarge) {
+	if ended(ctx) != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrReplyTooLarge) {
 		return false
 	}
-	_, lost := errors.AsType[*SessionError](err)
-	return lost || errors.Is(err, ErrNotLoggedIn)
+	_, lost := errors.AsType[*LostError](err)
+	return lost || worthResending(ctx, err)
 }
 
-// Write sends a command that may change the platform, once. The errors are
-// those of Read; unless [NotDone] tells that the command was not done, nobody
-// knows.
+// worthResending tells whether a write was certainly not done and may be done
+// over another session: nothing of it was sent over this one, or the platform
+// did not know the session. No other error lets a write be sent again.
+func worthResending(ctx context.Context, err error) bool {
+	if _, calledOff := errors.AsType[*calledOffError](err); calledOff || ended(ctx) != nil || !NotDone(err) {
+		return false
+	}
+	_, unsent := errors.AsType[*UnsentError](err)
+	return unsent || errors.Is(err, ErrNotLoggedIn)
+}
+
+// Write sends a command that may change the platform. It is never sent again
+// where it may have been done: only after an [*UnsentError], that is, where no
+// byte of it was handed to the socket, and after [ErrNotLoggedIn], a definite
+// refusal, is it tried over another session, up to 2 more times while ctx
+// lives.
 //
-// The end of ctx is heeded until the command is on its way. From then on the
-// answer is waited for until CommandTimeout, because what became of the write
-// is worth more than the time of a caller who gives up.
-func (c *Client) Write(ctx context.Context, command Write) (Reply, error) {
-	replies, err := c.do(ctx, []Command{command}, nil)
+// Unless it is nil, before is called when a session is at hand and nothing has
+// been sent, with the name of the session's endpoint; and again before each
+// further try. Its error calls the write off: nothing is sent, the session is
+// kept, and Write returns an error that wraps it and is [NotDone]. The session
+// is nobody else's meanwhile, so before should be quick.
+//
+// The errors are those of Read and that of before; unless NotDone tells that
+// the command was not done, nobody knows.
+//
+// The end of ctx is heeded until the command is on its way, and its deadline
+// held against the clock after before. From then on the answer is waited for
+// until CommandTimeout, because what became of the write is worth more than the
+// time of a caller who gives up.
+func (c *Client) Write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
+	document := []Command{command}
+	replies, err := c.do(ctx, document, nil, before)
+	for range writeRepeats {
+		if !worthResending(ctx, err) {
+			break
+		}
+		replies, err = c.do(ctx, document, nil, before)
+	}
 	if err != nil {
 		return Reply{}, err
 	}
@@ -180,7 +214,7 @@ func (c *Client) Write(ctx context.Context, command Write) (Reply, error) {
 // flight. The caller of a read stops waiting when ctx ends; the session then
 // brings the exchange to its end by itself, so that callers who come and go
 // cost the platform no logins, and that is the end of the flight.
-func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply, error) {
+func (c *Client) do(ctx context.Context, commands []Command, f *flight, before func(endpoint string) error) ([]Reply, error) {
 	s, err := c.pool.acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -188,10 +222,8 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 	if f != nil {
 		c.reads.depart(f, s.endpoint)
 	}
-	start := time.Now()
-	asked, err := s.send(ctx, commands, c.pool)
+	asked, err := c.send(ctx, s, commands, before)
 	if err != nil {
-		c.pool.release(s)
 		return nil, err
 	}
 	finish := func(got result) ([]Reply, error) {
@@ -199,14 +231,14 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 			defer c.pool.release(s)
 		}
 		replies, err := asked.outcome(got)
-		c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(start), replies, err)
+		c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(asked.began), replies, err)
 		if err != nil {
 			return nil, err
 		}
 		if got.released || !allRefused(replies) {
 			return replies, nil
 		}
-		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), start.Add(c.options.CommandTimeout))
+		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(c.options.CommandTimeout))
 		defer cancel()
 		if err := checkLogin(patience, s, replies); err != nil {
 			return nil, err
@@ -233,8 +265,19 @@ func (c *Client) do(ctx context.Context, commands []Command, f *flight) ([]Reply
 				f.settle(replies, err)
 			}
 		}()
-		return nil, asked.failed(context.Cause(ctx))
+		return nil, asked.lost(context.Cause(ctx))
 	}
+}
+
+// send has a session of the pool send a document. The session goes back where
+// that fails, by an error or by a panic of before.
+func (c *Client) send(ctx context.Context, s *session, commands []Command, before func(endpoint string) error) (asked *exchange, err error) {
+	defer func() {
+		if asked == nil {
+			c.pool.release(s)
+		}
+	}()
+	return s.send(ctx, commands, c.pool, before)
 }
 
 // allRefused tells whether the platform refused every command of a document.

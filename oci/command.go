@@ -70,8 +70,8 @@ func NewRead(name string, elements ...Element) Read {
 	return Read{request{name: name, elements: elements}}
 }
 
-// Write is a command that may change the platform. It is sent once at the
-// most.
+// Write is a command that may change the platform. It is never sent again
+// where it may have been done.
 type Write struct{ request }
 
 // NewWrite is a command that may change the platform.

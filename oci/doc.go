@@ -8,9 +8,10 @@
 // caller. Replies give their elements by name and their tables by column
 // heading.
 //
-// Reads and writes are different types, because a write is sent at most once:
-// where its answer is lost, [NotDone] tells whether the platform can have seen
-// it. A session in any doubt is destroyed: after an answer that is not ours, a
+// Reads and writes are different types, because a write is never sent again
+// where it may have been done. Whether bytes of it were handed to the socket
+// decides: before that it was not done, which [NotDone] tells of an error, and
+// after it only an intact answer tells what became of it. A session in any doubt is destroyed: after an answer that is not ours, a
 // command that was abandoned, or a word from the platform that nobody asked
 // for. The same read of several callers at a time is sent once for all who
 // asked before it was.

@@ -46,7 +46,7 @@ func withStuck(p *platform, o *Options) {
 
 func TestWhoeverIsAnsweredBeforeHisDocumentIsReadWaitsNoLongerThanOthers(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *Client) error{
-		"a writer": func(ctx context.Context, c *Client) error { _, err := c.Write(ctx, change); return err },
+		"a writer": func(ctx context.Context, c *Client) error { _, err := c.Write(ctx, change, nil); return err },
 		"a reader": func(ctx context.Context, c *Client) error { _, err := c.Read(ctx, NewRead(change.Name())); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestASessionWhoseDocumentIsNotWhollyWrittenIsNoOtherCallers(t *testing.T) {
 	p := &platform{}
 	run(t, p, func(o *Options) { withStuck(p, o); o.MaxSessions = 2 }, func(t *testing.T, c *Client) {
 		var writer sync.WaitGroup
-		writer.Go(func() { _, _ = c.Write(t.Context(), change) }) // see above
+		writer.Go(func() { _, _ = c.Write(t.Context(), change, nil) }) // see above
 		synctest.Wait()
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Error(err)

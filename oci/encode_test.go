@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,16 +187,31 @@ func TestSecretsDoNotPrint(t *testing.T) {
 }
 
 func TestNotDone(t *testing.T) {
+	lost := &LostError{Err: errors.New("x")}
+	_, unwritable := (&session{endpoint: newEndpoint(Endpoint{}, &Options{})}).send(t.Context(), []Command{NewWrite("X", Text("a", "\x00"))}, nil, nil)
 	for name, test := range map[string]struct {
 		err  error
 		want bool
 	}{
-		"nothing was sent":       {&SessionError{Err: errors.New("x")}, true},
-		"the command was sent":   {fmt.Errorf("y: %w", &SessionError{Sent: true, Err: errors.New("x")}), false},
-		"all sessions are busy":  {ErrBusy, true},
-		"refused, not logged in": {ErrNotLoggedIn, true},
-		"a login was lost":       {&UnavailableError{Err: &ConnectError{Err: &SessionError{Sent: true, Err: errors.New("x")}}}, true},
-		"no error":               {nil, false},
+		"nothing was sent":                     {fmt.Errorf("y: %w", &UnsentError{Err: errors.New("x")}), true},
+		"the answer is lost":                   {fmt.Errorf("y: %w", lost), false},
+		"the client is closed":                 {ErrClosed, true},
+		"all sessions are busy":                {fmt.Errorf("%w: %w", ErrBusy, context.Canceled), true},
+		"refused, not logged in":               {fmt.Errorf("%w: %w", ErrNotLoggedIn, &ErrorReply{Number: 1}), true},
+		"no session":                           {&UnavailableError{}, true},
+		"no session, since a login was lost":   {&UnavailableError{Err: &ConnectError{Err: lost}}, true},
+		"what is not XML":                      {unwritable, true},
+		"lost when the client was closed":      {&LostError{Err: ErrClosed}, false},
+		"lost, beside one that was not sent":   {errors.Join(&UnsentError{Err: errors.New("x")}, lost), false},
+		"lost, behind one that was not sent":   {&UnsentError{Err: lost}, false},
+		"lost, beside no session":              {errors.Join(&UnavailableError{Err: lost}, lost), false},
+		"lost, and a sentinel wrapped with it": {fmt.Errorf("%w: %w", ErrNotLoggedIn, lost), false},
+		"an unknown error":                     {errors.New("x"), false},
+		"an unknown error that wraps none":     {fmt.Errorf("x: %w", error(nil)), false},
+		"the end of a context":                 {context.DeadlineExceeded, false},
+		"a refusal":                            {&ErrorReply{Number: 1}, false},
+		"a failed try to log in":               {&ConnectError{Err: errors.New("x")}, false},
+		"no error":                             {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := NotDone(test.err); got != test.want {

@@ -48,22 +48,23 @@ func (e *endpoint) loginMethods() []LoginMethod {
 }
 
 // connect makes a connection. Errors are of type [*ConnectError].
-func (e *endpoint) connect(ctx context.Context) (net.Conn, error) {
+func (e *endpoint) connect(ctx context.Context) (line, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.options.ConnectTimeout)
 	defer cancel()
 	conn, err := e.options.Dial(ctx, "tcp", e.Address)
 	if err != nil {
-		return nil, &ConnectError{e.Name, StageDial, err}
+		return line{}, &ConnectError{e.Name, StageDial, err}
 	}
+	plain := newLine(conn)
 	if e.TLS == nil {
-		return conn, nil
+		return plain, nil
 	}
-	secured := tls.Client(conn, e.TLS)
+	above, secured := plain.secure(e.TLS)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, &ConnectError{e.Name, StageTLS, err}
+		return line{}, &ConnectError{e.Name, StageTLS, err}
 	}
-	return secured, nil
+	return above, nil
 }
 
 // open makes a connection and logs in. run starts the session's reader; died
@@ -79,12 +80,21 @@ func (e *endpoint) open(ctx context.Context, userID string, password Secret, run
 	who, err := s.login(ctx, userID, password)
 	if err != nil {
 		s.kill(err)
-		if lost, ok := errors.AsType[*SessionError](err); ok {
-			err = lost.Err // where and when stands in the ConnectError
-		}
-		return nil, Identity{}, &ConnectError{e.Name, StageLogin, err}
+		return nil, Identity{}, &ConnectError{e.Name, StageLogin, whyEnded(err)}
 	}
 	return s, who, nil
+}
+
+// whyEnded is what ended a login's session. Where and when stands in the
+// ConnectError.
+func whyEnded(err error) error {
+	if unsent, ok := errors.AsType[*UnsentError](err); ok {
+		return unsent.Err
+	}
+	if lost, ok := errors.AsType[*LostError](err); ok {
+		return lost.Err
+	}
+	return err
 }
 
 // maxDoublings is more than it takes from any first pause to any last one.

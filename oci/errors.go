@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// The reasons for which a command may not have left. Each of them says that
-// the platform has seen nothing of it.
+// The reasons for which a command was not done. But for ErrNotLoggedIn, each of
+// them says that the platform has seen nothing of it.
 var (
 	// ErrClosed says that the client was closed.
-	ErrClosed = errors.New("oci: the client is closed")
+	ErrClosed = undone(errors.New("oci: the client is closed"))
 	// ErrBusy says that all sessions were in use for as long as the caller
 	// or the options would wait, or that too many callers wait already.
-	ErrBusy = errors.New("oci: all sessions are in use")
+	ErrBusy = undone(errors.New("oci: all sessions are in use"))
 	// ErrNotLoggedIn says that the platform refused a command with the same
 	// words as the question whether the session is logged in, so the command
 	// met a session that was not, and was not done.
-	ErrNotLoggedIn = errors.New("oci: the platform no longer takes the session for logged in")
+	ErrNotLoggedIn = undone(errors.New("oci: the platform no longer takes the session for logged in"))
 )
 
 // UnavailableError says that there is no session and that none can be had at
@@ -65,25 +65,38 @@ func (e *ConnectError) Error() string {
 
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// SessionError says that a session ended before it brought an intact answer.
-type SessionError struct {
+// UnsentError says that a session ended, or was found dead, before any byte of
+// the document was handed to its socket. The platform has seen nothing of the
+// command.
+type UnsentError struct {
 	Endpoint string
-	// Sent tells whether bytes of the document were handed to the socket.
-	// Where they were, nobody here knows whether the platform did what the
-	// document says.
-	Sent bool
-	Err  error
+	// Err is why the session ended, or that the caller's ctx had.
+	Err error
 }
 
-func (e *SessionError) Error() string {
-	sent := "nothing was sent"
-	if e.Sent {
-		sent = "the command was sent"
-	}
-	return fmt.Sprintf("oci: endpoint %s: the session ended (%s): %v", e.Endpoint, sent, e.Err)
+func (e *UnsentError) Error() string {
+	return fmt.Sprintf("oci: endpoint %s: nothing was sent: %v", e.Endpoint, e.Err)
 }
 
-func (e *SessionError) Unwrap() error { return e.Err }
+func (e *UnsentError) Unwrap() error { return e.Err }
+
+func (*UnsentError) notDone() {}
+
+// LostError says that bytes of the document were handed to the socket and that
+// no intact answer came. Nobody here knows whether the platform did what the
+// document says.
+type LostError struct {
+	Endpoint string
+	// Err is why the session ended, or why nobody waits for the answer any
+	// more.
+	Err error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("oci: endpoint %s: the command was sent and its answer is lost: %v", e.Endpoint, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
 
 // ProtocolError says that what the platform sent is not an answer to what it
 // was asked. The session it came over is of no more use.
@@ -107,14 +120,70 @@ func (e *ForcedLogoutError) Error() string {
 var errUnsolicited = &ProtocolError{"the platform sent something that it was not asked for"}
 
 // NotDone tells whether an error of [Client.Read] or [Client.Write] proves that
-// the platform has not done what the commands say. A false answer proves
-// nothing.
+// the platform has not done what the commands say. Only errors that were made
+// to say so prove it: [*UnavailableError], [*UnsentError], [ErrClosed],
+// [ErrBusy], [ErrNotLoggedIn], and those about commands that were held back
+// before they were sent, because they cannot be written or were called off. A
+// false answer proves nothing.
 func NotDone(err error) bool {
-	if _, ok := errors.AsType[*UnavailableError](err); ok {
-		return true // a session that ended inside it never got past its login
+	says, lost := testimony(err)
+	return says && !lost
+}
+
+// notDoer is an error that says of itself that the command was not done.
+type notDoer interface {
+	error
+	notDone()
+}
+
+// undone lets an error say so.
+func undone(err error) error { return &undoneError{err} }
+
+type undoneError struct{ error }
+
+func (e *undoneError) Unwrap() error { return e.error }
+
+func (*undoneError) notDone() {}
+
+// calledOffError says that [Client.Write]'s before would not have the command
+// sent.
+type calledOffError struct{ error }
+
+func (e *calledOffError) Error() string {
+	return "oci: called off before it was sent: " + e.error.Error()
+}
+
+func (e *calledOffError) Unwrap() error { return e.error }
+
+// testimony goes through all that an error is made of, and tells whether any
+// part says that the command was not done, and whether any says that its answer
+// is lost. What is inside a LostError is about the session, what is inside an
+// UnavailableError about commands that log in, and what is inside a
+// calledOffError no matter of ours, so none of it is heard.
+func testimony(err error) (notDone, lost bool) {
+	switch err.(type) { //nolint:errorlint // all that it wraps comes in turn
+	case *LostError:
+		return false, true
+	case *UnavailableError, *calledOffError:
+		return true, false
 	}
-	if session, ok := errors.AsType[*SessionError](err); ok {
-		return !session.Sent
+	_, notDone = err.(notDoer) //nolint:errorlint // likewise
+	for _, part := range parts(err) {
+		says, isLost := testimony(part)
+		notDone, lost = notDone || says, lost || isLost
 	}
-	return err != nil
+	return notDone, lost
+}
+
+// parts are the errors that one wraps by itself.
+func parts(err error) []error {
+	switch wrapper := err.(type) { //nolint:errorlint // likewise
+	case interface{ Unwrap() error }:
+		if inner := wrapper.Unwrap(); inner != nil {
+			return []error{inner}
+		}
+	case interface{ Unwrap() []error }:
+		return wrapper.Unwrap()
+	}
+	return nil
 }

@@ -194,7 +194,7 @@ func TestReadsAskedBeforeSendingCostOneCommand(t *testing.T) {
 func TestAReadUnderWayIsOfNoUseToThoseWhoAskLater(t *testing.T) {
 	for name, write := range map[string]func(t *testing.T, c *Client, n *counter){
 		"after a write of ours": func(t *testing.T, c *Client, _ *counter) {
-			if _, err := c.Write(t.Context(), change); err != nil {
+			if _, err := c.Write(t.Context(), change, nil); err != nil {
 				t.Error(err)
 			}
 		},
@@ -453,9 +453,9 @@ func TestTheLeavingOfTheFirstIsNotTheEndOfTheOthers(t *testing.T) {
 				others := a.askAll(t, 3-test.fewer)
 				time.Sleep(test.patience)
 				synctest.Wait()
-				lost, _ := errors.AsType[*SessionError](first.Err)
+				_, lost := errors.AsType[*LostError](first.Err)
 				if !errors.Is(first.Err, context.DeadlineExceeded) || first.After != test.patience ||
-					test.why != nil && !errors.Is(first.Err, test.why) || (lost != nil && lost.Sent) != test.sent || NotDone(first.Err) == test.sent {
+					test.why != nil && !errors.Is(first.Err, test.why) || lost != test.sent || NotDone(first.Err) == test.sent {
 					t.Errorf("the first was told %v after %v", first.Err, first.After)
 				}
 				a.wantHeard(t, "the others", heard{Number: "0", After: test.after}, others...)
@@ -495,11 +495,11 @@ func TestAPlatformThatDoesNotAnswerIsNotAskedOnceMoreForThoseWhoJoined(t *testin
 }
 
 func TestWhoeverLeavesIsToldWhatKeptHimWaiting(t *testing.T) {
-	lost := &SessionError{Endpoint: "primary", Sent: true}
+	lost := &LostError{Endpoint: "primary"}
 	for name, test := range map[string]struct {
 		dial    time.Duration
 		prepare func(t *testing.T, c *Client, a *audience)
-		want    *SessionError // nil where the platform has not been asked
+		want    *LostError // nil where the platform has not been asked
 		busy    bool
 		after   time.Duration // when the others are answered
 	}{
@@ -533,8 +533,8 @@ func TestWhoeverLeavesIsToldWhatKeptHimWaiting(t *testing.T) {
 				stays := a.ask(t.Context(), question)
 				a.wantHeard(t, "the one who leaves", heard{After: time.Second, Err: context.DeadlineExceeded}, leaves)
 				a.wantHeard(t, "the one who stays", heard{Number: "0", After: test.after}, stays)
-				told, _ := errors.AsType[*SessionError](leaves.Err)
-				if diff := cmp.Diff(test.want, told, cmpopts.IgnoreFields(SessionError{}, "Err")); diff != "" {
+				told, _ := errors.AsType[*LostError](leaves.Err)
+				if diff := cmp.Diff(test.want, told, cmpopts.IgnoreFields(LostError{}, "Err")); diff != "" {
 					t.Errorf("the error (-want +got):\n%s", diff)
 				}
 				_, unavailable := errors.AsType[*UnavailableError](leaves.Err)
@@ -557,7 +557,7 @@ func TestErrorsAndRefusalsAreShared(t *testing.T) {
 	}{
 		"an answer that is lost twice": {
 			spoil: func(n *counter) { n.lose.Store(2) }, ask: question, reads: 2,
-			told: func(err error) bool { _, ok := errors.AsType[*SessionError](err); return ok },
+			told: func(err error) bool { _, ok := errors.AsType[*LostError](err); return ok },
 		},
 		"no session": {
 			spoil: func(n *counter) { n.dial = func(context.Context, string) error { return errors.New("down") } }, ask: question,
@@ -856,7 +856,7 @@ func (w *world) readOne(t *testing.T, c *Client) {
 
 func (w *world) writeOne(t *testing.T, c *Client) {
 	i := w.roll(len(w.things))
-	reply, err := c.Write(t.Context(), NewWrite(fmt.Sprintf("Thing%dModifyRequest", i)))
+	reply, err := c.Write(t.Context(), NewWrite(fmt.Sprintf("Thing%dModifyRequest", i)), nil)
 	if err != nil {
 		return // nobody knows
 	}

@@ -211,6 +211,9 @@ func TestAWriteIsSentOnceWhateverHappens(t *testing.T) {
 	for fault, applied := range map[string]bool{
 		"drop-before-apply":        false,
 		"drop-after-apply":         true,
+		"reset-before-apply":       false,
+		"reset-after-apply":        true,
+		"apply-late delay=1ms":     true,
 		"half-reply bytes=100":     true,
 		"foreign-session":          true,
 		"foreign-echo":             true,
@@ -221,7 +224,6 @@ func TestAWriteIsSentOnceWhateverHappens(t *testing.T) {
 		"stall-after-apply":        true,
 		"error-after-apply":        true,
 		"error-before-apply":       false,
-		"lose-login":               false,
 		"foreign-tracking":         true,
 		"late-newline delay=1ms":   true,
 		"forced-logout reason=Bye": true,
@@ -235,7 +237,11 @@ func TestAWriteIsSentOnceWhateverHappens(t *testing.T) {
 			seed.Faults = []ocisim.Fault{parsed}
 			platform := serve(t, ocisim.NewServer(seed))
 			c := connect(t, platform, func(o *oci.Options) { o.CommandTimeout = 200 * time.Millisecond })
-			reply, err := c.Write(oci.WithTrackingID(t.Context(), "track"), assign("+3225126999"))
+			asked := 0
+			reply, err := c.Write(oci.WithTrackingID(t.Context(), "track"), assign("+3225126999"), func(string) error { asked++; return nil })
+			if asked != 1 {
+				t.Errorf("it was tried %d times", asked)
+			}
 			writes := platform.Writes()
 			if len(writes) != 1 || writes[0].Applied != applied {
 				t.Fatalf("the platform's ledger: %+v", writes)

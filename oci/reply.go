@@ -16,6 +16,7 @@ const (
 
 // Reply is the platform's answer to one command.
 type Reply struct {
+	endpoint string
 	name     string
 	children []node
 	failure  *ErrorReply
@@ -31,6 +32,10 @@ type node struct {
 // Name is the type of the answer without its namespace: "SuccessResponse",
 // "ErrorResponse", or the command's name with Response for Request.
 func (r Reply) Name() string { return r.name }
+
+// Endpoint is the name of the endpoint that answered. It is empty where the
+// reply is none to a command of a [Client].
+func (r Reply) Endpoint() string { return r.endpoint }
 
 // Err is the platform's refusal as an [*ErrorReply], or nil where the answer
 // is anything else.

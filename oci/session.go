@@ -3,9 +3,9 @@ package oci
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -24,7 +24,7 @@ const unsolicitedTimeout = time.Second
 // at once and not by the next command.
 type session struct {
 	endpoint *endpoint
-	conn     net.Conn
+	line     line
 	id       string                // chosen by us, of this session alone
 	userID   string                // who is logged in; empty before
 	echoes   uint64                // how many were given out
@@ -42,11 +42,12 @@ type session struct {
 	proven    bool // it brought an answer after its login
 }
 
-// exchange is one document and the wait for its answer.
+// exchange is one document and the wait for its answer. Once it has been sent,
+// whatever ends it without an answer leaves open what the platform did.
 type exchange struct {
 	endpoint string // its name
 	document outgoing
-	sent     bool // bytes of the document were handed to the socket
+	began    time.Time // when the document was free to go
 	timeout  *time.Timer
 	answered chan result // gets exactly one result
 
@@ -67,13 +68,14 @@ type result struct {
 
 // newSession takes over a connection that is not logged in yet. Its owner runs
 // readAll.
-func newSession(e *endpoint, conn net.Conn, died func(*session, error)) *session {
-	return &session{endpoint: e, conn: conn, id: rand.Text(), died: died}
+func newSession(e *endpoint, l line, died func(*session, error)) *session {
+	l.hold()
+	return &session{endpoint: e, line: l, id: rand.Text(), died: died}
 }
 
 // readAll reads documents until the session is dead.
 func (s *session) readAll() {
-	stream := newScanner(s.conn, s.endpoint.options.MaxReplyBytes)
+	stream := newScanner(s.line, s.endpoint.options.MaxReplyBytes)
 	for {
 		if err := stream.await(); err != nil {
 			s.kill(err)
@@ -165,7 +167,7 @@ func readAnswer(stream *scanner, to outgoing) ([]Reply, error) {
 
 // unsolicited tells why the platform speaks on an idle session.
 func (s *session) unsolicited(stream *scanner) error {
-	if err := s.conn.SetReadDeadline(time.Now().Add(unsolicitedTimeout)); err != nil {
+	if err := s.line.SetReadDeadline(time.Now().Add(unsolicitedTimeout)); err != nil {
 		return errUnsolicited
 	}
 	_, err := readAnswer(stream, outgoing{})
@@ -205,8 +207,9 @@ func (s *session) end(why error) {
 	s.pending = nil
 	s.mu.Unlock()
 
-	// The connection is of no more use, so how closing it goes is of none.
-	_ = s.conn.Close()
+	// The connection is of no more use, so how closing it goes is of none. TLS
+	// is not asked to take its leave, for which it may have to wait.
+	_ = s.line.socket.Close()
 	switch {
 	case asked == nil:
 	case asked.early != nil:
@@ -230,7 +233,7 @@ func (s *session) reason() error {
 // exchange sends the commands as one document and waits for the answer to it.
 // The end of ctx ends the session.
 func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, error) {
-	asked, err := s.send(ctx, commands, nil)
+	asked, err := s.send(ctx, commands, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -241,8 +244,8 @@ func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, e
 
 // send puts a document on its way. An error says that nothing was sent; else
 // the exchange is answered within CommandTimeout. ctx is heeded until then.
-// For the pool see [exchange].
-func (s *session) send(ctx context.Context, commands []Command, p *pool) (*exchange, error) {
+// For the pool see [exchange], for before, which may be nil, [Client.Write].
+func (s *session) send(ctx context.Context, commands []Command, p *pool, before func(endpoint string) error) (*exchange, error) {
 	options := s.endpoint.options
 	document := outgoing{sessionID: s.id, commands: commands}
 	if !options.OmitTrackingID {
@@ -256,16 +259,24 @@ func (s *session) send(ctx context.Context, commands []Command, p *pool) (*excha
 	}
 	encoded, err := document.encode(options.Encoding)
 	if err != nil {
-		return nil, err
+		return nil, undone(err)
+	}
+	if before != nil {
+		if err := before(s.endpoint.Name); err != nil {
+			return nil, &calledOffError{err}
+		}
 	}
 	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1), pool: p}
 	if err := s.begin(ctx, asked); err != nil {
 		return nil, err
 	}
-	n, err := s.conn.Write(encoded)
-	asked.sent = n > 0
+	left, err := s.line.send(encoded)
 	if err != nil {
 		s.kill(err)
+	}
+	if !left {
+		asked.timeout.Stop()
+		return nil, &UnsentError{Endpoint: s.endpoint.Name, Err: s.reason()}
 	}
 	s.wrote(asked)
 	return asked, nil
@@ -275,13 +286,27 @@ func (s *session) send(ctx context.Context, commands []Command, p *pool) (*excha
 func (a *exchange) outcome(got result) ([]Reply, error) {
 	a.timeout.Stop()
 	if got.err != nil {
-		return nil, a.failed(got.err)
+		return nil, a.lost(got.err)
+	}
+	for i := range got.replies {
+		got.replies[i].endpoint = a.endpoint
 	}
 	return got.replies, nil
 }
 
-func (a *exchange) failed(why error) error {
-	return &SessionError{Endpoint: a.endpoint, Sent: a.sent, Err: why}
+func (a *exchange) lost(why error) error { return &LostError{Endpoint: a.endpoint, Err: why} }
+
+// ended is why ctx has ended, nil where it has not. Its deadline is held against
+// the clock as well: in a process that was suspended, it may have passed while
+// no timer has run yet.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // begin makes the exchange the session's only one. From its success on the
@@ -291,12 +316,12 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 	defer s.mu.Unlock()
 	err := s.err
 	if err == nil {
-		err = ctx.Err()
+		err = ended(ctx)
 	}
 	if err != nil {
-		return &SessionError{Endpoint: s.endpoint.Name, Err: err}
+		return &UnsentError{Endpoint: s.endpoint.Name, Err: err}
 	}
-	s.pending = asked
+	s.pending, asked.began = asked, time.Now()
 	timeout := s.endpoint.options.CommandTimeout
 	asked.timeout = time.AfterFunc(timeout, func() {
 		s.abandon(asked, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
@@ -308,15 +333,26 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 // come, so none is waited for.
 func (s *session) logout(why error) {
 	if s.alive() {
-		document := outgoing{sessionID: s.id, commands: []Command{logoutRequest(s.userID)}}
-		encoded, err := document.encode(s.endpoint.options.Encoding)
-		if err == nil && s.conn.SetWriteDeadline(time.Now().Add(logoutTimeout)) == nil {
-			// Without its farewell the platform notices the end of the
-			// connection instead.
-			_, _ = s.conn.Write(encoded)
-		}
+		s.sayGoodbye()
 	}
 	s.kill(why)
+}
+
+// sayGoodbye asks the platform to forget the session. Without that it notices
+// the end of the connection instead, so it is no matter where it fails.
+func (s *session) sayGoodbye() {
+	document := outgoing{sessionID: s.id, commands: []Command{logoutRequest(s.userID)}}
+	encoded, err := document.encode(s.endpoint.options.Encoding)
+	if err != nil || s.line.SetWriteDeadline(time.Now().Add(logoutTimeout)) != nil {
+		return
+	}
+	s.line.part()
+	if _, err := s.line.Write(encoded); err != nil {
+		return
+	}
+	if secured, ok := s.line.Conn.(*tls.Conn); ok {
+		_ = secured.CloseWrite() // it is TLS's own goodbye
+	}
 }
 
 type trackingKey struct{}

@@ -195,7 +195,7 @@ func (c change) Observe(ctx context.Context, group Group, keys []string) (*Sight
 	case !meansNothing(err):
 		return nil, err
 	}
-	sight := &Sight{Endpoint: endpointOf(replies[0]), Effects: make([]Effect, len(keys))}
+	sight := &Sight{Endpoint: replies[0].Endpoint(), Effects: make([]Effect, len(keys))}
 	for i, key := range keys {
 		_, isOwn := own[key]
 		_, isFree := free[key]
@@ -203,9 +203,6 @@ func (c change) Observe(ctx context.Context, group Group, keys []string) (*Sight
 	}
 	return sight, nil
 }
-
-// endpointOf names the node that a reply came from.
-func endpointOf(oci.Reply) string { return "" }
 
 // meansNothing tells whether an error of judgeContext means that the group has
 // no ranges and prefixes at all.

@@ -366,7 +366,7 @@ func TestChangesOfTheSimulatedPlatformAreSeen(t *testing.T) {
 					}
 				}
 				observe(translate.Effect{Seen: false, Clear: true})
-				reply, err := client.Write(t.Context(), plan.Command)
+				reply, err := client.Write(t.Context(), plan.Command, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

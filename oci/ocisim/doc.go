@@ -10,7 +10,8 @@
 // checks every command against its schema and the rights of the login, and
 // changes its state as the commands ask. It writes down every command in a
 // ledger ([Platform.Ledger]), so a test can demand that something was sent
-// exactly once, or not at all, and it misbehaves on request ([Fault]).
+// exactly once, or not at all, and it misbehaves on request ([Fault],
+// [Platform.Restart]).
 //
 // It is meant to be talked to by any client, so it shares no code with the
 // client of package oci and expects no particular quotes, prefixes, attribute

@@ -23,6 +23,9 @@ const (
 	StallAfterApply     FaultKind = "stall-after-apply"
 	DropBeforeApply     FaultKind = "drop-before-apply"
 	DropAfterApply      FaultKind = "drop-after-apply"
+	ResetBeforeApply    FaultKind = "reset-before-apply"
+	ResetAfterApply     FaultKind = "reset-after-apply"
+	ApplyLate           FaultKind = "apply-late"
 	HalfReply           FaultKind = "half-reply"
 	ForeignSession      FaultKind = "foreign-session"
 	ForeignEcho         FaultKind = "foreign-echo"
@@ -108,6 +111,8 @@ type exchange struct {
 	*delivery
 	// skip leaves the command alone: it is not carried out.
 	skip bool
+	// late is how long it lies before it is carried out.
+	late time.Duration
 	// instead stands in the place of the answer.
 	instead *refusal
 	// rows is the least number of rows of every table.
@@ -142,6 +147,7 @@ type ending int
 const (
 	answered ending = iota
 	dropped         // the connection is closed
+	aborted         // the connection is reset, where it can be
 	stalled         // the connection stays open, with nothing more from us
 )
 
@@ -166,6 +172,13 @@ var faultRows = []faultRow{
 		bend: func(_ Fault, x *exchange) { x.skip, x.end = true, dropped }},
 	{kind: DropAfterApply, help: "carry the command out and close the connection without an answer",
 		bend: func(_ Fault, x *exchange) { x.end = dropped }},
+	{kind: ResetBeforeApply, help: "reset the connection without carrying the command out",
+		bend: func(_ Fault, x *exchange) { x.skip, x.end = true, aborted }},
+	{kind: ResetAfterApply, help: "carry the command out and reset the connection without an answer",
+		bend: func(_ Fault, x *exchange) { x.end = aborted }},
+	{kind: ApplyLate, help: "carry the command out later, though the client may have gone, and answer then", params: delayDefault,
+		defaults: Fault{Delay: time.Second},
+		bend:     func(f Fault, x *exchange) { x.late += f.Delay }},
 	{kind: HalfReply, help: "send only so many bytes of the answer, then close the connection", params: []string{"bytes"},
 		bend: func(f Fault, x *exchange) { x.cut, x.cutAt = true, f.Bytes }},
 	{kind: ForeignSession, help: "answer with the session id of somebody else",

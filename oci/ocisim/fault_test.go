@@ -1,10 +1,13 @@
 package ocisim_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"io"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +92,10 @@ func TestFaults(t *testing.T) {
 		{"stall-after-apply", true, silent},
 		{"drop-before-apply", false, ended},
 		{"drop-after-apply", true, ended},
+		{"reset-before-apply", false, ended}, // a pipe knows no reset
+		{"reset-after-apply", true, ended},
+		{"apply-late", true, after(time.Second, success)},
+		{"apply-late delay=5s", true, after(5*time.Second, success)},
 		{"half-reply", true, cut(answerLength / 2)},
 		{"half-reply bytes=7", true, cut(7)},
 		{"half-reply bytes=100000", true, cut(answerLength)},
@@ -159,6 +166,84 @@ func TestFaults(t *testing.T) {
 				}
 				if got := i.Hits(); got != 1 {
 					t.Errorf("%d hits", got)
+				}
+			})
+		})
+	}
+}
+
+func TestResetsAreSeenOnTCP(t *testing.T) {
+	for fault, want := range map[string]error{
+		"reset-before-apply": syscall.ECONNRESET,
+		"reset-after-apply":  syscall.ECONNRESET,
+		"drop-before-apply":  nil,
+		"drop-after-apply":   nil,
+	} {
+		for transport, start := range map[string]func(ocisim.Seed, ...ocisim.Option) *ocisim.Server{
+			"in the clear": ocisim.NewServer,
+			"over TLS":     ocisim.NewTLSServer,
+		} {
+			t.Run(fault+" "+transport, func(t *testing.T) {
+				s := start(ocisim.DemoSeed())
+				defer func() { _ = s.Close() }() // never fails
+				c := newClient(t, dial(t, s))
+				c.login("gateway", "gateway-demo")
+				inject(t, s.Platform, fault)
+				c.send(c.document(assignCommand()))
+				if rest, err := io.ReadAll(c.r); !errors.Is(err, want) || len(rest) > 0 {
+					t.Errorf("the connection gave %q, %v", rest, err)
+				}
+			})
+		}
+	}
+}
+
+// dial connects to a server over what it speaks.
+func dial(t *testing.T, s *ocisim.Server) net.Conn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pool := s.CertPool(); pool != nil {
+		return tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: "localhost"})
+	}
+	return conn
+}
+
+func TestApplyLate(t *testing.T) {
+	for name, test := range map[string]struct {
+		meanwhile func(t *testing.T, p *ocisim.Platform, c *client)
+		applied   bool
+	}{
+		"carries it out for a client that has gone":            {func(_ *testing.T, _ *ocisim.Platform, c *client) { _ = c.conn.Close() }, true},
+		"carries it out though the platform forgets the login": {func(_ *testing.T, p *ocisim.Platform, _ *client) { p.Restart() }, true},
+		"keeps nobody else waiting": {func(t *testing.T, p *ocisim.Platform, _ *client) {
+			start := time.Now()
+			other := login(t, p, "gateway")
+			if got := other.one("VerifySessionIsValidRequest", "").number(); got != 0 || time.Since(start) != 0 {
+				t.Errorf("error %d after %v", got, time.Since(start))
+			}
+		}, true},
+		"ends with the platform": {func(_ *testing.T, p *ocisim.Platform, _ *client) { _ = p.Close() }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlatform(t)
+				defer func() { _ = p.Close() }() // never fails
+				c := login(t, p, "gateway")
+				inject(t, p, "apply-late delay=10s command=*AssignListRequest")
+				c.send(c.document(assignCommand()))
+				synctest.Wait()
+				start := time.Now()
+				if len(p.Writes()) != 0 || p.Ranges("ApioSpTest")[2].Group != "" {
+					t.Errorf("it is not late: %+v", p.Writes())
+				}
+				test.meanwhile(t, p, c)
+				time.Sleep(time.Until(start.Add(10 * time.Second)))
+				synctest.Wait()
+				if got := applied(t, p); got != test.applied {
+					t.Errorf("applied is %v", got)
 				}
 			})
 		})

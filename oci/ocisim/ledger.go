@@ -52,7 +52,7 @@ func (l *ledger) add(e Entry) {
 
 // Ledger are the commands received so far, in the order in which the platform
 // was through with them; a command that a fault stalls is in it before the
-// stall. At least the last 100,000 are kept. No password or nonce is in it.
+// stall, and one that a fault applies late only then. At least the last 100,000 are kept. No password or nonce is in it.
 func (p *Platform) Ledger() []Entry {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()

@@ -91,7 +91,7 @@ func (c *call) loginPlain(element string) ([]node, *refusal) {
 func login22V5(c *call) ([]node, *refusal) {
 	answer, err := c.loginPlain("password")
 	if err == nil {
-		answer = leafUnlessEmpty(answer, "resellerId", c.session.loggedIn().reseller)
+		answer = leafUnlessEmpty(answer, "resellerId", c.platform.state.accounts[c.request.get("userId")].reseller)
 	}
 	return answer, err
 }

@@ -242,6 +242,20 @@ func (p *Platform) LogoutAll(reason string) {
 	}
 }
 
+// Restart ends every connection without a farewell and forgets who was logged
+// in, as a platform does that fails and comes back at once. What it holds, its
+// ledger and its faults stay, and it takes new connections all the while.
+func (p *Platform) Restart() {
+	p.connMu.Lock()
+	ending := p.sessions
+	p.sessions = map[*session]struct{}{}
+	p.connMu.Unlock()
+	for s := range ending {
+		s.setAccount(nil)
+		s.abort()
+	}
+}
+
 // knows tells that this release has the command.
 func (p *Platform) knows(command string) bool {
 	return !slices.ContainsFunc(p.settings.Without, func(glob string) bool {

@@ -3,8 +3,10 @@ package ocisim_test
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -113,6 +115,59 @@ func TestClose(t *testing.T) {
 		_ = l.Close()
 		if err := newPlatform(t).Serve(l); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestRestart(t *testing.T) {
+	t.Run("ends every connection, and keeps the rest", func(t *testing.T) {
+		p := newPlatform(t)
+		fresh, known := connect(t, p), login(t, p, "gateway")
+		if got := known.one(groupRange+"AssignListRequest", ids("ApioSpTest", "ApioGrpTest")+text("numberRangeStart", assigned)).number(); got != 0 {
+			t.Fatalf("error %d", got)
+		}
+		inject(t, p, "error-before-apply command=Verify*")
+		p.Restart()
+		fresh.mustBeClosed()
+		known.mustBeClosed()
+		if got := p.Connections(); len(got) != 0 {
+			t.Errorf("open are %+v", got)
+		}
+		if len(p.Writes()) != 1 || p.Ranges("ApioSpTest")[2].Group != "ApioGrpTest" {
+			t.Errorf("it has forgotten what was written: %+v", p.Writes())
+		}
+		again := connect(t, p)
+		if got := again.one("SystemSoftwareVersionGetRequest", "").number(); got != 9900 {
+			t.Errorf("before a login: error %d", got)
+		}
+		again.login("gateway", "gateway-demo")
+		if got := again.one("VerifySessionIsValidRequest", "").number(); got != 9999 {
+			t.Errorf("the fault is gone: error %d", got)
+		}
+	})
+	t.Run("is no farewell", func(t *testing.T) {
+		for transport, start := range map[string]func(ocisim.Seed, ...ocisim.Option) *ocisim.Server{
+			"in the clear": ocisim.NewServer,
+			"over TLS":     ocisim.NewTLSServer,
+		} {
+			t.Run(transport, func(t *testing.T) {
+				s := start(ocisim.DemoSeed())
+				defer func() { _ = s.Close() }() // never fails
+				c := newClient(t, dial(t, s))
+				c.login("gateway", "gateway-demo")
+				s.Restart()
+				if rest, err := io.ReadAll(c.r); !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
+					t.Errorf("the connection gave %q, %v", rest, err)
+				}
+			})
+		}
+	})
+	t.Run("leaves a closed platform closed", func(t *testing.T) {
+		p := newPlatform(t)
+		_ = p.Close()
+		p.Restart()
+		if _, err := p.Dial(t.Context(), "", ""); !errors.Is(err, ocisim.ErrClosed) {
+			t.Errorf("Dial: %v", err)
 		}
 	})
 }

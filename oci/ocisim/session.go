@@ -127,8 +127,12 @@ func (s *session) process(doc document, c command, how *delivery) reply {
 	entry.Write = row != nil && row.writes
 
 	r := reply{command: c.name, echo: c.echo, refusal: x.instead}
+	sender := s.loggedIn()
+	if !p.pause(x.late) {
+		x.skip, how.end = true, dropped
+	}
 	if !x.skip {
-		data, refused := s.execute(doc, c, row)
+		data, refused := s.execute(doc, c, row, sender)
 		entry.Applied = refused == nil
 		if refused != nil {
 			entry.Error = refused.number
@@ -150,8 +154,9 @@ func (s *session) process(doc document, c command, how *delivery) reply {
 	return r
 }
 
-// execute checks a command and carries it out.
-func (s *session) execute(doc document, c command, row *commandRow) ([]node, *refusal) {
+// execute checks a command and carries it out for the account that was logged
+// in when it came, nil for none.
+func (s *session) execute(doc document, c command, row *commandRow, sender *account) ([]node, *refusal) {
 	switch {
 	case !s.adopt(doc.sessionID):
 		return nil, refuse(foreignSession, "")
@@ -163,7 +168,7 @@ func (s *session) execute(doc document, c command, row *commandRow) ([]node, *re
 	}
 	s.platform.mu.Lock()
 	defer s.platform.mu.Unlock()
-	call := &call{platform: s.platform, session: s, account: s.loggedIn(), request: &c.node}
+	call := &call{platform: s.platform, session: s, account: sender, request: &c.node}
 	if err := call.authorize(row); err != nil {
 		return nil, err
 	}
@@ -178,6 +183,10 @@ func (s *session) answer(doc document, replies []reply, how *delivery) bool {
 		if how.logout != "" {
 			s.forceLogout(how.logout)
 		}
+		return false
+	}
+	if how.end == aborted {
+		s.abort()
 		return false
 	}
 	if how.end == stalled {
@@ -282,6 +291,19 @@ func (s *session) forceLogout(reason string) {
 		s.log.Info("forced logout not sent", "error", err)
 	}
 	_ = s.conn.SetReadDeadline(time.Now()) // ends the session's wait for a document
+}
+
+// abort closes the connection as it is, without a word from TLS. On TCP the
+// client sees a reset.
+func (s *session) abort() {
+	conn := s.conn
+	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secured.NetConn()
+	}
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+		_ = tcp.SetLinger(0) // it fails where the connection has ended already
+	}
+	_ = conn.Close()
 }
 
 // hangUp closes the connection in such a way that the client can still read
