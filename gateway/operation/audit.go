@@ -1,0 +1,167 @@
+package operation
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+)
+
+// EventKind is what an event of the audit trail tells.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventIntent     EventKind = "intent"     // a write is about to be sent
+	EventOutcome    EventKind = "outcome"    // what became of it, as far as is known
+	EventCorrection EventKind = "correction" // what was said to have become of it was wrong
+	EventLogin      EventKind = "login"
+	EventLogout     EventKind = "logout"
+)
+
+// Event is what one line of the audit trail tells: who did what, from where,
+// and what came of it.
+type Event struct {
+	Time      time.Time `json:"time"`
+	Kind      EventKind `json:"event"`
+	Caller    Caller    `json:"caller"`
+	Endpoint  string    `json:"endpoint"`
+	Operation string    `json:"operation_id,omitempty"`
+	TenantID  string    `json:"tenant_id,omitempty"`
+	GroupID   string    `json:"group_id,omitempty"`
+	EntryKind string    `json:"kind,omitempty"`
+	Entries   []Entry   `json:"entries,omitempty"`
+	// Before and After tell who has the entries. After an intent it is who is
+	// to have them; After is nil while that is unknown, or differs.
+	Before *Place `json:"before,omitempty"`
+	After  *Place `json:"after,omitempty"`
+	Node   string `json:"node,omitempty"`
+	// Outcome is a [State], or the result of a login.
+	Outcome string `json:"outcome,omitempty"`
+	Basis   Basis  `json:"basis,omitempty"`
+}
+
+// Place is where an entry is: in a group of the tenant, or in none.
+type Place struct {
+	GroupID string `json:"group_id"`
+}
+
+// EventOf is an event about an operation as it is now.
+func EventOf(kind EventKind, op *Operation, at time.Time) Event {
+	e := Event{
+		Time: at.UTC(), Kind: kind, Caller: op.Caller, Endpoint: op.Endpoint, Operation: op.ID,
+		TenantID: op.TenantID, GroupID: op.GroupID, EntryKind: op.Kind, Entries: op.Entries,
+		Before: &Place{op.From}, Node: op.Node, Outcome: string(op.State), Basis: op.Basis,
+	}
+	switch {
+	case kind == EventIntent || op.State == Done:
+		e.After = &Place{op.To}
+	case op.State == NotDone:
+		e.After = &Place{op.From}
+	}
+	return e
+}
+
+// Head is the end of an audit trail: the number of its last line and that
+// line's hash. The zero Head is that of an empty trail.
+type Head struct {
+	Sequence int64
+	Hash     string // 64 hexadecimal digits, empty where there is no line
+}
+
+func (h Head) String() string { return fmt.Sprintf("%d:%s", h.Sequence, h.Hash) }
+
+// chained is a line of the trail, but for its hash, which stands last.
+type chained struct {
+	Sequence int64  `json:"seq"`
+	Previous string `json:"prev"`
+	Event
+}
+
+// hashField begins the last field of a line. Everything before it is what the
+// hash is made of: the bytes as they stand, so that nothing depends on how
+// somebody spells JSON.
+const hashField = `,"hash":"`
+
+// Seal makes the next line of a trail, without a newline. Its hash is the
+// SHA-256 of all that stands before it, and that includes the previous line's
+// hash.
+func Seal(head Head, event Event) (line []byte, next Head, err error) {
+	body, err := json.Marshal(chained{head.Sequence + 1, head.Hash, event})
+	if err != nil {
+		return nil, Head{}, fmt.Errorf("operation: audit event: %w", err)
+	}
+	body = body[:len(body)-1] // without its brace
+	next = Head{head.Sequence + 1, hashOf(body)}
+	return fmt.Appendf(body, `%s%s"}`, hashField, next.Hash), next, nil
+}
+
+func hashOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// BrokenError says where an audit trail is not as it was written.
+type BrokenError struct {
+	Line   int64 // counted from 1 in what was read
+	Reason string
+}
+
+func (e *BrokenError) Error() string {
+	return fmt.Sprintf("operation: audit trail: line %d %s", e.Line, e.Reason)
+}
+
+// HeadOf reads the number and the hash of one line, and checks the hash. The
+// second result is the hash of the line before.
+func HeadOf(line []byte) (Head, string, error) {
+	at := bytes.LastIndex(line, []byte(hashField))
+	if at < 0 {
+		return Head{}, "", errors.New("has no hash")
+	}
+	hash, closed := strings.CutSuffix(string(line[at+len(hashField):]), `"}`)
+	if !closed || hash != hashOf(line[:at]) {
+		return Head{}, "", errors.New("does not have the hash that it should have: it was changed")
+	}
+	var c chained
+	if err := json.Unmarshal(line, &c); err != nil {
+		return Head{}, "", fmt.Errorf("is not JSON: %w", err)
+	}
+	return Head{c.Sequence, hash}, c.Previous, nil
+}
+
+// Trail is the lines of an audit trail in their order, without newlines. A line
+// is good until the next one is asked for. An error ends it.
+type Trail = iter.Seq2[[]byte, error]
+
+// Verify reads a trail from its first line to its last and returns its head.
+// A [*BrokenError] tells the first line that was changed, left out, moved or
+// added. That lines are missing at the end cannot be seen from the trail: for
+// that, hold the head against one that was noted elsewhere. Where older lines
+// were archived, the first one's own word on what preceded it is taken.
+func Verify(trail Trail) (Head, error) {
+	var head Head
+	count := int64(0)
+	for line, err := range trail {
+		if err != nil {
+			return head, err
+		}
+		count++
+		next, previous, err := HeadOf(line)
+		switch {
+		case err != nil:
+			return head, &BrokenError{count, err.Error()}
+		case count == 1:
+		case next.Sequence != head.Sequence+1:
+			return head, &BrokenError{count, fmt.Sprintf("has number %d where %d is due: lines were left out, moved or added", next.Sequence, head.Sequence+1)}
+		case previous != head.Hash:
+			return head, &BrokenError{count, "does not follow from the line before it"}
+		}
+		head = next
+	}
+	return head, nil
+}

@@ -1,0 +1,279 @@
+package bolt_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
+)
+
+// A crash between the steps of Record leaves the database as it was before, or
+// as it is after, and the trail likewise.
+func TestCrashBetweenTheStepsOfRecord(t *testing.T) {
+	t.Parallel()
+	t.Run("of an intent leaves the intent without its line", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.intend()
+		trail := read(t, r.audit())
+		op := r.intend()
+		r.close()
+		replace(t, r.audit(), trail)
+		r.open()
+		r.wantLines(1)
+		adopted, err := r.store.Adopt(t.Context(), "next")
+		if err != nil || len(adopted) != 2 || adopted[1].ID != op.ID {
+			t.Fatalf("adopted: %+v, %v", adopted, err)
+		}
+		r.record(in(operation.NotDone, adopted[1]))
+		r.wantLines(2)
+	})
+	t.Run("of an end leaves the line without the end", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		op := r.intend()
+		r.close()
+		database := read(t, r.database())
+		r.open()
+		r.record(in(operation.Done, op))
+		r.close()
+		replace(t, r.database(), database)
+		r.open()
+		r.wantState(op.ID, operation.Intent)
+		adopted, err := r.store.Adopt(t.Context(), "next")
+		if err != nil || len(adopted) != 1 {
+			t.Fatalf("adopted: %+v, %v", adopted, err)
+		}
+		r.record(in(operation.Done, adopted[0]))
+		r.wantLines(3) // the end is told twice
+	})
+}
+
+func TestFolderVanishesWhileItIsUsed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		remove func(r *rig) string
+		lines  int64
+		said   []string
+	}{
+		"all of it":              {func(r *rig) string { return r.folder }, 1, []string{"changed by somebody else"}},
+		"the database":           {func(r *rig) string { return r.database() }, 2, []string{"changed by somebody else", "the operations are lost"}},
+		"the trail":              {func(r *rig) string { return r.audit() }, 1, []string{"changed by somebody else", "the audit trail is lost"}},
+		"a file it does not use": {func(r *rig) string { return r.path("probe") }, 2, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			op := r.intend()
+			must(t, os.RemoveAll(c.remove(r)))
+			op = r.record(in(operation.Done, op))
+			r.wantSaid(c.said...)
+			r.wantLines(c.lines)
+			r.reopen()
+			r.wantState(op.ID, operation.Done)
+		})
+	}
+	t.Run("and what is begun meanwhile is still held", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		op := r.op()
+		must(t, r.store.Begin(t.Context(), op))
+		must(t, os.RemoveAll(r.folder))
+		other := r.op()
+		other.Entries = op.Entries
+		if _, held := errors.AsType[*operation.HeldError](r.store.Begin(t.Context(), other)); !held {
+			t.Error("the entries are free")
+		}
+		r.record(in(operation.Intent, op))
+		r.wantState(op.ID, operation.Intent)
+	})
+}
+
+func TestFolderThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil, mend func(r *rig) error
+		why         string
+	}{
+		"is a file": {
+			func(r *rig) error { return errors.Join(os.RemoveAll(r.folder), os.WriteFile(r.folder, nil, 0o600)) },
+			func(r *rig) error { return os.Remove(r.folder) },
+			"not a directory",
+		},
+		"has a folder for a database": {
+			func(r *rig) error { return errors.Join(os.RemoveAll(r.database()), os.MkdirAll(r.database(), 0o700)) },
+			func(r *rig) error { return os.Remove(r.database()) },
+			"is a directory",
+		},
+		"has a folder in the trail": {
+			func(r *rig) error { return os.MkdirAll(r.path("audit-9999-12.jsonl"), 0o700) },
+			func(r *rig) error { return os.Remove(r.path("audit-9999-12.jsonl")) },
+			"is a directory",
+		},
+		"is another process's": {
+			func(r *rig) error {
+				other := bolt.Open(r.folder, bolt.Options{NoSync: true})
+				r.Cleanup(func() { _ = other.Close() })
+				_, err := other.List(r.Context(), operation.Query{Limit: 1})
+				r.mend = other.Close
+				return err
+			},
+			func(r *rig) error { return r.mend() },
+			"another process uses the folder",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.intend()
+			r.close()
+			must(t, c.spoil(r))
+			r.open()
+			for range 2 {
+				r.refuses(c.why)
+				if err := r.store.Append(t.Context(), login(time.Now())); err == nil {
+					t.Error("an event was written")
+				}
+			}
+			must(t, c.mend(r))
+			r.record(in(operation.Done, r.intend()))
+		})
+	}
+}
+
+func TestTrailThatTakesNothing(t *testing.T) {
+	t.Parallel()
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip(err)
+	}
+	r := newRig(t)
+	kept := r.intend()
+	must(t, os.Symlink(full, r.path("audit-9999-12.jsonl")))
+	r.reopen()
+	op, err := r.try()
+	if err == nil {
+		t.Fatal("an intent was recorded without its line")
+	}
+	r.wantState(kept.ID, operation.Intent)
+	r.wantState(op.ID, operation.Intent) // which its owner knows, and ends
+	if err := record(t.Context(), r.store, in(operation.Done, kept)); err == nil {
+		t.Error("an end was recorded without its line")
+	}
+	r.wantState(kept.ID, operation.Intent)
+	must(t, os.Remove(r.path("audit-9999-12.jsonl")))
+	r.record(in(operation.NotDone, op))
+	r.record(in(operation.Done, kept))
+	r.wantLines(3)
+}
+
+func TestDatabaseIsCorrupt(t *testing.T) {
+	t.Parallel()
+	page := os.Getpagesize()
+	good := newRig(t)
+	for range 100 {
+		good.intend()
+	}
+	good.close()
+	content := read(t, good.database())
+	garbage := func(from, to int) []byte {
+		spoiled := bytes.Clone(content)
+		for i := from; i < min(to, len(spoiled)); i++ {
+			spoiled[i] = byte(i*7 + i>>8 | 1)
+		}
+		return spoiled
+	}
+	type spoiled struct {
+		file []byte
+		// everywhere tells that whatever is done must fail. A page may
+		// also be one that is not used.
+		everywhere bool
+	}
+	cases := map[string]spoiled{
+		"text":      {[]byte("this is no database"), true},
+		"one byte":  {content[:1], true},
+		"zeros":     {make([]byte, len(content)), true},
+		"garbage":   {garbage(0, len(content)), true},
+		"no meta":   {garbage(0, 2*page), true},
+		"only meta": {garbage(2*page, len(content)), true},
+	}
+	for n := range len(content) / page {
+		cases[fmt.Sprint("garbage in page ", n)] = spoiled{garbage(n*page, (n+1)*page), false}
+		if n > 0 {
+			cases[fmt.Sprint("cut off at page ", n)] = spoiled{content[:n*page], false}
+		}
+	}
+	r := newRig(t)
+	r.intend()
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r.close()
+			replace(t, r.database(), c.file)
+			r.open()
+			for what, err := range use(t.Context(), r.store) {
+				if err == nil && c.everywhere {
+					t.Errorf("%s did not fail", what)
+				}
+			}
+			replace(t, r.database(), content)
+			r.wantState("op-000007", operation.Intent)
+			r.record(in(operation.Done, r.intend()))
+		})
+	}
+}
+
+// The file may be mended where it lies, so that nothing must hold it.
+func TestDatabaseIsMended(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	op := r.intend()
+	r.close()
+	content := read(t, r.database())
+	spoiled := bytes.Clone(content)
+	clear(spoiled[2*os.Getpagesize():])
+	replace(t, r.database(), spoiled)
+	r.open()
+	r.refuses("corrupt")
+	must(t, os.WriteFile(r.database(), content, 0o600))
+	r.wantState(op.ID, operation.Intent)
+	r.intend()
+}
+
+// use calls what a store can do, and returns what it answered.
+func use(ctx context.Context, s *bolt.Store) map[string]error {
+	_, getErr := s.Get(ctx, "op-000050")
+	_, listErr := s.List(ctx, operation.Query{Limit: 1000})
+	_, tenantErr := s.List(ctx, operation.Query{TenantID: "tenant", Limit: 1000})
+	_, adoptErr := s.Adopt(ctx, "next")
+	_, touchedErr := s.Touched(ctx, newOp("op-000050"))
+	return map[string]error{
+		"Get": getErr, "List": listErr, "List of a tenant": tenantErr, "Adopt": adoptErr, "Touched": touchedErr,
+		"Begin": s.Begin(ctx, newOp("op-000101")), "Record": record(ctx, s, in(operation.Intent, newOp("op-000101"))),
+		"Append": s.Append(ctx, login(time.Now())), "Prune": s.Prune(ctx, time.Now()),
+	}
+}
+
+func TestDatabaseIsCutOffWhileItIsUsed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for range 200 {
+		r.intend()
+	}
+	content := read(t, r.database())
+	for part := range 20 {
+		must(t, os.Truncate(r.database(), int64(len(content)*part/20)))
+		for range 2 {
+			use(t.Context(), r.store) // without a fault that ends the process
+		}
+		replace(t, r.database(), content)
+		r.wantState("op-000100", operation.Intent)
+		r.intend()
+		content = read(t, r.database())
+	}
+}

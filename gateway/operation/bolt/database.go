@@ -1,0 +1,200 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// lockTimeout is how long another process is given to let go of the database.
+const lockTimeout = 100 * time.Millisecond
+
+// corruptError says that bbolt panicked over what it found in the file, or
+// that a page of it could not be read.
+type corruptError struct{ cause any }
+
+func (e *corruptError) Error() string { return fmt.Sprintf("the database is corrupt: %v", e.cause) }
+
+func isCorrupt(err error) bool {
+	_, corrupt := errors.AsType[*corruptError](err)
+	return corrupt
+}
+
+// guard turns panics into errors, and with them the faults that the process is
+// sent for pages of a mapped file that are missing or that the disk cannot
+// read.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = &corruptError{cause}
+		}
+	}()
+	return f()
+}
+
+// database is an open database file.
+type database struct {
+	bolt *bbolt.DB
+	file *os.File // bbolt's own
+	info os.FileInfo
+	// fresh tells that there was nothing in it.
+	fresh bool
+	// stuck tells that bbolt panicked with its locks held, so that closing
+	// it would wait forever.
+	stuck bool
+}
+
+// openDatabase opens a database, or makes one. What could not be made to its
+// end is removed, since it would not be taken for a database the next time.
+func openDatabase(path string, noSync bool) (*database, error) {
+	info, err := os.Stat(path)
+	isNew := errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0
+	d, err := openOrMake(path, noSync)
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, errors.New("another process uses the folder")
+	}
+	if err != nil && isNew {
+		err = errors.Join(err, removeIfThere(path))
+	}
+	return d, err
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// openOrMake may have left a mapping of the file behind where the error is a
+// [*corruptError].
+func openOrMake(path string, noSync bool) (*database, error) {
+	d := &database{}
+	err := guard(func() error {
+		var err error
+		d.bolt, err = bbolt.Open(path, fileMode, &bbolt.Options{
+			Timeout:      lockTimeout,
+			NoSync:       noSync,
+			NoGrowSync:   noSync,
+			NoStatistics: true,
+			FreelistType: bbolt.FreelistMapType,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				file, err := os.OpenFile(name, flag, mode) //nolint:gosec // the operator names the folder
+				d.file = file
+				return file, err
+			},
+		})
+		return err
+	})
+	if err != nil {
+		if isCorrupt(err) {
+			d.leave()
+		}
+		return nil, err
+	}
+	d.info, err = d.file.Stat()
+	if err == nil {
+		err = d.prepare()
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// prepare makes the buckets of a new database, and judges the version of one
+// that is not new.
+func (d *database) prepare() error {
+	err := d.view(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if d.fresh = meta == nil; d.fresh {
+			return nil
+		}
+		if version := string(meta.Get(schemaKey)); version != schemaVersion {
+			return fmt.Errorf("the database has the layout %q, this program knows %q", version, schemaVersion)
+		}
+		return nil
+	})
+	if err != nil || !d.fresh {
+		return err
+	}
+	return d.update(createBuckets)
+}
+
+// close gives the file up, and the lock with it.
+func (d *database) close() {
+	if d.stuck {
+		d.leave()
+		return
+	}
+	_ = d.bolt.Close() // everything that was acknowledged is on the disk
+}
+
+// leave gives up what bbolt no longer can. The mapping stays: there is no way
+// to it.
+func (d *database) leave() {
+	if d.file == nil {
+		return
+	}
+	unlock(d.file)
+	_ = d.file.Close()
+}
+
+// begin begins a transaction.
+func (d *database) begin(writable bool) (tx *bbolt.Tx, err error) {
+	err = guard(func() error {
+		tx, err = d.bolt.Begin(writable)
+		return err
+	})
+	d.stuck = d.stuck || isCorrupt(err)
+	return tx, err
+}
+
+// view calls f with the database as it is.
+func (d *database) view(f func(*bbolt.Tx) error) error {
+	tx, err := d.begin(false)
+	if err != nil {
+		return err
+	}
+	return look(tx, f)
+}
+
+// look calls f with a transaction that only reads, and ends it.
+func look(tx *bbolt.Tx, f func(*bbolt.Tx) error) error {
+	defer func() { _ = tx.Rollback() }() // it has nothing that could fail
+	return guard(func() error { return f(tx) })
+}
+
+// update makes the changes of f durable, all or none. Where there is an error,
+// that is open, and the database is to be closed.
+//
+// It is not bbolt's own Update, since that reads pages to roll back, and would
+// panic a second time, with its lock held, over a page that cannot be read.
+func (d *database) update(f func(*bbolt.Tx) error) error {
+	tx, err := d.begin(true)
+	if err != nil {
+		return err
+	}
+	err = guard(func() error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+	if err == nil {
+		return nil
+	}
+	// What it answers is of no interest: Commit rolls back by itself where it
+	// fails, but not where it panics.
+	rollback := guard(func() error { _ = tx.Rollback(); return nil })
+	d.stuck = d.stuck || rollback != nil
+	return err
+}

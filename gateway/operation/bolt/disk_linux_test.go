@@ -1,0 +1,143 @@
+package bolt_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// disk makes a small file system, if that is allowed.
+func disk(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("no file system can be mounted: %v", err)
+	}
+	t.Cleanup(func() { must(t, syscall.Unmount(folder, syscall.MNT_DETACH)) })
+	return folder
+}
+
+// fill writes to a file until the disk is full.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	must(t, err)
+	defer func() { must(t, file.Close()) }()
+	for block := 64 << 10; block > 0; block /= 2 {
+		for err = nil; err == nil; {
+			_, err = file.Write(make([]byte, block))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDiskIsFull(t *testing.T) {
+	t.Parallel()
+	folder := disk(t)
+	r := rigIn(t, filepath.Join(folder, "operations"))
+	filler := filepath.Join(folder, "filler")
+	recorded := []string{r.intend().ID}
+	for range 2 {
+		fill(t, filler)
+		var failed operation.Operation
+		for n := 0; ; n++ {
+			op, err := r.try()
+			if errors.Is(err, syscall.ENOSPC) {
+				failed = op
+				break
+			}
+			must(t, err) // as long as there is room in the last pages
+			recorded = append(recorded, op.ID)
+			if n > 10_000 {
+				t.Fatal("the disk does not fill")
+			}
+		}
+		for range 3 {
+			r.refuses("no space left")
+			if err := r.store.Append(t.Context(), login(time.Now())); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("Append: %v, want %v", err, syscall.ENOSPC)
+			}
+			r.wantState(recorded[0], operation.Intent)
+		}
+		r.wantLines(int64(len(recorded)))
+		must(t, os.Remove(filler))
+		r.record(in(operation.NotDone, failed))
+		recorded = append(recorded, failed.ID)
+		for _, id := range recorded {
+			if _, err := r.store.Get(t.Context(), id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		r.wantLines(int64(len(recorded)))
+	}
+}
+
+func TestDiskIsFullAtFirst(t *testing.T) {
+	t.Parallel()
+	folder := disk(t)
+	filler := filepath.Join(folder, "filler")
+	for pages := range 20 { // are left
+		r := rigIn(t, filepath.Join(folder, fmt.Sprint(pages)))
+		fill(t, filler)
+		info, err := os.Stat(filler)
+		must(t, err)
+		must(t, os.Truncate(filler, info.Size()-int64(pages*os.Getpagesize())))
+		if _, err := r.try(); err == nil {
+			r.wantLines(1) // there was room enough
+		}
+		must(t, os.Remove(filler))
+		r.intend()
+		r.close()
+		must(t, os.RemoveAll(r.folder))
+	}
+}
+
+func TestDiskIsReadOnly(t *testing.T) {
+	t.Parallel()
+	folder := disk(t)
+	r := rigIn(t, filepath.Join(folder, "operations"))
+	r.intend()
+	r.close()
+	must(t, syscall.Mount("", folder, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	r.open()
+	r.refuses("read-only file system")
+	must(t, syscall.Mount("", folder, "", syscall.MS_REMOUNT, ""))
+	r.intend()
+	r.wantLines(2)
+}
+
+func TestDiskIsUnmounted(t *testing.T) {
+	t.Parallel()
+	folder := disk(t)
+	must(t, syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=1m")) // a second one, on the first
+	r := rigIn(t, filepath.Join(folder, "operations"))
+	r.intend()
+	must(t, syscall.Unmount(folder, syscall.MNT_DETACH))
+	op := r.intend()
+	r.wantSaid("changed by somebody else")
+	r.wantLines(1)
+	if _, err := os.Stat(r.database()); err != nil {
+		t.Error(err)
+	}
+	r.wantState(op.ID, operation.Intent)
+}
+
+func TestFolderIsReadOnly(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may write anywhere")
+	}
+	r := newRig(t)
+	must(t, os.Mkdir(r.folder, 0o500))
+	r.refuses("permission denied")
+	must(t, os.Chmod(r.folder, 0o700))
+	r.intend()
+}

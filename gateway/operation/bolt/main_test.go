@@ -1,0 +1,238 @@
+package bolt_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
+)
+
+// childFolder names, to a process that is started to be killed, the folder in
+// which it is to record as much as it can.
+const childFolder = "OCIGATE_TEST_BOLT_FOLDER"
+
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(childFolder); folder != "" {
+		fmt.Fprintln(os.Stderr, recordForever(folder))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// rig is a store in a folder, and what it had to say.
+type rig struct {
+	*testing.T
+	folder string
+	store  *bolt.Store
+	said   log
+	made   int
+	mend   func() error
+}
+
+// log is a safe place for what a logger writes.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *log) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+// take returns what was written since it was called last.
+func (l *log) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.text.String()
+	l.text.Reset()
+	return text
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	return rigIn(t, filepath.Join(t.TempDir(), "operations"))
+}
+
+func rigIn(t *testing.T, folder string) *rig {
+	t.Helper()
+	r := &rig{T: t, folder: folder}
+	r.open()
+	t.Cleanup(r.close)
+	return r
+}
+
+func (r *rig) open() {
+	r.store = bolt.Open(r.folder, bolt.Options{Logger: slog.New(slog.NewTextHandler(&r.said, nil)), NoSync: true})
+}
+
+func (r *rig) close() {
+	r.Helper()
+	if err := r.store.Close(); err != nil {
+		r.Error(err)
+	}
+}
+
+// reopen goes on as the next process.
+func (r *rig) reopen() {
+	r.Helper()
+	r.close()
+	r.open()
+}
+
+func (r *rig) path(name string) string { return filepath.Join(r.folder, name) }
+
+func (r *rig) database() string { return r.path("operations.db") }
+
+// audit is the last file of the trail.
+func (r *rig) audit() string {
+	r.Helper()
+	files, err := filepath.Glob(r.path("audit-*.jsonl"))
+	if err != nil || len(files) == 0 {
+		r.Fatalf("no file of the audit trail: %v", err)
+	}
+	return files[len(files)-1]
+}
+
+func (r *rig) op() operation.Operation {
+	r.made++
+	id := fmt.Sprintf("op-%06d", r.made)
+	return newOp(id)
+}
+
+func newOp(id string) operation.Operation {
+	return operation.Operation{
+		ID: id, Owner: "me", State: operation.Received, Endpoint: "assign", TenantID: "tenant", GroupID: "group", Kind: "number",
+		Caller: operation.Caller{Name: "portal"}, Key: "key of " + id, KeyExpires: time.Now().Add(time.Hour),
+		Entries: []operation.Entry{{Given: id, Key: id}}, To: "group", ReceivedAt: time.Now(),
+	}
+}
+
+// in is the operation as its next record has it.
+func in(state operation.State, op operation.Operation) operation.Operation {
+	op.State = state
+	op.Version++
+	if state.Ended() {
+		op.EndedAt = time.Now()
+	}
+	return op
+}
+
+func record(ctx context.Context, s *bolt.Store, op operation.Operation) error {
+	kind := operation.EventOutcome
+	if op.State == operation.Intent {
+		kind = operation.EventIntent
+	}
+	return s.Record(ctx, op, operation.EventOf(kind, &op, time.Now()))
+}
+
+// try begins an operation and records its intent.
+func (r *rig) try() (operation.Operation, error) {
+	op := r.op()
+	if err := r.store.Begin(r.Context(), op); err != nil {
+		return op, fmt.Errorf("begin: %w", err)
+	}
+	op = in(operation.Intent, op)
+	return op, record(r.Context(), r.store, op)
+}
+
+// intend does so and must succeed.
+func (r *rig) intend() operation.Operation {
+	r.Helper()
+	op, err := r.try()
+	if err != nil {
+		r.Fatal(err)
+	}
+	return op
+}
+
+func (r *rig) record(op operation.Operation) operation.Operation {
+	r.Helper()
+	if err := record(r.Context(), r.store, op); err != nil {
+		r.Fatal(err)
+	}
+	return op
+}
+
+func login(at time.Time) operation.Event {
+	return operation.Event{Time: at, Kind: operation.EventLogin, Endpoint: "login"}
+}
+
+func (r *rig) append(at time.Time) {
+	r.Helper()
+	if err := r.store.Append(r.Context(), login(at)); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// refuses says that no operation can begin, and why not.
+func (r *rig) refuses(why string) {
+	r.Helper()
+	if err := r.store.Begin(r.Context(), r.op()); err == nil || !strings.Contains(err.Error(), why) {
+		r.Fatalf("Begin: %v, want something about %q", err, why)
+	}
+}
+
+// wantState says what is to be found of an operation.
+func (r *rig) wantState(id string, want operation.State) {
+	r.Helper()
+	if op, err := r.store.Get(r.Context(), id); err != nil || op.State != want {
+		r.Errorf("Get of %s: %s, %v, want %s", id, op.State, err, want)
+	}
+}
+
+// wantLines says how long the trail is, which must be whole.
+func (r *rig) wantLines(want int64) {
+	r.Helper()
+	head, err := operation.Verify(bolt.Trail(r.folder))
+	if err != nil || head.Sequence != want {
+		r.Errorf("the trail: %v, %v, want %d lines", head, err, want)
+	}
+}
+
+// wantSaid says what the logger has been told since it was asked last.
+func (r *rig) wantSaid(want ...string) {
+	r.Helper()
+	said := r.said.take()
+	for _, text := range want {
+		if !strings.Contains(said, text) {
+			r.Errorf("the log has nothing about %q:\n%s", text, said)
+		}
+	}
+	if len(want) == 0 && said != "" {
+		r.Errorf("the log has:\n%s", said)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// replace makes a new file with that content.
+func replace(t *testing.T, path string, content []byte) {
+	t.Helper()
+	must(t, os.RemoveAll(path))
+	must(t, os.WriteFile(path, content, 0o600))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

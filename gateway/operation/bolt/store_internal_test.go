@@ -1,0 +1,286 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"ocigate/gateway/operation"
+)
+
+func closeStore(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whatever operations went through, nothing may lead to them once they are
+// forgotten.
+func TestForgottenOperationsLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir(), Options{NoSync: true})
+	defer closeStore(t, s)
+	random := rand.New(rand.NewPCG(1, 2))
+	states := []operation.State{operation.Intent, operation.Unknown, operation.Done, operation.NotDone, operation.PartlyDone}
+	long := time.Now().Add(-time.Hour)
+	for i := range 500 {
+		op := operation.Operation{
+			ID: fmt.Sprint("op", random.IntN(20)), Version: i, State: states[random.IntN(len(states))], TenantID: fmt.Sprint(random.IntN(2)),
+			Key: strings.Repeat("k", random.IntN(3)), KeyExpires: long, EndedAt: long,
+			Basis: []operation.Basis{operation.ByAnswer, operation.NotTaken}[random.IntN(2)],
+		}
+		for range random.IntN(4) {
+			op.Entries = append(op.Entries, operation.Entry{Key: fmt.Sprint(random.IntN(3))})
+		}
+		if random.IntN(2) == 0 {
+			op.RecheckAt, op.KeyExpires = long, time.Now().Add(time.Hour)
+		}
+		if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 20 {
+		op := operation.Operation{ID: fmt.Sprint("op", i), Version: 500, State: operation.Done, EndedAt: long}
+		if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Prune(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	err := s.view(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			if key, _ := b.Cursor().First(); key != nil && !bytes.Equal(name, metaBucket) {
+				t.Errorf("the bucket %s still has %q", name, key)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if s.trail.name != "" {
+		t.Errorf("there is a trail: %s", s.trail.name)
+	}
+}
+
+// A commit can fail after it took effect.
+func TestAdoptionThatFailedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir(), Options{NoSync: true})
+	defer closeStore(t, s)
+	op := operation.Operation{ID: "op", Version: 2, Owner: "me", State: operation.Intent}
+	if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	s.orphans[op.ID] = true // and me is alive
+	for _, want := range []int{1, 0} {
+		adopted, err := s.Adopt(t.Context(), "me")
+		if err != nil || len(adopted) != want {
+			t.Errorf("adopted: %+v, %v, want %d", adopted, err, want)
+		}
+	}
+}
+
+func TestOtherLayoutIsRefused(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	s := Open(folder, Options{NoSync: true})
+	if _, err := s.Adopt(t.Context(), "me"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte("2")) }); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	s = Open(folder, Options{NoSync: true})
+	defer closeStore(t, s)
+	if _, err := s.Get(t.Context(), "op"); err == nil || !strings.Contains(err.Error(), `layout "2"`) {
+		t.Errorf("Get: %v", err)
+	}
+}
+
+func TestWaitEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "operations")
+		s := Open(folder, Options{NoSync: true})
+		defer closeStore(t, s)
+		s.turn <- struct{}{} // as one who waits for the disk
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		event := operation.Event{Time: time.Now(), Kind: operation.EventLogin}
+		if err := s.Append(ctx, event); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Append: %v, want %v", err, context.DeadlineExceeded)
+		}
+		s.unlock()
+		if err := s.Append(t.Context(), event); err != nil {
+			t.Error(err)
+		}
+		if head, err := operation.Verify(Trail(folder)); err != nil || head.Sequence != 1 {
+			t.Errorf("the trail: %v, %v, want the line that was not given up", head, err)
+		}
+	})
+}
+
+// A database over which bbolt panics is not opened again and again: it is when
+// its file changes, and after a while.
+func TestCorruptionIsRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := Open(t.TempDir(), Options{NoSync: true})
+		defer closeStore(t, s)
+		if _, err := s.Adopt(t.Context(), "me"); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.fail(&corruptError{"a fault"})
+		_, err := s.Get(t.Context(), "op")
+		if !isCorrupt(err) {
+			t.Errorf("Get: %v, want what was found out", err)
+		}
+		time.Sleep(corruptPause)
+		if _, err := s.Get(t.Context(), "op"); !errors.Is(err, operation.ErrNotFound) {
+			t.Errorf("Get after a while: %v, want %v", err, operation.ErrNotFound)
+		}
+	})
+}
+
+// Those who wait for the disk are written together, and judged one after the
+// other all the same.
+func TestRecordsThatWaitAreWrittenTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		s := Open(folder, Options{NoSync: true})
+		defer closeStore(t, s)
+		s.turn <- struct{}{}
+		errs := make([]error, 10)
+		var all sync.WaitGroup
+		for i := range errs {
+			op := operation.Operation{ID: fmt.Sprint("op", i/2), Version: 1, Owner: fmt.Sprint("owner", i), State: operation.Intent}
+			all.Go(func() { errs[i] = s.Record(t.Context(), op, operation.EventOf(operation.EventIntent, &op, time.Now())) })
+		}
+		synctest.Wait()
+		if waiting := len(s.queue.records); waiting != len(errs) {
+			t.Errorf("%d records wait, want %d", waiting, len(errs))
+		}
+		s.unlock()
+		all.Wait()
+		for i := 0; i < len(errs); i += 2 {
+			one, other := errs[i], errs[i+1]
+			if one != nil {
+				one, other = other, one
+			}
+			if one != nil || !errors.Is(other, operation.ErrConflict) {
+				t.Errorf("two records of one version: %v and %v", errs[i], errs[i+1])
+			}
+		}
+		if head, err := operation.Verify(Trail(folder)); err != nil || head.Sequence != int64(len(errs)/2) {
+			t.Errorf("the trail: %v, %v, want a line for each that was recorded", head, err)
+		}
+	})
+}
+
+// A commit that failed may have taken effect, so that an operation is in the
+// database while its owner still takes it for one that has just begun.
+func TestOperationIsListedOnce(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir(), Options{NoSync: true})
+	defer closeStore(t, s)
+	op := operation.Operation{ID: "op", Version: 1, State: operation.Intent}
+	if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	s.begun.add(&operation.Operation{ID: "op", State: operation.Received})
+	if ops, err := s.List(t.Context(), operation.Query{Limit: 10}); err != nil || len(ops) != 1 || ops[0].State != operation.Intent {
+		t.Errorf("List: %+v, %v", ops, err)
+	}
+}
+
+func TestDatabaseIsClosedAfterAFault(t *testing.T) {
+	t.Parallel()
+	fault := func(*bbolt.Tx) error { panic("a page is not what it should be") }
+	for name, use := range map[string]func(s *Store) error{
+		"met by a writer who looks": func(s *Store) error { return s.view(fault) },
+		"met by a writer":           func(s *Store) error { return s.update(fault) },
+		"met by a reader": func(s *Store) error {
+			return s.read(t.Context(), func(tx *bbolt.Tx, _ map[string]operation.Operation) error { return fault(tx) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := Open(t.TempDir(), Options{NoSync: true})
+			defer closeStore(t, s)
+			if err := s.ready(); err != nil {
+				t.Fatal(err)
+			}
+			if err := use(s); !isCorrupt(err) || s.database != nil || s.trail != nil {
+				t.Errorf("%v, and the files are not closed", err)
+			}
+		})
+	}
+}
+
+func TestFaultBecomesAnError(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]func() error{
+		"a panic":        func() error { panic("a page is not what it should be") },
+		"a missing page": func() error { var none *operation.Operation; return errors.New(none.ID) },
+	} {
+		if err := guard(f); !isCorrupt(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	want := errors.New("an error")
+	if err := guard(func() error { return want }); !errors.Is(err, want) || isCorrupt(err) {
+		t.Errorf("an error: %v", err)
+	}
+}
+
+func FuzzLastLine(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add([]byte("\n"))
+	f.Add([]byte("a\n\nb"))
+	f.Add([]byte("a\nb\nc\n"))
+	f.Add(append(bytes.Repeat([]byte("x"), 10_000), '\n'))
+	f.Add(slices.Concat([]byte("a\n"), bytes.Repeat([]byte("x"), 30_000), []byte("\n"), bytes.Repeat([]byte("y"), 9_000)))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		var want []byte
+		rest := file
+		for {
+			line, after, whole := bytes.Cut(rest, []byte("\n"))
+			if !whole {
+				break
+			}
+			want, rest = line, after
+		}
+		got, end, err := lastLine(bytes.NewReader(file), int64(len(file)))
+		if err != nil || !bytes.Equal(got, want) || end != int64(len(file)-len(rest)) || got == nil != (len(rest) == len(file)) {
+			t.Errorf("%q ending at %d, %v, want %q ending at %d", got, end, err, want, len(file)-len(rest))
+		}
+	})
+}
+
+func FuzzCompound(f *testing.F) {
+	f.Add("a", "b", "ab", "")
+	f.Add("\x01a", "", "", "a")
+	f.Add(strings.Repeat("a", 200), "a", strings.Repeat("a", 201), "")
+	f.Fuzz(func(t *testing.T, a, b, c, d string) {
+		one, other := compound(a, b), compound(c, d)
+		if same := a == c && b == d; bytes.HasPrefix(one, other) != same {
+			t.Errorf("%q of %q, %q and %q of %q, %q", one, a, b, other, c, d)
+		}
+	})
+}

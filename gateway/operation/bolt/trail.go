@@ -1,0 +1,285 @@
+package bolt
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"ocigate/gateway/operation"
+)
+
+// ErrTorn says that the last line of an audit trail is not whole: it is being
+// written at the moment, or writing it failed and nothing was written since.
+// It counts for nothing.
+var ErrTorn = errors.New("bolt: the last line of the audit trail is not whole")
+
+// trailFiles are the names of the files of a trail, in order.
+func trailFiles(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder) // in the order of their names
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if ok, _ := filepath.Match("audit-[0-9][0-9][0-9][0-9]-[0-9][0-9].jsonl", entry.Name()); ok {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
+// Trail reads the lines of the audit trail that a store keeps in the folder,
+// without their newlines, from the first line of the first file to the last
+// line of the last. The store may be in use. A last line that is not whole
+// comes with [ErrTorn]; any other error ends the trail.
+func Trail(folder string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		names, err := trailFiles(folder)
+		if err != nil {
+			yield(nil, fmt.Errorf("bolt: audit trail: %w", err))
+			return
+		}
+		for i, name := range names {
+			if !readLines(filepath.Join(folder, name), i == len(names)-1, yield) {
+				return
+			}
+		}
+	}
+}
+
+// readLines yields the lines of a file, and tells whether to go on. What is
+// not whole in a file that is not the last is a line like others: it is up to
+// its hash.
+func readLines(path string, last bool, yield func([]byte, error) bool) bool {
+	file, err := os.Open(path) //nolint:gosec // the operator names the folder
+	if err != nil {
+		yield(nil, fmt.Errorf("bolt: audit trail: %w", err))
+		return false
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	lines := bufio.NewReaderSize(file, 64<<10)
+	for {
+		line, err := lines.ReadBytes('\n')
+		whole, newline := bytes.CutSuffix(line, []byte("\n"))
+		switch {
+		case newline:
+			if !yield(whole, nil) {
+				return false
+			}
+		case !errors.Is(err, io.EOF):
+			yield(nil, fmt.Errorf("bolt: audit trail: %w", err))
+			return false
+		case len(line) == 0:
+			return true
+		case last:
+			return yield(line, ErrTorn)
+		default:
+			return yield(line, nil)
+		}
+	}
+}
+
+// trail is the end of the audit trail, where lines are added.
+type trail struct {
+	folder string
+	noSync bool
+	name   string   // of the file, empty where there is none yet
+	file   *os.File // nil where there is none yet
+	info   os.FileInfo
+	size   int64 // of the file, as far as it is whole
+	head   operation.Head
+}
+
+// openTrail finds the end of the trail, and cuts off what was not written to
+// its end.
+func openTrail(folder string, noSync bool, log *slog.Logger) (*trail, error) {
+	names, err := trailFiles(folder)
+	if err != nil {
+		return nil, err
+	}
+	t := &trail{folder: folder, noSync: noSync}
+	if len(names) == 0 {
+		return t, nil
+	}
+	if err := t.resume(names, log); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// resume opens the last file of the trail.
+func (t *trail) resume(names []string, log *slog.Logger) error {
+	earlier, name := names[:len(names)-1], names[len(names)-1]
+	if err := t.use(name, os.O_RDWR|os.O_APPEND); err != nil {
+		return err
+	}
+	line, end, err := lastLine(t.file, t.info.Size())
+	if err != nil {
+		return err
+	}
+	if torn := t.info.Size() - end; torn > 0 {
+		if err := t.cut(end); err != nil {
+			return err
+		}
+		log.Warn("a line of the audit trail was not written to its end, and is cut off", "file", t.file.Name(), "bytes", torn)
+	}
+	t.size = end
+	for i := len(earlier); line == nil && i > 0; i-- {
+		name = earlier[i-1]
+		if line, err = lastLineOf(filepath.Join(t.folder, name)); err != nil {
+			return err
+		}
+	}
+	if line == nil {
+		return nil
+	}
+	if t.head, _, err = operation.HeadOf(line); err != nil {
+		return fmt.Errorf("%s: the last line %w", filepath.Join(t.folder, name), err)
+	}
+	return nil
+}
+
+// use makes a file the one that lines are added to.
+func (t *trail) use(name string, flag int) error {
+	file, err := os.OpenFile(filepath.Join(t.folder, name), flag, fileMode) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return err
+	}
+	t.close()
+	t.name, t.file = name, file
+	t.info, err = file.Stat()
+	return err
+}
+
+// cut makes the file end where it was whole.
+func (t *trail) cut(end int64) error {
+	if err := t.file.Truncate(end); err != nil {
+		return err
+	}
+	return t.file.Sync()
+}
+
+func (t *trail) close() {
+	if t.file != nil {
+		_ = t.file.Close() // everything that was acknowledged is on the disk
+	}
+}
+
+// isWhole tells whether the file is still where it was, and ends where it did.
+func (t *trail) isWhole() error {
+	if t.file == nil {
+		return nil
+	}
+	if err := isAt(t.file.Name(), t.info); err != nil {
+		return err
+	}
+	info, err := t.file.Stat()
+	if err == nil && info.Size() != t.size {
+		err = fmt.Errorf("%s has %d bytes, %d were written", t.file.Name(), info.Size(), t.size)
+	}
+	return err
+}
+
+// append adds the lines of events and makes them durable. Where there is an
+// error, that is open, and the trail is to be closed.
+func (t *trail) append(events []operation.Event) error {
+	head, lines := t.head, []byte(nil)
+	for _, event := range events {
+		// The trail never goes back to a month that it has left.
+		if name := "audit-" + event.Time.UTC().Format("2006-01") + ".jsonl"; name > t.name {
+			if err := t.write(lines, head); err != nil {
+				return err
+			}
+			lines = nil
+			if err := t.create(name); err != nil {
+				return err
+			}
+		}
+		line, next, err := operation.Seal(head, event)
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, line...), '\n')
+		head = next
+	}
+	return t.write(lines, head)
+}
+
+// create begins the next file.
+func (t *trail) create(name string) error {
+	if err := t.use(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND); err != nil {
+		return err
+	}
+	t.size = 0
+	if t.noSync {
+		return nil
+	}
+	return syncFolder(t.folder)
+}
+
+// write adds lines to the file. The last of them has that head.
+func (t *trail) write(lines []byte, head operation.Head) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := t.file.Write(lines)
+	if err == nil && !t.noSync {
+		err = t.file.Sync()
+	}
+	if err != nil {
+		_ = t.cut(t.size) // else it is done when the trail is opened again
+		return err
+	}
+	t.size += int64(len(lines))
+	t.head = head
+	return nil
+}
+
+// lastLineOf is the last line of a file that is not the last one.
+func lastLineOf(path string) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	line, end, err := lastLine(file, info.Size())
+	if err == nil && end != info.Size() {
+		err = fmt.Errorf("%s ends in the middle of a line", path)
+	}
+	return line, err
+}
+
+// lastLine finds the last whole line of what has that size, nil where there is
+// none, and where the line and its newline end.
+func lastLine(r io.ReaderAt, size int64) (line []byte, end int64, err error) {
+	var tail []byte
+	for start := size; ; {
+		newline := bytes.LastIndexByte(tail, '\n')
+		before := bytes.LastIndexByte(tail[:max(newline, 0)], '\n')
+		if newline >= 0 && (before >= 0 || start == 0) {
+			return tail[before+1 : newline], start + int64(newline) + 1, nil
+		}
+		if start == 0 {
+			return nil, 0, nil
+		}
+		// Twice as much each time, so that a long line is not read often.
+		block := make([]byte, min(start, int64(len(tail))+4<<10))
+		start -= int64(len(block))
+		if _, err := r.ReadAt(block, start); err != nil {
+			return nil, 0, err
+		}
+		tail = slices.Concat(block, tail)
+	}
+}

@@ -1,0 +1,366 @@
+package operation_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// journal is what is durable: the data of a store in memory. Replicas share it,
+// each by a store of its own.
+type journal struct {
+	lease time.Duration // for which an owner is alive after each Adopt
+
+	mu    sync.Mutex
+	ops   map[string]*kept
+	begun int // counts calls of Begin
+	keys  map[claim]string
+	alive map[string]time.Time
+	trail []operation.Event
+
+	// watch sees every record before it is made, under the mutex.
+	watch func(before, after operation.Operation)
+}
+
+// kept is an operation of the journal.
+type kept struct {
+	operation.Operation
+	begun      int
+	unanswered bool // the answer to the call of Adopt that took it over was lost
+}
+
+// claim is what an idempotency key is unique in.
+type claim struct{ principal, endpoint, key string }
+
+func claimOf(op *operation.Operation) claim {
+	return claim{op.Caller.Principal(), op.Endpoint, op.Key}
+}
+
+func newJournal(lease time.Duration) *journal {
+	return &journal{
+		lease: lease, ops: map[string]*kept{}, keys: map[claim]string{}, alive: map[string]time.Time{},
+		watch: func(_, _ operation.Operation) {},
+	}
+}
+
+// stored is an operation as the journal has it, the zero Operation where it has
+// none.
+func (j *journal) stored(id string) operation.Operation {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if k, ok := j.ops[id]; ok {
+		return k.Operation
+	}
+	return operation.Operation{}
+}
+
+// events are those of one operation, in order.
+func (j *journal) events(id string) []operation.Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var events []operation.Event
+	for _, e := range j.trail {
+		if e.Operation == id {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// told are the kinds and outcomes of an operation's events, in order.
+func (j *journal) told(id string) []string {
+	told := []string{}
+	for _, e := range j.events(id) {
+		told = append(told, string(e.Kind)+" "+e.Outcome)
+	}
+	return told
+}
+
+// held tells whether an operation that has not ended has the entry.
+func (j *journal) held(key string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, k := range j.ops {
+		if !k.State.Ended() && slices.Contains(k.Keys(), key) {
+			return true
+		}
+	}
+	return false
+}
+
+// fault is what goes wrong with a call of a store.
+type fault int
+
+const (
+	works     fault = iota
+	fails           // before it takes effect
+	forgets         // after it took effect: its answer is lost
+	halves          // after the event is there, and the operation is not
+	hangs           // until its context ends, without effect
+	hangsLate       // until its context ends, and then takes effect
+)
+
+var errStore = errors.New("the disk is full")
+
+// store is one replica's way to the journal.
+type store struct {
+	*journal
+	faults sync.Mutex
+	fault  func(method, id string) fault
+	calls  map[string]int
+	delay  func(method string) time.Duration // of a call
+}
+
+func newStore(j *journal) *store {
+	return &store{
+		journal: j, calls: map[string]int{},
+		fault: func(_, _ string) fault { return works },
+		delay: func(string) time.Duration { return 0 },
+	}
+}
+
+// slow has the calls of some methods take their time, or of all where none is
+// named.
+func (s *store) slow(d time.Duration, methods ...string) {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	s.delay = func(method string) time.Duration {
+		if len(methods) == 0 || slices.Contains(methods, method) {
+			return d
+		}
+		return 0
+	}
+}
+
+// will has the calls of some methods go wrong, or of all where none is named.
+func (s *store) will(f fault, methods ...string) {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	s.fault = func(method, _ string) fault {
+		if len(methods) == 0 || slices.Contains(methods, method) {
+			return f
+		}
+		return works
+	}
+}
+
+// count tells how often the methods were called since it was asked last.
+func (s *store) count(methods ...string) int {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	n := 0
+	for _, m := range methods {
+		n += s.calls[m]
+		s.calls[m] = 0
+	}
+	return n
+}
+
+// do is one call. Its effect gets to know whether only an event is to be left
+// behind.
+func (s *store) do(ctx context.Context, method, id string, effect func(half bool) error) error {
+	s.faults.Lock()
+	s.calls[method]++
+	f, delay := s.fault(method, id), s.delay(method)
+	s.faults.Unlock()
+	if delay > 0 {
+		time.Sleep(delay)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	switch f {
+	case fails:
+		return errStore
+	case hangs, hangsLate:
+		<-ctx.Done()
+		if f == hangs {
+			return ctx.Err()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := effect(f == halves)
+	switch {
+	case err != nil || f == works:
+		return err
+	case f == hangsLate:
+		return ctx.Err()
+	}
+	return errStore
+}
+
+func (s *store) Begin(ctx context.Context, op operation.Operation) error {
+	return s.do(ctx, "Begin", op.ID, func(bool) error {
+		if id, ok := s.keys[claimOf(&op)]; ok && op.Key != "" {
+			if user := s.ops[id]; user.KeyExpires.After(time.Now()) {
+				return &operation.KeyUsedError{Operation: user.Operation}
+			}
+		}
+		if held := s.holder(&op); held != nil {
+			return held
+		}
+		if op.Key != "" {
+			s.keys[claimOf(&op)] = op.ID
+		}
+		s.begun++
+		s.ops[op.ID] = &kept{Operation: op, begun: s.begun}
+		return nil
+	})
+}
+
+func (j *journal) holder(op *operation.Operation) error {
+	var held operation.HeldError
+	for _, key := range op.Keys() {
+		for id, k := range j.ops {
+			if !k.State.Ended() && k.TenantID == op.TenantID && k.Kind == op.Kind && slices.Contains(k.Keys(), key) {
+				held.ID, held.Keys = id, append(held.Keys, key)
+			}
+		}
+	}
+	if held.ID == "" {
+		return nil
+	}
+	return &held
+}
+
+func (s *store) Abandon(ctx context.Context, op operation.Operation) error {
+	return s.do(ctx, "Abandon", op.ID, func(bool) error {
+		if k, ok := s.ops[op.ID]; ok && k.State == operation.Received {
+			s.forget(k)
+		}
+		return nil
+	})
+}
+
+func (j *journal) forget(k *kept) {
+	delete(j.ops, k.ID)
+	j.freeKey(k)
+}
+
+func (j *journal) freeKey(k *kept) {
+	if j.keys[claimOf(&k.Operation)] == k.ID {
+		delete(j.keys, claimOf(&k.Operation))
+	}
+}
+
+func (s *store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
+	return s.do(ctx, "Record", op.ID, func(half bool) error {
+		k, ok := s.ops[op.ID]
+		if !ok || k.Version > op.Version || k.Version == op.Version && k.Owner != op.Owner {
+			return operation.ErrConflict
+		}
+		if event.Kind != "" {
+			s.trail = append(s.trail, event)
+		}
+		if half {
+			return nil
+		}
+		s.watch(k.Operation, op)
+		k.Operation = op
+		if !op.HoldsKey() {
+			s.freeKey(k)
+		}
+		return nil
+	})
+}
+
+func (s *store) Get(ctx context.Context, id string) (op operation.Operation, err error) {
+	err = s.do(ctx, "Get", id, func(bool) error {
+		k, ok := s.ops[id]
+		if !ok {
+			return operation.ErrNotFound
+		}
+		op = k.Operation
+		return nil
+	})
+	return op, err
+}
+
+func (s *store) List(ctx context.Context, q operation.Query) (ops []operation.Operation, err error) {
+	err = s.do(ctx, "List", "", func(bool) error {
+		for _, k := range s.ops {
+			if (q.TenantID == "" || q.TenantID == k.TenantID) && (q.GroupID == "" || q.GroupID == k.GroupID) &&
+				(q.State == "" || q.State == k.State) && (q.Before == "" || k.ID < q.Before) {
+				ops = append(ops, k.Operation)
+			}
+		}
+		slices.SortFunc(ops, func(a, b operation.Operation) int { return cmp.Compare(b.ID, a.ID) })
+		ops = ops[:min(len(ops), q.Limit)]
+		return nil
+	})
+	return ops, err
+}
+
+func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operation, err error) {
+	var answered []*kept
+	err = s.do(ctx, "Adopt", "", func(bool) error {
+		now := time.Now()
+		s.alive[owner] = now.Add(s.lease)
+		for _, k := range s.ops {
+			switch dead := k.Owner != owner && !s.alive[k.Owner].After(now); {
+			case dead && k.State == operation.Received:
+				s.forget(k)
+			case dead && k.Open():
+				k.Owner, k.unanswered = owner, true
+				k.Version++
+			}
+			if k.Owner == owner && k.unanswered {
+				answered = append(answered, k)
+				ops = append(ops, k.Operation)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range answered {
+		k.unanswered = false
+	}
+	return ops, nil
+}
+
+func (s *store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
+	err = s.do(ctx, "Touched", op.ID, func(bool) error {
+		for _, k := range s.ops {
+			if k.TenantID == op.TenantID && k.Kind == op.Kind && k.begun > s.ops[op.ID].begun {
+				touched = touched || slices.ContainsFunc(k.Keys(), func(key string) bool { return slices.Contains(op.Keys(), key) })
+			}
+		}
+		return nil
+	})
+	return touched, err
+}
+
+func (s *store) Append(ctx context.Context, event operation.Event) error {
+	return s.do(ctx, "Append", "", func(bool) error {
+		s.trail = append(s.trail, event)
+		return nil
+	})
+}
+
+func (s *store) Prune(ctx context.Context, before time.Time) error {
+	return s.do(ctx, "Prune", "", func(bool) error {
+		for _, k := range s.ops {
+			if !k.KeyExpires.IsZero() && !k.KeyExpires.After(time.Now()) {
+				s.freeKey(k)
+			}
+			if !k.Open() && k.EndedAt.Before(before) {
+				s.forget(k)
+			}
+		}
+		return nil
+	})
+}
+
+func (s *store) Close() error { return nil }
+
+var _ operation.Store = (*store)(nil)

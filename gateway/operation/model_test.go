@@ -1,0 +1,657 @@
+package operation_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// seedsVariable is how many seeds to run, instead of modelSeeds.
+const (
+	seedsVariable = "OPERATION_SEEDS"
+	modelSeeds    = 1000
+)
+
+// TestModel lets clients write through one or two replicas, while stores fail,
+// answers are lost, writes take effect late and replicas crash, and holds all
+// that the keepers say against what the platform did. Each seed is another
+// story: one that fails is told again by -run 'TestModel/seed=17$'.
+func TestModel(t *testing.T) {
+	seeds := modelSeeds
+	if text := os.Getenv(seedsVariable); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("%s: %v", seedsVariable, err)
+		}
+		seeds = n
+	}
+	tally := &tally{counts: map[string]int{}}
+	t.Cleanup(func() { tally.judge(t) })
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { newWorld(t, seed, tally).run() })
+		})
+	}
+}
+
+// tally counts what happened in all worlds, since a model in which nothing goes
+// wrong shows nothing.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *tally) count(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts[what]++
+}
+
+func (c *tally) judge(t *testing.T) {
+	t.Logf("in %d worlds: %v", c.counts["world"], c.counts)
+	for _, what := range []string{
+		"sent", "fault", "death", "replayed", "resolved by a request", "held",
+		"done by answer", "done by reading", "not_done by answer", "not_done by reading", "not_done by not_taken", "partly_done by reading",
+	} {
+		if c.counts[what] < c.counts["world"]/5 {
+			t.Errorf("%s: only %d in %d worlds", what, c.counts[what], c.counts["world"])
+		}
+	}
+}
+
+const (
+	troubles = 90 * time.Second // how long things go wrong
+	// recovery is how long it may take after that until everything has ended:
+	// until the dead are taken for that, the settle time, and some readings.
+	recovery = lease + 5*time.Second + settle + 40*time.Second
+	slot     = 5 * time.Second // in which a store is in order, or is not
+)
+
+// world is a platform, a journal and those who use them.
+type world struct {
+	t        *testing.T
+	tally    *tally
+	seed     uint64
+	start    time.Time
+	journal  *journal
+	platform *platform
+	shared   bool // by two replicas
+	late     time.Duration
+	closing  sync.WaitGroup
+
+	mu       sync.Mutex
+	replicas []*replica
+	begun    []string // ids of operations
+	claims   map[string]operation.State
+}
+
+// replica is one process. When it is dead, nothing that it does takes effect
+// any more, and nobody hears of it.
+type replica struct {
+	*operation.Keeper
+	name  string
+	store *store
+
+	mu   sync.Mutex
+	died time.Time
+}
+
+func (r *replica) isDead() bool { return !r.death().IsZero() }
+
+func (r *replica) death() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.died
+}
+
+func newWorld(t *testing.T, seed uint64, tally *tally) *world {
+	w := &world{t: t, tally: tally, seed: seed, start: time.Now(), claims: map[string]operation.State{}}
+	w.platform = &platform{w: w, places: map[string]string{}, sent: map[string]*sending{}}
+	w.shared = seed%2 == 1
+	if w.shared {
+		// Who is taken for dead may still be sending.
+		w.journal, w.late = newJournal(lease), settle-8*time.Second
+	} else {
+		// A new process on a journal of its own knows that the old one is dead.
+		w.journal, w.late = newJournal(0), settle-time.Millisecond
+	}
+	w.journal.watch = w.watch
+	return w
+}
+
+// draw draws a number in [0, 1) that depends on nothing but the seed and what
+// it is for, so that a seed tells the same story each time, as far as
+// goroutines that run at the same moment do not tell another.
+func (w *world) draw(at time.Duration, what ...string) float64 {
+	h := fnv.New64a()
+	var number [16]byte
+	binary.LittleEndian.PutUint64(number[:], w.seed)
+	binary.LittleEndian.PutUint64(number[8:], uint64(at))
+	_, _ = h.Write(number[:])
+	for _, text := range what {
+		_, _ = h.Write([]byte(text))
+	}
+	return rand.New(rand.NewPCG(h.Sum64(), w.seed)).Float64()
+}
+
+// chance draws another number at any moment.
+func (w *world) chance(what ...string) float64 { return w.draw(time.Since(w.start), what...) }
+
+// source is a generator of its own for somebody.
+func (w *world) source(who uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, who)) }
+
+// upTo draws a duration.
+func upTo(d time.Duration, random *rand.Rand) time.Duration {
+	return time.Duration(random.Int64N(int64(d) + 1))
+}
+
+func (w *world) inTrouble() bool { return time.Since(w.start) < troubles }
+
+func (w *world) run() {
+	w.tally.count("world")
+	var busy sync.WaitGroup
+	replicas := 1
+	if w.shared {
+		replicas = 2
+	}
+	for i := range replicas {
+		busy.Go(func() { w.live(fmt.Sprint("R", i), w.source(uint64(100+i))) })
+	}
+	synctest.Wait()
+	for i := range 5 {
+		busy.Go(func() { w.client(fmt.Sprint("c", i), w.source(uint64(200+i))) })
+	}
+	busy.Go(func() { w.asker(w.source(300)) })
+	busy.Wait()
+	time.Sleep(recovery)
+	w.allEnded()
+	time.Sleep(recheck + time.Minute)
+	w.allClosed()
+	for _, r := range w.replicas {
+		r.Close()
+	}
+	w.closing.Wait()
+	if w.t.Failed() {
+		w.tell()
+	}
+}
+
+// live is the life of a replica, with its deaths.
+func (w *world) live(name string, random *rand.Rand) {
+	outages := random.Float64() * 0.6
+	for life := 1; ; life++ {
+		r := w.startReplica(fmt.Sprint(name, ".", life), outages)
+		time.Sleep(5*time.Second + upTo(troubles, random))
+		if !w.inTrouble() {
+			return
+		}
+		w.kill(r)
+		time.Sleep(upTo(10*time.Second, random))
+	}
+}
+
+func (w *world) startReplica(name string, outages float64) *replica {
+	r := &replica{name: name, store: newStore(w.journal)}
+	r.store.fault = func(method, id string) fault { return w.fault(r, method, id, outages) }
+	r.Keeper = operation.NewKeeper(operation.Options{
+		Store: r.store, Owner: name, Settle: settle, Recheck: recheck,
+		Look: func(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
+			if r.isDead() {
+				return operation.Sight{}, errBlind
+			}
+			return w.look(ctx, op)
+		},
+		Trace: operation.Trace{Corrected: func(op operation.Operation) {
+			w.t.Errorf("%s was corrected", op.ID)
+		}},
+	})
+	w.mu.Lock()
+	w.replicas = append(w.replicas, r)
+	w.mu.Unlock()
+	return r
+}
+
+func (w *world) kill(r *replica) {
+	w.tally.count("death")
+	r.mu.Lock()
+	r.died = time.Now()
+	r.mu.Unlock()
+	w.mu.Lock()
+	w.replicas = slices.DeleteFunc(w.replicas, func(other *replica) bool { return other == r })
+	w.mu.Unlock()
+	w.closing.Go(r.Close)
+}
+
+// fault is what goes wrong with a call of the store: much in some slots of
+// time, little in others.
+func (w *world) fault(r *replica, method, id string, outages float64) fault {
+	if r.isDead() {
+		return fails
+	}
+	if !w.inTrouble() {
+		return works
+	}
+	bad := w.draw(time.Since(w.start)/slot, r.name) < outages
+	kind := w.chance(r.name, method, id)
+	switch {
+	case !bad && kind > 0.02:
+		return works
+	case !bad:
+		kind /= 0.02
+	}
+	w.tally.count("fault")
+	return [...]fault{fails, forgets, halves, hangs, hangsLate}[int(kind*5)]
+}
+
+// pick finds a living replica, nil where there is none.
+func (w *world) pick(random *rand.Rand) *replica {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.replicas) == 0 {
+		return nil
+	}
+	return w.replicas[random.IntN(len(w.replicas))]
+}
+
+// look is a reading of the platform: at some moment of its duration, by some
+// node.
+func (w *world) look(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
+	if err := nap(ctx, w.chance("before", op.ID)); err != nil {
+		return operation.Sight{}, err
+	}
+	if w.inTrouble() && w.chance("blind", op.ID) < 0.2 {
+		return operation.Sight{}, errBlind
+	}
+	s := operation.Sight{Node: fmt.Sprint("n", int(w.chance("node", op.ID)*3))}
+	agree := !w.inTrouble() || w.chance("clear", op.ID) > 0.1
+	for _, e := range op.Entries {
+		s.Effects = append(s.Effects, operation.Effect{Seen: w.platform.place(e.Key) == op.To, Clear: agree})
+	}
+	return s, nap(ctx, w.chance("after", op.ID))
+}
+
+// nap takes so much of the time that a reading may take.
+func nap(ctx context.Context, part float64) error {
+	select {
+	case <-time.After(time.Duration(part * float64(300*time.Millisecond))):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// client sends writes, one after the other.
+func (w *world) client(name string, random *rand.Rand) {
+	for n := 0; w.inTrouble(); n++ {
+		time.Sleep(upTo(6*time.Second, random))
+		request := operation.Operation{
+			TenantID: "T", GroupID: "G", Kind: "range", Fingerprint: fmt.Sprint(n),
+			Caller: operation.Caller{Name: name, RequestID: fmt.Sprint(n)},
+		}
+		for _, e := range random.Perm(12)[:1+random.IntN(3)] {
+			request.Entries = append(request.Entries, operation.Entry{Key: fmt.Sprint("e", e)})
+		}
+		request.Endpoint, request.To = "assign", "G"
+		if w.platform.place(request.Entries[0].Key) == "G" {
+			request.Endpoint, request.From, request.To = "unassign", "G", ""
+		}
+		tries := 1
+		if random.Float64() < 0.7 {
+			request.Key = fmt.Sprint(name, "-", n)
+			tries = 1 + random.IntN(10)
+		}
+		for try := range tries {
+			if r := w.pick(random); r != nil {
+				request.ID = fmt.Sprintf("%s-%d-%d", name, n, try)
+				if w.attempt(r, request, random) {
+					break
+				}
+			}
+			time.Sleep(upTo(5*time.Second, random))
+		}
+	}
+}
+
+// attempt is one request. It tells whether the client has got an answer that
+// he is content with.
+func (w *world) attempt(r *replica, op operation.Operation, random *rand.Rand) bool {
+	w.mu.Lock()
+	w.begun = append(w.begun, op.ID)
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second+upTo(15*time.Second, random))
+	defer cancel()
+	from, to := op.From, op.To
+	op.From, op.To = "", ""
+	write, err := r.Begin(ctx, op)
+	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
+		return w.replay(ctx, r, used.Operation)
+	}
+	if _, held := errors.AsType[*operation.HeldError](err); held {
+		w.tally.count("held")
+	}
+	if err != nil {
+		return false
+	}
+	defer write.Leave()
+	for _, e := range op.Entries {
+		if w.platform.place(e.Key) != from {
+			return true // refused before any intent
+		}
+	}
+	time.Sleep(upTo(time.Second, random))
+	sessions := 1 + random.IntN(2)*random.IntN(2) // sometimes one is lost before anything left
+	for range sessions {
+		if err := write.Intend(ctx, op.Entries, from, to, "n0"); err != nil {
+			write.Leave()
+			w.claim(r, op.ID, operation.NotDone)
+			return false
+		}
+	}
+	if random.Float64() < 0.05 {
+		write.Unsent()
+		w.claim(r, op.ID, operation.NotDone)
+		return false
+	}
+	op.From, op.To = from, to
+	answer, heard := w.platform.send(r, op, random)
+	if !heard {
+		return false // Leave finds it sent
+	}
+	w.claim(r, op.ID, write.Settle(ctx, answer, nil).State)
+	return random.Float64() < 0.5 // the answer may be lost on its way to the client
+}
+
+// replay is what a request gets whose key belongs to another operation.
+func (w *world) replay(ctx context.Context, r *replica, op operation.Operation) bool {
+	w.tally.count("replayed")
+	if op.State == operation.Unknown {
+		if op = r.Resolve(ctx, op); op.State.Ended() {
+			w.tally.count("resolved by a request")
+		}
+	}
+	w.claim(r, op.ID, op.State)
+	return op.State.Ended()
+}
+
+// asker asks what became of operations.
+func (w *world) asker(random *rand.Rand) {
+	for w.inTrouble() {
+		time.Sleep(upTo(2*time.Second, random))
+		w.mu.Lock()
+		begun := slices.Clone(w.begun)
+		w.mu.Unlock()
+		r := w.pick(random)
+		if r == nil || len(begun) == 0 {
+			continue
+		}
+		id := begun[len(begun)-1-random.IntN(min(len(begun), 10))]
+		if op, err := r.Get(context.Background(), id); err == nil {
+			w.claim(r, id, op.State)
+		}
+	}
+}
+
+// claim is what a replica says of an operation. An end must be true, and the
+// same for ever.
+func (w *world) claim(r *replica, id string, state operation.State) {
+	if r.isDead() || !state.Ended() {
+		return
+	}
+	if truth := w.platform.truth(id); truth != state {
+		w.t.Errorf("after %v %s says that %s is %q, and it is %q", time.Since(w.start), r.name, id, state, truth)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if said, ok := w.claims[id]; ok && said != state {
+		w.t.Errorf("after %v %s says that %s is %q, which was said to be %q", time.Since(w.start), r.name, id, state, said)
+	}
+	w.claims[id] = state
+}
+
+// watch judges every record.
+func (w *world) watch(before, after operation.Operation) {
+	if before.State.Ended() && after.State != before.State {
+		w.t.Errorf("after %v %s went from %q to %q", time.Since(w.start), after.ID, before.State, after.State)
+	}
+	if !after.State.Ended() {
+		return
+	}
+	if truth := w.platform.truth(after.ID); truth != after.State {
+		w.t.Errorf("after %v %s is recorded as %q, and it is %q", time.Since(w.start), after.ID, after.State, truth)
+	}
+	for _, e := range after.Entries {
+		if e.Outcome != w.platform.outcome(after.ID, e.Key) {
+			w.t.Errorf("entry %s of %s is recorded as %q", e.Key, after.ID, e.Outcome)
+		}
+	}
+}
+
+// allEnded judges the world when it has been well again for long enough.
+func (w *world) allEnded() {
+	byKey := map[string]string{}
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	for id, k := range w.journal.ops {
+		if !k.State.Ended() {
+			w.t.Errorf("%s is still %q, and belongs to %s", id, k.State, k.Owner)
+			continue
+		}
+		w.tally.count(fmt.Sprintf("%s by %s", k.State, k.Basis))
+		told := func(e operation.Event) bool {
+			return e.Operation == id && e.Kind == operation.EventOutcome && e.Outcome == string(k.State)
+		}
+		if !slices.ContainsFunc(w.journal.trail, told) {
+			w.t.Errorf("the trail does not tell that %s is %q", id, k.State)
+		}
+	}
+	for id, s := range w.platform.sent {
+		if _, ok := w.journal.ops[id]; !ok {
+			w.t.Errorf("%s was sent, and is not in the journal", id)
+		}
+		key := s.op.Key
+		if key == "" || len(s.applied) == 0 {
+			continue
+		}
+		if other, ok := byKey[key]; ok {
+			w.t.Errorf("%s and %s were both applied for one key", id, other)
+		}
+		byKey[key] = id
+	}
+	for _, r := range w.replicas {
+		if n := r.Unresolved(); n > 0 {
+			w.t.Errorf("%s takes care of %d unknown operations still", r.name, n)
+		}
+	}
+}
+
+// allClosed judges the world when all ends have been looked at once more.
+func (w *world) allClosed() {
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	for id, k := range w.journal.ops {
+		if k.Open() || k.Corrections != nil {
+			w.t.Errorf("%s is still open, or was corrected: %+v", id, k.Operation)
+		}
+		if truth := w.platform.truth(id); truth != k.State {
+			w.t.Errorf("%s is %q at last, and was %q", id, k.State, truth)
+		}
+	}
+}
+
+// tell prints what is in the journal.
+func (w *world) tell() {
+	var text strings.Builder
+	for _, e := range w.journal.trail {
+		fmt.Fprintf(&text, "%10v %-10s %-8s %s\n", e.Time.Sub(w.start), e.Kind, e.Outcome, e.Operation)
+	}
+	w.t.Logf("seed %d: the trail\n%s", w.seed, &text)
+}
+
+// platform is a map of entries and the groups that have them.
+type platform struct {
+	w      *world
+	mu     sync.Mutex
+	places map[string]string
+	sent   map[string]*sending
+}
+
+// sending is a write that was sent, and what becomes of it.
+type sending struct {
+	op      operation.Operation
+	by      *replica
+	takes   []string  // the entries that it takes effect on
+	at      time.Time // when
+	over    bool
+	applied []string
+}
+
+// The ways of the platform with a write: what it answers, after how much of
+// the entries took effect, and when.
+type way struct {
+	weight int
+	answer operation.Answer
+	part   part
+	late   bool // after the answer, or what should have been one
+}
+
+type part int
+
+const (
+	none part = iota
+	some
+	all
+)
+
+var ways = []way{
+	{8, operation.Succeeded, all, false},
+	{2, operation.Refused, none, false},
+	{3, operation.NoAnswer, all, false},
+	{3, operation.NoAnswer, none, false},
+	{3, operation.NoAnswer, all, true},
+	{1, operation.NoAnswer, some, false},
+	{1, operation.NoAnswer, some, true},
+	{1, operation.Unclear, none, false},
+	{1, operation.Unclear, some, false},
+	{1, operation.Unclear, all, false},
+}
+
+func pickWay(random *rand.Rand) way {
+	var bag []way
+	for _, w := range ways {
+		bag = append(bag, slices.Repeat([]way{w}, w.weight)...)
+	}
+	return bag[random.IntN(len(bag))]
+}
+
+// of are the entries that are a part of those of an operation.
+func (p part) of(op *operation.Operation) []string {
+	keys := op.Keys()
+	return keys[:map[part]int{none: 0, some: len(keys) / 2, all: len(keys)}[p]]
+}
+
+// send is a write on its way, until its answer is there or its session has
+// ended. It tells whether there is still somebody who cares.
+func (p *platform) send(r *replica, op operation.Operation, random *rand.Rand) (operation.Answer, bool) {
+	way := pickWay(random)
+	applies, answers := upTo(3*time.Second, random), upTo(3*time.Second, random)
+	applies, answers = min(applies, answers), max(applies, answers)
+	if way.late {
+		applies = answers + upTo(p.w.late, random)
+	}
+	fails := random.Float64() < 0.05 // by a mistake of ours
+	if r.isDead() {
+		return operation.NoAnswer, false
+	}
+	p.accept(&sending{op: op, by: r, takes: way.part.of(&op), at: time.Now().Add(applies)})
+	p.w.closing.Go(func() {
+		time.Sleep(applies)
+		p.apply(op.ID)
+	})
+	time.Sleep(answers + time.Nanosecond) // after what takes effect at the same moment
+	return way.answer, !fails && !r.isDead()
+}
+
+func (p *platform) accept(s *sending) {
+	intended := func(e operation.Event) bool { return e.Kind == operation.EventIntent }
+	if !slices.ContainsFunc(p.w.journal.events(s.op.ID), intended) {
+		p.w.t.Errorf("%s is sent, and the trail does not tell of it", s.op.ID)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sent[s.op.ID] != nil {
+		p.w.t.Errorf("%s is sent twice", s.op.ID)
+	}
+	p.sent[s.op.ID] = s
+	p.w.tally.count("sent")
+}
+
+// apply has a write take effect.
+func (p *platform) apply(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.sent[id]
+	if p.isPending(s) {
+		for _, e := range s.takes {
+			if p.places[e] != s.op.From {
+				p.w.t.Errorf("others have changed entry %s, which %s holds", e, id)
+			}
+			p.places[e] = s.op.To
+		}
+		s.applied = s.takes
+	}
+	s.over = true
+}
+
+// isPending tells whether a write may still take effect. When its process dies,
+// so does the session, after which the settle time holds.
+func (p *platform) isPending(s *sending) bool {
+	died := s.by.death()
+	return !s.over && len(s.takes) > 0 && (died.IsZero() || !s.at.After(died.Add(p.w.late)))
+}
+
+func (p *platform) place(entry string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.places[entry]
+}
+
+// truth is what became of an operation, Unknown where that is not decided yet.
+func (p *platform) truth(id string) operation.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.sent[id]
+	switch {
+	case !ok:
+		return operation.NotDone
+	case p.isPending(s):
+		return operation.Unknown
+	case len(s.applied) == 0:
+		return operation.NotDone
+	case len(s.applied) == len(s.op.Entries):
+		return operation.Done
+	}
+	return operation.PartlyDone
+}
+
+func (p *platform) outcome(id, entry string) operation.State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s, ok := p.sent[id]; ok && slices.Contains(s.applied, entry) {
+		return operation.Done
+	}
+	return operation.NotDone
+}

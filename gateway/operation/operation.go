@@ -1,0 +1,197 @@
+package operation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// State is what is known of an operation.
+type State string
+
+// The states. Done, NotDone and PartlyDone are the ends.
+const (
+	// Received: it is being judged. Nothing is recorded that outlives the
+	// process, and nothing was sent.
+	Received State = "received"
+	// Intent: it is recorded, and may be sent from now on.
+	Intent State = "intent"
+	// Sent: it is on its way, or the platform's answer is waited for. This is
+	// known to the process that sends it; the store holds an Intent until the
+	// end.
+	Sent State = "sent"
+	// Done: the platform did it, all of it.
+	Done State = "done"
+	// NotDone: the platform did nothing of it.
+	NotDone State = "not_done"
+	// PartlyDone: the entries' own outcomes differ.
+	PartlyDone State = "partly_done"
+	// Unknown: it was sent, or may have been, and it is not known whether the
+	// platform did it. It is being read back.
+	Unknown State = "unknown"
+)
+
+// Ended tells whether the state is an end.
+func (s State) Ended() bool { return s == Done || s == NotDone || s == PartlyDone }
+
+// Running tells whether the operation is still on its way to its first
+// outcome.
+func (s State) Running() bool { return s == Received || s == Intent || s == Sent }
+
+// Outcome is the state as far as a caller is concerned: an end, or unknown.
+func (s State) Outcome() State {
+	if s.Ended() {
+		return s
+	}
+	return Unknown
+}
+
+// Operation is one write and all that is known of it. It is a value: whoever
+// has one has a state of the past.
+type Operation struct {
+	// ID tells nothing and cannot be guessed. Ids made later sort behind
+	// those made before, as far as the clocks of replicas agree.
+	ID string `json:"id"`
+	// Version counts the records of the operation, from 1.
+	Version int `json:"version"`
+	// Owner is the replica that takes care of it.
+	Owner string `json:"owner"`
+	State State  `json:"state"`
+
+	Caller   Caller `json:"caller"`
+	Endpoint string `json:"endpoint"` // the name of the API's row
+	TenantID string `json:"tenant_id"`
+	GroupID  string `json:"group_id"`
+
+	// Kind is what the entries are. An entry is one of its kind and tenant.
+	Kind    string  `json:"kind"`
+	Entries []Entry `json:"entries"`
+	// From and To are the groups that have the entries before and after the
+	// change, empty for none.
+	From string `json:"from"`
+	To   string `json:"to"`
+
+	// Key is the caller's idempotency key, empty for none; Fingerprint says
+	// what it stands for; KeyExpires is when it is free again.
+	Key         string    `json:"key,omitempty"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	KeyExpires  time.Time `json:"key_expires,omitzero"`
+
+	// Node is the server of the platform that it was sent to.
+	Node string `json:"node,omitempty"`
+	// Basis is what an end is known by. With NotTaken, its key is free again.
+	Basis Basis `json:"basis,omitempty"`
+	// Answer is what the caller was told, as far as it is not the ordinary
+	// answer of the endpoint. It means nothing to this package.
+	Answer json.RawMessage `json:"answer,omitempty"`
+
+	ReceivedAt time.Time `json:"received_at"`
+	IntendedAt time.Time `json:"intended_at,omitzero"`
+	SentAt     time.Time `json:"sent_at,omitzero"`
+	// DoubtedAt is when it became unknown, EndedAt when it ended.
+	DoubtedAt time.Time `json:"doubted_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// RecheckAt is when an end is to be looked at once more, zero for never.
+	RecheckAt time.Time `json:"recheck_at,omitzero"`
+	// Corrections are the ends that turned out to be wrong.
+	Corrections []Correction `json:"corrections,omitempty"`
+}
+
+// Basis is what the end of an operation is known by.
+type Basis string
+
+// What an end can be known by.
+const (
+	ByAnswer  Basis = "answer"    // the platform's own, intact
+	ByReading Basis = "reading"   // the platform's lists
+	NotTaken  Basis = "not_taken" // nothing left, or the platform did not look at it
+)
+
+// Caller is who asked for an operation, and from where.
+type Caller struct {
+	Name string `json:"name"`
+	// Client tells a client that the gateway itself knows from a user of the
+	// platform, who may have the same name.
+	Client    bool   `json:"client,omitempty"`
+	Level     string `json:"level"`
+	Method    string `json:"method"`              // how the caller proved who it is
+	ClientIP  string `json:"client_ip,omitempty"` // empty on a Unix socket
+	RequestID string `json:"request_id"`
+}
+
+// Principal is the same for no two callers.
+func (c Caller) Principal() string {
+	if c.Client {
+		return "client " + c.Name
+	}
+	return "user " + c.Name
+}
+
+// Entry is one thing that an operation changes.
+type Entry struct {
+	// Given is the caller's spelling.
+	Given string `json:"given"`
+	// Key is the same for every spelling of the entry.
+	Key string `json:"key"`
+	// Start and End are the platform's spelling, known from the intent on.
+	// End is empty where there is none.
+	Start string `json:"start,omitempty"`
+	End   string `json:"end,omitempty"`
+	// Outcome is Done or NotDone once it is known.
+	Outcome State `json:"outcome,omitempty"`
+}
+
+// Correction is an end that turned out to be wrong.
+type Correction struct {
+	At   time.Time `json:"at"`
+	From State     `json:"from"`
+	To   State     `json:"to"`
+}
+
+// Keys are those of the entries, in order.
+func (o *Operation) Keys() []string {
+	keys := make([]string, len(o.Entries))
+	for i, e := range o.Entries {
+		keys[i] = e.Key
+	}
+	return keys
+}
+
+// Open tells whether somebody has to take care of the operation: it has not
+// ended, or its end is to be looked at once more.
+func (o *Operation) Open() bool { return !o.State.Ended() || !o.RecheckAt.IsZero() }
+
+// HoldsKey tells whether the idempotency key is the operation's.
+func (o *Operation) HoldsKey() bool { return o.Key != "" && o.Basis != NotTaken }
+
+// The reasons for which a store does not do as it is told.
+var (
+	// ErrUnusable says that nothing can be recorded or read at the moment.
+	// Nothing may be sent.
+	ErrUnusable = errors.New("operation: the journal is not usable")
+	// ErrNotFound says that there is no such operation.
+	ErrNotFound = errors.New("operation: there is no such operation")
+	// ErrConflict says that somebody else has taken care of an operation
+	// meanwhile, so that what was to be recorded is out of date.
+	ErrConflict = errors.New("operation: another replica has recorded the operation meanwhile")
+)
+
+// KeyUsedError says that an idempotency key stands for an operation already.
+type KeyUsedError struct{ Operation Operation }
+
+func (e *KeyUsedError) Error() string {
+	return "operation: the idempotency key belongs to operation " + e.Operation.ID
+}
+
+// HeldError says that an operation that is not ended touches some of the same
+// entries.
+type HeldError struct {
+	ID   string   // of that operation, or of one of them
+	Keys []string // of the entries, in the order of the request
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("operation: %s is held by operation %s", strings.Join(e.Keys, ", "), e.ID)
+}

@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"context"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+
+	"ocigate/gateway/operation"
+)
+
+// Append adds an event to the audit trail.
+func (s *Store) Append(ctx context.Context, event operation.Event) error {
+	return s.transact(ctx, "append", durably, func(ctx context.Context, tx pgx.Tx) error {
+		return extend(ctx, tx, event)
+	})
+}
+
+// extend adds a line to the trail. From here to the end of the transaction all
+// others that have one to add wait, so it comes last.
+func extend(ctx context.Context, tx pgx.Tx, event operation.Event) error {
+	var head operation.Head
+	if err := tx.QueryRow(ctx, `SELECT seq, hash FROM ocigate_audit_head FOR UPDATE`).Scan(&head.Sequence, &head.Hash); err != nil {
+		return err
+	}
+	line, next, err := operation.Seal(head, event)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO ocigate_audit (seq, line) VALUES ($1, $2)`, next.Sequence, string(line)); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE ocigate_audit_head SET seq = $1, hash = $2`, next.Sequence, next.Hash)
+	return err
+}
+
+// trailPage is how many lines of the trail are read at a time.
+const trailPage = 500
+
+// Trail reads the audit trail from its first line to its last, for
+// [operation.Verify]. An error is its end.
+func (s *Store) Trail(ctx context.Context) iter.Seq2[[]byte, error] {
+	return s.TrailFrom(ctx, 0)
+}
+
+// TrailFrom reads the audit trail from the line with a sequence number on, or
+// from the next one that there is. It ends with the lines there are now: for
+// those that come later, read on from the number after the last one's. An error
+// is its end.
+func (s *Store) TrailFrom(ctx context.Context, sequence int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for from := sequence; ; {
+			page, err := s.page(ctx, from)
+			if err != nil {
+				yield(nil, unusable("audit trail", err))
+				return
+			}
+			for _, line := range page {
+				if !yield([]byte(line.Line), nil) {
+					return
+				}
+				from = line.Sequence + 1
+			}
+			if len(page) < trailPage {
+				return
+			}
+		}
+	}
+}
+
+// numbered is a row of the trail.
+type numbered struct {
+	Sequence int64
+	Line     string
+}
+
+func (s *Store) page(ctx context.Context, from int64) ([]numbered, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, `SELECT seq, line FROM ocigate_audit WHERE seq >= $1 ORDER BY seq LIMIT $2`, from, trailPage)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[numbered])
+}

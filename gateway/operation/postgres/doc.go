@@ -1,0 +1,38 @@
+// Package postgres is an [operation.Store] in a PostgreSQL database. Replicas
+// of the gateway that use the same database share operations, idempotency keys,
+// holds on entries and one audit trail. Unique keys decide their races, and the
+// database's clock decides all that depends on time: which replicas are alive,
+// and which keys have expired. A replica whose clock is wrong gives its own keys
+// a wrong length of life and its own operations wrong times, and no more.
+//
+// # Durability
+//
+// What Record, Append and Adopt do is committed with synchronous_commit on,
+// whatever the server's default is. Begin is not waited for: an operation that
+// is only Received was not sent, and should a crash of the server forget it,
+// Record claims again what Begin had, or fails. Nor are Abandon and Prune, which
+// can be undone and done again. All rests on the server's own settings, fsync
+// above all.
+//
+// # Leases
+//
+// An owner is alive for [Options.Lease] from the first that is heard of it and
+// from each of its calls of Adopt, of which it should make at least three in that
+// time. One that is not alive loses its open operations to the first who asks,
+// and cannot record an Intent ([ErrLease]): a replica that was suspended must not
+// begin to send what others are about to judge.
+//
+// An owner is one [Store], under a name that is new with every process. Adopt
+// forgets what is Received of it and not in the hands of that Store, and leaves
+// alone what else an earlier process of the same name would have left.
+//
+// # The database
+//
+// The tables are made on first use, in the first schema of the role's search
+// path, where the role must be allowed to create them. Their names begin with
+// ocigate_. The database must be encoded in UTF8. Callers' names, endpoints and
+// idempotency keys stand in an index, which takes about 2,700 bytes of them.
+//
+// Reading back, and when to call Adopt and Prune, is left to the users of the
+// store.
+package postgres

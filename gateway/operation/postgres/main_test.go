@@ -1,0 +1,152 @@
+//go:build unix
+
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/postgres/postgrestest"
+)
+
+// cluster starts the server of all tests, for the first that needs it. They run
+// one after the other, so that one of them may stop it.
+var cluster = sync.OnceValues(func() (*postgrestest.Server, error) {
+	var err error
+	running, err = postgrestest.New()
+	return running, err
+})
+
+var running *postgrestest.Server // nil where no test needed one
+
+// run ends the server after the tests, and before goroutines are counted.
+type run struct{ *testing.M }
+
+func (r run) Run() int {
+	code := r.M.Run()
+	if running == nil {
+		return code
+	}
+	if err := running.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(run{m}) }
+
+// database gives a test the server, and an empty database of its own.
+func database(t *testing.T) (*postgrestest.Server, string) {
+	t.Helper()
+	server, err := cluster()
+	if errors.Is(err, postgrestest.ErrNotInstalled) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, server.Database(t)
+}
+
+func open(t *testing.T, address string, o Options) *Store {
+	t.Helper()
+	s, err := Open(address, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// moment is a time that the store keeps exactly.
+func moment() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// received is an operation that was just received.
+func received(id, owner string, entries ...string) operation.Operation {
+	op := operation.Operation{
+		ID: id, Owner: owner, State: operation.Received, Endpoint: "assign", TenantID: "T", GroupID: "G", Kind: "dn", To: "G",
+		Caller:     operation.Caller{Name: "alice", Level: "group", Method: "token", RequestID: "r"},
+		ReceivedAt: moment(),
+	}
+	for _, e := range entries {
+		op.Entries = append(op.Entries, operation.Entry{Given: e, Key: e})
+	}
+	return op
+}
+
+// keyed is the operation with an idempotency key, always the same, for an hour.
+func keyed(op operation.Operation) operation.Operation {
+	op.Key, op.Fingerprint, op.KeyExpires = "key", "f", moment().Add(time.Hour)
+	return op
+}
+
+// next is the operation one record further.
+func next(op operation.Operation, state operation.State) operation.Operation {
+	op.Version++
+	op.State = state
+	if state.Ended() {
+		op.EndedAt, op.Basis = moment(), operation.ByAnswer
+	}
+	return op
+}
+
+func event(op operation.Operation) operation.Event {
+	kind := operation.EventOutcome
+	if op.State == operation.Intent {
+		kind = operation.EventIntent
+	}
+	return operation.EventOf(kind, &op, moment())
+}
+
+// record records the operation one step further, and returns it.
+func record(t *testing.T, s *Store, op operation.Operation, state operation.State) operation.Operation {
+	t.Helper()
+	op = next(op, state)
+	must(t, s.Record(t.Context(), op, event(op)))
+	return op
+}
+
+// beginAll begins operations that nothing is in the way of.
+func beginAll(t *testing.T, s *Store, ops ...operation.Operation) {
+	t.Helper()
+	for _, op := range ops {
+		must(t, s.Begin(t.Context(), op))
+	}
+}
+
+// expire makes an owner's lease run out.
+func expire(t *testing.T, server *postgrestest.Server, address, owner string) {
+	t.Helper()
+	server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - lease - interval '1 second' WHERE owner = $1`, owner)
+}
+
+func ids(ops []operation.Operation) []string {
+	ids := []string{}
+	for _, op := range ops {
+		ids = append(ids, op.ID)
+	}
+	return ids
+}
+
+// lines verifies the audit trail and counts its lines.
+func lines(t *testing.T, s *Store) int64 {
+	t.Helper()
+	head, err := operation.Verify(s.Trail(t.Context()))
+	must(t, err)
+	return head.Sequence
+}

@@ -1,0 +1,398 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ocigate/gateway/operation"
+)
+
+// ErrLease says that an Intent was not recorded because its owner's lease has
+// run out. The next call of Adopt renews it.
+var ErrLease = errors.New("the replica's lease has run out, so that others may have taken it for dead")
+
+// errBegun says that Begin has nothing to do.
+var errBegun = errors.New("it was begun before")
+
+// Begin enters an operation, as the contract has it. One that was begun before,
+// by a call whose answer was lost, is left as it is.
+//
+// Where it fails in doubt, what it may have done is undone by the owner's next
+// call of Adopt.
+func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
+	body, err := encode(&op)
+	if err != nil {
+		return unusable("begin", err)
+	}
+	s.received.add(op.ID)
+	err = s.transact(ctx, "begin", lazily, func(ctx context.Context, tx pgx.Tx) error {
+		if err := claimKey(ctx, tx, &op); err != nil {
+			return err
+		}
+		if err := hold(ctx, tx, &op); err != nil {
+			return err
+		}
+		if err := enter(ctx, tx, &op, body); err != nil {
+			return err
+		}
+		return s.greet(ctx, tx, op.Owner)
+	})
+	if err == nil || errors.Is(err, errBegun) {
+		return nil
+	}
+	s.received.remove(op.ID)
+	return err
+}
+
+// claimKey takes the key where it is free or has expired. Whoever it belongs to
+// otherwise cannot lose it before the transaction ends. Transactions lock keys
+// before entries, all of them.
+func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
+	if !op.HoldsKey() {
+		return nil
+	}
+	claimed, err := tx.Exec(ctx, `INSERT INTO ocigate_keys AS k (caller, endpoint, key, operation, expires) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (caller, endpoint, key) DO UPDATE SET operation = excluded.operation, expires = excluded.expires
+		WHERE k.operation = excluded.operation OR k.expires <= clock_timestamp()`,
+		op.Caller.Principal(), op.Endpoint, op.Key, op.ID, op.KeyExpires)
+	if err != nil || claimed.RowsAffected() == 1 {
+		return err
+	}
+	users, err := collect(tx.Query(ctx, `SELECT o.operation FROM ocigate_keys k JOIN ocigate_operations o ON o.id = k.operation
+		WHERE k.caller = $1 AND k.endpoint = $2 AND k.key = $3`, op.Caller.Principal(), op.Endpoint, op.Key))
+	if err != nil {
+		return err
+	}
+	if len(users) == 0 {
+		return errors.New("an idempotency key belongs to an operation that is not there")
+	}
+	return &operation.KeyUsedError{Operation: users[0]}
+}
+
+// hold takes all entries of the operation, in their order, so that no two
+// transactions can wait for each other.
+func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
+	keys := op.Keys()
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	taken, err := tx.Exec(ctx, `INSERT INTO ocigate_holds (tenant_id, kind, entry, operation)
+		SELECT $1, $2, entry, $3 FROM unnest($4::text[]) entry
+		ON CONFLICT DO NOTHING`, op.TenantID, op.Kind, op.ID, keys)
+	if err != nil || int(taken.RowsAffected()) == len(keys) {
+		return err
+	}
+	rows, err := tx.Query(ctx, `SELECT entry, operation FROM ocigate_holds
+		WHERE tenant_id = $1 AND kind = $2 AND entry = ANY($3)`, op.TenantID, op.Kind, keys)
+	if err != nil {
+		return err
+	}
+	holders := make(map[string]string, len(keys))
+	var entry, holder string
+	if _, err := pgx.ForEachRow(rows, []any{&entry, &holder}, func() error {
+		holders[entry] = holder
+		return nil
+	}); err != nil {
+		return err
+	}
+	return heldBy(op, holders)
+}
+
+// heldBy judges who holds the entries of an operation.
+func heldBy(op *operation.Operation, holders map[string]string) error {
+	var held operation.HeldError
+	for _, key := range op.Keys() {
+		switch holder := holders[key]; holder {
+		case op.ID:
+		case "":
+			return errAgain // it was freed after it could not be taken
+		default:
+			held.Keys = append(held.Keys, key)
+			if held.ID == "" {
+				held.ID = holder
+			}
+		}
+	}
+	if held.ID == "" {
+		return nil
+	}
+	return &held
+}
+
+// columns are the values of an operation's row, but for those that the database
+// gives itself: parameters 1 to 11 of enter and update.
+func columns(op *operation.Operation, body string) []any {
+	var ended *time.Time
+	if op.State.Ended() {
+		ended = &op.EndedAt
+	}
+	return []any{
+		op.ID, op.Version, op.Owner, string(op.State), op.Open(), ended, op.TenantID, op.GroupID, op.Kind, op.Keys(), body,
+	}
+}
+
+// enter writes the operation itself. That comes last: the number that tells the
+// order of Begin is given when nobody else can have the entries any more.
+func enter(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
+	entered, err := tx.Exec(ctx, `INSERT INTO ocigate_operations
+		(id, version, owner, state, open, ended_at, tenant_id, group_id, kind, entries, operation)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`, columns(op, body)...)
+	if err == nil && entered.RowsAffected() == 0 {
+		return errBegun
+	}
+	return err
+}
+
+// greet gives a first lease to an owner that nobody has seen yet.
+func (s *Store) greet(ctx context.Context, tx pgx.Tx, owner string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
+		VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond') ON CONFLICT DO NOTHING`,
+		owner, s.lease.Microseconds())
+	return err
+}
+
+// Abandon forgets an operation that is only Received. Where that fails, the
+// owner's next call of Adopt does it.
+func (s *Store) Abandon(ctx context.Context, op operation.Operation) error {
+	s.received.remove(op.ID)
+	return s.transact(ctx, "abandon", lazily, func(ctx context.Context, tx pgx.Tx) error {
+		return forget(ctx, tx, []string{op.ID})
+	})
+}
+
+// forget removes those of the operations that are only Received.
+func forget(ctx context.Context, tx pgx.Tx, ids []string) error {
+	rows, err := tx.Query(ctx, `DELETE FROM ocigate_operations WHERE id = ANY($1) AND state = $2 RETURNING id`, ids, string(operation.Received))
+	if err != nil {
+		return err
+	}
+	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM ocigate_keys WHERE operation = ANY($1)`, gone); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = ANY($1)`, gone)
+	return err
+}
+
+// Record makes an operation and its event durable together, or neither. Where
+// the operation is not there, because its owner was taken for dead or the server
+// forgot it in a crash, it is entered again, unless somebody else has its key or
+// one of its entries meanwhile: that is an [operation.ErrConflict], too.
+//
+// An Intent fails with [ErrLease] where the owner's lease has run out.
+//
+// A call whose answer was lost may be repeated with the same version; the trail
+// may then have the event twice.
+func (s *Store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
+	body, err := encode(&op)
+	if err != nil {
+		return unusable("record", err)
+	}
+	err = s.transact(ctx, "record", durably, func(ctx context.Context, tx pgx.Tx) error {
+		found, err := update(ctx, tx, &op, body)
+		if err != nil {
+			return err
+		}
+		if found {
+			err = settle(ctx, tx, &op)
+		} else {
+			err = enterLate(ctx, tx, &op, body)
+		}
+		if err != nil {
+			return err
+		}
+		if op.State == operation.Intent {
+			// Judged only now that nobody can take the operation over until
+			// the end of the transaction.
+			if err := s.checkLease(ctx, tx, op.Owner); err != nil {
+				return err
+			}
+		}
+		if event.Kind == "" {
+			return nil
+		}
+		return extend(ctx, tx, event)
+	})
+	if err == nil || errors.Is(err, operation.ErrConflict) {
+		s.received.remove(op.ID)
+	}
+	return err
+}
+
+// update writes the operation where it is there with a version that allows it.
+func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, err error) {
+	updated, err := tx.Exec(ctx, `UPDATE ocigate_operations
+		SET version = $2, owner = $3, state = $4, open = $5, ended_at = $6,
+			tenant_id = $7, group_id = $8, kind = $9, entries = $10, operation = $11
+		WHERE id = $1 AND (version < $2 OR version = $2 AND owner = $3)`, columns(op, body)...)
+	return updated.RowsAffected() > 0, err
+}
+
+// settle does with the key and the entries what the operation's state says.
+func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
+	if err := keepKey(ctx, tx, op); err != nil || !op.State.Ended() {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = $1`, op.ID)
+	return err
+}
+
+// enterLate enters an operation that is not there, with what its state claims.
+func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
+	err := claimKey(ctx, tx, op)
+	if err == nil && !op.State.Ended() {
+		err = hold(ctx, tx, op)
+	}
+	if err == nil {
+		err = enter(ctx, tx, op, body)
+	}
+	_, used := errors.AsType[*operation.KeyUsedError](err)
+	_, held := errors.AsType[*operation.HeldError](err)
+	if used || held || errors.Is(err, errBegun) {
+		return operation.ErrConflict
+	}
+	return err
+}
+
+// checkLease judges whether an owner may send.
+func (s *Store) checkLease(ctx context.Context, tx pgx.Tx, owner string) error {
+	if err := s.greet(ctx, tx, owner); err != nil {
+		return err
+	}
+	var alive bool
+	err := tx.QueryRow(ctx, `SELECT seen + lease > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&alive)
+	if err == nil && !alive {
+		return ErrLease
+	}
+	return err
+}
+
+// keepKey does with the operation's key what its record says of it, unless the
+// key has expired and become another's.
+func keepKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
+	var err error
+	if op.HoldsKey() {
+		_, err = tx.Exec(ctx, `UPDATE ocigate_keys SET expires = $2 WHERE operation = $1 AND expires <> $2`, op.ID, op.KeyExpires)
+	} else {
+		_, err = tx.Exec(ctx, `DELETE FROM ocigate_keys WHERE operation = $1`, op.ID)
+	}
+	return err
+}
+
+// Get finds an operation.
+func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	found, err := collect(s.pool.Query(ctx, `SELECT operation FROM ocigate_operations WHERE id = $1`, id))
+	if err != nil {
+		return operation.Operation{}, unusable("get", err)
+	}
+	if len(found) == 0 {
+		return operation.Operation{}, operation.ErrNotFound
+	}
+	return found[0], nil
+}
+
+// List finds operations. Their order is that of their ids, which Before need
+// not be there for.
+func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operation, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	sql, args := listing(q)
+	found, err := collect(s.pool.Query(ctx, sql, args...))
+	if err != nil {
+		return nil, unusable("list", err)
+	}
+	return found, nil
+}
+
+// listing asks only for what the query names, so that an index serves it.
+func listing(q operation.Query) (sql string, args []any) {
+	conditions := []string{"true"}
+	for _, c := range []struct{ condition, value string }{
+		{"tenant_id = $", q.TenantID},
+		{"group_id = $", q.GroupID},
+		{"state = $", string(q.State)},
+		{"id < $", q.Before},
+	} {
+		if c.value != "" {
+			args = append(args, c.value)
+			conditions = append(conditions, c.condition+strconv.Itoa(len(args)))
+		}
+	}
+	args = append(args, q.Limit)
+	return "SELECT operation FROM ocigate_operations WHERE " + strings.Join(conditions, " AND ") +
+		" ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args)), args
+}
+
+// Touched tells whether a later operation has one of the same entries. The
+// error is [operation.ErrNotFound] where this one is not there.
+func (s *Store) Touched(ctx context.Context, op operation.Operation) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var touched bool
+	err := s.pool.QueryRow(ctx, `SELECT EXISTS (
+			SELECT FROM ocigate_operations later
+			WHERE later.tenant_id = this.tenant_id AND later.kind = this.kind
+			AND later.begun > this.begun AND later.entries && this.entries)
+		FROM ocigate_operations this WHERE this.id = $1`, op.ID).Scan(&touched)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, operation.ErrNotFound
+	}
+	if err != nil {
+		return false, unusable("touched", err)
+	}
+	return touched, nil
+}
+
+// pruneBatch is how many rows one transaction of Prune removes.
+const pruneBatch = 1000
+
+// prunes are what Prune removes, in this order: each a statement that removes
+// a batch of rows, and leaves out those that somebody is at work on. The arrays
+// make the server look for a batch only once.
+var prunes = []struct {
+	sql   string
+	until bool // the second parameter is the time
+}{
+	{`DELETE FROM ocigate_keys WHERE ctid = ANY(ARRAY(
+		SELECT ctid FROM ocigate_keys WHERE expires <= now()
+		LIMIT $1 FOR UPDATE SKIP LOCKED))`, false},
+	{`DELETE FROM ocigate_operations WHERE ctid = ANY(ARRAY(
+		SELECT ctid FROM ocigate_operations o WHERE NOT open AND ended_at < $2
+		AND NOT EXISTS (SELECT FROM ocigate_keys k WHERE k.operation = o.id)
+		LIMIT $1 FOR UPDATE SKIP LOCKED))`, true},
+	{`DELETE FROM ocigate_replicas WHERE ctid = ANY(ARRAY(
+		SELECT ctid FROM ocigate_replicas WHERE seen + lease < now() - interval '1 day'
+		LIMIT $1 FOR UPDATE SKIP LOCKED))`, false},
+}
+
+// Prune forgets operations, keys, and owners that have been dead for a day. An
+// operation stays for as long as its key stands for it.
+func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	for _, prune := range prunes {
+		args := []any{pruneBatch}
+		if prune.until {
+			args = append(args, before)
+		}
+		for removed := int64(pruneBatch); removed == pruneBatch; {
+			err := s.transact(ctx, "prune", lazily, func(ctx context.Context, tx pgx.Tx) error {
+				tag, err := tx.Exec(ctx, prune.sql, args...)
+				removed = tag.RowsAffected()
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

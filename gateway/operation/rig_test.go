@@ -1,0 +1,274 @@
+package operation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+const (
+	settle  = 30 * time.Second
+	recheck = 5 * time.Minute
+	lease   = 15 * time.Second
+	keep    = 2 * 24 * time.Hour
+)
+
+// eyes are a scripted Look.
+type eyes struct {
+	mu    sync.Mutex
+	look  operation.Look
+	times []time.Time    // when readings began
+	of    map[string]int // how many there were of each operation
+	now   int            // how many are under way
+	most  int            // how many were at once
+}
+
+var errBlind = errors.New("the platform does not answer")
+
+func (e *eyes) Look(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
+	e.mu.Lock()
+	e.times = append(e.times, time.Now())
+	e.of[op.ID]++
+	e.now++
+	e.most = max(e.most, e.now)
+	look := e.look
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.now--
+	}()
+	return look(ctx, op)
+}
+
+// will has readings be made by a function from now on.
+func (e *eyes) will(look operation.Look) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.look = look
+}
+
+// see has every reading show the same, of any number of entries.
+func (e *eyes) see(effects string) {
+	e.will(func(_ context.Context, op *operation.Operation) (operation.Sight, error) {
+		s := sight("n1", effects)
+		for len(s.Effects) < len(op.Entries) {
+			s.Effects = append(s.Effects, s.Effects[0])
+		}
+		return s, nil
+	})
+}
+
+// script has readings show one after the other, and the last one for ever.
+func (e *eyes) script(sights ...operation.Sight) {
+	next := 0
+	e.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		s := sights[min(next, len(sights)-1)]
+		next++
+		return s, nil
+	})
+}
+
+func (e *eyes) fail() {
+	e.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+		return operation.Sight{}, errBlind
+	})
+}
+
+// count tells how many readings there were since it was asked last.
+func (e *eyes) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.times)
+	e.times = nil
+	return n
+}
+
+// read tells how often an operation was read.
+func (e *eyes) read(id string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.of[id]
+}
+
+// atOnce tells how many readings were under way at once, at the most.
+func (e *eyes) atOnce() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.most
+}
+
+// sight is a reading with one sign for each entry: + seen and clear, - clearly
+// not seen, ! seen but not clear, ? neither.
+func sight(node, effects string) operation.Sight {
+	s := operation.Sight{Node: node}
+	for _, sign := range effects {
+		s.Effects = append(s.Effects, operation.Effect{Seen: sign == '+' || sign == '!', Clear: sign == '+' || sign == '-'})
+	}
+	return s
+}
+
+// rig is a keeper, its store and its eyes, and what it told of itself.
+type rig struct {
+	*operation.Keeper
+	t       *testing.T
+	journal *journal
+	store   *store
+	eyes    *eyes
+
+	mu                            sync.Mutex
+	recorded, resolved, corrected []operation.State
+	failures                      []string
+}
+
+// bubble runs a test in fake time, with a keeper on a journal of its own that
+// sees nothing done.
+func bubble(t *testing.T, test func(*testing.T, *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		test(t, newRig(t, newJournal(lease), "A"))
+	})
+}
+
+// newRig makes a replica. It is through with what it does first.
+func newRig(t *testing.T, j *journal, owner string) *rig {
+	t.Helper()
+	r := &rig{t: t, journal: j, store: newStore(j), eyes: &eyes{of: map[string]int{}}}
+	r.eyes.see("-")
+	note := func(list *[]operation.State) func(operation.Operation) {
+		return func(op operation.Operation) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			*list = append(*list, op.State)
+		}
+	}
+	r.Keeper = operation.NewKeeper(operation.Options{
+		Store: r.store, Look: r.eyes.Look, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
+		Trace: operation.Trace{
+			Recorded: note(&r.recorded), Resolved: note(&r.resolved), Corrected: note(&r.corrected),
+			Failed: func(doing string, err error) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.failures = append(r.failures, fmt.Sprintf("%s: %v", doing, err))
+			},
+		},
+	})
+	t.Cleanup(r.Close)
+	synctest.Wait()
+	return r
+}
+
+// die ends a replica without a word: nothing that it does takes effect any
+// more.
+func (r *rig) die() {
+	r.store.will(fails)
+	r.eyes.fail()
+	r.Close()
+}
+
+// traced tells how many outcomes were told of, and of what kind the others
+// were.
+func (r *rig) traced() (recorded, resolved, corrected []operation.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.recorded), slices.Clone(r.resolved), slices.Clone(r.corrected)
+}
+
+func (r *rig) failed() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	failed := r.failures
+	r.failures = nil
+	return failed
+}
+
+// want is a request to give a group some entries, by a key or by none.
+func want(key string, entries ...string) operation.Operation {
+	op := operation.Operation{
+		ID: operation.NewID(), Endpoint: "assign", TenantID: "T", GroupID: "G", Kind: "range",
+		Caller: operation.Caller{Name: "anna", RequestID: "r"}, Key: key, Fingerprint: "f",
+	}
+	for _, e := range entries {
+		op.Entries = append(op.Entries, operation.Entry{Given: e, Key: e})
+	}
+	return op
+}
+
+// begin begins an operation, which must be possible.
+func (r *rig) begin(op operation.Operation) *operation.Write {
+	r.t.Helper()
+	w, err := r.Begin(r.t.Context(), op)
+	if err != nil {
+		r.t.Fatalf("Begin: %v", err)
+	}
+	return w
+}
+
+// send begins an operation and takes it to where it is sent.
+func (r *rig) send(op operation.Operation) *operation.Write {
+	r.t.Helper()
+	w := r.begin(op)
+	if err := w.Intend(r.t.Context(), op.Entries, "", "G", "n1"); err != nil {
+		r.t.Fatalf("Intend: %v", err)
+	}
+	return w
+}
+
+// doubt makes an operation whose answer was lost, and tells its id.
+func (r *rig) doubt(op operation.Operation) string {
+	r.t.Helper()
+	w := r.send(op)
+	w.Settle(over(), operation.NoAnswer, nil)
+	return op.ID
+}
+
+// over is a context that is over.
+func over() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// after lets time go by, and what is due then be done.
+func after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// get is what the keeper tells of an operation.
+func (r *rig) get(id string) operation.Operation {
+	r.t.Helper()
+	op, err := r.Get(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatalf("Get: %v", err)
+	}
+	return op
+}
+
+// stored checks what the journal has of an operation.
+func (r *rig) stored(id string, state operation.State, basis operation.Basis) operation.Operation {
+	r.t.Helper()
+	op := r.journal.stored(id)
+	if op.State != state || op.Basis != basis {
+		r.t.Errorf("the journal has it as %q by %q, want %q by %q", op.State, op.Basis, state, basis)
+	}
+	return op
+}
+
+// outcomes are those of the entries, in one text.
+func outcomes(op operation.Operation) string {
+	text := ""
+	for _, e := range op.Entries {
+		text += map[operation.State]string{operation.Done: "+", operation.NotDone: "-", "": "?"}[e.Outcome]
+	}
+	return text
+}

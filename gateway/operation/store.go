@@ -1,0 +1,85 @@
+package operation
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps operations, keys and the audit trail. Its methods may be called
+// by several goroutines at once.
+//
+// An error of none of the types named says that the store is not usable at the
+// moment, and why. It must then find back by itself once it can be: whatever
+// was recorded is still there, and whether the failed call took effect is
+// open.
+type Store interface {
+	// Begin enters an operation that is Received, for as long as its owner
+	// lives: claims its key and holds its entries, or does nothing. The key
+	// is judged before the entries.
+	//
+	// The error is a [*KeyUsedError] where the key of the same caller and
+	// endpoint stands for another operation and has not expired, and a
+	// [*HeldError] where another operation that has not ended has one of the
+	// entries.
+	Begin(ctx context.Context, op Operation) error
+
+	// Abandon forgets an operation that never got further than Begin. It
+	// does nothing where there is none.
+	Abandon(ctx context.Context, op Operation) error
+
+	// Record makes an operation durable as it is now, and the event of the
+	// audit trail with it, unless that is the zero Event. Either may be there
+	// without the other when it fails, but never an Intent without its event
+	// when it succeeds.
+	//
+	// Once it has ended the operation's entries are free; once that is known as
+	// [NotTaken] so is its key ([Operation.HoldsKey]).
+	//
+	// The error is [ErrConflict] unless the stored version is lower, or the
+	// same and of the same owner. One that is not there, since its owner was
+	// taken for dead before its intent, is entered anew, or is a conflict
+	// where its key or entries are another's meanwhile.
+	Record(ctx context.Context, op Operation, event Event) error
+
+	// Get finds an operation. The error is [ErrNotFound] where there is none.
+	Get(ctx context.Context, id string) (Operation, error)
+
+	// List finds operations, those that were received last first.
+	List(ctx context.Context, q Query) ([]Operation, error)
+
+	// Adopt makes the owner that of all operations that are [Operation.Open]
+	// and whose own is dead, and returns them. Those that were only Received
+	// are forgotten. The owner of the call counts as alive from now on, for
+	// as long as the store waits before it gives somebody up. What a failed
+	// call took over all the same, the owner's next one returns.
+	Adopt(ctx context.Context, owner string) ([]Operation, error)
+
+	// Touched tells whether an operation that was begun after this one, and
+	// has not been abandoned, has one of the same entries.
+	Touched(ctx context.Context, op Operation) (bool, error)
+
+	// Append adds an event to the audit trail that belongs to no operation.
+	Append(ctx context.Context, event Event) error
+
+	// Prune forgets the operations that ended before that time and are not
+	// open, and all keys that have expired.
+	Prune(ctx context.Context, before time.Time) error
+
+	// Close gives up what the store holds. Any other method returns an error
+	// afterwards.
+	Close() error
+}
+
+// Query says which operations to list.
+type Query struct {
+	// TenantID and GroupID are the scope, empty for all.
+	TenantID, GroupID string
+	// State is that of the operations, empty for any. Of those that have not
+	// ended and are not running, Unknown.
+	State State
+	// Before is an id: only operations that were received before that one
+	// are listed. Empty for all.
+	Before string
+	// Limit is how many at the most, 1 or more.
+	Limit int
+}

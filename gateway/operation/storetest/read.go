@@ -1,0 +1,220 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"ocigate/gateway/operation"
+)
+
+func (w *world) get(id string) operation.Operation {
+	w.Helper()
+	op, err := w.store.Get(w.Context(), id)
+	if err != nil {
+		w.Fatalf("Get of %s: %v", id, err)
+	}
+	return op
+}
+
+// wantList says which operations a query finds, in which order.
+func (w *world) wantList(q operation.Query, want ...operation.Operation) {
+	w.Helper()
+	got, err := w.store.List(w.Context(), q)
+	if err != nil {
+		w.Fatalf("List of %+v: %v", q, err)
+	}
+	if diff := equal(got, want); diff != "" {
+		w.Errorf("List of %+v (-want +got):\n%s", q, diff)
+	}
+}
+
+func (w *world) wantTouched(op operation.Operation, want bool) {
+	w.Helper()
+	got, err := w.store.Touched(w.Context(), op)
+	if err != nil {
+		w.Fatalf("Touched of %s: %v", op.ID, err)
+	}
+	if got != want {
+		w.Errorf("Touched of %s is %t, want %t", op.ID, got, want)
+	}
+}
+
+var getTests = []test{
+	{"finds an operation in every state", func(w *world) {
+		for _, states := range append(toOpen, toEnds...) {
+			w.wantStored(w.through(w.op(), states...))
+		}
+	}},
+	{"finds none where there is none", func(w *world) {
+		w.begin(w.op())
+		w.through(w.op(), toDone...)
+		w.wantNone("operation-0003")
+		w.wantNone("operation")
+		w.wantNone("operation-00011")
+	}},
+	{"fails after Close, as all else does", func(w *world) {
+		store := w.store
+		w.closeAll()
+		for name, err := range w.callAll(w.Context(), store) {
+			if err == nil {
+				w.Errorf("%s: no error", name)
+			}
+		}
+	}},
+	{"fails when its context has ended, as all else does", func(w *world) {
+		ctx, cancel := context.WithCancel(w.Context())
+		cancel()
+		for name, err := range w.callAll(ctx, w.store) {
+			if !errors.Is(err, context.Canceled) {
+				w.Errorf("%s: %v, want %v", name, err, context.Canceled)
+			}
+		}
+		w.wantList(operation.Query{Limit: 1})
+		w.wantTrail()
+	}},
+}
+
+// callAll calls every method of a store but Close, and returns what they
+// answered by their names.
+func (w *world) callAll(ctx context.Context, store operation.Store) map[string]error {
+	op := w.op()
+	intent := in(operation.Intent, op)
+	_, getErr := store.Get(ctx, op.ID)
+	_, listErr := store.List(ctx, operation.Query{Limit: 1})
+	_, adoptErr := store.Adopt(ctx, first)
+	_, touchedErr := store.Touched(ctx, op)
+	return map[string]error{
+		"Begin": store.Begin(ctx, op), "Abandon": store.Abandon(ctx, op), "Record": store.Record(ctx, intent, event(&intent)),
+		"Get": getErr, "List": listErr, "Adopt": adoptErr, "Touched": touchedErr,
+		"Append": store.Append(ctx, login("a")), "Prune": store.Prune(ctx, now()),
+	}
+}
+
+var listTests = []test{
+	{"finds nothing where there is nothing", func(w *world) {
+		w.wantList(operation.Query{Limit: 10})
+	}},
+	{"finds those received last first, up to its limit", func(w *world) {
+		var want []operation.Operation
+		for _, states := range append(toEnds, toOpen...) {
+			want = append(want, w.through(w.op(), states...))
+		}
+		slices.Reverse(want)
+		for _, limit := range []int{1, 3, len(want), 100} {
+			w.wantList(operation.Query{Limit: limit}, want[:min(limit, len(want))]...)
+		}
+	}},
+	{"finds those that are only received in their places", func(w *world) {
+		a := w.op()
+		b := w.through(w.op(), toDone...)
+		w.begin(a)
+		c := w.op()
+		w.begin(c)
+		w.wantList(operation.Query{Limit: 3}, c, b, a)
+		w.wantList(operation.Query{Limit: 2}, c, b)
+		w.wantList(operation.Query{Limit: 2, TenantID: a.TenantID, Before: c.ID}, b, a)
+	}},
+	{"finds those of a scope only", func(w *world) {
+		scope := func(tenant, group string, states []operation.State) operation.Operation {
+			return w.through(w.op(func(op *operation.Operation) { op.TenantID, op.GroupID = tenant, group }), states...)
+		}
+		a := scope("t", "g", toReceived)
+		b := scope("t", "h", toDone)
+		c := scope("tt", "g", toDone)
+		d := scope("", "", toDone)
+		e := scope("t", "g", toDone)
+		for _, c := range []struct {
+			tenant, group string
+			want          []operation.Operation
+		}{
+			{"", "", []operation.Operation{e, d, c, b, a}},
+			{"t", "", []operation.Operation{e, b, a}},
+			{"tt", "", []operation.Operation{c}},
+			{"t", "g", []operation.Operation{e, a}},
+			{"", "g", []operation.Operation{e, c, a}},
+			{"t", "another", nil},
+			{"another", "", nil},
+		} {
+			w.wantList(operation.Query{TenantID: c.tenant, GroupID: c.group, Limit: 10}, c.want...)
+		}
+	}},
+	{"finds those of a state only", func(w *world) {
+		of := map[operation.State][]operation.Operation{}
+		for range 2 {
+			for _, states := range append(toEnds, toOpen...) {
+				op := w.through(w.op(), states...)
+				of[op.State] = slices.Insert(of[op.State], 0, op)
+			}
+		}
+		rechecked := w.record(in(operation.Done, w.through(w.op(), toIntent...), recheck))
+		of[operation.Done] = slices.Insert(of[operation.Done], 0, rechecked)
+		for state, want := range of {
+			w.wantList(operation.Query{State: state, Limit: 10}, want...)
+			w.wantList(operation.Query{State: state, TenantID: "tenant", GroupID: "group", Limit: 10}, want...)
+			w.wantList(operation.Query{State: state, TenantID: "another", Limit: 10})
+			w.wantList(operation.Query{State: state, Before: want[0].ID, Limit: 1}, want[1])
+		}
+	}},
+	{"finds those before an operation, whether or not that is there", func(w *world) {
+		var ops []operation.Operation
+		for i := range 6 {
+			op := w.op()
+			if i != 3 {
+				w.through(op, toDone...)
+				op = w.get(op.ID)
+			}
+			ops = append(ops, op)
+		}
+		for _, tenant := range []string{"", "tenant"} {
+			w.wantList(operation.Query{TenantID: tenant, Before: ops[0].ID, Limit: 10})
+			w.wantList(operation.Query{TenantID: tenant, Before: ops[3].ID, Limit: 2}, ops[2], ops[1])
+			w.wantList(operation.Query{TenantID: tenant, Before: ops[5].ID, Limit: 2}, ops[4], ops[2])
+		}
+	}},
+	{"finds them in another process too", func(w *world) {
+		a := w.through(w.op(), toDone...)
+		b := w.through(w.op(), toUnknown...)
+		w.another()
+		w.wantList(operation.Query{TenantID: "tenant", Limit: 10}, b, a)
+		w.wantList(operation.Query{State: operation.Unknown, Limit: 10}, b)
+	}},
+}
+
+var touchedTests = []test{
+	{"is false where nobody else has an entry", func(w *world) {
+		op := w.through(w.op(entries("a", "b")), toDone...)
+		w.through(w.op(entries("c")), toDone...)
+		w.begin(w.op(entries("aa")))
+		w.begin(w.op(entries("a"), func(op *operation.Operation) { op.TenantID = "another" }))
+		w.begin(w.op(entries("b"), func(op *operation.Operation) { op.Kind = "prefix" }))
+		w.wantTouched(op, false)
+	}},
+	{"is true of what a later operation has, whatever becomes of that", func(w *world) {
+		for _, states := range append(toEnds, toOpen...) {
+			op := w.op()
+			keys := []string{"a " + op.ID, "b " + op.ID}
+			entries(keys...)(&op)
+			op = w.through(op, toDone...)
+			w.through(w.op(entries("other "+op.ID, keys[1])), states...)
+			w.wantTouched(op, true)
+			if len(states) > 0 {
+				w.another()
+				w.wantTouched(op, true)
+			}
+		}
+	}},
+	{"is false of what an earlier operation had", func(w *world) {
+		w.through(w.op(entries("a")), toDone...)
+		op := w.through(w.op(entries("a")), toDone...)
+		w.wantTouched(op, false)
+	}},
+	{"is false again when the later operation is abandoned", func(w *world) {
+		op := w.through(w.op(entries("a")), toDone...)
+		later := w.op(entries("a"))
+		w.begin(later)
+		w.wantTouched(op, true)
+		w.abandon(later)
+		w.wantTouched(op, false)
+	}},
+}
