@@ -27,6 +27,7 @@ type Config struct {
 	Log      Log      `yaml:"log" doc:"Log, written to the standard error output."`
 	API      API      `yaml:"api" doc:"What the documents of the API leave open."`
 	Auth     Auth     `yaml:"auth" doc:"How callers prove who they are."`
+	Journal  Journal  `yaml:"journal" doc:"Where the truth about writes is kept. No write is sent that cannot be recorded first."`
 	Platform Platform `yaml:"platform" doc:"The platform behind the gateway, reached by OCI-P."`
 }
 
@@ -203,6 +204,28 @@ type Throttle struct {
 	Remembered   int           `yaml:"remembered" rule:"100..10000000" doc:"How many accounts, and how many addresses, are remembered at the most."`
 }
 
+// Journal is where the truth about writes is kept.
+type Journal struct {
+	Store       JournalStore  `yaml:"store" doc:"What keeps it: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
+	Folder      string        `yaml:"folder" doc:"Folder of the embedded store, made where it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
+	PostgresURL Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
+	Settle      time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that does a list that does not show it prove that it was not done."`
+	Recheck     time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to be sure."`
+	Keep        time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long it can be asked what became of a write. The audit trail is kept for ever."`
+	KeepKeys    time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key stands for its request, not longer than keep."`
+}
+
+// JournalStore is what keeps the journal.
+type JournalStore string
+
+// The stores of the journal.
+const (
+	StoreEmbedded JournalStore = "embedded"
+	StorePostgres JournalStore = "postgres"
+)
+
+func (JournalStore) choices() []string { return names(StoreEmbedded, StorePostgres) }
+
 // Platform is the platform behind the gateway.
 type Platform struct {
 	Endpoints     []Endpoint `yaml:"endpoints" rule:"required" doc:"Servers of the platform, in order of preference."`
@@ -329,6 +352,11 @@ func Default() Config {
 			Verify:      VerifyAuto,
 			VerifiedFor: 10 * time.Second,
 			Throttle:    Throttle{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, Remembered: 10000},
+		},
+		Journal: Journal{
+			Store: StoreEmbedded, Folder: "journal",
+			Settle: 30 * time.Second, Recheck: 5 * time.Minute,
+			Keep: 30 * 24 * time.Hour, KeepKeys: 24 * time.Hour,
 		},
 		Platform: Platform{
 			Login:         LoginAuto,

@@ -15,6 +15,7 @@ func (l *loader) judge(c *Config) {
 	l.judgeHTTP(c)
 	l.judgeAPI(c.API)
 	l.judgeAuth(c.Auth)
+	l.judgeJournal(c.Journal)
 	l.judgePlatform(c.Platform)
 	l.judgeVerify(c)
 }
@@ -82,6 +83,13 @@ func (l *loader) judgeAuth(a Auth) {
 		l.judgeScope(entry("auth.clients", i), c)
 	}
 	l.order("auth.throttle.base_delay", a.Throttle.BaseDelay, "auth.throttle.max_delay", a.Throttle.MaxDelay)
+}
+
+func (l *loader) judgeJournal(j Journal) {
+	l.conflict(j.Store == StoreEmbedded && j.Folder == "", "is required, since journal.store is embedded", "journal.folder", "journal.store")
+	l.conflict(j.Store == StorePostgres && !j.PostgresURL.IsSet(), "is required, since journal.store is postgres", "journal.postgres_url", "journal.store")
+	l.conflict(j.Store == StoreEmbedded && j.PostgresURL.IsSet(), "must be postgres, since journal.postgres_url is given", "journal.store", "journal.postgres_url")
+	l.order("journal.keep_keys", j.KeepKeys, "journal.keep", j.Keep)
 }
 
 // judgeScope demands exactly those ids that the level of a client calls for.

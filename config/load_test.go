@@ -186,6 +186,10 @@ func fullConfig() config.Config {
 			},
 			Throttle: config.Throttle{FreeAttempts: 3, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Remembered: 100},
 		},
+		Journal: config.Journal{
+			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate"),
+			Settle: time.Minute, Recheck: time.Hour, Keep: 48 * time.Hour, KeepKeys: 48 * time.Hour,
+		},
 		Platform: config.Platform{
 			Endpoints: []config.Endpoint{
 				{

@@ -75,6 +75,7 @@ func secretsOf(c *config.Config) []config.Secret {
 	for _, client := range c.Auth.Clients {
 		list = append(list, client.Hash)
 	}
+	list = append(list, c.Journal.PostgresURL)
 	for _, e := range c.Platform.Endpoints {
 		list = append(list, e.Password)
 	}
