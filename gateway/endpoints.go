@@ -23,7 +23,8 @@ type Endpoint struct {
 	// Summary is one line for people.
 	Summary string
 	// Level is the least that a caller needs; his scope must cover the path's
-	// tenant and group. Neither applies to an endpoint with a Session.
+	// tenant and group, or those of the operations that he asks for. Neither
+	// applies to an endpoint with a Session.
 	Level auth.Level
 	// Status is that of a good answer.
 	Status int
@@ -34,7 +35,8 @@ type Endpoint struct {
 	// One of these does the work.
 	Query   translate.Query
 	Change  translate.Change
-	Session sessionOperation
+	Session sessionWork
+	Journal journalWork
 }
 
 // Services are what the endpoints' operations belong to.
@@ -61,6 +63,8 @@ func Endpoints(s Services) []Endpoint {
 		errcode.NotAvailableInEnterpriseMode, errcode.TenantNotFound, errcode.GroupNotFound,
 		errcode.ServiceNotAssigned, errcode.BadMediaType, errcode.BodyTooLarge,
 		errcode.PlatformCheckFailed, errcode.PlatformRefused, errcode.PlatformError, errcode.OutcomeUnknown,
+		errcode.JournalUnavailable, errcode.EntriesHeld, errcode.KeyReused, errcode.RequestRunning,
+		errcode.OperationNotDone, errcode.PartlyDone,
 	}
 	return []Endpoint{
 		{
@@ -73,6 +77,18 @@ func Endpoints(s Services) []Endpoint {
 			Name: "logout", Method: http.MethodPost, Path: basePath + "/logout/",
 			Summary: "End the token that the request carries.",
 			Status:  http.StatusOK, Session: (*Gateway).logout,
+		},
+		{
+			Name: "operation_get", Method: http.MethodGet, Path: basePath + "/operations/{operation_id}/",
+			Summary: "Tell what became of a write.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operation,
+			Errors: []*errcode.Code{errcode.OperationNotFound, errcode.JournalUnavailable},
+		},
+		{
+			Name: "operations_list", Method: http.MethodGet, Path: basePath + "/operations/",
+			Summary: "List the writes of a tenant or a group, the last ones first.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operations,
+			Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JournalUnavailable},
 		},
 		{
 			Name: "itc_numbers_list", Method: http.MethodGet, Path: numbers,

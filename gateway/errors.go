@@ -30,9 +30,10 @@ type errorObject struct {
 
 // errorDetail has only what there is to say.
 type errorDetail struct {
-	Entries  []string                `json:"entries,omitempty"`
-	Problems []problem               `json:"problems,omitempty"`
-	Errors   map[string]platformSaid `json:"errors,omitempty"` // by their order: "0", "1", …
+	Entries   []string                `json:"entries,omitempty"`
+	Operation string                  `json:"operation,omitempty"` // the path to ask for it
+	Problems  []problem               `json:"problems,omitempty"`
+	Errors    map[string]platformSaid `json:"errors,omitempty"` // by their order: "0", "1", …
 }
 
 type problem struct {
@@ -113,10 +114,13 @@ func writeForm(c echo.Context, e *errcode.Error) error {
 }
 
 func detailOf(e *errcode.Error) *errorDetail {
-	if len(e.Entries)+len(e.Problems)+len(e.Platform) == 0 {
+	if len(e.Entries)+len(e.Problems)+len(e.Platform)+len(e.Operation) == 0 {
 		return nil
 	}
 	d := &errorDetail{Entries: e.Entries}
+	if e.Operation != "" {
+		d.Operation = operationPath(e.Operation)
+	}
 	for _, p := range e.Problems {
 		told := problem{Parameter: p.Parameter, Reason: p.Reason}
 		if p.Parameter == "" {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"ocigate/gateway/operation"
 	"ocigate/oci"
-	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -40,15 +40,6 @@ func checkFailure(err error) *errcode.Error {
 	return &unchecked
 }
 
-// writeFailure is what a caller is told of a write that brought no answer. It
-// is not done only where that is proven.
-func writeFailure(err error, plan *translate.Plan) *errcode.Error {
-	if oci.NotDone(err) {
-		return unsent(err)
-	}
-	return &errcode.Error{Code: errcode.OutcomeUnknown, Entries: translate.Given(plan.Entries), Cause: err}
-}
-
 // unsent is for commands that the platform has not seen, or not taken.
 func unsent(err error) *errcode.Error {
 	told := &errcode.Error{Code: errcode.PlatformUnavailable, RetryAfter: shortly, Cause: err}
@@ -56,6 +47,8 @@ func unsent(err error) *errcode.Error {
 		told.RetryAfter = unavailable.RetryAfter
 	} else if errors.Is(err, oci.ErrBusy) {
 		told.Code = errcode.PlatformBusy
+	} else if errors.Is(err, operation.ErrUnusable) {
+		told.Code = errcode.JournalUnavailable
 	}
 	return told
 }

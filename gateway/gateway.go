@@ -13,14 +13,17 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
 	"ocigate/oci"
 	"ocigate/translate"
 )
 
 // Writer sends the one command of a planned change. *oci.Client is one.
 type Writer interface {
-	// Write sends the command at most once. Unless oci.NotDone tells of an
-	// error that the command was not done, nobody knows.
+	// Write sends the command at most once, after before, which is told the
+	// name of the platform's endpoint, and whose error means that nothing is
+	// sent. Unless oci.NotDone tells of an error that the command was not
+	// done, nobody knows.
 	Write(ctx context.Context, command oci.Write, before func(endpoint string) error) (oci.Reply, error)
 }
 
@@ -29,6 +32,7 @@ type Writer interface {
 type Options struct {
 	Services       Services
 	Writer         Writer
+	Operations     *operation.Keeper
 	PlatformErrors translate.PlatformErrors
 	Auth           *auth.Authenticator
 	Metrics        *Metrics

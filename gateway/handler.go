@@ -23,7 +23,8 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// handle is the journey of a request to that row. Each step may end it with an
+// handle is the journey of a request to that row. What is not the caller's to
+// know is refused before anything is looked up. Each step may end it with an
 // error, which the error writer answers with.
 func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -36,9 +37,22 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		if e.Session != nil {
 			return e.Session(g, ctx, c)
 		}
-		group := pathGroup(c)
-		if err := g.admit(ctx, c, e, group); err != nil {
+		if e.Change != nil {
+			beginWrite(c)
+		}
+		who, err := g.admit(ctx, c)
+		if err != nil {
 			return err
+		}
+		if e.Journal != nil {
+			if who.Level < e.Level {
+				return errcode.New(errcode.Forbidden)
+			}
+			return e.Journal(g, ctx, c, who)
+		}
+		group := pathGroup(c)
+		if !who.May(e.Level, group.TenantID, group.GroupID) {
+			return errcode.New(errcode.Forbidden)
 		}
 		if e.Query != nil {
 			list, err := e.Query(ctx, group)
@@ -47,51 +61,18 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 			}
 			return g.writeList(c, e.Status, list)
 		}
-		if err := g.change(ctx, c, e, group); err != nil {
-			return err
-		}
-		return writeJSON(c, e.Status, struct{}{})
+		return g.change(ctx, c, e, group)
 	}
 }
 
-// admit finds out who is calling and whether he may. What is not his to know
-// is refused before anything is looked up.
-func (g *Gateway) admit(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
+// admit finds out who is calling.
+func (g *Gateway) admit(ctx context.Context, c echo.Context) (auth.Principal, error) {
 	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), clientIP(c))
 	if err != nil {
-		return g.authFailure(c, err)
+		return auth.Principal{}, g.authFailure(c, err)
 	}
 	recordOf(c).principal = who
-	if !who.May(e.Level, group.TenantID, group.GroupID) {
-		return errcode.New(errcode.Forbidden)
-	}
-	return nil
-}
-
-// change plans a change and sends its one command.
-func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
-	body, err := readBody(c, g.options.MaxBodyBytes)
-	if err != nil {
-		return err
-	}
-	draft, err := e.Change.Decode(group, body)
-	if err != nil {
-		told := errcode.Of(err)
-		if len(body) == 0 && c.Request().Method == http.MethodDelete && told.Code == errcode.BadMediaType {
-			told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
-		}
-		return told
-	}
-	plan, err := e.Change.Plan(ctx, draft)
-	if err != nil {
-		return checkFailure(err)
-	}
-	recordOf(c).entries = translate.Given(plan.Entries)
-	reply, err := g.options.Writer.Write(ctx, plan.Command, nil)
-	if err != nil {
-		return writeFailure(err, plan)
-	}
-	return g.options.PlatformErrors.WriteResult(plan, reply)
+	return who, nil
 }
 
 // readBody reads a JSON body of bounded size.

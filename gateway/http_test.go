@@ -18,7 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway"
-	"ocigate/oci"
 	"ocigate/translate"
 )
 
@@ -33,6 +32,8 @@ func TestMethods(t *testing.T) {
 		{ownList("prefixes/remove"), "OPTIONS POST"},
 		{"/api/v1/login/", "OPTIONS POST"},
 		{"/api/v1/logout/", "OPTIONS POST"},
+		{"/api/v1/operations/", "GET HEAD OPTIONS"},
+		{"/api/v1/operations/019ab0c4-6e0f-7c55-8a53-2f6a1c0b7d11/", "GET HEAD OPTIONS"},
 	} {
 		for _, path := range []string{c.path, strings.TrimSuffix(c.path, "/")} {
 			t.Run(path, func(t *testing.T) {
@@ -519,7 +520,7 @@ func TestRequestIDs(t *testing.T) {
 	}
 	t.Run("goes to the platform as the tracking id", func(t *testing.T) {
 		recorded := &tape{}
-		r := start(t, setup{platform: func(o *oci.Options) { o.Dial = recorded.dial }})
+		r := start(t, setup{platform: recorded.over})
 		r.call(t, call{path: ownList("prefixes"), client: system, header: http.Header{"X-Request-Id": {"Portal-42"}}}).wantStatus(t, 200)
 		recorded.mu.Lock()
 		defer recorded.mu.Unlock()

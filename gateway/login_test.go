@@ -354,7 +354,7 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 			recorded := &tape{}
 			s := way.setup
 			if !s.overTLS {
-				s.platform = func(o *oci.Options) { o.Dial = recorded.dial }
+				s.platform = recorded.over
 			}
 			r := start(t, s)
 			session, _ := r.login(t, "groupadmin")

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"ocigate/gateway/operation"
 	"ocigate/oci"
 )
 
@@ -24,6 +25,12 @@ type Metrics struct {
 	requestDuration *prometheus.HistogramVec
 	inFlight        prometheus.Gauge
 	logins          *prometheus.CounterVec
+
+	operations         *prometheus.CounterVec
+	operationsResolved *prometheus.CounterVec
+	corrections        *prometheus.CounterVec
+	replays            *prometheus.CounterVec
+	journalFailures    prometheus.Counter
 
 	sessionTries    *prometheus.CounterVec
 	sessionsClosed  *prometheus.CounterVec
@@ -52,6 +59,21 @@ func NewMetrics(version string) *Metrics {
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_logins_total", Help: "Logins of callers, by result: ok, or the name of the error.",
 		}, []string{"result"}),
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_operations_total", Help: "Writes that were recorded, by their first outcome: done, not_done, partly_done or unknown.",
+		}, []string{"endpoint", "outcome"}),
+		operationsResolved: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_operations_resolved_total", Help: "Writes whose outcome was unknown and has been found out, by what it is.",
+		}, []string{"endpoint", "outcome"}),
+		corrections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_operation_corrections_total", Help: "Writes of which something else was told than turned out later.",
+		}, []string{"endpoint"}),
+		replays: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ocigate_operation_replays_total", Help: "Requests that were answered with the truth about the first one with the same Idempotency-Key.",
+		}, []string{"endpoint"}),
+		journalFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ocigate_journal_failures_total", Help: "Failures to keep or to find out the truth about writes; the log has the cause of each.",
+		}),
 		sessionTries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dial, tls, login).",
 		}, []string{"platform_endpoint", "result"}),
@@ -73,6 +95,7 @@ func NewMetrics(version string) *Metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestDuration, m.inFlight, m.logins,
+		m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures,
 		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined,
 		buildInfo(version),
 		collectors.NewGoCollector(),
@@ -134,6 +157,26 @@ func (m *Metrics) Trace() oci.Trace {
 		},
 		ReadJoined: func(command string) { m.readsJoined.WithLabelValues(command).Inc() },
 	}
+}
+
+// Operations counts what becomes of writes.
+func (m *Metrics) Operations() operation.Trace {
+	return operation.Trace{
+		Recorded: func(op operation.Operation) { m.operations.WithLabelValues(op.Endpoint, string(op.State)).Inc() },
+		Resolved: func(op operation.Operation) {
+			m.operationsResolved.WithLabelValues(op.Endpoint, string(op.State)).Inc()
+		},
+		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Endpoint).Inc() },
+		Failed:    func(string, error) { m.journalFailures.Inc() },
+	}
+}
+
+// WatchOperations adds the writes whose outcome is unknown to the metrics,
+// counted when they are gathered.
+func (m *Metrics) WatchOperations(keeper interface{ Unresolved() int }) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ocigate_operations_unresolved", Help: "Writes that this replica looks after because their outcome is unknown.",
+	}, func() float64 { return float64(keeper.Unresolved()) }))
 }
 
 func triedResult(err error) string {

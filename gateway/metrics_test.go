@@ -158,13 +158,13 @@ func TestPlatformIsCounted(t *testing.T) {
 	wantCounted(t, r, "ocigate_platform_endpoint_resting", map[string]float64{"primary": 0})
 	wantCounted(t, r, "ocigate_platform_session_wait_seconds", map[string]float64{"ok": 1})
 
-	r.call(t, assignFreeRange()).wantStatus(t, http.StatusGatewayTimeout)
+	r.call(t, assignFreeRange()).wantStatus(t, http.StatusCreated) // its effect was seen
 	r.call(t, call{path: listOf(ownTenant, "nobody", "numbers"), client: system}).wantStatus(t, http.StatusNotFound)
 	commands := counted(t, r, "ocigate_platform_commands_total")
 	for labels, want := range map[string]float64{
 		"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest lost":    1,
 		"GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest ok": 1,
-		"GroupServiceGetAuthorizationRequest ok":                            2,
+		"GroupServiceGetAuthorizationRequest ok":                            3,
 		"GroupServiceGetAuthorizationRequest refused":                       1,
 	} {
 		if commands[labels] != want {
@@ -245,4 +245,72 @@ func TestAdmin(t *testing.T) {
 		}
 	}
 	get("/").wantStatus(t, http.StatusNotFound)
+}
+
+func TestOperationsAreCounted(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		w := writings()
+		r.write(t, w[1].call.keyed("k"))
+		r.call(t, w[1].call.keyed("k")).wantStatus(t, http.StatusOK)
+		r.inject(t, withCommand("error-before-apply times=1", w[3].command))
+		r.call(t, w[3].call).wantStatus(t, http.StatusBadRequest)
+		r.loseAnswer(t, w[0], "k")
+		wantCounted(t, r, "ocigate_operations_total", map[string]float64{
+			"itc_numbers_remove done": 1, "itc_prefixes_assign not_done": 1, "itc_numbers_assign unknown": 1,
+		})
+		wantCounted(t, r, "ocigate_operation_replays_total", map[string]float64{"itc_numbers_remove": 1})
+		wantCounted(t, r, "ocigate_operations_unresolved", map[string]float64{"": 1})
+		wantCounted(t, r, "ocigate_operations_resolved_total", map[string]float64{})
+		time.Sleep(time.Minute)
+		wantCounted(t, r, "ocigate_operations_unresolved", map[string]float64{"": 0})
+		wantCounted(t, r, "ocigate_operations_resolved_total", map[string]float64{"itc_numbers_assign not_done": 1})
+		wantCounted(t, r, "ocigate_journal_failures_total", map[string]float64{"": 0})
+
+		// What was refused before it was recorded is counted with the requests.
+		r.call(t, w[0].call.keyed("")).wantStatus(t, http.StatusBadRequest)
+		rehearsal := w[0].call
+		rehearsal.path += "?dry_run=true"
+		r.call(t, rehearsal).wantStatus(t, http.StatusOK)
+		wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{
+			"itc_numbers_remove none DELETE 200":             2,
+			"itc_prefixes_assign PLATFORM_REFUSED POST 400":  1,
+			"itc_numbers_assign OUTCOME_UNKNOWN POST 504":    1,
+			"itc_numbers_assign INVALID_PARAMETERS POST 400": 1,
+			"itc_numbers_assign none POST 200":               1,
+		})
+	})
+}
+
+// The log tells of every write which operation it was, and of no other request.
+func TestOperationsAreLogged(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		w := writings()[0]
+		rehearsal, read := w.call, call{path: ownList("numbers"), client: tenant}
+		rehearsal.path += "?dry_run=true"
+		for _, c := range []call{rehearsal, read} {
+			r.call(t, c).wantStatus(t, http.StatusOK)
+			if line := r.log.last(t); line["operation_id"] != nil || line["outcome"] != nil {
+				t.Errorf("logged %v", line)
+			}
+		}
+		id := r.loseAnswer(t, w, "k")
+		line := r.log.last(t)
+		if line["operation_id"] != id || line["outcome"] != "unknown" || line["level"] != "ERROR" || line["error"] != "OUTCOME_UNKNOWN" {
+			t.Errorf("logged %v", line)
+		}
+		if cause, _ := line["cause"].(string); !strings.Contains(cause, "its answer is lost") {
+			t.Errorf("the cause is %q", cause)
+		}
+		time.Sleep(time.Minute)
+		r.call(t, w.call.keyed("k")).wantStatus(t, http.StatusBadRequest)
+		if line := r.log.last(t); line["operation_id"] != id || line["outcome"] != "not_done" || line["level"] != "INFO" {
+			t.Errorf("logged %v", line)
+		}
+		heal := r.breakJournal(t)
+		r.call(t, w.call).wantStatus(t, http.StatusServiceUnavailable)
+		if line := r.log.last(t); line["level"] != "ERROR" || !strings.Contains(line["cause"].(string), "not a directory") {
+			t.Errorf("logged %v", line)
+		}
+		heal()
+	})
 }

@@ -126,7 +126,7 @@ func causeOf(e *errcode.Error) string {
 }
 
 // maxFields is room for all fields that a log line can have.
-const maxFields = 16
+const maxFields = 18
 
 func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	request := c.Request()
@@ -149,6 +149,9 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	}
 	if len(r.entries) > 0 {
 		fields = append(fields, slog.Any("entries", r.entries))
+	}
+	if id := c.Response().Header().Get(headerOperationID); id != "" {
+		fields = append(fields, slog.String("operation_id", id), slog.String("outcome", c.Response().Header().Get(headerOperationOutcome)))
 	}
 	level := slog.LevelInfo
 	left := errors.Is(request.Context().Err(), context.Canceled)

@@ -14,9 +14,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -24,6 +27,8 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
 	"ocigate/oci"
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
@@ -87,6 +92,8 @@ type setup struct {
 	platform func(*oci.Options)
 	auth     func(*auth.Options)
 	itc      func(*translate.Options)
+	journal  func(*operation.Options)
+	folder   string // of the journal; a new one where it is empty
 	gateway  func(*gateway.Options)
 	errors   map[int]*errcode.Code
 }
@@ -95,6 +102,8 @@ type setup struct {
 type rig struct {
 	platform *ocisim.Platform
 	client   *oci.Client
+	folder   string // of the journal
+	keeper   *operation.Keeper
 	metrics  *gateway.Metrics
 	log      *logbook
 	handler  http.Handler
@@ -144,6 +153,12 @@ func startInBubble(t testing.TB, s setup) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = platform.Close() })
+	return s.connect(t, platform)
+}
+
+// connect makes a rig without a network in front of a platform.
+func (s setup) connect(t testing.TB, platform *ocisim.Platform) *rig {
+	t.Helper()
 	endpoint, dial := oci.Endpoint{Address: "platform.invalid:2208"}, platform.Dial
 	if s.overTLS {
 		endpoint.TLS, dial = tlsInMemory(t, platform)
@@ -161,6 +176,16 @@ func startInBubble(t testing.TB, s setup) *rig {
 		return recorder.Result(), nil
 	}
 	return r
+}
+
+// survivor is another process before the same platform, on a copy of the journal
+// as it is now: as if this one had been killed at this moment. It is for bubbles.
+func (r *rig) survivor(t testing.TB) *rig {
+	t.Helper()
+	folder := t.TempDir()
+	must(t, os.CopyFS(folder, os.DirFS(r.folder)))
+	s := setup{folder: folder, journal: func(o *operation.Options) { o.Owner = "survivor" }}
+	return s.connect(t, r.platform)
 }
 
 // tlsInMemory reaches a platform over TLS through a pipe.
@@ -240,14 +265,52 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	itc, err := translate.NewITC(itcOptions)
 	must(t, err)
 
+	services := gateway.Services{ITC: itc}
+	s.keep(t, r, services)
+
 	gatewayOptions := gateway.Options{
-		Services: gateway.Services{ITC: itc}, Writer: r.client, PlatformErrors: table,
+		Services: services, Writer: r.client, Operations: r.keeper, PlatformErrors: table,
 		Auth: authenticator, Metrics: r.metrics,
 		Logger: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	change(s.gateway, &gatewayOptions)
 	r.handler = gateway.New(gatewayOptions)
 	return r
+}
+
+// keep gives the rig a journal.
+func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
+	t.Helper()
+	if r.folder = s.folder; r.folder == "" {
+		r.folder = filepath.Join(t.TempDir(), "journal")
+	}
+	store := bolt.Open(r.folder, bolt.Options{NoSync: true})
+	options := operation.Options{Store: store, Look: services.Look(), Owner: "test", Trace: r.metrics.Operations()}
+	change(s.journal, &options)
+	r.keeper = operation.NewKeeper(options)
+	r.metrics.WatchOperations(r.keeper)
+	t.Cleanup(func() {
+		r.keeper.Close(context.Background())
+		if err := options.Store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// breakJournal puts something else in the place of the journal's folder, which
+// not even root can write to as one, and gives what heals it. It is for bubbles.
+func (r *rig) breakJournal(t testing.TB) (heal func()) {
+	t.Helper()
+	synctest.Wait() // for what makes the folder
+	aside := r.folder + "-aside"
+	must(t, os.Rename(r.folder, aside))
+	must(t, os.WriteFile(r.folder, nil, 0o600))
+	return func() {
+		t.Helper()
+		synctest.Wait() // for what would make another
+		must(t, os.Remove(r.folder))
+		must(t, os.Rename(aside, r.folder))
+	}
 }
 
 func change[T any](by func(*T), what *T) {
@@ -380,8 +443,9 @@ type apiError struct {
 	Name    string `json:"name"`
 	Message string `json:"message"`
 	Details struct {
-		Entries  []string `json:"entries"`
-		Problems []struct {
+		Entries   []string `json:"entries"`
+		Operation string   `json:"operation"`
+		Problems  []struct {
 			Pointer   *string `json:"pointer"`
 			Parameter string  `json:"parameter"`
 			Reason    string  `json:"reason"`

@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
-// sessionOperation is the work of an endpoint that begins or ends a caller's
+// sessionWork is the work of an endpoint that begins or ends a caller's
 // session.
-type sessionOperation func(*Gateway, context.Context, echo.Context) error
+type sessionWork func(*Gateway, context.Context, echo.Context) error
 
 // maxLoginBytes bounds the body of a login, which anybody may send.
 const maxLoginBytes = 8 << 10
@@ -79,9 +81,37 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 		return auth.Session{}, errcode.Invalid(errcode.InvalidParameters, problems...)
 	}
 	if err != nil {
-		return auth.Session{}, g.authFailure(c, err)
+		err = g.authFailure(c, err)
 	}
-	return session, nil
+	g.noteLogin(ctx, c, username, session.Principal, err)
+	return session, err
+}
+
+// noteLogin adds a login to the audit trail, also one that was refused, but not
+// one that was throttled: a flood of those would be one of lines, too. A trail
+// that cannot be written keeps nobody from reading, so it ends no login.
+func (g *Gateway) noteLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) {
+	result := loginResult(err)
+	if result == errcode.RateLimited.Name {
+		return
+	}
+	event := operation.Event{
+		Kind:     operation.EventLogin,
+		Caller:   operation.Caller{Name: username, Method: string(auth.MethodToken), ClientIP: c.RealIP(), RequestID: recordOf(c).requestID},
+		Outcome:  result,
+		TenantID: who.TenantID, GroupID: who.GroupID,
+	}
+	if err == nil {
+		event.Caller.Name, event.Caller.Level = who.Name, who.Level.String()
+	}
+	g.note(ctx, c, event)
+}
+
+// note adds an event that belongs to no operation to the audit trail. The
+// keeper tells of a failure.
+func (g *Gateway) note(ctx context.Context, c echo.Context, event operation.Event) {
+	event.Time, event.Endpoint = time.Now().UTC(), recordOf(c).endpoint
+	_ = g.options.Operations.Note(ctx, event)
 }
 
 // loginResult is the label of a login in the metrics.
@@ -93,12 +123,16 @@ func loginResult(err error) string {
 }
 
 // logout ends the token that the request carries.
-func (g *Gateway) logout(_ context.Context, c echo.Context) error {
+func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 	who, err := g.options.Auth.Logout(c.Request())
 	if err != nil {
 		return g.authFailure(c, err)
 	}
 	recordOf(c).principal = who
+	g.note(ctx, c, operation.Event{
+		Kind: operation.EventLogout, Caller: callerOf(c), Outcome: resultOK,
+		TenantID: who.TenantID, GroupID: who.GroupID,
+	})
 	c.SetCookie(g.options.Auth.ClearCookie())
 	return writeJSON(c, http.StatusOK, struct{}{})
 }

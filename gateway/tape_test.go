@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"ocigate/oci"
 )
 
 // tape records what passes between a gateway with one session and the platform.
@@ -16,13 +18,19 @@ type tape struct {
 	sent, received bytes.Buffer
 }
 
-// dial records the connections that it makes.
-func (r *tape) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// over records the connections that a client makes.
+func (r *tape) over(o *oci.Options) {
+	dial := o.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	return &tapedConn{conn, r}, nil
+	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &tapedConn{conn, r}, nil
+	}
 }
 
 type tapedConn struct {
@@ -47,11 +55,13 @@ func (c *tapedConn) Write(b []byte) (int, error) {
 
 // documents are those that went out and came in, one a line, in their order.
 // Those of logging in and out are left out, and what differs from one run to
-// the next has a placeholder: a file of them can be compared.
+// the next has a placeholder: a file of them can be compared. A reply has the
+// echo of its command.
 func (r *tape) documents() (commands, replies []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return oneALine(r.sent.Bytes()), oneALine(r.received.Bytes())
+	numbers := map[string]int{}
+	return oneALine(r.sent.Bytes(), numbers), oneALine(r.received.Bytes(), numbers)
 }
 
 var (
@@ -82,18 +92,23 @@ func (r *tape) secrets(t testing.TB, overTLS bool) []string {
 	return found
 }
 
-func oneALine(stream []byte) []byte {
+// oneALine gives the echoes, which are a session's own, the numbers that they
+// have already, or new ones.
+func oneALine(stream []byte, numbers map[string]int) []byte {
 	var lines bytes.Buffer
-	echoes := 0
 	for _, one := range document.FindAll(stream, -1) {
 		if ofLogin.Match(one) {
 			continue
 		}
+		session := string(sessionID.Find(one))
 		one = sessionID.ReplaceAll(one, []byte("${1}SESSION"))
 		one = trackingID.ReplaceAll(one, []byte("${1}TRACKING"))
-		one = echo.ReplaceAllFunc(one, func([]byte) []byte {
-			echoes++
-			return []byte(`echo="` + strconv.Itoa(echoes) + `"`)
+		one = echo.ReplaceAllFunc(one, func(value []byte) []byte {
+			key := session + string(value)
+			if _, known := numbers[key]; !known {
+				numbers[key] = len(numbers) + 1
+			}
+			return []byte(`echo="` + strconv.Itoa(numbers[key]) + `"`)
 		})
 		lines.Write(betweenTags.ReplaceAll(one, []byte("><")))
 		lines.WriteByte('\n')

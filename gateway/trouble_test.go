@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway"
+	"ocigate/gateway/operation"
 	"ocigate/oci"
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
@@ -42,74 +43,174 @@ func (r *rig) wantWrites(t *testing.T, received, applied int) {
 	}
 }
 
-const assignCommand = "GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest"
-
-// outcomes are what becomes of a write by what the platform does to it.
+// outcomes are what becomes of a write by what the platform does to it: what is
+// told, and what is known in the end.
 var outcomes = []struct {
 	fault    string
-	status   int
+	status   int // 0 for that of the good answer
 	error    string
-	received int // 1 where it is 0
-	applied  int
-	words    string
-	retry    bool // Retry-After
-	entries  []string
+	received int    // 1 where it is 0
+	state    string // in the end
+	knownBy  string
+	words    string // the platform's
 	meanings map[int]*errcode.Code
 }{
-	{fault: "slow", status: 201, applied: 1},
-	{fault: "drip", status: 201, applied: 1},
-	{fault: "late-newline", status: 201, applied: 1},
-	{fault: "forced-logout", status: 201, applied: 1},
-	{fault: "stall", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt},
-	{fault: "stall-after-apply", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "drop-before-apply", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt},
-	{fault: "drop-after-apply", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "half-reply", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "foreign-session", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "foreign-echo", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "foreign-tracking", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "garbage", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "wrong-document", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt, applied: 1},
-	{fault: "forced-logout-instead", status: 504, error: "OUTCOME_UNKNOWN", entries: inDoubt},
-	{fault: "lose-login", status: 503, error: "PLATFORM_UNAVAILABLE", retry: true, received: 3},
-	{fault: "lose-login times=1", status: 201, received: 2, applied: 1},
-	{fault: "error-before-apply number=4999 summary=no", status: 400, error: "PLATFORM_REFUSED", words: "[Error 4999] no"},
-	{fault: "error-before-apply number=4152 summary=no", status: 404, error: "GROUP_NOT_FOUND", words: "[Error 4152] no"},
-	{fault: "error-before-apply number=4410 summary=no", status: 404, error: "SERVICE_NOT_ASSIGNED", words: "[Error 4410] no"},
+	{fault: "slow", state: "done", knownBy: "answer"},
+	{fault: "drip", state: "done", knownBy: "answer"},
+	{fault: "late-newline", state: "done", knownBy: "answer"},
+	{fault: "forced-logout", state: "done", knownBy: "answer"},
+	{fault: "huge-table", state: "done", knownBy: "answer"},
+	{fault: "apply-late delay=5s", state: "done", knownBy: "answer"},
+	// The effect is seen as soon as the answer is known to be lost.
+	{fault: "stall-after-apply", state: "done", knownBy: "reading"},
+	{fault: "drop-after-apply", state: "done", knownBy: "reading"},
+	{fault: "reset-after-apply", state: "done", knownBy: "reading"},
+	{fault: "half-reply", state: "done", knownBy: "reading"},
+	{fault: "foreign-session", state: "done", knownBy: "reading"},
+	{fault: "foreign-echo", state: "done", knownBy: "reading"},
+	{fault: "foreign-tracking", state: "done", knownBy: "reading"},
+	{fault: "garbage", state: "done", knownBy: "reading"},
+	{fault: "wrong-document", state: "done", knownBy: "reading"},
+	// Not to see it proves nothing yet.
+	{fault: "stall", status: 504, error: "OUTCOME_UNKNOWN", state: "not_done", knownBy: "reading"},
+	{fault: "drop-before-apply", status: 504, error: "OUTCOME_UNKNOWN", state: "not_done", knownBy: "reading"},
+	{fault: "reset-before-apply", status: 504, error: "OUTCOME_UNKNOWN", state: "not_done", knownBy: "reading"},
+	{fault: "forced-logout-instead", status: 504, error: "OUTCOME_UNKNOWN", state: "not_done", knownBy: "reading"},
+	// Carried out when nobody waits for it any more, within the settle time.
+	{fault: "apply-late delay=40s", status: 504, error: "OUTCOME_UNKNOWN", state: "done", knownBy: "reading"},
+	// A definite refusal of the session, twice or three times.
+	{fault: "lose-login", status: 503, error: "PLATFORM_UNAVAILABLE", received: 3, state: "not_done", knownBy: "not_taken"},
+	{fault: "lose-login times=1", received: 2, state: "done", knownBy: "answer"},
+	// A refusal is believed where nothing else is to be seen.
+	{fault: "error-before-apply number=4999 summary=no", status: 400, error: "PLATFORM_REFUSED", words: "[Error 4999] no", state: "not_done", knownBy: "answer"},
+	{fault: "error-before-apply number=4152 summary=no", status: 404, error: "GROUP_NOT_FOUND", words: "[Error 4152] no", state: "not_done", knownBy: "answer"},
+	{fault: "error-before-apply number=4410 summary=no", status: 404, error: "SERVICE_NOT_ASSIGNED", words: "[Error 4410] no", state: "not_done", knownBy: "answer"},
 	// Known to mean a status that promises nothing, and yet it is a refusal.
-	{fault: "error-before-apply number=5404 summary=no", status: 400, error: "PLATFORM_REFUSED", words: "[Error 5404] no"},
+	{fault: "error-before-apply number=5404 summary=no", status: 400, error: "PLATFORM_REFUSED", words: "[Error 5404] no", state: "not_done", knownBy: "answer"},
 	{
 		fault: "error-before-apply number=4777 summary=taken", status: 400, error: "NOT_AVAILABLE_FOR_ASSIGNMENT", words: "[Error 4777] taken",
-		meanings: map[int]*errcode.Code{4777: errcode.NotAvailableForAssignment},
+		state: "not_done", knownBy: "answer", meanings: map[int]*errcode.Code{4777: errcode.NotAvailableForAssignment},
 	},
-	{fault: "error-after-apply severity=Warning number=4152 summary=hm", status: 502, error: "PLATFORM_ERROR", words: "[Warning 4152] hm", applied: 1},
-	{fault: "error-after-apply severity=Info number=1 summary=hm", status: 502, error: "PLATFORM_ERROR", words: "[Info 1] hm", applied: 1},
+	{fault: "error-after-apply number=4999", state: "done", knownBy: "reading"},
+	// A warning says neither that it was done nor that it was not.
+	{fault: "error-after-apply severity=Warning number=4152", state: "done", knownBy: "reading"},
+	{fault: "error-after-apply severity=Info number=1", state: "done", knownBy: "reading"},
+	{fault: "error-before-apply severity=Warning number=4152 summary=hm", status: 502, error: "PLATFORM_ERROR", words: "[Warning 4152] hm", state: "not_done", knownBy: "reading"},
+	{fault: "error-before-apply severity=Info number=1 summary=hm", status: 502, error: "PLATFORM_ERROR", words: "[Info 1] hm", state: "not_done", knownBy: "reading"},
 }
 
-var inDoubt = []string{"+3225126999"}
-
-// A write is carried out once at the most, whatever happens, and what is told of it is true.
+// A write is carried out once at the most, whatever happens, what is told of it
+// is true, and in the end it is known.
 func TestWritesOverAPlatformInTrouble(t *testing.T) {
+	for _, w := range writings() {
+		for _, c := range outcomes {
+			t.Run(w.endpoint+"/"+c.fault, func(t *testing.T) {
+				inTime(t, setup{errors: c.meanings}, func(t *testing.T, r *rig) {
+					r.inject(t, withCommand(c.fault, w.command))
+					got := r.call(t, w.call)
+					var id string
+					switch c.status {
+					case 0:
+						got.wantStatus(t, w.status)
+						id = got.wantOutcome(t, "done")
+					case http.StatusBadGateway, http.StatusGatewayTimeout:
+						id = wantInDoubt(t, got, w)
+						wantWords(t, got.wantError(t, c.status, c.error), c.words)
+						// The advice is when it is known.
+						time.Sleep(got.retryAfter(t) + time.Second)
+					default:
+						id = got.wantOutcome(t, "not_done")
+						told := got.wantError(t, c.status, c.error)
+						wantWords(t, told, c.words)
+						if details := told.Details; details.Operation != "" || details.Entries != nil {
+							t.Errorf("tells of an operation whose end is known: %+v", details)
+						}
+						if c.status == http.StatusServiceUnavailable {
+							got.wantRetryAfter(t)
+						}
+					}
+					applied := 0
+					if c.state == "done" {
+						applied = 1
+					}
+					r.wantWrites(t, max(1, c.received), applied)
+					r.wantState(t, id, c.state, c.knownBy)
+					r.wantHolder(t, w, c.state == "done")
+				})
+			})
+		}
+	}
+}
+
+// wantInDoubt demands an answer that names what is in doubt, where to ask for
+// it, and when.
+func wantInDoubt(t *testing.T, got answer, w writing) string {
+	t.Helper()
+	id := got.wantOutcome(t, "unknown")
+	details := got.apiError(t).Details
+	if diff := cmp.Diff([]string{w.entry}, details.Entries); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	if details.Operation != operationPath(id) {
+		t.Errorf("details.operation is %q, the id %s", details.Operation, id)
+	}
+	got.wantRetryAfter(t)
+	return id
+}
+
+func wantWords(t *testing.T, told apiError, words string) {
+	t.Helper()
+	if got := told.Details.Errors["0"].Summary; got != words {
+		t.Errorf("the platform's words are %q, want %q", got, words)
+	}
+}
+
+// wantHolder demands that the group's own list shows the entry, or not.
+func (r *rig) wantHolder(t *testing.T, w writing, done bool) {
+	t.Helper()
+	list := strings.TrimSuffix(w.call.path, "remove/")
+	holder := w.before
+	if done {
+		holder = w.after
+	}
+	if has := strings.Contains(r.call(t, call{path: list, client: tenant}).body, `"`+w.entry+`"`); has != (holder == ownGroup) {
+		t.Errorf("the group has %s: %t", w.entry, has)
+	}
+}
+
+// Every kind of fault that can befall a write is among them.
+func TestEveryKindOfFaultHasAnOutcome(t *testing.T) {
+	// For these see TestPlatformThatCannotBeReached.
+	tried := map[ocisim.FaultKind]bool{ocisim.Refuse: true, ocisim.StallConnection: true, ocisim.ExpiredPassword: true}
 	for _, c := range outcomes {
-		t.Run(c.fault, func(t *testing.T) {
-			inTime(t, setup{errors: c.meanings}, func(t *testing.T, r *rig) {
-				r.inject(t, withCommand(c.fault, assignCommand))
-				got := r.call(t, assignFreeRange())
-				r.wantWrites(t, max(1, c.received), c.applied)
-				if c.error == "" {
-					got.wantStatus(t, c.status)
-					return
-				}
-				told := got.wantError(t, c.status, c.error)
-				if words := told.Details.Errors["0"].Summary; words != c.words {
-					t.Errorf("the platform's words are %q, want %q", words, c.words)
-				}
-				if diff := cmp.Diff(c.entries, told.Details.Entries); diff != "" {
-					t.Errorf("entries (-want +got):\n%s", diff)
-				}
-				if c.retry {
-					got.wantRetryAfter(t)
-				}
+		tried[parseFault(t, c.fault).Kind] = true
+	}
+	for _, kind := range ocisim.FaultKinds() {
+		if !tried[kind.Kind] {
+			t.Errorf("no outcome is known of a write that meets %s", kind.Kind)
+		}
+	}
+}
+
+// A platform that is gone after it took a write leaves it in doubt, and nothing
+// else.
+func TestPlatformThatIsGoneAfterAWrite(t *testing.T) {
+	for fault, state := range map[string]string{"drop-after-apply": "done", "drop-before-apply": "not_done"} {
+		t.Run(fault, func(t *testing.T) {
+			inTime(t, setup{}, func(t *testing.T, r *rig) {
+				w := writings()[0]
+				r.get(t, "numbers").wantStatus(t, http.StatusOK) // there is a session
+				gone := r.inject(t, "refuse")
+				r.inject(t, withCommand(fault, w.command))
+				got := r.call(t, w.call)
+				got.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
+				id := wantInDoubt(t, got, w)
+				time.Sleep(10 * time.Minute)
+				r.wantState(t, id, "unknown", "") // however long it takes
+				gone.Remove()
+				time.Sleep(2 * time.Minute)
+				r.wantState(t, id, state, "reading")
+				r.wantHolder(t, w, state == "done")
 			})
 		})
 	}
@@ -118,6 +219,26 @@ func TestWritesOverAPlatformInTrouble(t *testing.T) {
 func withCommand(fault, command string) string {
 	kind, rest, _ := strings.Cut(fault, " ")
 	return strings.TrimSpace(kind + " command=" + command + " " + rest)
+}
+
+// A refusal that nothing can be held against is not believed yet, but it is what
+// is told in the end.
+func TestRefusalThatCannotBeVerified(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		w := writings()[0]
+		r.inject(t, withCommand("error-before-apply number=4999 summary=no", w.command))
+		unreadable := r.inject(t, "stall skip=1 command=GroupServiceGetAuthorizationRequest")
+		got := r.call(t, w.call.keyed("k"))
+		wantWords(t, got.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN"), "[Error 4999] no")
+		id := wantInDoubt(t, got, w)
+		unreadable.Remove()
+		time.Sleep(2 * time.Minute)
+		r.wantState(t, id, "not_done", "reading")
+		again := r.call(t, w.call.keyed("k"))
+		wantWords(t, again.wantError(t, http.StatusBadRequest, "PLATFORM_REFUSED"), "[Error 4999] no")
+		again.wantReplay(t, id, "not_done")
+		r.wantWrites(t, 1, 0)
+	})
 }
 
 // Reads that fail are sent once more, except where the platform took too long,
@@ -428,9 +549,103 @@ var provoked = map[*errcode.Code]func(t *testing.T, e gateway.Endpoint) answer{
 		r := start(t, setup{gateway: func(o *gateway.Options) { o.MaxBodyBytes = 10 }})
 		return r.call(t, goodCall(t, e))
 	},
-	errcode.InvalidParameters:    withBody(`{"username":"a\u0000b","password":"x"}`),
+	errcode.InvalidParameters: func(t *testing.T, e gateway.Endpoint) answer {
+		if e.Journal != nil {
+			return start(t, setup{}).call(t, call{path: e.Path + "?limit=0", client: system})
+		}
+		return withBody(`{"username":"a\u0000b","password":"x"}`)(t, e)
+	},
 	errcode.JSONSchemaValidation: withBody(`{"username":1}`),
 	errcode.BadMediaType:         withBody(`[]`),
+	errcode.OperationNotFound: func(t *testing.T, e gateway.Endpoint) answer {
+		return start(t, setup{}).call(t, goodCall(t, e))
+	},
+	errcode.JournalUnavailable: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		r.breakJournal(t)
+		time.Sleep(time.Minute) // what is open already can be read for a while
+		asked := goodCall(t, e)
+		if e.Change != nil {
+			asked = writingOf(t, e).call
+		}
+		return r.call(t, asked)
+	}),
+	errcode.EntriesHeld: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		r.loseAnswer(t, writingOf(t, e), "")
+		return r.call(t, writingOf(t, e).call)
+	}),
+	errcode.KeyReused: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		asked := writingOf(t, e).call.keyed("k")
+		r.call(t, asked)
+		asked.path = strings.Replace(asked.path, ownGroup, "ApioGrpOther", 1)
+		return r.call(t, asked)
+	}),
+	errcode.RequestRunning: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		w := writingOf(t, e)
+		r.inject(t, withCommand("slow delay=5s", w.command))
+		go r.call(t, w.call.keyed("k"))
+		synctest.Wait()
+		return r.call(t, w.call.keyed("k"))
+	}),
+	errcode.OperationNotDone: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		r.loseAnswer(t, writingOf(t, e), "k")
+		time.Sleep(time.Minute)
+		return r.call(t, writingOf(t, e).call.keyed("k"))
+	}),
+	errcode.PartlyDone: func(t *testing.T, e gateway.Endpoint) (got answer) {
+		w, s := writingOf(t, e).halfDone()
+		inTime(t, s, func(t *testing.T, r *rig) { got = r.call(t, w.call) })
+		return got
+	},
+}
+
+// timed provokes an error in a bubble, on an ordinary rig.
+func timed(provoke func(*testing.T, *rig, gateway.Endpoint) answer) func(*testing.T, gateway.Endpoint) answer {
+	return func(t *testing.T, e gateway.Endpoint) (got answer) {
+		inTime(t, setup{}, func(t *testing.T, r *rig) { got = provoke(t, r, e) })
+		return got
+	}
+}
+
+// loseAnswer makes a request that is not carried out, and whose answer is lost.
+// It gives the operation's id.
+func (r *rig) loseAnswer(t *testing.T, w writing, key string) string {
+	t.Helper()
+	r.inject(t, withCommand("drop-before-apply times=1", w.command))
+	asked := w.call
+	if key != "" {
+		asked = asked.keyed(key)
+	}
+	got := r.call(t, asked)
+	got.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
+	return got.wantOutcome(t, "unknown")
+}
+
+// halfWriter has the platform do a command but for its last entry.
+type halfWriter struct{ gateway.Writer }
+
+func (w halfWriter) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
+	elements := command.Elements()
+	return w.Writer.Write(ctx, oci.NewWrite(command.Name(), elements[:len(elements)-1]...), before)
+}
+
+// halfDone is the writing with a second entry, and a rig on which that one is
+// not done, and the platform speaks of an error.
+func (w writing) halfDone() (writing, setup) {
+	ranges, prefixes := ocisim.Range{Start: "+3225777000", End: "+3225777000"}, ocisim.Prefix{Prefix: "+32-77"}
+	ranges.Group, prefixes.Group = w.before, w.before
+	second := `{"minPhoneNumber":"+3225777000"}`
+	if strings.Contains(w.endpoint, "prefixes") {
+		second = `{"prefix":"+32-77"}`
+	}
+	w.call.body = strings.TrimSuffix(w.call.body, "]}") + "," + second + "]}"
+	return w, setup{
+		seed: func(seed *ocisim.Seed) {
+			own := &seed.Tenants[slices.IndexFunc(seed.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })]
+			own.Ranges, own.Prefixes = append(own.Ranges, ranges), append(own.Prefixes, prefixes)
+		},
+		faults:  []string{withCommand("error-after-apply number=4999 summary=half", w.command)},
+		gateway: func(o *gateway.Options) { o.Writer = halfWriter{o.Writer} },
+	}
 }
 
 // firstCommand is what the platform is first asked for an endpoint.
@@ -460,11 +675,15 @@ func seedOfExample(t *testing.T, e gateway.Endpoint, seed *ocisim.Seed) {
 	}
 }
 
-// goodCall is the endpoint's documented example, or a login.
+// goodCall is the endpoint's documented example, a login, or a question for an
+// operation that nobody knows.
 func goodCall(t *testing.T, e gateway.Endpoint) call {
 	t.Helper()
-	if e.Session != nil {
+	switch {
+	case e.Session != nil:
 		return call{method: e.Method, path: e.Path, body: `{"username":"groupadmin","password":"groupadmin-demo"}`}
+	case e.Journal != nil:
+		return call{path: strings.Replace(e.Path, "{operation_id}", operation.NewID(), 1), client: system}
 	}
 	asked := quartet{e.Name, "documented"}.request(t)
 	return call{method: asked.Method, path: asked.Path, client: system, body: string(asked.Body)}

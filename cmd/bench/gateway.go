@@ -27,11 +27,12 @@ type gateway struct {
 }
 
 // configuration leaves everything as it is by default but the size of the pool,
-// the length of its queue, and how long one token serves.
+// the length of its queue, where its journal is, and how long one token serves.
 const configuration = `
 http: {listen: %q}
 admin: {listen: %q}
 auth: {tokens: {ttl: 1h, keys: [{id: bench, secret: %q}]}}
+journal: {folder: %q}
 platform:
   endpoints: [{name: bench, address: %q, tls: {enabled: false}}]
   user_id: gateway
@@ -46,7 +47,7 @@ func (b *bench) launch(ctx context.Context, platform *process, least, most int) 
 		return nil, err
 	}
 	file := filepath.Join(b.dir, "ocigate.yaml")
-	text := fmt.Appendf(nil, configuration, ports[0], ports[1], b.key, platform.address, least, most)
+	text := fmt.Appendf(nil, configuration, ports[0], ports[1], b.key, filepath.Join(b.dir, "journal"), platform.address, least, most)
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,6 +17,9 @@ import (
 	"ocigate/config"
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
+	"ocigate/gateway/operation/postgres"
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
@@ -34,11 +38,12 @@ type parts struct {
 // with it.
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
-	var problems [4]error
+	var problems [5]error
 	p.platform, problems[0] = platformOptions(c.Platform)
 	p.errors, problems[1] = platformErrors(c.API)
 	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
 	_, problems[3] = auth.New(authOptions(c, unasked{}))
+	problems[4] = checkJournal(c.Journal)
 	return p, errors.Join(problems[:]...)
 }
 
@@ -161,7 +166,7 @@ var sameSite = map[config.SameSite]http.SameSite{
 }
 
 // gateway makes the API's handler.
-func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *slog.Logger) (http.Handler, error) {
+func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *operation.Keeper, metrics *gateway.Metrics, logger *slog.Logger) (http.Handler, error) {
 	verifier, err := gateway.NewVerifier(gateway.VerifyBy(p.config.Auth.Verify), client, p.errors)
 	if err != nil {
 		return nil, fmt.Errorf("auth.verify: %w", err)
@@ -173,19 +178,10 @@ func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *sl
 	if authenticator.EphemeralKey() {
 		logger.Warn("auth.tokens.keys is empty: tokens end with this process and are not taken by other replicas")
 	}
-	itc, err := translate.NewITC(translate.Options{
-		Reader:         client,
-		AvailableFrom:  translate.AvailableFrom(p.config.API.AvailableFrom),
-		ContextTTL:     p.config.API.ContextTTL,
-		PlatformErrors: p.errors,
-		Charset:        p.platform.Encoding,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
-	}
 	return gateway.New(gateway.Options{
-		Services:       gateway.Services{ITC: itc},
+		Services:       services,
 		Writer:         client,
+		Operations:     keeper,
 		PlatformErrors: p.errors,
 		Auth:           authenticator,
 		Metrics:        metrics,
@@ -195,6 +191,62 @@ func (p *parts) gateway(client *oci.Client, metrics *gateway.Metrics, logger *sl
 		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
 		TrustedProxies: p.config.HTTP.TrustedProxies,
 	}), nil
+}
+
+// services are what the API is made of.
+func (p *parts) services(client *oci.Client) (gateway.Services, error) {
+	itc, err := translate.NewITC(translate.Options{
+		Reader:         client,
+		AvailableFrom:  translate.AvailableFrom(p.config.API.AvailableFrom),
+		ContextTTL:     p.config.API.ContextTTL,
+		PlatformErrors: p.errors,
+		Charset:        p.platform.Encoding,
+	})
+	if err != nil {
+		return gateway.Services{}, fmt.Errorf("api: %w", err)
+	}
+	return gateway.Services{ITC: itc}, nil
+}
+
+// journal is the store of operations that the configuration chooses.
+func journal(c config.Journal, requestTimeout time.Duration, logger *slog.Logger) (operation.Store, error) {
+	if c.Store == config.StorePostgres {
+		return postgres.Open(c.PostgresURL.Reveal(), postgres.Options{Lease: lease(requestTimeout)})
+	}
+	return bolt.Open(c.Folder, bolt.Options{Logger: logger}), nil
+}
+
+// lease is how long a replica is taken to be alive after it was heard of. It
+// is longer than a request can take to get from its record to the platform.
+func lease(requestTimeout time.Duration) time.Duration { return max(time.Minute, 2*requestTimeout) }
+
+// checkJournal tells what is wrong with the address of a database.
+func checkJournal(c config.Journal) error {
+	if c.Store != config.StorePostgres {
+		return nil
+	}
+	store, err := postgres.Open(c.PostgresURL.Reveal(), postgres.Options{})
+	if err != nil {
+		return fmt.Errorf("journal.postgres_url: %w", err)
+	}
+	return store.Close()
+}
+
+func keeperOptions(c config.Journal, store operation.Store, look operation.Look, trace operation.Trace) operation.Options {
+	return operation.Options{
+		Store: store, Look: look, Owner: ownerName(),
+		Settle: c.Settle, Recheck: c.Recheck, Keep: c.Keep, KeepKeys: c.KeepKeys,
+		Trace: trace,
+	}
+}
+
+// ownerName is another name for each start of each replica.
+func ownerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "ocigate"
+	}
+	return host + "-" + rand.Text()
 }
 
 func authOptions(whole *config.Config, verifier auth.Verifier) auth.Options {
@@ -248,6 +300,25 @@ func newLogger(c config.Log, to io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(to, options))
 	}
 	return slog.New(slog.NewJSONHandler(to, options))
+}
+
+// withOperationsLog writes what happens to operations to the log, besides
+// counting it.
+func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
+	resolved, corrected, failed := t.Resolved, t.Corrected, t.Failed
+	t.Resolved = func(op operation.Operation) {
+		resolved(op)
+		logger.Info("it is known now what became of a write", "operation_id", op.ID, "outcome", string(op.State))
+	}
+	t.Corrected = func(op operation.Operation) {
+		corrected(op)
+		logger.Error("something else became of a write than was told", "operation_id", op.ID, "outcome", string(op.State))
+	}
+	t.Failed = func(doing string, err error) {
+		failed(doing, err)
+		logger.Warn("the truth about writes cannot be kept or found out at the moment", "doing", doing, "cause", err.Error())
+	}
+	return t
 }
 
 // withLog writes what happens to sessions to the log, besides counting it: each

@@ -138,16 +138,18 @@ func TestDemoCheckNoticesAnotherAnswer(t *testing.T) {
 func TestDemoShowsEveryCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var out output
+	base := ""
 	d := &demo{api: "127.0.0.1:0", admin: "127.0.0.1:0", platform: "127.0.0.1:0"}
 	err := runDemo(ctx, d, &out, func(_ context.Context, api, admin, platform net.Addr) error {
 		defer cancel()
+		base = "http://" + api.String()
 		return printBanner(&out, "http://"+api.String(), "http://"+admin.String(), platform.String())
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, call := range demoCalls() {
-		if !strings.Contains(out.String(), "/api/v1"+call.path) {
+		if !strings.Contains(out.String(), "\n"+call.curl(base)+"\n") {
 			t.Errorf("%s %s is not shown", call.method, call.path)
 		}
 	}

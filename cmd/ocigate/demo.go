@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +95,12 @@ func runDemo(ctx context.Context, d *demo, logs io.Writer, use func(ctx context.
 }
 
 func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io.Writer, platform net.Addr, use func(ctx context.Context, api, admin, platform net.Addr) error) error {
-	c, err := demoConfig(d, platform.String())
+	folder, err := os.MkdirTemp("", "ocigate-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // the demonstration leaves nothing behind
+	c, err := demoConfig(d, platform.String(), folder)
 	if err != nil {
 		return err
 	}
@@ -119,10 +125,11 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 
 // demoConfig is the configuration of the demonstration. Unlike one that is
 // meant for work, it leaves the network on loopback unprotected.
-func demoConfig(d *demo, platform string) (*config.Config, error) {
+func demoConfig(d *demo, platform, folder string) (*config.Config, error) {
 	c := config.Default()
 	c.HTTP.Listen, c.Admin.Listen = d.api, d.admin
 	c.Auth.Cookie.Secure = false
+	c.Journal.Folder = folder
 	c.Auth.Tokens.Keys = []config.TokenKey{{ID: "demo", Secret: config.NewSecret(rand.Text() + rand.Text())}}
 	hash, err := auth.Hash(demoSecret)
 	if err != nil {

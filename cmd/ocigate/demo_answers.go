@@ -1,5 +1,23 @@
 package main
 
+// rehearsedNumbers is the answer to a dry run.
+const rehearsedNumbers = `{
+    "dry_run": true,
+    "changes": [
+        {
+            "entry": "+3225126999",
+            "start": "+3225126999",
+            "end": "+3225126999",
+            "before": {
+                "groupId": null
+            },
+            "after": {
+                "groupId": "ApioGrpTest"
+            }
+        }
+    ]
+}`
+
 // The answers that the API's documentation prints.
 const (
 	documentedNumbers = `{

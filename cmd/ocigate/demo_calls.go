@@ -18,13 +18,20 @@ type demoCall struct {
 	title  string
 	user   string // id of a listed client; empty for nobody
 	method string
-	path   string // behind /api/v1
+	path   string // behind /api/v1; lastOperation in it stands for the id of the write before
+	key    string // an Idempotency-Key, empty for none
 	body   string
 	status int
-	// want is the whole answer. Where it is empty, code is that of the error.
+	// want is the whole answer. Where it is empty, code is that of the error,
+	// and has is what the answer holds besides.
 	want string
 	code int
+	has  []string
+	// answered are headers of the answer.
+	answered map[string]string
 }
+
+const lastOperation = "{operation_id}"
 
 const (
 	itcOf    = "/tenant/%s/group/%s/services/immediate_trunking_connectivity/"
@@ -51,7 +58,19 @@ func demoCalls() []demoCall {
 	return []demoCall{
 		{title: "log in as a group administrator of the platform", method: "POST", path: "/login/", body: `{"username":"groupadmin","password":"groupadmin-demo"}`, status: 200},
 		{title: "list the group's number ranges", user: "group", method: "GET", path: numbers, status: 200, want: documentedNumbers},
-		{title: "assign a number range", user: "tenant", method: "POST", path: numbers, body: oneRange, status: 201, want: noAnswer},
+		{title: "see what assigning a number range would change", user: "tenant", method: "POST", path: numbers + "?dry_run=true", body: oneRange, status: 200, want: rehearsedNumbers},
+		{
+			title: "assign it", user: "tenant", method: "POST", path: numbers, key: "demo-1", body: oneRange, status: 201, want: noAnswer,
+			answered: map[string]string{"Operation-Outcome": "done"},
+		},
+		{
+			title: "send that again with its key: nothing is done twice", user: "tenant", method: "POST", path: numbers, key: "demo-1", body: oneRange, status: 201, want: noAnswer,
+			answered: map[string]string{"Operation-Outcome": "done", "Idempotency-Replayed": "true"},
+		},
+		{
+			title: "ask what became of it", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200,
+			has: []string{`"state":"done"`, `"known_by":"answer"`, `"endpoint":"itc_numbers_assign"`, `"entries":[{"entry":"+3225126999","outcome":"done"}]`},
+		},
 		{title: "remove it", user: "tenant", method: "DELETE", path: numbers, body: oneStart, status: 200, want: noAnswer},
 		{title: "assign it again", user: "tenant", method: "POST", path: numbers, body: oneRange, status: 201, want: noAnswer},
 		{title: "remove it without DELETE", user: "tenant", method: "POST", path: numbers + "remove/", body: oneStart, status: 200, want: noAnswer},
@@ -63,6 +82,11 @@ func demoCalls() []demoCall {
 		{title: "remove them without DELETE", user: "portal", method: "POST", path: barPrefixes + "remove/", body: twoPrefixes, status: 200, want: noAnswer},
 		{title: "list the available prefixes", user: "portal", method: "GET", path: itc("footenant", "foogroup", "available_prefixes"), status: 200, want: documentedAvailablePrefixes},
 
+		{
+			title: "list the writes of the tenant", user: "tenant", method: "GET", path: "/operations/", status: 200,
+			has: []string{`{"operations":[{"id":"`, `"requested_by":"tenant"`, `"endpoint":"itc_numbers_remove_by_post"`},
+		},
+
 		{title: "a range of another group", user: "tenant", method: "POST", path: numbers, body: takenRange, status: 400, code: 19},
 		{title: "a range that is longer than the caller says", user: "tenant", method: "POST", path: numbers, body: shorterRange, status: 400, code: 19},
 		{title: "a prefix of another group", user: "tenant", method: "POST", path: prefixes, body: takenPrefix, status: 400, code: 19},
@@ -71,6 +95,8 @@ func demoCalls() []demoCall {
 		{title: "a group without the service", user: "tenant", method: "GET", path: itc("ApioSpTest", "ApioGrpNoService", "numbers"), status: 404, code: 1004},
 		{title: "a group that does not exist", user: "tenant", method: "GET", path: itc("ApioSpTest", "nobody", "numbers"), status: 404, code: 1003},
 		{title: "a tenant that does not exist", user: "portal", method: "GET", path: itc("nobody", "nobody", "numbers"), status: 404, code: 1002},
+		{title: "a key of another request", user: "tenant", method: "POST", path: numbers, key: "demo-1", body: takenRange, status: 422, code: 1020},
+		{title: "an operation that nobody knows", user: "tenant", method: "GET", path: "/operations/00000000-0000-7000-8000-000000000000/", status: 404, code: 1022},
 		{title: "a key in the wrong letter case", user: "tenant", method: "POST", path: numbers, body: misspelled, status: 400, code: 3},
 		{title: "nobody", method: "GET", path: numbers, status: 401, code: 1000},
 		{title: "too low a level", user: "group", method: "POST", path: numbers, body: oneRange, status: 403, code: 1001},
@@ -87,11 +113,25 @@ func (d demoCall) curl(base string) string {
 	if d.method != http.MethodGet {
 		line += " -X " + d.method
 	}
-	line += " " + base + "/api/v1" + d.path
+	line += " " + shellWord(base+"/api/v1"+strings.ReplaceAll(d.path, lastOperation, fmt.Sprintf(findLastOperation, base)))
+	if d.key != "" {
+		line += " -H 'Idempotency-Key: " + d.key + "'"
+	}
 	if d.body != "" {
 		line += " -H 'Content-Type: application/json' -d '" + d.body + "'"
 	}
 	return line
+}
+
+// findLastOperation is what a shell finds the id of the last write with.
+const findLastOperation = `$(curl -s -u portal:` + demoSecret + ` '%s/api/v1/operations/?limit=1' | sed 's/.*"id":"\([^"]*\)".*/\1/')`
+
+// shellWord keeps a shell from taking a word for a pattern, or for several.
+func shellWord(word string) string {
+	if strings.ContainsAny(word, "?$") {
+		return `"` + word + `"`
+	}
+	return word
 }
 
 func printBanner(to io.Writer, base, admin, platform string) error {
@@ -116,9 +156,15 @@ func checkDemo(ctx context.Context, base string, to io.Writer) error {
 	report := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	calls := demoCalls()
 	failed := 0
+	operation := "" // the last one's id
 	for _, call := range calls {
 		verdict := "ok"
-		if err := call.check(ctx, client, base); err != nil {
+		call.path = strings.ReplaceAll(call.path, lastOperation, operation)
+		header, err := call.check(ctx, client, base)
+		if id := header.Get("Operation-Id"); id != "" {
+			operation = id
+		}
+		if err != nil {
 			verdict = err.Error()
 			failed++
 		}
@@ -133,26 +179,43 @@ func checkDemo(ctx context.Context, base string, to io.Writer) error {
 }
 
 // check makes the call and compares its answer with the documented one, in
-// status, keys, their order and their types.
-func (d demoCall) check(ctx context.Context, client *http.Client, base string) error {
+// status, keys, their order and their types. It gives the answer's headers.
+func (d demoCall) check(ctx context.Context, client *http.Client, base string) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, d.method, base+"/api/v1"+d.path, strings.NewReader(d.body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if d.user != "" {
 		request.SetBasicAuth(d.user, demoSecret)
 	}
+	if d.key != "" {
+		request.Header.Set("Idempotency-Key", d.key)
+	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.judge(response, body)
 	}
+	return response.Header, err
+}
+
+func (d demoCall) judge(response *http.Response, body []byte) error {
 	if response.StatusCode != d.status {
 		return fmt.Errorf("status %d: %s", response.StatusCode, body)
+	}
+	for name, want := range d.answered {
+		if got := response.Header.Get(name); got != want {
+			return fmt.Errorf("%s is %q, not %q", name, got, want)
+		}
+	}
+	for _, part := range d.has {
+		if !bytes.Contains(body, []byte(part)) {
+			return fmt.Errorf("without %s: %s", part, body)
+		}
 	}
 	if d.want != "" {
 		return sameJSON(d.want, body)

@@ -97,6 +97,7 @@ func metricTable(t *testing.T) string {
 	t.Helper()
 	m := gateway.NewMetrics("")
 	m.Watch(idlePlatform{})
+	m.WatchOperations(idleKeeper{})
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)
@@ -122,6 +123,10 @@ type idlePlatform struct{}
 
 func (idlePlatform) Stats() oci.Stats { return oci.Stats{} }
 
+type idleKeeper struct{}
+
+func (idleKeeper) Unresolved() int { return 0 }
+
 // TestDemoShowsEveryEndpoint demands a good call of each row.
 func TestDemoShowsEveryEndpoint(t *testing.T) {
 	parameters := regexp.MustCompile(`\{[^}]*\}`)
@@ -146,7 +151,7 @@ func TestEndpointsAreWhole(t *testing.T) {
 		}
 		names[e.Name], routes[route] = true, true
 		operations := 0
-		for _, there := range []bool{e.Query != nil, e.Change != nil, e.Session != nil} {
+		for _, there := range []bool{e.Query != nil, e.Change != nil, e.Session != nil, e.Journal != nil} {
 			if there {
 				operations++
 			}

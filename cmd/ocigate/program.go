@@ -10,6 +10,7 @@ import (
 
 	"ocigate/config"
 	"ocigate/gateway"
+	"ocigate/gateway/operation"
 	"ocigate/oci"
 )
 
@@ -23,6 +24,8 @@ type Program struct {
 	config *config.Config
 	logger *slog.Logger
 	client *oci.Client
+	store  operation.Store
+	keeper *operation.Keeper
 	api    *listener
 	admin  *listener
 	health *gateway.Admin
@@ -51,18 +54,48 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 		return nil, err
 	}
 	metrics.Watch(client)
-	handler, err := parts.gateway(client, metrics, logger)
-	if err != nil {
-		return nil, errors.Join(err, client.Close(context.Background()))
+	p := &Program{config: c, logger: logger, client: client}
+	if err := p.assemble(parts, metrics); err != nil {
+		return nil, errors.Join(err, p.end(context.Background()))
 	}
-	health := gateway.NewAdmin(metrics)
-	p := &Program{
-		config: c, logger: logger, client: client, health: health,
-		api:   &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, handler, logger)},
-		admin: &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, health, logger)},
-	}
-	p.api.server.TLSConfig = parts.serverTLS
 	return p, nil
+}
+
+// assemble makes what stands on the client.
+func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
+	c, logger := p.config, p.logger
+	services, err := parts.services(p.client)
+	if err != nil {
+		return err
+	}
+	if p.store, err = journal(c.Journal, c.HTTP.RequestTimeout, logger); err != nil {
+		return err
+	}
+	trace := withOperationsLog(metrics.Operations(), logger)
+	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Look(), trace))
+	metrics.WatchOperations(p.keeper)
+	handler, err := parts.gateway(p.client, services, p.keeper, metrics, logger)
+	if err != nil {
+		return err
+	}
+	p.health = gateway.NewAdmin(metrics)
+	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, handler, logger)}
+	p.api.server.TLSConfig = parts.serverTLS
+	p.admin = &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, p.health, logger)}
+	return nil
+}
+
+// end ends what runs besides the listeners: first the keeper, which reads from
+// the platform and writes to the store.
+func (p *Program) end(ctx context.Context) error {
+	if p.keeper != nil {
+		p.keeper.Close(ctx)
+	}
+	err := p.client.Close(ctx)
+	if p.store != nil {
+		err = errors.Join(err, p.store.Close())
+	}
+	return err
 }
 
 // newServer is a server with the timeouts that both listeners have.
@@ -88,7 +121,7 @@ func newServer(c config.HTTP, address string, handler http.Handler, logger *slog
 func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) error {
 	for _, l := range []*listener{p.admin, p.api} {
 		if err := l.listen(ctx); err != nil {
-			return errors.Join(err, p.admin.close(), p.client.Close(context.WithoutCancel(ctx)))
+			return errors.Join(err, p.admin.close(), p.end(context.WithoutCancel(ctx)))
 		}
 	}
 	failed := make(chan error, 2)
@@ -114,7 +147,7 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	p.health.SetReady(false)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.HTTP.ShutdownTimeout)
 	defer cancel()
-	err = errors.Join(err, p.api.shutdown(stopping), p.admin.shutdown(stopping), p.client.Close(stopping))
+	err = errors.Join(err, p.api.shutdown(stopping), p.admin.shutdown(stopping), p.end(stopping))
 	for range running {
 		err = errors.Join(err, <-failed)
 	}

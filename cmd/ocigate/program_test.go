@@ -55,7 +55,7 @@ type running struct {
 // configuration.
 func start(t *testing.T, platform string, change func(*config.Config)) *running {
 	t.Helper()
-	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform)
+	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestProgramSaysWhichAddressIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	c, err := demoConfig(&demo{api: taken.Addr().String(), admin: "127.0.0.1:0"}, "127.0.0.1:1")
+	c, err := demoConfig(&demo{api: taken.Addr().String(), admin: "127.0.0.1:0"}, "127.0.0.1:1", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 	if err := os.WriteFile(emptyPEM, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := demoConfig(&demo{}, "127.0.0.1:1")
+	c, err := demoConfig(&demo{}, "127.0.0.1:1", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

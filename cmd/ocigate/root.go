@@ -36,7 +36,7 @@ func newRoot() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
 	}
-	root.AddCommand(newServe(), newDemo(), newSimulate(), newConfig(), newHash(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newSimulate(), newAudit(), newConfig(), newHash(), newVersion())
 	return root
 }
 

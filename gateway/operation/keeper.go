@@ -118,12 +118,13 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 	return d
 }
 
-// Close ends the keeper's work. What is still unknown is taken up by the next
-// one on the same store.
-func (k *Keeper) Close() {
+// Close ends the keeper's work. What the store has not taken yet is tried once
+// more, as long as ctx lasts. What is still unknown is taken up by the next
+// keeper on the same store.
+func (k *Keeper) Close(ctx context.Context) {
 	k.end()
 	k.work.Wait()
-	k.recordAgain(context.Background())
+	k.recordAgain(ctx)
 }
 
 // NewID is an id for an operation.

@@ -786,7 +786,7 @@ func TestStoreIsDown(t *testing.T) {
 			w.Settle(t.Context(), operation.Succeeded, nil)
 			after(500 * time.Millisecond)
 			r.store.will(works)
-			r.Close()
+			r.Close(context.Background())
 			r.stored(op.ID, operation.Done, operation.ByAnswer)
 		})
 	})
@@ -1322,7 +1322,7 @@ func TestClose(t *testing.T) {
 			running := want("", "running")
 			w := r.send(running)
 			after(2 * time.Second)
-			r.Close()
+			r.Close(context.Background())
 			if failed := r.failed(); failed != nil {
 				t.Errorf("told of %v", failed)
 			}
@@ -1347,7 +1347,7 @@ func TestClose(t *testing.T) {
 			r.eyes.see("+")
 			r.store.slow(5*time.Second, "Record")
 			after(2 * time.Second)
-			r.Close()
+			r.Close(context.Background())
 			r.stored(id, operation.Done, operation.ByReading)
 		})
 	})
@@ -1358,7 +1358,7 @@ func TestClose(t *testing.T) {
 			w.Leave()
 			after(30 * time.Second)
 			began := time.Now()
-			r.Close()
+			r.Close(context.Background())
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}

@@ -182,7 +182,7 @@ func (w *world) run() {
 	time.Sleep(recheck + time.Minute)
 	w.allClosed()
 	for _, r := range w.replicas {
-		r.Close()
+		r.Close(context.Background())
 	}
 	w.closing.Wait()
 	if w.t.Failed() {
@@ -233,7 +233,7 @@ func (w *world) kill(r *replica) {
 	w.mu.Lock()
 	w.replicas = slices.DeleteFunc(w.replicas, func(other *replica) bool { return other == r })
 	w.mu.Unlock()
-	w.closing.Go(r.Close)
+	w.closing.Go(func() { r.Close(context.Background()) })
 }
 
 // fault is what goes wrong with a call of the store: much in some slots of

@@ -182,7 +182,7 @@ func TestPostpone(t *testing.T) {
 func TestSettleTimeIsNotMeasuredByTheWallClock(t *testing.T) {
 	isMonotonic := func(at time.Time) bool { return at != at.Round(0) }
 	k := NewKeeper(Options{Store: mute{}, Look: func(context.Context, *Operation) (Sight, error) { return Sight{}, nil }})
-	defer k.Close()
+	defer k.Close(context.Background())
 	w, err := k.Begin(t.Context(), Operation{ID: "sent"})
 	if err != nil {
 		t.Fatal(err)

@@ -162,7 +162,7 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 			},
 		},
 	})
-	t.Cleanup(r.Close)
+	t.Cleanup(func() { r.Close(context.Background()) })
 	synctest.Wait()
 	return r
 }
@@ -172,7 +172,7 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 func (r *rig) die() {
 	r.store.will(fails)
 	r.eyes.fail()
-	r.Close()
+	r.Close(context.Background())
 }
 
 // traced tells how many outcomes were told of, and of what kind the others

@@ -103,7 +103,7 @@ var (
 		"details.errors holds the platform's own words, which say why nothing was changed. The operator can give its number a better name in api.platform_errors.")
 	PlatformError = declare(1011, "PLATFORM_ERROR", 502,
 		"The platform did not give a usable answer.",
-		"details.errors holds the platform's own words where it spoke. After a write, read the list to learn what became of it.")
+		"details.errors holds the platform's own words where it spoke. After a write, ask what became of it at details.operation.")
 	PlatformUnavailable = declare(1012, "PLATFORM_UNAVAILABLE", 503,
 		"There is no session with the platform at the moment; nothing was changed.",
 		"Wait as long as the Retry-After header says, then send the request again.")
@@ -115,10 +115,31 @@ var (
 		"Only reads get this error, so sending the request again is safe.")
 	OutcomeUnknown = declare(1015, "OUTCOME_UNKNOWN", 504,
 		"The request was sent to the platform, but its answer was lost: it may have been done or not.",
-		"Do not send it again before you have read the list: details.entries names what to look for.")
+		"Ask what became of it at details.operation, as soon as the Retry-After header says; details.entries names what to look for in the list. An Idempotency-Key makes it safe to send the request again.")
 	Internal = declare(1016, "INTERNAL", 500,
 		"The gateway failed.",
 		"The gateway's log has the cause under the request id of the X-Request-Id header.")
+	JournalUnavailable = declare(1018, "JOURNAL_UNAVAILABLE", 503,
+		"The gateway cannot record the change at the moment, so it was not sent.",
+		"The operator has to look after the gateway's journal: its folder may be missing, full or read-only, or its database out of reach. Reads go on.")
+	EntriesHeld = declare(1019, "ENTRIES_HELD", 409,
+		"Another change of the same entries has not ended yet.",
+		"details.entries names them and details.operation the change that holds them. Wait as long as the Retry-After header says, then send the request again.")
+	KeyReused = declare(1020, "IDEMPOTENCY_KEY_REUSED", 422,
+		"The Idempotency-Key belongs to another request.",
+		"A key stands for one request of one caller to one endpoint, with its path and body. Use a new key for a new request.")
+	RequestRunning = declare(1021, "REQUEST_RUNNING", 409,
+		"The first request with this Idempotency-Key has not ended yet.",
+		"Wait as long as the Retry-After header says, then send the request again to learn what became of the first one.")
+	OperationNotFound = declare(1022, "OPERATION_NOT_FOUND", 404,
+		"There is no such operation.",
+		"Only writes that passed every check are recorded, for as long as the operator has configured; one that was refused before that was not done.")
+	OperationNotDone = declare(1023, "OPERATION_NOT_DONE", 400,
+		"The answer to the request was lost, and the platform's lists have shown since that it was not done.",
+		"Send the request again with a new Idempotency-Key.")
+	PartlyDone = declare(1024, "PARTLY_DONE", 502,
+		"The platform did a part of what was asked.",
+		"details.entries names what was not done, and details.operation where the whole is told. Send what is missing as a new request.")
 	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
 		"The platform could not be asked whether the change may be made; nothing was changed.",
 		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
@@ -182,6 +203,9 @@ type Error struct {
 	Problems []Problem
 	// Platform holds the platform's own words, one for each command refused.
 	Platform []Platform
+	// Operation is the id of the write that the error is about, which the
+	// caller can ask for.
+	Operation string
 	// RetryAfter is how long the caller should wait, 0 for no advice.
 	RetryAfter time.Duration
 	// Cause is never shown to the caller.

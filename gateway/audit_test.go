@@ -1,0 +1,221 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
+)
+
+// events are those of the audit trail, which must be whole. There is none
+// before the first event.
+func (r *rig) events(t testing.TB) []operation.Event {
+	t.Helper()
+	trail := bolt.Trail(r.folder)
+	var events []operation.Event
+	for line, err := range trail {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		must(t, err)
+		var event operation.Event
+		must(t, json.Unmarshal(line, &event))
+		events = append(events, event)
+	}
+	head, err := operation.Verify(trail)
+	if err != nil || head.Sequence != int64(len(events)) {
+		t.Errorf("the audit trail of %d lines has the head %v: %v", len(events), head, err)
+	}
+	return events
+}
+
+// Every write that is sent leaves two lines: what is about to be sent, and what
+// became of it.
+func TestEveryWriteIsAudited(t *testing.T) {
+	for _, w := range writings() {
+		for _, c := range []struct {
+			fault    string
+			outcomes []string // in their order
+			bases    []operation.Basis
+			done     bool
+		}{
+			{"slow", []string{"intent", "done"}, []operation.Basis{"", operation.ByAnswer}, true},
+			{"error-before-apply", []string{"intent", "not_done"}, []operation.Basis{"", operation.ByAnswer}, false},
+			{"lose-login", []string{"intent", "not_done"}, []operation.Basis{"", operation.NotTaken}, false},
+			{"drop-after-apply", []string{"intent", "unknown", "done"}, []operation.Basis{"", "", operation.ByReading}, true},
+			{"drop-before-apply", []string{"intent", "unknown", "not_done"}, []operation.Basis{"", "", operation.ByReading}, false},
+		} {
+			t.Run(w.endpoint+"/"+c.fault, func(t *testing.T) {
+				inTime(t, setup{faults: []string{withCommand(c.fault, w.command)}}, func(t *testing.T, r *rig) {
+					began := time.Now()
+					id := r.call(t, w.call.with("X-Request-Id", "Portal-42")).header.Get("Operation-Id")
+					time.Sleep(time.Minute)
+					got := r.events(t)
+					if len(got) != len(c.outcomes) {
+						t.Fatalf("%d lines, want %d: %+v", len(got), len(c.outcomes), got)
+					}
+					for i := range got {
+						end := map[string]string{"+3226127007": "+3226127009", "+3225126999": "+3225126999"}[w.entry]
+						entry := operation.Entry{Given: w.entry, Key: strings.ReplaceAll(w.entry, "-", ""), Start: w.entry, End: end}
+						want := operation.Event{
+							Kind: operation.EventOutcome, Endpoint: w.endpoint, Operation: id, Outcome: c.outcomes[i],
+							Caller: operation.Caller{
+								Name: tenant, Client: true, Level: auth.TenantAdmin.String(), Method: "basic", ClientIP: "192.0.2.1", RequestID: "Portal-42",
+							},
+							TenantID: ownTenant, GroupID: ownGroup, EntryKind: strings.SplitN(strings.TrimPrefix(w.endpoint, "itc_"), "_", 2)[0],
+							Before: &operation.Place{GroupID: w.before}, Node: "primary", Basis: c.bases[i],
+						}
+						switch c.outcomes[i] {
+						case "intent":
+							want.Kind, want.After = operation.EventIntent, &operation.Place{GroupID: w.after}
+						case "done":
+							want.After, entry.Outcome = &operation.Place{GroupID: w.after}, operation.Done
+						case "not_done":
+							want.After, entry.Outcome = &operation.Place{GroupID: w.before}, operation.NotDone
+						}
+						want.Entries = []operation.Entry{entry}
+						if diff := cmp.Diff(want, got[i], cmpopts.IgnoreFields(operation.Event{}, "Time")); diff != "" {
+							t.Errorf("line %d (-want +got):\n%s", i+1, diff)
+						}
+						if at := got[i].Time; at.Before(began) || at.After(time.Now()) || at.Location() != time.UTC {
+							t.Errorf("line %d is of %v", i+1, at)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// What was refused before it was recorded leaves no line.
+func TestRefusedWritesAreNotAudited(t *testing.T) {
+	r := start(t, setup{})
+	for _, c := range []call{
+		{method: http.MethodPost, path: ownList("numbers"), client: tenant, body: "{}"},
+		{method: http.MethodPost, path: ownList("numbers"), client: tenant, body: `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`},
+		{method: http.MethodPost, path: ownList("numbers"), client: group, body: freeRange},
+		{method: http.MethodPost, path: ownList("numbers"), body: freeRange},
+		{method: http.MethodPost, path: ownList("numbers"), client: tenant, body: freeRange, header: http.Header{"Idempotency-Key": {""}}},
+		{path: ownList("numbers"), client: tenant},
+	} {
+		r.call(t, c)
+	}
+	if events := r.events(t); len(events) != 0 {
+		t.Errorf("the trail has %+v", events)
+	}
+}
+
+// The line of the intent is there before the platform hears of the write.
+func TestIntentIsAuditedBeforeTheWriteIsSent(t *testing.T) {
+	inTime(t, setup{faults: []string{withCommand("stall", assignCommand)}}, func(t *testing.T, r *rig) {
+		ended := make(chan answer, 1)
+		go func() { ended <- r.call(t, assignFreeRange()) }()
+		time.Sleep(time.Second)
+		r.wantWrites(t, 1, 0)
+		events := r.events(t)
+		if len(events) != 1 || events[0].Kind != operation.EventIntent {
+			t.Errorf("the trail has %+v", events)
+		}
+		<-ended
+	})
+}
+
+func TestLoginsAreAudited(t *testing.T) {
+	s := setup{auth: func(o *auth.Options) {
+		o.AccountLimit = auth.Limit{FreeAttempts: 2, BaseDelay: time.Hour, MaxDelay: time.Hour}
+	}}
+	inTime(t, s, func(t *testing.T, r *rig) {
+		session, _ := r.login(t, "tenantadmin")
+		r.call(t, loginCall("sysadmin", "a-wrong-password")).wantStatus(t, http.StatusUnauthorized)
+		r.call(t, loginCall("reseller", passwordOf("reseller"))).wantStatus(t, http.StatusForbidden)
+		r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
+		r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(session.Token)}).wantStatus(t, http.StatusUnauthorized)
+		r.call(t, loginCall("sysadmin", "another-wrong-password")).wantStatus(t, http.StatusUnauthorized)
+		for range 3 { // of a flood there is no line
+			r.call(t, loginCall("sysadmin", "a-wrong-password")).wantStatus(t, http.StatusTooManyRequests)
+		}
+		r.call(t, call{method: http.MethodPost, path: "/api/v1/login/", body: "{}"}).wantStatus(t, http.StatusBadRequest)
+
+		type line struct{ kind, name, outcome, tenant, level string }
+		var got []line
+		for _, e := range r.events(t) {
+			got = append(got, line{string(e.Kind), e.Caller.Name, e.Outcome, e.TenantID, e.Caller.Level})
+			if e.Caller.ClientIP != "192.0.2.1" || e.Caller.RequestID == "" || e.Endpoint != string(e.Kind) || e.Time.IsZero() {
+				t.Errorf("the line does not tell from where: %+v", e)
+			}
+		}
+		want := []line{
+			{"login", "tenantadmin", "ok", ownTenant, "Tenant Admin"},
+			{"login", "sysadmin", "UNAUTHENTICATED", "", ""},
+			{"login", "reseller", "FORBIDDEN", "", ""},
+			{"logout", "tenantadmin", "ok", ownTenant, "Tenant Admin"},
+			{"login", "sysadmin", "UNAUTHENTICATED", "", ""},
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(line{})); diff != "" {
+			t.Errorf("lines (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAuditTrailHoldsNoSecrets(t *testing.T) {
+	r := start(t, setup{})
+	session, _ := r.login(t, "tenantadmin")
+	r.call(t, loginCall("sysadmin", "a-wrong-password"))
+	asked := assignFreeRange()
+	asked.client, asked.header = nobody, bearer(session.Token)
+	r.call(t, asked.keyed("k")).wantStatus(t, http.StatusCreated)
+	asked = writings()[1].call
+	asked.client, asked.header = nobody, http.Header{"X-Api-Key": {system + "." + clientSecret}}
+	r.call(t, asked).wantStatus(t, http.StatusOK)
+	r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
+
+	files, err := filepath.Glob(filepath.Join(r.folder, "*"))
+	must(t, err)
+	if len(files) < 2 {
+		t.Fatalf("the journal has %v", files)
+	}
+	for _, file := range files { // the database, too
+		text := readFile(t, file)
+		for _, secret := range []string{
+			gatewayPassword, passwordOf("tenantadmin"), "a-wrong-password", clientSecret, string(clientHash()),
+			session.Token, session.Token[:strings.LastIndex(session.Token, ".")],
+		} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s holds %q", filepath.Base(file), secret)
+			}
+		}
+	}
+}
+
+// A correction is a line of its own, and looking once more in vain is none.
+func TestCorrectionsAreAudited(t *testing.T) {
+	for fault, want := range map[string][]operation.EventKind{
+		"apply-late delay=3m": {operation.EventIntent, operation.EventOutcome, operation.EventOutcome, operation.EventCorrection},
+		"stall":               {operation.EventIntent, operation.EventOutcome, operation.EventOutcome},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			inTime(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+				r.call(t, assignFreeRange()).wantStatus(t, http.StatusGatewayTimeout)
+				time.Sleep(10 * time.Minute)
+				var got []operation.EventKind
+				for _, e := range r.events(t) {
+					got = append(got, e.Kind)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("lines (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}

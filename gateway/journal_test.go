@@ -1,0 +1,107 @@
+package gateway_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// A write that cannot be recorded is not sent. All else goes on, and writes do
+// so by themselves once they can be recorded again.
+func TestJournalThatIsNotUsable(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		id := r.write(t, writings()[1].call)
+		heal := r.breakJournal(t)
+		for _, w := range writings() {
+			got := r.call(t, w.call)
+			got.wantError(t, http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")
+			got.wantOutcome(t, "not_done")
+			got.wantRetryAfter(t)
+		}
+		r.wantWrites(t, 1, 1)
+		for _, list := range []string{"numbers", "available_numbers", "prefixes", "available_prefixes"} {
+			r.get(t, list).wantStatus(t, http.StatusOK)
+		}
+		session, _ := r.login(t, "groupadmin")
+		r.call(t, call{path: ownList("numbers"), header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
+		r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
+		for _, path := range []string{operationPath(id), "/api/v1/operations/"} {
+			got := r.call(t, call{path: path, client: system})
+			got.wantError(t, http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")
+			got.wantRetryAfter(t)
+		}
+		if failures := counted(t, r, "ocigate_journal_failures_total")[""]; failures < float64(len(writings())) {
+			t.Errorf("%v failures are counted", failures)
+		}
+
+		heal()
+		r.wantState(t, id, "done", "answer")
+		r.write(t, writings()[0].call)
+		r.events(t) // which must be whole
+	})
+}
+
+// The journal is lost between the first look at it and the intent.
+func TestJournalThatFailsBeforeTheIntent(t *testing.T) {
+	inTime(t, setup{faults: []string{"slow delay=5s command=ServiceProviderGetRequest17sp1 times=1"}}, func(t *testing.T, r *rig) {
+		ended := make(chan answer, 1)
+		go func() { ended <- r.call(t, assignFreeRange().keyed("k")) }()
+		synctest.Wait()
+		heal := r.breakJournal(t)
+		got := <-ended
+		got.wantError(t, http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")
+		got.wantOutcome(t, "not_done")
+		got.wantRetryAfter(t)
+		r.wantWrites(t, 0, 0)
+		heal()
+		time.Sleep(time.Minute)
+		r.call(t, assignFreeRange().keyed("k")).wantFirst(t, http.StatusCreated)
+	})
+}
+
+// The journal is lost while the write is on its way: what became of it is told
+// all the same, and recorded later.
+func TestJournalThatFailsAfterTheIntent(t *testing.T) {
+	for fault, c := range map[string]struct {
+		status int
+		state  string
+		by     string
+	}{
+		"slow delay=5s":      {201, "done", "answer"},
+		"stall-after-apply":  {504, "done", "reading"}, // it is looked for when it is recorded that it is unknown
+		"error-before-apply": {400, "not_done", "answer"},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			inTime(t, setup{faults: []string{"slow delay=5s command=" + assignCommand, withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+				asked := assignFreeRange().keyed("k")
+				ended := make(chan answer, 1)
+				go func() { ended <- r.call(t, asked) }()
+				time.Sleep(time.Millisecond)
+				heal := r.breakJournal(t)
+				got := <-ended
+				got.wantStatus(t, c.status)
+				id := got.header.Get("Operation-Id")
+				heal()
+				time.Sleep(time.Minute)
+				r.wantState(t, id, c.state, c.by)
+				second := r.survivor(t)
+				synctest.Wait()
+				second.wantState(t, id, c.state, c.by)
+				if last := last(second.events(t)); last.Operation != id || last.Outcome != c.state {
+					t.Errorf("the trail ends with %+v", last)
+				}
+				second.call(t, asked).wantReplay(t, id, c.state)
+			})
+		})
+	}
+}
+
+func last(events []operation.Event) operation.Event {
+	if len(events) == 0 {
+		return operation.Event{}
+	}
+	return events[len(events)-1]
+}

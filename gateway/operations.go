@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// journalWork is the work of an endpoint that answers from the journal of
+// writes. Who is calling is known, and that his level suffices.
+type journalWork func(*Gateway, context.Context, echo.Context, auth.Principal) error
+
+// Look reads back what became of an operation of these services.
+func (s Services) Look() operation.Look {
+	changes := map[string]translate.Change{}
+	for _, e := range Endpoints(s) {
+		if e.Change != nil {
+			changes[e.Name] = e.Change
+		}
+	}
+	return func(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
+		change, ok := changes[op.Endpoint]
+		if !ok {
+			return operation.Sight{}, fmt.Errorf("gateway: there is no endpoint %s to read back with", op.Endpoint)
+		}
+		sight, err := change.Observe(ctx, translate.Group{TenantID: op.TenantID, GroupID: op.GroupID}, op.Keys())
+		if err != nil {
+			return operation.Sight{}, err
+		}
+		effects := make([]operation.Effect, len(sight.Effects))
+		for i, e := range sight.Effects {
+			effects[i] = operation.Effect(e)
+		}
+		return operation.Sight{Node: sight.Endpoint, Effects: effects}, nil
+	}
+}
+
+func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
+
+// operationBody is an operation as callers are told of it.
+type operationBody struct {
+	ID       string          `json:"id"`
+	State    operation.State `json:"state"`
+	Outcome  operation.State `json:"outcome"`
+	Basis    operation.Basis `json:"known_by,omitempty"`
+	Endpoint string          `json:"endpoint"`
+	TenantID string          `json:"tenant_id"`
+	GroupID  string          `json:"group_id"`
+
+	RequestedBy string `json:"requested_by"`
+	RequestID   string `json:"request_id"`
+
+	ReceivedAt time.Time `json:"received_at"`
+	IntendedAt time.Time `json:"intended_at,omitzero"`
+	SentAt     time.Time `json:"sent_at,omitzero"`
+	DoubtedAt  time.Time `json:"doubted_at,omitzero"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+
+	Entries     []entryBody            `json:"entries"`
+	Corrections []operation.Correction `json:"corrections,omitempty"`
+}
+
+type entryBody struct {
+	Entry   string          `json:"entry"`
+	Outcome operation.State `json:"outcome"`
+}
+
+func bodyOf(op operation.Operation) operationBody {
+	body := operationBody{
+		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
+		Endpoint: op.Endpoint, TenantID: op.TenantID, GroupID: op.GroupID,
+		RequestedBy: op.Caller.Name, RequestID: op.Caller.RequestID,
+		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, DoubtedAt: op.DoubtedAt, EndedAt: op.EndedAt,
+		Corrections: op.Corrections,
+	}
+	for _, e := range op.Entries {
+		outcome := e.Outcome
+		if outcome == "" {
+			outcome = operation.Unknown
+		}
+		body.Entries = append(body.Entries, entryBody{e.Given, outcome})
+	}
+	return body
+}
+
+// operation tells what became of one write. One that is outside the caller's
+// scope is not there for him.
+func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Principal) error {
+	id := pathParameter(c, "operation_id")
+	if !operation.IsID(id) {
+		return errcode.New(errcode.OperationNotFound)
+	}
+	op, err := g.options.Operations.Get(ctx, id)
+	switch {
+	case errors.Is(err, operation.ErrNotFound):
+		return errcode.New(errcode.OperationNotFound)
+	case err != nil:
+		return &errcode.Error{Code: errcode.JournalUnavailable, Message: unreadable, RetryAfter: shortly, Cause: err}
+	case !who.Covers(op.TenantID, op.GroupID):
+		return errcode.New(errcode.OperationNotFound)
+	}
+	if wait := g.options.Operations.RetryAfter(&op); wait > 0 {
+		c.Response().Header().Set(echo.HeaderRetryAfter, seconds(wait))
+	}
+	return writeJSON(c, http.StatusOK, bodyOf(op))
+}
+
+const unreadable = "The gateway's journal cannot be read at the moment."
+
+// operationsBody is a page of operations. Next is there while there are more.
+type operationsBody struct {
+	Operations []operationBody `json:"operations"`
+	Next       string          `json:"next,omitempty"` // the before of the next page
+}
+
+// The most that a page holds, and what it holds where nobody says.
+const (
+	maxPage     = 1000
+	defaultPage = 100
+)
+
+// operations lists the writes of a scope, which is the caller's own unless the
+// query names a smaller one.
+func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Principal) error {
+	q, err := queryOf(c.Request().URL.RawQuery, who)
+	if err != nil {
+		return err
+	}
+	if !mayList(who, q) {
+		return errcode.New(errcode.Forbidden)
+	}
+	page := q.Limit
+	q.Limit++ // one more tells whether there are more
+	ops, err := g.options.Operations.List(ctx, q)
+	if err != nil {
+		return &errcode.Error{Code: errcode.JournalUnavailable, Message: unreadable, RetryAfter: shortly, Cause: err}
+	}
+	body := operationsBody{Operations: []operationBody{}}
+	for i, op := range ops {
+		if i == page {
+			body.Next = ops[i-1].ID
+			break
+		}
+		body.Operations = append(body.Operations, bodyOf(op))
+	}
+	return writeJSON(c, http.StatusOK, body)
+}
+
+// mayList tells whether the scope of a list is the caller's.
+func mayList(who auth.Principal, q operation.Query) bool {
+	if q.TenantID == "" {
+		return who.Level >= auth.SystemAdmin
+	}
+	return who.Covers(q.TenantID, q.GroupID)
+}
+
+// queryOf reads what to list from the query of a request.
+func queryOf(query string, who auth.Principal) (operation.Query, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, unreadableQuery)
+	}
+	q := operation.Query{TenantID: who.TenantID, GroupID: who.GroupID, Limit: defaultPage}
+	var problems []errcode.Problem
+	refuse := func(parameter, reason string) {
+		problems = append(problems, errcode.Problem{Parameter: parameter, Reason: reason})
+	}
+	for name, given := range values {
+		value := given[0]
+		switch {
+		case len(given) > 1:
+			refuse(name, "must stand once")
+		case name == "tenant_id":
+			q.TenantID = value
+		case name == "group_id":
+			q.GroupID = value
+		case name == "state":
+			q.State = operation.State(value)
+			if !slices.Contains(listedStates, q.State) {
+				refuse(name, fmt.Sprintf("must be one of %v", listedStates))
+			}
+		case name == "before":
+			q.Before = value
+			if !operation.IsID(value) {
+				refuse(name, "must be the id of an operation")
+			}
+		case name == "limit":
+			n, err := strconv.Atoi(value)
+			if q.Limit = n; err != nil || n < 1 || n > maxPage {
+				refuse(name, fmt.Sprintf("must be a number from 1 to %d", maxPage))
+			}
+		default:
+			refuse(name, "is no parameter of this list")
+		}
+	}
+	if q.GroupID != "" && q.TenantID == "" {
+		refuse("group_id", "needs tenant_id")
+	}
+	if len(problems) > 0 {
+		slices.SortFunc(problems, func(a, b errcode.Problem) int { return cmp.Compare(a.Parameter, b.Parameter) })
+		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, problems...)
+	}
+	return q, nil
+}
+
+// listedStates are those by which operations can be listed.
+var listedStates = []operation.State{operation.Done, operation.NotDone, operation.PartlyDone, operation.Unknown}

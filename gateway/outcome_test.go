@@ -1,0 +1,323 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/gateway"
+	"ocigate/oci"
+)
+
+// Every answer of an endpoint that writes carries the id of an operation, and a
+// true word on what became of it.
+func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
+	for _, w := range writings() {
+		for name, c := range map[string]struct {
+			setup   setup
+			arrange func(t *testing.T, r *rig)
+			change  func(*call)
+			status  int // 0 for that of the good answer
+			error   string
+			outcome string
+		}{
+			"done": {outcome: "done"},
+			"its form is bad": {
+				change: func(c *call) { c.body = "{}" }, status: 400, error: "JSON_SCHEMA_VALIDATION", outcome: "not_done",
+			},
+			"it is no JSON": {
+				change: func(c *call) { c.body = "x" }, status: 416, error: "BAD_MEDIA_TYPE", outcome: "not_done",
+			},
+			"its entry is not available": {
+				change:  func(c *call) { c.path = strings.Replace(c.path, ownGroup, "ApioGrpOther", 1) },
+				arrange: func(t *testing.T, r *rig) { r.call(t, w.call) },
+				status:  400, error: "NOT_AVAILABLE_FOR_ASSIGNMENT", outcome: "not_done",
+			},
+			"nobody asks": {
+				change: func(c *call) { c.client = nobody }, status: 401, error: "UNAUTHENTICATED", outcome: "not_done",
+			},
+			"the level is too low": {
+				change: func(c *call) { c.client = group }, status: 403, error: "FORBIDDEN", outcome: "not_done",
+			},
+			"the tenant is another's": {
+				change: func(c *call) { c.path = strings.Replace(c.path, ownTenant, "footenant", 1) }, status: 403, error: "FORBIDDEN", outcome: "not_done",
+			},
+			"the group does not exist": {
+				change: func(c *call) { c.path = strings.Replace(c.path, ownGroup, "nobody", 1) }, status: 404, error: "GROUP_NOT_FOUND", outcome: "not_done",
+			},
+			"its entry is held": {
+				arrange: func(t *testing.T, r *rig) { r.loseAnswer(t, w, "") },
+				status:  409, error: "ENTRIES_HELD", outcome: "not_done",
+			},
+			"its key stands for another": {
+				arrange: func(t *testing.T, r *rig) { r.call(t, w.call.keyed("k")) },
+				change: func(c *call) {
+					*c = c.keyed("k")
+					c.path = strings.Replace(c.path, ownGroup, "ApioGrpOther", 1)
+				},
+				status: 422, error: "IDEMPOTENCY_KEY_REUSED", outcome: "not_done",
+			},
+			"the first with its key runs": { // which is the operation that is told of
+				arrange: func(t *testing.T, r *rig) {
+					r.inject(t, withCommand("slow delay=5s", w.command))
+					go r.call(t, w.call.keyed("k"))
+					synctest.Wait()
+				},
+				change: func(c *call) { *c = c.keyed("k") },
+				status: 409, error: "REQUEST_RUNNING", outcome: "unknown",
+			},
+			"all sessions are in use": {
+				setup: setup{platform: func(o *oci.Options) { o.MaxSessions = 1 }},
+				arrange: func(t *testing.T, r *rig) {
+					r.inject(t, "slow delay=15s command=GroupServiceGetAuthorizationRequest")
+					go r.get(t, "available_numbers")
+					synctest.Wait()
+				},
+				status: 503, error: "PLATFORM_BUSY", outcome: "not_done",
+			},
+			"the platform is gone": {
+				setup: setup{faults: []string{"refuse"}}, status: 503, error: "PLATFORM_UNAVAILABLE", outcome: "not_done",
+			},
+			"the platform cannot be asked": {
+				setup:  setup{faults: []string{"stall command=ServiceProviderGetRequest17sp1"}},
+				status: 503, error: "PLATFORM_CHECK_FAILED", outcome: "not_done",
+			},
+			"it cannot be recorded": {
+				arrange: func(t *testing.T, r *rig) { r.breakJournal(t) },
+				status:  503, error: "JOURNAL_UNAVAILABLE", outcome: "not_done",
+			},
+			"the platform refuses it": {
+				setup:  setup{faults: []string{withCommand("error-before-apply", w.command)}},
+				status: 400, error: "PLATFORM_REFUSED", outcome: "not_done",
+			},
+			"its answer is lost": {
+				setup:  setup{faults: []string{withCommand("drop-before-apply", w.command)}},
+				status: 504, error: "OUTCOME_UNKNOWN", outcome: "unknown",
+			},
+			"its answer says nothing": {
+				setup:  setup{faults: []string{withCommand("error-before-apply severity=Warning", w.command)}},
+				status: 502, error: "PLATFORM_ERROR", outcome: "unknown",
+			},
+			"the gateway fails before it is recorded": {
+				setup:  setup{gateway: func(o *gateway.Options) { o.Writer = &failing{Writer: o.Writer} }},
+				status: 500, error: "INTERNAL", outcome: "not_done",
+			},
+			"the gateway fails when it is recorded": {
+				setup:  setup{gateway: func(o *gateway.Options) { o.Writer = &failing{Writer: o.Writer, recorded: true} }},
+				status: 500, error: "INTERNAL", outcome: "unknown",
+			},
+			"the gateway fails when it was sent": {
+				setup:  setup{gateway: func(o *gateway.Options) { o.Writer = &failing{Writer: o.Writer, sent: true} }},
+				status: 500, error: "INTERNAL", outcome: "unknown",
+			},
+		} {
+			t.Run(w.endpoint+"/"+name, func(t *testing.T) {
+				inTime(t, c.setup, func(t *testing.T, r *rig) {
+					if c.arrange != nil {
+						c.arrange(t, r)
+					}
+					asked := w.call
+					change(c.change, &asked)
+					got := r.call(t, asked)
+					got.wantOutcome(t, c.outcome)
+					if c.status == 0 {
+						got.wantStatus(t, w.status)
+						return
+					}
+					got.wantError(t, c.status, c.error)
+				})
+			})
+		}
+	}
+}
+
+// failing is a writer that meets a bug once: before it does anything, when the
+// write was recorded, or when it was sent.
+type failing struct {
+	gateway.Writer
+	recorded, sent bool
+	failed         bool
+}
+
+func (w *failing) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
+	if w.failed {
+		return w.Writer.Write(ctx, command, before)
+	}
+	w.failed = true
+	switch {
+	case w.sent:
+		if _, err := w.Writer.Write(ctx, command, before); err != nil {
+			return oci.Reply{}, err
+		}
+	case w.recorded:
+		if err := before("primary"); err != nil {
+			return oci.Reply{}, err
+		}
+	}
+	panic("a bug")
+}
+
+// What the gateway's own failure leaves open is found out like everything else,
+// and holds nothing for longer than that.
+func TestFailureOfOursIsFoundOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		writer failing
+		state  string // "" where nothing was recorded
+	}{
+		"before it is recorded": {failing{}, ""},
+		"when it is recorded":   {failing{recorded: true}, "not_done"},
+		"when it was sent":      {failing{sent: true}, "done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := setup{gateway: func(o *gateway.Options) {
+				c.writer.Writer = o.Writer
+				o.Writer = &c.writer
+			}}
+			inTime(t, s, func(t *testing.T, r *rig) {
+				id := r.call(t, assignFreeRange()).header.Get("Operation-Id")
+				if line := r.log.last(t); line["operation_id"] != id || !strings.Contains(line["panic"].(string), "a bug") {
+					t.Errorf("logged %v", line)
+				}
+				if c.state == "" {
+					r.call(t, call{path: operationPath(id), client: system}).wantError(t, http.StatusNotFound, "OPERATION_NOT_FOUND")
+					r.call(t, assignFreeRange()).wantStatus(t, http.StatusCreated)
+					return
+				}
+				time.Sleep(time.Minute)
+				r.wantState(t, id, c.state, "reading")
+				if c.state == "not_done" {
+					r.call(t, assignFreeRange()).wantStatus(t, http.StatusCreated)
+				}
+			})
+		})
+	}
+}
+
+// Reads are no operations.
+func TestReadsTellOfNoOperation(t *testing.T) {
+	r := start(t, setup{})
+	for _, e := range endpoints() {
+		if e.Change == nil {
+			path := strings.NewReplacer("{tenant_id}", ownTenant, "{group_id}", ownGroup, "{operation_id}", "x").Replace(e.Path)
+			r.call(t, call{method: e.Method, path: path, client: system}).wantNoOperation(t)
+		}
+	}
+}
+
+// While a write is in doubt, no other may touch its entries through this
+// gateway: what is read would not be the first one's doing.
+func TestEntriesInDoubtAreHeld(t *testing.T) {
+	for _, w := range writings() {
+		t.Run(w.endpoint, func(t *testing.T) {
+			inTime(t, setup{}, func(t *testing.T, r *rig) {
+				id := r.loseAnswer(t, w, "")
+				got := r.call(t, w.call)
+				told := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
+				if diff := cmp.Diff([]string{w.entry}, told.Details.Entries); diff != "" {
+					t.Errorf("entries (-want +got):\n%s", diff)
+				}
+				if told.Details.Operation != operationPath(id) {
+					t.Errorf("held by %s, want %s", told.Details.Operation, id)
+				}
+				if got.wantOutcome(t, "not_done") == id {
+					t.Error("the refused request has the id of the operation that holds its entries")
+				}
+				got.wantRetryAfter(t)
+				r.wantWrites(t, 1, 0)
+
+				time.Sleep(time.Minute) // it is known
+				r.call(t, w.call).wantStatus(t, w.status)
+				r.wantWrites(t, 2, 1)
+			})
+		})
+	}
+}
+
+func TestEntriesInDoubtHoldNoOthers(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		r.loseAnswer(t, writings()[0], "")
+		for name, c := range map[string]call{
+			"another entry":                 {method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3225127000"}]}`},
+			"the same number of a tenant":   {method: http.MethodPost, path: listOf("footenant", "foogroup", "numbers"), body: freeRange},
+			"a prefix":                      {method: http.MethodPost, path: ownList("prefixes"), body: `{"prefixes":[{"prefix":"+32-03"}]}`},
+			"an entry of the group's other": {method: http.MethodDelete, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`},
+		} {
+			c.client = system
+			if got := r.call(t, c); got.status >= http.StatusBadRequest {
+				t.Errorf("%s: %d %s", name, got.status, got.body)
+			}
+		}
+		// In any spelling, in any company, and in either direction.
+		for _, c := range []call{
+			{method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+32-25 126 999"}]}`},
+			{method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3225128000"},{"minPhoneNumber":"+3225126999"}]}`},
+			{method: http.MethodPost, path: listOf(ownTenant, "ApioGrpOther", "numbers"), body: freeRange},
+			{method: http.MethodDelete, path: ownList("numbers"), body: freeRange},
+			{method: http.MethodPost, path: ownList("numbers/remove"), body: freeRange},
+		} {
+			c.client = system
+			told := r.call(t, c).wantError(t, http.StatusConflict, "ENTRIES_HELD")
+			if len(told.Details.Entries) != 1 || !strings.HasPrefix(told.Details.Entries[0], "+32") {
+				t.Errorf("%s: entries %v", c.body, told.Details.Entries)
+			}
+		}
+	})
+}
+
+// Two writes of the same entries at the same time: the second waits for none.
+func TestEntriesOfAWriteUnderWayAreHeld(t *testing.T) {
+	for name, fault := range map[string]string{
+		"while it is judged": "slow delay=5s command=ServiceProviderGetRequest17sp1",
+		"while it is sent":   "slow delay=5s command=" + assignCommand,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, setup{faults: []string{fault}}, func(t *testing.T, r *rig) {
+				first := make(chan answer, 1)
+				go func() { first <- r.call(t, assignFreeRange()) }()
+				synctest.Wait()
+				r.call(t, assignFreeRange()).wantError(t, http.StatusConflict, "ENTRIES_HELD")
+				got := <-first
+				got.wantStatus(t, http.StatusCreated)
+				r.wantWrites(t, 1, 1)
+			})
+		})
+	}
+}
+
+// Half of what was asked is neither done nor not done, and the answer says which
+// half is missing.
+func TestWriteThatIsDoneInPart(t *testing.T) {
+	for _, w := range writings() {
+		t.Run(w.endpoint, func(t *testing.T) {
+			half, s := w.halfDone()
+			inTime(t, s, func(t *testing.T, r *rig) {
+				got := r.call(t, half.call.keyed("k"))
+				told := got.wantError(t, http.StatusBadGateway, "PARTLY_DONE")
+				id := got.wantOutcome(t, "partly_done")
+				if told.Details.Operation != operationPath(id) || len(told.Details.Entries) != 1 || told.Details.Entries[0] == w.entry {
+					t.Errorf("details %+v", told.Details)
+				}
+				wantWords(t, told, "[Error 4999] half")
+				if got.header.Get("Retry-After") != "" {
+					t.Error("there is nothing to wait for")
+				}
+				of, _ := r.operation(t, id)
+				want := []entryTold{{w.entry, "done"}, {told.Details.Entries[0], "not_done"}}
+				if diff := cmp.Diff(want, of.Entries); diff != "" || of.State != "partly_done" {
+					t.Errorf("%s, entries (-want +got):\n%s", of.State, diff)
+				}
+				again := r.call(t, half.call.keyed("k"))
+				again.wantError(t, http.StatusBadGateway, "PARTLY_DONE")
+				if again.wantOutcome(t, "partly_done") != id || again.header.Get("Idempotency-Replayed") != "true" {
+					t.Errorf("replayed as %v", again.header)
+				}
+				r.wantWrites(t, 1, 1)
+			})
+		})
+	}
+}

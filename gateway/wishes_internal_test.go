@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// Whatever headers and queries say, a key that is taken is one that can be
+// stored and logged, and what is not understood is refused.
+func FuzzWishes(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"k", "dry_run=true", "dry-run"}, {`"k"`, "dry_run=false&x=1", "return=minimal, dry-run"}, {"", "dry_run", "dry-run=1"},
+		{`"`, "a=%zz", "dry-run;x"}, {"a b", "x;dry_run=true", ","}, {strings.Repeat("x", 256), "", ""}, {"é", "dry_run=true&dry_run=true", " Dry-Run "},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, key, query, prefer string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+		r.URL.RawQuery = query
+		r.Header = http.Header{headerIdempotencyKey: {key}, headerPrefer: {prefer}}
+		asked, problems := wishesOf(r)
+		if refused := slices.ContainsFunc(problems, isAbout(headerIdempotencyKey)); refused != (asked.key == "") {
+			t.Errorf("the key %q is taken as %q, refused: %t", key, asked.key, refused)
+		}
+		for _, c := range asked.key {
+			if c <= ' ' || c > '~' || c == '"' {
+				t.Errorf("the key %q is taken as %q", key, asked.key)
+			}
+		}
+		if len(asked.key) > maxKeyLength || asked.key != strings.Trim(key, `"`) && asked.key != "" {
+			t.Errorf("the key %q is taken as %q", key, asked.key)
+		}
+		if again := keyOf([]string{`"` + asked.key + `"`}); again != asked.key {
+			t.Errorf("in quotes the key %q is %q", asked.key, again)
+		}
+		if asked.preferred && !asked.dryRun {
+			t.Error("a dry run is preferred and not made")
+		}
+		values, err := url.ParseQuery(query)
+		if !asked.dryRun && len(problems) == 0 && (err != nil || values.Has(dryRunParameter) && values.Get(dryRunParameter) != "false") {
+			t.Errorf("%q is passed over", query)
+		}
+		fingerprint(translate.Group{TenantID: key, GroupID: prefer}, []byte(query))
+	})
+}
+
+func isAbout(parameter string) func(errcode.Problem) bool {
+	return func(p errcode.Problem) bool { return p.Parameter == parameter }
+}
+
+// Whatever the query says, what is listed is of the caller's scope, and a page
+// is bounded.
+func FuzzQueryOf(f *testing.F) {
+	for _, seed := range []string{
+		"", "limit=5&state=done", "tenant_id=a&group_id=b", "tenant_id=&group_id=", "group_id=b", "before=019ab0c4-6e0f-7c55-8a53-2f6a1c0b7d11",
+		"limit=0", "limit=1&limit=2", "x=1", "%", "a;b", "tenant_id=T&tenant_id=U",
+	} {
+		f.Add(seed)
+	}
+	callers := []auth.Principal{
+		{Level: auth.SystemAdmin},
+		{Level: auth.TenantAdmin, TenantID: "T"},
+		{Level: auth.GroupAdmin, TenantID: "T", GroupID: "G"},
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, who := range callers {
+			q, err := queryOf(query, who)
+			if err != nil || !mayList(who, q) {
+				continue
+			}
+			if q.Limit < 1 || q.Limit > maxPage || q.Before != "" && !operation.IsID(q.Before) || q.State != "" && !slices.Contains(listedStates, q.State) {
+				t.Errorf("%q is %+v", query, q)
+			}
+			if q.GroupID != "" && q.TenantID == "" {
+				t.Errorf("%q is a group of any tenant: %+v", query, q)
+			}
+			if who.TenantID != "" && q.TenantID != who.TenantID || who.GroupID != "" && q.GroupID != who.GroupID {
+				t.Errorf("%q lets %v list %+v", query, who.Level, q)
+			}
+		}
+	})
+}
+
+// Requests are the same where group and content are, and in no other case.
+func TestFingerprints(t *testing.T) {
+	type request struct{ tenant, group, body string }
+	of := func(r request) string {
+		return fingerprint(translate.Group{TenantID: r.tenant, GroupID: r.group}, []byte(r.body))
+	}
+	plain := request{"a", "b", `{"numbers":[{"minPhoneNumber":"+32"}]}`}
+	if same := (request{"a", "b", " {\"numbers\" :\n[ {\"minPhoneNumber\":\t\"+32\"}] } "}); of(same) != of(plain) {
+		t.Error("blanks count")
+	}
+	seen := map[string]request{}
+	for _, r := range []request{
+		plain,
+		{"a", "b", `{"numbers":[{"minPhoneNumber":"+32 "}]}`},
+		{"a", "b", `{"numbers":[{"minPhoneNumber":"+33"}]}`},
+		{"a", "c", plain.body}, {"b", "a", plain.body}, {"ab", "", plain.body}, {"", "ab", plain.body},
+		{"a", "1:b", plain.body}, {"a1", ":b", plain.body},
+		{"a", "b", ""}, {"a", "b", "{"}, {"a", "b", "{ "},
+	} {
+		if other, known := seen[of(r)]; known {
+			t.Errorf("%+v and %+v are the same", r, other)
+		}
+		seen[of(r)] = r
+	}
+}

@@ -1,0 +1,392 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// The headers of a write.
+const (
+	headerOperationID      = "Operation-Id"
+	headerOperationOutcome = "Operation-Outcome"
+	headerIdempotencyKey   = "Idempotency-Key"
+	headerReplayed         = "Idempotency-Replayed"
+	headerPrefer           = "Prefer"
+	headerPreferApplied    = "Preference-Applied"
+
+	dryRunPreference = "dry-run"
+	dryRunParameter  = "dry_run"
+)
+
+// change is the journey of a write, from its body to the truth about it.
+func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
+	body, err := readBody(c, g.options.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	wishes, problems := wishesOf(c.Request())
+	draft, err := decodeChange(c.Request(), e, group, body, problems)
+	if err != nil {
+		return err
+	}
+	recordOf(c).entries = translate.Given(draft.Entries)
+	if wishes.dryRun {
+		return g.rehearse(ctx, c, e, draft, wishes)
+	}
+	op := operationOf(c, e, draft)
+	if wishes.key != "" {
+		op.Key, op.Fingerprint = wishes.key, fingerprint(group, body)
+	}
+	if err := g.write(ctx, c, e, draft, op); err != nil {
+		return err
+	}
+	return writeJSON(c, e.Status, struct{}{})
+}
+
+// write takes an operation to its end. Without an error it is done.
+func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *translate.Draft, op operation.Operation) error {
+	write, err := g.options.Operations.Begin(ctx, op)
+	if err != nil {
+		return g.notBegun(ctx, c, op, err)
+	}
+	defer write.Leave()
+	plan, err := e.Change.Plan(ctx, draft)
+	if err != nil {
+		return checkFailure(err)
+	}
+	return g.send(ctx, c, write, plan)
+}
+
+// decodeChange has the change decode its body. The error tells the problems
+// that are known already as well.
+func decodeChange(r *http.Request, e Endpoint, group translate.Group, body []byte, known []errcode.Problem) (*translate.Draft, error) {
+	draft, err := e.Change.Decode(group, body)
+	if err == nil && len(known) == 0 {
+		return draft, nil
+	}
+	if err == nil {
+		return nil, errcode.Invalid(errcode.InvalidParameters, known...)
+	}
+	told := errcode.Of(err)
+	told.Problems = append(told.Problems, known...)
+	if len(body) == 0 && r.Method == http.MethodDelete && told.Code == errcode.BadMediaType {
+		told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
+	}
+	return nil, told
+}
+
+// send has the command of a plan sent, and tells what became of it.
+func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan) error {
+	reply, err := g.options.Writer.Write(ctx, plan.Command, func(node string) error {
+		err := write.Intend(ctx, recordedEntries(plan.Entries), plan.From, plan.To, node)
+		if err == nil {
+			// It is on its way from now on, whatever happens here.
+			setOutcome(c, operation.Unknown)
+		}
+		return err
+	})
+	if oci.NotDone(err) {
+		write.Unsent()
+		setOutcome(c, operation.NotDone)
+		return unsent(err)
+	}
+	answer, failure := g.judgeReply(plan, reply, err)
+	op := write.Settle(ctx, answer, remember(failure))
+	setOutcome(c, op.State.Outcome())
+	return g.toldOf(op, failure)
+}
+
+// judgeReply says what the platform's answer, or its absence, means, and what
+// the caller would be told of it.
+func (g *Gateway) judgeReply(plan *translate.Plan, reply oci.Reply, err error) (operation.Answer, *errcode.Error) {
+	if err != nil {
+		return operation.NoAnswer, errcode.Because(errcode.OutcomeUnknown, err)
+	}
+	err = g.options.PlatformErrors.WriteResult(plan, reply)
+	if err == nil {
+		return operation.Succeeded, nil
+	}
+	failure := errcode.Of(err)
+	if failure.Code.PromisesNotDone() {
+		return operation.Refused, failure
+	}
+	return operation.Unclear, failure
+}
+
+// toldOf is what a caller is told of a write that was sent: nil where it is
+// done. failure is what is known of it beside its state, and may be nil.
+func (g *Gateway) toldOf(op operation.Operation, failure *errcode.Error) error {
+	told := &errcode.Error{}
+	if failure != nil {
+		*told = *failure
+	}
+	switch op.State {
+	case operation.Done:
+		return nil
+	case operation.NotDone:
+		if failure == nil || !failure.Code.PromisesNotDone() {
+			told.Code, told.Message = errcode.OperationNotDone, ""
+		}
+	case operation.PartlyDone:
+		told.Code, told.Message, told.Operation = errcode.PartlyDone, "", op.ID
+		told.Entries = given(op.Entries, operation.NotDone)
+	default:
+		told.Operation = op.ID
+		if failure == nil || failure.Code.PromisesNotDone() {
+			told.Code, told.Message = errcode.OutcomeUnknown, ""
+		}
+		told.Entries = given(op.Entries, "")
+		told.RetryAfter = g.options.Operations.RetryAfter(&op)
+	}
+	return told
+}
+
+// given are the entries with that outcome, as the caller wrote them.
+func given(entries []operation.Entry, outcome operation.State) []string {
+	var named []string
+	for _, e := range entries {
+		if e.Outcome == outcome {
+			named = append(named, e.Given)
+		}
+	}
+	return named
+}
+
+// notBegun is what a caller is told of a write that was not begun.
+func (g *Gateway) notBegun(ctx context.Context, c echo.Context, op operation.Operation, err error) error {
+	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
+		return g.replay(ctx, c, op.Fingerprint, used.Operation)
+	}
+	held, ok := errors.AsType[*operation.HeldError](err)
+	if !ok {
+		return &errcode.Error{Code: errcode.JournalUnavailable, RetryAfter: shortly, Cause: err}
+	}
+	told := &errcode.Error{Code: errcode.EntriesHeld, Operation: held.ID, RetryAfter: shortly, Cause: err}
+	for _, e := range op.Entries {
+		for _, key := range held.Keys {
+			if e.Key == key {
+				told.Entries = append(told.Entries, e.Given)
+			}
+		}
+	}
+	return told
+}
+
+// replay answers with the truth about the first request with the same key.
+func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, first operation.Operation) error {
+	if first.Fingerprint != content {
+		return errcode.New(errcode.KeyReused)
+	}
+	c.Response().Header().Set(headerOperationID, first.ID)
+	if first.State == operation.Unknown {
+		first = g.options.Operations.Resolve(ctx, first)
+	}
+	setOutcome(c, first.State.Outcome())
+	if first.State.Running() {
+		return &errcode.Error{Code: errcode.RequestRunning, Operation: first.ID, RetryAfter: shortly}
+	}
+	c.Response().Header().Set(headerReplayed, "true")
+	g.options.Metrics.replays.WithLabelValues(first.Endpoint).Inc()
+	failure, err := recall(first.Answer)
+	if err != nil {
+		return err
+	}
+	return g.toldOf(first, failure)
+}
+
+// wishes are what the headers and the query of a write ask for.
+type wishes struct {
+	key       string // "" for none
+	dryRun    bool
+	preferred bool // dryRun was asked for by Prefer
+}
+
+// maxKeyLength is the longest idempotency key, in characters.
+const maxKeyLength = 255
+
+// wishesOf reads what a write asks for, and tells what is wrong with that.
+func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
+	var w wishes
+	var problems []errcode.Problem
+	refuse := func(parameter, reason string) {
+		problems = append(problems, errcode.Problem{Parameter: parameter, Reason: reason})
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		// What cannot be read may be the wish that nothing be sent.
+		problems = append(problems, unreadableQuery)
+	}
+	switch values := query[dryRunParameter]; {
+	case len(values) == 0 || len(values) == 1 && values[0] == "false":
+	case len(values) == 1 && values[0] == "true":
+		w.dryRun = true
+	default:
+		refuse(dryRunParameter, "must be true or false, and stand once")
+	}
+	for _, value := range r.Header.Values(headerPrefer) {
+		for one := range strings.SplitSeq(value, ",") {
+			name, rest := preference(one)
+			switch {
+			case !strings.EqualFold(name, dryRunPreference):
+			case rest == "":
+				w.dryRun, w.preferred = true, true
+			default:
+				refuse(headerPrefer, dryRunPreference+" must have neither a value nor parameters")
+			}
+		}
+	}
+	if values, ok := r.Header[headerIdempotencyKey]; ok {
+		if w.key = keyOf(values); w.key == "" {
+			refuse(headerIdempotencyKey, fmt.Sprintf("must be 1 to %d visible ASCII characters, and stand once", maxKeyLength))
+		}
+	}
+	return w, problems
+}
+
+// unreadableQuery is what is wrong with a query that is not in the form in which
+// browsers send it.
+var unreadableQuery = errcode.Problem{Parameter: "query", Reason: "must be name=value pairs, joined by & and percent-encoded"}
+
+// preference is one preference of a Prefer header: its name, and what follows
+// that, be it a value or parameters.
+func preference(one string) (name, rest string) {
+	one = strings.Trim(one, " \t")
+	if i := strings.IndexAny(one, " \t=;"); i >= 0 {
+		return one[:i], one[i:]
+	}
+	return one, ""
+}
+
+// keyOf is the idempotency key in the header's values, with or without the
+// quotes in which a structured field has it, or empty where it is not valid.
+func keyOf(values []string) string {
+	if len(values) != 1 {
+		return ""
+	}
+	key := values[0]
+	if inner, ok := strings.CutPrefix(key, `"`); ok {
+		if key, ok = strings.CutSuffix(inner, `"`); !ok {
+			return ""
+		}
+	}
+	if len(key) > maxKeyLength || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+		return ""
+	}
+	return key
+}
+
+// fingerprint is what an idempotency key stands for: the group and the body,
+// but for blanks between its parts.
+func fingerprint(group translate.Group, body []byte) string {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, body); err != nil {
+		compact.Reset()
+		compact.Write(body)
+	}
+	sum := sha256.New()
+	for _, part := range [][]byte{[]byte(group.TenantID), []byte(group.GroupID), compact.Bytes()} {
+		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // a hash takes everything
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// operationOf is the operation that a request asks for.
+func operationOf(c echo.Context, e Endpoint, draft *translate.Draft) operation.Operation {
+	return operation.Operation{
+		ID:       c.Response().Header().Get(headerOperationID),
+		Caller:   callerOf(c),
+		Endpoint: e.Name,
+		TenantID: draft.Group.TenantID,
+		GroupID:  draft.Group.GroupID,
+		Kind:     draft.Kind,
+		Entries:  recordedEntries(draft.Entries),
+	}
+}
+
+// callerOf is who makes a request, and from where.
+func callerOf(c echo.Context) operation.Caller {
+	r := recordOf(c)
+	return operation.Caller{
+		Name:      r.principal.Name,
+		Client:    r.principal.Method == auth.MethodBasic || r.principal.Method == auth.MethodAPIKey,
+		Level:     r.principal.Level.String(),
+		Method:    string(r.principal.Method),
+		ClientIP:  c.RealIP(),
+		RequestID: r.requestID,
+	}
+}
+
+func recordedEntries(entries []translate.Entry) []operation.Entry {
+	recorded := make([]operation.Entry, len(entries))
+	for i, e := range entries {
+		recorded[i] = operation.Entry{Given: e.Given, Key: e.Key, Start: e.Start, End: e.End}
+	}
+	return recorded
+}
+
+// beginWrite gives a write its id, and says that nothing was done yet. A dry
+// run is no operation.
+func beginWrite(c echo.Context) {
+	if asked, _ := wishesOf(c.Request()); asked.dryRun {
+		return
+	}
+	c.Response().Header().Set(headerOperationID, operation.NewID())
+	setOutcome(c, operation.NotDone)
+}
+
+func setOutcome(c echo.Context, outcome operation.State) {
+	c.Response().Header().Set(headerOperationOutcome, string(outcome))
+}
+
+// remembered is what a caller was told of a refused write, as it is kept with
+// the operation.
+type remembered struct {
+	Code     string             `json:"code"`
+	Message  string             `json:"message,omitempty"`
+	Entries  []string           `json:"entries,omitempty"`
+	Platform []errcode.Platform `json:"platform,omitempty"`
+}
+
+// remember keeps an error that says that nothing was done.
+func remember(told *errcode.Error) json.RawMessage {
+	if told == nil || !told.Code.PromisesNotDone() {
+		return nil
+	}
+	kept, err := json.Marshal(remembered{told.Code.Name, told.Message, told.Entries, told.Platform})
+	if err != nil {
+		return nil // cannot be: there is nothing in it that JSON cannot hold
+	}
+	return kept
+}
+
+// recall is the error that was kept, or nil.
+func recall(kept json.RawMessage) (*errcode.Error, error) {
+	if len(kept) == 0 {
+		return nil, nil //nolint:nilnil // no error was told
+	}
+	var r remembered
+	if err := json.Unmarshal(kept, &r); err != nil {
+		return nil, fmt.Errorf("gateway: the answer that was kept: %w", err)
+	}
+	code, ok := errcode.ByName(r.Code)
+	if !ok {
+		return nil, fmt.Errorf("gateway: the answer that was kept has the unknown name %q", r.Code)
+	}
+	return &errcode.Error{Code: code, Message: r.Message, Entries: r.Entries, Platform: r.Platform}, nil
+}

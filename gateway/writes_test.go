@@ -1,0 +1,193 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/gateway"
+	"ocigate/gateway/operation"
+)
+
+// writing is a good request to an endpoint that writes, about one entry that
+// the demonstration has as it needs it.
+type writing struct {
+	endpoint string
+	call     call
+	entry    string
+	command  string // the platform's
+	status   int    // of the good answer
+	// before and after are the groups that have the entry, "" for none.
+	before, after string
+}
+
+const (
+	rangeCommand  = "GroupRouteListEnterpriseTrunkNumberRange"
+	prefixCommand = "GroupRouteListEnterpriseTrunkNumberPrefix"
+	assignCommand = rangeCommand + "AssignListRequest"
+)
+
+func writings() []writing {
+	assign := func(endpoint, list, body, entry, command string) writing {
+		return writing{
+			endpoint, call{method: http.MethodPost, path: ownList(list), client: tenant, body: body},
+			entry, command + "AssignListRequest", http.StatusCreated, "", ownGroup,
+		}
+	}
+	remove := func(endpoint, method, list, body, entry, command string) writing {
+		return writing{
+			endpoint, call{method: method, path: ownList(list), client: tenant, body: body},
+			entry, command + "UnassignListRequest", http.StatusOK, ownGroup, "",
+		}
+	}
+	const ownRange, ownPrefix = `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`, `{"prefixes":[{"prefix":"+32-02"}]}`
+	return []writing{
+		assign("itc_numbers_assign", "numbers", freeRange, "+3225126999", rangeCommand),
+		remove("itc_numbers_remove", http.MethodDelete, "numbers", ownRange, "+3226127007", rangeCommand),
+		remove("itc_numbers_remove_by_post", http.MethodPost, "numbers/remove", ownRange, "+3226127007", rangeCommand),
+		assign("itc_prefixes_assign", "prefixes", `{"prefixes":[{"prefix":"+32-03"}]}`, "+32-03", prefixCommand),
+		remove("itc_prefixes_remove", http.MethodDelete, "prefixes", ownPrefix, "+32-02", prefixCommand),
+		remove("itc_prefixes_remove_by_post", http.MethodPost, "prefixes/remove", ownPrefix, "+32-02", prefixCommand),
+	}
+}
+
+func TestEveryEndpointThatWritesHasAWriting(t *testing.T) {
+	there := map[string]bool{}
+	for _, w := range writings() {
+		there[w.endpoint] = true
+	}
+	for _, e := range endpoints() {
+		if (e.Change != nil) != there[e.Name] {
+			t.Errorf("%s has a writing: %t", e.Name, there[e.Name])
+		}
+	}
+}
+
+// writingOf is that of the row.
+func writingOf(t testing.TB, e gateway.Endpoint) writing {
+	t.Helper()
+	for _, w := range writings() {
+		if w.endpoint == e.Name {
+			return w
+		}
+	}
+	t.Fatalf("%s writes nothing", e.Name)
+	return writing{}
+}
+
+// with is the call with a header, or with one more.
+func (c call) with(name string, values ...string) call {
+	if c.header = maps.Clone(c.header); c.header == nil {
+		c.header = http.Header{}
+	}
+	c.header[name] = values
+	return c
+}
+
+func (c call) keyed(key string) call { return c.with("Idempotency-Key", key) }
+
+// wantOutcome holds the headers of a write's answer against an outcome, and
+// gives the operation's id.
+func (a answer) wantOutcome(t testing.TB, outcome string) string {
+	t.Helper()
+	id := a.header.Get("Operation-Id")
+	if !operation.IsID(id) {
+		t.Fatalf("status %d has the Operation-Id %q", a.status, id)
+	}
+	if got := a.header.Get("Operation-Outcome"); got != outcome {
+		t.Errorf("status %d has the outcome %q, want %q", a.status, got, outcome)
+	}
+	return id
+}
+
+// wantNoOperation demands an answer that is about none.
+func (a answer) wantNoOperation(t testing.TB) {
+	t.Helper()
+	for _, name := range []string{"Operation-Id", "Operation-Outcome"} {
+		if value := a.header.Get(name); value != "" {
+			t.Errorf("%s is %q", name, value)
+		}
+	}
+}
+
+// retryAfter is the advice of an answer, which must be there.
+func (a answer) retryAfter(t testing.TB) time.Duration {
+	t.Helper()
+	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+	if err != nil || seconds < 1 {
+		t.Fatalf("Retry-After is %q, want whole seconds", a.header.Get("Retry-After"))
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// operationTold is an operation as callers are told of it.
+type operationTold struct {
+	ID          string       `json:"id"`
+	State       string       `json:"state"`
+	Outcome     string       `json:"outcome"`
+	KnownBy     string       `json:"known_by"`
+	Endpoint    string       `json:"endpoint"`
+	TenantID    string       `json:"tenant_id"`
+	GroupID     string       `json:"group_id"`
+	RequestedBy string       `json:"requested_by"`
+	RequestID   string       `json:"request_id"`
+	ReceivedAt  time.Time    `json:"received_at"`
+	IntendedAt  time.Time    `json:"intended_at"`
+	SentAt      time.Time    `json:"sent_at"`
+	DoubtedAt   time.Time    `json:"doubted_at"`
+	EndedAt     time.Time    `json:"ended_at"`
+	Entries     []entryTold  `json:"entries"`
+	Corrections []correction `json:"corrections"`
+}
+
+type entryTold struct {
+	Entry   string `json:"entry"`
+	Outcome string `json:"outcome"`
+}
+
+type correction struct {
+	At   time.Time `json:"at"`
+	From string    `json:"from"`
+	To   string    `json:"to"`
+}
+
+func operationPath(id string) string { return "/api/v1/operations/" + id + "/" }
+
+// strictly reads JSON that has no other keys than the value.
+func strictly(t testing.TB, text string, value any) {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(value); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+}
+
+// operation asks what became of one.
+func (r *rig) operation(t testing.TB, id string) (operationTold, answer) {
+	t.Helper()
+	got := r.call(t, call{path: operationPath(id), client: tenant})
+	got.wantStatus(t, http.StatusOK)
+	var told operationTold
+	strictly(t, got.body, &told)
+	return told, got
+}
+
+// wantState demands that an operation, and its one entry with it, is in a
+// state.
+func (r *rig) wantState(t testing.TB, id, state, knownBy string) {
+	t.Helper()
+	told, _ := r.operation(t, id)
+	if told.State != state || told.Outcome != state || told.KnownBy != knownBy {
+		t.Errorf("the operation is %s, its outcome %s, known by %q; want %s by %q", told.State, told.Outcome, told.KnownBy, state, knownBy)
+	}
+	for _, e := range told.Entries {
+		if e.Outcome != state {
+			t.Errorf("the entry %s is %s, want %s", e.Entry, e.Outcome, state)
+		}
+	}
+}
