@@ -5,8 +5,11 @@ GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME      ?= 10s
 VERSION       ?=
+# The campaign: seeds with commas between them, and writes for each.
+SEEDS         ?= 1,2,3
+WRITES        ?= 10000
 
-.PHONY: build demo demo-check test race lint fuzz bench generate check-generated clean
+.PHONY: build demo demo-check test race campaign lint fuzz bench generate check-generated clean
 
 build: ## build bin/ocigate
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ocigate ./cmd/ocigate
@@ -23,8 +26,13 @@ test: ## run all tests
 race: ## run all tests with the race detector
 	$(GO) test -race ./...
 
+campaign: ## writes under faults, kills and full disks, held against the platform's ledger (on Linux only)
+	$(GO) test -tags campaign -count=1 -timeout 1h -v -run '^TestCampaign$$' ./cmd/ocigate \
+		-campaign.seeds=$(SEEDS) -campaign.writes=$(WRITES)
+
 lint: ## vet, and the linters of .golangci.yml
 	$(GO) vet ./...
+	$(GO) vet -tags campaign ./cmd/ocigate
 	$(GOLANGCI_LINT) run
 
 fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs

@@ -119,11 +119,19 @@ func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 		return err
 	}
 	defer s.unlock()
+	s.closeStrayed()
+	if err := s.openDatabase(); err != nil {
+		return err
+	}
+	judged := s.view(func(tx *bbolt.Tx) error { return s.judge(tx, &op) })
+	if _, used := errors.AsType[*operation.KeyUsedError](judged); used {
+		return judged // what a key stands for can be told also while nothing can be recorded
+	}
 	if err := s.ready(); err != nil {
 		return err
 	}
-	if err := s.view(func(tx *bbolt.Tx) error { return s.judge(tx, &op) }); err != nil {
-		return err
+	if judged != nil {
+		return judged
 	}
 	s.begun.add(&op)
 	s.alive[op.Owner] = true

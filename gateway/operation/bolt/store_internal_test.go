@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -283,4 +284,31 @@ func FuzzCompound(f *testing.F) {
 			t.Errorf("%q of %q, %q and %q of %q, %q", one, a, b, other, c, d)
 		}
 	})
+}
+
+// A repeated request is told the truth about the first one also while nothing
+// can be recorded; a new one is refused.
+func TestKeysAreKnownOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	s := Open(folder, Options{NoSync: true})
+	defer closeStore(t, s)
+	first := operation.Operation{ID: "1", Version: 1, State: operation.Done, Key: "k", KeyExpires: time.Now().Add(time.Hour)}
+	if err := s.Record(t.Context(), first, operation.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	s.doubtful = true
+	if err := os.Mkdir(filepath.Join(folder, "probe"), folderMode); err != nil { // where the probe would be written
+		t.Fatal(err)
+	}
+	repeated := operation.Operation{ID: "2", State: operation.Received, Key: "k", KeyExpires: first.KeyExpires}
+	used, ok := errors.AsType[*operation.KeyUsedError](s.Begin(t.Context(), repeated))
+	if !ok || used.Operation.ID != "1" {
+		t.Errorf("the key is taken for %+v", used)
+	}
+	repeated.Key = "another"
+	err := s.Begin(t.Context(), repeated)
+	if _, ok := errors.AsType[*operation.KeyUsedError](err); ok || err == nil {
+		t.Errorf("a new request: %v", err)
+	}
 }

@@ -1,0 +1,15 @@
+//go:build linux && campaign
+
+package main
+
+import "time"
+
+// The campaign in its full size, as far as nobody asks for another one.
+const (
+	usualSeeds  = "1,2,3"
+	usualWrites = 10_000
+)
+
+func planOf(writes int) plan {
+	return plan{writes: writes, callers: 48, kills: max(1, writes/500), fullDisks: 2, settle: 3 * time.Second}
+}

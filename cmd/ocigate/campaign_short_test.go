@@ -1,0 +1,15 @@
+//go:build linux && !campaign
+
+package main
+
+import "time"
+
+// The campaign of some seconds, as far as nobody asks for more.
+const (
+	usualSeeds  = "1"
+	usualWrites = 300
+)
+
+func planOf(writes int) plan {
+	return plan{writes: writes, callers: 48, kills: 3, fullDisks: 1, settle: 2500 * time.Millisecond}
+}
