@@ -5,9 +5,11 @@ GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME      ?= 10s
 VERSION       ?=
-# The campaign: seeds with commas between them, and writes for each.
+# The campaign: seeds with commas between them, and writes for each; and how
+# many stories of each simulation.
 SEEDS         ?= 1,2,3
 WRITES        ?= 10000
+STORIES       ?= 5000
 
 .PHONY: build demo demo-check test race campaign lint fuzz bench generate check-generated clean
 
@@ -29,6 +31,8 @@ race: ## run all tests with the race detector
 campaign: ## writes under faults, kills and full disks, held against the platform's ledger (on Linux only)
 	$(GO) test -tags campaign -count=1 -timeout 1h -v -run '^TestCampaign$$' ./cmd/ocigate \
 		-campaign.seeds=$(SEEDS) -campaign.writes=$(WRITES)
+	SIMULATION_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestSimulation$$' ./gateway
+	MODEL_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestModel$$' ./gateway/operation
 
 lint: ## vet, and the linters of .golangci.yml
 	$(GO) vet ./...

@@ -365,7 +365,7 @@ func Default() Config {
 			SendTracking:  true,
 			MaxReplyBytes: 64 << 20,
 			Timeouts:      Timeouts{Connect: 5 * time.Second, Login: 10 * time.Second, Command: 20 * time.Second},
-			Backoff:       Backoff{Initial: time.Second, Max: time.Minute},
+			Backoff:       Backoff{Initial: time.Second, Max: 30 * time.Second},
 			Pool: Pool{
 				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second,
 				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute,

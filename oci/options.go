@@ -37,7 +37,7 @@ type Options struct {
 
 	// BackoffInitial is the pause of an endpoint after a failed try, default
 	// 1 s. It doubles with every further failure up to BackoffMax, default
-	// 1 min. There is one try in each step, for the whole pool.
+	// 30 s. There is one try in each step, for the whole pool.
 	BackoffInitial, BackoffMax time.Duration
 
 	// MinSessions are kept logged in while the platform lets us, default 0.
@@ -100,7 +100,7 @@ func (o Options) withDefaults() (*Options, error) {
 	o.LoginTimeout = cmp.Or(o.LoginTimeout, 10*time.Second)
 	o.CommandTimeout = cmp.Or(o.CommandTimeout, 20*time.Second)
 	o.BackoffInitial = cmp.Or(o.BackoffInitial, time.Second)
-	o.BackoffMax = cmp.Or(o.BackoffMax, time.Minute)
+	o.BackoffMax = cmp.Or(o.BackoffMax, 30*time.Second)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 8)
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 256)
 	o.MaxWait = cmp.Or(o.MaxWait, 10*time.Second)

@@ -21,7 +21,7 @@ import (
 
 // seedsVariable is how many seeds to run, instead of modelSeeds.
 const (
-	seedsVariable = "OPERATION_SEEDS"
+	seedsVariable = "MODEL_SEEDS"
 	modelSeeds    = 1000
 )
 
