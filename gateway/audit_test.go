@@ -219,3 +219,15 @@ func TestCorrectionsAreAudited(t *testing.T) {
 		})
 	}
 }
+
+// Nobody has to be known to try, and no throttle counts what was not judged.
+func TestLoginsThatNobodyCanJudgeLeaveNoLine(t *testing.T) {
+	inTime(t, setup{faults: []string{"refuse"}}, func(t *testing.T, r *rig) {
+		for range 100 {
+			r.call(t, loginCall("anybody", "anything")).wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
+		}
+		if events := r.events(t); len(events) != 0 {
+			t.Errorf("%d lines", len(events))
+		}
+	})
+}

@@ -88,11 +88,12 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 }
 
 // noteLogin adds a login to the audit trail, also one that was refused, but not
-// one that was throttled: a flood of those would be one of lines, too. A trail
-// that cannot be written keeps nobody from reading, so it ends no login.
+// one that was throttled or that nobody could judge: anybody can make a flood of
+// those, which would be one of lines, too. A trail that cannot be written keeps
+// nobody from reading, so it ends no login.
 func (g *Gateway) noteLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) {
 	result := loginResult(err)
-	if result == errcode.RateLimited.Name {
+	if result != resultOK && result != errcode.Unauthenticated.Name && result != errcode.Forbidden.Name {
 		return
 	}
 	event := operation.Event{

@@ -229,7 +229,7 @@ func TestRefusalThatCannotBeVerified(t *testing.T) {
 		r.inject(t, withCommand("error-before-apply number=4999 summary=no", w.command))
 		unreadable := r.inject(t, "stall skip=1 command=GroupServiceGetAuthorizationRequest")
 		got := r.call(t, w.call.keyed("k"))
-		wantWords(t, got.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN"), "[Error 4999] no")
+		wantWords(t, got.wantError(t, http.StatusBadGateway, "PLATFORM_ERROR"), "[Error 4999] no")
 		id := wantInDoubt(t, got, w)
 		unreadable.Remove()
 		time.Sleep(2 * time.Minute)
@@ -593,9 +593,18 @@ var provoked = map[*errcode.Code]func(t *testing.T, e gateway.Endpoint) answer{
 	}),
 	errcode.PartlyDone: func(t *testing.T, e gateway.Endpoint) (got answer) {
 		w, s := writingOf(t, e).halfDone()
-		inTime(t, s, func(t *testing.T, r *rig) { got = r.call(t, w.call) })
+		inTime(t, s, func(t *testing.T, r *rig) { got = r.foundOut(t, w) })
 		return got
 	},
+}
+
+// foundOut makes a request with the key "k", and once more when it is known what
+// became of it, which tells that.
+func (r *rig) foundOut(t *testing.T, w writing) answer {
+	t.Helper()
+	r.call(t, w.call.keyed("k"))
+	time.Sleep(time.Minute)
+	return r.call(t, w.call.keyed("k"))
 }
 
 // timed provokes an error in a bubble, on an ordinary rig.

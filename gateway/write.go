@@ -101,7 +101,7 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 		}
 		return err
 	})
-	if oci.NotDone(err) {
+	if oci.NotDone(err) && !errors.Is(err, oci.ErrNotLoggedIn) {
 		write.Unsent()
 		setOutcome(c, operation.NotDone)
 		return unsent(err)
@@ -115,6 +115,11 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 // judgeReply says what the platform's answer, or its absence, means, and what
 // the caller would be told of it.
 func (g *Gateway) judgeReply(plan *translate.Plan, reply oci.Reply, err error) (operation.Answer, *errcode.Error) {
+	if errors.Is(err, oci.ErrNotLoggedIn) {
+		// A platform that refuses everything in the same words says so of a
+		// write that it has done as well.
+		return operation.Declined, unsent(err)
+	}
 	if err != nil {
 		return operation.NoAnswer, errcode.Because(errcode.OutcomeUnknown, err)
 	}
@@ -148,8 +153,10 @@ func (g *Gateway) toldOf(op operation.Operation, failure *errcode.Error) error {
 		told.Entries = given(op.Entries, operation.NotDone)
 	default:
 		told.Operation = op.ID
-		if failure == nil || failure.Code.PromisesNotDone() {
-			told.Code, told.Message = errcode.OutcomeUnknown, ""
+		if failure == nil {
+			told.Code = errcode.OutcomeUnknown
+		} else if failure.Code.PromisesNotDone() {
+			told.Code, told.Message = errcode.PlatformError, "" // it refused, and that is not borne out
 		}
 		told.Entries = given(op.Entries, "")
 		told.RetryAfter = g.options.Operations.RetryAfter(&op)
@@ -198,7 +205,7 @@ func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, fi
 		first = g.options.Operations.Resolve(ctx, first)
 	}
 	setOutcome(c, first.State.Outcome())
-	if first.State.Running() {
+	if first.State.Running() || !first.HoldsKey() { // the key is about to be free
 		return &errcode.Error{Code: errcode.RequestRunning, Operation: first.ID, RetryAfter: shortly}
 	}
 	c.Response().Header().Set(headerReplayed, "true")
@@ -306,10 +313,14 @@ func fingerprint(group translate.Group, body []byte) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// operationOf is the operation that a request asks for.
+// operationOf is the operation that a request asks for. It gets its id only now:
+// a body takes its time to arrive, and ids must have the order in which
+// operations are begun.
 func operationOf(c echo.Context, e Endpoint, draft *translate.Draft) operation.Operation {
+	id := operation.NewID()
+	c.Response().Header().Set(headerOperationID, id)
 	return operation.Operation{
-		ID:       c.Response().Header().Get(headerOperationID),
+		ID:       id,
 		Caller:   callerOf(c),
 		Endpoint: e.Name,
 		TenantID: draft.Group.TenantID,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -47,11 +48,13 @@ func newAuditVerify() *cobra.Command {
 			return err
 		}
 		met := want == operation.Head{}
+		first := int64(0)
 		head, err := operation.Verify(func(yield func([]byte, error) bool) {
 			for line, err := range trail {
-				if err == nil && !met {
+				if err == nil && (first == 0 || !met) {
 					at, _, broken := operation.HeadOf(line)
-					met = broken == nil && at == want
+					met = met || broken == nil && at == want
+					first = cmp.Or(first, at.Sequence)
 				}
 				if !yield(line, err) {
 					return
@@ -64,7 +67,14 @@ func newAuditVerify() *cobra.Command {
 		if !met {
 			return fmt.Errorf("the audit trail holds no line %s: lines are missing, or it was written anew", want)
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole. Its head is %s\n", head)
+		switch {
+		case first == 0:
+			_, err = fmt.Fprintln(c.OutOrStdout(), "The audit trail has no lines.")
+		case first > 1:
+			_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole from line %d on; lines 1 to %d are not there. Its head is %s\n", first, first-1, head)
+		default:
+			_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole. Its head is %s\n", head)
+		}
 		return err
 	})
 	c.Flags().StringVar(&expected, "head", "", "a head that was noted earlier, which the trail must hold")

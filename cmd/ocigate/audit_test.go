@@ -83,7 +83,10 @@ func readFile(t *testing.T, path string) string {
 
 func TestAuditVerify(t *testing.T) {
 	made := newTrail(t)
-	whole := "The audit trail is whole. Its head is " + made.heads[3] + "\n"
+	head := "Its head is " + made.heads[3] + "\n"
+	whole, archived, empty := "The audit trail is whole. "+head, "The audit trail is whole from line 3 on; lines 1 to 2 are not there. "+head, "The audit trail has no lines.\n"
+	nothing := filepath.Join(t.TempDir(), "nothing")
+	writeFile(t, nothing, "")
 	halves := []string{filepath.Join(t.TempDir(), "1"), filepath.Join(t.TempDir(), "2")}
 	writeFile(t, halves[0], made.lines[0]+"\n"+made.lines[1]+"\n")
 	writeFile(t, halves[1], made.lines[2]+"\n"+made.lines[3]+"\n")
@@ -94,7 +97,6 @@ func TestAuditVerify(t *testing.T) {
 		"finds the configuration's trail whole": {[]string{"--config", made.config}, ""},
 		"finds a file whole":                    {[]string{made.file}, ""},
 		"finds several files whole":             {halves, ""},
-		"finds the last lines whole":            {halves[1:], ""}, // older ones may be archived
 		"finds its own head":                    {[]string{"--head", made.heads[3], made.file}, ""},
 		"finds an earlier head":                 {[]string{"--head", made.heads[0], "--config", made.config}, ""},
 		"misses a head that is further on":      {[]string{"--head", "5" + made.heads[3][1:], made.file}, "holds no line 5:"},
@@ -113,6 +115,16 @@ func TestAuditVerify(t *testing.T) {
 				t.Errorf("%v, wrote %q", err, out)
 			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || out != ""):
 				t.Errorf("%v, wrote %q, want an error with %q", err, out, c.want)
+			}
+		})
+	}
+	for name, c := range map[string]struct{ file, want string }{
+		"tells which lines are not there": {halves[1], archived}, // they may be archived, or deleted
+		"tells that there is no line":     {nothing, empty},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if out, _, err := execute(t, "", "audit", "verify", c.file); err != nil || out != c.want {
+				t.Errorf("%v, wrote %q, want %q", err, out, c.want)
 			}
 		})
 	}

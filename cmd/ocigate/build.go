@@ -209,16 +209,18 @@ func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 }
 
 // journal is the store of operations that the configuration chooses.
-func journal(c config.Journal, requestTimeout time.Duration, logger *slog.Logger) (operation.Store, error) {
-	if c.Store == config.StorePostgres {
-		return postgres.Open(c.PostgresURL.Reveal(), postgres.Options{Lease: lease(requestTimeout)})
+func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
+	if c.Journal.Store == config.StorePostgres {
+		return postgres.Open(c.Journal.PostgresURL.Reveal(), postgres.Options{Lease: lease(c.HTTP.RequestTimeout + c.Platform.Timeouts.Command)})
 	}
-	return bolt.Open(c.Folder, bolt.Options{Logger: logger}), nil
+	return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
 }
 
-// lease is how long a replica is taken to be alive after it was heard of. It
-// is longer than a request can take to get from its record to the platform.
-func lease(requestTimeout time.Duration) time.Duration { return max(time.Minute, 2*requestTimeout) }
+// lease is how long a replica is taken to be alive after it was heard of. Half
+// of it, which the store demands to be left when an intent is recorded, is at
+// least what a write can take from there to the end of its session: whoever
+// takes it over counts the settle time from then on.
+func lease(write time.Duration) time.Duration { return max(time.Minute, 2*write) }
 
 // checkJournal tells what is wrong with the address of a database.
 func checkJournal(c config.Journal) error {

@@ -68,7 +68,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	if err != nil {
 		return err
 	}
-	if p.store, err = journal(c.Journal, c.HTTP.RequestTimeout, logger); err != nil {
+	if p.store, err = journal(c, logger); err != nil {
 		return err
 	}
 	trace := withOperationsLog(metrics.Operations(), logger)

@@ -375,6 +375,7 @@ const (
 	NoAnswer  Answer = iota
 	Succeeded        // it says that the write was done
 	Refused          // it says that nothing was done
+	Declined         // it says that it did not look at it
 	Unclear          // it says neither
 )
 
@@ -398,12 +399,15 @@ func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage)
 	if err != nil {
 		return w.finish(Unknown, "", told)
 	}
-	state, outcomes := afterAnswer(answer, sight)
-	if state == NotDone {
+	switch state := afterAnswer(answer, sight); {
+	case state == NotDone && answer == Declined:
+		return w.finish(NotDone, NotTaken, nil)
+	case state == NotDone:
 		return w.finish(NotDone, ByAnswer, told)
+	case state == Done:
+		return w.finish(Done, ByReading, nil)
 	}
-	w.change(func(op *Operation) { op.Entries = withOutcomes(op.Entries, outcomes) })
-	return w.finish(state, ByReading, nil)
+	return w.finish(Unknown, "", told)
 }
 
 // finish records the first outcome. What the store does not take is recorded
@@ -421,7 +425,7 @@ func (w *Write) finish(state State, basis Basis, told json.RawMessage) Operation
 	finished := *op
 	r := &record{op: finished, event: EventOf(EventOutcome, op, now), busy: true}
 	// Unless others have ended it, who took this process for dead.
-	if _, ended := k.doubts[op.ID]; !ended {
+	if _, doubted := k.doubts[op.ID]; !doubted {
 		k.unrecorded[op.ID] = r
 		if state == Unknown {
 			k.doubts[op.ID] = newDoubt(finished, now)

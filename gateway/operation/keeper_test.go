@@ -269,7 +269,6 @@ func TestSettle(t *testing.T) {
 		refused  = end{operation.NotDone, operation.ByAnswer, "--"}
 		unknown  = end{operation.Unknown, "", "??"}
 		seen     = end{operation.Done, operation.ByReading, "++"}
-		partly   = end{operation.PartlyDone, operation.ByReading, "+-"}
 	)
 	for _, tc := range []struct {
 		answer operation.Answer
@@ -280,11 +279,11 @@ func TestSettle(t *testing.T) {
 			"++": byAnswer, "--": byAnswer, "+-": byAnswer, "!?": byAnswer, blind: byAnswer, late: byAnswer,
 		}},
 		{operation.Refused, "a refusal", map[string]end{
-			"++": seen, "--": refused, "+-": partly, "?-": refused, "??": refused,
+			"++": seen, "--": refused, "+-": unknown, "?-": refused, "??": refused,
 			"!+": unknown, "!-": unknown, "+?": unknown, blind: unknown, late: unknown,
 		}},
 		{operation.Unclear, "an unclear answer", map[string]end{
-			"++": seen, "--": unknown, "+-": partly, "?-": unknown, "??": unknown,
+			"++": seen, "--": unknown, "+-": unknown, "?-": unknown, "??": unknown,
 			"!+": unknown, "!-": unknown, "+?": unknown, blind: unknown, late: unknown,
 		}},
 		{operation.NoAnswer, "no answer", map[string]end{

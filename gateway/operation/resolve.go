@@ -103,18 +103,16 @@ func (d *doubt) disagrees(effects []Effect) bool {
 }
 
 // afterAnswer judges an operation that the platform answered, otherwise than
-// with a success, by one reading. Since the platform was through with it, what
-// is clear to see is proof; a refusal with nothing to be seen is what it says.
-func afterAnswer(answer Answer, sight Sight) (State, []State) {
-	none := allOf(sight.Effects, func(e Effect) bool { return !e.Seen })
+// with a success, by one reading: done where that is clear to see, not done
+// where a refusal is borne out. Anything else takes more readings.
+func afterAnswer(answer Answer, sight Sight) State {
 	switch {
-	case none && answer == Refused:
-		return NotDone, nil
-	case none || !allOf(sight.Effects, func(e Effect) bool { return e.Clear }):
-		return Unknown, make([]State, len(sight.Effects))
+	case allOf(sight.Effects, func(e Effect) bool { return e.Seen && e.Clear }):
+		return Done
+	case answer != Unclear && allOf(sight.Effects, func(e Effect) bool { return !e.Seen }):
+		return NotDone
 	}
-	outcomes := outcomesOf(sight.Effects)
-	return wholeOf(outcomes), outcomes
+	return Unknown
 }
 
 func allOf(effects []Effect, is func(Effect) bool) bool {

@@ -62,8 +62,6 @@ func TestFolderVanishesWhileItIsUsed(t *testing.T) {
 		lines  int64
 		said   []string
 	}{
-		"all of it":              {func(r *rig) string { return r.folder }, 1, []string{"changed by somebody else"}},
-		"the database":           {func(r *rig) string { return r.database() }, 2, []string{"changed by somebody else", "the operations are lost"}},
 		"the trail":              {func(r *rig) string { return r.audit() }, 1, []string{"changed by somebody else", "the audit trail is lost"}},
 		"a file it does not use": {func(r *rig) string { return r.path("probe") }, 2, nil},
 	} {
@@ -79,20 +77,26 @@ func TestFolderVanishesWhileItIsUsed(t *testing.T) {
 			r.wantState(op.ID, operation.Done)
 		})
 	}
-	t.Run("and what is begun meanwhile is still held", func(t *testing.T) {
-		t.Parallel()
-		r := newRig(t)
-		op := r.op()
-		must(t, r.store.Begin(t.Context(), op))
-		must(t, os.RemoveAll(r.folder))
-		other := r.op()
-		other.Entries = op.Entries
-		if _, held := errors.AsType[*operation.HeldError](r.store.Begin(t.Context(), other)); !held {
-			t.Error("the entries are free")
-		}
-		r.record(in(operation.Intent, op))
-		r.wantState(op.ID, operation.Intent)
-	})
+	for name, gone := range map[string]func(r *rig) string{
+		"all of it, which holds the keys of what was done": func(r *rig) string { return r.folder },
+		"the database, which does":                         func(r *rig) string { return r.database() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			op := r.record(in(operation.Done, r.intend()))
+			must(t, os.Rename(gone(r), r.folder+".away")) // as if its disk were not mounted any more
+			again := r.op()
+			again.Key, again.Entries = op.Key, op.Entries
+			if err := r.store.Begin(t.Context(), again); err == nil {
+				t.Error("what was done before would be done again")
+			}
+			r.refuses("is gone")
+			must(t, os.Rename(r.folder+".away", gone(r)))
+			r.wantState(op.ID, operation.Done)
+			r.intend()
+		})
+	}
 }
 
 func TestFolderThatCannotBeUsed(t *testing.T) {

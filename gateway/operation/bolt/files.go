@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,7 +50,10 @@ func (s *Store) openDatabase() error {
 	if s.corrupt.stands(s.path()) {
 		return s.corrupt.err
 	}
-	err := makeFolder(s.folder)
+	err := s.missing()
+	if err == nil {
+		err = makeFolder(s.folder)
+	}
 	if err == nil {
 		s.database, err = openDatabase(s.path(), s.noSync)
 	}
@@ -59,7 +63,22 @@ func (s *Store) openDatabase() error {
 	if err != nil {
 		return s.fail(err)
 	}
+	s.known = true
 	return nil
+}
+
+// missing refuses to begin anew where there was a database: it held keys, and
+// entries of operations that nobody would look after any more. A disk that is
+// not mounted leaves its empty mount point behind.
+func (s *Store) missing() error {
+	if !s.known {
+		return nil
+	}
+	_, err := os.Stat(s.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is gone: bring it back, or start anew to do without it", s.path())
+	}
+	return err
 }
 
 // ready opens what is not open, and opens again what is not to be trusted any

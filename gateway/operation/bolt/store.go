@@ -54,6 +54,7 @@ type Store struct {
 	turn     chan struct{}
 	database *database // nil where it has to be opened
 	trail    *trail    // nil where it has to be opened
+	known    bool      // there has been a database
 	// doubtful tells that something failed, so that the disk has to prove
 	// itself before it is relied upon.
 	doubtful bool

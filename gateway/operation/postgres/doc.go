@@ -18,9 +18,11 @@
 //
 // An owner is alive for [Options.Lease] from the first that is heard of it and
 // from each of its calls of Adopt, of which it should make at least three in that
-// time. One that is not alive loses its open operations to the first who asks,
-// and cannot record an Intent ([ErrLease]): a replica that was suspended must not
-// begin to send what others are about to judge.
+// time. One that is not alive loses its open operations to the first who asks.
+// When half of its lease has run out, it cannot record an Intent ([ErrLease]): a
+// replica that was suspended, or cut off, must not begin to send what others are
+// about to judge. So no write may take longer than half a lease from its Intent to
+// the end of its session.
 //
 // An owner is one [Store], under a name that is new with every process. Adopt
 // forgets what is Received of it and not in the hands of that Store, and leaves

@@ -262,13 +262,14 @@ func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body str
 	return err
 }
 
-// checkLease judges whether an owner may send.
+// checkLease judges whether an owner may send: what it sends now must have come
+// to its end before anybody may take it over.
 func (s *Store) checkLease(ctx context.Context, tx pgx.Tx, owner string) error {
 	if err := s.greet(ctx, tx, owner); err != nil {
 		return err
 	}
 	var alive bool
-	err := tx.QueryRow(ctx, `SELECT seen + lease > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&alive)
+	err := tx.QueryRow(ctx, `SELECT seen + lease / 2 > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&alive)
 	if err == nil && !alive {
 		return ErrLease
 	}
