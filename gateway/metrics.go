@@ -31,6 +31,7 @@ type Metrics struct {
 	corrections        *prometheus.CounterVec
 	replays            *prometheus.CounterVec
 	journalFailures    prometheus.Counter
+	readingsFailed     prometheus.Counter
 
 	sessionTries    *prometheus.CounterVec
 	sessionsClosed  *prometheus.CounterVec
@@ -72,7 +73,10 @@ func NewMetrics(version string) *Metrics {
 			Name: "ocigate_operation_replays_total", Help: "Requests that were answered with the truth about the first one with the same Idempotency-Key.",
 		}, []string{"endpoint"}),
 		journalFailures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ocigate_journal_failures_total", Help: "Failures to keep or to find out the truth about writes; the log has the cause of each.",
+			Name: "ocigate_journal_failures_total", Help: "Failures to record what becomes of writes, or who logged in; the log has the cause of each.",
+		}),
+		readingsFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ocigate_operation_readings_failed_total", Help: "Failures to read from the platform what became of a write.",
 		}),
 		sessionTries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dial, tls, login).",
@@ -95,7 +99,7 @@ func NewMetrics(version string) *Metrics {
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestDuration, m.inFlight, m.logins,
-		m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures,
+		m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed,
 		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined,
 		buildInfo(version),
 		collectors.NewGoCollector(),
@@ -168,6 +172,7 @@ func (m *Metrics) Operations() operation.Trace {
 		},
 		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Endpoint).Inc() },
 		Failed:    func(string, error) { m.journalFailures.Inc() },
+		Blind:     func(operation.Operation, error) { m.readingsFailed.Inc() },
 	}
 }
 

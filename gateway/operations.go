@@ -185,8 +185,10 @@ func queryOf(query string, who auth.Principal) (operation.Query, error) {
 			refuse(name, "must stand once")
 		case name == "tenant_id":
 			q.TenantID = value
+			problems = append(problems, idProblems(name, value)...)
 		case name == "group_id":
 			q.GroupID = value
+			problems = append(problems, idProblems(name, value)...)
 		case name == "state":
 			q.State = operation.State(value)
 			if !slices.Contains(listedStates, q.State) {
@@ -214,6 +216,14 @@ func queryOf(query string, who auth.Principal) (operation.Query, error) {
 		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, problems...)
 	}
 	return q, nil
+}
+
+// idProblems is what is wrong with an id; an empty one stands for all.
+func idProblems(parameter, id string) []errcode.Problem {
+	if id == "" {
+		return nil
+	}
+	return translate.IDProblems(parameter, id)
 }
 
 // listedStates are those by which operations can be listed.

@@ -152,6 +152,8 @@ func TestParametersOfTheListOfOperations(t *testing.T) {
 	r := start(t, setup{})
 	for query, at := range map[string][]string{
 		"state=received":                    {"state"},
+		"tenant_id=%00":                     {"tenant_id"},
+		"group_id=%20":                      {"group_id"},
 		"state=Done":                        {"state"},
 		"state=":                            {"state"},
 		"limit=0":                           {"limit"},

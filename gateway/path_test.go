@@ -192,12 +192,8 @@ func TestBodyCannotOverwriteThePath(t *testing.T) {
 	}
 	c := assignFreeRange()
 	c.path += "?tenant_id=footenant&group_id=foogroup"
-	r.call(t, c).wantStatus(t, http.StatusCreated)
-	for _, w := range r.platform.Writes() {
-		if w.ServiceProvider != ownTenant || w.Group != ownGroup {
-			t.Errorf("wrote to %s of %s", w.Group, w.ServiceProvider)
-		}
-	}
+	r.call(t, c).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+	r.wantWrites(t, 0, 0)
 }
 
 // Whatever stands in the path, the platform is asked about what one decoding

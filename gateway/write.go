@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -181,10 +183,16 @@ func (g *Gateway) notBegun(ctx context.Context, c echo.Context, op operation.Ope
 		return g.replay(ctx, c, op.Fingerprint, used.Operation)
 	}
 	held, ok := errors.AsType[*operation.HeldError](err)
-	if !ok {
+	switch {
+	case !ok && ctx.Err() != nil:
+		return checkFailure(ctx.Err())
+	case !ok:
 		return &errcode.Error{Code: errcode.JournalUnavailable, RetryAfter: shortly, Cause: err}
 	}
 	told := &errcode.Error{Code: errcode.EntriesHeld, Operation: held.ID, RetryAfter: shortly, Cause: err}
+	if holder, err := g.options.Operations.Get(ctx, held.ID); err == nil && !holder.State.Running() {
+		told.RetryAfter = max(shortly, g.options.Operations.RetryAfter(&holder))
+	}
 	for _, e := range op.Entries {
 		for _, key := range held.Keys {
 			if e.Key == key {
@@ -245,6 +253,11 @@ func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
 		w.dryRun = true
 	default:
 		refuse(dryRunParameter, "must be true or false, and stand once")
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if name != dryRunParameter {
+			refuse(name, "is no parameter of a write") // it may be a misspelled wish that nothing be sent
+		}
 	}
 	for _, value := range r.Header.Values(headerPrefer) {
 		for one := range strings.SplitSeq(value, ",") {

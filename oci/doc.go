@@ -11,10 +11,10 @@
 // Reads and writes are different types, because a write is never sent again
 // where it may have been done. Whether bytes of it were handed to the socket
 // decides: before that it was not done, which [NotDone] tells of an error, and
-// after it only an intact answer tells what became of it. A session in any doubt is destroyed: after an answer that is not ours, a
-// command that was abandoned, or a word from the platform that nobody asked
-// for. The same read of several callers at a time is sent once for all who
-// asked before it was.
+// after it only an intact answer tells what became of it. A session in any
+// doubt is destroyed: after an answer that is not ours, a command that was
+// abandoned, or a word from the platform that nobody asked for. The same read
+// of several callers at a time is sent once for all who asked before it was.
 //
 // Replies are read in one pass as they arrive, by a scanner that takes less
 // than XML allows and builds no tree; a large table costs less memory than its

@@ -297,13 +297,16 @@ func (a *exchange) outcome(got result) ([]Reply, error) {
 func (a *exchange) lost(why error) error { return &LostError{Endpoint: a.endpoint, Err: why} }
 
 // ended is why ctx has ended, nil where it has not. Its deadline is held against
-// the clock as well: in a process that was suspended, it may have passed while
-// no timer has run yet.
+// the clocks as well: in a process that was suspended, it may have passed while
+// no timer has run yet, and in a machine that slept, while the monotonic clock
+// stood still.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+	deadline, ok := ctx.Deadline()
+	now := time.Now()
+	if ok && (!now.Before(deadline) || !now.Round(0).Before(deadline.Round(0))) {
 		return context.DeadlineExceeded
 	}
 	return nil

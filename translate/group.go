@@ -30,6 +30,10 @@ func (g Group) Problems(charset Charset) []errcode.Problem {
 	return append(idProblems("tenant_id", g.TenantID, charset), idProblems("group_id", g.GroupID, charset)...)
 }
 
+// IDProblems are the reasons for which a tenant or group id that a parameter
+// names cannot be the platform's, whatever its character set.
+func IDProblems(parameter, id string) []errcode.Problem { return idProblems(parameter, id, nil) }
+
 // idRules are the reasons and what makes each of them true. The last is not
 // here: whether the platform's character set holds the id.
 var idRules = []struct {

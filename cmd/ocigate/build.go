@@ -307,7 +307,7 @@ func newLogger(c config.Log, to io.Writer) *slog.Logger {
 // withOperationsLog writes what happens to operations to the log, besides
 // counting it.
 func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
-	resolved, corrected, failed := t.Resolved, t.Corrected, t.Failed
+	resolved, corrected, failed, blind := t.Resolved, t.Corrected, t.Failed, t.Blind
 	t.Resolved = func(op operation.Operation) {
 		resolved(op)
 		logger.Info("it is known now what became of a write", "operation_id", op.ID, "outcome", string(op.State))
@@ -318,7 +318,12 @@ func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	}
 	t.Failed = func(doing string, err error) {
 		failed(doing, err)
-		logger.Warn("the truth about writes cannot be kept or found out at the moment", "doing", doing, "cause", err.Error())
+		logger.Warn("the journal of writes failed", "doing", doing, "cause", err.Error())
+	}
+	// There may be many while the platform is away, which the log tells already.
+	t.Blind = func(op operation.Operation, err error) {
+		blind(op, err)
+		logger.Debug("what became of a write could not be read", "operation_id", op.ID, "cause", err.Error())
 	}
 	return t
 }

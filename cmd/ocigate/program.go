@@ -116,8 +116,9 @@ func newServer(c config.HTTP, address string, handler http.Handler, logger *slog
 // in flight finish, sessions log out. ready, unless nil, is called with the
 // addresses once both listeners are open.
 //
-// All of the stop together takes no longer than the shutdown timeout. What is
-// not finished by then is cut off, and is an error.
+// All of the stop together takes no longer than the shutdown timeout, but for
+// what a journal that hangs adds. What is not finished by then is cut off, and is
+// an error.
 func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) error {
 	for _, l := range []*listener{p.admin, p.api} {
 		if err := l.listen(ctx); err != nil {

@@ -331,7 +331,7 @@ func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operat
 func (s *store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
 	err = s.do(ctx, "Touched", op.ID, func(bool) error {
 		for _, k := range s.ops {
-			if k.TenantID == op.TenantID && k.Kind == op.Kind && k.begun > s.ops[op.ID].begun {
+			if k.TenantID == op.TenantID && k.Kind == op.Kind && k.begun > s.ops[op.ID].begun && k.State != operation.Received {
 				touched = touched || slices.ContainsFunc(k.Keys(), func(key string) bool { return slices.Contains(op.Keys(), key) })
 			}
 		}

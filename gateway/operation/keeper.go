@@ -46,9 +46,10 @@ type Trace struct {
 	Resolved func(op Operation)
 	// Corrected is called when it is recorded that an end was wrong.
 	Corrected func(op Operation)
-	// Failed is called when the store or a reading failed. The keeper tries
-	// again by itself.
+	// Failed is called when the store failed, and Blind when a reading did.
+	// The keeper tries again by itself.
 	Failed func(doing string, err error)
+	Blind  func(op Operation, err error)
 }
 
 // The rhythm of a keeper.
@@ -276,8 +277,8 @@ func (k *Keeper) forget(id string) {
 	delete(k.running, id)
 }
 
-// failed tells that the store or a reading failed, unless that is only because
-// whoever asked has gone, or the keeper is being closed.
+// failed tells that the store failed, unless that is only because whoever asked
+// has gone, or the keeper is being closed.
 func (k *Keeper) failed(ctx context.Context, doing string, err error) {
 	if k.options.Trace.Failed != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		k.options.Trace.Failed(doing, err)

@@ -496,6 +496,19 @@ func TestUnknown(t *testing.T) {
 	})
 }
 
+// It would panic again after every start.
+func TestReadingThatPanicsIsNone(t *testing.T) {
+	bubble(t, func(_ *testing.T, r *rig) {
+		r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) { panic("a reading") })
+		id := r.doubt(want("", "1"))
+		after(time.Minute)
+		r.stored(id, operation.Unknown, "")
+		r.eyes.see("+")
+		after(time.Minute)
+		r.stored(id, operation.Done, operation.ByReading)
+	})
+}
+
 func TestManyDoubts(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		const many = 1000

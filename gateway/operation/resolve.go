@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -148,14 +149,25 @@ func (k *Keeper) look(ctx context.Context, op *Operation) (Sight, error) {
 	}
 	limited, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	sight, err := k.options.Look(limited, op)
+	sight, err := k.sight(limited, op)
 	if err == nil && len(sight.Effects) != len(op.Entries) {
 		err = errors.New("operation: the reading is not of the operation's entries")
 	}
-	if err != nil {
-		k.failed(ctx, "reading back", err)
+	if err != nil && k.options.Trace.Blind != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		k.options.Trace.Blind(*op, err)
 	}
 	return sight, err
+}
+
+// sight is what the Look sees. One that panics sees nothing: it would do so for
+// the same operation after every start.
+func (k *Keeper) sight(ctx context.Context, op *Operation) (sight Sight, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("operation: reading back: panic: %v", cause)
+		}
+	}()
+	return k.options.Look(ctx, op)
 }
 
 // Resolve looks once what became of an Unknown operation, unless somebody is at

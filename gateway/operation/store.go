@@ -54,8 +54,8 @@ type Store interface {
 	// call took over all the same, the owner's next one returns.
 	Adopt(ctx context.Context, owner string) ([]Operation, error)
 
-	// Touched tells whether an operation that was begun after this one, and
-	// has not been abandoned, has one of the same entries.
+	// Touched tells whether an operation that was begun after this one, and got
+	// as far as an intent, has one of the same entries.
 	Touched(ctx context.Context, op Operation) (bool, error)
 
 	// Append adds an event to the audit trail that belongs to no operation.

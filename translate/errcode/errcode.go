@@ -133,7 +133,7 @@ var (
 		"Wait as long as the Retry-After header says, then send the request again to learn what became of the first one.")
 	OperationNotFound = declare(1022, "OPERATION_NOT_FOUND", 404,
 		"There is no such operation.",
-		"Only writes that passed every check are recorded, for as long as the operator has configured; one that was refused before that was not done.")
+		"Writes are kept from the moment they have passed every check, for as long as the operator has configured. One that was refused before that was not done.")
 	OperationNotDone = declare(1023, "OPERATION_NOT_DONE", 400,
 		"The answer to the request was lost, and the platform's lists have shown since that it was not done.",
 		"Send the request again with a new Idempotency-Key.")

@@ -252,25 +252,16 @@ func matches(op *operation.Operation, q *operation.Query) bool {
 
 // Touched implements [operation.Store].
 func (s *Store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
-	err = s.read(ctx, func(tx *bbolt.Tx, begun map[string]operation.Operation) error {
+	err = s.read(ctx, func(tx *bbolt.Tx, _ map[string]operation.Operation) error {
 		for _, entry := range op.Keys() {
 			for id := range others(tx, touchesBucket, &op, entry) {
 				touched = touched || id > op.ID
 				break // the newest
 			}
 		}
-		for id, other := range begun {
-			touched = touched || id > op.ID && overlap(&op, &other)
-		}
 		return nil
 	})
 	return touched, err
-}
-
-// overlap tells whether two operations have an entry in common.
-func overlap(a, b *operation.Operation) bool {
-	return a.TenantID == b.TenantID && a.Kind == b.Kind &&
-		slices.ContainsFunc(a.Keys(), func(key string) bool { return slices.Contains(b.Keys(), key) })
 }
 
 // Adopt implements [operation.Store].

@@ -40,14 +40,14 @@ const trailPage = 500
 // Trail reads the audit trail from its first line to its last, for
 // [operation.Verify]. An error is its end.
 func (s *Store) Trail(ctx context.Context) iter.Seq2[[]byte, error] {
-	return s.TrailFrom(ctx, 0)
+	return s.trailFrom(ctx, 0)
 }
 
-// TrailFrom reads the audit trail from the line with a sequence number on, or
+// trailFrom reads the audit trail from the line with a sequence number on, or
 // from the next one that there is. It ends with the lines there are now: for
 // those that come later, read on from the number after the last one's. An error
 // is its end.
-func (s *Store) TrailFrom(ctx context.Context, sequence int64) iter.Seq2[[]byte, error] {
+func (s *Store) trailFrom(ctx context.Context, sequence int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for from := sequence; ; {
 			page, err := s.page(ctx, from)

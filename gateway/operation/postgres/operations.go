@@ -343,7 +343,7 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (bool, erro
 	err := s.pool.QueryRow(ctx, `SELECT EXISTS (
 			SELECT FROM ocigate_operations later
 			WHERE later.tenant_id = this.tenant_id AND later.kind = this.kind
-			AND later.begun > this.begun AND later.entries && this.entries)
+			AND later.begun > this.begun AND later.state <> 'received' AND later.entries && this.entries)
 		FROM ocigate_operations this WHERE this.id = $1`, op.ID).Scan(&touched)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, operation.ErrNotFound

@@ -371,7 +371,7 @@ func TestTrailIsReadInPages(t *testing.T) {
 		t.Errorf("%d lines of %d", got, count)
 	}
 	var tail []int64
-	for line, err := range s.TrailFrom(t.Context(), count-1) {
+	for line, err := range s.trailFrom(t.Context(), count-1) {
 		must(t, err)
 		head, _, err := operation.HeadOf(line)
 		must(t, err)
@@ -403,14 +403,14 @@ func TestTouchedGoesByTheOrderOfBegin(t *testing.T) {
 		t.Error("touched by nobody")
 	}
 	beginAll(t, s, second)
+	if touched(first) {
+		t.Error("touched by one that has no intent")
+	}
+	second = record(t, s, second, operation.Intent)
 	if !touched(first) || touched(second) {
 		t.Error("the second one touches the first one's entry, not the other way round")
 	}
-	must(t, s.Abandon(t.Context(), second))
-	if touched(first) {
-		t.Error("touched by one that was abandoned")
-	}
-	if _, err := s.Touched(t.Context(), second); !errors.Is(err, operation.ErrNotFound) {
+	if _, err := s.Touched(t.Context(), received("none", "a", "1")); !errors.Is(err, operation.ErrNotFound) {
 		t.Errorf("one that is not there: %v", err)
 	}
 }

@@ -197,7 +197,7 @@ var touchedTests = []test{
 			entries(keys...)(&op)
 			op = w.through(op, toDone...)
 			w.through(w.op(entries("other "+op.ID, keys[1])), states...)
-			w.wantTouched(op, true)
+			w.wantTouched(op, len(states) > 0)
 			if len(states) > 0 {
 				w.another()
 				w.wantTouched(op, true)
@@ -209,12 +209,11 @@ var touchedTests = []test{
 		op := w.through(w.op(entries("a")), toDone...)
 		w.wantTouched(op, false)
 	}},
-	{"is false again when the later operation is abandoned", func(w *world) {
+	{"is false of what a later operation wants that has no intent yet", func(w *world) {
 		op := w.through(w.op(entries("a")), toDone...)
 		later := w.op(entries("a"))
 		w.begin(later)
-		w.wantTouched(op, true)
-		w.abandon(later)
 		w.wantTouched(op, false)
-	}},
-}
+		w.record(in(operation.Intent, later))
+		w.wantTouched(op, true)
+	}}}
