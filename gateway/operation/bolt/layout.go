@@ -19,7 +19,7 @@ import (
 var (
 	metaBucket       = []byte("meta")
 	operationsBucket = []byte("operations") // id: the operation as JSON
-	tenantsBucket    = []byte("tenants")    // tenant, id: nothing
+	listsBucket      = []byte("lists")      // tenant, group, state, id: nothing; each may be empty for any
 	openBucket       = []byte("open")       // id: nothing
 	holdsBucket      = []byte("holds")      // entry, id: nothing, of those that have not ended
 	touchesBucket    = []byte("touches")    // entry, id: nothing, of all
@@ -33,7 +33,7 @@ var schemaKey = []byte("schema")
 const schemaVersion = "1"
 
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{operationsBucket, tenantsBucket, openBucket, holdsBucket, touchesBucket, endsBucket, keysBucket} {
+	for _, name := range [][]byte{operationsBucket, listsBucket, openBucket, holdsBucket, touchesBucket, endsBucket, keysBucket} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
@@ -98,10 +98,26 @@ func claimOn(tx *bbolt.Tx, op *operation.Operation, now time.Time) (claim, bool)
 // reference is an entry of an index.
 type reference struct{ bucket, key []byte }
 
+// lists are the lists that an operation is in.
+func lists(op *operation.Operation) []reference {
+	var refs []reference
+	for _, scope := range [][2]string{{}, {op.TenantID}, {"", op.GroupID}, {op.TenantID, op.GroupID}} {
+		for _, state := range []operation.State{"", op.State} {
+			key := append(listKey(scope[0], scope[1], state), op.ID...)
+			refs = append(refs, reference{listsBucket, key})
+		}
+	}
+	return refs
+}
+
+func listKey(tenantID, groupID string, state operation.State) []byte {
+	return compound(tenantID, groupID, string(state))
+}
+
 // references are those by which an operation is found.
 func references(op *operation.Operation) []reference {
 	id := []byte(op.ID)
-	refs := []reference{{tenantsBucket, append(compound(op.TenantID), id...)}}
+	refs := lists(op)
 	if op.Open() {
 		refs = append(refs, reference{openBucket, id})
 	} else {

@@ -209,14 +209,7 @@ func (s *Store) Get(ctx context.Context, id string) (op operation.Operation, err
 // List implements [operation.Store].
 func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.Operation, err error) {
 	err = s.read(ctx, func(tx *bbolt.Tx, begun map[string]operation.Operation) error {
-		bucket, prefix := operationsBucket, []byte(nil)
-		switch {
-		case q.State != "" && !q.State.Ended():
-			bucket = openBucket // there are few
-		case q.TenantID != "":
-			bucket, prefix = tenantsBucket, compound(q.TenantID)
-		}
-		for id := range newest(tx, bucket, prefix, q.Before) {
+		for id := range newest(tx, listsBucket, listKey(q.TenantID, q.GroupID, q.State), q.Before) {
 			if len(found) >= q.Limit {
 				break
 			}
@@ -228,7 +221,7 @@ func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.
 			if err != nil {
 				return err
 			}
-			if stored && matches(&op, &q) {
+			if stored {
 				found = append(found, op)
 			}
 		}
