@@ -394,6 +394,8 @@ func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage)
 		// First make it known as what it is: the reading may take its time.
 		op := w.finish(Unknown, "", nil)
 		return w.keeper.Resolve(ctx, op)
+	case Declined:
+		told = nil // to come back later is no advice for the same key
 	}
 	op := w.now()
 	sight, err := w.keeper.look(ctx, &op)

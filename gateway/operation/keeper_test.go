@@ -282,6 +282,10 @@ func TestSettle(t *testing.T) {
 			"++": seen, "--": refused, "+-": unknown, "?-": refused, "??": refused,
 			"!+": unknown, "!-": unknown, "+?": unknown, blind: unknown, late: unknown,
 		}},
+		{operation.Declined, "a denial", map[string]end{
+			"++": seen, "--": {operation.NotDone, operation.NotTaken, "--"}, "+-": unknown, "??": {operation.NotDone, operation.NotTaken, "--"},
+			"+?": unknown, blind: unknown, late: unknown,
+		}},
 		{operation.Unclear, "an unclear answer", map[string]end{
 			"++": seen, "--": unknown, "+-": unknown, "?-": unknown, "??": unknown,
 			"!+": unknown, "!-": unknown, "+?": unknown, blind: unknown, late: unknown,
@@ -339,8 +343,11 @@ func settles(t *testing.T, r *rig, answer operation.Answer, shown string, state 
 	}
 	op := want("k", "1", "2")
 	w := r.send(op)
-	got := w.Settle(ctx, answer, nil)
+	got := w.Settle(ctx, answer, json.RawMessage(`"no"`))
 	w.Leave()
+	if kept := len(got.Answer) > 0; kept != (state != operation.Done && (answer == operation.Refused || answer == operation.Unclear)) {
+		t.Errorf("what was told is kept: %t", kept)
+	}
 	if diff := cmp.Diff(got, r.stored(op.ID, state, basis)); diff != "" {
 		t.Errorf("Settle returned something else than is stored:\n%s", diff)
 	}
