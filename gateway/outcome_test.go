@@ -2,6 +2,8 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -338,4 +340,28 @@ func TestSameRefusalOfEverythingIsNoProof(t *testing.T) {
 			})
 		})
 	}
+}
+
+// One that was refused as if the session were not logged in, and whose second
+// try never left, may have been done by the first.
+func TestWriteOfSeveralTriesIsLookedAt(t *testing.T) {
+	for _, w := range writings() {
+		t.Run(w.endpoint, func(t *testing.T) {
+			inTime(t, setup{gateway: func(o *gateway.Options) { o.Writer = &twice{o.Writer} }}, func(t *testing.T, r *rig) {
+				got := r.call(t, w.call)
+				got.wantStatus(t, w.status)
+				got.wantOutcome(t, "done")
+			})
+		})
+	}
+}
+
+// twice is a Writer whose second try never leaves.
+type twice struct{ gateway.Writer }
+
+func (w *twice) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
+	if _, err := w.Writer.Write(ctx, command, before); err != nil {
+		return oci.Reply{}, err
+	}
+	return oci.Reply{}, errors.Join(before("secondary"), &oci.UnsentError{Endpoint: "secondary", Err: io.EOF})
 }

@@ -95,7 +95,9 @@ func decodeChange(r *http.Request, e Endpoint, group translate.Group, body []byt
 
 // send has the command of a plan sent, and tells what became of it.
 func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan) error {
+	tries := 0
 	reply, err := g.options.Writer.Write(ctx, plan.Command, func(node string) error {
+		tries++
 		err := write.Intend(ctx, recordedEntries(plan.Entries), plan.From, plan.To, node)
 		if err == nil {
 			// It is on its way from now on, whatever happens here.
@@ -103,7 +105,7 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 		}
 		return err
 	})
-	if oci.NotDone(err) && !errors.Is(err, oci.ErrNotLoggedIn) {
+	if oci.NotDone(err) && tries < 2 && !errors.Is(err, oci.ErrNotLoggedIn) {
 		write.Unsent()
 		setOutcome(c, operation.NotDone)
 		return unsent(err)
@@ -117,9 +119,10 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 // judgeReply says what the platform's answer, or its absence, means, and what
 // the caller would be told of it.
 func (g *Gateway) judgeReply(plan *translate.Plan, reply oci.Reply, err error) (operation.Answer, *errcode.Error) {
-	if errors.Is(err, oci.ErrNotLoggedIn) {
-		// A platform that refuses everything in the same words says so of a
-		// write that it has done as well.
+	if oci.NotDone(err) {
+		// The platform was asked before it came to this. One that refuses
+		// everything in the same words, as if the session were not logged in,
+		// says so of a write that it has done as well.
 		return operation.Declined, unsent(err)
 	}
 	if err != nil {
