@@ -17,7 +17,9 @@ var (
 	ErrBusy = undone(errors.New("oci: all sessions are in use"))
 	// ErrNotLoggedIn says that the platform refused a command with the same
 	// words as the question whether the session is logged in, so the command
-	// met a session that was not, and was not done.
+	// met a session that was not, and was not done. A platform that refuses
+	// everything in the same words looks like that too: a refusal is the
+	// platform's word, and reading is the proof.
 	ErrNotLoggedIn = undone(errors.New("oci: the platform no longer takes the session for logged in"))
 )
 
