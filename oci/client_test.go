@@ -402,10 +402,10 @@ func TestClientBacksOffFromAPlatformThatEndsEverySession(t *testing.T) {
 				}
 			}
 			run(t, p, func(o *Options) { o.MinSessions = 2 }, func(t *testing.T, c *Client) {
-				time.Sleep(2 * time.Minute)
+				time.Sleep(105*time.Second + 500*time.Millisecond) // between two tries: these are made at whole seconds
 				// A few at once, then after pauses of 1, 2, 4, 8 and 16 s, then of 30.
 				if logins, _, _, _ := p.counts(); logins < 8 || logins > 16 {
-					t.Errorf("%d logins in two minutes", logins)
+					t.Errorf("%d logins in 105 seconds", logins)
 				}
 				stats := c.Stats().Endpoints[0]
 				if stats.Busy+stats.Idle != 0 || !stats.Resting {

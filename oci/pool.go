@@ -167,6 +167,7 @@ func (p *pool) putBack(s *session, used bool) *waiter {
 		p.retire(s, ClosedShutdown)
 	case !s.alive():
 		p.retire(s, ClosedBroken)
+		p.replace(s, s.reason())
 	case now.After(s.expires):
 		p.retire(s, ClosedAge)
 		p.grow()
@@ -233,11 +234,17 @@ func (p *pool) bury(s *session, why error) bool {
 		return false
 	}
 	p.forget(s)
+	p.replace(s, why)
+	return true
+}
+
+// replace has another session be made where one is wanted, unless those of the
+// endpoint bring nothing.
+func (p *pool) replace(s *session, why error) {
 	if !s.proven && s.endpoint.barren(time.Now()) {
 		p.lastErr = &ConnectError{s.endpoint.Name, StageLogin, fmt.Errorf("sessions end before they bring an answer: %w", why)}
 	}
 	p.grow()
-	return true
 }
 
 func (p *pool) forget(s *session) {
