@@ -197,10 +197,8 @@ func (g *Gateway) notBegun(ctx context.Context, c echo.Context, op operation.Ope
 		told.RetryAfter = max(shortly, g.options.Operations.RetryAfter(&holder))
 	}
 	for _, e := range op.Entries {
-		for _, key := range held.Keys {
-			if e.Key == key {
-				told.Entries = append(told.Entries, e.Given)
-			}
+		if slices.Contains(held.Keys, e.Key) {
+			told.Entries = append(told.Entries, e.Given)
 		}
 	}
 	return told

@@ -130,9 +130,9 @@ func withTrail(c *cobra.Command, run func(*cobra.Command, operation.Trail) error
 		if loaded.Journal.Store == config.StoreEmbedded {
 			return run(c, settled(bolt.Trail(loaded.Journal.Folder)))
 		}
-		store, err := postgres.Open(loaded.Journal.PostgresURL.Reveal(), postgres.Options{})
+		store, err := openPostgres(loaded.Journal, postgres.Options{})
 		if err != nil {
-			return fmt.Errorf("journal.postgres_url: %w", err)
+			return err
 		}
 		return errors.Join(run(c, store.Trail(c.Context())), store.Close())
 	}).RunE

@@ -210,10 +210,14 @@ func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 
 // journal is the store of operations that the configuration chooses.
 func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
-	if c.Journal.Store == config.StorePostgres {
-		return postgres.Open(c.Journal.PostgresURL.Reveal(), postgres.Options{Lease: lease(c.HTTP.RequestTimeout + c.Platform.Timeouts.Command)})
+	if c.Journal.Store != config.StorePostgres {
+		return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
 	}
-	return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
+	store, err := openPostgres(c.Journal, postgres.Options{Lease: lease(c.HTTP.RequestTimeout + c.Platform.Timeouts.Command)})
+	if err != nil {
+		return nil, err // and not a nil pointer that looks like a store
+	}
+	return store, nil
 }
 
 // lease is how long a replica is taken to be alive after it was heard of. Half
@@ -222,14 +226,24 @@ func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 // takes it over counts the settle time from then on.
 func lease(write time.Duration) time.Duration { return max(time.Minute, 2*write) }
 
+// openPostgres is the store in the database that the configuration names. It
+// connects when it is first used.
+func openPostgres(c config.Journal, o postgres.Options) (*postgres.Store, error) {
+	store, err := postgres.Open(c.PostgresURL.Reveal(), o)
+	if err != nil {
+		return nil, fmt.Errorf("journal.postgres_url: %w", err)
+	}
+	return store, nil
+}
+
 // checkJournal tells what is wrong with the address of a database.
 func checkJournal(c config.Journal) error {
 	if c.Store != config.StorePostgres {
 		return nil
 	}
-	store, err := postgres.Open(c.PostgresURL.Reveal(), postgres.Options{})
+	store, err := openPostgres(c, postgres.Options{})
 	if err != nil {
-		return fmt.Errorf("journal.postgres_url: %w", err)
+		return err
 	}
 	return store.Close()
 }
