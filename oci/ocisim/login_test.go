@@ -195,6 +195,7 @@ func TestSecretsStayOut(t *testing.T) {
 	c.one("LoginRequest14sp4", text("userId", "gateway")+text("signedPassword", signed))
 	c.one("AuthenticationVerifyRequest22V4", text("userId", "sysadmin")+text("password", "sysadmin-demo"))
 	c.one("LoginRequest22V5", text("userId", "sysadmin")+text("password", strings.Repeat("sysadmin-demo", 10)))
+	c.one("LoginRequest22V5", text("userId", "sysadmin")+text("password", text("userId", "sysadmin-demo")))
 	c.send("<a>sysadmin-demo&b;</a>")
 	c.mustBeClosed()
 	_ = p.Close()
@@ -211,7 +212,7 @@ func TestSecretsStayOut(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(log.String(), "AuthenticationVerifyRequest22V4") || len(p.Ledger()) != 4 {
+	if !strings.Contains(log.String(), "AuthenticationVerifyRequest22V4") || len(p.Ledger()) != 5 {
 		t.Errorf("the log or the ledger (%d entries) is not filled", len(p.Ledger()))
 	}
 }

@@ -77,22 +77,26 @@ func (n *node) texts(name string) []string {
 	return found
 }
 
-// walk visits the node and everything below it.
+// walk visits the node and everything below it, but neither an element that
+// holds a secret nor what is in it: a request that does not fit the schema may
+// have elements there.
 func (n *node) walk(visit func(*node)) {
 	visit(n)
 	for i := range n.children {
-		n.children[i].walk(visit)
+		if !isSecret(n.children[i].name) {
+			n.children[i].walk(visit)
+		}
 	}
 }
 
-// redacted is a copy that is fit for a log: without the text of any element
-// whose name speaks of a secret.
+// redacted is a copy that is fit for a log: without what any element below it
+// holds whose name speaks of a secret.
 func (n node) redacted() node {
-	if n.text != "" && isSecret(n.name) {
-		n.text = "***"
-	}
 	children := make([]node, len(n.children))
 	for i, c := range n.children {
+		if isSecret(c.name) {
+			c = leaf(c.name, "***")
+		}
 		children[i] = c.redacted()
 	}
 	n.children = children
