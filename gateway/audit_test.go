@@ -132,7 +132,7 @@ func TestIntentIsAuditedBeforeTheWriteIsSent(t *testing.T) {
 }
 
 func TestLoginsAreAudited(t *testing.T) {
-	s := setup{auth: func(o *auth.Options) {
+	s := setup{overTLS: true, auth: func(o *auth.Options) {
 		o.AccountLimit = auth.Limit{FreeAttempts: 2, BaseDelay: time.Hour, MaxDelay: time.Hour}
 	}}
 	inTime(t, s, func(t *testing.T, r *rig) {

@@ -24,7 +24,7 @@ const (
 
 func TestCommands(t *testing.T) {
 	names := slices.Collect(ocisim.Commands())
-	if !slices.IsSorted(names) || len(names) != 8+6+8+14+4+2 {
+	if !slices.IsSorted(names) || len(names) != 12+7+8+14+4+2 {
 		t.Errorf("%d commands: %q", len(names), names)
 	}
 	for _, name := range names {
@@ -176,7 +176,7 @@ func TestReads(t *testing.T) {
 		},
 		"an enterprise": {
 			command: "ServiceProviderGetRequest22V4", inner: company,
-			fields: "isEnterprise=true defaultDomain=example.com serviceProviderName=Apio Enterprise useServiceProviderLanguages=false",
+			fields: "serviceProviderId=ApioEntTest isEnterprise=true defaultDomain=example.com serviceProviderName=Apio Enterprise useServiceProviderLanguages=false",
 		},
 		"all tenants": {
 			command: "ServiceProviderGetListRequest", table: "serviceProviderTable", heading: spHeadings,
@@ -339,9 +339,11 @@ func TestSchema(t *testing.T) {
 func TestRights(t *testing.T) {
 	p := newPlatform(t)
 	logins := map[string]*client{"": connect(t, p)}
-	for _, who := range []string{"gateway", "provisioning", "reseller", "tenantadmin", "groupadmin", "departmentadmin"} {
+	for _, who := range []string{"gateway", "provisioning", "tenantadmin", "groupadmin", "departmentadmin"} {
 		logins[who] = login(t, p, who)
 	}
+	logins["reseller"] = connect(t, p)
+	logins["reseller"].one("LoginRequest22V5", text("userId", "reseller")+text("password", "reseller-demo"))
 	logins["user"] = connect(t, p)
 	logins["user"].login(apioUser, "user-demo")
 	own, other := ids("ApioSpTest", "ApioGrpTest"), ids("ApioSpTest", "ApioGrpOther")
@@ -358,11 +360,14 @@ func TestRights(t *testing.T) {
 	}{
 		{"VerifySessionIsValidRequest", "", group + " departmentadmin user", 0},
 		{"SystemSoftwareVersionGetRequest", "", group + " departmentadmin user", 0},
+		{"AuthenticationVerifyRequest14sp8", text("userId", "gateway") + text("password", "gateway-demo"), system, 0},
 		{"AuthenticationVerifyRequest22V4", text("userId", "gateway") + text("password", "gateway-demo"), system, 0},
 		{"ServiceProviderGetListRequest", "", reseller, 0},
 		{"ServiceProviderGetRequest22V4", text("serviceProviderId", "ApioSpTest"), tenant, 0},
 		{"ServiceProviderGetRequest22V4", text("serviceProviderId", "footenant"), system, 0},
 		{"GroupGetListInServiceProviderRequest", text("serviceProviderId", "ApioSpTest"), tenant, 0},
+		{"GroupServiceGetAuthorizationListRequest", own, group, 0},
+		{"GroupServiceGetAuthorizationListRequest", other, tenant, 0},
 		{groupRange + "GetSummaryListRequest", own, group, 0},
 		{groupRange + "GetSummaryListRequest", other, tenant, 0},
 		{groupRange + "GetSummaryListRequest", foreign, system, 0},

@@ -38,6 +38,10 @@
 //   - AuthenticationRequest answers every user id with a nonce, which is good
 //     for one login. After a LogoutRequest and its answer the platform closes
 //     the connection.
+//   - The login type Reseller cannot be expressed by LoginRequest14sp4,
+//     LoginRequest22 and AuthenticationVerifyRequest14sp8. They refuse such an
+//     account with an invented error, once its password has been checked; nobody
+//     is logged in. A resellerId is in the answers to LoginRequest22V3 and later.
 //   - Which login type may send which command: verifying somebody's password
 //     needs a System or Provisioning administrator, listing tenants a Reseller
 //     one. A group's summaries, services and departments and changes of a
@@ -45,10 +49,13 @@
 //     user's own login. Everything else needs a Service Provider administrator.
 //     Everybody below System and Provisioning is kept to his own reseller,
 //     tenant, group, department or user.
+//   - Services are known by name alone. GroupServiceGetAuthorizationListRequest
+//     has all of a group in the table of the user services, in unlimited
+//     quantity, and Route List also where it is not authorized.
 //   - Ranges and prefixes are unique within a tenant, not between tenants. New
 //     ones are active. Those of an enterprise belong to no group.
 //   - Only what has no user can be unassigned from its group, and only what
 //     has no group and no user can be deleted from its tenant.
-//   - Of the forms of AuthenticationVerifyRequest22V4, only user id and
-//     password is known.
+//   - Of the forms of AuthenticationVerifyRequest14sp8 and 22V4, only user id
+//     and password is known.
 package ocisim

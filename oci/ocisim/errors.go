@@ -47,6 +47,7 @@ var (
 	accountLocked        = invented(9904, "The account is locked after repeated failures")
 	noNonce              = invented(9905, "A signed login needs an AuthenticationRequest of the same user before it")
 	sizeLimitExceeded    = invented(9906, "More rows than the response size limit")
+	loginTypeUnknown     = invented(9907, "The login type cannot be expressed by this command, use LoginRequest22V2 or later")
 	notForEnterprise     = invented(9910, "The command is not available for an enterprise")
 	onlyForEnterprise    = invented(9911, "The command is available for an enterprise only")
 	serviceNotAuthorized = invented(9912, "The service Route List is not authorized to the group")

@@ -20,13 +20,25 @@ var loginCommands = []commandRow{
 		schema: []particle{userID, signedPassword, one("plainTextPassword", token(1, 60)).optional()},
 		do:     loginSigned,
 	}, {
+		name:   "LoginRequest22",
+		schema: []particle{userID, password.optional()},
+		do:     loginPlain(answerForm{}),
+	}, {
 		name:   "LoginRequest22V2",
 		schema: []particle{userID, password.optional()},
-		do:     func(c *call) ([]node, *refusal) { return c.loginPlain("password") },
+		do:     loginPlain(answerForm{reseller: true}),
+	}, {
+		name:   "LoginRequest22V3",
+		schema: []particle{userID, password.optional()},
+		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
+	}, {
+		name:   "LoginRequest22V4",
+		schema: []particle{userID, password.optional(), signedPassword},
+		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
 	}, {
 		name:   "LoginRequest22V5",
 		schema: []particle{userID, password.optional(), signedPassword},
-		do:     login22V5,
+		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
 	}, {
 		// The reason is whatever clients send, not only the schema's words.
 		name:   "LogoutRequest",
@@ -34,10 +46,15 @@ var loginCommands = []commandRow{
 		schema: []particle{userID, one("reason", token(0, 1000)).optional()},
 		do:     logout,
 	}, {
+		name:   "AuthenticationVerifyRequest14sp8",
+		least:  provisioningLevel,
+		schema: []particle{userID, password},
+		do:     verifyAuthentication(answerForm{}),
+	}, {
 		name:   "AuthenticationVerifyRequest22V4",
 		least:  provisioningLevel,
 		schema: []particle{userID, password},
-		do:     verifyAuthentication,
+		do:     verifyAuthentication(answerForm{reseller: true, resellerID: true}),
 	}, {
 		name:  "VerifySessionIsValidRequest",
 		least: userLevel,
@@ -45,10 +62,31 @@ var loginCommands = []commandRow{
 	}, {
 		name:  "SystemSoftwareVersionGetRequest",
 		least: userLevel,
-		do: func(c *call) ([]node, *refusal) {
-			return []node{leaf("version", c.platform.settings.Version)}, nil
-		},
+		do:    getVersion,
 	},
+}
+
+// answerForm is what the answer to a login or a verification has room for,
+// which differs between the commands.
+type answerForm struct {
+	reseller   bool // the login type Reseller
+	resellerID bool // the element resellerId
+}
+
+// fits refuses an account whose login type the answer cannot express.
+func (f answerForm) fits(a *account) *refusal {
+	if a.level == resellerLevel && !f.reseller {
+		return refuse(loginTypeUnknown, "")
+	}
+	return nil
+}
+
+// resellerOf adds the reseller to the end of an answer, where it has room.
+func (f answerForm) resellerOf(a *account, answer []node) []node {
+	if !f.resellerID {
+		return answer
+	}
+	return leafUnlessEmpty(answer, "resellerId", a.reseller)
 }
 
 // signedPassword has no longest length in the schema.
@@ -72,33 +110,29 @@ func loginSigned(c *call) ([]node, *refusal) {
 	c.session.nonce, c.session.nonceUser = "", ""
 	signed := c.request.get("signedPassword")
 	if signed == "" {
-		return c.loginPlain("plainTextPassword")
+		return c.login(c.passwordIn("plainTextPassword"), answerForm{})
 	}
 	if nonce == "" || nonceUser != c.request.get("userId") {
 		return nil, refuse(noNonce, "")
 	}
-	return c.login(func(password string) bool { return equal(signed, sign(nonce, password)) })
+	return c.login(func(password string) bool { return equal(signed, sign(nonce, password)) }, answerForm{})
 }
 
-// loginPlain takes the password from an element as it is.
-func (c *call) loginPlain(element string) ([]node, *refusal) {
+// loginPlain takes the password as it is. It does not look at a signed one,
+// which the schema has for another kind of server.
+func loginPlain(form answerForm) func(*call) ([]node, *refusal) {
+	return func(c *call) ([]node, *refusal) { return c.login(c.passwordIn("password"), form) }
+}
+
+// passwordIn matches the password that an element of the request holds.
+func (c *call) passwordIn(element string) func(password string) bool {
 	given := c.request.get(element)
-	return c.login(func(password string) bool { return equal(given, password) })
-}
-
-// login22V5 does not look at a signed password, which the schema has for
-// another kind of server.
-func login22V5(c *call) ([]node, *refusal) {
-	answer, err := c.loginPlain("password")
-	if err == nil {
-		answer = leafUnlessEmpty(answer, "resellerId", c.platform.state.accounts[c.request.get("userId")].reseller)
-	}
-	return answer, err
+	return func(password string) bool { return equal(given, password) }
 }
 
 // login makes the session the account's.
-func (c *call) login(matches func(password string) bool) ([]node, *refusal) {
-	a, err := c.verify(matches)
+func (c *call) login(matches func(password string) bool, form answerForm) ([]node, *refusal) {
+	a, err := c.verify(matches, form)
 	if err != nil {
 		return nil, err
 	}
@@ -107,31 +141,32 @@ func (c *call) login(matches func(password string) bool) ([]node, *refusal) {
 	if a.tenant != nil {
 		domain = a.tenant.domain
 	}
-	return append(c.identity(a), leaf("userDomain", domain)), nil
+	return form.resellerOf(a, append(c.identity(a), leaf("userDomain", domain))), nil
 }
 
-func verifyAuthentication(c *call) ([]node, *refusal) {
-	given := c.request.get("password")
-	a, err := c.verify(func(password string) bool { return equal(given, password) })
-	if err != nil {
-		return nil, err
+func verifyAuthentication(form answerForm) func(*call) ([]node, *refusal) {
+	return func(c *call) ([]node, *refusal) {
+		a, err := c.verify(c.passwordIn("password"), form)
+		if err != nil {
+			return nil, err
+		}
+		answer := c.identity(a)
+		if a.user != nil {
+			answer = leafUnlessEmpty(answer, "lastName", a.user.lastName)
+			answer = leafUnlessEmpty(answer, "firstName", a.user.firstName)
+		}
+		answer = append(answer, leaf("userId", a.id))
+		if a.user != nil {
+			answer = leafUnlessEmpty(answer, "phoneNumber", a.user.phoneNumber)
+		}
+		return form.resellerOf(a, answer), nil
 	}
-	answer := c.identity(a)
-	if a.user != nil {
-		answer = leafUnlessEmpty(answer, "lastName", a.user.lastName)
-		answer = leafUnlessEmpty(answer, "firstName", a.user.firstName)
-	}
-	answer = append(answer, leaf("userId", a.id))
-	if a.user != nil {
-		answer = leafUnlessEmpty(answer, "phoneNumber", a.user.phoneNumber)
-	}
-	return leafUnlessEmpty(answer, "resellerId", a.reseller), nil
 }
 
-// verify judges a password. A locked, disabled or expired account is refused
-// before the password is looked at, except that expiry shows only to somebody
-// who knows it.
-func (c *call) verify(matches func(password string) bool) (*account, *refusal) {
+// verify checks a password. A locked or disabled account is refused before the
+// password is looked at. That it has expired, or that the answer cannot express
+// the login type, shows only to somebody who knows the password.
+func (c *call) verify(matches func(password string) bool, form answerForm) (*account, *refusal) {
 	id := c.request.get("userId")
 	a := c.platform.state.accounts[id]
 	switch {
@@ -148,7 +183,14 @@ func (c *call) verify(matches func(password string) bool) (*account, *refusal) {
 		return nil, refuse(passwordExpired, "")
 	}
 	a.failures = 0
+	if err := form.fits(a); err != nil {
+		return nil, err
+	}
 	return a, nil
+}
+
+func getVersion(c *call) ([]node, *refusal) {
+	return []node{leaf("version", c.platform.settings.Version)}, nil
 }
 
 func (a *account) fail(lockAfter int) {

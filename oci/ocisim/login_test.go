@@ -14,6 +14,11 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+var (
+	plainLogins   = []string{"LoginRequest22", "LoginRequest22V2", "LoginRequest22V3", "LoginRequest22V4", "LoginRequest22V5"}
+	verifications = []string{"AuthenticationVerifyRequest14sp8", "AuthenticationVerifyRequest22V4"}
+)
+
 func TestLogin(t *testing.T) {
 	for _, tt := range []struct {
 		name, user, password string
@@ -41,20 +46,26 @@ func TestLogin(t *testing.T) {
 					t.Errorf("afterwards error %d, want %d", got, wantSession)
 				}
 			})
-			for _, command := range []string{"LoginRequest22V5", "LoginRequest22V2"} {
-				t.Run(command, func(t *testing.T) {
+			for _, name := range plainLogins {
+				t.Run(name, func(t *testing.T) {
 					c := connect(t, newPlatform(t))
-					if got := c.one(command, text("userId", tt.user)+text("password", tt.password)).number(); got != tt.want {
+					answer := c.one(name, text("userId", tt.user)+text("password", tt.password))
+					if answer.number() != tt.want {
+						t.Errorf("error %d, want %d", answer.number(), tt.want)
+					}
+					if kind := strings.Replace(name, "Request", "Response", 1); tt.want == 0 && answer.kind() != kind {
+						t.Errorf("answered %s, want %s", answer.kind(), kind)
+					}
+				})
+			}
+			for _, name := range verifications {
+				t.Run(name, func(t *testing.T) {
+					c := login(t, newPlatform(t), "gateway")
+					if got := c.one(name, text("userId", tt.user)+text("password", tt.password)).number(); got != tt.want {
 						t.Errorf("error %d, want %d", got, tt.want)
 					}
 				})
 			}
-			t.Run("verified for an administrator", func(t *testing.T) {
-				c := login(t, newPlatform(t), "gateway")
-				if got := c.one("AuthenticationVerifyRequest22V4", text("userId", tt.user)+text("password", tt.password)).number(); got != tt.want {
-					t.Errorf("error %d, want %d", got, tt.want)
-				}
-			})
 		})
 	}
 	t.Run("refuses a signed password without a nonce of that user", func(t *testing.T) {
@@ -75,6 +86,15 @@ func TestLogin(t *testing.T) {
 			t.Errorf("error %d", got)
 		}
 	})
+	for name, want := range map[string]int{"LoginRequest22V3": 6004, "LoginRequest22V4": 0, "LoginRequest22V5": 0} {
+		t.Run(fmt.Sprintf("%s answers a signed password beside the plain one with %d", name, want), func(t *testing.T) {
+			c := connect(t, newPlatform(t))
+			inner := text("userId", "gateway") + text("password", "gateway-demo") + text("signedPassword", "anything")
+			if got := c.one(name, inner).number(); got != want {
+				t.Errorf("error %d", got)
+			}
+		})
+	}
 	t.Run("14sp4 takes a plain password too", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
 		if got := c.one("LoginRequest14sp4", text("userId", "gateway")+text("plainTextPassword", "gateway-demo")).kind(); got != "LoginResponse14sp4" {
@@ -100,25 +120,69 @@ func TestLoginAnswers(t *testing.T) {
 			}
 			p := newPlatform(t)
 			credentials := text("userId", user) + text("password", password)
-			if got, want := fields(connect(t, p).login(user, password)), want+" userDomain=example.com"; got != want {
-				t.Errorf("signed: %s", cmp.Diff(want, got))
+			got := map[string]string{"LoginRequest14sp4": fields(connect(t, p).login(user, password))}
+			for _, name := range plainLogins {
+				got[name] = fields(connect(t, p).one(name, credentials))
 			}
-			plain, verified := want+" userDomain=example.com", want+" userId="+user
-			switch user {
-			case "reseller":
-				plain += " resellerId=ApioReseller"
-				verified += " resellerId=ApioReseller"
-			case "ApioUserTest@sip.netaxis.be":
-				verified = want + " lastName=Test firstName=Test userId=" + user
+			for _, name := range verifications {
+				got[name] = fields(login(t, p, "gateway").one(name, credentials))
 			}
-			if got := fields(connect(t, p).one("LoginRequest22V5", credentials)); got != plain {
-				t.Errorf("22V5: %s", cmp.Diff(plain, got))
-			}
-			if got := fields(login(t, p, "gateway").one("AuthenticationVerifyRequest22V4", credentials)); got != verified {
-				t.Errorf("verified: %s", cmp.Diff(verified, got))
+			if diff := cmp.Diff(loginAnswers(user, want), got); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
+}
+
+// loginAnswers are the answers of every login and verification to a user, which
+// begin alike.
+func loginAnswers(user, identity string) map[string]string {
+	const refused = "[Error 9907] The login type cannot be expressed by this command, use LoginRequest22V2 or later"
+	answers := map[string]string{"LoginRequest14sp4": identity + " userDomain=example.com"}
+	for _, name := range plainLogins {
+		answers[name] = identity + " userDomain=example.com"
+	}
+	for _, name := range verifications {
+		answers[name] = identity + " userId=" + user
+	}
+	switch user {
+	case "reseller":
+		for _, name := range []string{"LoginRequest22V3", "LoginRequest22V4", "LoginRequest22V5", "AuthenticationVerifyRequest22V4"} {
+			answers[name] += " resellerId=ApioReseller"
+		}
+		for _, name := range []string{"LoginRequest14sp4", "LoginRequest22", "AuthenticationVerifyRequest14sp8"} {
+			answers[name] = "summary=" + refused + " summaryEnglish=" + refused
+		}
+	case apioUser:
+		for _, name := range verifications {
+			answers[name] = identity + " lastName=Test firstName=Test userId=" + user
+		}
+	}
+	return answers
+}
+
+func TestLoginTypeThatCannotBeExpressed(t *testing.T) {
+	for name, login := range map[string]func(*client) element{
+		"LoginRequest14sp4": func(c *client) element { return c.login("reseller", "reseller-demo") },
+		"LoginRequest22": func(c *client) element {
+			return c.one("LoginRequest22", text("userId", "reseller")+text("password", "reseller-demo"))
+		},
+	} {
+		t.Run(name+" logs nobody in", func(t *testing.T) {
+			c := connect(t, newPlatform(t))
+			if got := login(c).number(); got != 9907 {
+				t.Errorf("error %d", got)
+			}
+			if got := c.one("VerifySessionIsValidRequest", "").number(); got != 9900 {
+				t.Errorf("afterwards error %d", got)
+			}
+		})
+	}
+	t.Run("shows only to somebody who knows the password", func(t *testing.T) {
+		if got := connect(t, newPlatform(t)).login("reseller", "wrong").number(); got != 4962 {
+			t.Errorf("error %d", got)
+		}
+	})
 }
 
 func fields(e element) string {

@@ -11,11 +11,11 @@ var contextCommands = []commandRow{
 	{
 		name: "ServiceProviderGetRequest17sp1", least: tenantLevel,
 		schema: []particle{serviceProviderID},
-		do:     getServiceProvider,
+		do:     func(c *call) ([]node, *refusal) { return c.getServiceProvider(false) },
 	}, {
 		name: "ServiceProviderGetRequest22V4", least: tenantLevel,
 		schema: []particle{serviceProviderID},
-		do:     getServiceProvider,
+		do:     func(c *call) ([]node, *refusal) { return c.getServiceProvider(true) },
 	}, {
 		name: "ServiceProviderGetListRequest", least: resellerLevel,
 		schema: []particle{
@@ -39,6 +39,10 @@ var contextCommands = []commandRow{
 		},
 		do: getServiceAuthorization,
 	}, {
+		name: "GroupServiceGetAuthorizationListRequest", least: groupLevel,
+		schema: []particle{serviceProviderID, groupID},
+		do:     listServiceAuthorizations,
+	}, {
 		name: "GroupDepartmentGetListRequest18", least: groupLevel,
 		schema: []particle{serviceProviderID, groupID, one("includeEnterpriseDepartments", boolean)},
 		do:     listDepartments,
@@ -56,14 +60,20 @@ func criteria(name string, longest int) particle {
 	).many()
 }
 
-func getServiceProvider(c *call) ([]node, *refusal) {
+// getServiceProvider answers with the id of the tenant or without.
+func (c *call) getServiceProvider(withID bool) ([]node, *refusal) {
 	t, err := c.tenant()
 	if err != nil {
 		return nil, err
 	}
-	answer := []node{flag("useCustomRoutingProfile", false)}
+	var answer []node
+	if withID {
+		answer = append(answer, leaf("serviceProviderId", t.id))
+	}
 	if t.enterprise {
-		answer = []node{flag("isEnterprise", true)}
+		answer = append(answer, flag("isEnterprise", true))
+	} else {
+		answer = append(answer, flag("useCustomRoutingProfile", false))
 	}
 	answer = append(answer, leaf("defaultDomain", t.domain))
 	answer = leafUnlessEmpty(answer, "serviceProviderName", t.name)
@@ -125,34 +135,6 @@ func (c *call) search(element string, headings []string, rows [][]string) ([]nod
 		return nil, refuse(sizeLimitExceeded, "")
 	}
 	return []node{{name: element, table: &table{headings, rows}}}, nil
-}
-
-// getServiceAuthorization knows services by their names alone, whatever their
-// kind.
-func getServiceAuthorization(c *call) ([]node, *refusal) {
-	g, err := c.group()
-	if err != nil {
-		return nil, err
-	}
-	kind := c.request.children[2]
-	if !slices.Contains(g.services, kind.text) {
-		return []node{flag("authorized", false)}, nil
-	}
-	used := 0
-	for _, u := range g.users {
-		if u.has(kind.text) {
-			used++
-		}
-	}
-	answer := []node{
-		flag("authorized", true),
-		{name: "authorizedQuantity", children: []node{flag("unlimited", true)}},
-		{name: "usedQuantity", children: []node{leaf("quantity", strconv.Itoa(used))}},
-	}
-	if kind.name != "servicePackName" {
-		answer = append(answer, flag("authorizable", true))
-	}
-	return answer, nil
 }
 
 func listDepartments(c *call) ([]node, *refusal) {
