@@ -42,6 +42,12 @@ func (b *builder) problem(where, format string, args ...any) {
 }
 
 func (b *builder) settings(s Settings) {
+	if s.Release != 0 && !slices.Contains(Releases(), s.Release) {
+		b.problem("platform.release", "%d is not one of %s", s.Release, listed(Releases()))
+	}
+	if s.Refusal != "" && !slices.Contains(RefusalModes(), s.Refusal) {
+		b.problem("platform.refusal", "%q is not one of %s", s.Refusal, listed(RefusalModes()))
+	}
 	b.text("platform.version", s.Version, 0, 30)
 	if _, ok := charsets[s.Encoding]; !ok && s.Encoding != "" {
 		b.problem("platform.encoding", "unknown encoding %q", s.Encoding)

@@ -151,10 +151,14 @@ func (c *client) read() []byte {
 	return document
 }
 
-// tryRead takes a document up to its end tag.
+// tryRead takes a document up to its end tag. The detail of an error may hold
+// another one in CDATA.
 func (c *client) tryRead() ([]byte, error) {
 	var document []byte
-	for !bytes.HasSuffix(document, []byte("</BroadsoftDocument>")) {
+	inCDATA := func() bool {
+		return bytes.LastIndex(document, []byte("<![CDATA[")) > bytes.LastIndex(document, []byte("]]>"))
+	}
+	for !bytes.HasSuffix(document, []byte("</BroadsoftDocument>")) || inCDATA() {
 		b, err := c.r.ReadByte()
 		if err != nil {
 			return document, err
@@ -230,6 +234,12 @@ func (e element) number() (n int) {
 		_, _ = fmt.Sscanf(e.get("summary"), "["+e.attr("", "type")+" %d]", &n)
 	}
 	return n
+}
+
+// words are what an error's detail says before it repeats what is refused.
+func (e element) words() string {
+	words, _, _ := strings.Cut(e.get("detail"), "\n")
+	return words
 }
 
 // rows are a table's rows, cells joined by bars.

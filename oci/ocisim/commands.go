@@ -10,6 +10,10 @@ import (
 // the function that carries it out.
 type commandRow struct {
 	name string
+	// since is the first release that has the command, 0 where all have it.
+	since int
+	// releaseIndependent marks commands of platforms whose version is a year.
+	releaseIndependent bool
 	// least is the lowest login type that may send the command.
 	least level
 	// aboutUser marks commands whose userId names a user of a group.
@@ -37,8 +41,7 @@ func tabulate(lists ...[]commandRow) map[string]*commandRow {
 	return rows
 }
 
-// Commands are the names of all commands that a platform knows, in
-// alphabetical order.
+// Commands are the names of the commands of all releases, in alphabetical order.
 func Commands() iter.Seq[string] {
 	return slices.Values(slices.Sorted(maps.Keys(commandTable)))
 }

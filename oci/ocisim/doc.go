@@ -6,9 +6,9 @@
 // and serves any number of connections: real ones ([Platform.Serve],
 // [NewServer]) or pipes ([Platform.Dial]), which also work inside a
 // testing/synctest bubble. It keeps tenants, groups, departments, users,
-// administrators, number ranges and prefixes, knows both ways to log in,
-// checks every command against its schema and the rights of the login, and
-// changes its state as the commands ask. It writes down every command in a
+// administrators, number ranges and prefixes, knows the signed and the plain
+// logins, checks every command against its schema and the rights of the login,
+// and changes its state as the commands ask. It writes down every command in a
 // ledger ([Platform.Ledger]), so a test can demand that something was sent
 // exactly once, or not at all, and it misbehaves on request ([Fault],
 // [Platform.Restart]).
@@ -17,6 +17,43 @@
 // client of package oci and expects no particular quotes, prefixes, attribute
 // order or white space.
 //
+// # Releases
+//
+// A platform has a release: 21, 22, 23, 24 or 25 ([Settings].Release). It has
+// the commands of that release and of all before it, and no others:
+//
+//   - 21 has the number ranges, and logs in by LoginRequest14sp4 alone.
+//   - 22 adds the prefixes, GroupServiceGetAuthorizationRequest, LoginRequest22
+//     and LoginRequest22V2.
+//   - 23 adds LoginRequest22V3 and LoginRequest22V4.
+//   - 24 adds LoginRequest22V5, AuthenticationVerifyRequest22V4,
+//     ServiceProviderGetRequest22V4, UserRouteListGetRequest24 and the element
+//     trackingId.
+//   - 25 has the commands of 24, and a version that is a year.
+//
+// A platform whose version is a year, by its release or its seed, also has
+// SystemSoftwareVersionGetRequestRI. [Settings].Without takes commands away.
+//
+// What a platform does not have, and what does not fit the schema, it refuses
+// in one of three modes ([Settings].Refusal):
+//
+//   - command: the invalid command is answered with an ErrorResponse 6004 in its
+//     own place, and the other commands of the document are processed. An
+//     element trackingId before 24 has no such place: the document is refused as
+//     in the mode document.
+//   - document: the whole document is validated before any command of it runs.
+//     One ErrorResponse 6004 is the only answer to an invalid one, and nothing of
+//     it is done.
+//   - close: the document is validated likewise. The connection is closed without
+//     an answer to an invalid one, and nothing of it is done.
+//
+// The ledger has the commands of a document that is refused as a whole with the
+// error 6004, and not applied. They meet no faults.
+//
+// As on real platforms, the detail of an error 6004 is words, then what is
+// refused, exactly as it was received: the command, or the whole document. That
+// includes any password. Logs and the ledger have the words alone.
+//
 // # What is known and what is assumed
 //
 // Names, order and lengths of elements, the form of answers and the columns of
@@ -24,15 +61,24 @@
 // Where they do, the simulation does the following, and a client should rely
 // on none of it:
 //
-//   - Error numbers: [ErrorNumbers] tells which are public. The others are
+//   - Error numbers: [ErrorNumbers] says which are public. The others are
 //     invented, and all lie between 9900 and 9999.
 //   - A document that is not well-formed, has a DOCTYPE, is in an unknown
 //     encoding or is larger than the limit ends the connection without an
 //     answer. A well-formed document that is not an OCI request gets one
-//     ErrorResponse 6004, with the session id where one could be read.
-//   - A command that does not fit its schema gets 6004 in its own place, and
-//     the other commands of the document are processed. Judged in this order:
-//     schema, login, rights, the command itself.
+//     ErrorResponse 6004, with the session id where one could be read, except in
+//     the mode close. Its commands are not in the ledger.
+//   - Which of the modes of refusal a real platform has, and the words of a
+//     refusal other than "Invalid xsi:type qname" and "Element not allowed". The
+//     checks are made in this order: schema, login, rights, the command itself.
+//   - The first release of the commands of a tenant and of an enterprise on
+//     number ranges (21), on prefixes (22) and of both that are called
+//     AddListRequest22 (22), except a tenant's GetAvailableListRequest, whose
+//     releases are public. The first release of UserRouteListModifyRequest (21),
+//     LoginRequest22V3 and LoginRequest22V4 (23). No release lacks a command
+//     that an earlier one has.
+//   - The version of each release, unless the seed sets one: 21sp1, 22, 23, 24
+//     and 2022.08.
 //   - The first session id of a connection is the connection's; a document
 //     with another one is refused.
 //   - AuthenticationRequest answers every user id with a nonce, which is good
@@ -47,7 +93,7 @@
 //     one. A group's summaries, services and departments and changes of a
 //     user's Route List need a Group administrator, reading it nothing but the
 //     user's own login. Everything else needs a Service Provider administrator.
-//     Everybody below System and Provisioning is kept to his own reseller,
+//     Everybody below System and Provisioning is kept to their own reseller,
 //     tenant, group, department or user.
 //   - Services are known by name alone. GroupServiceGetAuthorizationListRequest
 //     has all of a group in the table of the user services, in unlimited

@@ -75,9 +75,12 @@ func TestDocumentsSentAhead(t *testing.T) {
 func TestAnswerForm(t *testing.T) {
 	authentication := command("AuthenticationRequest", text("userId", "gateway"))
 	failing := `<command xsi:type="NoSuchRequest" echo="a&lt;&quot;é" xmlns=""/>`
+	latin1 := strings.ReplaceAll(failing, "é", "\xe9")
+	const references = `<command xsi:type="NoSuchRequest" echo="&#337;&#241;" xmlns=""/>`
 	const head = `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><sessionId xmlns="">s-1</sessionId>`
 	const failure = `xsi:type="c:ErrorResponse" xmlns:c="C" xmlns="">`
-	const summary = `<summary>[Error 6004] OCI XML Request validation error</summary><summaryEnglish>[Error 6004] OCI XML Request validation error</summaryEnglish><detail>unknown command NoSuchRequest</detail></command></BroadsoftDocument>`
+	const summary = `<summary>[Error 6004] OCI XML Request validation error</summary><summaryEnglish>[Error 6004] OCI XML Request validation error</summaryEnglish><detail><![CDATA[Invalid xsi:type qname: 'NoSuchRequest' in element BroadsoftDocument@C` + "\n"
+	const end = `]]></detail></command></BroadsoftDocument>`
 	for _, tt := range []struct {
 		name     string
 		settings func(*ocisim.Settings)
@@ -91,27 +94,27 @@ func TestAnswerForm(t *testing.T) {
 		}, {
 			name:     "an error has its number in the summary and the echo as it was sent",
 			commands: failing,
-			want:     `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<command type="Error" echo="a&lt;&quot;` + "\xe9" + `" ` + failure + summary,
+			want:     `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<command type="Error" echo="a&lt;&quot;` + "\xe9" + `" ` + failure + summary + latin1 + end,
 		}, {
 			name:     "UTF-8 and errorCode",
 			settings: func(s *ocisim.Settings) { s.Encoding, s.ErrorCode = "UTF-8", true },
 			commands: failing,
-			want:     `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + head + `<command type="Error" echo="a&lt;&quot;é" ` + failure + "<errorCode>6004</errorCode>" + summary,
+			want:     `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + head + `<command type="Error" echo="a&lt;&quot;é" ` + failure + "<errorCode>6004</errorCode>" + summary + failing + end,
 		}, {
 			name:     "characters outside of the encoding are references",
 			settings: func(s *ocisim.Settings) { s.Encoding = "ISO-8859-2" },
-			commands: `<command xsi:type="NoSuchRequest" echo="&#337;&#241;" xmlns=""/>`,
-			want:     `<?xml version="1.0" encoding="ISO-8859-2"?>` + "\n" + head + `<command type="Error" echo="` + "\xf5" + `&#241;" ` + failure + summary,
+			commands: references,
+			want:     `<?xml version="1.0" encoding="ISO-8859-2"?>` + "\n" + head + `<command type="Error" echo="` + "\xf5" + `&#241;" ` + failure + summary + references + end,
 		}, {
 			name:     "the tracking id comes back",
 			commands: `<trackingId xmlns="">t-7</trackingId>` + failing,
 			want: `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<trackingId xmlns="">t-7</trackingId>` +
-				`<command type="Error" echo="a&lt;&quot;` + "\xe9" + `" ` + failure + summary,
+				`<command type="Error" echo="a&lt;&quot;` + "\xe9" + `" ` + failure + summary + latin1 + end,
 		}, {
 			name:     "echo and tracking id do not come back when told so",
 			settings: func(s *ocisim.Settings) { s.OmitEcho, s.OmitTracking = true, true },
 			commands: `<trackingId xmlns="">t-7</trackingId>` + failing,
-			want:     `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<command type="Error" ` + failure + summary,
+			want:     `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<command type="Error" ` + failure + summary + latin1 + end,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -194,7 +197,7 @@ func TestInvalidDocuments(t *testing.T) {
 		t.Run("refuses "+tt.name, func(t *testing.T) {
 			c := connect(t, newPlatform(t))
 			answers := c.exchange(tt.raw).all("command")
-			if len(answers) != 1 || answers[0].number() != 6004 || answers[0].get("detail") != tt.detail {
+			if len(answers) != 1 || answers[0].number() != 6004 || answers[0].words() != tt.detail {
 				t.Fatalf("answered %+v", answers)
 			}
 			if got := c.one("AuthenticationRequest", text("userId", "gateway")).kind(); got != "AuthenticationResponse" {

@@ -80,6 +80,9 @@ type refusal struct {
 	severity string // Error, Warning or Info
 	text     string
 	detail   string
+	// received is what is refused, as it was received, and stands behind the
+	// detail. It may hold a password: only the client gets to see it.
+	received string
 }
 
 // refuse is a refusal about a subject, which may be empty.
@@ -96,6 +99,22 @@ func invalid(format string, args ...any) *refusal {
 	r := refuse(invalidRequest, "")
 	r.detail = fmt.Sprintf(format, args...)
 	return r
+}
+
+// about adds what is refused, as it was received.
+func (r *refusal) about(received string) *refusal {
+	r.received = received
+	return r
+}
+
+// logged is the refusal without what only the client may see.
+func (r *refusal) logged() *refusal {
+	if r == nil {
+		return nil
+	}
+	fit := *r
+	fit.received = ""
+	return &fit
 }
 
 // summary has the number at its head, as real platforms write it.

@@ -27,9 +27,10 @@ type Entry struct {
 	// Numbers are the range starts, ranges' first numbers and prefixes that
 	// the command named, as they were spelled.
 	Numbers []string
-	// Applied tells that the command was carried out: all of it.
+	// Applied reports whether the command was carried out: all of it.
 	Applied bool
-	// Error is the number of the error that it was answered with, or 0.
+	// Error is the number of the error that it was refused with, or 0. The
+	// answer may not have been sent: see [RefusalClose], and faults.
 	Error int
 	// Faults are the kinds of the faults that it met.
 	Faults []FaultKind
@@ -64,9 +65,11 @@ func (p *Platform) Writes() []Entry {
 	return slices.DeleteFunc(p.Ledger(), func(e Entry) bool { return !e.Write })
 }
 
-// describe notes what a command names.
+// describe notes what a command names, and whether it is a write.
 func (e *Entry) describe(n *node) {
 	e.Command = n.name
+	row := commandTable[n.name]
+	e.Write = row != nil && row.writes
 	n.walk(func(n *node) {
 		switch n.name {
 		case "serviceProviderId":

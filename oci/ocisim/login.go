@@ -20,23 +20,23 @@ var loginCommands = []commandRow{
 		schema: []particle{userID, signedPassword, one("plainTextPassword", token(1, 60)).optional()},
 		do:     loginSigned,
 	}, {
-		name:   "LoginRequest22",
+		name: "LoginRequest22", since: 22,
 		schema: []particle{userID, password.optional()},
 		do:     loginPlain(answerForm{}),
 	}, {
-		name:   "LoginRequest22V2",
+		name: "LoginRequest22V2", since: 22,
 		schema: []particle{userID, password.optional()},
 		do:     loginPlain(answerForm{reseller: true}),
 	}, {
-		name:   "LoginRequest22V3",
+		name: "LoginRequest22V3", since: 23,
 		schema: []particle{userID, password.optional()},
 		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
 	}, {
-		name:   "LoginRequest22V4",
+		name: "LoginRequest22V4", since: 23,
 		schema: []particle{userID, password.optional(), signedPassword},
 		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
 	}, {
-		name:   "LoginRequest22V5",
+		name: "LoginRequest22V5", since: 24,
 		schema: []particle{userID, password.optional(), signedPassword},
 		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
 	}, {
@@ -51,7 +51,7 @@ var loginCommands = []commandRow{
 		schema: []particle{userID, password},
 		do:     verifyAuthentication(answerForm{}),
 	}, {
-		name:   "AuthenticationVerifyRequest22V4",
+		name: "AuthenticationVerifyRequest22V4", since: 24,
 		least:  provisioningLevel,
 		schema: []particle{userID, password},
 		do:     verifyAuthentication(answerForm{reseller: true, resellerID: true}),
@@ -61,6 +61,10 @@ var loginCommands = []commandRow{
 		do:    func(*call) ([]node, *refusal) { return nil, nil },
 	}, {
 		name:  "SystemSoftwareVersionGetRequest",
+		least: userLevel,
+		do:    getVersion,
+	}, {
+		name: "SystemSoftwareVersionGetRequestRI", releaseIndependent: true,
 		least: userLevel,
 		do:    getVersion,
 	},

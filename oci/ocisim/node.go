@@ -13,6 +13,7 @@ type node struct {
 	children []node
 	table    *table
 	null     bool // marked xsi:nil="true"
+	cdata    bool // the text is written in CDATA sections
 }
 
 // table is an OCITable.

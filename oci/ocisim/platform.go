@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -60,7 +59,9 @@ func New(seed Seed, options ...Option) (*Platform, error) {
 	}
 	s := seed.Platform
 	s.Without = slices.Clone(s.Without)
-	s.Version = cmp.Or(s.Version, "24")
+	s.Release = cmp.Or(s.Release, defaultRelease)
+	s.Version = cmp.Or(s.Version, versionOf(s.Release))
+	s.Refusal = cmp.Or(s.Refusal, RefusalCommand)
 	s.MaxDocument = cmp.Or(s.MaxDocument, 1<<20)
 	p := &Platform{
 		settings: s,
@@ -254,14 +255,6 @@ func (p *Platform) Restart() {
 		s.setAccount(nil)
 		s.abort()
 	}
-}
-
-// knows tells that this release has the command.
-func (p *Platform) knows(command string) bool {
-	return !slices.ContainsFunc(p.settings.Without, func(glob string) bool {
-		ok, err := path.Match(glob, command)
-		return ok && err == nil
-	})
 }
 
 // pause waits, and tells whether it did so to the end.

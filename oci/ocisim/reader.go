@@ -24,8 +24,9 @@ var (
 	errTooLarge = errors.New("the document is larger than the limit")
 )
 
-// document is a request as it was received.
+// document is a request, and how it was received.
 type document struct {
+	source      source
 	sessionID   string
 	trackingID  string
 	hasTracking bool
@@ -36,6 +37,8 @@ type document struct {
 type command struct {
 	node
 	echo string
+	// index is its place among the child elements of the root.
+	index int
 }
 
 // readDocument takes one document from the stream and not a byte more: from
@@ -125,11 +128,12 @@ func parseDocument(raw []byte) (document, error) {
 	tree := etree.NewDocument()
 	tree.ReadSettings = etree.ReadSettings{CharsetReader: charsetReader, PreserveCData: true}
 	if err := tree.ReadFromBytes(raw); err != nil {
-		return document{}, fmt.Errorf("reading a document: %w", err)
+		return document{}, fmt.Errorf("reading a document: %w", malformed(err))
 	}
-	var doc document
+	doc := document{source: raw}
 	root := tree.Root()
-	children := root.ChildElements()
+	all := root.ChildElements()
+	children := all
 	if len(children) > 0 && children[0].Tag == "sessionId" && isOurs(children[0]) {
 		doc.sessionID = collapse(children[0].Text())
 		children = children[1:]
@@ -150,13 +154,16 @@ func parseDocument(raw []byte) (document, error) {
 	case len(children) > maxCommands:
 		return doc, invalid("a document must not hold more than %d commands", maxCommands)
 	}
-	for _, e := range children {
+	var commands []command
+	for i, e := range children {
 		c, err := parseCommand(e)
 		if err != nil {
 			return doc, err
 		}
-		doc.commands = append(doc.commands, c)
+		c.index = len(all) - len(children) + i
+		commands = append(commands, c)
 	}
+	doc.commands = commands
 	return doc, nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/beevik/etree"
 )
 
 func TestSign(t *testing.T) {
@@ -91,5 +94,46 @@ func FuzzReadDocument(f *testing.F) {
 		if err != nil || back.sessionID != doc.sessionID || back.trackingID != doc.trackingID || back.commands[0].echo != doc.commands[0].echo {
 			t.Fatalf("%q was written as %q: %v", raw, written, err)
 		}
+		for _, c := range doc.commands {
+			text := doc.source.child(c.index)
+			if !strings.HasPrefix(text, "<") || !strings.HasSuffix(text, ">") {
+				t.Fatalf("%q has the command %q", raw, text)
+			}
+			comesBack(t, text)
+		}
+		comesBack(t, doc.source.text())
 	})
+}
+
+// comesBack demands that the client can read a text out of a refusal.
+func comesBack(t *testing.T, text string) {
+	t.Helper()
+	if text == "" {
+		return // there is nothing to repeat
+	}
+	refused := []reply{{refusal: invalid("words").about(text)}}
+	for encoding := range charsets {
+		written := form{encoding: encoding}.replies(envelope{sessionID: "s"}, refused)
+		tree := etree.NewDocument()
+		tree.ReadSettings.CharsetReader = charsetReader
+		if err := tree.ReadFromBytes(written); err != nil {
+			t.Fatalf("%q was written as %q: %v", text, written, err)
+		}
+		want := strings.Map(func(r rune) rune {
+			if isXMLChar(r) {
+				return r
+			}
+			return utf8.RuneError
+		}, "words\n"+text)
+		if got := tree.FindElement("//detail").Text(); got != want {
+			t.Fatalf("%q came back as %q", want, got)
+		}
+	}
+}
+
+func FuzzRefusedText(f *testing.F) {
+	for _, seed := range []string{"]]>", "]]]]>>", "\r\n\t", "é€ő\xff\x00\uFFFE", "<a>&amp;</a>"} {
+		f.Add(seed)
+	}
+	f.Fuzz(comesBack)
 }

@@ -10,6 +10,8 @@ import (
 type kind struct {
 	name  string // as in the names of commands
 	label string // as in messages
+	// since is the first release that has the commands.
+	since int
 	// list is the element that names one of them in a request, and userList
 	// and userElement those of UserRouteListModifyRequest.
 	list, userList, userElement string
@@ -28,7 +30,7 @@ type column struct {
 }
 
 var ranges = &kind{
-	name: "NumberRange", label: "number range",
+	name: "NumberRange", label: "number range", since: 21,
 	list: "numberRangeStart", userList: "assignedNumberRangeStartList", userElement: "phoneNumber",
 	summary: "numberRangeSummaryTable", tenantSummary: "numberRangeSummaryTable",
 	available: "availableNumberRangeTable", assigned: "assignedNumberRangeTable",
@@ -43,7 +45,7 @@ var ranges = &kind{
 }
 
 var prefixes = &kind{
-	name: "NumberPrefix", label: "number prefix",
+	name: "NumberPrefix", label: "number prefix", since: 22,
 	list: "numberPrefix", userList: "assignedNumberPrefixList", userElement: "numberPrefix",
 	summary: "numberPrefixSummaryTable", tenantSummary: "prefixSummaryTable",
 	available: "availableNumberPrefixTable", assigned: "assignedNumberPrefixTable",

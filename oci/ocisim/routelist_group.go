@@ -10,10 +10,10 @@ func groupRouteListCommands() []commandRow {
 		names := []particle{serviceProviderID, groupID}
 		list := append(slices.Clone(names), one(k.list, numberText).many())
 		rows = append(rows,
-			commandRow{name: prefix + "GetSummaryListRequest", least: groupLevel, schema: names, do: k.groupSummary},
-			commandRow{name: prefix + "GetAvailableListRequest", least: tenantLevel, schema: names, do: k.groupAvailable},
-			commandRow{name: prefix + "AssignListRequest", least: tenantLevel, writes: true, schema: list, do: k.assign},
-			commandRow{name: prefix + "UnassignListRequest", least: tenantLevel, writes: true, schema: list, do: k.unassign},
+			commandRow{name: prefix + "GetSummaryListRequest", since: k.since, least: groupLevel, schema: names, do: k.groupSummary},
+			commandRow{name: prefix + "GetAvailableListRequest", since: k.since, least: tenantLevel, schema: names, do: k.groupAvailable},
+			commandRow{name: prefix + "AssignListRequest", since: k.since, least: tenantLevel, writes: true, schema: list, do: k.assign},
+			commandRow{name: prefix + "UnassignListRequest", since: k.since, least: tenantLevel, writes: true, schema: list, do: k.unassign},
 		)
 	}
 	return rows

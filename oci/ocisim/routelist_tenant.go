@@ -7,20 +7,20 @@ import "slices"
 func tenantRouteListCommands() []commandRow {
 	rows := []commandRow{
 		{
-			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeAddListRequest22", least: tenantLevel, writes: true,
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeAddListRequest22", since: 22, least: tenantLevel, writes: true,
 			schema: []particle{serviceProviderID, parent("numberRange",
 				parent("dnRange", one("minPhoneNumber", numberText), one("maxPhoneNumber", numberText)), extensionLength).some()},
 			do: addRanges,
 		}, {
-			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest", least: tenantLevel, writes: true,
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest", since: 21, least: tenantLevel, writes: true,
 			schema: []particle{serviceProviderID, parent("numberRange", one("dnRangeStart", numberText), extensionLength.orNil()).many()},
 			do:     func(c *call) ([]node, *refusal) { return ranges.modify(c, "numberRange", "dnRangeStart") },
 		}, {
-			name: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixAddListRequest22", least: tenantLevel, writes: true,
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixAddListRequest22", since: 22, least: tenantLevel, writes: true,
 			schema: []particle{serviceProviderID, parent("prefix", one("numberPrefix", numberText), extensionRange).some()},
 			do:     addPrefixes,
 		}, {
-			name: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixModifyListRequest", least: tenantLevel, writes: true,
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixModifyListRequest", since: 22, least: tenantLevel, writes: true,
 			schema: []particle{serviceProviderID, parent("numberPrefix", one("numberPrefix", numberText), extensionRange.orNil()).many()},
 			do:     func(c *call) ([]node, *refusal) { return prefixes.modify(c, "numberPrefix", "numberPrefix") },
 		},
@@ -33,14 +33,14 @@ func tenantRouteListCommands() []commandRow {
 		}
 		names, list := []particle{serviceProviderID}, []particle{serviceProviderID, named}
 		rows = append(rows,
-			commandRow{name: prefix + "DeleteListRequest", least: tenantLevel, writes: true, schema: list, do: k.delete},
-			commandRow{name: prefix + "ActivateListRequest", least: tenantLevel, writes: true, schema: list,
+			commandRow{name: prefix + "DeleteListRequest", since: k.since, least: tenantLevel, writes: true, schema: list, do: k.delete},
+			commandRow{name: prefix + "ActivateListRequest", since: k.since, least: tenantLevel, writes: true, schema: list,
 				do: func(c *call) ([]node, *refusal) { return k.setActive(c, true) }},
-			commandRow{name: prefix + "DeactivateListRequest", least: tenantLevel, writes: true, schema: list,
+			commandRow{name: prefix + "DeactivateListRequest", since: k.since, least: tenantLevel, writes: true, schema: list,
 				do: func(c *call) ([]node, *refusal) { return k.setActive(c, false) }},
-			commandRow{name: prefix + "GetSummaryListRequest", least: tenantLevel, schema: names, do: k.tenantTable(false, k.tenantSummary,
+			commandRow{name: prefix + "GetSummaryListRequest", since: k.since, least: tenantLevel, schema: names, do: k.tenantTable(false, k.tenantSummary,
 				slices.Concat(k.identity, []column{groupColumn, activeColumn}, k.extension), everything)},
-			commandRow{name: prefix + "GetAvailableListRequest", least: tenantLevel, schema: names,
+			commandRow{name: prefix + "GetAvailableListRequest", since: k.since, least: tenantLevel, schema: names,
 				do: k.tenantTable(false, k.available, k.availableColumns(), (*holding).free)},
 		)
 	}
@@ -55,9 +55,9 @@ func enterpriseRouteListCommands() []commandRow {
 		names := []particle{serviceProviderID}
 		summary := slices.Concat(k.identity, []column{groupColumn}, userColumns(enterpriseDepartmentColumn), []column{activeColumn}, k.extension)
 		rows = append(rows,
-			commandRow{name: prefix + "GetSummaryListRequest", least: tenantLevel, schema: names,
+			commandRow{name: prefix + "GetSummaryListRequest", since: k.since, least: tenantLevel, schema: names,
 				do: k.tenantTable(true, k.tenantSummary, summary, everything)},
-			commandRow{name: prefix + "GetAvailableListRequest", least: tenantLevel, schema: names,
+			commandRow{name: prefix + "GetAvailableListRequest", since: k.since, least: tenantLevel, schema: names,
 				do: k.tenantTable(true, k.available, k.availableColumns(), (*holding).free)},
 		)
 	}

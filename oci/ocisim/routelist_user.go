@@ -14,11 +14,11 @@ var routeListSettings = [...]string{
 // userRouteListCommands are the commands on what a user possesses.
 var userRouteListCommands = []commandRow{
 	{
-		name: "UserRouteListGetRequest24", least: userLevel, aboutUser: true,
+		name: "UserRouteListGetRequest24", since: 24, least: userLevel, aboutUser: true,
 		schema: []particle{userID},
 		do:     getUserRouteList,
 	}, {
-		name: "UserRouteListModifyRequest", least: groupLevel, aboutUser: true, writes: true,
+		name: "UserRouteListModifyRequest", since: 21, least: groupLevel, aboutUser: true, writes: true,
 		schema: modifySchema(),
 		do:     modifyUserRouteList,
 	},

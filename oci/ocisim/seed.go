@@ -24,8 +24,15 @@ type Seed struct {
 // Settings are how the platform behaves. The zero value behaves as real
 // systems are known to.
 type Settings struct {
-	// Version is what SystemSoftwareVersionGetRequest answers; 24 if empty.
+	// Release is 21, 22, 23, 24 (if 0) or 25. The platform has the commands and
+	// elements of that release.
+	Release int `yaml:"release"`
+	// Version is what SystemSoftwareVersionGetRequest answers; the release's if
+	// empty.
 	Version string `yaml:"version"`
+	// Refusal is how the platform refuses what its release does not have, or
+	// what does not fit the schema; command if empty.
+	Refusal RefusalMode `yaml:"refusal"`
 	// Encoding of the documents that the platform writes: ISO-8859-1 (if
 	// empty), ISO-8859-2, ISO-8859-15 or UTF-8.
 	Encoding string `yaml:"encoding"`

@@ -16,7 +16,7 @@ import (
 func TestLoadSeed(t *testing.T) {
 	t.Run("reads everything", func(t *testing.T) {
 		seed, err := ocisim.LoadSeed(strings.NewReader(`
-platform: {encoding: UTF-8, dashes: true, country_codes: ["32"], lock_for: 90s}
+platform: {release: 22, refusal: document, encoding: UTF-8, dashes: true, country_codes: ["32"], lock_for: 90s}
 administrators: [{id: a, password: b, type: Group, tenant: t, group: g, disabled: true}]
 tenants:
   - id: t
@@ -28,7 +28,7 @@ faults: ["stall times=1", "refuse"]
 			t.Fatal(err)
 		}
 		want := ocisim.Seed{
-			Platform:       ocisim.Settings{Encoding: "UTF-8", Dashes: true, CountryCodes: []string{"32"}, LockFor: 90 * time.Second},
+			Platform:       ocisim.Settings{Release: 22, Refusal: ocisim.RefusalDocument, Encoding: "UTF-8", Dashes: true, CountryCodes: []string{"32"}, LockFor: 90 * time.Second},
 			Administrators: []ocisim.Administrator{{ID: "a", Password: "b", Type: "Group", Tenant: "t", Group: "g", Condition: ocisim.Condition{Disabled: true}}},
 			Tenants: []ocisim.Tenant{{
 				ID: "t",
@@ -51,7 +51,8 @@ faults: ["stall times=1", "refuse"]
 		{"an empty document", "", []string{"the document is empty"}},
 		{"two documents", "tenants: []\n---\ntenants: []\n", []string{"there is more than one document"}},
 		{"unknown keys", "tenants: [{id: a, colour: red}]\nadmins: []\n", []string{"line 1: field colour not found in type ocisim.Tenant", "line 2: field admins not found in type ocisim.Seed"}},
-		{"settings that cannot be", "platform: {encoding: EBCDIC, country_codes: [x], without: ['['], lock_after: -1, lock_for: -1s, max_document: -1}", []string{
+		{"settings that cannot be", "platform: {release: 20, refusal: maybe, encoding: EBCDIC, country_codes: [x], without: ['['], lock_after: -1, lock_for: -1s, max_document: -1}", []string{
+			"platform.release: 20 is not one of 21, 22, 23, 24, 25", `platform.refusal: "maybe" is not one of command, document, close`,
 			`platform.encoding: unknown encoding "EBCDIC"`, `platform.country_codes[0]: "x" is not one to three digits`,
 			"platform.without[0]: syntax error in pattern", "platform.lock_after: must not be negative", "platform.lock_for: must not be negative", "platform.max_document: must not be negative",
 		}},

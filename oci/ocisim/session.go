@@ -94,13 +94,15 @@ func (s *session) serveDocument() bool {
 	}
 	doc, err := parseDocument(raw)
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		s.log.Info("document refused", "detail", refused.detail)
-		return s.answer(doc, []reply{{refusal: refused}}, &delivery{})
+		return s.refuseDocument(doc, refused)
 	} else if err != nil {
 		s.log.Info("unreadable document", "error", err)
 		return false
 	}
 	s.trace("document received", doc.envelope(), doc.commands)
+	if refused := s.platform.validateDocument(doc); refused != nil {
+		return s.refuseDocument(doc, refused)
+	}
 	how := &delivery{}
 	var replies []reply
 	for _, c := range doc.commands {
@@ -124,7 +126,6 @@ func (s *session) process(doc document, c command, how *delivery) reply {
 	entry := Entry{Time: time.Now(), Connection: s.id, Login: login, Faults: x.faults}
 	entry.describe(&c.node)
 	row := commandTable[c.name]
-	entry.Write = row != nil && row.writes
 
 	r := reply{command: c.name, echo: c.echo, refusal: x.instead}
 	sender := s.loggedIn()
@@ -157,14 +158,11 @@ func (s *session) process(doc document, c command, how *delivery) reply {
 // execute checks a command and carries it out for the account that was logged
 // in when it came, nil for none.
 func (s *session) execute(doc document, c command, row *commandRow, sender *account) ([]node, *refusal) {
-	switch {
-	case !s.adopt(doc.sessionID):
+	if !s.adopt(doc.sessionID) {
 		return nil, refuse(foreignSession, "")
-	case row == nil || !s.platform.knows(c.name):
-		return nil, invalid("unknown command %s", c.name)
 	}
-	if err := check(c.name, row.schema, c.children); err != nil {
-		return nil, invalid("%v", err)
+	if err := s.platform.validate(doc, c); err != nil {
+		return nil, err
 	}
 	s.platform.mu.Lock()
 	defer s.platform.mu.Unlock()
@@ -344,6 +342,7 @@ func (s *session) traceReplies(e envelope, replies []reply) {
 		if r.data != nil {
 			r.data = node{children: r.data}.redacted().children
 		}
+		r.refusal = r.refusal.logged()
 		f.reply(w, r)
 	}
 	s.log.Debug("document sent", "session", e.sessionID, "document", string(w.buf))

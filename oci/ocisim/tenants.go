@@ -13,7 +13,7 @@ var contextCommands = []commandRow{
 		schema: []particle{serviceProviderID},
 		do:     func(c *call) ([]node, *refusal) { return c.getServiceProvider(false) },
 	}, {
-		name: "ServiceProviderGetRequest22V4", least: tenantLevel,
+		name: "ServiceProviderGetRequest22V4", since: 24, least: tenantLevel,
 		schema: []particle{serviceProviderID},
 		do:     func(c *call) ([]node, *refusal) { return c.getServiceProvider(true) },
 	}, {
@@ -32,7 +32,7 @@ var contextCommands = []commandRow{
 		},
 		do: listGroups,
 	}, {
-		name: "GroupServiceGetAuthorizationRequest", least: groupLevel,
+		name: "GroupServiceGetAuthorizationRequest", since: 22, least: groupLevel,
 		schema: []particle{
 			serviceProviderID, groupID,
 			oneOf(one("userServiceName", token(1, 80)), one("groupServiceName", token(1, 80)), one("servicePackName", token(1, 80))),
@@ -43,7 +43,7 @@ var contextCommands = []commandRow{
 		schema: []particle{serviceProviderID, groupID},
 		do:     listServiceAuthorizations,
 	}, {
-		name: "GroupDepartmentGetListRequest18", least: groupLevel,
+		name: "GroupDepartmentGetListRequest18", since: 21, least: groupLevel,
 		schema: []particle{serviceProviderID, groupID, one("includeEnterpriseDepartments", boolean)},
 		do:     listDepartments,
 	},

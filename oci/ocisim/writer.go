@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 )
@@ -71,6 +72,9 @@ func (f form) refusal(r *refusal) []node {
 		nodes = append(nodes, leaf("errorCode", strconv.Itoa(r.number)))
 	}
 	nodes = append(nodes, leaf("summary", r.summary()), leaf("summaryEnglish", r.summary()))
+	if r.received != "" {
+		return append(nodes, node{name: "detail", text: r.detail + "\n" + r.received, cdata: true})
+	}
 	return leafUnlessEmpty(nodes, "detail", r.detail)
 }
 
@@ -133,18 +137,52 @@ func (w *writer) text(s string) {
 			w.raw("&quot;")
 		case r < ' ':
 			w.reference(r)
-		case w.set == nil || r < 0x7f:
-			w.buf = append(w.buf, string(r)...)
-		default:
-			b, ok := w.set.EncodeRune(r)
-			if !ok {
-				w.reference(r)
-				continue
-			}
-			w.buf = append(w.buf, b)
+		case !w.encode(r):
+			w.reference(r)
 		}
 	}
 }
+
+// encode writes a character, and reports whether the encoding has it.
+func (w *writer) encode(r rune) bool {
+	if w.set == nil {
+		w.buf = utf8.AppendRune(w.buf, r)
+		return true
+	}
+	b, ok := w.set.EncodeRune(r)
+	if ok {
+		w.buf = append(w.buf, b)
+	}
+	return ok
+}
+
+const cdataStart, cdataEnd = "<![CDATA[", "]]>"
+
+// cdata writes character data in as many CDATA sections as it takes: none can
+// hold the mark of its own end, nor a reference to a character that the encoding
+// does not have or a parser would change. What XML cannot hold at all, and a
+// comment of a request may have, becomes U+FFFD.
+func (w *writer) cdata(s string) {
+	w.raw(cdataStart)
+	for i, piece := range strings.Split(s, cdataEnd) {
+		if i > 0 {
+			w.raw("]]" + cdataEnd + cdataStart + ">")
+		}
+		for _, r := range piece {
+			if !isXMLChar(r) {
+				r = utf8.RuneError
+			}
+			if r == '\r' || !w.encode(r) {
+				w.raw(cdataEnd)
+				w.reference(r)
+				w.raw(cdataStart)
+			}
+		}
+	}
+	w.raw(cdataEnd)
+}
+
+func isXMLChar(r rune) bool { return r >= ' ' && r != 0xfffe && r != 0xffff || isXMLSpace(r) }
 
 func (w *writer) reference(r rune) { w.raw(fmt.Sprintf("&#%d;", r)) }
 
@@ -164,6 +202,10 @@ func (w *writer) node(n node) {
 		w.raw("</" + n.name + ">")
 	case n.text == "" && len(n.children) == 0:
 		w.raw("<" + n.name + "/>")
+	case n.cdata:
+		w.raw("<" + n.name + ">")
+		w.cdata(n.text)
+		w.raw("</" + n.name + ">")
 	default:
 		w.raw("<" + n.name + ">")
 		w.text(n.text)
