@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,6 +24,9 @@ type simulation struct {
 	cert    string
 	faults  []string
 	verbose bool
+	// release and refusal override the seed; empty leaves it as it is.
+	release int
+	refusal ocisim.RefusalMode
 }
 
 func newSimulate() *cobra.Command {
@@ -37,15 +41,21 @@ func newSimulate() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
+	s.addFlags(c)
+	c.AddCommand(newSimulateSeed(), newSimulateFaults())
+	return c
+}
+
+func (s *simulation) addFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:2208", "the address to listen on")
 	flags.StringVar(&s.seed, "seed", "", "the YAML file of what the platform holds (default: the demonstration's)")
 	flags.BoolVar(&s.secured, "tls", false, "speak TLS, with a certificate made at the start")
 	flags.StringVar(&s.cert, "write-cert", "", "write that certificate to this file, for clients to trust")
 	flags.StringArrayVar(&s.faults, "fault", nil, "a fault to inject from the start; may be given several times")
+	flags.Func("release", fmt.Sprintf("the platform's `release`: one of %v (default: the seed's)", ocisim.Releases()), s.setRelease)
+	flags.Func("refusal", fmt.Sprintf("the `mode` in which it refuses what its release does not have or what does not\nfit the schema: one of %v (default: the seed's)", ocisim.RefusalModes()), s.setRefusal)
 	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log every document, without passwords")
-	c.AddCommand(newSimulateSeed(), newSimulateFaults())
-	return c
 }
 
 func newSimulateSeed() *cobra.Command {
@@ -73,6 +83,18 @@ func newSimulateFaults() *cobra.Command {
 			return w.Flush()
 		},
 	}
+}
+
+// setRelease and setRefusal read flags. What calls them adds the flag's name to
+// their errors.
+func (s *simulation) setRelease(text string) (err error) {
+	s.release, err = ocisim.ParseRelease(text)
+	return err
+}
+
+func (s *simulation) setRefusal(text string) (err error) {
+	s.refusal, err = ocisim.ParseRefusalMode(text)
+	return err
 }
 
 func (s *simulation) run(c *cobra.Command) error {
@@ -112,12 +134,15 @@ func servePlatform(ctx context.Context, platform *ocisim.Platform, l net.Listene
 	return platform.Close() // waits for its end
 }
 
-// load reads the seed and adds the faults of the command line.
+// load reads the seed, and applies the release, the refusal and the faults of
+// the command line.
 func (s *simulation) load() (ocisim.Seed, error) {
 	seed, err := readSeed(s.seed)
 	if err != nil {
 		return ocisim.Seed{}, err
 	}
+	seed.Platform.Release = cmp.Or(s.release, seed.Platform.Release)
+	seed.Platform.Refusal = cmp.Or(s.refusal, seed.Platform.Refusal)
 	var problems []error
 	for _, text := range s.faults {
 		fault, err := ocisim.ParseFault(text)
