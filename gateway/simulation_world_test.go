@@ -516,7 +516,7 @@ func (s *story) live(number int) *generation {
 		},
 		Encoding: encoding, Dial: dial, MaxSessions: simulatedSessions, MinSessions: 1, Jitter: -1,
 		LoginTimeout: 5 * time.Second, CommandTimeout: 10 * time.Second, MaxWait: 5 * time.Second,
-		BackoffInitial: 300 * time.Millisecond, BackoffMax: 3 * time.Second,
+		BackoffInitial: 300 * time.Millisecond, BackoffMax: 3 * time.Second, RefusedInitial: 300 * time.Millisecond, RefusedMax: 3 * time.Second,
 	})
 	must(s.t, err)
 	table := translate.NewPlatformErrors(nil)

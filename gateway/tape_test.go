@@ -66,7 +66,7 @@ func (r *tape) documents() (commands, replies []byte) {
 
 var (
 	document    = regexp.MustCompile(`(?s)<\?xml.*?</BroadsoftDocument>`)
-	ofLogin     = regexp.MustCompile(`xsi:type="[^"]*(Authentication|Login|Logout)(Request|Response)`)
+	ofLogin     = regexp.MustCompile(`xsi:type="[^"]*(Authentication|Login|Logout|SystemSoftwareVersionGet)(Request|Response)`)
 	sessionID   = regexp.MustCompile(`(<sessionId[^>]*>)[^<]*`)
 	trackingID  = regexp.MustCompile(`(<trackingId[^>]*>)[^<]*`)
 	echo        = regexp.MustCompile(`echo="[0-9]+"`)

@@ -115,16 +115,16 @@ func (c *Client) read(ctx context.Context, f *flight, commands []Read) ([]Reply,
 	if err := c.awaitTurn(ctx, f); err != nil {
 		return nil, err
 	}
-	document := make([]Command, len(commands))
+	asked := make([]Command, len(commands))
 	for i, command := range commands {
-		document[i] = command
+		asked[i] = command
 	}
-	replies, err := c.do(ctx, document, f, nil)
+	replies, err := c.ask(ctx, f, asked)
 	for range readRepeats {
 		if !worthRepeating(ctx, err) {
 			break
 		}
-		replies, err = c.do(ctx, document, f, nil)
+		replies, err = c.ask(ctx, f, asked)
 	}
 	return replies, err
 }
@@ -196,96 +196,143 @@ func worthResending(ctx context.Context, err error) bool {
 // until CommandTimeout, because what became of the write is worth more than the
 // time of a caller who gives up.
 func (c *Client) Write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
-	document := []Command{command}
-	replies, err := c.do(ctx, document, nil, before)
+	reply, err := c.write(ctx, command, before)
 	for range writeRepeats {
 		if !worthResending(ctx, err) {
 			break
 		}
-		replies, err = c.do(ctx, document, nil, before)
+		reply, err = c.write(ctx, command, before)
 	}
+	return reply, err
+}
+
+// write sends a command over a session of the pool, in a document of its own.
+func (c *Client) write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
+	s, err := c.pool.acquire(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	translated, err := s.endpoint.dialect.translate(s.endpoint.Name, []Command{command})
+	if err != nil {
+		c.pool.release(s)
+		return Reply{}, err
+	}
+	asked, err := c.send(ctx, s, s.document(ctx, translated), before)
+	if err != nil {
+		return Reply{}, err
+	}
+	replies, err := c.finish(ctx, s, asked, <-asked.answered, nil)
 	if err != nil {
 		return Reply{}, err
 	}
 	return replies[0], nil
 }
 
-// do sends a document over a session of the pool: a write, or the read of a
-// flight. The caller of a read stops waiting when ctx ends; the session then
-// brings the exchange to its end by itself, so that callers who come and go
-// cost the platform no logins, and that is the end of the flight.
-func (c *Client) do(ctx context.Context, commands []Command, f *flight, before func(endpoint string) error) ([]Reply, error) {
+// ask sends a document of reads over a session of the pool, for a flight. The
+// caller stops waiting when ctx ends; the session then brings the exchange to
+// its end by itself, so that callers who come and go cost the platform no
+// logins, and that is the end of the flight.
+func (c *Client) ask(ctx context.Context, f *flight, commands []Command) ([]Reply, error) {
 	s, err := c.pool.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if f != nil {
-		c.reads.depart(f, s.endpoint)
+	c.reads.depart(f, s.endpoint)
+	translated, err := s.endpoint.dialect.translate(s.endpoint.Name, commands)
+	if err != nil {
+		c.pool.release(s)
+		return nil, err
 	}
-	asked, err := c.send(ctx, s, commands, before)
+	asked, err := c.send(ctx, s, s.document(ctx, translated), nil)
 	if err != nil {
 		return nil, err
 	}
-	finish := func(got result) ([]Reply, error) {
-		if !got.released {
-			defer c.pool.release(s)
-		}
-		replies, err := asked.outcome(got)
-		c.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(asked.began), replies, err)
-		if err != nil {
-			return nil, err
-		}
-		if got.released || !allRefused(replies) {
-			return replies, nil
-		}
-		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(c.options.CommandTimeout))
-		defer cancel()
-		if err := checkLogin(patience, s, replies); err != nil {
-			return nil, err
-		}
-		return replies, nil
-	}
-	var left <-chan struct{}
-	if f != nil {
-		left = ctx.Done()
-	}
+	answered := asked.answered
 	select {
-	case got := <-asked.answered:
-		return finish(got)
-	case <-left:
-		if !c.pool.begin() {
-			return finish(<-asked.answered) // it ends with the client
+	case got := <-answered:
+		if got.err != nil || !refusedForForm(got.replies) {
+			return c.finish(ctx, s, asked, got, commands)
 		}
-		f.orphaned = true
-		go func() {
-			defer c.pool.running.Done()
-			defer c.reads.land(f)
-			replies, err := finish(<-asked.answered)
+		answered <- got // what follows takes more exchanges
+	case <-ctx.Done():
+	}
+	if !c.pool.begin() {
+		return c.finish(ctx, s, asked, <-answered, commands) // it ends with the client
+	}
+	ended, left := make(chan result), make(chan struct{})
+	go func() {
+		defer c.pool.running.Done()
+		replies, err := c.finish(ctx, s, asked, <-answered, commands)
+		select {
+		case ended <- result{replies: replies, err: err}:
+		case <-left:
 			if !worthRepeating(context.WithoutCancel(ctx), err) {
 				f.settle(replies, err)
 			}
-		}()
+			c.reads.land(f)
+		}
+	}()
+	select {
+	case end := <-ended:
+		return end.replies, end.err
+	case <-ctx.Done():
+		f.orphaned = true
+		close(left)
 		return nil, asked.lost(context.Cause(ctx))
 	}
 }
 
 // send has a session of the pool send a document. The session goes back where
 // that fails, by an error or by a panic of before.
-func (c *Client) send(ctx context.Context, s *session, commands []Command, before func(endpoint string) error) (asked *exchange, err error) {
+func (c *Client) send(ctx context.Context, s *session, document outgoing, before func(endpoint string) error) (asked *exchange, err error) {
 	defer func() {
 		if asked == nil {
 			c.pool.release(s)
 		}
 	}()
-	return s.send(ctx, commands, c.pool, before)
+	return s.send(ctx, document, c.pool, before)
 }
 
-// allRefused tells whether the platform refused every command of a document.
+// finish makes of what an exchange has come to what its caller gets, and gives
+// the session back to the pool. reads are the commands that were asked for, in
+// their first forms; of a write there are none, and nothing is sent again.
+func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got result, reads []Command) ([]Reply, error) {
+	if !got.released {
+		defer c.pool.release(s)
+	}
+	document := asked.document
+	replies, err := asked.outcome(got)
+	c.options.Trace.commandsDone(s.endpoint.Name, document.commands, time.Since(asked.began), replies, err)
+	if err != nil {
+		return nil, s.endpoint.unlessUnsupported(document.commands, err)
+	}
+	if allRefused(replies) && !slices.ContainsFunc(replies, Reply.isValidationError) {
+		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(c.options.CommandTimeout))
+		defer cancel()
+		if err := checkLogin(patience, s, replies); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case !refusedForForm(replies):
+		s.endpoint.dialect.answered(document)
+		return replies, nil
+	case reads == nil:
+		return replies, nil
+	}
+	return c.askAgain(context.WithoutCancel(ctx), s, document, reads, replies)
+}
+
+// allRefused reports whether the platform refused every command of a document.
 func allRefused(replies []Reply) bool {
 	return !slices.ContainsFunc(replies, func(r Reply) bool {
 		return r.failure == nil || r.failure.Severity != SeverityError
 	})
 }
+
+// unsettled reports whether a session is still needed after an answer: to ask
+// whether it is logged in, or to ask in another form.
+func unsettled(replies []Reply) bool { return allRefused(replies) || refusedForForm(replies) }
 
 // checkLogin finds out whether refusals are due to the session. A session that
 // the platform has forgotten gets nothing but the same refusal, and no public
@@ -328,7 +375,7 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 	defer context.AfterFunc(c.pool.whole, cancel)()
 	var failures []error
 	for _, e := range c.pool.restedFirst() {
-		s, who, err := e.open(ctx, userID, password, c.pool.running.Go, func(*session, error) {})
+		s, who, err := e.open(ctx, opening{userID: userID, password: password, run: c.pool.running.Go, died: func(*session, error) {}})
 		if err == nil {
 			s.logout(errors.New("oci: closed: the identity is known"))
 			return who, nil
@@ -341,7 +388,57 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 	return Identity{}, errors.Join(failures...)
 }
 
-// Secure tells whether every endpoint is reached over TLS, so that a command
+// Verify has the platform verify somebody's credentials, and returns who that
+// is. It asks over a session of the client's own account where every endpoint
+// has TLS and the platform knows a command for that, which holds the password as
+// it is; else it is [Client.Authenticate]. Refusals of the platform are of type
+// [*ErrorReply].
+//
+// Each wrong password may count against the account on the platform. The same
+// form is never sent again where it may have been processed.
+func (c *Client) Verify(ctx context.Context, userID string, password Secret) (Identity, error) {
+	if !c.Secure() {
+		return c.Authenticate(ctx, userID, password)
+	}
+	who, err := c.VerifyByCommand(ctx, userID, password)
+	if _, unsupported := errors.AsType[*UnsupportedError](err); unsupported {
+		return c.Authenticate(ctx, userID, password)
+	}
+	return who, err
+}
+
+// VerifyByCommand is Verify without a login: where the platform knows no command
+// for it, the error is an [*UnsupportedError].
+func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Secret) (Identity, error) {
+	var unsupported error
+	unknown := map[string][]string{} // forms that got a validation error, by endpoint
+	for _, form := range verifyFeature.forms {
+		reply, err := c.Write(ctx, NewWrite(form.name, Text("userId", userID), Text("password", string(password))), nil)
+		if missing, ok := errors.AsType[*UnsupportedError](err); ok {
+			unsupported = missing
+			continue
+		}
+		if err != nil {
+			return Identity{}, err
+		}
+		dialect := c.pool.dialectOf(reply.endpoint)
+		if reply.isValidationError() && !dialect.knows(reply.failure.Command) {
+			// Either the form is unknown or what it holds does not fit: only an
+			// answer to another form tells.
+			unknown[reply.endpoint] = append(unknown[reply.endpoint], reply.failure.Command)
+			unsupported = &UnsupportedError{Endpoint: reply.endpoint, Command: form.name, Release: dialect.current().Release, Err: reply.failure}
+			continue
+		}
+		dialect.refuse(unknown[reply.endpoint]...)
+		if err := reply.Err(); err != nil {
+			return Identity{}, err
+		}
+		return IdentityOf(reply, userID)
+	}
+	return Identity{}, unsupported
+}
+
+// Secure reports whether every endpoint is reached over TLS, so that a command
 // may carry a password as it is.
 func (c *Client) Secure() bool {
 	for _, e := range c.pool.endpoints {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -177,9 +178,13 @@ func (r Reply) errorReply(severity string) *ErrorReply {
 	if severity == "" {
 		e.Severity = SeverityError
 	}
-	e.Summary, _ = r.Text("summary")
-	e.SummaryEnglish, _ = r.Text("summaryEnglish")
-	e.Detail, _ = r.Text("detail")
+	for _, text := range []struct {
+		element string
+		into    *string
+	}{{"summary", &e.Summary}, {"summaryEnglish", &e.SummaryEnglish}, {"detail", &e.Detail}} {
+		said, _ := r.Text(text.element)
+		*text.into = withoutSecrets(said)
+	}
 	code, _ := r.Text("errorCode")
 	var err error
 	if e.Number, err = strconv.Atoi(strings.TrimSpace(code)); err != nil {
@@ -200,13 +205,17 @@ func responseName(command string) string {
 
 // match checks that the document is the answer to o: same session, same
 // tracking id and echoes where they come back, and for each command, in order,
-// an answer that it can have.
+// an answer that it can have. One refusal in answer to several commands is a
+// refusal of the whole document: nothing of it was done.
 func (in incoming) match(o outgoing) ([]Reply, error) {
 	if in.sessionID != o.sessionID {
 		return nil, protocolError("the answer belongs to another session")
 	}
 	if in.trackingID != "" && in.trackingID != o.trackingID {
 		return nil, protocolError("the answer has another tracking id")
+	}
+	if in.refusesWhole(o) {
+		return refusedWhole(in.commands[0], o)
 	}
 	if len(in.commands) != len(o.commands) {
 		return nil, protocolError("%d commands got %d answers", len(o.commands), len(in.commands))
@@ -219,12 +228,33 @@ func (in incoming) match(o outgoing) ([]Reply, error) {
 		}
 		switch a.name {
 		case errorResponse:
-			a.failure.Command = asked
+			a.refuse(o.commands[i])
 		case successResponse, responseName(asked):
 		default:
 			return nil, protocolError("%s was answered with %s", asked, a.name)
 		}
 		replies[i] = a.Reply
+	}
+	return replies, nil
+}
+
+// refusesWhole reports whether the document is one refusal of several commands.
+func (in incoming) refusesWhole(o outgoing) bool {
+	return len(o.commands) > 1 && len(in.commands) == 1 &&
+		in.commands[0].failure != nil && in.commands[0].failure.Severity == SeverityError
+}
+
+// refusedWhole returns the refusal of a document as the answer to each of its
+// commands.
+func refusedWhole(a answer, o outgoing) ([]Reply, error) {
+	if a.echo != "" && !slices.Contains(o.echoes, a.echo) {
+		return nil, protocolError("the refusal of the document has another echo")
+	}
+	replies := make([]Reply, len(o.commands))
+	for i, c := range o.commands {
+		replies[i] = a.Reply
+		replies[i].refuse(c)
+		replies[i].whole = true
 	}
 	return replies, nil
 }
@@ -235,5 +265,5 @@ func (in incoming) forcedLogout() (reason string, ok bool) {
 		return "", false
 	}
 	reason, _ = in.commands[0].Text("reason")
-	return reason, true
+	return withoutSecrets(reason), true
 }

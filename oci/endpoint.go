@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -15,6 +17,7 @@ import (
 type endpoint struct {
 	Endpoint
 	options *Options
+	dialect *dialect
 
 	failures   int       // tries that failed since a session proved to be good
 	barrenRow  int       // sessions in a row that ended without an answer
@@ -33,7 +36,8 @@ func newEndpoint(e Endpoint, options *Options) *endpoint {
 			e.TLS.ServerName, _, _ = net.SplitHostPort(e.Address)
 		}
 	}
-	return &endpoint{Endpoint: e, options: options}
+	changed := func(d Dialect) { options.Trace.dialectChanged(e.Name, d) }
+	return &endpoint{Endpoint: e, options: options, dialect: newDialect(options.Release, changed)}
 }
 
 // loginMethods are the ways to try, in order.
@@ -44,7 +48,11 @@ func (e *endpoint) loginMethods() []LoginMethod {
 	case e.TLS == nil:
 		return []LoginMethod{LoginSigned}
 	}
-	return []LoginMethod{LoginPlain22V5, LoginPlain22V2, LoginSigned}
+	var methods []LoginMethod
+	for _, form := range e.dialect.forms(loginFeature) {
+		methods = append(methods, loginMethods[form.name])
+	}
+	return methods
 }
 
 // connect makes a connection. Errors are of type [*ConnectError].
@@ -67,27 +75,85 @@ func (e *endpoint) connect(ctx context.Context) (line, error) {
 	return above, nil
 }
 
-// open makes a connection and logs in. run starts the session's reader; died
-// is called when the session has ended, also where the login failed. Errors
-// are of type [*ConnectError].
-func (e *endpoint) open(ctx context.Context, userID string, password Secret, run func(func()), died func(*session, error)) (*session, Identity, error) {
+// opening is all that a session is made with, besides its endpoint.
+type opening struct {
+	userID   string
+	password Secret
+	// ours says that the account is the endpoint's own. What the platform
+	// understands is then learned, and its release detected.
+	ours bool
+	run  func(func())          // starts the session's reader
+	died func(*session, error) // is called when the session has ended, also where the login failed
+}
+
+// open makes a connection and logs in. Where that teaches that the platform
+// does not have a form, it is done again without that one. Errors are of type
+// [*ConnectError].
+func (e *endpoint) open(ctx context.Context, o opening) (*session, Identity, error) {
+	for {
+		s, who, err := e.openOnce(ctx, o)
+		if _, other := errors.AsType[*otherFormError](err); !other {
+			return s, who, err
+		}
+	}
+}
+
+// otherFormError reports that the platform has closed the connection in response
+// to a form that it is from now on taken not to have.
+type otherFormError struct{ error }
+
+func (e *otherFormError) Unwrap() error { return e.error }
+
+func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity, error) {
 	conn, err := e.connect(ctx)
 	if err != nil {
 		return nil, Identity{}, err
 	}
-	s := newSession(e, conn, died)
-	run(s.readAll)
-	who, err := s.login(ctx, userID, password)
+	s := newSession(e, conn, o.died)
+	s.ours = o.ours
+	o.run(s.readAll)
+	stage := StageLogin
+	who, err := s.login(ctx, o.userID, o.password)
+	if err == nil && o.ours {
+		stage = StageVersion
+		err = s.detect(ctx)
+	}
 	if err != nil {
 		s.kill(err)
-		return nil, Identity{}, &ConnectError{e.Name, StageLogin, whyEnded(err)}
+		return nil, Identity{}, &ConnectError{e.Name, stage, whyEnded(err)}
 	}
 	return s, who, nil
+}
+
+// unlessUnsupported returns the error of an exchange, or that the command is not
+// supported: the platform has closed the connection again in response to an
+// optional command that was alone in its document.
+func (e *endpoint) unlessUnsupported(document []Command, err error) error {
+	name := document[0].Name()
+	f := formOf[name]
+	if len(document) > 1 || f == nil || !f.optional || !closedByPeer(err) || !e.dialect.wasClosed(name) {
+		return err
+	}
+	return &UnsupportedError{Endpoint: e.Name, Command: f.forms[0].name, Release: e.dialect.current().Release, Err: whyEnded(err)}
+}
+
+// closedByPeer reports whether the other side has closed or reset the
+// connection.
+func closedByPeer(err error) bool {
+	for _, ending := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, ending) {
+			return true
+		}
+	}
+	return false
 }
 
 // whyEnded is what ended a login's session. Where and when stands in the
 // ConnectError.
 func whyEnded(err error) error {
+	if other, ok := errors.AsType[*otherFormError](err); ok {
+		return &otherFormError{whyEnded(other.error)}
+	}
 	if unsent, ok := errors.AsType[*UnsentError](err); ok {
 		return unsent.Err
 	}
@@ -100,12 +166,18 @@ func whyEnded(err error) error {
 // maxDoublings is more than it takes from any first pause to any last one.
 const maxDoublings = 40
 
+// doubled is a pause after so many doublings, and at most longest.
+func doubled(pause time.Duration, times int, longest time.Duration) time.Duration {
+	pause = min(pause, longest)
+	for range min(times, maxDoublings) {
+		pause = min(2*pause, longest)
+	}
+	return pause
+}
+
 // failed notes a try that failed and when the next one is due.
 func (e *endpoint) failed(now time.Time) {
-	pause := min(e.options.BackoffInitial, e.options.BackoffMax)
-	for range min(e.failures, maxDoublings) {
-		pause = min(2*pause, e.options.BackoffMax)
-	}
+	pause := doubled(e.options.BackoffInitial, e.failures, e.options.BackoffMax)
 	e.failures++
 	e.retryAt = now.Add(shorten(pause, e.options.Jitter))
 }

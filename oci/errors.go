@@ -47,6 +47,9 @@ const (
 	StageDial  Stage = "dial"
 	StageTLS   Stage = "tls"
 	StageLogin Stage = "login"
+	// StageVersion is the question for the platform's version, of a session
+	// that is logged in.
+	StageVersion Stage = "version"
 )
 
 // ConnectError says at which endpoint and which step a session could not be

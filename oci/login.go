@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // LoginMethod is how a session is logged in.
@@ -18,7 +19,8 @@ type LoginMethod string
 const (
 	// LoginAuto is LoginSigned on a connection without TLS. With TLS it is
 	// the first of LoginPlain22V5, LoginPlain22V2 and LoginSigned that the
-	// platform knows.
+	// platform's release has, as far as that is known, or else that the
+	// platform does not refuse as unknown.
 	LoginAuto LoginMethod = "auto"
 	// LoginSigned is AuthenticationRequest and LoginRequest14sp4.
 	LoginSigned LoginMethod = "signed"
@@ -60,22 +62,115 @@ func (s *session) login(ctx context.Context, userID string, password Secret) (Id
 	return s.loginByFirst(ctx, s.endpoint.loginMethods(), userID, string(password))
 }
 
-// loginByFirst uses the first of the methods that the platform knows.
-func (s *session) loginByFirst(ctx context.Context, methods []LoginMethod, userID, password string) (Identity, error) {
-	var err error
-	for _, method := range methods {
-		var who Identity
-		if who, err = s.loginBy(ctx, method, userID, password); err == nil {
-			s.userID = userID
-			return who, nil
-		}
-		// Only a command that the platform does not know may be followed by
-		// another: any other refusal may count against the account.
-		if refused, ok := errors.AsType[*ErrorReply](err); !ok || refused.Number != validationError {
-			break
+// loginMethods are the methods by their forms in the table of releases.
+var loginMethods = map[string]LoginMethod{
+	"LoginRequest22V5":      LoginPlain22V5,
+	"LoginRequest22V2":      LoginPlain22V2,
+	"AuthenticationRequest": LoginSigned,
+}
+
+// form is the method's form in the table of releases.
+func (m LoginMethod) form() string {
+	for form, method := range loginMethods {
+		if method == m {
+			return form
 		}
 	}
-	return Identity{}, err
+	return ""
+}
+
+// loginByFirst uses the first of the methods that the platform knows. Only a
+// command that it does not know may be followed by another: any other refusal
+// may count against the account.
+//
+// What that shows of the platform is learned from our own accounts alone:
+// credentials of others may not fit the schema of a command.
+func (s *session) loginByFirst(ctx context.Context, methods []LoginMethod, userID, password string) (Identity, error) {
+	dialect := s.endpoint.dialect
+	var unknown []string
+	for i, method := range methods {
+		who, err := s.loginBy(ctx, method, userID, password)
+		last := i+1 == len(methods)
+		if isValidationError(err) && !last && !dialect.knows(method.form()) {
+			unknown = append(unknown, method.form())
+			continue
+		}
+		if s.ours {
+			err = s.learnFromLogin(method, last, unknown, err)
+		}
+		if err == nil {
+			s.userID = userID
+		}
+		return who, err
+	}
+	return Identity{}, errors.New("oci: no way to log in is left")
+}
+
+// learnFromLogin notes what a login has shown of the platform, and returns its
+// error.
+func (s *session) learnFromLogin(by LoginMethod, last bool, unknown []string, err error) error {
+	dialect := s.endpoint.dialect
+	_, refused := errors.AsType[*ErrorReply](err)
+	switch {
+	case err == nil || refused && !isValidationError(err):
+		dialect.took(by.form())
+		dialect.refuse(unknown...)
+	case !last && closedByPeer(err) && dialect.wasClosed(by.form()):
+		return &otherFormError{err}
+	case last && !refused:
+		// What was taken for not supported may have been this trouble.
+		dialect.reconsider(loginFeature)
+	}
+	return err
+}
+
+// isValidationError reports whether an error is the platform's refusal of a
+// command that it does not know, or that does not fit its schema.
+func isValidationError(err error) bool {
+	refused, ok := errors.AsType[*ErrorReply](err)
+	return ok && refused.isValidationError()
+}
+
+func (e *ErrorReply) isValidationError() bool {
+	return e.Number == validationError && e.Severity == SeverityError
+}
+
+// maxVersionLength bounds what is kept of a platform's version, in bytes. The
+// schema has 30 characters.
+const maxVersionLength = 64
+
+// detect asks for the platform's version, where its release is not known. It
+// goes out in the oldest form of a document, because nothing else is known to be
+// understood. Its refusal is no error: the release is then unknown.
+func (s *session) detect(ctx context.Context) error {
+	dialect := s.endpoint.dialect
+	if !dialect.mustDetect() {
+		dialect.settle()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.endpoint.options.LoginTimeout)
+	defer cancel()
+	for _, form := range dialect.forms(versionFeature) {
+		replies, err := s.exchangeDocument(ctx, s.bareDocument([]Command{NewRead(form.name)}))
+		if err != nil {
+			if dialect.wasClosed(form.name) {
+				return &otherFormError{err}
+			}
+			return err
+		}
+		dialect.took(form.name)
+		if replies[0].isValidationError() {
+			continue
+		}
+		if refused := replies[0].failure; refused != nil && s.endpoint.options.Temporary(refused) {
+			return nil // the next session asks again
+		}
+		version, _ := replies[0].Text("version")
+		dialect.detect(strings.ToValidUTF8(version[:min(len(version), maxVersionLength)], ""))
+		return nil
+	}
+	dialect.detect("")
+	return nil
 }
 
 func (s *session) loginBy(ctx context.Context, method LoginMethod, userID, password string) (Identity, error) {
@@ -146,7 +241,7 @@ func (s *session) ask(ctx context.Context, command Command) (Reply, error) {
 // does not know the question has still answered it.
 func (s *session) ping(ctx context.Context) error {
 	_, err := s.ask(ctx, NewRead("VerifySessionIsValidRequest"))
-	if refused, ok := errors.AsType[*ErrorReply](err); ok && refused.Number == validationError {
+	if isValidationError(err) {
 		return nil
 	}
 	return err

@@ -26,6 +26,10 @@ type Options struct {
 	// not take the attribute or the element. Without them, less proves that
 	// an answer is to the question.
 	OmitEcho, OmitTrackingID bool
+	// Release is the platform's, for all endpoints. With ReleaseUnknown, each
+	// endpoint is asked for its version, and what its release does not know
+	// is asked for in an older form, or left out.
+	Release Release
 	// MaxReplyBytes bounds a document of the platform, up to 1 GiB. Default
 	// 64 MiB.
 	MaxReplyBytes int
@@ -39,6 +43,17 @@ type Options struct {
 	// 1 s. It doubles with every further failure up to BackoffMax, default
 	// 30 s. There is one try in each step, for the whole pool.
 	BackoffInitial, BackoffMax time.Duration
+
+	// RefusedInitial is the pause of an account, at all endpoints, after the
+	// platform has refused its credentials, default 5 min: each refusal may
+	// count against the account. It doubles with every further refusal up to
+	// RefusedMax, default 1 h. A password that has changed meanwhile (see
+	// [Endpoint.PasswordSource]) is tried at once.
+	RefusedInitial, RefusedMax time.Duration
+	// Temporary reports whether a refusal says that the platform cannot serve
+	// at the moment, and nothing of the command or the credentials. Where it
+	// is nil, no refusal does.
+	Temporary func(*ErrorReply) bool
 
 	// MinSessions are kept logged in while the platform lets us, default 0.
 	// MaxSessions is never exceeded, default 8.
@@ -77,6 +92,10 @@ type Endpoint struct {
 	TLS      *tls.Config
 	UserID   string
 	Password Secret
+	// PasswordSource, unless nil, returns the password as it is now, instead
+	// of Password. Where it fails, the last one stands. It is called for each
+	// login, and every second while the platform refuses the account.
+	PasswordSource func() (Secret, error)
 	// Login is LoginAuto where it is empty.
 	Login LoginMethod
 }
@@ -101,6 +120,8 @@ func (o Options) withDefaults() (*Options, error) {
 	o.CommandTimeout = cmp.Or(o.CommandTimeout, 20*time.Second)
 	o.BackoffInitial = cmp.Or(o.BackoffInitial, time.Second)
 	o.BackoffMax = cmp.Or(o.BackoffMax, 30*time.Second)
+	o.RefusedInitial = cmp.Or(o.RefusedInitial, 5*time.Minute)
+	o.RefusedMax = max(cmp.Or(o.RefusedMax, time.Hour), o.RefusedInitial)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 8)
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 256)
 	o.MaxWait = cmp.Or(o.MaxWait, 10*time.Second)
@@ -111,7 +132,13 @@ func (o Options) withDefaults() (*Options, error) {
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
+	if o.Temporary == nil {
+		o.Temporary = func(*ErrorReply) bool { return false }
+	}
 	problems := []error{}
+	if o.Release < 0 {
+		problems = append(problems, fmt.Errorf("oci: there is no release %d", o.Release))
+	}
 	if len(o.Endpoints) == 0 {
 		problems = append(problems, errors.New("oci: no endpoint is given"))
 	}

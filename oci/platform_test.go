@@ -30,6 +30,7 @@ func assign(start string) oci.Write {
 func connect(t *testing.T, platform *ocisim.Server, change func(*oci.Options)) *oci.Client {
 	t.Helper()
 	o := oci.Options{
+		Release:        24,
 		Endpoints:      []oci.Endpoint{{Name: "primary", Address: platform.Addr, UserID: "gateway", Password: "gateway-demo"}},
 		CommandTimeout: 10 * time.Second,
 	}

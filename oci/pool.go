@@ -28,9 +28,10 @@ type pool struct {
 	running   sync.WaitGroup // every goroutine of the pool and its sessions
 
 	mu         sync.Mutex
-	all        map[*session]bool // logged in and not dead; true where busy
-	idle       []*session        // the last one was used last
-	waiting    []*waiter         // the first one waits longest
+	all        map[*session]bool   // logged in and not dead; true where busy
+	idle       []*session          // the last one was used last
+	accounts   map[string]*account // by user id; those whose credentials the platform refuses
+	waiting    []*waiter           // the first one waits longest
 	connecting bool
 	lastErr    error // of the last try to make a session, nil after a good one
 	closed     bool
@@ -46,7 +47,7 @@ type handover struct {
 }
 
 func newPool(options *Options) *pool {
-	p := &pool{options: options, all: map[*session]bool{}, drained: make(chan struct{})}
+	p := &pool{options: options, all: map[*session]bool{}, accounts: map[string]*account{}, drained: make(chan struct{})}
 	p.life, p.end = context.WithCancel(context.Background())
 	p.whole, p.cut = context.WithCancel(context.Background())
 	for _, e := range options.Endpoints {
@@ -234,6 +235,7 @@ func (p *pool) bury(s *session, why error) bool {
 		return false
 	}
 	p.forget(s)
+	s.endpoint.dialect.recheck()
 	p.replace(s, why)
 	return true
 }
@@ -277,8 +279,22 @@ func (p *pool) unavailable(now time.Time) error {
 
 // due is when an endpoint may be tried next.
 func (p *pool) due() time.Time {
-	first := slices.MinFunc(p.endpoints, func(a, b *endpoint) int { return a.retryAt.Compare(b.retryAt) })
-	return first.retryAt
+	first := p.dueAt(p.endpoints[0])
+	for _, e := range p.endpoints[1:] {
+		if at := p.dueAt(e); at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// dueAt is when that endpoint may be tried next: when neither it nor its account
+// is in backoff. The caller holds the mutex.
+func (p *pool) dueAt(e *endpoint) time.Time {
+	if a := p.accounts[e.UserID]; a != nil && a.retryAt.After(e.retryAt) {
+		return a.retryAt
+	}
+	return e.retryAt
 }
 
 // grow sees to it that a session is being made where one is wanted. Whoever
@@ -340,48 +356,50 @@ func (p *pool) adopt(s *session) {
 // what happened at those that were tried.
 func (p *pool) open() (*session, error) {
 	var failures []error
-	refused := map[string]bool{} // accounts that were turned away in this step
 	for _, e := range p.endpoints {
 		start := time.Now()
-		if !p.mayTry(e, start, refused) {
+		if !p.mayTry(e, start) {
 			continue
 		}
-		s, _, err := e.open(p.life, e.UserID, e.Password, p.running.Go, p.died)
-		p.tried(e, time.Now(), err)
+		password := e.currentPassword()
+		s, who, err := e.open(p.life, opening{userID: e.UserID, password: password, ours: true, run: p.running.Go, died: p.died})
+		refused := p.tried(e, password, err)
 		p.options.Trace.sessionTried(e.Name, time.Since(start), err)
 		if err == nil {
+			p.options.Trace.loggedIn(e.Name, who)
 			return s, nil
 		}
-		failures = append(failures, err)
-		if _, ok := errors.AsType[*ErrorReply](err); ok {
-			refused[e.UserID] = true
+		if refused > 0 {
+			p.options.Trace.accountRefused(e.Name, e.UserID, refused, err)
 		}
+		failures = append(failures, err)
 	}
 	return nil, errors.Join(failures...)
 }
 
-// mayTry tells whether an endpoint is to be tried now. Where the platform has
-// just refused the same account at another, it rests likewise: each refusal
-// may count against the account.
-func (p *pool) mayTry(e *endpoint, now time.Time, refused map[string]bool) bool {
+// mayTry reports whether an endpoint is to be tried now.
+func (p *pool) mayTry(e *endpoint, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	due := !e.retryAt.After(now)
-	if due && refused[e.UserID] {
-		e.failed(now)
-		due = false
-	}
-	e.connecting = due
-	return due
+	e.connecting = !p.dueAt(e).After(now)
+	return e.connecting
 }
 
-func (p *pool) tried(e *endpoint, now time.Time, err error) {
+// tried notes how a try has ended. Where the platform has refused the
+// credentials, it returns the pause of the account, else 0.
+func (p *pool) tried(e *endpoint, password Secret, err error) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.connecting = false
-	if err != nil {
+	switch now := time.Now(); {
+	case err == nil:
+		delete(p.accounts, e.UserID)
+	case e.refusesCredentials(err):
+		return p.refused(e.UserID, password, now)
+	default:
 		e.failed(now)
 	}
+	return 0
 }
 
 // keepHouse looks after idle sessions until the pool is closed.
@@ -398,6 +416,7 @@ func (p *pool) keepHouse() {
 		case now := <-tick.C:
 			p.retireOld(now)
 			p.probe(now)
+			p.recheckCredentials()
 		}
 	}
 }
@@ -448,7 +467,10 @@ func (p *pool) stats() Stats {
 	now := time.Now()
 	stats := Stats{Waiting: len(p.waiting), Max: p.options.MaxSessions}
 	for _, e := range p.endpoints {
-		of := EndpointStats{Name: e.Name, Connecting: e.connecting, Resting: e.retryAt.After(now)}
+		of := EndpointStats{Name: e.Name, Connecting: e.connecting, Resting: e.retryAt.After(now), Dialect: e.dialect.current()}
+		if a := p.accounts[e.UserID]; a != nil {
+			of.AccountRefused = a.retryAt.After(now)
+		}
 		for s, busy := range p.all {
 			switch {
 			case s.endpoint != e:
@@ -514,6 +536,12 @@ func (p *pool) restedFirst() []*endpoint {
 		return cmp.Compare(a.pause(now), b.pause(now))
 	})
 	return sorted
+}
+
+// dialectOf is the dialect of the endpoint of that name.
+func (p *pool) dialectOf(name string) *dialect {
+	i := slices.IndexFunc(p.endpoints, func(e *endpoint) bool { return e.Name == name })
+	return p.endpoints[i].dialect
 }
 
 // begin notes one more goroutine that close waits for. Unless it returns

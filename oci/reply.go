@@ -18,8 +18,9 @@ const (
 type Reply struct {
 	endpoint string
 	name     string
-	children []node
+	children []node // none of a refusal that a Client returns
 	failure  *ErrorReply
+	whole    bool // the failure is the only answer to a document of several commands
 }
 
 // node is an element of a reply: its text, or the table that it holds.
@@ -106,10 +107,29 @@ type ErrorReply struct {
 	Number int
 	// Severity is Error where the reply has no type attribute.
 	Severity Severity
-	// Summary is in the platform's language, SummaryEnglish in English.
+	// Summary is in the platform's language, SummaryEnglish in English. The
+	// content of elements whose names speak of a secret is removed from them,
+	// and from Detail: a platform may repeat the command that it refuses.
 	Summary, SummaryEnglish string
-	// Detail is empty on most errors.
+	// Detail is empty on most errors, and always where the command was one
+	// that logs in or verifies credentials.
 	Detail string
+}
+
+// refuse makes the reply the refusal of a command. Its elements, which may hold
+// a password, are dropped: the failure has what may be passed on. Of a command
+// that checks credentials it keeps nothing that may repeat the command.
+func (r *Reply) refuse(c Command) {
+	failure := *r.failure
+	failure.Command = c.Name()
+	if checksCredentials(c.Name()) {
+		failure.Detail = ""
+		for _, secret := range secretsIn(c.Elements()) {
+			failure.Summary = strings.ReplaceAll(failure.Summary, secret, redacted)
+			failure.SummaryEnglish = strings.ReplaceAll(failure.SummaryEnglish, secret, redacted)
+		}
+	}
+	r.failure, r.children = &failure, nil
 }
 
 func (e *ErrorReply) Error() string {

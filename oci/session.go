@@ -27,6 +27,7 @@ type session struct {
 	line     line
 	id       string                // chosen by us, of this session alone
 	userID   string                // who is logged in; empty before
+	ours     bool                  // it is logged in with the endpoint's own account
 	echoes   uint64                // how many were given out
 	died     func(*session, error) // called once, when it is dead
 
@@ -143,7 +144,7 @@ func (s *session) wrote(asked *exchange) {
 func (s *session) settle(asked *exchange, replies []Reply) {
 	s.pending = nil
 	s.mu.Unlock()
-	if asked.pool == nil || allRefused(replies) {
+	if asked.pool == nil || unsettled(replies) {
 		asked.answered <- result{replies: replies}
 		return
 	}
@@ -233,7 +234,11 @@ func (s *session) reason() error {
 // exchange sends the commands as one document and waits for the answer to it.
 // The end of ctx ends the session.
 func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, error) {
-	asked, err := s.send(ctx, commands, nil, nil)
+	return s.exchangeDocument(ctx, s.document(ctx, commands))
+}
+
+func (s *session) exchangeDocument(ctx context.Context, document outgoing) ([]Reply, error) {
+	asked, err := s.send(ctx, document, nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -242,22 +247,33 @@ func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, e
 	return asked.outcome(<-asked.answered)
 }
 
-// send puts a document on its way. An error says that nothing was sent; else
-// the exchange is answered within CommandTimeout. ctx is heeded until then.
-// For the pool see [exchange], for before, which may be nil, [Client.Write].
-func (s *session) send(ctx context.Context, commands []Command, p *pool, before func(endpoint string) error) (*exchange, error) {
-	options := s.endpoint.options
-	document := outgoing{sessionID: s.id, commands: commands}
-	if !options.OmitTrackingID {
+// document makes the document of some commands. It has the tracking id of ctx
+// where the platform takes one.
+func (s *session) document(ctx context.Context, commands []Command) outgoing {
+	document := s.bareDocument(commands)
+	if !s.endpoint.options.OmitTrackingID && s.endpoint.dialect.tracks(checksCredentials(commands[0].Name())) {
 		document.trackingID = trackingID(ctx)
 	}
-	if !options.OmitEcho {
+	return document
+}
+
+// bareDocument makes a document without what not every release takes.
+func (s *session) bareDocument(commands []Command) outgoing {
+	document := outgoing{sessionID: s.id, commands: commands}
+	if !s.endpoint.options.OmitEcho {
 		for range commands {
 			s.echoes++
 			document.echoes = append(document.echoes, strconv.FormatUint(s.echoes, 10))
 		}
 	}
-	encoded, err := document.encode(options.Encoding)
+	return document
+}
+
+// send puts a document on its way. An error says that nothing was sent; else
+// the exchange is answered within CommandTimeout. ctx is heeded until then.
+// For the pool see [exchange], for before, which may be nil, [Client.Write].
+func (s *session) send(ctx context.Context, document outgoing, p *pool, before func(endpoint string) error) (*exchange, error) {
+	encoded, err := document.encode(s.endpoint.options.Encoding)
 	if err != nil {
 		return nil, undone(err)
 	}

@@ -18,6 +18,15 @@ type Trace struct {
 	// CommandDone is called for each command of each exchange. The reply is
 	// the zero Reply where err tells that there is none.
 	CommandDone func(endpoint, command string, took time.Duration, reply Reply, err error)
+	// LoggedIn is called after each login of a session for the pool, with who
+	// that is by the platform's answer.
+	LoggedIn func(endpoint string, who Identity)
+	// AccountRefused is called when the platform has refused the credentials
+	// of an account, with how long nobody will try them again.
+	AccountRefused func(endpoint, userID string, pause time.Duration, err error)
+	// DialectChanged is called when it is known what an endpoint understands,
+	// and whenever that changes.
+	DialectChanged func(endpoint string, d Dialect)
 	// ReadJoined is called for each command of a read that was answered by
 	// the exchange of another caller.
 	ReadJoined func(command string)
@@ -65,6 +74,24 @@ func (t Trace) commandsDone(endpoint string, commands []Command, took time.Durat
 	}
 }
 
+func (t Trace) loggedIn(endpoint string, who Identity) {
+	if t.LoggedIn != nil {
+		t.LoggedIn(endpoint, who)
+	}
+}
+
+func (t Trace) accountRefused(endpoint, userID string, pause time.Duration, err error) {
+	if t.AccountRefused != nil {
+		t.AccountRefused(endpoint, userID, pause, err)
+	}
+}
+
+func (t Trace) dialectChanged(endpoint string, d Dialect) {
+	if t.DialectChanged != nil {
+		t.DialectChanged(endpoint, d)
+	}
+}
+
 func (t Trace) readJoined(commands []Read, err error) {
 	if t.ReadJoined == nil || err != nil {
 		return
@@ -87,4 +114,8 @@ type EndpointStats struct {
 	Idle, Busy int  // logged-in sessions
 	Connecting bool // a session is being made
 	Resting    bool // the last try failed, and the next is not due yet
+	// AccountRefused reports whether the platform has refused the endpoint's
+	// credentials, and the next try is not due yet.
+	AccountRefused bool
+	Dialect        Dialect
 }

@@ -1,0 +1,217 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// guard is a platform that refuses logins with a number, as long as that is not
+// 0.
+type guard struct {
+	platform
+	lock   sync.Mutex
+	number int
+	tries  []time.Duration // when logins were refused, from the start
+	start  time.Time
+}
+
+func (g *guard) refuseWith(number int) {
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	g.number = number
+}
+
+func (g *guard) act(p *platform, c *link, r asked) {
+	g.lock.Lock()
+	refuses := g.number != 0 && r.commands[0] == "LoginRequest14sp4"
+	if refuses {
+		g.tries = append(g.tries, time.Since(g.start))
+	}
+	number := g.number
+	g.lock.Unlock()
+	if refuses {
+		c.refuse(r, number)
+		return
+	}
+	wellAnswered(p, c, r)
+}
+
+func (g *guard) wantTries(t *testing.T, want ...time.Duration) {
+	t.Helper()
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	rounded := make([]time.Duration, len(g.tries))
+	for i, at := range g.tries {
+		rounded[i] = at.Round(time.Second)
+	}
+	if diff := cmp.Diff(want, rounded); diff != "" {
+		t.Errorf("tries (-want +got):\n%s", diff)
+	}
+}
+
+// withGuard keeps a client that wants one session for as long as the test
+// lasts.
+func withGuard(t *testing.T, g *guard, change func(*Options), test func(t *testing.T, c *Client)) {
+	t.Helper()
+	g.answer = g.act
+	run(t, &g.platform, func(o *Options) {
+		g.start = time.Now()
+		o.MinSessions = 1
+		o.Temporary = func(e *ErrorReply) bool { return e.Number == 7777 }
+		if change != nil {
+			change(o)
+		}
+	}, test)
+}
+
+func TestRefusedCredentialsAreTriedAgainAfterMinutes(t *testing.T) {
+	for _, number := range []int{4962, 4008, 5202, 9903, 9904} { // the last two stand for numbers that are not public
+		t.Run(fmt.Sprint("number ", number), func(t *testing.T) {
+			g := &guard{number: number}
+			var pauses []time.Duration
+			withGuard(t, g, func(o *Options) {
+				o.Trace.AccountRefused = func(endpoint, userID string, pause time.Duration, err error) {
+					if _, ok := errors.AsType[*ErrorReply](err); !ok || endpoint != "primary" || userID != "gate" {
+						t.Errorf("reported %s %s %v", endpoint, userID, err)
+					}
+					pauses = append(pauses, pause)
+				}
+			}, func(t *testing.T, c *Client) {
+				time.Sleep(6 * time.Hour)
+				g.wantTries(t, 0, 5*time.Minute, 15*time.Minute, 35*time.Minute, 75*time.Minute, 135*time.Minute, 195*time.Minute, 255*time.Minute, 315*time.Minute)
+				_, err := c.Read(t.Context(), question)
+				unavailable, ok := errors.AsType[*UnavailableError](err)
+				if !ok || unavailable.RetryAfter < 14*time.Minute || unavailable.RetryAfter > 16*time.Minute {
+					t.Errorf("callers get %v", err)
+				}
+				if got := c.Stats().Endpoints[0]; !got.AccountRefused || got.Resting {
+					t.Errorf("got %+v", got)
+				}
+			})
+			want := []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, time.Hour, time.Hour, time.Hour, time.Hour}
+			if diff := cmp.Diff(want, pauses); diff != "" {
+				t.Errorf("pauses (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOtherTroubleOfALoginIsTriedAgainSoon(t *testing.T) {
+	for name, number := range map[string]int{"temporarily unavailable": 7777, "a form that the platform does not know": 6004} {
+		t.Run(name, func(t *testing.T) {
+			g := &guard{number: number}
+			withGuard(t, g, nil, func(t *testing.T, c *Client) {
+				time.Sleep(10 * time.Second)
+				g.wantTries(t, 0, time.Second, 3*time.Second, 7*time.Second)
+				if c.Stats().Endpoints[0].AccountRefused {
+					t.Error("the account is said to be refused")
+				}
+			})
+		})
+	}
+}
+
+func TestAnAccountIsRefusedAtAllItsEndpoints(t *testing.T) {
+	g := &guard{number: 4962}
+	withGuard(t, g, func(o *Options) {
+		o.Endpoints = append(o.Endpoints, Endpoint{Name: "secondary", Address: "secondary:2208", UserID: "gate", Password: "secret"})
+	}, func(t *testing.T, c *Client) {
+		time.Sleep(4 * time.Minute)
+		g.wantTries(t, 0)
+		for _, e := range c.Stats().Endpoints {
+			if !e.AccountRefused {
+				t.Errorf("%s: %+v", e.Name, e)
+			}
+		}
+	})
+}
+
+func TestAGoodLoginEndsTheRefusal(t *testing.T) {
+	g := &guard{number: 4962}
+	withGuard(t, g, nil, func(t *testing.T, c *Client) {
+		time.Sleep(time.Minute)
+		g.refuseWith(0)
+		time.Sleep(5 * time.Minute)
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Error(err)
+		}
+		if c.Stats().Endpoints[0].AccountRefused {
+			t.Error("the account is said to be refused")
+		}
+		g.refuseWith(4962)
+		for s := range c.pool.all {
+			s.kill(errors.New("cut"))
+		}
+		time.Sleep(6 * time.Minute)
+		g.wantTries(t, 0, 6*time.Minute, 11*time.Minute) // from the first pause on
+	})
+}
+
+func TestAnotherPasswordIsTriedAtOnce(t *testing.T) {
+	g := &guard{number: 4962}
+	var lock sync.Mutex
+	password, broken := Secret("old"), error(nil)
+	set := func(p Secret, err error) {
+		lock.Lock()
+		defer lock.Unlock()
+		password, broken = p, err
+	}
+	withGuard(t, g, func(o *Options) {
+		o.Endpoints[0].PasswordSource = func() (Secret, error) {
+			lock.Lock()
+			defer lock.Unlock()
+			return password, broken
+		}
+	}, func(t *testing.T, c *Client) {
+		time.Sleep(time.Minute)
+		set("", errors.New("the file is being written"))
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		g.wantTries(t, 0)
+		set("new", nil)
+		time.Sleep(2 * time.Second)
+		g.wantTries(t, 0, 71*time.Second)
+		time.Sleep(4 * time.Minute)
+		g.wantTries(t, 0, 71*time.Second) // the new one is refused as well
+		g.refuseWith(0)
+		set("newest", nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLoginsOfCallersDoNotTouchTheAccount(t *testing.T) {
+	g := &guard{}
+	withGuard(t, g, nil, func(t *testing.T, c *Client) {
+		synctest.Wait()
+		g.refuseWith(4962)
+		if _, err := c.Authenticate(t.Context(), "gate", "guess"); err == nil {
+			t.Error("the guess is good")
+		}
+		if c.Stats().Endpoints[0].AccountRefused {
+			t.Error("the account is said to be refused")
+		}
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWhoIsLoggedInIsReported(t *testing.T) {
+	var who []Identity
+	g := &guard{}
+	withGuard(t, g, func(o *Options) { o.Trace.LoggedIn = func(_ string, i Identity) { who = append(who, i) } }, func(*testing.T, *Client) {
+		synctest.Wait()
+	})
+	if diff := cmp.Diff([]Identity{{UserID: "gate", LoginType: "System"}}, who); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

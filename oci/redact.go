@@ -1,0 +1,119 @@
+package oci
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// redacted stands in the place of a secret.
+const redacted = "[redacted]"
+
+// checksCredentials reports whether a command logs in or verifies credentials:
+// AuthenticationRequest, AuthenticationVerifyRequest… and LoginRequest….
+func checksCredentials(command string) bool {
+	return strings.HasPrefix(command, "Authentication") || strings.HasPrefix(command, "LoginRequest")
+}
+
+// secretWords are parts of the names of elements and attributes that hold
+// secrets, in lower case.
+var secretWords = []string{"password", "passcode", "passwd", "passphrase", "secret", "token", "credential", "nonce"}
+
+// isSecret reports whether an element or attribute of that name holds a secret.
+func isSecret(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
+}
+
+// secretsIn are the texts of all elements that hold secrets. Those that are too
+// short to be told from other text are left out.
+func secretsIn(elements []Element) []string {
+	const shortest = 3 // characters
+	var secrets []string
+	for _, e := range elements {
+		if isSecret(e.Name) && len(e.Text) >= shortest {
+			secrets = append(secrets, e.Text)
+		}
+		secrets = append(secrets, secretsIn(e.Children)...)
+	}
+	return secrets
+}
+
+// Tags and attributes as they stand in a text that repeats XML: as they are, or
+// escaped once or more often. A value of an attribute in escaped quotes reaches
+// to the end of the text.
+const (
+	openBracket = `(?i)(?:<|&(?:amp;)*(?:lt|#0*60|#x0*3c);)\s*`
+	elementName = `((?:[\w.-]+:)?[\w.-]+)`
+)
+
+var (
+	startTag    = regexp.MustCompile(openBracket + elementName)
+	endTag      = regexp.MustCompile(openBracket + `/\s*` + elementName)
+	anAttribute = regexp.MustCompile(`(?is)([\w.:-]+)(\s*=\s*)(?:"[^"]*"?|'[^']*'?|&(?:amp;)*(?:quot|apos|#0*3[49]|#x0*2[27]);.*|[^\s"'<>]+)`)
+)
+
+// Bounds of the search for secrets: of the text, in bytes, and of the elements
+// in it that hold one. What is beyond is removed. The search looks through the
+// text once for each such element.
+const (
+	maxSearched       = 64 << 10
+	maxSecretElements = 16
+)
+
+// withoutSecrets removes from a platform's text the content of all elements and
+// attributes whose names speak of a secret. It rather removes too much: up to
+// the last end tag of that name, or to the end of the text where there is none,
+// since texts may be cut short.
+func withoutSecrets(text string) string {
+	if !isSecret(text) {
+		return text
+	}
+	if len(text) > maxSearched {
+		text = strings.ToValidUTF8(text[:maxSearched], "") + "…"
+	}
+	return withoutSecretAttributes(withoutSecretElements(text))
+}
+
+func withoutSecretElements(text string) string {
+	var kept strings.Builder
+	for found := 0; ; {
+		tag := startTag.FindStringSubmatchIndex(text)
+		if tag == nil {
+			kept.WriteString(text)
+			return kept.String()
+		}
+		end, name := tag[1], text[tag[2]:tag[3]]
+		kept.WriteString(text[:end])
+		text = text[end:]
+		if isSecret(name) {
+			kept.WriteString(">" + redacted)
+			if found++; found > maxSecretElements {
+				return kept.String() + "…"
+			}
+			text = text[lastEndTag(text, name):]
+		}
+	}
+}
+
+// lastEndTag is where the last end tag of that name begins, or the end of the
+// text.
+func lastEndTag(text, name string) int {
+	last := len(text)
+	for _, tag := range endTag.FindAllStringSubmatchIndex(text, -1) {
+		if strings.EqualFold(text[tag[2]:tag[3]], name) {
+			last = tag[0]
+		}
+	}
+	return last
+}
+
+func withoutSecretAttributes(text string) string {
+	return anAttribute.ReplaceAllStringFunc(text, func(found string) string {
+		parts := anAttribute.FindStringSubmatch(found)
+		if !isSecret(parts[1]) {
+			return found
+		}
+		return parts[1] + parts[2] + redacted
+	})
+}
