@@ -17,6 +17,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -232,12 +233,13 @@ type Platform struct {
 	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. It cannot log in to the API. Required unless every endpoint has its own."`
 	Password      Secret     `yaml:"password" doc:"Password of the account. Required unless every endpoint has its own."`
 	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password as it is and need TLS on every endpoint."`
+	Release       Release    `yaml:"release" doc:"Release of the platform. With auto each endpoint is asked for its version after the first login; set the number where the platform refuses to say. What a release does not know is asked for in an older form, or left out."`
 	Encoding      Encoding   `yaml:"encoding" doc:"Character set of requests to the platform."`
 	SendEcho      bool       `yaml:"send_echo" doc:"Whether commands carry an echo, which proves that an answer belongs to them."`
-	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched."`
+	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched. Releases before 24 do not take one and get none."`
 	MaxReplyBytes int        `yaml:"max_reply_bytes" rule:"65536..1073741824" doc:"Largest document that is read from the platform, in bytes."`
 	Timeouts      Timeouts   `yaml:"timeouts" doc:"Longest times for each step with the platform."`
-	Backoff       Backoff    `yaml:"backoff" doc:"Pause after a failed connection or login; every further failure doubles it."`
+	Backoff       Backoff    `yaml:"backoff" doc:"Pauses after a failed connection or login; every further failure doubles them."`
 	Pool          Pool       `yaml:"pool" doc:"Sessions with the platform, over all endpoints."`
 }
 
@@ -275,6 +277,32 @@ func (Login) choices() []string { return names(LoginAuto, LoginSigned, LoginPlai
 // NeedsTLS tells whether the password would be readable on a plain connection.
 func (l Login) NeedsTLS() bool { return l == LoginPlain22V5 || l == LoginPlain22V2 }
 
+// Release is the release of the platform.
+type Release string
+
+// The releases that the gateway knows. ReleaseAuto finds out.
+const (
+	ReleaseAuto Release = "auto"
+	Release21   Release = "21"
+	Release22   Release = "22"
+	Release23   Release = "23"
+	Release24   Release = "24"
+	Release25   Release = "25"
+)
+
+func (Release) choices() []string {
+	return names(ReleaseAuto, Release21, Release22, Release23, Release24, Release25)
+}
+
+// Number is the release's, and 0 for auto.
+func (r Release) Number() int {
+	n, err := strconv.Atoi(string(r))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // Encoding is the character set of requests to the platform.
 type Encoding string
 
@@ -299,8 +327,10 @@ type Timeouts struct {
 
 // Backoff is the pause after a failed connection or login.
 type Backoff struct {
-	Initial time.Duration `yaml:"initial" rule:"10ms..1m" doc:"First pause."`
-	Max     time.Duration `yaml:"max" rule:"10ms..1h" doc:"Longest pause, not shorter than initial."`
+	Initial    time.Duration `yaml:"initial" rule:"10ms..1m" doc:"First pause of an endpoint, after trouble with the network or the platform."`
+	Max        time.Duration `yaml:"max" rule:"10ms..1h" doc:"Longest pause of an endpoint, not shorter than initial."`
+	Refused    time.Duration `yaml:"refused" rule:"1s..24h" doc:"First pause of an account, at all endpoints, after the platform has refused its credentials: each refusal may count against the account, which the platform locks after some. A new password in the file that password names is tried at once."`
+	RefusedMax time.Duration `yaml:"refused_max" rule:"1s..24h" doc:"Longest pause of an account, not shorter than refused."`
 }
 
 // Pool bounds the sessions with the platform.
@@ -360,12 +390,13 @@ func Default() Config {
 		},
 		Platform: Platform{
 			Login:         LoginAuto,
+			Release:       ReleaseAuto,
 			Encoding:      EncodingLatin1,
 			SendEcho:      true,
 			SendTracking:  true,
 			MaxReplyBytes: 64 << 20,
 			Timeouts:      Timeouts{Connect: 5 * time.Second, Login: 10 * time.Second, Command: 20 * time.Second},
-			Backoff:       Backoff{Initial: time.Second, Max: 30 * time.Second},
+			Backoff:       Backoff{Initial: time.Second, Max: 30 * time.Second, Refused: 5 * time.Minute, RefusedMax: time.Hour},
 			Pool: Pool{
 				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second,
 				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute,

@@ -126,9 +126,16 @@ func (l *loader) judgePlatform(p Platform) {
 		l.account(!p.Password.IsSet(), entry("platform.endpoints", i), "password")
 	}
 	l.order("platform.backoff.initial", p.Backoff.Initial, "platform.backoff.max", p.Backoff.Max)
+	l.order("platform.backoff.refused", p.Backoff.Refused, "platform.backoff.refused_max", p.Backoff.RefusedMax)
+	number, first := p.Release.Number(), firstReleases[p.Login]
+	l.conflict(number > 0 && number < first,
+		fmt.Sprintf("needs release %d or later, but platform.release is %d", first, number), "platform.login", "platform.release")
 	l.conflict(p.Pool.Min > p.Pool.Max, fmt.Sprintf("must not be more than platform.pool.max, which is %d", p.Pool.Max),
 		"platform.pool.min", "platform.pool.max")
 }
+
+// firstReleases are the first releases of the platform that know a login.
+var firstReleases = map[Login]int{LoginPlain22V2: 22, LoginPlain22V5: 24}
 
 // account reports half of the platform's account, if it is missing although an
 // endpoint needs it.

@@ -219,7 +219,12 @@ func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
 		l.refuse(path, fmt.Sprintf("is empty in %s %s", kind, printable(name)))
 		return nil, false
 	}
-	return l.scalarText(path, secretType, text)
+	value, ok := l.scalarText(path, secretType, text)
+	if secret, is := value.(Secret); is && kind == "file" {
+		secret.file = &name
+		return secret, ok
+	}
+	return value, ok
 }
 
 // fetch is the secret of that name.
@@ -237,11 +242,7 @@ func (l *loader) fetch(kind, name string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("cannot be read: %w", err)
 		}
-		text, ended := strings.CutSuffix(string(raw), "\n")
-		if ended {
-			text = strings.TrimSuffix(text, "\r")
-		}
-		return text, nil
+		return secretText(raw), nil
 	}
 	return "", errors.New("must be a string, {env: NAME} or {file: NAME}")
 }

@@ -174,6 +174,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	prefixType   = reflect.TypeFor[netip.Prefix]()
 	secretType   = reflect.TypeFor[Secret]()
+	releaseType  = reflect.TypeFor[Release]()
 )
 
 const inQuotes = "must be in quotes: YAML reads it as %s"
@@ -183,6 +184,11 @@ var leavesByType = map[reflect.Type]leaf{
 		noun:  "a duration with a unit, such as 30s, 500ms or 2m",
 		tags:  []string{tagString},
 		parse: parseDuration,
+	},
+	releaseType: { // with quotes around a number or without
+		noun:  "auto or the number of a release",
+		tags:  []string{tagString, tagInt},
+		parse: func(s string) (any, bool) { return s, utf8.ValidString(s) },
 	},
 	prefixType: {
 		noun:  "a CIDR without host bits, such as 10.0.0.0/8",

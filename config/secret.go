@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strings"
 )
 
 // redacted stands wherever a secret would be printed.
@@ -20,10 +22,11 @@ type Secret struct {
 	// Secret in an unexported field without asking the Secret; all it then
 	// finds is an address.
 	value *string
+	file  *string // the name of the file that it was read from, or nil
 }
 
 // NewSecret is the secret of that value.
-func NewSecret(value string) Secret { return Secret{&value} }
+func NewSecret(value string) Secret { return Secret{value: &value} }
 
 // Reveal is the secret itself; of the zero Secret, it is empty.
 func (s Secret) Reveal() string {
@@ -31,6 +34,43 @@ func (s Secret) Reveal() string {
 		return ""
 	}
 	return *s.value
+}
+
+// File is the name of the file that the secret was read from, empty where it
+// comes from elsewhere.
+func (s Secret) File() string {
+	if s.file == nil {
+		return ""
+	}
+	return *s.file
+}
+
+// Current reads the file that the secret comes from again, which may hold
+// another one since. A secret from elsewhere stays as it is. The error says that
+// the file cannot be read or is empty.
+func (s Secret) Current() (Secret, error) {
+	if s.file == nil {
+		return s, nil
+	}
+	raw, err := os.ReadFile(*s.file)
+	if err != nil {
+		return Secret{}, err
+	}
+	text := secretText(raw)
+	if text == "" {
+		return Secret{}, fmt.Errorf("%s is empty", *s.file)
+	}
+	return Secret{value: &text, file: s.file}, nil
+}
+
+// secretText is the secret in a file: its content without the newline at its
+// end.
+func secretText(raw []byte) string {
+	text, ended := strings.CutSuffix(string(raw), "\n")
+	if ended {
+		text = strings.TrimSuffix(text, "\r")
+	}
+	return text
 }
 
 // IsSet tells whether there is a secret that is not empty.

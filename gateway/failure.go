@@ -19,7 +19,10 @@ func readFailure(err error) *errcode.Error {
 	if told, ok := errors.AsType[*errcode.Error](err); ok {
 		return told
 	}
+	_, unsupported := errors.AsType[*oci.UnsupportedError](err)
 	switch {
+	case unsupported:
+		return errcode.Because(errcode.NotAvailableInRelease, err)
 	case oci.NotDone(err):
 		return unsent(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

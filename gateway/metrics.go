@@ -79,7 +79,7 @@ func NewMetrics(version string) *Metrics {
 			Name: "ocigate_operation_readings_failed_total", Help: "Failures to read from the platform what became of a write.",
 		}),
 		sessionTries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dial, tls, login).",
+			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dial, tls, login, version).",
 		}, []string{"platform_endpoint", "result"}),
 		sessionsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown or broken.",
@@ -224,6 +224,12 @@ var (
 		"Sessions that there may be at most, over all endpoints.", nil, nil)
 	waitersDesc = prometheus.NewDesc("ocigate_platform_session_waiters",
 		"Callers that wait for a session.", nil, nil)
+	refusedDesc = prometheus.NewDesc("ocigate_platform_account_refused",
+		"1 while the platform refuses the credentials of an endpoint's account, which is then left alone for minutes, else 0.", []string{"platform_endpoint"}, nil)
+	releaseDesc = prometheus.NewDesc("ocigate_platform_release",
+		"Release of the platform, detected or set: 24 for example, and 0 while it is not known.", []string{"platform_endpoint"}, nil)
+	fallbackDesc = prometheus.NewDesc("ocigate_platform_fallback",
+		"1 while something that the platform's release does not know is asked for in an older form, or left out, else 0.", []string{"platform_endpoint", "feature"}, nil)
 	restingDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
 		"1 while an endpoint is left alone after a failed try, else 0.", []string{"platform_endpoint"}, nil)
 )
@@ -234,6 +240,16 @@ func (*sessionCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- sessionsMaxDesc
 	to <- waitersDesc
 	to <- restingDesc
+	to <- refusedDesc
+	to <- releaseDesc
+	to <- fallbackDesc
+}
+
+func oneIf(holds bool) int {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 // Collect implements prometheus.Collector.
@@ -247,10 +263,12 @@ func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
 	for _, e := range stats.Endpoints {
 		gauge(sessionsDesc, e.Idle, e.Name, "idle")
 		gauge(sessionsDesc, e.Busy, e.Name, "busy")
-		resting := 0
-		if e.Resting {
-			resting = 1
+		gauge(restingDesc, oneIf(e.Resting), e.Name)
+		gauge(refusedDesc, oneIf(e.AccountRefused), e.Name)
+		gauge(releaseDesc, int(e.Dialect.Release), e.Name)
+		for _, feature := range oci.Features() {
+			fallsBack := slices.ContainsFunc(e.Dialect.Fallbacks, func(b oci.Fallback) bool { return b.Feature == feature })
+			gauge(fallbackDesc, oneIf(fallsBack), e.Name, feature)
 		}
-		gauge(restingDesc, resting, e.Name)
 	}
 }

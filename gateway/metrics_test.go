@@ -192,6 +192,48 @@ func TestReadsThatAnothersAnsweredAreCounted(t *testing.T) {
 	})
 }
 
+func TestReleaseAndFallbacksAreMetrics(t *testing.T) {
+	for name, test := range map[string]struct {
+		setup   setup
+		release float64
+		older   []string
+	}{
+		"release 21 detected": {onRelease{number: 21}.over(setup{}), 21, []string{"tracking_id", "session_login", "verification", "service_authorization", "prefixes"}},
+		"release 23 set":      {onRelease{number: 23, set: true}.over(setup{}), 23, []string{"tracking_id", "session_login", "verification"}},
+		"release 25 detected": {onRelease{number: 25}.over(setup{}), 25, nil},
+		"unknown":             {onRelease{number: 24}.over(setup{seed: without("SystemSoftwareVersion*")}), 0, []string{"tracking_id"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, test.setup)
+			r.get(t, "numbers").wantStatus(t, http.StatusOK)
+			wantCounted(t, r, "ocigate_platform_release", map[string]float64{"primary": test.release})
+			want := map[string]float64{}
+			for _, feature := range oci.Features() {
+				want[feature+" primary"] = 0
+			}
+			for _, feature := range test.older {
+				want[feature+" primary"] = 1
+			}
+			wantCounted(t, r, "ocigate_platform_fallback", want)
+		})
+	}
+}
+
+func TestARefusedAccountIsAMetric(t *testing.T) {
+	for fault, want := range map[string]float64{
+		"error-before-apply command=LoginRequest14sp4 number=4962":                                   1,
+		`error-before-apply command=LoginRequest14sp4 number=4999 summary="temporarily unavailable"`: 0,
+		"refuse": 0,
+	} {
+		t.Run(fault, func(t *testing.T) {
+			r := start(t, setup{faults: []string{fault}})
+			r.get(t, "numbers").wantStatus(t, http.StatusServiceUnavailable)
+			wantCounted(t, r, "ocigate_platform_account_refused", map[string]float64{"primary": want})
+			wantCounted(t, r, "ocigate_platform_endpoint_resting", map[string]float64{"primary": 1 - want})
+		})
+	}
+}
+
 func TestPlatformThatIsGoneIsCounted(t *testing.T) {
 	r := start(t, setup{faults: []string{"refuse"}})
 	r.get(t, "numbers").wantStatus(t, http.StatusServiceUnavailable)

@@ -118,28 +118,36 @@ func (q quartet) response(t testing.TB) quartetResponse {
 // it.
 func (q quartet) play(t testing.TB) (r *rig, got answer, recorded *tape) {
 	t.Helper()
-	asked := q.request(t)
 	recorded = &tape{}
-	r = startInBubble(t, setup{
-		faults: asked.Faults,
-		seed: func(seed *ocisim.Seed) {
-			seed.Platform.Dashes = asked.Dashes
-			if asked.Assumed {
-				exampleSeed(t, strings.TrimSuffix(q.endpoint, "_by_post"), ownTenant, ownGroup)(seed)
-			}
-		},
-		platform: func(o *oci.Options) {
-			o.MaxSessions = 1
-			recorded.over(o)
-		},
-	})
+	r, got = q.playOn(t, setup{platform: func(o *oci.Options) {
+		o.MaxSessions = 1
+		recorded.over(o)
+	}})
+	return r, got, recorded
+}
+
+// playOn makes the request of a case in a bubble, on a rig that differs from the
+// ordinary in what the case and the setup say.
+func (q quartet) playOn(t testing.TB, s setup) (r *rig, got answer) {
+	t.Helper()
+	asked := q.request(t)
+	s.faults = asked.Faults
+	another := s.seed
+	s.seed = func(seed *ocisim.Seed) {
+		seed.Platform.Dashes = asked.Dashes
+		if asked.Assumed {
+			exampleSeed(t, strings.TrimSuffix(q.endpoint, "_by_post"), ownTenant, ownGroup)(seed)
+		}
+		change(another, seed)
+	}
+	r = startInBubble(t, s)
 	header := http.Header{}
 	for name, value := range asked.Headers {
 		header.Set(name, value)
 	}
 	body := string(asked.Body)
 	got = r.call(t, call{method: asked.Method, path: asked.Path, client: asked.Client, body: body, header: header})
-	return r, got, recorded
+	return r, got
 }
 
 // text is a response.json. The id of an operation has a placeholder.

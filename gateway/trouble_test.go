@@ -543,7 +543,7 @@ var provoked = map[*errcode.Code]func(t *testing.T, e gateway.Endpoint) answer{
 		if e.Change != nil {
 			command = "*ssignListRequest"
 		}
-		return faulty(t, e, "error-before-apply severity=Warning number=6004", command)
+		return faulty(t, e, "error-before-apply severity=Warning number=5404", command)
 	},
 	errcode.BodyTooLarge: func(t *testing.T, e gateway.Endpoint) answer {
 		r := start(t, setup{gateway: func(o *gateway.Options) { o.MaxBodyBytes = 10 }})

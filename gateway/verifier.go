@@ -17,7 +17,8 @@ type VerifyBy string
 // The ways to verify a password.
 const (
 	// VerifyAuto is VerifyByCommand where every endpoint of the platform is
-	// reached over TLS, else VerifyByLogin.
+	// reached over TLS and its release knows such a command, else
+	// VerifyByLogin.
 	VerifyAuto VerifyBy = "auto"
 	// VerifyByCommand asks over a session of the gateway's own account. The
 	// command holds the password as it is, so it needs TLS.
@@ -28,39 +29,40 @@ const (
 
 // NewVerifier has the platform verify callers' passwords.
 func NewVerifier(by VerifyBy, platform *oci.Client, table translate.PlatformErrors) (auth.Verifier, error) {
+	ways := map[VerifyBy]credentialCheck{
+		VerifyAuto:      platform.Verify,
+		VerifyByCommand: platform.VerifyByCommand,
+		VerifyByLogin:   platform.Authenticate,
+	}
+	check, known := ways[by]
 	switch {
+	case !known:
+		return nil, fmt.Errorf("unknown way to verify passwords: %q", by)
 	case by == VerifyByCommand && !platform.Secure():
 		return nil, errors.New("verifying passwords by command needs TLS on every endpoint of the platform")
-	case by == VerifyByCommand, by == VerifyAuto && platform.Secure():
-		return commandVerifier{platform, table}, nil
-	case by == VerifyByLogin, by == VerifyAuto:
-		return loginVerifier{platform, table}, nil
 	}
-	return nil, fmt.Errorf("unknown way to verify passwords: %q", by)
+	return verifier{check, table}, nil
 }
 
-type commandVerifier struct {
-	platform Writer
-	table    translate.PlatformErrors
+// credentialCheck is a method of an [oci.Client] that has the platform check
+// credentials.
+type credentialCheck func(ctx context.Context, userID string, password oci.Secret) (oci.Identity, error)
+
+type verifier struct {
+	check credentialCheck
+	table translate.PlatformErrors
 }
 
-// Verify implements auth.Verifier.
-func (v commandVerifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
-	reply, err := v.platform.Write(ctx, translate.VerifyCommand(userID, oci.Secret(password)), nil)
-	if err != nil {
-		return auth.Identity{}, err
+// Verify implements auth.Verifier. Nothing that the platform says of credentials
+// is passed on to the caller.
+func (v verifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
+	who, err := v.check(ctx, userID, oci.Secret(password))
+	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
+		return auth.Identity{}, errcode.Because(errcode.PlatformError, err)
 	}
-	return identity(v.table.Identity(userID, reply))
-}
-
-type loginVerifier struct {
-	platform *oci.Client
-	table    translate.PlatformErrors
-}
-
-// Verify implements auth.Verifier.
-func (v loginVerifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
-	who, err := v.platform.Authenticate(ctx, userID, oci.Secret(password))
+	if oci.NotDone(err) {
+		return auth.Identity{}, err // what the platform says here is about our own account
+	}
 	if refused, ok := errors.AsType[*oci.ErrorReply](err); ok {
 		return auth.Identity{}, verification(v.table.LoginRefused(refused))
 	}

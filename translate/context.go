@@ -18,6 +18,12 @@ const (
 	tenantListCommand       = "ServiceProviderGetListRequest"
 	groupListCommand        = "GroupGetListInServiceProviderRequest"
 
+	// authorizationListResponse answers authorizationGetCommand where the
+	// platform has only its older form, which lists the services of the group.
+	authorizationListResponse = "GroupServiceGetAuthorizationListResponse"
+	userServicesTable         = "userServicesAuthorizationTable"
+	serviceNameHeading        = "Service Name"
+
 	// routeList is the platform's name of the service. It is a user service,
 	// which is authorized to a group and assigned to users.
 	routeList = "Route List"
@@ -114,6 +120,9 @@ func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) erro
 	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
 		return s.judgeRefusal(ctx, refusal, groupExistence(group))
 	}
+	if reply.Name() == authorizationListResponse {
+		return s.judgeServices(reply)
+	}
 	authorized, present, err := reply.Bool("authorized")
 	switch {
 	case err != nil:
@@ -124,6 +133,25 @@ func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) erro
 		return errcode.New(errcode.ServiceNotAssigned)
 	}
 	return nil
+}
+
+// judgeServices is the second half of judgeGroup where the platform lists all
+// services, as releases before 22 do.
+func (s *ITC) judgeServices(reply oci.Reply) error {
+	table, err := tableOf(reply, userServicesTable, serviceNameHeading)
+	if err != nil {
+		return err
+	}
+	name, authorized := table.Column(serviceNameHeading), table.Column("Authorized")
+	if authorized == oci.NoColumn {
+		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s has no column Authorized", userServicesTable))
+	}
+	for row := range table.Rows() {
+		if row.Cell(name) == routeList && row.Cell(authorized) == "true" {
+			return nil
+		}
+	}
+	return errcode.New(errcode.ServiceNotAssigned)
 }
 
 // existence is a question whether something exists.

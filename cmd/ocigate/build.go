@@ -7,11 +7,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"ocigate/config"
@@ -62,12 +60,15 @@ func platformOptions(c config.Platform) (oci.Options, error) {
 		Encoding:       encoding,
 		OmitEcho:       !c.SendEcho,
 		OmitTrackingID: !c.SendTracking,
+		Release:        oci.Release(c.Release.Number()),
 		MaxReplyBytes:  c.MaxReplyBytes,
 		ConnectTimeout: c.Timeouts.Connect,
 		LoginTimeout:   c.Timeouts.Login,
 		CommandTimeout: c.Timeouts.Command,
 		BackoffInitial: c.Backoff.Initial,
 		BackoffMax:     c.Backoff.Max,
+		RefusedInitial: c.Backoff.Refused,
+		RefusedMax:     c.Backoff.RefusedMax,
 		MinSessions:    c.Pool.Min,
 		MaxSessions:    c.Pool.Max,
 		MaxWaiting:     c.Pool.MaxWaiting,
@@ -85,10 +86,23 @@ func platformOptions(c config.Platform) (oci.Options, error) {
 		}
 		o.Endpoints = append(o.Endpoints, oci.Endpoint{
 			Name: e.Name, Address: e.Address, TLS: secured,
-			UserID: userID, Password: oci.Secret(password.Reveal()), Login: oci.LoginMethod(c.Login),
+			UserID: userID, Password: oci.Secret(password.Reveal()), PasswordSource: passwordSource(password),
+			Login: oci.LoginMethod(c.Login),
 		})
 	}
 	return o, errors.Join(problems...)
+}
+
+// passwordSource reads a password again that comes from a file, so that another
+// one is used without a restart. Of any other it is nil.
+func passwordSource(password config.Secret) func() (oci.Secret, error) {
+	if password.File() == "" {
+		return nil
+	}
+	return func() (oci.Secret, error) {
+		current, err := password.Current()
+		return oci.Secret(current.Reveal()), err
+	}
 }
 
 // orNone spells "no jitter" as package oci does, for which 0 is the default.
@@ -307,71 +321,4 @@ func orNever(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
-}
-
-// newLogger writes lines as the configuration says.
-func newLogger(c config.Log, to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Level.Slog()}
-	if c.Format == config.LogText {
-		return slog.New(slog.NewTextHandler(to, options))
-	}
-	return slog.New(slog.NewJSONHandler(to, options))
-}
-
-// withOperationsLog writes what happens to operations to the log, besides
-// counting it.
-func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
-	resolved, corrected, failed, blind := t.Resolved, t.Corrected, t.Failed, t.Blind
-	t.Resolved = func(op operation.Operation) {
-		resolved(op)
-		logger.Info("it is known now what became of a write", "operation_id", op.ID, "outcome", string(op.State))
-	}
-	t.Corrected = func(op operation.Operation) {
-		corrected(op)
-		logger.Error("something else became of a write than was told", "operation_id", op.ID, "outcome", string(op.State))
-	}
-	t.Failed = func(doing string, err error) {
-		failed(doing, err)
-		logger.Warn("the journal of writes failed", "doing", doing, "cause", err.Error())
-	}
-	// There may be many while the platform is away, which the log tells already.
-	t.Blind = func(op operation.Operation, err error) {
-		blind(op, err)
-		logger.Debug("what became of a write could not be read", "operation_id", op.ID, "cause", err.Error())
-	}
-	return t
-}
-
-// withLog writes what happens to sessions to the log, besides counting it: each
-// failure, and the first success after one or after the start.
-func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
-	tried, closed := t.SessionTried, t.SessionClosed
-	var mu sync.Mutex
-	working := map[string]bool{} // by endpoint
-	t.SessionTried = func(endpoint string, took time.Duration, err error) {
-		tried(endpoint, took, err)
-		mu.Lock()
-		known := working[endpoint]
-		working[endpoint] = err == nil
-		mu.Unlock()
-		fields := []any{"platform_endpoint", endpoint, "seconds", took.Seconds()}
-		switch {
-		case errors.Is(err, context.Canceled): // we are stopping
-		case err != nil:
-			logger.Warn("no session with the platform", append(fields, "cause", err.Error())...)
-		case known:
-			logger.Debug("one more session with the platform", fields...)
-		default:
-			logger.Info("session with the platform", fields...)
-		}
-	}
-	t.SessionClosed = func(endpoint string, why oci.CloseReason, err error) {
-		closed(endpoint, why, err)
-		level, cause := slog.LevelDebug, ""
-		if err != nil {
-			level, cause = slog.LevelWarn, err.Error()
-		}
-		logger.Log(context.Background(), level, "session with the platform has ended", "platform_endpoint", endpoint, "reason", string(why), "cause", cause)
-	}
-	return t
 }

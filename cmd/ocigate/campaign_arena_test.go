@@ -177,7 +177,7 @@ platform:
   user_id: gateway
   password: gateway-secret
   timeouts: {connect: 1s, login: 1s, command: %[11]s}
-  backoff: {initial: 100ms, max: 1s}
+  backoff: {initial: 100ms, max: 1s, refused: 1s, refused_max: 1s}
   pool: {min: 1, max: 8, wait: 3s}
 `, g.api, requestTimeout, g.admin, systemClient, arenaHash(), clients.String(),
 		s.settle, recheckAfter, s.journal, s.platform, commandTimeout, commandTimeout/2)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"ocigate/config"
+	"ocigate/gateway/operation"
+	"ocigate/oci"
+	"ocigate/translate"
+)
+
+// newLogger writes lines as the configuration says.
+func newLogger(c config.Log, to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.Level.Slog()}
+	if c.Format == config.LogText {
+		return slog.New(slog.NewTextHandler(to, options))
+	}
+	return slog.New(slog.NewJSONHandler(to, options))
+}
+
+// withOperationsLog writes what happens to operations to the log, besides
+// counting it.
+func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
+	resolved, corrected, failed, blind := t.Resolved, t.Corrected, t.Failed, t.Blind
+	t.Resolved = func(op operation.Operation) {
+		resolved(op)
+		logger.Info("it is known now what became of a write", "operation_id", op.ID, "outcome", string(op.State))
+	}
+	t.Corrected = func(op operation.Operation) {
+		corrected(op)
+		logger.Error("something else became of a write than was told", "operation_id", op.ID, "outcome", string(op.State))
+	}
+	t.Failed = func(doing string, err error) {
+		failed(doing, err)
+		logger.Warn("the journal of writes failed", "doing", doing, "cause", err.Error())
+	}
+	// There may be many while the platform is away, which the log tells already.
+	t.Blind = func(op operation.Operation, err error) {
+		blind(op, err)
+		logger.Debug("what became of a write could not be read", "operation_id", op.ID, "cause", err.Error())
+	}
+	return t
+}
+
+// withLog writes what happens to sessions to the log, besides counting it: each
+// failure, and the first success after one or after the start.
+func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
+	tried, closed := t.SessionTried, t.SessionClosed
+	var mu sync.Mutex
+	working := map[string]bool{} // by endpoint
+	t.SessionTried = func(endpoint string, took time.Duration, err error) {
+		tried(endpoint, took, err)
+		mu.Lock()
+		known := working[endpoint]
+		working[endpoint] = err == nil
+		mu.Unlock()
+		fields := []any{"platform_endpoint", endpoint, "seconds", took.Seconds()}
+		switch {
+		case errors.Is(err, context.Canceled): // we are stopping
+		case err != nil:
+			logger.Warn("no session with the platform", append(fields, "cause", err.Error())...)
+		case known:
+			logger.Debug("one more session with the platform", fields...)
+		default:
+			logger.Info("session with the platform", fields...)
+		}
+	}
+	t.SessionClosed = func(endpoint string, why oci.CloseReason, err error) {
+		closed(endpoint, why, err)
+		level, cause := slog.LevelDebug, ""
+		if err != nil {
+			level, cause = slog.LevelWarn, err.Error()
+		}
+		logger.Log(context.Background(), level, "session with the platform has ended", "platform_endpoint", endpoint, "reason", string(why), "cause", cause)
+	}
+	t.LoggedIn = accountLog(logger)
+	t.AccountRefused = func(endpoint, userID string, pause time.Duration, err error) {
+		logger.Error("the platform refuses the credentials of the gateway's account; correct platform.user_id and platform.password, or unlock the account",
+			"platform_endpoint", endpoint, "account", userID, "next_try_seconds", pause.Seconds(), "cause", err.Error())
+	}
+	t.DialectChanged = func(endpoint string, d oci.Dialect) {
+		fields := []any{"platform_endpoint", endpoint, "release", int(d.Release), "version", d.Version}
+		for _, f := range d.Fallbacks {
+			fields = append(fields, "fallback_"+f.Feature, f.Use)
+		}
+		if d.Release == oci.ReleaseUnknown {
+			logger.Warn("the platform's release is not known: optional elements are left out, and each command is tried in its newest form first; platform.release sets it", fields...)
+			return
+		}
+		logger.Info("release of the platform", fields...)
+	}
+	return t
+}
+
+// accountLog reports an account of the gateway whose type does not have the
+// rights that the API needs, once for each endpoint and type.
+func accountLog(logger *slog.Logger) func(endpoint string, who oci.Identity) {
+	var mu sync.Mutex
+	reported := map[string]string{} // type by endpoint
+	return func(endpoint string, who oci.Identity) {
+		mu.Lock()
+		news := reported[endpoint] != who.LoginType
+		reported[endpoint] = who.LoginType
+		mu.Unlock()
+		if missing := translate.AccountLacks(who.LoginType); missing != "" && news {
+			logger.Error("the gateway's account on the platform does not have the rights that it needs",
+				"platform_endpoint", endpoint, "account", who.UserID, "type", who.LoginType, "required", translate.AccountRequired, "missing", missing)
+		}
+	}
+}
