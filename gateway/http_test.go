@@ -436,7 +436,8 @@ func TestProblemDetails(t *testing.T) {
 			const want = `{"type":"/docs/errors/NOT_AVAILABLE_FOR_ASSIGNMENT/",` +
 				`"title":"The number range or prefix provided is not available to the groups of this Tenant.","status":400,` +
 				`"detail":"The number range provided is not available to the groups of this Tenant.",` +
-				`"code":19,"name":"NOT_AVAILABLE_FOR_ASSIGNMENT","entries":["+3225129000"]}`
+				`"code":19,"name":"NOT_AVAILABLE_FOR_ASSIGNMENT","entries":["+3225129000"],` +
+				`"problems":[{"pointer":"/numbers/0/minPhoneNumber","reason":"is assigned to another group"}]}`
 			if diff := cmp.Diff(want, strings.TrimSpace(got.body)); diff != "" {
 				t.Errorf("body (-want +got):\n%s", diff)
 			}

@@ -210,6 +210,7 @@ type expectation struct {
 	entries [2][]string
 	places  [2][]string
 	asked   bool   // the entries are those of the request
+	good    int    // but for the one at this index, where that is not 0
 	words   string // of the platform, as portals read them
 	sent    bool   // a write reached the platform
 	applied bool   // and changed it
@@ -243,7 +244,15 @@ var expectations = map[string]expectation{
 		status: 400, code: 19,
 		entries: [2][]string{{"+3225129000"}, {"+32-04"}},
 	},
-	"end_differs": {status: 400, code: 19, asked: true},
+	"end_differs":       {status: 400, code: 19, asked: true},
+	"already_assigned":  {status: 400, code: 19, asked: true},
+	"not_assigned":      {status: 400, code: 19, asked: true},
+	"not_in_the_tenant": {status: 400, code: 19, asked: true},
+	"several_reasons":   {status: 400, code: 19, asked: true, good: 1},
+	"reasons_not_read": {
+		status: 400, code: 19,
+		entries: [2][]string{{"+3225129000"}, {"+32-04"}},
+	},
 	"one_of_several": {
 		status: 400, code: 19,
 		entries: [2][]string{{"+3225129000"}, {"+32-04"}},
@@ -268,13 +277,16 @@ func (e expectation) judge(t *testing.T, q quartet, got answer, platform *ocisim
 	} else {
 		if e.asked {
 			e.entries[of] = q.request(t).starts(t)
+			if e.good > 0 {
+				e.entries[of] = slices.Delete(e.entries[of], e.good, e.good+1)
+			}
 		}
-		e.judgeError(t, of, printed, got)
+		e.judgeError(t, q, of, printed, got)
 	}
 	e.judgeWrites(t, q, platform)
 }
 
-func (e expectation) judgeError(t *testing.T, of int, printed example, got answer) {
+func (e expectation) judgeError(t *testing.T, q quartet, of int, printed example, got answer) {
 	t.Helper()
 	got.wantStatus(t, e.status)
 	told := got.apiError(t)
@@ -291,6 +303,20 @@ func (e expectation) judgeError(t *testing.T, of int, printed example, got answe
 	if diff := cmp.Diff(e.entries[of], told.Details.Entries); diff != "" {
 		t.Errorf("details.entries (-want +got):\n%s", diff)
 	}
+	if e.code == 19 {
+		q.wantReasons(t, got)
+	} else {
+		e.wantPlaces(t, of, told)
+	}
+	if words := told.Details.Errors["0"].Summary; words != e.words {
+		t.Errorf("details.errors[\"0\"].summary is %q, want %q", words, e.words)
+	}
+}
+
+// wantPlaces demands that everything that is wrong with the request is named, in
+// any order.
+func (e expectation) wantPlaces(t *testing.T, of int, told apiError) {
+	t.Helper()
 	var places []string
 	for _, p := range told.Details.Problems {
 		place := p.Parameter
@@ -302,9 +328,6 @@ func (e expectation) judgeError(t *testing.T, of int, printed example, got answe
 	sorted := cmp.Transformer("sorted", func(s []string) []string { return slices.Sorted(slices.Values(s)) })
 	if diff := cmp.Diff(e.places[of], places, sorted); diff != "" {
 		t.Errorf("details.problems (-want +got):\n%s", diff)
-	}
-	if words := told.Details.Errors["0"].Summary; words != e.words {
-		t.Errorf("details.errors[\"0\"].summary is %q, want %q", words, e.words)
 	}
 }
 
@@ -388,10 +411,16 @@ func needed(e gateway.Endpoint) []string {
 	cases := []string{"documented", "enterprise_mode", "service_not_assigned", "tenant_not_found", "group_not_found", "invalid_path"}
 	ofNumbers := strings.Contains(e.Name, "numbers")
 	if e.Change != nil {
-		cases = append(cases, "not_available", "one_of_several", "given_twice", "wrong_keys", "not_an_object", "platform_refused", "answer_lost", "outcome_unknown")
+		cases = append(cases, "not_available", "one_of_several", "not_in_the_tenant", "several_reasons", "reasons_not_read", "given_twice", "wrong_keys", "not_an_object", "platform_refused", "answer_lost", "outcome_unknown")
 	}
 	if e.Change != nil || ofNumbers {
 		cases = append(cases, "platform_spelling")
+	}
+	switch {
+	case strings.Contains(e.Name, "_assign"):
+		cases = append(cases, "already_assigned")
+	case strings.Contains(e.Name, "_remove"):
+		cases = append(cases, "not_assigned")
 	}
 	if e.Change != nil && ofNumbers {
 		cases = append(cases, "end_differs")

@@ -21,7 +21,8 @@ type Change interface {
 	Decode(group Group, body []byte) (*Draft, error)
 	// Plan asks the platform whether the change may be made, and makes its
 	// command: the group is judged first, then the entries. The draft, which
-	// this Change decoded, stays as it is.
+	// this Change decoded, stays as it is. Where entries are at fault, the
+	// platform may be asked once more, for the reasons.
 	//
 	// Errors are of type [*errcode.Error], or wrap the Reader's. With any of
 	// them there is no plan.
@@ -43,7 +44,8 @@ type Draft struct {
 	Group Group
 	// Kind is what the entries are: "numbers" for number ranges or "prefixes".
 	Kind string
-	// Entries are in the caller's order, and no two of them have the same key.
+	// Entries are in the order of the body, all of them, and no two have the
+	// same key.
 	Entries []Entry
 }
 
@@ -146,9 +148,9 @@ func (c change) Plan(ctx context.Context, draft *Draft) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := c.resource.choose(draft.Entries, table)
-	if err != nil {
-		return nil, err
+	entries, faults := c.resource.choose(draft.Entries, table)
+	if len(faults) > 0 {
+		return nil, c.notAvailable(ctx, draft.Group, faults)
 	}
 	plan := &Plan{
 		Command:     c.write(draft.Group, entries),
@@ -216,19 +218,23 @@ func meansNothing(err error) bool {
 
 // choose finds the entries in the table and spells them as the platform does.
 // Since the platform is told the start of a range alone, an end that the
-// caller gives must be the range's own.
-func (r *resource) choose(entries []Entry, table *oci.Table) ([]Entry, error) {
+// caller gives must be the range's own. The entries are in the order of the
+// body, and so are the faults.
+func (r *resource) choose(entries []Entry, table *oci.Table) (chosen []Entry, faults []fault) {
 	rows := rowsOf(table, r.start, Keys(entries))
 	start, end := table.Column(r.start), oci.NoColumn
 	if r.end != "" {
 		end = table.Column(r.end)
 	}
-	chosen := make([]Entry, 0, len(entries))
-	var blamed []string
-	for _, e := range entries {
-		row, ok := rows[e.Key]
-		if !ok || e.End != "" && canonical(e.End) != canonical(row.Cell(end)) {
-			blamed = append(blamed, e.Given)
+	chosen = make([]Entry, 0, len(entries))
+	for i, e := range entries {
+		row, listed := rows[e.Key]
+		if !listed {
+			faults = append(faults, r.notListed(i, e))
+			continue
+		}
+		if last := canonical(row.Cell(end)); e.End != "" && canonical(e.End) != last {
+			faults = append(faults, r.endDiffers(i, e, last))
 			continue
 		}
 		// A cell is a piece of its table's text, which must not live as long
@@ -236,10 +242,7 @@ func (r *resource) choose(entries []Entry, table *oci.Table) ([]Entry, error) {
 		e.Start, e.End = strings.Clone(row.Cell(start)), strings.Clone(row.Cell(end))
 		chosen = append(chosen, e)
 	}
-	if len(blamed) > 0 {
-		return nil, &errcode.Error{Code: errcode.NotAvailableForAssignment, Message: r.unavailable, Entries: blamed}
-	}
-	return chosen, nil
+	return chosen, faults
 }
 
 // rowsIn finds the rows of the keys in the answer to a list's command.

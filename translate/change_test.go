@@ -30,6 +30,15 @@ var goodBodies = map[string]string{
 	"remove prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
 }
 
+// unknownBodies are bodies for each change with an entry that the tenant does
+// not have.
+var unknownBodies = map[string]string{
+	"assign numbers":  `{"numbers":[{"minPhoneNumber":"+1"}]}`,
+	"remove numbers":  `{"numbers":[{"minPhoneNumber":"+1"}]}`,
+	"assign prefixes": `{"prefixes":[{"prefix":"+1"}]}`,
+	"remove prefixes": `{"prefixes":[{"prefix":"+1"}]}`,
+}
+
 // planned takes a request through both judgements.
 func planned(t testing.TB, change translate.Change, group translate.Group, body string) (*translate.Plan, error) {
 	t.Helper()
@@ -256,6 +265,7 @@ func TestOrderOfJudgement(t *testing.T) {
 	enterprise := answer(tenantGet, `<isEnterprise>true</isEnterprise>`)
 	unauthorized := answer(authorization, `<authorized>false</authorized>`)
 	together := []string{inContext + tenantNumbers}
+	andReasons := append(slices.Clone(together), allNumbers)
 	for name, test := range map[string]struct {
 		tenantID, body string
 		answers        map[string]string
@@ -273,7 +283,7 @@ func TestOrderOfJudgement(t *testing.T) {
 		"a missing service comes before the list's refusal": {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
 		"an unusable list comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
 		"a list's refusal comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
-		"entries are judged when all else is in order":      {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, together},
+		"entries are judged when all else is in order":      {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, andReasons},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

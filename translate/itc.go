@@ -85,9 +85,11 @@ type resource struct {
 	own        listCommand // what the group has
 	groupFree  listCommand // what of it no user has
 	tenantFree listCommand // what of the tenant no group has
+	tenantAll  listCommand // what the tenant has, and which group has it
 	// The commands of a change, and their element that names an entry.
 	assign, unassign, element string
 	unavailable               string // the text of NotAvailableForAssignment
+	unknown                   string // the reason of an entry that the tenant does not have
 }
 
 // listCommand is a command that lists ranges or prefixes, and what the API
@@ -98,6 +100,7 @@ type listCommand struct {
 	key     string // the heading of the column that identifies a row
 	ofGroup bool   // the command names the group, not the tenant alone
 
+	// For a list that an endpoint answers with:
 	name   string  // the key of the answer's list
 	fields []field // of each object in it, in the documents' order
 }
@@ -105,7 +108,7 @@ type listCommand struct {
 // ownerFields tell who has a range or prefix. Without a user all but the group
 // is empty.
 var ownerFields = []field{
-	{"groupId", "Group Id", groupID},
+	{"groupId", groupIDHeading, groupID},
 	{"userId", "User Id", text},
 	{"lastName", "Last Name", text},
 	{"firstName", "First Name", text},

@@ -381,6 +381,7 @@ func TestCommandsAreAllThatAreMade(t *testing.T) {
 			if plan, err := planned(t, change, testGroup, goodBodies[name]); err == nil {
 				made[plan.Command.Name()] = true
 			}
+			_, _ = planned(t, change, testGroup, unknownBodies[name])
 			_, _ = change.Observe(t.Context(), testGroup, nil)
 		}
 		for _, command := range p.sent {

@@ -56,10 +56,16 @@ var numberRanges = resource{
 		name:    "available_numbers",
 		fields:  availableNumberFields,
 	},
+	tenantAll: listCommand{
+		command: "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest",
+		table:   "numberRangeSummaryTable",
+		key:     rangeStartHeading,
+	},
 	assign:      "GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest",
 	unassign:    "GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest",
 	element:     "numberRangeStart",
 	unavailable: "The number range provided is not available to the groups of this Tenant.",
+	unknown:     "is not the start of a number range that the tenant has", // it may be inside one
 }
 
 // Numbers lists the group's number ranges.

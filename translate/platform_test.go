@@ -120,10 +120,12 @@ const (
 	ownNumbers    = "GroupRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
 	groupNumbers  = "GroupRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest"
 	tenantNumbers = "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest"
+	allNumbers    = "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
 
 	ownPrefixes    = "GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest"
 	groupPrefixes  = "GroupRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest"
 	tenantPrefixes = "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest"
+	allPrefixes    = "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest"
 
 	numberColumns = "Number Range Start|Number Range End|User Id|Last Name|First Name|Hiragana Last Name|Hiragana First Name|" +
 		"Phone Number|Extension|Department|Email Address|Enterprise Trunk|Is Active|Extension Length"
@@ -131,11 +133,14 @@ const (
 		"Phone Number|Extension|Department|Email Address|Enterprise Trunk|Is Active|Extension Range Start|Extension Range End"
 	freeNumberColumns = "Number Range Start|Number Range End|Is Active|Extension Length"
 	freePrefixColumns = "Number Prefix|Is Active|Extension Range Start|Extension Range End"
+	allNumberColumns  = "Number Range Start|Number Range End|Group Id|Is Active|Extension Length"
+	allPrefixColumns  = "Number Prefix|Group Id|Is Active|Extension Range Start|Extension Range End"
 )
 
 var testGroup = translate.Group{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
-// newPlatform holds what the API's documents have in their examples.
+// newPlatform holds what the API's documents have in their examples, and a
+// range and a prefix of another group.
 func newPlatform(t testing.TB) *platform {
 	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
 	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
@@ -157,6 +162,12 @@ func newPlatform(t testing.TB) *platform {
 		groupPrefixes: answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-01|true||")),
 		tenantPrefixes: answer(tenantPrefixes, table("availableNumberPrefixTable", freePrefixColumns,
 			"+32-01|true||", "+32-02|false|100|199")),
+		allNumbers: answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
+			"+32-26127000|+32-26127002|ApioGrpTest|true|", "+32-26127007|+32-26127009|ApioGrpTest|true|",
+			"+32-25126999|+32-25126999||true|", "+32-25127000|+32-25127999||false|4",
+			"+32-25129000|+32-25129009|ApioGrpOther|true|")),
+		allPrefixes: answer(allPrefixes, table("prefixSummaryTable", allPrefixColumns,
+			"+32-01|ApioGrpTest|true||", "+32-03||true|100|199", "+32-04|ApioGrpOther|true||")),
 	}}
 }
 

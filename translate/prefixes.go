@@ -53,10 +53,16 @@ var numberPrefixes = resource{
 		name:    "available_prefixes",
 		fields:  availablePrefixFields,
 	},
+	tenantAll: listCommand{
+		command: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest",
+		table:   "prefixSummaryTable",
+		key:     prefixHeading,
+	},
 	assign:      "GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest",
 	unassign:    "GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest",
 	element:     "numberPrefix",
 	unavailable: "The prefix provided is not available to the groups of this Tenant.",
+	unknown:     "is not a prefix that the tenant has",
 }
 
 // Prefixes lists the group's prefixes.

@@ -39,7 +39,7 @@ func Commands() []string {
 		departmentListCommand, verifyCommand,
 	}
 	for _, r := range []*resource{&numberRanges, &numberPrefixes} {
-		names = append(names, r.own.command, r.groupFree.command, r.tenantFree.command, r.assign, r.unassign)
+		names = append(names, r.own.command, r.groupFree.command, r.tenantFree.command, r.tenantAll.command, r.assign, r.unassign)
 	}
 	slices.Sort(names)
 	return names

@@ -1,0 +1,125 @@
+package translate
+
+import (
+	"context"
+	"fmt"
+
+	"ocigate/oci"
+	"ocigate/translate/errcode"
+)
+
+const groupIDHeading = "Group Id"
+
+// The reasons for which a change cannot be made to an entry. That of an entry
+// which the tenant does not have is the resource's own.
+const (
+	assignedElsewhere = "is assigned to another group" // which one is never said
+	assignedHere      = "is already assigned to this group"
+	notAssignedHere   = "is not assigned to this group"
+	notFree           = "is not free in the tenant"
+	notTheEnd         = "is not the end of its range"
+)
+
+// fault is an entry to which a change cannot be made.
+type fault struct {
+	entry   Entry
+	pointer string // its place in the body
+	reason  string // "" where the entry was not in the list that was read
+}
+
+// notListed is the fault of an entry that is not in the list that the change
+// takes from. place is its index in the body.
+func (r *resource) notListed(place int, e Entry) fault {
+	return fault{entry: e, pointer: r.form.pointer(place, r.form.start)}
+}
+
+// endDiffers is the fault of an entry whose range ends elsewhere. The reason may
+// hold the end: the list has only what is free in the tenant or the group's own,
+// and a caller who may write in the group may see both. end is empty where the
+// list does not have it.
+func (r *resource) endDiffers(place int, e Entry, end string) fault {
+	reason := notTheEnd
+	if end != "" {
+		reason += ", which ends at " + end
+	}
+	return fault{entry: e, pointer: r.form.pointer(place, r.form.end), reason: reason}
+}
+
+// pointer is the JSON pointer to a value of an entry.
+func (f form) pointer(place int, key string) string {
+	return fmt.Sprintf("/%s/%d/%s", f.list, place, key)
+}
+
+// notAvailable is the error for faults, which are in the order of the body. It
+// names the entries, and gives the reason of each as far as there is room. The
+// reasons may take one more reading. Without it, the error is the same and its
+// reasons are general; only the end of ctx is another error.
+func (c change) notAvailable(ctx context.Context, group Group, faults []fault) error {
+	holders, err := c.holders(ctx, group, faults)
+	if err != nil {
+		return err
+	}
+	refusal := &errcode.Error{Code: errcode.NotAvailableForAssignment, Message: c.resource.unavailable}
+	var found findings
+	for _, f := range faults {
+		if f.reason == "" {
+			f.reason = c.reason(group, holders, f.entry.Key)
+		}
+		refusal.Entries = append(refusal.Entries, f.entry.Given)
+		found.invalid(f.pointer, f.reason)
+	}
+	refusal.Problems = found.problems
+	return refusal
+}
+
+// holders are the groups that have entries of a tenant.
+type holders struct {
+	read bool              // whether the rest is known
+	by   map[string]string // the group's id by the entry's key, "" for none; only entries that the tenant has
+}
+
+// holders reads which group has each entry whose reason is not known yet. They
+// are not read where there is none, or where the platform does not answer.
+func (c change) holders(ctx context.Context, group Group, faults []fault) (holders, error) {
+	var keys []string
+	for _, f := range faults {
+		if f.reason == "" {
+			keys = append(keys, f.entry.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return holders{}, nil
+	}
+	all := c.resource.tenantAll
+	table, err := c.itc.table(ctx, all.read(group), all.table, all.key)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return holders{}, err
+	case err != nil || table.Column(groupIDHeading) == oci.NoColumn:
+		return holders{}, nil //nolint:nilerr // reasons are a help: the answer does not depend on them
+	}
+	found := holders{read: true, by: make(map[string]string, len(keys))}
+	for key, row := range rowsOf(table, all.key, keys) {
+		found.by[key] = row.Cell(table.Column(groupIDHeading))
+	}
+	return found, nil
+}
+
+// reason is why the change cannot be made to an entry that was not in the list
+// that the change takes from. The holders were read later than that list: where
+// they now show the entry as the list would have it, or were not read, the
+// reason is the general one, which was true of the list.
+func (c change) reason(group Group, holders holders, key string) string {
+	holder, inTenant := holders.by[key]
+	switch {
+	case holders.read && !inTenant:
+		return c.resource.unknown
+	case holder != "" && holder != group.GroupID:
+		return assignedElsewhere
+	case holder != "" && c.assigns:
+		return assignedHere
+	case c.assigns:
+		return notFree
+	}
+	return notAssignedHere
+}
