@@ -101,7 +101,7 @@ func (LogFormat) choices() []string { return names(LogJSON, LogText) }
 type API struct {
 	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"Whose free ranges and prefixes the available lists show: the group's own that no user has, or the tenant's that no group has."`
 	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the platform's word on a group's mode and service is remembered, 0s for not at all."`
-	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for error numbers of the platform that the gateway does not know."`
+	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for refusals of the platform that the gateway does not know, each by its number or, where that is not known, by a text. A number wins over a text, and of several texts the first one counts."`
 }
 
 // AvailableFrom says whose free ranges and prefixes the available lists show.
@@ -115,10 +115,12 @@ const (
 
 func (AvailableFrom) choices() []string { return names(AvailableFromGroup, AvailableFromTenant) }
 
-// PlatformError gives an error number of the platform an error of the API.
-// Whether there is an error of that name is not judged here.
+// PlatformError gives refusals of the platform an error of the API, by their
+// Number or by a Text, of which the other is 0 or empty. Whether there is an
+// error of that name is not looked at here.
 type PlatformError struct {
-	Number int    `yaml:"number" rule:"required,1..999999" doc:"Number of the platform's error, each only once."`
+	Number int    `yaml:"number" rule:"optional,1..999999" doc:"Number of the platform's error, each only once. Give this or text."`
+	Text   string `yaml:"text" rule:"summary_text" doc:"Part of the platform's message, in any letter case, each only once. Give this where the number is not known: messages are translated, numbers are not."`
 	Error  string `yaml:"error" rule:"required,error_name" doc:"Name of the API's error."`
 }
 

@@ -45,6 +45,9 @@ func (l *loader) judgeValue(path string, f field, value reflect.Value) {
 		l.refuse(path, "is required")
 		return
 	}
+	if empty(value) && f.optional {
+		return
+	}
 	for _, r := range f.rules {
 		if r.holds(value) {
 			continue
@@ -70,7 +73,15 @@ func (l *loader) judgeHTTP(c *Config) {
 }
 
 func (l *loader) judgeAPI(a API) {
-	unique(l, "api.platform_errors", "number", a.PlatformErrors, func(e PlatformError) int { return e.Number })
+	const list = "api.platform_errors"
+	for i, e := range a.PlatformErrors {
+		at := entry(list, i)
+		number, text := join(at, "number"), join(at, "text")
+		l.conflict(e.Number == 0 && e.Text == "", "must have a number or a text", at, number, text)
+		l.conflict(e.Number != 0 && e.Text != "", "must be left out where there is a number", text, number)
+	}
+	unique(l, list, "number", a.PlatformErrors, func(e PlatformError) int { return e.Number })
+	unique(l, list, "text", a.PlatformErrors, func(e PlatformError) string { return strings.ToLower(e.Text) })
 }
 
 func (l *loader) judgeAuth(a Auth) {

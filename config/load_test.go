@@ -165,8 +165,10 @@ func fullConfig() config.Config {
 		Admin: config.Admin{Listen: "[::1]:9090"},
 		Log:   config.Log{Level: config.LogDebug, Format: config.LogText},
 		API: config.API{
-			AvailableFrom:  config.AvailableFromTenant,
-			PlatformErrors: []config.PlatformError{{Number: 4999, Error: "NOT_AVAILABLE_FOR_ASSIGNMENT"}},
+			AvailableFrom: config.AvailableFromTenant,
+			PlatformErrors: []config.PlatformError{
+				{Number: 4999, Error: "NOT_AVAILABLE_FOR_ASSIGNMENT"}, {Text: "Service is being restarted", Error: "PLATFORM_UNAVAILABLE"},
+			},
 		},
 		Auth: config.Auth{
 			Tokens: config.Tokens{TTL: time.Hour, Keys: []config.TokenKey{

@@ -17,14 +17,16 @@ import (
 )
 
 // field is a key of the configuration, read from the tags of its structure's
-// field: yaml is the key, doc what it does, rule a list of "required", a range
-// such as "1s..10m", and names from forms.
+// field: yaml is the key, doc what it does, rule a list of "required",
+// "optional", a range such as "1s..10m", and names from forms. Optional says of
+// a number that 0 stands for none, whatever the range.
 type field struct {
 	index    int
 	key      string
 	doc      string
 	typ      reflect.Type
 	required bool
+	optional bool
 	rules    []rule
 }
 
@@ -38,6 +40,8 @@ func fields(section reflect.Type) []field {
 			switch {
 			case name == "required":
 				f.required = true
+			case name == "optional":
+				f.optional = true
 			case name != "":
 				f.rules = append(f.rules, namedRule(sf.Type, name))
 			}
@@ -122,6 +126,10 @@ var forms = map[string]form{
 	"hash": pattern("a bcrypt hash ($2a$, $2b$ or $2y$) or an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…)",
 		`\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}`+
 			`|\$argon2id\$v=19\$m=[1-9][0-9]{0,9},t=[1-9][0-9]{0,9},p=[1-9][0-9]{0,2}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+`),
+	"summary_text": {"3 to 200 characters, without control characters, blanks at its ends or blanks in a row", func(s string) bool {
+		n := utf8.RuneCountInString(s)
+		return isToken(s) && 3 <= n && n <= 200
+	}},
 	"key":         {"at least 32 bytes long", func(s string) bool { return len(s) >= 32 }},
 	"token":       {"free of control characters, of blanks at its ends and of blanks in a row", isToken},
 	"platform_id": {"1 to 30 characters, without control characters, blanks at its ends or blanks in a row", func(s string) bool { return isToken(s) && utf8.RuneCountInString(s) <= 30 }},
@@ -393,7 +401,7 @@ func (f field) fallback(standard reflect.Value) string {
 	switch {
 	case f.required && empty(standard):
 		return isRequired
-	case !isLeaf, (f.typ.Kind() == reflect.String || f.typ == secretType) && empty(standard):
+	case !isLeaf, (f.typ.Kind() == reflect.String || f.typ == secretType || f.optional) && empty(standard):
 		return "none"
 	}
 	return scalar(standard)

@@ -13,6 +13,7 @@ import (
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
 	"ocigate/oci"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -344,10 +345,10 @@ func TestLoginFromAnotherSite(t *testing.T) {
 
 func TestVerifierNeedsTLSForTheCommand(t *testing.T) {
 	r := start(t, setup{})
-	if _, err := gateway.NewVerifier(gateway.VerifyByCommand, r.client, nil); err == nil {
+	if _, err := gateway.NewVerifier(gateway.VerifyByCommand, r.client, translate.PlatformErrors{}); err == nil {
 		t.Error("passwords would cross the network as they are")
 	}
-	if _, err := gateway.NewVerifier("guess", r.client, nil); err == nil {
+	if _, err := gateway.NewVerifier("guess", r.client, translate.PlatformErrors{}); err == nil {
 		t.Error("an unknown way is taken")
 	}
 }

@@ -92,6 +92,20 @@ var outcomes = []struct {
 		state: "not_done", knownBy: "answer", meanings: map[int]*errcode.Code{4777: errcode.NotAvailableForAssignment},
 	},
 	{fault: "error-after-apply number=4999", state: "done", knownBy: "reading"},
+	// One that asks to come back later is believed no sooner.
+	{
+		fault: `error-before-apply number=4998 summary="Temporarily Unavailable"`, status: 503, error: "PLATFORM_UNAVAILABLE",
+		words: "[Error 4998] Temporarily Unavailable", state: "not_done", knownBy: "not_taken",
+	},
+	{
+		fault: "error-before-apply number=4997 summary=later", status: 503, error: "PLATFORM_UNAVAILABLE", words: "[Error 4997] later",
+		state: "not_done", knownBy: "not_taken", meanings: map[int]*errcode.Code{4997: errcode.PlatformUnavailable},
+	},
+	{fault: `error-after-apply number=4998 summary="temporarily unavailable"`, state: "done", knownBy: "reading"},
+	{
+		fault: `error-before-apply severity=Warning number=4998 summary="temporarily unavailable"`, status: 502, error: "PLATFORM_ERROR",
+		words: "[Warning 4998] temporarily unavailable", state: "not_done", knownBy: "reading",
+	},
 	// A warning says neither that it was done nor that it was not.
 	{fault: "error-after-apply severity=Warning number=4152", state: "done", knownBy: "reading"},
 	{fault: "error-after-apply severity=Info number=1", state: "done", knownBy: "reading"},
@@ -267,6 +281,8 @@ func TestReadsOverAPlatformInTrouble(t *testing.T) {
 		{"lose-login", 200, 503, "PLATFORM_UNAVAILABLE"},
 		{"error-before-apply number=4999", 502, 502, "PLATFORM_ERROR"},
 		{"error-before-apply number=4999 severity=Warning", 502, 502, "PLATFORM_ERROR"},
+		{`error-before-apply number=4999 summary="NO_OCS_CONNECTION"`, 503, 503, "PLATFORM_UNAVAILABLE"},
+		{`error-before-apply number=4999 severity=Warning summary="NO_OCS_CONNECTION"`, 502, 502, "PLATFORM_ERROR"},
 		{"error-before-apply number=4410", 404, 404, "SERVICE_NOT_ASSIGNED"},
 	} {
 		for _, known := range []bool{true, false} {
@@ -320,6 +336,7 @@ func TestChecksOfAWriteOverAPlatformInTrouble(t *testing.T) {
 			"half-reply":                     "PLATFORM_CHECK_FAILED",
 			"foreign-echo":                   "PLATFORM_CHECK_FAILED",
 			"error-before-apply number=5404": "PLATFORM_CHECK_FAILED",
+			`error-before-apply number=4999 summary="Server Connection Failure"`: "PLATFORM_UNAVAILABLE",
 			// Only a document that is refused as a whole tells of a lost login.
 			"lose-login": map[string]string{first: "PLATFORM_UNAVAILABLE", last: "PLATFORM_CHECK_FAILED"}[command],
 		} {

@@ -133,7 +133,12 @@ func (g *Gateway) judgeReply(plan *translate.Plan, reply oci.Reply, err error) (
 		return operation.Succeeded, nil
 	}
 	failure := errcode.Of(err)
-	if failure.Code.PromisesNotDone() {
+	switch {
+	case failure.Code.Status == http.StatusServiceUnavailable:
+		// It is not refused for good: the caller is to send the same request
+		// again, so its key must be free.
+		return operation.Declined, failure
+	case failure.Code.PromisesNotDone():
 		return operation.Refused, failure
 	}
 	return operation.Unclear, failure

@@ -194,7 +194,7 @@ func equalTo(criterion, value string) oci.Element {
 // not know its number, the platform is asked whether what it was asked about
 // exists at all.
 func (s *ITC) judgeRefusal(ctx context.Context, refusal *oci.ErrorReply, what existence) error {
-	if code, known := s.errors[refusal.Number]; known {
+	if code, known := s.errors.meaning(refusal); known {
 		return refusedWith(code, refusal)
 	}
 	table, err := s.table(ctx, what.command, what.table, what.heading)

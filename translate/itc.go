@@ -29,7 +29,7 @@ type Options struct {
 	// ContextTTL is how long it is remembered that a group has the service.
 	// With 0 the platform is asked for every request.
 	ContextTTL time.Duration
-	// PlatformErrors is NewPlatformErrors(nil) where it is nil.
+	// PlatformErrors is NewPlatformErrors(nil) where it is its zero value.
 	PlatformErrors PlatformErrors
 	// Charset is what the platform can hold of tenant and group ids; where it
 	// is nil, everything.
@@ -64,7 +64,7 @@ func NewITC(o Options) (*ITC, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.PlatformErrors == nil {
+	if o.PlatformErrors.numbers == nil {
 		o.PlatformErrors = NewPlatformErrors(nil)
 	}
 	return &ITC{

@@ -4,27 +4,87 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
+	"time"
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
 )
 
-// PlatformErrors tells what the platform's error numbers mean to a caller. A
-// number that is not in it means that the platform refused a write, or did not
-// answer a read.
-type PlatformErrors map[int]*errcode.Code
+// temporaryPause is the advice for callers of a platform that is temporarily
+// unavailable: it does not say itself when it will be back.
+const temporaryPause = 5 * time.Second
 
-// NewPlatformErrors is the table of the numbers that are known publicly, with
-// the operator's own over it. The numbers for Route List are not public.
-func NewPlatformErrors(own map[int]*errcode.Code) PlatformErrors {
-	table := PlatformErrors{
+// PlatformErrors says what a refusal of the platform means to a caller: by its
+// number or, where the table does not have that, by a text in its summary. One
+// that has neither means that the platform refused a write, or did not answer a
+// read.
+//
+// A number holds in every language of the platform, a text in one only. Texts
+// are here for refusals whose number is not public, of which the words are. So a
+// number wins over a text. Only errors are known by a text, since a warning
+// leaves open what was done.
+type PlatformErrors struct {
+	numbers map[int]*errcode.Code
+	texts   []PlatformText // the first that matches counts
+}
+
+// PlatformText gives the refusals that hold a text a meaning.
+type PlatformText struct {
+	// Text is a part of the summary, in English or in the platform's language
+	// and in any letter case.
+	Text string
+	Code *errcode.Code
+}
+
+// temporaryTexts are what a platform says that has lost its own back end. The
+// first is publicly known, the second is the schema's reason of a forced logout,
+// the third comes from a public report of a bug.
+var temporaryTexts = []string{"temporarily unavailable", "Server Connection Failure", "NO_OCS_CONNECTION"}
+
+// NewPlatformErrors is the table of the numbers and texts that are known
+// publicly, with the operator's own over it. The numbers for Route List are not
+// public.
+func NewPlatformErrors(numbers map[int]*errcode.Code, texts ...PlatformText) PlatformErrors {
+	table := PlatformErrors{numbers: map[int]*errcode.Code{
 		4152: errcode.GroupNotFound,
 		4410: errcode.ServiceNotAssigned,
 		5404: errcode.PlatformError, // unauthorized transaction: of our account, not of the caller
 		6004: errcode.PlatformError, // XML validation: a release that has another schema
+	}}
+	maps.Copy(table.numbers, numbers)
+	for _, t := range texts {
+		table.texts = append(table.texts, PlatformText{strings.ToLower(t.Text), t.Code})
 	}
-	maps.Copy(table, own)
+	for _, text := range temporaryTexts {
+		table.texts = append(table.texts, PlatformText{strings.ToLower(text), errcode.PlatformUnavailable})
+	}
 	return table
+}
+
+// meaning is the code that the table gives a refusal, and whether it gives one.
+func (e PlatformErrors) meaning(refusal *oci.ErrorReply) (*errcode.Code, bool) {
+	if code, known := e.numbers[refusal.Number]; known {
+		return code, true
+	}
+	if refusal.Severity != oci.SeverityError {
+		return nil, false
+	}
+	english, local := strings.ToLower(refusal.SummaryEnglish), strings.ToLower(refusal.Summary)
+	for _, t := range e.texts {
+		if strings.Contains(english, t.Text) || strings.Contains(local, t.Text) {
+			return t.Code, true
+		}
+	}
+	return nil, false
+}
+
+// Temporary reports whether the platform refused because it is temporarily
+// unavailable, so that the same may be asked again later. A warning or an
+// information never says so.
+func (e PlatformErrors) Temporary(refusal *oci.ErrorReply) bool {
+	code, _ := e.meaning(refusal)
+	return code == errcode.PlatformUnavailable && refusal.Severity == oci.SeverityError
 }
 
 // ReadResult is the error in the answer to a read, nil where the platform
@@ -34,7 +94,7 @@ func (e PlatformErrors) ReadResult(reply oci.Reply) error {
 	if !refused {
 		return nil
 	}
-	code, known := e[refusal.Number]
+	code, known := e.meaning(refusal)
 	if !known {
 		code = errcode.PlatformError
 	}
@@ -56,7 +116,7 @@ func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 	case refusal.Severity != oci.SeverityError:
 		return refusedWith(errcode.PlatformError, refusal)
 	}
-	code, known := e[refusal.Number]
+	code, known := e.meaning(refusal)
 	if !known || !code.PromisesNotDone() {
 		code = errcode.PlatformRefused
 	}
@@ -69,14 +129,21 @@ func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 
 // refusedWith is an error of that code in the platform's own words.
 func refusedWith(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
-	return &errcode.Error{
-		Code: code,
-		Platform: []errcode.Platform{{
-			Number:  refusal.Number,
-			Level:   string(refusal.Severity),
-			Summary: refusal.Summary,
-			Detail:  refusal.Detail,
-		}},
-		Cause: refusal,
+	err := refusedSilently(code, refusal)
+	err.Platform = []errcode.Platform{{
+		Number:  refusal.Number,
+		Level:   string(refusal.Severity),
+		Summary: refusal.Summary,
+		Detail:  refusal.Detail,
+	}}
+	return err
+}
+
+// refusedSilently is the same without the platform's words.
+func refusedSilently(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
+	err := errcode.Because(code, refusal)
+	if code == errcode.PlatformUnavailable {
+		err.RetryAfter = temporaryPause
 	}
+	return err
 }

@@ -2,8 +2,10 @@ package translate_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -137,6 +139,27 @@ func TestIdentity(t *testing.T) {
 			}
 		})
 	}
+	for name, number := range map[string]int{"by its text": 4999, "by a number of the operator": 4997} {
+		t.Run("is open where the platform is temporarily unavailable, "+name, func(t *testing.T) {
+			own := translate.NewPlatformErrors(map[int]*errcode.Code{4997: errcode.PlatformUnavailable})
+			_, err := own.Identity("u", one(t, refusal("Error", number, "Service temporarily unavailable")))
+			code(t, err, errcode.PlatformUnavailable)
+			if errors.Is(err, translate.ErrNotVerified) {
+				t.Error("the credentials are taken for wrong")
+			}
+			if after := errcode.Of(err).RetryAfter; after != 5*time.Second {
+				t.Errorf("the advice is to wait %v", after)
+			}
+		})
+	}
+	for name, number := range map[string]int{"a wrong password": 4962, "an unknown user": 4008, "a disabled account": 5202} {
+		t.Run("is refused for "+name+" whatever the words", func(t *testing.T) {
+			_, err := own.Identity("u", one(t, refusal("Error", number, "Service temporarily unavailable")))
+			if !errors.Is(err, translate.ErrNotVerified) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
 	for name, reply := range map[string]string{
 		"is open where the gateway lacks the right":   refusal("Error", 5404, "x"),
 		"is open where the release lacks the command": refusal("Error", 6004, "x"),
@@ -157,5 +180,136 @@ func TestVerifyCommand(t *testing.T) {
 	got := translate.VerifyCommand("u@d", "s<cret")
 	if want := "<userId>u@d</userId><password>s&lt;cret</password>"; writeXML(got.Elements()) != want {
 		t.Errorf("got %s", writeXML(got.Elements()))
+	}
+}
+
+// saying is a refusal in two languages. Its detail repeats a password.
+func saying(severity, local, english string) string {
+	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns="">`+
+		`<summary>%s</summary><summaryEnglish>%s</summaryEnglish><detail>password: s3cret</detail></command>`, severity, local, english)
+}
+
+func TestTemporaryRefusals(t *testing.T) {
+	own := translate.NewPlatformErrors
+	restarting := translate.PlatformText{Text: "Is being RESTARTED", Code: errcode.PlatformUnavailable}
+	for name, test := range map[string]struct {
+		table translate.PlatformErrors
+		reply string
+		want  bool
+	}{
+		"are known by their English text":            {own(nil), saying("Error", "[Error 1] Panne", "[Error 1] The server is temporarily unavailable"), true},
+		"are known by the text in any language":      {own(nil), saying("Error", "The server is temporarily unavailable", ""), true},
+		"are known in any letter case":               {own(nil), saying("Error", "", "TEMPORARILY Unavailable"), true},
+		"are known by the reason of a forced logout": {own(nil), saying("Error", "", "Server Connection Failure"), true},
+		"are known by a missing OCS connection":      {own(nil), saying("Error", "", "no_ocs_connection"), true},
+		"are known by a text of the operator":        {own(nil, restarting), saying("Error", "", "OCS is being restarted."), true},
+		"are known by a number of the operator":      {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Error", "[Error 7] x", ""), true},
+		"are not those with another text":            {own(nil), saying("Error", "[Error 1] unavailable", "[Error 1] unavailable"), false},
+		"are not those whose number means otherwise": {own(map[int]*errcode.Code{7: errcode.GroupNotFound}), saying("Error", "[Error 7] temporarily unavailable", ""), false},
+		"are not those that the operator knows better": {
+			own(nil, translate.PlatformText{Text: "line is temporarily unavailable", Code: errcode.PlatformRefused}),
+			saying("Error", "", "The line is temporarily unavailable"), false,
+		},
+		"are not those that a detail speaks of":         {own(nil), saying("Error", "[Error 1] x", ""), false},
+		"are no warnings":                               {own(nil), saying("Warning", "", "temporarily unavailable"), false},
+		"are no information":                            {own(nil), saying("Info", "", "temporarily unavailable"), false},
+		"are no warnings with a number of the operator": {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Warning", "[Warning 7] x", ""), false},
+		"are not known to an empty table":               {translate.PlatformErrors{}, saying("Error", "", "temporarily unavailable"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusal, ok := errors.AsType[*oci.ErrorReply](one(t, test.reply).Err())
+			if !ok {
+				t.Fatal("the test's own reply is none")
+			}
+			if got := test.table.Temporary(refusal); got != test.want {
+				t.Errorf("Temporary = %t", got)
+			}
+		})
+	}
+}
+
+func TestTheFirstOfSeveralTextsCounts(t *testing.T) {
+	table := translate.NewPlatformErrors(nil,
+		translate.PlatformText{Text: "no such group", Code: errcode.GroupNotFound},
+		translate.PlatformText{Text: "no such", Code: errcode.TenantNotFound})
+	for summary, want := range map[string]*errcode.Code{
+		"There is no such group.":  errcode.GroupNotFound,
+		"There is no such tenant.": errcode.TenantNotFound,
+	} {
+		code(t, table.ReadResult(one(t, saying("Error", "", summary))), want)
+	}
+}
+
+func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
+	itc := newPlatform(t).service(remembering)
+	plan, err := planned(t, itc.AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := translate.NewPlatformErrors(nil)
+	reply := one(t, saying("Error", "Panne", "Temporarily unavailable"))
+	for name, err := range map[string]error{"of a read": table.ReadResult(reply), "of a write": table.WriteResult(plan, reply)} {
+		t.Run(name, func(t *testing.T) {
+			code(t, err, errcode.PlatformUnavailable)
+			got := errcode.Of(err)
+			if got.RetryAfter != 5*time.Second {
+				t.Errorf("the advice is to wait %v", got.RetryAfter)
+			}
+			if len(got.Platform) != 1 || got.Platform[0].Summary != "Panne" {
+				t.Errorf("the platform's words are %v", got.Platform)
+			}
+		})
+	}
+	for _, severity := range []string{"Warning", "Info"} {
+		t.Run("but not a write that may be done: "+severity, func(t *testing.T) {
+			err := table.WriteResult(plan, one(t, saying(severity, "", "Temporarily unavailable")))
+			code(t, err, errcode.PlatformError)
+			if after := errcode.Of(err).RetryAfter; after != 0 {
+				t.Errorf("the advice is to wait %v", after)
+			}
+		})
+	}
+}
+
+// A tenant whose absence cannot be read is not missing.
+func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
+	for _, command := range []string{tenantGet, authorization, ownNumbers} {
+		t.Run(command, func(t *testing.T) {
+			p := newPlatform(t)
+			p.answers[command] = saying("Error", "", "Temporarily unavailable")
+			_, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup)
+			code(t, err, errcode.PlatformUnavailable)
+			if len(p.asked) != 1 {
+				t.Errorf("asked %v", p.asked)
+			}
+		})
+	}
+}
+
+func TestRefusedLoginsAreAnsweredInOurWords(t *testing.T) {
+	table := translate.NewPlatformErrors(map[int]*errcode.Code{7: errcode.PlatformRefused, 8: errcode.NotAvailableForAssignment})
+	for name, summary := range map[string]string{
+		"for wrong credentials":          "[Error 4962] Invalid password of root",
+		"for no reason that is known":    "[Error 1] no, root",
+		"because the account may not":    "[Error 5404] Unauthorized, root",
+		"because of the schema":          "[Error 6004] Invalid, root",
+		"because it is unavailable":      "Temporarily unavailable, root",
+		"for a reason of the operator":   "[Error 7] no, root",
+		"for a reason with its own text": "[Error 8] no, root",
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusal, ok := errors.AsType[*oci.ErrorReply](one(t, saying("Error", summary, summary)).Err())
+			if !ok {
+				t.Fatal("the test's own reply is none")
+			}
+			err := table.LoginRefused(refusal)
+			got := errcode.Of(err)
+			if len(got.Platform) != 0 || strings.Contains(got.Text(), "root") {
+				t.Errorf("the caller is given %q and %v", got.Text(), got.Platform)
+			}
+			if !strings.Contains(err.Error(), "root") || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("the log is given %q", err)
+			}
+		})
 	}
 }

@@ -40,15 +40,19 @@ func (e PlatformErrors) Identity(userID string, reply oci.Reply) (oci.Identity, 
 // other than Unauthenticated, which is an [*errcode.Error]. The numbers that are
 // known to refuse a login keep that meaning whatever the table says, so that a
 // wrong password and an unknown user look the same.
+//
+// The caller is given none of the platform's words. The cause is for the log, and
+// its text leaves out the detail, which can hold the refused command with the
+// password in it.
 func (e PlatformErrors) LoginRefused(refusal *oci.ErrorReply) error {
-	code, known := e[refusal.Number]
+	code, known := e.meaning(refusal)
 	if known && code != errcode.Unauthenticated && !refusesLogin(refusal.Number) {
-		return refusedWith(code, refusal)
+		return refusedSilently(code, refusal)
 	}
 	return fmt.Errorf("%w: %w", ErrNotVerified, refusal)
 }
 
-// refusesLogin tells whether a number is publicly known to refuse a login.
+// refusesLogin reports whether a number is publicly known to refuse a login.
 func refusesLogin(number int) bool {
 	switch number {
 	case 4008, // user not found

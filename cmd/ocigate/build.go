@@ -150,20 +150,25 @@ func serverTLS(c config.KeyPair) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
 
-// platformErrors is the table of the platform's error numbers, with the
+// platformErrors is the table of what the platform's refusals mean, with the
 // operator's own over it.
 func platformErrors(c config.API) (translate.PlatformErrors, error) {
 	var problems []error
-	own := map[int]*errcode.Code{}
+	numbers := map[int]*errcode.Code{}
+	var texts []translate.PlatformText
 	for i, e := range c.PlatformErrors {
 		code, ok := errcode.ByName(e.Error)
 		if !ok {
 			problems = append(problems, fmt.Errorf("api.platform_errors[%d].error: there is no error of the name %s", i, e.Error))
 			continue
 		}
-		own[e.Number] = code
+		if e.Text != "" {
+			texts = append(texts, translate.PlatformText{Text: e.Text, Code: code})
+		} else {
+			numbers[e.Number] = code
+		}
 	}
-	return translate.NewPlatformErrors(own), errors.Join(problems...)
+	return translate.NewPlatformErrors(numbers, texts...), errors.Join(problems...)
 }
 
 // levels are those that a configuration can give a listed client.

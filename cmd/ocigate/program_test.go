@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ocigate/config"
+	"ocigate/oci"
 	"ocigate/oci/ocisim"
 )
 
@@ -289,7 +290,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 	}
 	c.HTTP.TLS = config.KeyPair{CertFile: notPEM, KeyFile: notPEM}
 	c.Auth.Clients[0].Hash = config.NewSecret("$2y$04$abcdefghijklmnopqrstuuqB1v0wx2y3z4A5B6C7D8E9F0G1H2I3J")
-	c.API.PlatformErrors = []config.PlatformError{{Number: 1, Error: "INTERNAL"}, {Number: 2, Error: "NO_SUCH_ERROR"}}
+	c.API.PlatformErrors = []config.PlatformError{{Number: 1, Error: "INTERNAL"}, {Number: 2, Error: "NO_SUCH_ERROR"}, {Text: "no such", Error: "NOR_THIS_ONE"}}
 	endpoint := c.Platform.Endpoints[0]
 	for _, tls := range []config.EndpointTLS{
 		{Enabled: true, CAFile: filepath.Join(folder, "missing.pem")},
@@ -307,6 +308,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 		"http.tls: ",
 		"auth: Clients[0]: Hash: the cost must be 10..15, is 4",
 		"api.platform_errors[1].error: there is no error of the name NO_SUCH_ERROR",
+		"api.platform_errors[2].error: there is no error of the name NOR_THIS_ONE",
 		"platform.endpoints[1].tls: ca_file: ",
 		fmt.Sprintf("platform.endpoints[2].tls: ca_file: %s holds no PEM certificate", notPEM),
 		"platform.endpoints[3].tls: cert_file and key_file: ",
@@ -317,5 +319,26 @@ func TestBuildTellsAllProblems(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "platform_errors[0]") {
 		t.Errorf("a good name is refused: %v", err)
+	}
+}
+
+func TestPlatformErrorsAreKnownByNumberAndByText(t *testing.T) {
+	table, err := platformErrors(config.API{PlatformErrors: []config.PlatformError{
+		{Number: 4998, Error: "PLATFORM_UNAVAILABLE"}, {Text: "is being restarted", Error: "PLATFORM_UNAVAILABLE"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, refusal := range map[string]oci.ErrorReply{
+		"by number":   {Number: 4998, Summary: "x"},
+		"by text":     {Number: 1, Summary: "The server Is Being Restarted."},
+		"by our text": {Number: 1, SummaryEnglish: "Temporarily unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refusal.Severity = oci.SeverityError
+			if !table.Temporary(&refusal) {
+				t.Error("it is not")
+			}
+		})
 	}
 }

@@ -105,8 +105,8 @@ var (
 		"The platform did not give a usable answer.",
 		"details.errors holds the platform's own words where it spoke. After a write, ask what became of it at details.operation.")
 	PlatformUnavailable = declare(1012, "PLATFORM_UNAVAILABLE", 503,
-		"There is no session with the platform at the moment; nothing was changed.",
-		"Wait as long as the Retry-After header says, then send the request again.")
+		"The platform is not available at the moment; nothing was changed.",
+		"There is no session with the platform, or it says itself that it is temporarily unavailable. Wait as long as the Retry-After header says, then send the request again.")
 	PlatformBusy = declare(1013, "PLATFORM_BUSY", 503,
 		"All sessions with the platform are in use; nothing was changed.",
 		"Wait as long as the Retry-After header says, then send the request again.")

@@ -1,0 +1,99 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"ocigate/gateway"
+)
+
+// temporarily is a refusal of a platform that has lost its own back end.
+const temporarily = `error-before-apply number=4998 summary="The server is temporarily unavailable"`
+
+// wantLater demands the answer that asks to come back in five seconds.
+func wantLater(t *testing.T, got answer) apiError {
+	t.Helper()
+	failure := got.wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
+	if after := got.header.Get("Retry-After"); after != "5" {
+		t.Errorf("Retry-After is %q", after)
+	}
+	if failure.Message != "The platform is not available at the moment; nothing was changed." {
+		t.Errorf("the message is %q", failure.Message)
+	}
+	return failure
+}
+
+// A caller who follows the advice sends the same request, with the same key.
+func TestTemporaryRefusalLeavesTheKeyFree(t *testing.T) {
+	for _, w := range writings() {
+		t.Run(w.endpoint, func(t *testing.T) {
+			r := start(t, setup{})
+			r.inject(t, withCommand(temporarily+" times=1", w.command))
+			got := r.call(t, w.call.keyed("k"))
+			wantWords(t, wantLater(t, got), "[Error 4998] The server is temporarily unavailable")
+			r.wantState(t, got.wantOutcome(t, "not_done"), "not_done", "not_taken")
+			r.call(t, w.call.keyed("k")).wantFirst(t, w.status)
+			r.wantWrites(t, 2, 1)
+		})
+	}
+}
+
+func TestTemporaryRefusalOfARead(t *testing.T) {
+	r := start(t, setup{faults: []string{withCommand(temporarily, "*PrefixGetSummaryListRequest")}})
+	wantWords(t, wantLater(t, r.get(t, "prefixes")), "[Error 4998] The server is temporarily unavailable")
+}
+
+// commandsThatVerify are those that hold a caller's credentials.
+func commandsThatVerify(s setup) string {
+	if s.overTLS && s.verify != gateway.VerifyByLogin {
+		return "AuthenticationVerifyRequest22V4"
+	}
+	return "Login*"
+}
+
+// It says nothing of the credentials, and is no failed attempt.
+func TestTemporaryRefusalOfALogin(t *testing.T) {
+	for _, way := range waysToVerify {
+		t.Run(way.name, func(t *testing.T) {
+			s := way.setup
+			r := start(t, s)
+			for range 20 {
+				r.inject(t, withCommand(temporarily+" times=1", commandsThatVerify(s)))
+				got := r.call(t, loginCall("groupadmin", "groupadmin-demo"))
+				if wantLater(t, got); strings.Contains(got.body, "4998") || strings.Contains(got.body, "server") {
+					t.Errorf("the caller is given the platform's words: %s", got.body)
+				}
+			}
+			if !strings.Contains(r.log.String(), "The server is temporarily unavailable") {
+				t.Errorf("the log does not hold the cause: %s", r.log)
+			}
+			r.login(t, "groupadmin")
+		})
+	}
+}
+
+func TestNoRefusalOfALoginIsInThePlatformsWords(t *testing.T) {
+	for _, way := range waysToVerify {
+		for fault, status := range map[string]int{
+			"error-before-apply number=5404 summary=Rhubarb":                  502,
+			"error-before-apply number=4152 summary=Rhubarb":                  404,
+			"error-before-apply number=4999 summary=Rhubarb":                  401,
+			"error-before-apply number=4962 summary=Rhubarb":                  401,
+			"error-before-apply severity=Warning number=5404 summary=Rhubarb": 502,
+		} {
+			t.Run(way.name+"/"+fault, func(t *testing.T) {
+				r := start(t, way.setup)
+				r.inject(t, withCommand(fault+" times=1", commandsThatVerify(way.setup)))
+				got := r.call(t, loginCall("groupadmin", "groupadmin-demo"))
+				got.wantStatus(t, status)
+				if failure := got.apiError(t); len(failure.Details.Errors) != 0 || strings.Contains(got.body, "Rhubarb") {
+					t.Errorf("the caller is given the platform's words: %s", got.body)
+				}
+				if !strings.Contains(r.log.String(), "Rhubarb") {
+					t.Errorf("the log does not hold the cause: %s", r.log)
+				}
+			})
+		}
+	}
+}
