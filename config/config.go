@@ -99,15 +99,16 @@ func (LogFormat) choices() []string { return names(LogJSON, LogText) }
 
 // API holds what the documents of the API leave open.
 type API struct {
-	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"Whose free ranges and prefixes the available lists show: the group's own that no user has, or the tenant's that no group has."`
+	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"What available_numbers/ and available_prefixes/ list. With group: what the group has already and no user possesses, which cannot be assigned again. With tenant: what no group of the tenant has, which is what can be assigned."`
 	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the platform's word on a group's mode and service is remembered, 0s for not at all."`
 	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for refusals of the platform that the gateway does not know, each by its number or, where that is not known, by a text. A number wins over a text, and of several texts the first one counts."`
 }
 
-// AvailableFrom says whose free ranges and prefixes the available lists show.
+// AvailableFrom says what the available lists hold.
 type AvailableFrom string
 
-// The owners of what is listed as available.
+// What the available lists hold: the group's own that no user possesses, or the
+// tenant's that no group has.
 const (
 	AvailableFromGroup  AvailableFrom = "group"
 	AvailableFromTenant AvailableFrom = "tenant"

@@ -102,7 +102,7 @@ func Endpoints(s Services) []Endpoint {
 		},
 		{
 			Name: "itc_available_numbers_list", Method: http.MethodGet, Path: itc + "/available_numbers/",
-			Summary: "List the number ranges that are available.",
+			Summary: "List the number ranges that are available: the group's own, or those that can be assigned.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcReads, Query: s.ITC.AvailableNumbers,
 		},
 		{
@@ -127,7 +127,7 @@ func Endpoints(s Services) []Endpoint {
 		},
 		{
 			Name: "itc_available_prefixes_list", Method: http.MethodGet, Path: itc + "/available_prefixes/",
-			Summary: "List the prefixes that are available.",
+			Summary: "List the prefixes that are available: the group's own, or those that can be assigned.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcReads, Query: s.ITC.AvailablePrefixes,
 		},
 		{

@@ -15,9 +15,11 @@ type AvailableFrom string
 
 // The choices. The documents of the API leave it open which of them they mean.
 const (
-	// AvailableFromGroup lists what is the group's own and that no user has.
+	// AvailableFromGroup lists what is the group's own and that no user
+	// possesses. It cannot be assigned again.
 	AvailableFromGroup AvailableFrom = "group"
-	// AvailableFromTenant lists what is the tenant's and that no group has.
+	// AvailableFromTenant lists what is the tenant's and that no group has. It
+	// is what can be assigned.
 	AvailableFromTenant AvailableFrom = "tenant"
 )
 

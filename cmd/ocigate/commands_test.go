@@ -51,7 +51,7 @@ func TestCommandsWrite(t *testing.T) {
 }
 
 func TestMistypedCommandsFail(t *testing.T) {
-	for _, line := range []string{"serv", "config chek", "simulate fault", "serve now", "version 2", "demo --chek"} {
+	for _, line := range []string{"serv", "config chek", "simulate fault", "serve now", "version 2", "demo --chek", "demo --available-from user"} {
 		t.Run(line, func(t *testing.T) {
 			if out, _, err := execute(t, "", strings.Fields(line)...); err == nil {
 				t.Errorf("no error, wrote:\n%s", out)
@@ -61,7 +61,7 @@ func TestMistypedCommandsFail(t *testing.T) {
 }
 
 func TestFlagsThatWouldDoNothingAreRefused(t *testing.T) {
-	for _, line := range []string{"simulate --write-cert x.pem", "demo --check --listen 127.0.0.1:0"} {
+	for _, line := range []string{"simulate --write-cert x.pem", "demo --check --listen 127.0.0.1:0", "demo --check --available-from tenant"} {
 		t.Run(line, func(t *testing.T) {
 			if _, _, err := execute(t, "", strings.Fields(line)...); err == nil {
 				t.Error("no error")
@@ -110,8 +110,11 @@ func TestHashMakesWhatAConfigurationTakes(t *testing.T) {
 
 func TestDemoAnswersAsDocumented(t *testing.T) {
 	out, errs, err := execute(t, "", "demo", "--check")
-	if err != nil || !strings.HasSuffix(out, "calls, 0 not as documented\n") {
+	if err != nil || strings.Count(out, "calls, 0 not as documented\n") != len(availableLists) {
 		t.Errorf("%v\n%s\n%s", err, out, errs)
+	}
+	if !strings.Contains(out, "list the number ranges that can be assigned") {
+		t.Errorf("what can be assigned is not listed:\n%s", out)
 	}
 }
 
@@ -124,7 +127,7 @@ func TestDemoCheckNoticesAnotherAnswer(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	var out bytes.Buffer
-	if err := checkDemo(t.Context(), "http://"+l.Addr().String(), &out); err == nil {
+	if err := checkDemo(t.Context(), "http://"+l.Addr().String(), demoCalls(config.AvailableFromGroup), &out); err == nil {
 		t.Errorf("no error:\n%s", &out)
 	}
 	if err := server.Close(); err != nil {
@@ -136,21 +139,43 @@ func TestDemoCheckNoticesAnotherAnswer(t *testing.T) {
 }
 
 func TestDemoShowsEveryCall(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	var out output
-	base := ""
-	d := &demo{api: "127.0.0.1:0", admin: "127.0.0.1:0", platform: "127.0.0.1:0"}
-	err := runDemo(ctx, d, &out, func(_ context.Context, api, admin, platform net.Addr) error {
-		defer cancel()
-		base = "http://" + api.String()
-		return printBanner(&out, "http://"+api.String(), "http://"+admin.String(), platform.String())
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, from := range availableLists {
+		t.Run("with available from "+string(from), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var out output
+			base := ""
+			d := &demo{api: "127.0.0.1:0", admin: "127.0.0.1:0", platform: "127.0.0.1:0", availableFrom: from}
+			err := runDemo(ctx, d, &out, func(_ context.Context, api, admin, platform net.Addr) error {
+				defer cancel()
+				base = "http://" + api.String()
+				return d.printBanner(&out, "http://"+api.String(), "http://"+admin.String(), platform.String())
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, call := range demoCalls(from) {
+				if !strings.Contains(out.String(), "\n"+call.curl(base)+"\n") {
+					t.Errorf("%s %s is not shown", call.method, call.path)
+				}
+			}
+			if !strings.Contains(out.String(), "can be assigned") {
+				t.Error("the banner does not say how to list what can be assigned")
+			}
+		})
 	}
-	for _, call := range demoCalls() {
-		if !strings.Contains(out.String(), "\n"+call.curl(base)+"\n") {
-			t.Errorf("%s %s is not shown", call.method, call.path)
+}
+
+func TestDemoCheckNoticesAnEntryThatIsNotListed(t *testing.T) {
+	const list = `{"available_numbers":[{"minPhoneNumber":"+321","maxPhoneNumber":"+329","active":true,"extensionLength":""}]}`
+	for body, listed := range map[string]bool{
+		`{"numbers":[{"minPhoneNumber":"+321","maxPhoneNumber":"+329"}]}`:                                                 true,
+		`{"numbers":[{"minPhoneNumber":"+321","maxPhoneNumber":"+328"}]}`:                                                 false,
+		`{"numbers":[{"minPhoneNumber":"+322","maxPhoneNumber":"+329"}]}`:                                                 false,
+		`{"prefixes":[{"prefix":"+32-03"}]}`:                                                                              false,
+		`{"numbers":[{"minPhoneNumber":"+321","maxPhoneNumber":"+329"},{"minPhoneNumber":"+33","maxPhoneNumber":"+33"}]}`: false,
+	} {
+		if err := listedIn([]byte(list), body); (err == nil) != listed {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }

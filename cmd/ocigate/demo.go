@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,37 +40,53 @@ func newDemo() *cobra.Command {
 	flags.StringVar(&d.api, "listen", "127.0.0.1:8080", "the address of the API")
 	flags.StringVar(&d.admin, "admin-listen", "127.0.0.1:9090", "the address of metrics, livez and readyz")
 	flags.StringVar(&d.platform, "platform-listen", "127.0.0.1:2208", "the address of the simulated platform")
-	flags.BoolVar(&d.check, "check", false, "make the calls, compare the answers with the documented ones, and end")
-	for _, address := range []string{"listen", "admin-listen", "platform-listen"} {
-		c.MarkFlagsMutuallyExclusive("check", address) // a check uses any free port
+	flags.StringVar((*string)(&d.availableFrom), "available-from", string(config.AvailableFromGroup),
+		"what the available lists hold, as api.available_from: group, or tenant for what can be assigned")
+	flags.BoolVar(&d.check, "check", false, "make the calls, with the available lists of either kind, compare the answers with the documented ones, and end")
+	for _, flag := range []string{"listen", "admin-listen", "platform-listen", "available-from"} {
+		c.MarkFlagsMutuallyExclusive("check", flag) // a check uses any free port, and has its turn with each list
 	}
 	return c
 }
 
 type demo struct {
 	api, admin, platform string
+	availableFrom        config.AvailableFrom // the configuration's default where it is empty
 	check                bool
 }
 
+// availableLists are the choices of what the available lists hold.
+var availableLists = []config.AvailableFrom{config.AvailableFromGroup, config.AvailableFromTenant}
+
 func (d *demo) run(c *cobra.Command) error {
-	logs := c.ErrOrStderr()
-	if d.check {
-		// A check needs no addresses that anybody knows, and its own report
-		// says what went wrong.
-		d.api, d.admin, d.platform = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-		logs = io.Discard
+	if !slices.Contains(availableLists, d.availableFrom) {
+		return fmt.Errorf("--available-from must be %s or %s, not %q", config.AvailableFromGroup, config.AvailableFromTenant, string(d.availableFrom))
 	}
-	return runDemo(c.Context(), d, logs, func(ctx context.Context, api, admin, platform net.Addr) error {
-		base := "http://" + api.String()
-		if d.check {
-			return checkDemo(ctx, base, c.OutOrStdout())
-		}
-		if err := printBanner(c.OutOrStdout(), base, "http://"+admin.String(), platform.String()); err != nil {
+	if d.check {
+		return checkDemos(c.Context(), c.OutOrStdout())
+	}
+	return runDemo(c.Context(), d, c.ErrOrStderr(), func(ctx context.Context, api, admin, platform net.Addr) error {
+		if err := d.printBanner(c.OutOrStdout(), "http://"+api.String(), "http://"+admin.String(), platform.String()); err != nil {
 			return err
 		}
 		<-ctx.Done()
 		return nil
 	})
+}
+
+// checkDemos checks the demonstration with the available lists of either kind.
+// It needs no addresses that anybody knows, and its own report says what went
+// wrong.
+func checkDemos(ctx context.Context, to io.Writer) error {
+	var failed []error
+	for _, from := range availableLists {
+		d := &demo{api: "127.0.0.1:0", admin: "127.0.0.1:0", platform: "127.0.0.1:0", availableFrom: from}
+		failed = append(failed, runDemo(ctx, d, io.Discard, func(ctx context.Context, api, _, _ net.Addr) error {
+			fmt.Fprintf(to, "With api.available_from: %s\n", from)
+			return checkDemo(ctx, "http://"+api.String(), demoCalls(from), to)
+		}))
+	}
+	return errors.Join(failed...)
 }
 
 // runDemo runs a simulated platform and a gateway in front of it for as long
@@ -130,6 +148,7 @@ func demoConfig(d *demo, platform, folder string) (*config.Config, error) {
 	c.HTTP.Listen, c.Admin.Listen = d.api, d.admin
 	c.Auth.Cookie.Secure = false
 	c.Journal.Folder = folder
+	c.API.AvailableFrom = cmp.Or(d.availableFrom, c.API.AvailableFrom)
 	c.Auth.Tokens.Keys = []config.TokenKey{{ID: "demo", Secret: config.NewSecret(rand.Text() + rand.Text())}}
 	hash, err := auth.Hash(demoSecret)
 	if err != nil {

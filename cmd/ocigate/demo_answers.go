@@ -18,6 +18,42 @@ const rehearsedNumbers = `{
     ]
 }`
 
+// The available lists of the tenant of the demonstration: what can be assigned.
+const (
+	assignableNumbers = `{
+    "available_numbers": [
+        {
+            "minPhoneNumber": "+3225126999",
+            "maxPhoneNumber": "+3225126999",
+            "active": true,
+            "extensionLength": ""
+        },
+        {
+            "minPhoneNumber": "+3225127000",
+            "maxPhoneNumber": "+3225127999",
+            "active": true,
+            "extensionLength": "4"
+        },
+        {
+            "minPhoneNumber": "+3225128000",
+            "maxPhoneNumber": "+3225128009",
+            "active": false,
+            "extensionLength": ""
+        }
+    ]
+}`
+	assignablePrefixes = `{
+    "available_prefixes": [
+        {
+            "prefix": "+32-03",
+            "active": true,
+            "extensionRangeStart": "100",
+            "extensionRangeEnd": "199"
+        }
+    ]
+}`
+)
+
 // The answers that the API's documentation prints.
 const (
 	documentedNumbers = `{

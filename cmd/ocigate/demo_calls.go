@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"ocigate/config"
 )
 
 // demoCall is a call that the demonstration shows, or makes by itself.
@@ -29,6 +32,9 @@ type demoCall struct {
 	has  []string
 	// answered are headers of the answer.
 	answered map[string]string
+	// listed demands that the entries of the body are among those that the call
+	// before listed.
+	listed bool
 }
 
 const lastOperation = "{operation_id}"
@@ -40,21 +46,33 @@ const (
 
 func itc(tenant, group, list string) string { return fmt.Sprintf(itcOf, tenant, group) + list + "/" }
 
-// demoCalls are the documented examples and then each documented error. Made in
-// this order they leave the platform as it was.
-func demoCalls() []demoCall {
+// demoCalls are the documented examples, the available lists and what they are
+// for, and then each documented error. Made in this order they leave the platform
+// as it was.
+func demoCalls(from config.AvailableFrom) []demoCall {
+	return slices.Concat(changeCalls(), availableCalls(from), []demoCall{{
+		title: "list the writes of the tenant", user: "tenant", method: "GET", path: "/operations/", status: 200,
+		has: []string{`{"operations":[{"id":"`, `"requested_by":"tenant"`, `"endpoint":"itc_numbers_remove_by_post"`},
+	}}, errorCalls())
+}
+
+// The bodies of calls.
+const (
+	oneRange     = `{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`
+	oneStart     = `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`
+	twoPrefixes  = `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`
+	takenRange   = `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`
+	ownRange     = `{"numbers":[{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127009"}]}`
+	shorterRange = `{"numbers":[{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`
+	takenPrefix  = `{"prefixes":[{"prefix":"+32-04"}]}`
+	misspelled   = `{"numbers":[{"minphonenumber":"+3225126999"}]}`
+)
+
+// changeCalls list and change what a group has.
+func changeCalls() []demoCall {
 	numbers := itc("ApioSpTest", "ApioGrpTest", "numbers")
 	prefixes := itc("ApioSpTest", "ApioGrpTest", "prefixes")
 	barPrefixes := itc("bartenant", "bargroup", "prefixes")
-	const (
-		oneRange     = `{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`
-		oneStart     = `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`
-		twoPrefixes  = `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`
-		takenRange   = `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`
-		shorterRange = `{"numbers":[{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`
-		takenPrefix  = `{"prefixes":[{"prefix":"+32-04"}]}`
-		misspelled   = `{"numbers":[{"minphonenumber":"+3225126999"}]}`
-	)
 	return []demoCall{
 		{title: "log in as a group administrator of the platform", method: "POST", path: "/login/", body: `{"username":"groupadmin","password":"groupadmin-demo"}`, status: 200},
 		{title: "list the group's number ranges", user: "group", method: "GET", path: numbers, status: 200, want: documentedNumbers},
@@ -74,21 +92,31 @@ func demoCalls() []demoCall {
 		{title: "remove it", user: "tenant", method: "DELETE", path: numbers, body: oneStart, status: 200, want: noAnswer},
 		{title: "assign it again", user: "tenant", method: "POST", path: numbers, body: oneRange, status: 201, want: noAnswer},
 		{title: "remove it without DELETE", user: "tenant", method: "POST", path: numbers + "remove/", body: oneStart, status: 200, want: noAnswer},
-		{title: "list the available number ranges", user: "portal", method: "GET", path: itc("footenant", "foogroup", "available_numbers"), status: 200, want: documentedAvailableNumbers},
 		{title: "list the group's prefixes", user: "group", method: "GET", path: prefixes, status: 200, want: documentedPrefixes},
 		{title: "assign prefixes", user: "portal", method: "POST", path: barPrefixes, body: twoPrefixes, status: 201, want: noAnswer},
 		{title: "remove them", user: "portal", method: "DELETE", path: barPrefixes, body: twoPrefixes, status: 200, want: noAnswer},
 		{title: "assign them again", user: "portal", method: "POST", path: barPrefixes, body: twoPrefixes, status: 201, want: noAnswer},
 		{title: "remove them without DELETE", user: "portal", method: "POST", path: barPrefixes + "remove/", body: twoPrefixes, status: 200, want: noAnswer},
-		{title: "list the available prefixes", user: "portal", method: "GET", path: itc("footenant", "foogroup", "available_prefixes"), status: 200, want: documentedAvailablePrefixes},
+	}
+}
 
+// errorCalls are answered with the documented errors.
+func errorCalls() []demoCall {
+	numbers := itc("ApioSpTest", "ApioGrpTest", "numbers")
+	prefixes := itc("ApioSpTest", "ApioGrpTest", "prefixes")
+	return []demoCall{
 		{
-			title: "list the writes of the tenant", user: "tenant", method: "GET", path: "/operations/", status: 200,
-			has: []string{`{"operations":[{"id":"`, `"requested_by":"tenant"`, `"endpoint":"itc_numbers_remove_by_post"`},
+			title: "a range of another group", user: "tenant", method: "POST", path: numbers, body: takenRange, status: 400, code: 19,
+			has: []string{`"problems":[{"pointer":"/numbers/0/minPhoneNumber","reason":"is assigned to another group"}]`},
 		},
-
-		{title: "a range of another group", user: "tenant", method: "POST", path: numbers, body: takenRange, status: 400, code: 19},
-		{title: "a range that is longer than the caller says", user: "tenant", method: "POST", path: numbers, body: shorterRange, status: 400, code: 19},
+		{
+			title: "a range that the group has already", user: "tenant", method: "POST", path: numbers, body: ownRange, status: 400, code: 19,
+			has: []string{`"problems":[{"pointer":"/numbers/0/minPhoneNumber","reason":"is already assigned to this group"}]`},
+		},
+		{
+			title: "a range that is longer than the caller says", user: "tenant", method: "POST", path: numbers, body: shorterRange, status: 400, code: 19,
+			has: []string{`"problems":[{"pointer":"/numbers/0/maxPhoneNumber","reason":"is not the end of its range, which ends at +3225127999"}]`},
+		},
 		{title: "a prefix of another group", user: "tenant", method: "POST", path: prefixes, body: takenPrefix, status: 400, code: 19},
 		{title: "a prefix that is not the group's", user: "tenant", method: "DELETE", path: prefixes, body: takenPrefix, status: 400, code: 19},
 		{title: "a tenant in Enterprise mode", user: "portal", method: "GET", path: itc("ApioEntTest", "ApioEntGrpTest", "numbers"), status: 400, code: 46},
@@ -134,36 +162,41 @@ func shellWord(word string) string {
 	return word
 }
 
-func printBanner(to io.Writer, base, admin, platform string) error {
+func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ocigate %s is running. Stop it with Ctrl-C.\n\n", versionText())
 	fmt.Fprintf(&b, "  API                 %s/api/v1/\n", base)
 	fmt.Fprintf(&b, "  metrics and health  %s/metrics  /livez  /readyz\n", admin)
 	fmt.Fprintf(&b, "  simulated platform  %s (OCI-P over TCP)\n\n", platform)
 	fmt.Fprintf(&b, "Clients of the API, secret %q: portal (everything), tenant (ApioSpTest), group (its ApioGrpTest).\n", demoSecret)
-	for _, call := range demoCalls() {
+	fmt.Fprintf(&b, "\n%s\n", availableHelp[d.availableFrom])
+	for _, call := range demoCalls(d.availableFrom) {
 		fmt.Fprintf(&b, "\n# %s: %d\n%s\n", call.title, call.status, call.curl(base))
 	}
 	_, err := io.WriteString(to, b.String())
 	return err
 }
 
-// checkDemo makes all calls, says how each went, and fails unless all went as
+// checkDemo makes the calls, says how each went, and fails unless all went as
 // documented.
-func checkDemo(ctx context.Context, base string, to io.Writer) error {
+func checkDemo(ctx context.Context, base string, calls []demoCall, to io.Writer) error {
 	client := &http.Client{Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	report := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	calls := demoCalls()
 	failed := 0
-	operation := "" // the last one's id
+	operation := ""   // the last one's id
+	var before []byte // the body of the answer to the call before
 	for _, call := range calls {
 		verdict := "ok"
 		call.path = strings.ReplaceAll(call.path, lastOperation, operation)
-		header, err := call.check(ctx, client, base)
+		header, body, err := call.check(ctx, client, base)
 		if id := header.Get("Operation-Id"); id != "" {
 			operation = id
 		}
+		if err == nil && call.listed {
+			err = listedIn(before, call.body)
+		}
+		before = body
 		if err != nil {
 			verdict = err.Error()
 			failed++
@@ -179,11 +212,11 @@ func checkDemo(ctx context.Context, base string, to io.Writer) error {
 }
 
 // check makes the call and compares its answer with the documented one, in
-// status, keys, their order and their types. It gives the answer's headers.
-func (d demoCall) check(ctx context.Context, client *http.Client, base string) (http.Header, error) {
+// status, keys, their order and their types.
+func (d demoCall) check(ctx context.Context, client *http.Client, base string) (header http.Header, body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, d.method, base+"/api/v1"+d.path, strings.NewReader(d.body))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if d.user != "" {
 		request.SetBasicAuth(d.user, demoSecret)
@@ -193,14 +226,14 @@ func (d demoCall) check(ctx context.Context, client *http.Client, base string) (
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
+	body, err = io.ReadAll(response.Body)
 	if err == nil {
 		err = d.judge(response, body)
 	}
-	return response.Header, err
+	return response.Header, body, err
 }
 
 func (d demoCall) judge(response *http.Response, body []byte) error {

@@ -56,7 +56,7 @@ var (
 		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive, may appear once, and no other keys are taken.")
 	NotAvailableForAssignment = declare(19, "NOT_AVAILABLE_FOR_ASSIGNMENT", 400,
 		"The number range or prefix provided is not available to the groups of this Tenant.",
-		"details.entries names the ranges or prefixes at fault, and details.problems gives the place and the reason of each; nothing was changed. To assign, each must be free in the tenant; to remove, each must be the group's own. A maxPhoneNumber must be the end of its range.")
+		"details.entries names the ranges or prefixes at fault, and details.problems gives the place and the reason of each; nothing was changed. To assign, each must be free in the tenant; to remove, each must be the group's own. A maxPhoneNumber must be the end of its range. What can be assigned is listed by available_numbers/ and available_prefixes/ where the operator has set api.available_from to tenant; by default they list what the group has already.")
 	NotAvailableInSPMode = declare(42, "NOT_AVAILABLE_IN_SP_MODE", 400,
 		"This API is not available in SP Mode.",
 		"The tenant is a service provider and this endpoint is for enterprises.")
