@@ -236,7 +236,10 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	encoding, err := oci.EncodingByName("ISO-8859-1")
 	must(t, err)
 
-	platformOptions := oci.Options{Endpoints: []oci.Endpoint{endpoint}, Encoding: encoding, Dial: dial, Trace: r.metrics.Trace()}
+	table := translate.NewPlatformErrors(s.errors)
+	platformOptions := oci.Options{
+		Endpoints: []oci.Endpoint{endpoint}, Encoding: encoding, Dial: dial, Trace: r.metrics.Trace(), Temporary: table.Temporary,
+	}
 	change(s.platform, &platformOptions)
 	r.client, err = oci.New(platformOptions)
 	must(t, err)
@@ -249,7 +252,6 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	})
 	r.metrics.Watch(r.client)
 
-	table := translate.NewPlatformErrors(s.errors)
 	if s.verify == "" {
 		s.verify = gateway.VerifyAuto
 	}

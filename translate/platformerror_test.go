@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
@@ -97,52 +95,40 @@ func TestWriteResult(t *testing.T) {
 	}
 }
 
-func TestIdentity(t *testing.T) {
-	const whole = `<loginType>Group</loginType><locale>en_US</locale><encoding>ISO-8859-1</encoding><groupId>g</groupId>` +
-		`<serviceProviderId>sp</serviceProviderId><isEnterprise>false</isEnterprise><passwordExpiresDays>3</passwordExpiresDays><userId>u@d</userId>`
-	const verify = "AuthenticationVerifyRequest22V4"
-	own := translate.NewPlatformErrors(map[int]*errcode.Code{4008: errcode.GroupNotFound, 4998: errcode.Unauthenticated})
-	for name, test := range map[string]struct {
-		reply string
-		want  oci.Identity
-	}{
-		"is the answer's":                          {answer(verify, whole), oci.Identity{UserID: "u@d", LoginType: "Group", ServiceProviderID: "sp", GroupID: "g", PasswordExpiresDays: new(3)}},
-		"is the login's where the answer is brief": {answer(verify, "<loginType>System</loginType>"), oci.Identity{UserID: "u", LoginType: "System"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := own.Identity("u", one(t, test.reply))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-		})
+// loginRefused classifies a refusal of a login.
+func loginRefused(t *testing.T, table translate.PlatformErrors, reply string) error {
+	t.Helper()
+	refused, ok := errors.AsType[*oci.ErrorReply](one(t, reply).Err())
+	if !ok {
+		t.Fatalf("no refusal: %s", reply)
 	}
+	return table.LoginRefused(refused)
+}
+
+func TestLoginRefused(t *testing.T) {
+	own := translate.NewPlatformErrors(map[int]*errcode.Code{4008: errcode.GroupNotFound, 4998: errcode.Unauthenticated})
 	for name, number := range map[string]int{
 		"is refused for a wrong password":                   4962,
 		"is refused for a disabled account":                 5202,
 		"is refused for an unknown user whatever the table": 4008,
 		"is refused for a number that the table says so of": 4998,
 		"is refused for an unknown number":                  4999,
+		"is refused for what does not fit the schema":       6004,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := own.Identity("u", one(t, refusal("Error", number, "x")))
+			err := loginRefused(t, own, refusal("Error", number, "x"))
 			if !errors.Is(err, translate.ErrNotVerified) {
 				t.Errorf("the error is %v", err)
 			}
 			if refusal, ok := errors.AsType[*oci.ErrorReply](err); !ok || refusal.Number != number {
 				t.Errorf("the platform's refusal is not in the chain of %v", err)
 			}
-			if got != (oci.Identity{}) {
-				t.Errorf("got %v", got)
-			}
 		})
 	}
 	for name, number := range map[string]int{"by its text": 4999, "by a number of the operator": 4997} {
 		t.Run("is open where the platform is temporarily unavailable, "+name, func(t *testing.T) {
 			own := translate.NewPlatformErrors(map[int]*errcode.Code{4997: errcode.PlatformUnavailable})
-			_, err := own.Identity("u", one(t, refusal("Error", number, "Service temporarily unavailable")))
+			err := loginRefused(t, own, refusal("Error", number, "Service temporarily unavailable"))
 			code(t, err, errcode.PlatformUnavailable)
 			if errors.Is(err, translate.ErrNotVerified) {
 				t.Error("the credentials are taken for wrong")
@@ -154,32 +140,22 @@ func TestIdentity(t *testing.T) {
 	}
 	for name, number := range map[string]int{"a wrong password": 4962, "an unknown user": 4008, "a disabled account": 5202} {
 		t.Run("is refused for "+name+" whatever the words", func(t *testing.T) {
-			_, err := own.Identity("u", one(t, refusal("Error", number, "Service temporarily unavailable")))
+			err := loginRefused(t, own, refusal("Error", number, "Service temporarily unavailable"))
 			if !errors.Is(err, translate.ErrNotVerified) {
 				t.Errorf("the error is %v", err)
 			}
 		})
 	}
 	for name, reply := range map[string]string{
-		"is open where the gateway lacks the right":   refusal("Error", 5404, "x"),
-		"is open where the release lacks the command": refusal("Error", 6004, "x"),
-		"is open without a login type":                answer(verify, "<userId>u</userId>"),
-		"is open with days that are no number":        answer(verify, "<loginType>User</loginType><passwordExpiresDays>soon</passwordExpiresDays>"),
+		"is open where the gateway lacks the right": refusal("Error", 5404, "x"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := own.Identity("u", one(t, reply))
+			err := loginRefused(t, own, reply)
 			code(t, err, errcode.PlatformError)
 			if errors.Is(err, translate.ErrNotVerified) {
 				t.Error("the credentials are taken for wrong")
 			}
 		})
-	}
-}
-
-func TestVerifyCommand(t *testing.T) {
-	got := translate.VerifyCommand("u@d", "s<cret")
-	if want := "<userId>u@d</userId><password>s&lt;cret</password>"; writeXML(got.Elements()) != want {
-		t.Errorf("got %s", writeXML(got.Elements()))
 	}
 }
 

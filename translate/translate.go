@@ -36,7 +36,7 @@ type Query func(ctx context.Context, group Group) (*List, error)
 func Commands() []string {
 	names := []string{
 		tenantGetCommand, authorizationGetCommand, tenantListCommand, groupListCommand,
-		departmentListCommand, verifyCommand,
+		departmentListCommand,
 	}
 	for _, r := range []*resource{&numberRanges, &numberPrefixes} {
 		names = append(names, r.own.command, r.groupFree.command, r.tenantFree.command, r.tenantAll.command, r.assign, r.unassign)

@@ -39,6 +39,7 @@ func build(c *config.Config) (*parts, error) {
 	var problems [5]error
 	p.platform, problems[0] = platformOptions(c.Platform)
 	p.errors, problems[1] = platformErrors(c.API)
+	p.platform.Temporary = p.errors.Temporary
 	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
 	_, problems[3] = auth.New(authOptions(c, unasked{}))
 	problems[4] = checkJournal(c.Journal)
