@@ -236,7 +236,7 @@ type Platform struct {
 	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. It cannot log in to the API. Required unless every endpoint has its own."`
 	Password      Secret     `yaml:"password" doc:"Password of the account. Required unless every endpoint has its own."`
 	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password as it is and need TLS on every endpoint."`
-	Release       Release    `yaml:"release" doc:"Release of the platform. With auto each endpoint is asked for its version after the first login; set the number where the platform refuses to say. What a release does not know is asked for in an older form, or left out."`
+	Release       Release    `yaml:"release" doc:"Release of the platform. With auto each endpoint is asked for its version after the first login; set the number where the platform refuses to say. A version that is a year counts as 25. What a release does not know is asked for in an older form, or left out."`
 	Encoding      Encoding   `yaml:"encoding" doc:"Character set of requests to the platform."`
 	SendEcho      bool       `yaml:"send_echo" doc:"Whether commands carry an echo, which proves that an answer belongs to them."`
 	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched. Releases before 24 do not take one and get none."`
@@ -283,7 +283,7 @@ func (l Login) NeedsTLS() bool { return l == LoginPlain22V5 || l == LoginPlain22
 // Release is the release of the platform.
 type Release string
 
-// The releases that the gateway knows. ReleaseAuto finds out.
+// The releases that the gateway knows. ReleaseAuto detects it.
 const (
 	ReleaseAuto Release = "auto"
 	Release21   Release = "21"
@@ -328,11 +328,12 @@ type Timeouts struct {
 	Command time.Duration `yaml:"command" rule:"100ms..10m" doc:"Sending a document and reading its answer."`
 }
 
-// Backoff is the pause after a failed connection or login.
+// Backoff holds the pauses of endpoints (Initial, Max) and of refused accounts
+// (Refused, RefusedMax).
 type Backoff struct {
 	Initial    time.Duration `yaml:"initial" rule:"10ms..1m" doc:"First pause of an endpoint, after trouble with the network or the platform."`
 	Max        time.Duration `yaml:"max" rule:"10ms..1h" doc:"Longest pause of an endpoint, not shorter than initial."`
-	Refused    time.Duration `yaml:"refused" rule:"1s..24h" doc:"First pause of an account, at all endpoints, after the platform has refused its credentials: each refusal may count against the account, which the platform locks after some. A new password in the file that password names is tried at once."`
+	Refused    time.Duration `yaml:"refused" rule:"1s..24h" doc:"First pause of an account, at all endpoints, after the platform has refused its credentials: each refusal may count against the account, which the platform locks after some. It is shortened by up to platform.pool.jitter. A new password in the file that password names is tried within a second."`
 	RefusedMax time.Duration `yaml:"refused_max" rule:"1s..24h" doc:"Longest pause of an account, not shorter than refused."`
 }
 

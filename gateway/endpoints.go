@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"ocigate/gateway/auth"
@@ -66,6 +67,8 @@ func Endpoints(s Services) []Endpoint {
 		errcode.JournalUnavailable, errcode.EntriesHeld, errcode.KeyReused, errcode.RequestRunning,
 		errcode.OperationNotDone, errcode.PartlyDone,
 	}
+	prefixReads := append(slices.Clone(itcReads), errcode.NotAvailableInRelease)
+	prefixWrites := append(slices.Clone(itcWrites), errcode.NotAvailableInRelease)
 	return []Endpoint{
 		{
 			Name: "login", Method: http.MethodPost, Path: basePath + "/login/",
@@ -118,27 +121,27 @@ func Endpoints(s Services) []Endpoint {
 		{
 			Name: "itc_prefixes_list", Method: http.MethodGet, Path: prefixes,
 			Summary: "List the prefixes of the group.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Errors: itcReads, Query: s.ITC.Prefixes,
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Errors: prefixReads, Query: s.ITC.Prefixes,
 		},
 		{
 			Name: "itc_prefixes_assign", Method: http.MethodPost, Path: prefixes,
 			Summary: "Assign prefixes of the tenant to the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: itcWrites, Change: s.ITC.AssignPrefixes(),
+			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: prefixWrites, Change: s.ITC.AssignPrefixes(),
 		},
 		{
 			Name: "itc_available_prefixes_list", Method: http.MethodGet, Path: itc + "/available_prefixes/",
 			Summary: "List the prefixes that are available: the group's own, or those that can be assigned.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcReads, Query: s.ITC.AvailablePrefixes,
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: prefixReads, Query: s.ITC.AvailablePrefixes,
 		},
 		{
 			Name: "itc_prefixes_remove", Method: http.MethodDelete, Path: prefixes,
 			Summary: "Remove prefixes from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemovePrefixes(),
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: prefixWrites, Change: s.ITC.RemovePrefixes(),
 		},
 		{
 			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Path: prefixes + "remove/",
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemovePrefixes(),
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: prefixWrites, Change: s.ITC.RemovePrefixes(),
 		},
 	}
 }

@@ -225,11 +225,11 @@ var (
 	waitersDesc = prometheus.NewDesc("ocigate_platform_session_waiters",
 		"Callers that wait for a session.", nil, nil)
 	refusedDesc = prometheus.NewDesc("ocigate_platform_account_refused",
-		"1 while the platform refuses the credentials of an endpoint's account, which is then left alone for minutes, else 0.", []string{"platform_endpoint"}, nil)
+		"1 while the account of an endpoint is in backoff because the platform refused its credentials, else 0.", []string{"platform_endpoint"}, nil)
 	releaseDesc = prometheus.NewDesc("ocigate_platform_release",
 		"Release of the platform, detected or set: 24 for example, and 0 while it is not known.", []string{"platform_endpoint"}, nil)
 	fallbackDesc = prometheus.NewDesc("ocigate_platform_fallback",
-		"1 while something that the platform's release does not know is asked for in an older form, or left out, else 0.", []string{"platform_endpoint", "feature"}, nil)
+		"1 while a feature that the platform does not know is asked for in an older form, or left out, else 0. While the release is not known, the tracking id is left out.", []string{"platform_endpoint", "feature"}, nil)
 	restingDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
 		"1 while an endpoint is left alone after a failed try, else 0.", []string{"platform_endpoint"}, nil)
 )

@@ -555,6 +555,10 @@ var provoked = map[*errcode.Code]func(t *testing.T, e gateway.Endpoint) answer{
 	errcode.PlatformCheckFailed: func(t *testing.T, e gateway.Endpoint) answer {
 		return faulty(t, e, "stall", firstCommand(e))
 	},
+	errcode.NotAvailableInRelease: func(t *testing.T, e gateway.Endpoint) (got answer) {
+		inTime(t, onRelease{number: 21}.over(setup{}), func(t *testing.T, r *rig) { got = r.call(t, goodCall(t, e)) })
+		return got
+	},
 	errcode.PlatformError: func(t *testing.T, e gateway.Endpoint) answer {
 		command := firstCommand(e)
 		if e.Change != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// account is one whose credentials the platform has refused. The pool's mutex
-// guards it.
+// account is the backoff of an account whose credentials the platform has
+// refused. The pool's mutex guards all fields.
 type account struct {
 	refusals int // in a row
 	retryAt  time.Time
@@ -17,7 +17,7 @@ type account struct {
 // refusal of the account: a wrong password, or an account that is locked,
 // disabled or expired. The numbers of most of these are not public, so any
 // refusal of a login counts, except of its form, and one that says that the
-// platform cannot serve at the moment.
+// platform cannot serve at the moment. The caller holds the pool's mutex.
 func (e *endpoint) refusesCredentials(err error) bool {
 	failed, ok := errors.AsType[*ConnectError](err)
 	if !ok || failed.Stage != StageLogin || isValidationError(err) {
@@ -27,8 +27,8 @@ func (e *endpoint) refusesCredentials(err error) bool {
 	return refused && !e.options.Temporary(refusal)
 }
 
-// refused notes that the platform has refused an account, and returns how long
-// it is left alone. The caller holds the mutex.
+// refused puts an account that the platform has refused in backoff, and returns
+// for how long. The caller holds the mutex.
 func (p *pool) refused(userID string, password Secret, now time.Time) time.Duration {
 	a := p.accounts[userID]
 	if a == nil {
@@ -41,8 +41,9 @@ func (p *pool) refused(userID string, password Secret, now time.Time) time.Durat
 	return pause
 }
 
-// currentPassword is the endpoint's password as it is now, or as it was last
-// where its source fails. Only the pool's goroutine that makes sessions calls it.
+// currentPassword returns the endpoint's password as it is now, or the last one
+// where PasswordSource fails. Only the goroutine that makes the pool's sessions
+// calls it.
 func (e *endpoint) currentPassword() Secret {
 	if e.PasswordSource != nil {
 		if password, err := e.PasswordSource(); err == nil {
@@ -52,8 +53,8 @@ func (e *endpoint) currentPassword() Secret {
 	return e.Password
 }
 
-// recheckCredentials ends the pause of an account whose password is another one
-// than the platform has refused.
+// recheckCredentials ends the backoff of an account whose password is another
+// one than the platform has refused. It takes the pool's mutex.
 func (p *pool) recheckCredentials() {
 	for _, e := range p.endpoints {
 		p.mu.Lock()

@@ -28,11 +28,12 @@ func (r Reply) isValidationError() bool {
 //
 // document is what was sent, reads are the commands in their first forms, and
 // replies the answers to them. What is learned of the platform is remembered
-// with the endpoint. Validating parsers answer in this way.
+// with the endpoint. A platform that validates a document before it runs it refuses in
+// this way.
 func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, reads []Command, replies []Reply) ([]Reply, error) {
 	again := &repetition{client: c, session: s, dialect: s.endpoint.dialect, sent: slices.Clone(document.commands), replies: slices.Clone(replies)}
 	tracking := trackingFeature.forms[0].name
-	doubtful := document.trackingID != "" && !again.dialect.knows(tracking)
+	doubtful := document.trackingID != "" && !again.dialect.hasAnswered(tracking)
 	again.tracked = document.trackingID != "" && !doubtful
 	if replies[0].whole || doubtful && !slices.ContainsFunc(replies, func(r Reply) bool { return !r.isValidationError() }) {
 		for i, command := range again.sent {
@@ -46,7 +47,7 @@ func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, re
 	}
 	for i, r := range again.replies {
 		if !r.isValidationError() {
-			again.noteTaken(i)
+			again.noteAnswered(i)
 			continue
 		}
 		if err := again.inOlderForm(ctx, i, reads[i]); err != nil {
@@ -83,10 +84,10 @@ func (r *repetition) ask(ctx context.Context, i int, command Command) error {
 	return nil
 }
 
-// noteTaken notes that the platform knows the form that it has answered.
-func (r *repetition) noteTaken(i int) {
+// noteAnswered records that the platform has the form, because it answered it.
+func (r *repetition) noteAnswered(i int) {
 	if name := r.sent[i].Name(); formOf[name] != nil {
-		r.dialect.took(name)
+		r.dialect.noteAnswered(name)
 	}
 }
 
@@ -97,7 +98,7 @@ func (r *repetition) noteTaken(i int) {
 // same document, or can do without.
 func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) error {
 	f, refused := features[asked.Name()], r.replies[i]
-	if f == nil || r.dialect.knows(r.sent[i].Name()) {
+	if f == nil || r.dialect.hasAnswered(r.sent[i].Name()) {
 		return nil
 	}
 	unknown := []string{r.sent[i].Name()}
@@ -107,7 +108,7 @@ func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) erro
 		}
 		if !r.replies[i].isValidationError() {
 			r.dialect.refuse(unknown...)
-			r.noteTaken(i)
+			r.noteAnswered(i)
 			return nil
 		}
 		unknown = append(unknown, form.name)

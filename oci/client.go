@@ -293,8 +293,8 @@ func (c *Client) send(ctx context.Context, s *session, document outgoing, before
 	return s.send(ctx, document, c.pool, before)
 }
 
-// finish makes of what an exchange has come to what its caller gets, and gives
-// the session back to the pool. reads are the commands that were asked for, in
+// finish returns the replies of an exchange to its caller, and releases the
+// session. reads are the commands that were asked for, in
 // their first forms; of a write there are none, and nothing is sent again.
 func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got result, reads []Command) ([]Reply, error) {
 	if !got.released {
@@ -315,7 +315,7 @@ func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got re
 	}
 	switch {
 	case !refusedForForm(replies):
-		s.endpoint.dialect.answered(document)
+		s.endpoint.dialect.noteAnswers(document)
 		return replies, nil
 	case reads == nil:
 		return replies, nil
@@ -422,7 +422,7 @@ func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Se
 			return Identity{}, err
 		}
 		dialect := c.pool.dialectOf(reply.endpoint)
-		if reply.isValidationError() && !dialect.knows(reply.failure.Command) {
+		if reply.isValidationError() && !dialect.hasAnswered(reply.failure.Command) {
 			// Either the form is unknown or what it holds does not fit: only an
 			// answer to another form tells.
 			unknown[reply.endpoint] = append(unknown[reply.endpoint], reply.failure.Command)

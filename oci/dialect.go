@@ -22,7 +22,8 @@ const releaseOfYear Release = 25
 const firstYear = 2000
 
 // parseRelease returns the release in a platform's version: its first number.
-// "24", "21sp1", "Rel_24.0_1.944" and "2022.08" have been seen.
+// The published schema has a token there; public clients have seen "24",
+// "21sp1", "Rel_24.0_1.944" and "2022.08".
 func parseRelease(version string) Release {
 	digits := strings.TrimLeftFunc(version, func(r rune) bool { return r < '0' || r > '9' })
 	if end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
@@ -45,8 +46,8 @@ type feature struct {
 	forms []form // in order of preference
 	// without says what is done on a platform that has none of the forms.
 	without string
-	// optional has a connection that is closed in response, twice in a row,
-	// mean that the platform does not have the form.
+	// optional: when the platform closes the connection twice in a row in
+	// response to a form, that counts as unsupported.
 	optional bool
 	// cautious leaves the feature out while the release is not known.
 	cautious bool
@@ -197,9 +198,9 @@ type dialect struct {
 	mu        sync.Mutex // guards what follows
 	detected  Release
 	version   string          // as the platform reports it
-	known     bool            // the version was asked for, and need not be asked again
+	asked     bool            // the version was asked for, and need not be asked for again
 	refused   map[string]bool // forms that it does not have, whatever its release
-	taken     map[string]bool // forms that it has answered
+	answered  map[string]bool // forms that it has answered, be it with a refusal
 	closed    map[string]int  // connections closed in response to a form, in a row
 	announced *Dialect        // the last argument of changed
 }
@@ -213,7 +214,7 @@ func newDialect(fixed Release, changed func(Dialect)) *dialect {
 // forget drops all that answers have shown. The caller holds the mutex, or is
 // the only user.
 func (d *dialect) forget() {
-	d.refused, d.taken, d.closed = map[string]bool{}, map[string]bool{}, map[string]int{}
+	d.refused, d.answered, d.closed = map[string]bool{}, map[string]bool{}, map[string]int{}
 }
 
 // announce calls changed with what is known, where that is news. Before the
@@ -222,7 +223,7 @@ func (d *dialect) announce() {
 	d.mu.Lock()
 	now := d.snapshot()
 	last := d.announced
-	news := d.known && (last == nil || last.Release != now.Release || last.Version != now.Version || !slices.Equal(last.Fallbacks, now.Fallbacks))
+	news := d.asked && (last == nil || last.Release != now.Release || last.Version != now.Version || !slices.Equal(last.Fallbacks, now.Fallbacks))
 	if news {
 		d.announced = &now
 	}
@@ -269,12 +270,12 @@ func (d *dialect) form(f *feature) (form, bool) {
 	return d.first(f)
 }
 
-// tracks reports whether a document may carry a tracking id. What must not be
-// refused for that carries one only where it is certain that the platform takes
-// it, and not by a release that may have been detected wrongly.
+// tracks reports whether a document may carry a tracking id. A login or a
+// verification (certain) carries one only where the release is set, or the
+// platform has answered a document with one: a release may be detected wrongly.
 func (d *dialect) tracks(certain bool) bool {
 	form, ok := d.form(trackingFeature)
-	return ok && (!certain || d.fixed != ReleaseUnknown || d.knows(form.name))
+	return ok && (!certain || d.fixed != ReleaseUnknown || d.hasAnswered(form.name))
 }
 
 // forms are those that the platform has, in order of preference.
@@ -330,45 +331,46 @@ func (f form) of(c Command) Command {
 	return NewRead(f.name, elements...)
 }
 
-// took notes that the platform has answered a form, be it with a refusal, and
-// so knows it.
-func (d *dialect) took(name string) {
+// noteAnswered records that the platform has answered a form, be it with a
+// refusal, and so has it.
+func (d *dialect) noteAnswered(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.take(name)
+	d.noteAnsweredLocked(name)
 }
 
-// take is took for a caller who holds the mutex. It writes only what is new: it
-// is called for every answer.
-func (d *dialect) take(name string) {
-	if !d.taken[name] {
-		d.taken[name] = true
+// noteAnsweredLocked is noteAnswered for a caller who holds the mutex. It writes
+// only what is new, since it is called for every answer.
+func (d *dialect) noteAnsweredLocked(name string) {
+	if !d.answered[name] {
+		d.answered[name] = true
 	}
 	if d.closed[name] > 0 {
 		delete(d.closed, name)
 	}
 }
 
-// answered notes the answers to a document, none of which is a validation error.
-func (d *dialect) answered(document outgoing) {
+// noteAnswers records the answers to a document, none of which is a validation
+// error.
+func (d *dialect) noteAnswers(document outgoing) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if document.trackingID != "" {
-		d.take(trackingFeature.forms[0].name)
+		d.noteAnsweredLocked(trackingFeature.forms[0].name)
 	}
 	for _, c := range document.commands {
 		if formOf[c.Name()] != nil {
-			d.take(c.Name())
+			d.noteAnsweredLocked(c.Name())
 		}
 	}
 }
 
-// knows reports whether the platform has answered a form before, so that a
+// hasAnswered reports whether the platform has answered a form before, so that a
 // validation error in answer to it is not due to the release.
-func (d *dialect) knows(name string) bool {
+func (d *dialect) hasAnswered(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.taken[name]
+	return d.answered[name]
 }
 
 // refuse notes forms that the platform does not have, whatever its release.
@@ -376,7 +378,7 @@ func (d *dialect) refuse(names ...string) {
 	d.mu.Lock()
 	for _, name := range names {
 		d.refused[name] = true
-		delete(d.taken, name)
+		delete(d.answered, name)
 	}
 	d.mu.Unlock()
 	d.announce()
@@ -412,13 +414,13 @@ func (d *dialect) wasClosed(name string) bool {
 func (d *dialect) mustDetect() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.fixed == ReleaseUnknown && !d.known
+	return d.fixed == ReleaseUnknown && !d.asked
 }
 
 // settle notes that there is nothing to detect.
 func (d *dialect) settle() {
 	d.mu.Lock()
-	d.known = true
+	d.asked = true
 	d.mu.Unlock()
 	d.announce()
 }
@@ -428,7 +430,7 @@ func (d *dialect) settle() {
 func (d *dialect) recheck() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.known = false
+	d.asked = false
 }
 
 // detect notes the version that the platform reports, empty where it does not
@@ -441,15 +443,17 @@ func (d *dialect) detect(version string) {
 		}
 		d.version, d.detected = version, parseRelease(version)
 	}
-	d.known = true
+	d.asked = true
 	d.mu.Unlock()
 	d.announce()
 }
 
 // Dialect is what an endpoint of the platform is known to understand.
 type Dialect struct {
-	// Release is ReleaseUnknown where it could not be detected.
+	// Release is ReleaseUnknown where it could not be detected, or not yet.
 	Release Release
+	// Set reports whether the release is that of the options, not detected.
+	Set bool
 	// Version is what the platform reports, empty where it was not asked or
 	// does not say.
 	Version string
@@ -473,7 +477,7 @@ func (d *dialect) current() Dialect {
 
 // snapshot is current for a caller who holds the mutex.
 func (d *dialect) snapshot() Dialect {
-	now := Dialect{Release: d.release(), Version: d.version}
+	now := Dialect{Release: d.release(), Set: d.fixed != ReleaseUnknown, Version: d.version}
 	for i := range dialectTable {
 		f := &dialectTable[i]
 		use := f.without

@@ -99,7 +99,7 @@ func (e *endpoint) open(ctx context.Context, o opening) (*session, Identity, err
 }
 
 // otherFormError reports that the platform has closed the connection in response
-// to a form that it is from now on taken not to have.
+// to a form, which counts as unsupported from now on.
 type otherFormError struct{ error }
 
 func (e *otherFormError) Unwrap() error { return e.error }

@@ -63,7 +63,7 @@ type ConnectError struct {
 func (e *ConnectError) Error() string {
 	hint := ""
 	if e.Stage != StageDial && errors.Is(e.Err, io.EOF) {
-		hint = " (the platform hung up: does it speak TLS where we do not, or the other way round?)"
+		hint = " (the platform closed the connection: does it speak TLS where we do not, or the other way round, or does its release not know the command?)"
 	}
 	return fmt.Sprintf("oci: endpoint %s: %s: %v%s", e.Endpoint, e.Stage, e.Err, hint)
 }

@@ -91,7 +91,7 @@ func (s *session) loginByFirst(ctx context.Context, methods []LoginMethod, userI
 	for i, method := range methods {
 		who, err := s.loginBy(ctx, method, userID, password)
 		last := i+1 == len(methods)
-		if isValidationError(err) && !last && !dialect.knows(method.form()) {
+		if isValidationError(err) && !last && !dialect.hasAnswered(method.form()) {
 			unknown = append(unknown, method.form())
 			continue
 		}
@@ -113,12 +113,13 @@ func (s *session) learnFromLogin(by LoginMethod, last bool, unknown []string, er
 	_, refused := errors.AsType[*ErrorReply](err)
 	switch {
 	case err == nil || refused && !isValidationError(err):
-		dialect.took(by.form())
+		dialect.noteAnswered(by.form())
 		dialect.refuse(unknown...)
 	case !last && closedByPeer(err) && dialect.wasClosed(by.form()):
 		return &otherFormError{err}
 	case last && !refused:
-		// What was taken for not supported may have been this trouble.
+		// The forms that count as unsupported may have failed for this reason
+		// too.
 		dialect.reconsider(loginFeature)
 	}
 	return err
@@ -158,7 +159,7 @@ func (s *session) detect(ctx context.Context) error {
 			}
 			return err
 		}
-		dialect.took(form.name)
+		dialect.noteAnswered(form.name)
 		if replies[0].isValidationError() {
 			continue
 		}

@@ -26,8 +26,9 @@ type Options struct {
 	// not take the attribute or the element. Without them, less proves that
 	// an answer is to the question.
 	OmitEcho, OmitTrackingID bool
-	// Release is the platform's, for all endpoints. With ReleaseUnknown, each
-	// endpoint is asked for its version, and what its release does not know
+	// Release is the platform's, for all endpoints; that of a platform whose
+	// version is a year is 25. With ReleaseUnknown, each endpoint is asked for
+	// its version, and what its release does not know
 	// is asked for in an older form, or left out.
 	Release Release
 	// MaxReplyBytes bounds a document of the platform, up to 1 GiB. Default
@@ -48,11 +49,12 @@ type Options struct {
 	// platform has refused its credentials, default 5 min: each refusal may
 	// count against the account. It doubles with every further refusal up to
 	// RefusedMax, default 1 h. A password that has changed meanwhile (see
-	// [Endpoint.PasswordSource]) is tried at once.
+	// [Endpoint.PasswordSource]) is tried within a second.
 	RefusedInitial, RefusedMax time.Duration
 	// Temporary reports whether a refusal says that the platform cannot serve
 	// at the moment, and nothing of the command or the credentials. Where it
-	// is nil, no refusal does.
+	// is nil, no refusal does. It may be called with the pool's mutex held, so
+	// it must be quick and must not call the client.
 	Temporary func(*ErrorReply) bool
 
 	// MinSessions are kept logged in while the platform lets us, default 0.

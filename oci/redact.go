@@ -25,10 +25,10 @@ func isSecret(name string) bool {
 	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
-// secretsIn are the texts of all elements that hold secrets. Those that are too
-// short to be told from other text are left out.
+// secretsIn returns the texts of all elements that hold secrets. Those of less
+// than 3 bytes are skipped: they would match ordinary text.
 func secretsIn(elements []Element) []string {
-	const shortest = 3 // characters
+	const shortest = 3 // bytes
 	var secrets []string
 	for _, e := range elements {
 		if isSecret(e.Name) && len(e.Text) >= shortest {
@@ -62,9 +62,9 @@ const (
 )
 
 // withoutSecrets removes from a platform's text the content of all elements and
-// attributes whose names speak of a secret. It rather removes too much: up to
-// the last end tag of that name, or to the end of the text where there is none,
-// since texts may be cut short.
+// attributes that hold secrets, by their names. If in doubt it removes more: up
+// to the last end tag of that name, or to the end of the text where there is
+// none, since texts may be cut short.
 func withoutSecrets(text string) string {
 	if !isSecret(text) {
 		return text

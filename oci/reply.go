@@ -108,8 +108,9 @@ type ErrorReply struct {
 	// Severity is Error where the reply has no type attribute.
 	Severity Severity
 	// Summary is in the platform's language, SummaryEnglish in English. The
-	// content of elements whose names speak of a secret is removed from them,
-	// and from Detail: a platform may repeat the command that it refuses.
+	// content of elements that hold secrets, by their names, is removed from
+	// them, and from Detail: a platform may repeat the command that it
+	// refuses.
 	Summary, SummaryEnglish string
 	// Detail is empty on most errors, and always where the command was one
 	// that logs in or verifies credentials.
@@ -118,7 +119,8 @@ type ErrorReply struct {
 
 // refuse makes the reply the refusal of a command. Its elements, which may hold
 // a password, are dropped: the failure has what may be passed on. Of a command
-// that checks credentials it keeps nothing that may repeat the command.
+// that checks credentials it keeps the summary alone, without the secrets that
+// were sent.
 func (r *Reply) refuse(c Command) {
 	failure := *r.failure
 	failure.Command = c.Name()

@@ -18,11 +18,11 @@ type Trace struct {
 	// CommandDone is called for each command of each exchange. The reply is
 	// the zero Reply where err tells that there is none.
 	CommandDone func(endpoint, command string, took time.Duration, reply Reply, err error)
-	// LoggedIn is called after each login of a session for the pool, with who
-	// that is by the platform's answer.
+	// LoggedIn is called after each login of a session for the pool, with the
+	// identity in the platform's answer.
 	LoggedIn func(endpoint string, who Identity)
 	// AccountRefused is called when the platform has refused the credentials
-	// of an account, with how long nobody will try them again.
+	// of an account, with the pause before the next try.
 	AccountRefused func(endpoint, userID string, pause time.Duration, err error)
 	// DialectChanged is called when it is known what an endpoint understands,
 	// and whenever that changes.

@@ -17,5 +17,5 @@ func AccountLacks(loginType string) string {
 	case "Service Provider":
 		return "all other tenants, the list of tenants, and the verification of callers' passwords by command"
 	}
-	return "the lists of a tenant, all changes, the list of tenants, and the verification of callers' passwords by command"
+	return "reading a tenant, and so every request, and the verification of callers' passwords by command"
 }

@@ -121,7 +121,7 @@ func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) erro
 		return s.judgeRefusal(ctx, refusal, groupExistence(group))
 	}
 	if reply.Name() == authorizationListResponse {
-		return s.judgeServices(reply)
+		return s.checkServices(reply)
 	}
 	authorized, present, err := reply.Bool("authorized")
 	switch {
@@ -135,9 +135,9 @@ func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) erro
 	return nil
 }
 
-// judgeServices is the second half of judgeGroup where the platform lists all
-// services, as releases before 22 do.
-func (s *ITC) judgeServices(reply oci.Reply) error {
+// checkServices validates the list of services that releases before 22 return in
+// the place of the one authorization.
+func (s *ITC) checkServices(reply oci.Reply) error {
 	table, err := tableOf(reply, userServicesTable, serviceNameHeading)
 	if err != nil {
 		return err

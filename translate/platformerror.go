@@ -37,8 +37,7 @@ type PlatformText struct {
 	Code *errcode.Code
 }
 
-// temporaryTexts are what a platform says that has lost its own back end. The
-// first is publicly known, the second is the schema's reason of a forced logout,
+// temporaryTexts are messages of a platform whose back end is down. The first is publicly known, the second is the schema's reason of a forced logout,
 // the third comes from a public report of a bug.
 var temporaryTexts = []string{"temporarily unavailable", "Server Connection Failure", "NO_OCS_CONNECTION"}
 

@@ -55,7 +55,7 @@ func (f form) pointer(place int, key string) string {
 // reasons may take one more reading. Without it, the error is the same and its
 // reasons are general; only the end of ctx is another error.
 func (c change) notAvailable(ctx context.Context, group Group, faults []fault) error {
-	holders, err := c.holders(ctx, group, faults)
+	owners, err := c.owners(ctx, group, faults)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (c change) notAvailable(ctx context.Context, group Group, faults []fault) e
 	var found findings
 	for _, f := range faults {
 		if f.reason == "" {
-			f.reason = c.reason(group, holders, f.entry.Key)
+			f.reason = c.reason(group, owners, f.entry.Key)
 		}
 		refusal.Entries = append(refusal.Entries, f.entry.Given)
 		found.invalid(f.pointer, f.reason)
@@ -72,15 +72,15 @@ func (c change) notAvailable(ctx context.Context, group Group, faults []fault) e
 	return refusal
 }
 
-// holders are the groups that have entries of a tenant.
-type holders struct {
+// owners maps entries of a tenant to the groups that have them.
+type owners struct {
 	read bool              // whether the rest is known
 	by   map[string]string // the group's id by the entry's key, "" for none; only entries that the tenant has
 }
 
-// holders reads which group has each entry whose reason is not known yet. They
+// owners reads which group has each entry whose reason is not known yet. They
 // are not read where there is none, or where the platform does not answer.
-func (c change) holders(ctx context.Context, group Group, faults []fault) (holders, error) {
+func (c change) owners(ctx context.Context, group Group, faults []fault) (owners, error) {
 	var keys []string
 	for _, f := range faults {
 		if f.reason == "" {
@@ -88,17 +88,17 @@ func (c change) holders(ctx context.Context, group Group, faults []fault) (holde
 		}
 	}
 	if len(keys) == 0 {
-		return holders{}, nil
+		return owners{}, nil
 	}
 	all := c.resource.tenantAll
 	table, err := c.itc.table(ctx, all.read(group), all.table, all.key)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return holders{}, err
+		return owners{}, err
 	case err != nil || table.Column(groupIDHeading) == oci.NoColumn:
-		return holders{}, nil //nolint:nilerr // reasons are a help: the answer does not depend on them
+		return owners{}, nil //nolint:nilerr // reasons are a help: the answer does not depend on them
 	}
-	found := holders{read: true, by: make(map[string]string, len(keys))}
+	found := owners{read: true, by: make(map[string]string, len(keys))}
 	for key, row := range rowsOf(table, all.key, keys) {
 		found.by[key] = row.Cell(table.Column(groupIDHeading))
 	}
@@ -106,17 +106,17 @@ func (c change) holders(ctx context.Context, group Group, faults []fault) (holde
 }
 
 // reason is why the change cannot be made to an entry that was not in the list
-// that the change takes from. The holders were read later than that list: where
+// that the change takes from. The owners were read later than that list: where
 // they now show the entry as the list would have it, or were not read, the
 // reason is the general one, which was true of the list.
-func (c change) reason(group Group, holders holders, key string) string {
-	holder, inTenant := holders.by[key]
+func (c change) reason(group Group, owners owners, key string) string {
+	owner, inTenant := owners.by[key]
 	switch {
-	case holders.read && !inTenant:
+	case owners.read && !inTenant:
 		return c.resource.unknown
-	case holder != "" && holder != group.GroupID:
+	case owner != "" && owner != group.GroupID:
 		return assignedElsewhere
-	case holder != "" && c.assigns:
+	case owner != "" && c.assigns:
 		return assignedHere
 	case c.assigns:
 		return notFree

@@ -12,7 +12,7 @@ import (
 var availableHelp = map[config.AvailableFrom]string{
 	config.AvailableFromGroup: `available_numbers/ and available_prefixes/ list what the group has already and no user possesses. That cannot
 be assigned again. To list what can be assigned, start with --available-from tenant (api.available_from: tenant).`,
-	config.AvailableFromTenant: `available_numbers/ and available_prefixes/ list what no group of the tenant has. Just that can be assigned.`,
+	config.AvailableFromTenant: `available_numbers/ and available_prefixes/ list what no group of the tenant has. Only these can be assigned.`,
 }
 
 // availableCalls are the documented examples of the available lists. Where these

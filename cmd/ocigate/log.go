@@ -83,18 +83,37 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 		logger.Error("the platform refuses the credentials of the gateway's account; correct platform.user_id and platform.password, or unlock the account",
 			"platform_endpoint", endpoint, "account", userID, "next_try_seconds", pause.Seconds(), "cause", err.Error())
 	}
-	t.DialectChanged = func(endpoint string, d oci.Dialect) {
-		fields := []any{"platform_endpoint", endpoint, "release", int(d.Release), "version", d.Version}
+	t.DialectChanged = dialectLog(logger)
+	return t
+}
+
+// dialectLog reports what is known of the platform's release, and then what
+// changes about the fall-backs.
+func dialectLog(logger *slog.Logger) func(endpoint string, d oci.Dialect) {
+	var mu sync.Mutex
+	reported := map[string]oci.Dialect{} // by endpoint
+	return func(endpoint string, d oci.Dialect) {
+		mu.Lock()
+		last, known := reported[endpoint]
+		reported[endpoint] = d
+		mu.Unlock()
+		source := "detected"
+		if d.Set {
+			source = "set"
+		}
+		fields := []any{"platform_endpoint", endpoint, "release", int(d.Release), "source", source, "version", d.Version}
 		for _, f := range d.Fallbacks {
 			fields = append(fields, "fallback_"+f.Feature, f.Use)
 		}
-		if d.Release == oci.ReleaseUnknown {
+		switch {
+		case known && last.Release == d.Release && last.Version == d.Version:
+			logger.Info("the platform does not know something that its release should: fall-backs changed", fields...)
+		case d.Release == oci.ReleaseUnknown:
 			logger.Warn("the platform's release is not known: optional elements are left out, and each command is tried in its newest form first; platform.release sets it", fields...)
-			return
+		default:
+			logger.Info("release of the platform", fields...)
 		}
-		logger.Info("release of the platform", fields...)
 	}
-	return t
 }
 
 // accountLog reports an account of the gateway whose type does not have the

@@ -44,6 +44,15 @@ func TestReleaseIsLogged(t *testing.T) {
 	trace, log = traced()
 	trace.DialectChanged("primary", oci.Dialect{})
 	wantLine(t, log, "level=WARN", "platform.release sets it")
+
+	trace, log = traced()
+	trace.DialectChanged("primary", oci.Dialect{Release: 24, Set: true})
+	wantLine(t, log, "level=INFO", "release=24", "source=set")
+	first := log.String()
+	trace.DialectChanged("primary", oci.Dialect{Release: 24, Set: true, Fallbacks: []oci.Fallback{{Feature: "tracking_id", Use: "left out"}}})
+	if second := strings.TrimPrefix(log.String(), first); !strings.Contains(second, "fall-backs changed") || !strings.Contains(second, "fallback_tracking_id") {
+		t.Errorf("got %s", second)
+	}
 }
 
 func TestRefusedAccountIsLogged(t *testing.T) {
@@ -54,8 +63,8 @@ func TestRefusedAccountIsLogged(t *testing.T) {
 
 func TestAccountThatLacksRightsIsLoggedOnce(t *testing.T) {
 	for loginType, lacking := range map[string]string{
-		"System": "", "Provisioning": "", "Service Provider": "all other tenants", "Group": "the lists of a tenant",
-		"Group Department": "the lists of a tenant", "User": "the lists of a tenant", "Reseller": "other resellers",
+		"System": "", "Provisioning": "", "Service Provider": "all other tenants", "Group": "every request",
+		"Group Department": "every request", "User": "every request", "Reseller": "other resellers",
 	} {
 		t.Run(loginType, func(t *testing.T) {
 			trace, log := traced()

@@ -118,7 +118,13 @@ func (s *simulation) run(c *cobra.Command) error {
 	if err != nil {
 		return errors.Join(err, platform.Close())
 	}
-	if _, err := fmt.Fprintf(c.OutOrStdout(), "The simulated platform listens on %s.\n", listener.Addr()); err != nil {
+	in := platform.Settings()
+	transport := "TCP"
+	if s.secured {
+		transport = "TLS"
+	}
+	if _, err := fmt.Fprintf(c.OutOrStdout(), "The simulated platform (release %d, version %s, refusal mode %s, %s) listens on %s.\n",
+		in.Release, in.Version, in.Refusal, transport, listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close(), platform.Close())
 	}
 	return servePlatform(c.Context(), platform, listener)

@@ -90,6 +90,14 @@ func New(seed Seed, options ...Option) (*Platform, error) {
 	return p, nil
 }
 
+// Settings are those in force: of the seed, with the defaults for what it leaves
+// empty.
+func (p *Platform) Settings() Settings {
+	s := p.settings
+	s.Without, s.WithoutColumns, s.CountryCodes = slices.Clone(s.Without), slices.Clone(s.WithoutColumns), slices.Clone(s.CountryCodes)
+	return s
+}
+
 // Serve accepts connections until the platform is closed, when it returns
 // ErrClosed, or the listener fails. It closes the listener.
 func (p *Platform) Serve(l net.Listener) error {

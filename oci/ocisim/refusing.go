@@ -18,8 +18,8 @@ const (
 	// RefusalDocument validates a document before any command of it runs. One
 	// ErrorResponse is the only answer to an invalid one.
 	RefusalDocument RefusalMode = "document"
-	// RefusalClose validates likewise, and closes the connection without an
-	// answer.
+	// RefusalClose validates like RefusalDocument, and closes the connection
+	// without an answer.
 	RefusalClose RefusalMode = "close"
 )
 
@@ -47,7 +47,7 @@ func unknownType(command string) *refusal {
 	return invalid("Invalid xsi:type qname: '%s' in element BroadsoftDocument@C", command)
 }
 
-// validate holds a command against the schema of the platform's release.
+// validate checks a command against the schema of the platform's release.
 func (p *Platform) validate(doc document, c command) *refusal {
 	row := commandTable[c.name]
 	if !p.knows(row) {
@@ -77,7 +77,7 @@ func (p *Platform) validateDocument(doc document) *refusal {
 }
 
 // refuseDocument refuses a document as a whole: no command of it is carried out
-// or meets a fault. It reports whether the connection goes on.
+// or meets a fault. It reports whether the connection stays open.
 func (s *session) refuseDocument(doc document, why *refusal) bool {
 	p := s.platform
 	s.log.Info("document refused", "detail", why.detail)

@@ -142,7 +142,7 @@ var (
 		"details.entries names what was not done, and details.operation where the whole is told. Send what is missing as a new request.")
 	NotAvailableInRelease = declare(1025, "NOT_AVAILABLE_IN_RELEASE", 400,
 		"This API is not available in the release of the platform.",
-		"The platform's release does not have the commands of this endpoint: prefixes need release 22 or later. Nothing was changed. The operator sees the release that was found in the metric ocigate_platform_release, and can set it with platform.release.")
+		"The platform's release does not have the commands of this endpoint: prefixes need release 22 or later. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
 	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
 		"The platform could not be asked whether the change may be made; nothing was changed.",
 		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
