@@ -108,7 +108,7 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 	if oci.NotDone(err) && tries < 2 && !errors.Is(err, oci.ErrNotLoggedIn) {
 		write.Unsent()
 		setOutcome(c, operation.NotDone)
-		return unsent(err)
+		return readFailure(err)
 	}
 	answer, failure := g.judgeReply(plan, reply, err)
 	op := write.Settle(ctx, answer, remember(failure))

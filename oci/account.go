@@ -2,6 +2,7 @@ package oci
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,22 @@ import (
 type account struct {
 	refusals int // in a row
 	retryAt  time.Time
-	password Secret // that was refused
+	refused  []Secret // passwords that were refused, the last ones
+	unseen   int      // tries with other passwords within this pause
+	turn     string   // the endpoint that refused last
+	err      error    // of the last refusal
+}
+
+// Bounds of what is tried within a pause, and of what is remembered.
+const (
+	maxUnseen           = 3
+	maxRefusedPasswords = 16
+)
+
+// mayTry reports whether a password may be tried though the account is in
+// backoff: one that was not refused yet.
+func (a *account) mayTry(password Secret) bool {
+	return a.unseen < maxUnseen && !slices.Contains(a.refused, password)
 }
 
 // refusesCredentials reports whether a try to make a session has ended with a
@@ -27,34 +43,62 @@ func (e *endpoint) refusesCredentials(err error) bool {
 	return refused && !e.options.Temporary(refusal)
 }
 
-// refused puts an account that the platform has refused in backoff, and returns
+// refused puts an account that an endpoint has refused in backoff, and returns
 // for how long. The caller holds the mutex.
-func (p *pool) refused(userID string, password Secret, now time.Time) time.Duration {
-	a := p.accounts[userID]
+func (p *pool) refused(e *endpoint, password Secret, now time.Time, err error) time.Duration {
+	a := p.accounts[e.UserID]
 	if a == nil {
 		a = &account{}
-		p.accounts[userID] = a
+		p.accounts[e.UserID] = a
+	}
+	a.turn, a.err = e.Name, err
+	if !slices.Contains(a.refused, password) {
+		a.refused = append(a.refused, password)
+		a.refused = a.refused[max(0, len(a.refused)-maxRefusedPasswords):]
+	}
+	if a.retryAt.After(now) {
+		a.unseen++ // within the pause, which goes on
+		return a.retryAt.Sub(now)
 	}
 	pause := shorten(doubled(p.options.RefusedInitial, a.refusals, p.options.RefusedMax), p.options.Jitter)
 	a.refusals++
-	a.retryAt, a.password = now.Add(pause), password
+	a.unseen = 0
+	a.retryAt = now.Add(pause)
 	return pause
 }
 
-// currentPassword returns the endpoint's password as it is now, or the last one
-// where PasswordSource fails. Only the goroutine that makes the pool's sessions
-// calls it.
-func (e *endpoint) currentPassword() Secret {
+// refusedElsewhere reports whether an account is to be tried at another endpoint
+// this time, because this one refused it last. The caller holds the mutex.
+func (p *pool) refusedElsewhere(e *endpoint, now time.Time) bool {
+	a := p.accounts[e.UserID]
+	if a == nil || a.turn != e.Name || a.retryAt.After(now) {
+		return false
+	}
+	return slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
+		return other != e && other.UserID == e.UserID && !other.retryAt.After(now)
+	})
+}
+
+// readPassword reads the endpoint's password anew. Where PasswordSource fails,
+// the last one stands. It may read a file, so it takes the mutex only after.
+func (p *pool) readPassword(e *endpoint) Secret {
+	var password Secret
+	err := errNoSource
 	if e.PasswordSource != nil {
-		if password, err := e.PasswordSource(); err == nil {
-			e.Password = password
-		}
+		password, err = e.PasswordSource()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		e.Password = password
 	}
 	return e.Password
 }
 
-// recheckCredentials ends the backoff of an account whose password is another
-// one than the platform has refused. It takes the pool's mutex.
+var errNoSource = errors.New("oci: the password has no source")
+
+// recheckCredentials looks for other passwords than the platform has refused. It
+// takes the mutex.
 func (p *pool) recheckCredentials() {
 	for _, e := range p.endpoints {
 		p.mu.Lock()
@@ -64,12 +108,9 @@ func (p *pool) recheckCredentials() {
 		if !paused || e.PasswordSource == nil {
 			continue
 		}
-		password, err := e.PasswordSource() // may read a file, so without the mutex
+		p.readPassword(e)
 		p.mu.Lock()
-		if err == nil && p.accounts[e.UserID] == a && password != a.password {
-			delete(p.accounts, e.UserID)
-			p.grow()
-		}
+		p.grow()
 		p.mu.Unlock()
 	}
 }

@@ -176,7 +176,7 @@ func TestAnotherPasswordIsTriedAtOnce(t *testing.T) {
 		set("new", nil)
 		time.Sleep(2 * time.Second)
 		g.wantTries(t, 0, 71*time.Second)
-		time.Sleep(4 * time.Minute)
+		time.Sleep(3 * time.Minute)
 		g.wantTries(t, 0, 71*time.Second) // the new one is refused as well
 		g.refuseWith(0)
 		set("newest", nil)
@@ -184,6 +184,61 @@ func TestAnotherPasswordIsTriedAtOnce(t *testing.T) {
 		synctest.Wait()
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Two passwords that are both refused are not tried in turn, whether one source
+// gives both or each of two endpoints has one.
+func TestPasswordsThatWereRefusedAreNotTriedAgain(t *testing.T) {
+	flips := 0
+	for name, change := range map[string]func(*Options){
+		"a source that changes its mind": func(o *Options) {
+			o.Endpoints[0].PasswordSource = func() (Secret, error) { flips++; return Secret(fmt.Sprint(flips % 2)), nil }
+		},
+		"a source that always has another one": func(o *Options) {
+			o.Endpoints[0].PasswordSource = func() (Secret, error) { flips++; return Secret(fmt.Sprint(flips)), nil }
+		},
+		"two endpoints": func(o *Options) {
+			o.Endpoints[0].PasswordSource = func() (Secret, error) { return "stale", nil }
+			o.Endpoints = append(o.Endpoints, Endpoint{
+				Name: "secondary", Address: "secondary:2208", UserID: "gate", PasswordSource: func() (Secret, error) { return "other", nil },
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &guard{number: 4962}
+			withGuard(t, g, change, func(*testing.T, *Client) { time.Sleep(4 * time.Minute) })
+			if tries := len(g.tries); tries < 1 || tries > 1+maxUnseen {
+				t.Errorf("%d tries within the first pause: %v", tries, g.tries)
+			}
+		})
+	}
+}
+
+// After a pause, another endpoint of the account is tried first.
+func TestARefusedAccountIsTriedAtItsEndpointsInTurn(t *testing.T) {
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) {
+		p.mu.Lock()
+		at := p.dialed[len(p.dialed)-1]
+		p.mu.Unlock()
+		if at == "primary:2208" && r.commands[0] == "LoginRequest14sp4" {
+			c.refuse(r, 9999)
+			return
+		}
+		wellAnswered(p, c, r)
+	}
+	run(t, p, func(o *Options) {
+		o.MinSessions = 1
+		o.Endpoints = append(o.Endpoints, Endpoint{Name: "secondary", Address: "secondary:2208", UserID: "gate", Password: "secret"})
+	}, func(t *testing.T, c *Client) {
+		time.Sleep(5*time.Minute + 30*time.Second)
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"primary:2208", "secondary:2208"}, p.dialed); diff != "" {
+			t.Errorf("tried (-want +got):\n%s", diff)
 		}
 	})
 }

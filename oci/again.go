@@ -35,13 +35,14 @@ func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, re
 	tracking := trackingFeature.forms[0].name
 	doubtful := document.trackingID != "" && !again.dialect.hasAnswered(tracking)
 	again.tracked = document.trackingID != "" && !doubtful
-	if replies[0].whole || doubtful && !slices.ContainsFunc(replies, func(r Reply) bool { return !r.isValidationError() }) {
+	allInvalid := !slices.ContainsFunc(replies, func(r Reply) bool { return !r.isValidationError() })
+	if replies[0].whole || doubtful && allInvalid {
 		for i, command := range again.sent {
 			if err := again.ask(ctx, i, command); err != nil {
 				return nil, err
 			}
 		}
-		if doubtful && !refusedForForm(again.replies) {
+		if doubtful && allInvalid && !refusedForForm(again.replies) {
 			again.dialect.refuse(tracking)
 		}
 	}
@@ -78,7 +79,7 @@ func (r *repetition) ask(ctx context.Context, i int, command Command) error {
 	replies, err := s.exchangeDocument(ctx, document)
 	r.client.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(began), replies, err)
 	if err != nil {
-		return s.endpoint.unlessUnsupported(commands, err)
+		return s.endpoint.lostRead(commands, err)
 	}
 	r.sent[i], r.replies[i] = command, replies[0]
 	return nil
@@ -93,9 +94,8 @@ func (r *repetition) noteAnswered(i int) {
 
 // inOlderForm asks what got a validation error in the forms that are left. Only
 // an answer to another form proves that the release is to blame, and not what
-// the command says. Of a feature that has no other form, that it is not
-// supported is remembered if the platform has understood another command of the
-// same document, or can do without.
+// the command says. Of a feature that has no other form, the reply says that it
+// is not supported.
 func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) error {
 	f, refused := features[asked.Name()], r.replies[i]
 	if f == nil || r.dialect.hasAnswered(r.sent[i].Name()) {
@@ -114,13 +114,11 @@ func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) erro
 		unknown = append(unknown, form.name)
 	}
 	r.replies[i] = refused
-	if len(f.forms) > 1 {
-		return nil
+	if len(f.forms) == 1 {
+		r.dialect.wasOdd(f, commandKey(asked))
+		r.replies[i].unsupported = &UnsupportedError{
+			Endpoint: r.session.endpoint.Name, Command: asked.Name(), Release: r.dialect.current().Release, Err: refused.failure,
+		}
 	}
-	if f.optional || slices.ContainsFunc(r.replies, func(other Reply) bool { return !other.isValidationError() }) {
-		r.dialect.refuse(unknown...)
-	}
-	return &UnsupportedError{
-		Endpoint: r.session.endpoint.Name, Command: asked.Name(), Release: r.dialect.current().Release, Err: refused.failure,
-	}
+	return nil
 }

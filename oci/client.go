@@ -15,6 +15,10 @@ const maxIdentityChecks = 4
 // readRepeats is how often a read whose answer was lost is sent again.
 const readRepeats = 1
 
+// repetitionTimeouts is for how many command timeouts from its start a document
+// of reads may take that is asked again.
+const repetitionTimeouts = 2
+
 // writeRepeats is how often a write that was certainly not done is tried again.
 const writeRepeats = 2
 
@@ -188,7 +192,8 @@ func worthResending(ctx context.Context, err error) bool {
 // kept, and Write returns an error that wraps it and is [NotDone]. The session
 // is nobody else's meanwhile, so before should be quick.
 //
-// The errors are those of Read and that of before; unless NotDone tells that
+// The errors are those of Read and that of before, and where a try before the
+// last was sent, they wrap ErrNotLoggedIn as well; unless NotDone tells that
 // the command was not done, nobody knows.
 //
 // The end of ctx is heeded until the command is on its way, and its deadline
@@ -197,27 +202,43 @@ func worthResending(ctx context.Context, err error) bool {
 // time of a caller who gives up.
 func (c *Client) Write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
 	reply, err := c.write(ctx, command, before)
+	var notTaken error // of a try that was sent
 	for range writeRepeats {
 		if !worthResending(ctx, err) {
 			break
 		}
+		if errors.Is(err, ErrNotLoggedIn) {
+			notTaken = err
+		}
 		reply, err = c.write(ctx, command, before)
+	}
+	if err != nil && notTaken != nil && !errors.Is(err, ErrNotLoggedIn) {
+		// It has left once, whatever came of the last try.
+		err = fmt.Errorf("%w; a try before: %w", err, notTaken)
 	}
 	return reply, err
 }
 
 // write sends a command over a session of the pool, in a document of its own.
 func (c *Client) write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
+	return c.writeInForm(ctx, before, func(e *endpoint) ([]Command, error) {
+		return e.dialect.translate(e.Name, []Command{command})
+	})
+}
+
+// writeInForm sends one command over a session of the pool, in the form that is
+// chosen for its endpoint.
+func (c *Client) writeInForm(ctx context.Context, before func(endpoint string) error, choose func(*endpoint) ([]Command, error)) (Reply, error) {
 	s, err := c.pool.acquire(ctx)
 	if err != nil {
 		return Reply{}, err
 	}
-	translated, err := s.endpoint.dialect.translate(s.endpoint.Name, []Command{command})
+	document, err := choose(s.endpoint)
 	if err != nil {
 		c.pool.release(s)
 		return Reply{}, err
 	}
-	asked, err := c.send(ctx, s, s.document(ctx, translated), before)
+	asked, err := c.send(ctx, s, s.document(ctx, document), before)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -303,13 +324,19 @@ func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got re
 	document := asked.document
 	replies, err := asked.outcome(got)
 	c.options.Trace.commandsDone(s.endpoint.Name, document.commands, time.Since(asked.began), replies, err)
+	if err != nil && reads == nil {
+		// The platform may have done it, though it may be the command that it
+		// does not know. That counts from the next one on.
+		s.endpoint.closedInResponse(document.commands, err)
+		return nil, err
+	}
 	if err != nil {
-		return nil, s.endpoint.unlessUnsupported(document.commands, err)
+		return nil, s.endpoint.lostRead(document.commands, err)
 	}
 	if allRefused(replies) && !slices.ContainsFunc(replies, Reply.isValidationError) {
 		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(c.options.CommandTimeout))
 		defer cancel()
-		if err := checkLogin(patience, s, replies); err != nil {
+		if err := checkLogin(patience, s, document, replies); err != nil {
 			return nil, err
 		}
 	}
@@ -320,7 +347,9 @@ func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got re
 	case reads == nil:
 		return replies, nil
 	}
-	return c.askAgain(context.WithoutCancel(ctx), s, document, reads, replies)
+	patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(repetitionTimeouts*c.options.CommandTimeout))
+	defer cancel()
+	return c.askAgain(patience, s, document, reads, replies)
 }
 
 // allRefused reports whether the platform refused every command of a document.
@@ -338,14 +367,18 @@ func unsettled(replies []Reply) bool { return allRefused(replies) || refusedForF
 // the platform has forgotten gets nothing but the same refusal, and no public
 // source names its number, so the platform is asked: a question that can only
 // be refused for that reason. Where it is not answered within what is left of
-// the command's time, or refused in another way, the refusals stand.
-func checkLogin(ctx context.Context, s *session, replies []Reply) error {
+// the command's time, or refused in another way, the refusals stand; but not for
+// credentials, which must not be taken for wrong because a session is lost.
+func checkLogin(ctx context.Context, s *session, document outgoing, replies []Reply) error {
 	forgotten, ok := errors.AsType[*ErrorReply](s.ping(ctx))
 	if !ok {
 		return nil
 	}
 	s.kill(forgotten)
-	for _, r := range replies {
+	for i, r := range replies {
+		if checksCredentials(document.commands[i].Name()) {
+			continue
+		}
 		if r.failure.Number != forgotten.Number || r.failure.Summary != forgotten.Summary {
 			return nil
 		}
@@ -380,10 +413,10 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 			s.logout(errors.New("oci: closed: the identity is known"))
 			return who, nil
 		}
-		failures = append(failures, err)
-		if _, refused := errors.AsType[*ErrorReply](err); refused {
-			break
+		if refused, ok := errors.AsType[*ErrorReply](err); ok && !c.options.Temporary(refused) {
+			return Identity{}, err
 		}
+		failures = append(failures, err)
 	}
 	return Identity{}, errors.Join(failures...)
 }
@@ -410,32 +443,54 @@ func (c *Client) Verify(ctx context.Context, userID string, password Secret) (Id
 // VerifyByCommand is Verify without a login: where the platform knows no command
 // for it, the error is an [*UnsupportedError].
 func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Secret) (Identity, error) {
-	var unsupported error
-	unknown := map[string][]string{} // forms that got a validation error, by endpoint
-	for _, form := range verifyFeature.forms {
-		reply, err := c.Write(ctx, NewWrite(form.name, Text("userId", userID), Text("password", string(password))), nil)
-		if missing, ok := errors.AsType[*UnsupportedError](err); ok {
-			unsupported = missing
-			continue
+	v := verification{userID: userID, password: password, refused: map[*endpoint][]string{}}
+	for {
+		reply, err := c.writeInForm(ctx, nil, v.choose)
+		for range writeRepeats {
+			if !worthResending(ctx, err) {
+				break
+			}
+			reply, err = c.writeInForm(ctx, nil, v.choose)
 		}
 		if err != nil {
 			return Identity{}, err
 		}
-		dialect := c.pool.dialectOf(reply.endpoint)
-		if reply.isValidationError() && !dialect.hasAnswered(reply.failure.Command) {
+		e := c.pool.endpointNamed(reply.endpoint)
+		if reply.isValidationError() && !e.dialect.hasAnswered(reply.failure.Command) {
 			// Either the form is unknown or what it holds does not fit: only an
 			// answer to another form tells.
-			unknown[reply.endpoint] = append(unknown[reply.endpoint], reply.failure.Command)
-			unsupported = &UnsupportedError{Endpoint: reply.endpoint, Command: form.name, Release: dialect.current().Release, Err: reply.failure}
+			v.refused[e] = append(v.refused[e], reply.failure.Command)
+			v.last = reply.failure
 			continue
 		}
-		dialect.refuse(unknown[reply.endpoint]...)
+		e.dialect.refuse(v.refused[e]...)
 		if err := reply.Err(); err != nil {
 			return Identity{}, err
 		}
 		return IdentityOf(reply, userID)
 	}
-	return Identity{}, unsupported
+}
+
+// verification is the verification of credentials by a command.
+type verification struct {
+	userID   string
+	password Secret
+	refused  map[*endpoint][]string // forms that got a validation error
+	last     *ErrorReply            // the last of these
+}
+
+// choose makes the command in the next form that the endpoint may know.
+func (v *verification) choose(e *endpoint) ([]Command, error) {
+	for _, form := range e.dialect.forms(verifyFeature) {
+		if !slices.Contains(v.refused[e], form.name) {
+			return []Command{NewWrite(form.name, Text("userId", v.userID), Text("password", string(v.password)))}, nil
+		}
+	}
+	unsupported := &UnsupportedError{Endpoint: e.Name, Command: verifyFeature.forms[0].name, Release: e.dialect.current().Release}
+	if v.last != nil {
+		unsupported.Err = v.last
+	}
+	return nil, unsupported
 }
 
 // Secure reports whether every endpoint is reached over TLS, so that a command

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Release is the number of a release of the platform, such as 24.
@@ -189,21 +190,53 @@ func OlderForms(command string) []string {
 // the platform does not have it. One alone may be an outage.
 const closedConnections = 2
 
+// closedApart is how far apart two such ends must be to count as two: one outage
+// ends all commands under way at once.
+const closedApart = time.Second
+
+// Of some forms it is an inference that they are not supported: from closed
+// connections, or from validation errors that no answer to another form bears
+// out. They are tried again after suspected, and where that fails, after twice
+// as long, up to suspectedMax.
+const (
+	suspected    = 10 * time.Minute
+	suspectedMax = 24 * time.Hour
+)
+
 // dialect is what one endpoint of the platform is known to understand: by its
 // release, and by how it has answered. It is safe for use by several goroutines.
 type dialect struct {
 	fixed   Release // set by the options, else ReleaseUnknown
 	changed func(Dialect)
 
+	order sync.Mutex // keeps the calls of changed in order; locked before mu
+
 	mu        sync.Mutex // guards what follows
 	detected  Release
-	version   string          // as the platform reports it
-	asked     bool            // the version was asked for, and need not be asked for again
-	refused   map[string]bool // forms that it does not have, whatever its release
-	answered  map[string]bool // forms that it has answered, be it with a refusal
-	closed    map[string]int  // connections closed in response to a form, in a row
-	announced *Dialect        // the last argument of changed
+	version   string    // as the platform reports it
+	askedAt   time.Time // when the version was asked for; zero where it must be asked for
+	refused   map[string]refusedForm
+	answered  map[string]bool      // forms that it has answered, be it with a refusal
+	closed    map[string]closings  // by form
+	odd       map[string]oddAnswer // by form
+	announced *Dialect             // the last argument of changed
 }
+
+// refusedForm is a form that the platform does not have, whatever its release.
+type refusedForm struct {
+	until time.Time // zero for good
+	times int       // in a row, where it is not for good
+}
+
+// closings are the connections that the platform has closed in response to a
+// form, in a row.
+type closings struct {
+	count int
+	last  time.Time
+}
+
+// oddAnswer is a validation error of a form that nothing stands in for.
+type oddAnswer struct{ document string } // that got it, by its key
 
 func newDialect(fixed Release, changed func(Dialect)) *dialect {
 	d := &dialect{fixed: fixed, changed: changed}
@@ -214,16 +247,19 @@ func newDialect(fixed Release, changed func(Dialect)) *dialect {
 // forget drops all that answers have shown. The caller holds the mutex, or is
 // the only user.
 func (d *dialect) forget() {
-	d.refused, d.answered, d.closed = map[string]bool{}, map[string]bool{}, map[string]int{}
+	d.refused, d.answered, d.closed, d.odd = map[string]refusedForm{}, map[string]bool{}, map[string]closings{}, map[string]oddAnswer{}
 }
 
 // announce calls changed with what is known, where that is news. Before the
-// release was asked for, there is nothing to announce.
+// version was asked for the first time, there is nothing to announce.
 func (d *dialect) announce() {
+	d.order.Lock()
+	defer d.order.Unlock()
 	d.mu.Lock()
 	now := d.snapshot()
 	last := d.announced
-	news := d.asked && (last == nil || last.Release != now.Release || last.Version != now.Version || !slices.Equal(last.Fallbacks, now.Fallbacks))
+	news := last == nil && !d.askedAt.IsZero() ||
+		last != nil && (last.Release != now.Release || last.Version != now.Version || !slices.Equal(last.Fallbacks, now.Fallbacks))
 	if news {
 		d.announced = &now
 	}
@@ -244,11 +280,11 @@ func (d *dialect) release() Release {
 // has reports whether the platform has a form, as far as is known. The caller
 // holds the mutex.
 func (d *dialect) has(f *feature, form form) bool {
-	release := d.release()
-	if release == ReleaseUnknown {
-		return !f.cautious && !d.refused[form.name]
+	if refused, ok := d.refused[form.name]; ok && (refused.until.IsZero() || time.Now().Before(refused.until)) {
+		return false
 	}
-	return form.since <= release && !d.refused[form.name]
+	release := d.release()
+	return release == ReleaseUnknown && !f.cautious || release != ReleaseUnknown && form.since <= release
 }
 
 // first is the preferred form of those that the platform has. The caller holds
@@ -271,11 +307,11 @@ func (d *dialect) form(f *feature) (form, bool) {
 }
 
 // tracks reports whether a document may carry a tracking id. A login or a
-// verification (certain) carries one only where the release is set, or the
-// platform has answered a document with one: a release may be detected wrongly.
+// verification (certain) carries one only where the platform has answered a
+// document with one: its release may be detected or set wrongly.
 func (d *dialect) tracks(certain bool) bool {
 	form, ok := d.form(trackingFeature)
-	return ok && (!certain || d.fixed != ReleaseUnknown || d.hasAnswered(form.name))
+	return ok && (!certain || d.hasAnswered(form.name))
 }
 
 // forms are those that the platform has, in order of preference.
@@ -344,9 +380,13 @@ func (d *dialect) noteAnswered(name string) {
 func (d *dialect) noteAnsweredLocked(name string) {
 	if !d.answered[name] {
 		d.answered[name] = true
+		delete(d.refused, name) // it was tried again
 	}
-	if d.closed[name] > 0 {
+	if d.closed[name].count > 0 {
 		delete(d.closed, name)
+	}
+	if _, ok := d.odd[name]; ok {
+		delete(d.odd, name)
 	}
 }
 
@@ -373,13 +413,27 @@ func (d *dialect) hasAnswered(name string) bool {
 	return d.answered[name]
 }
 
-// refuse notes forms that the platform does not have, whatever its release.
+// refuse records that the platform does not have some forms, whatever its
+// release. An answer to another form has shown it.
 func (d *dialect) refuse(names ...string) {
+	if len(names) == 0 {
+		return
+	}
 	d.mu.Lock()
 	for _, name := range names {
-		d.refused[name] = true
+		d.refused[name] = refusedForm{}
 		delete(d.answered, name)
 	}
+	d.mu.Unlock()
+	d.announce()
+}
+
+// suspect records for a time that the platform does not have a form.
+func (d *dialect) suspect(name string) {
+	d.mu.Lock()
+	times := d.refused[name].times
+	d.refused[name] = refusedForm{until: time.Now().Add(doubled(suspected, times, suspectedMax)), times: times + 1}
+	delete(d.answered, name)
 	d.mu.Unlock()
 	d.announce()
 }
@@ -394,33 +448,60 @@ func (d *dialect) reconsider(f *feature) {
 	d.announce()
 }
 
-// wasClosed notes a connection that the platform closed in response to an
-// optional form, and reports whether that means that it does not have it.
-func (d *dialect) wasClosed(name string) bool {
+// wasClosed records a connection that the platform closed in response to an
+// optional form, and reports whether that means that it does not have it: where
+// it is the second time in a row. Ends that are too close to each other count
+// as one.
+func (d *dialect) wasClosed(name string, apart time.Duration) bool {
 	d.mu.Lock()
-	d.closed[name]++
-	enough := d.closed[name] >= closedConnections
-	if enough {
+	c, now := d.closed[name], time.Now()
+	if c.count == 0 || now.Sub(c.last) >= apart {
+		c.count++
+		c.last = now
+	}
+	enough := c.count >= closedConnections
+	if d.closed[name] = c; enough {
 		delete(d.closed, name)
 	}
 	d.mu.Unlock()
 	if enough {
-		d.refuse(name)
+		d.suspect(name)
 	}
 	return enough
 }
 
-// mustDetect reports whether a new session has to ask for the version.
+// wasOdd records a validation error of a form that nothing stands in for. What
+// the document says may be to blame: only where another document got one as well
+// since the last answer to the form, and the release is not known to have it,
+// the platform does not have it.
+func (d *dialect) wasOdd(f *feature, document string) {
+	name := f.forms[0].name
+	d.mu.Lock()
+	release := d.release()
+	last, again := d.odd[name]
+	d.odd[name] = oddAnswer{document}
+	d.mu.Unlock()
+	if again && last.document != document && (release == ReleaseUnknown || f.optional) {
+		d.suspect(name)
+	}
+}
+
+// mustDetect reports whether a new session has to ask for the version: the
+// first one, one after a session has ended that we did not end, and one later
+// on where the release is still unknown.
 func (d *dialect) mustDetect() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.fixed == ReleaseUnknown && !d.asked
+	unknown := d.detected == ReleaseUnknown && time.Since(d.askedAt) >= suspected
+	return d.fixed == ReleaseUnknown && (d.askedAt.IsZero() || unknown)
 }
 
-// settle notes that there is nothing to detect.
+// settle records that there is nothing to detect.
 func (d *dialect) settle() {
 	d.mu.Lock()
-	d.asked = true
+	if d.askedAt.IsZero() {
+		d.askedAt = time.Now()
+	}
 	d.mu.Unlock()
 	d.announce()
 }
@@ -430,10 +511,10 @@ func (d *dialect) settle() {
 func (d *dialect) recheck() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = false
+	d.askedAt = time.Time{}
 }
 
-// detect notes the version that the platform reports, empty where it does not
+// detect records the version that the platform reports, empty where it does not
 // report one. With another version than before, all is learned anew.
 func (d *dialect) detect(version string) {
 	d.mu.Lock()
@@ -443,7 +524,7 @@ func (d *dialect) detect(version string) {
 		}
 		d.version, d.detected = version, parseRelease(version)
 	}
-	d.asked = true
+	d.askedAt = time.Now()
 	d.mu.Unlock()
 	d.announce()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // The commands of these tests, in short.
@@ -230,7 +231,13 @@ func TestOneRefusalOfADocumentIsARefusalOfAllItsCommands(t *testing.T) {
 		unknown []string
 		want    string
 		sent    []string // after the first document
+		known   bool     // a tracking id was taken before
 	}{
+		"where tracking ids are taken": {
+			way: asWhole, unknown: []string{authorized}, known: true,
+			want: "ServiceProviderGetResponse17sp1 GroupServiceGetAuthorizationListResponse SystemGetResponse",
+			sent: []string{"+" + tenantGet, "+" + authorized, "+" + question.Name(), "+" + services},
+		},
 		"a command that no form stands in for": {
 			way: asWhole, unknown: []string{question.Name()},
 			want: "ServiceProviderGetResponse17sp1 GroupServiceGetAuthorizationResponse ErrorResponse",
@@ -261,15 +268,17 @@ func TestOneRefusalOfADocumentIsARefusalOfAllItsCommands(t *testing.T) {
 			p := &picky{way: test.way}
 			p.lacks(test.unknown...)
 			withPicky(t, p, nil, func(t *testing.T, c *Client) {
+				if test.known {
+					p.lacks()
+					answersOf(t, c, question)
+					p.sent()
+					p.lacks(test.unknown...)
+				}
 				if got := answersOf(t, c, contextReads()...); got != test.want {
 					t.Errorf("answers %s", got)
 				}
 				whole := "+" + strings.Join([]string{tenantGet, authorized, question.Name()}, " ")
-				sent := p.sent()
-				for i, document := range sent {
-					sent[i] = strings.TrimPrefix(document, "+")
-				}
-				if diff := cmp.Diff(append([]string{whole[1:]}, test.sent...), sent); diff != "" {
+				if diff := cmp.Diff(append([]string{whole}, test.sent...), p.sent()); diff != "" {
 					t.Errorf("documents (-want +got):\n%s", diff)
 				}
 				if logins, _, open, _ := p.counts(); logins != 1 || open != 1 {
@@ -352,6 +361,9 @@ func TestARefusalOfADocumentForAnotherReason(t *testing.T) {
 			if logins, _, _, _ := p.counts(); logins != 1 {
 				t.Errorf("%d logins", logins)
 			}
+			if !c.pool.endpoints[0].dialect.tracks(false) {
+				t.Error("tracking ids are left out from now on")
+			}
 		})
 	})
 	t.Run("finds a session that is not logged in any more", func(t *testing.T) {
@@ -422,42 +434,71 @@ func TestCommandsThatTheReleaseLacksAreNotSent(t *testing.T) {
 	})
 }
 
+// prefixesOf lists the prefixes of a group.
+func prefixesOf(groupID string) Read {
+	return NewRead(prefixList, Text("serviceProviderId", "t"), Text("groupId", groupID))
+}
+
+func wantUnsupported(t *testing.T, err error) {
+	t.Helper()
+	if _, ok := errors.AsType[*UnsupportedError](err); !ok {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A command that the platform does not know, and that no other stands in for,
+// does not fail the others of its document.
 func TestCommandsThatThePlatformDoesNotKnowAreReportedAsSuch(t *testing.T) {
 	for _, way := range []string{inPlace, asWhole} {
 		t.Run("refused "+way, func(t *testing.T) {
 			p := &picky{way: way}
 			p.lacks(prefixList)
 			withPicky(t, p, detects, func(t *testing.T, c *Client) {
-				_, err := c.Read(t.Context(), NewRead(prefixList, group2...))
-				if _, ok := errors.AsType[*UnsupportedError](err); !ok {
-					t.Errorf("alone: %v", err)
-				}
-				p.sent()
-				for range 2 {
-					_, err = c.Read(t.Context(), append(contextReads()[:2], NewRead(prefixList, group2...))...)
-					if _, ok := errors.AsType[*UnsupportedError](err); !ok {
-						t.Errorf("in context: %v", err)
+				for _, groupID := range []string{"a", "a", "b"} {
+					replies, err := c.Read(t.Context(), append(contextReads()[:2], prefixesOf(groupID))...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					wantUnsupported(t, replies[2].Err())
+					if refused, ok := errors.AsType[*ErrorReply](replies[2].Err()); !ok || refused.Number != 6004 {
+						t.Errorf("the platform's words are lost: %v", replies[2].Err())
+					}
+					for _, r := range replies[:2] {
+						if r.Err() != nil {
+							t.Errorf("%s: %v", r.Name(), r.Err())
+						}
 					}
 				}
-				if sent := p.sent(); !strings.HasSuffix(sent[0], prefixList) || slices.ContainsFunc(sent[1:], func(d string) bool { return strings.Contains(d, tenantGet+" ") }) {
-					t.Errorf("asked again: %v", sent)
+				p.sent()
+				_, err := c.Read(t.Context(), prefixesOf("c")) // two documents were refused for it
+				wantUnsupported(t, err)
+				p.wantSent(t)
+				p.lacks()
+				time.Sleep(suspected)
+				if got := answersOf(t, c, prefixesOf("c")); got == "ErrorResponse" {
+					t.Errorf("answers %s", got)
 				}
 			})
 		})
 	}
 }
 
-// One command alone that gets a validation error may hold what does not fit.
-func TestAValidationErrorOfOneCommandAloneIsNotRemembered(t *testing.T) {
+// Where the release has the command, refusals of it are not remembered: what it
+// says may be to blame, or some trouble.
+func TestAValidationErrorThatTheReleaseDoesNotExplainIsNotRemembered(t *testing.T) {
 	p := &picky{way: inPlace}
 	p.lacks(prefixList)
 	withPicky(t, p, nil, func(t *testing.T, c *Client) {
-		if _, err := c.Read(t.Context(), NewRead(prefixList, group2...)); err == nil {
-			t.Error("it is answered")
+		for _, groupID := range []string{"a", "b", "c"} {
+			replies, err := c.Read(t.Context(), prefixesOf(groupID))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantUnsupported(t, replies[0].Err())
 		}
 		p.lacks()
-		if _, err := c.Read(t.Context(), NewRead(prefixList, group2...)); err != nil {
-			t.Errorf("got %v", err)
+		if got := answersOf(t, c, prefixesOf("a")); got == "ErrorResponse" {
+			t.Errorf("answers %s", got)
 		}
 	})
 }
@@ -467,19 +508,46 @@ func TestAnOptionalCommandThatClosesConnections(t *testing.T) {
 		_, err := c.Read(ctx, NewRead(departments, group2...))
 		return err
 	}
-	t.Run("is not supported the second time", func(t *testing.T) {
+	t.Run("is not supported the second time, for a while", func(t *testing.T) {
 		p := &picky{way: closesThere}
 		p.lacks(departments)
 		withPicky(t, p, nil, func(t *testing.T, c *Client) {
-			for range 3 {
-				err := ask(c, t.Context())
-				if _, ok := errors.AsType[*UnsupportedError](err); !ok || !NotDone(err) {
-					t.Errorf("got %v", err)
-				}
+			answersOf(t, c, question)
+			p.sent()
+			err := ask(c, t.Context())
+			if _, lost := errors.AsType[*LostError](err); !lost {
+				t.Errorf("the first time: %v", err)
 			}
 			p.wantSent(t, departments, departments) // a read is repeated once
-			if _, err := c.Read(t.Context(), question); err != nil {
-				t.Errorf("another command: %v", err)
+			time.Sleep(closedApart)
+			answersOf(t, c, question)
+			p.sent()
+			for range 3 {
+				if err := ask(c, t.Context()); !NotDone(err) {
+					t.Errorf("got %v", err)
+				} else {
+					wantUnsupported(t, err)
+				}
+			}
+			p.wantSent(t, departments)
+			answersOf(t, c, question)
+			p.lacks()
+			time.Sleep(suspected)
+			if err := ask(c, t.Context()); err != nil {
+				t.Errorf("later: %v", err)
+			}
+		})
+	})
+	t.Run("counts one outage once", func(t *testing.T) {
+		p := &picky{way: closesThere}
+		withPicky(t, p, nil, func(t *testing.T, c *Client) {
+			answersOf(t, c, question)
+			p.lacks(departments)
+			_ = ask(c, t.Context()) // two connections are closed at once
+			p.lacks()
+			time.Sleep(time.Minute)
+			if err := ask(c, t.Context()); err != nil {
+				t.Errorf("got %v", err)
 			}
 		})
 	})
@@ -518,6 +586,31 @@ func TestAnOptionalCommandThatClosesConnections(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// What is only suspected is tried again, less and less often.
+func TestSuspicionsGrowUntilAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDialect(24, func(Dialect) {})
+		f := features[departments]
+		for _, want := range []time.Duration{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
+			d.suspect(departments)
+			time.Sleep(want*time.Minute - time.Second)
+			if _, has := d.form(f); has {
+				t.Errorf("tried again before %d minutes", want)
+			}
+			time.Sleep(time.Second)
+			if _, has := d.form(f); !has {
+				t.Errorf("not tried again after %d minutes", want)
+			}
+		}
+		d.noteAnswered(departments)
+		d.suspect(departments)
+		time.Sleep(suspected)
+		if _, has := d.form(f); !has {
+			t.Error("an answer did not end the row")
+		}
 	})
 }
 
@@ -696,11 +789,104 @@ func TestVerificationByWhatThePlatformKnows(t *testing.T) {
 	}
 }
 
+// No request has credentials verified twice, since each time may count against
+// the account.
+func TestVerificationThatClosesConnections(t *testing.T) {
+	p := &picky{way: closesThere}
+	p.lacks(verify22V4)
+	withPicky(t, p, nil, func(t *testing.T, c *Client) {
+		for range 2 {
+			answersOf(t, c, question)
+			_, err := verifyOver(c, t.Context())
+			if _, lost := errors.AsType[*LostError](err); !lost || NotDone(err) {
+				t.Errorf("got %v", err)
+			}
+			p.wantVerified(t, []string{verify22V4})
+			time.Sleep(closedApart)
+		}
+		for range 2 {
+			if _, err := verifyOver(c, t.Context()); err != nil {
+				t.Error(err)
+			}
+			p.wantVerified(t, []string{verify14sp8})
+		}
+		p.lacks(verify22V4, verify14sp8)
+		for range 2 {
+			_, _ = verifyOver(c, t.Context()) // lost
+			p.wantVerified(t, []string{verify14sp8})
+			time.Sleep(closedApart)
+			answersOf(t, c, question)
+		}
+		for range 2 {
+			if _, err := verifyOver(c, t.Context()); err != nil {
+				t.Error(err)
+			}
+			p.wantVerified(t, []string{}) // by a login
+		}
+		p.lacks()
+		time.Sleep(suspected)
+		if _, err := verifyOver(c, t.Context()); err != nil {
+			t.Error(err)
+		}
+		p.wantVerified(t, []string{verify22V4})
+	})
+}
+
+// A session that was lost says nothing of the credentials.
+func TestVerificationOverASessionThatIsNotLoggedInAnyMore(t *testing.T) {
+	lost := true
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) {
+		switch logins, _, _, _ := p.counts(); {
+		case strings.HasPrefix(r.commands[0], "Login") || r.commands[0] == "AuthenticationRequest":
+			lost = logins == 0
+			wellAnswered(p, c, r)
+		case lost && r.commands[0] == verify22V4:
+			c.write(r.session, r.tracking, refusalOf("9901"))
+		case lost:
+			c.write(r.session, r.tracking, refusalOf("9900")) // in other words
+		case r.commands[0] == verify22V4:
+			c.say(r, "AuthenticationVerifyResponse22V4", "<loginType>System</loginType><isEnterprise>false</isEnterprise>")
+		default:
+			wellAnswered(p, c, r)
+		}
+	}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		who, err := verifyOver(c, t.Context())
+		if err != nil || who.LoginType != "System" {
+			t.Errorf("got %+v, %v", who, err)
+		}
+	})
+}
+
+// A write that was sent once is not reported as one that never was.
+func TestAWriteThatWasSentAndThenFindsNoSession(t *testing.T) {
+	p := &platform{}
+	p.answer = func(p *platform, c *link, r asked) {
+		logins, _, _, _ := p.counts()
+		switch {
+		case r.commands[0] == "LoginRequest14sp4" && logins > 1:
+			c.refuse(r, 4962)
+		case strings.HasPrefix(r.commands[0], "Login") || r.commands[0] == "AuthenticationRequest":
+			wellAnswered(p, c, r)
+		default:
+			c.refuse(r, 9900)
+		}
+	}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		_, err := c.Write(t.Context(), change, nil)
+		_, unavailable := errors.AsType[*UnavailableError](err)
+		if !unavailable || !errors.Is(err, ErrNotLoggedIn) || !NotDone(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // wantVerified compares the documents that verify credentials.
 func (p *picky) wantVerified(t *testing.T, want []string) {
 	t.Helper()
-	got := slices.DeleteFunc(p.sent(), func(d string) bool { return !strings.Contains(d, "Verify") })
-	if diff := cmp.Diff(want, got); diff != "" {
+	got := slices.DeleteFunc(p.sent(), func(d string) bool { return !strings.Contains(d, "AuthenticationVerify") })
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("documents (-want +got):\n%s", diff)
 	}
 }

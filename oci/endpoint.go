@@ -125,16 +125,24 @@ func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity,
 	return s, who, nil
 }
 
-// unlessUnsupported returns the error of an exchange, or that the command is not
-// supported: the platform has closed the connection again in response to an
-// optional command that was alone in its document.
-func (e *endpoint) unlessUnsupported(document []Command, err error) error {
+// closedInResponse records that the platform has closed the connection in
+// response to an optional command that was alone in its document, and returns
+// that it is not supported, where that is so from now on, or else nil.
+func (e *endpoint) closedInResponse(document []Command, err error) *UnsupportedError {
 	name := document[0].Name()
 	f := formOf[name]
-	if len(document) > 1 || f == nil || !f.optional || !closedByPeer(err) || !e.dialect.wasClosed(name) {
-		return err
+	if len(document) > 1 || f == nil || !f.optional || !closedByPeer(err) || !e.dialect.wasClosed(name, closedApart) {
+		return nil
 	}
 	return &UnsupportedError{Endpoint: e.Name, Command: f.forms[0].name, Release: e.dialect.current().Release, Err: whyEnded(err)}
+}
+
+// lostRead is the error of a read whose answer is lost.
+func (e *endpoint) lostRead(document []Command, err error) error {
+	if unsupported := e.closedInResponse(document, err); unsupported != nil {
+		return unsupported
+	}
+	return err
 }
 
 // closedByPeer reports whether the other side has closed or reset the

@@ -126,6 +126,11 @@ func documentKey(commands []Read) string {
 	return string(key)
 }
 
+// commandKey is documentKey for one command.
+func commandKey(c Command) string {
+	return string(appendElements(appendText(nil, c.Name()), c.Elements()))
+}
+
 func appendElements(key []byte, elements []Element) []byte {
 	key = binary.AppendUvarint(key, uint64(len(elements)))
 	for _, e := range elements {

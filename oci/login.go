@@ -115,7 +115,7 @@ func (s *session) learnFromLogin(by LoginMethod, last bool, unknown []string, er
 	case err == nil || refused && !isValidationError(err):
 		dialect.noteAnswered(by.form())
 		dialect.refuse(unknown...)
-	case !last && closedByPeer(err) && dialect.wasClosed(by.form()):
+	case !last && closedByPeer(err) && dialect.wasClosed(by.form(), 0):
 		return &otherFormError{err}
 	case last && !refused:
 		// The forms that count as unsupported may have failed for this reason
@@ -154,7 +154,9 @@ func (s *session) detect(ctx context.Context) error {
 	for _, form := range dialect.forms(versionFeature) {
 		replies, err := s.exchangeDocument(ctx, s.bareDocument([]Command{NewRead(form.name)}))
 		if err != nil {
-			if dialect.wasClosed(form.name) {
+			// Whatever kept the answer away: no endpoint is refused because its
+			// release is not known.
+			if _, sent := errors.AsType[*LostError](err); sent && ctx.Err() != context.Canceled && dialect.wasClosed(form.name, 0) {
 				return &otherFormError{err}
 			}
 			return err

@@ -235,14 +235,15 @@ func (p *pool) bury(s *session, why error) bool {
 		return false
 	}
 	p.forget(s)
-	s.endpoint.dialect.recheck()
 	p.replace(s, why)
 	return true
 }
 
-// replace has another session be made where one is wanted, unless those of the
-// endpoint bring nothing.
+// replace has another session be made where one is wanted, for one that we did
+// not end, unless those of the endpoint bring nothing. The platform behind the
+// endpoint may be another one since.
 func (p *pool) replace(s *session, why error) {
+	s.endpoint.dialect.recheck()
 	if !s.proven && s.endpoint.barren(time.Now()) {
 		p.lastErr = &ConnectError{s.endpoint.Name, StageLogin, fmt.Errorf("sessions end before they bring an answer: %w", why)}
 	}
@@ -291,7 +292,7 @@ func (p *pool) due() time.Time {
 // dueAt is when that endpoint may be tried next: when neither it nor its account
 // is in backoff. The caller holds the mutex.
 func (p *pool) dueAt(e *endpoint) time.Time {
-	if a := p.accounts[e.UserID]; a != nil && a.retryAt.After(e.retryAt) {
+	if a := p.accounts[e.UserID]; a != nil && a.retryAt.After(e.retryAt) && !a.mayTry(e.Password) {
 		return a.retryAt
 	}
 	return e.retryAt
@@ -358,10 +359,13 @@ func (p *pool) open() (*session, error) {
 	var failures []error
 	for _, e := range p.endpoints {
 		start := time.Now()
-		if !p.mayTry(e, start) {
+		password := p.readPassword(e)
+		if why := p.mayTry(e, start); why != nil {
+			if !errors.Is(why, errInBackoff) {
+				failures = append(failures, why)
+			}
 			continue
 		}
-		password := e.currentPassword()
 		s, who, err := e.open(p.life, opening{userID: e.UserID, password: password, ours: true, run: p.running.Go, died: p.died})
 		refused := p.tried(e, password, err)
 		p.options.Trace.sessionTried(e.Name, time.Since(start), err)
@@ -377,13 +381,21 @@ func (p *pool) open() (*session, error) {
 	return nil, errors.Join(failures...)
 }
 
-// mayTry reports whether an endpoint is to be tried now.
-func (p *pool) mayTry(e *endpoint, now time.Time) bool {
+// mayTry returns nil if an endpoint is to be tried now, and else why not.
+func (p *pool) mayTry(e *endpoint, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.connecting = !p.dueAt(e).After(now)
-	return e.connecting
+	e.connecting = !p.dueAt(e).After(now) && !p.refusedElsewhere(e, now)
+	if a := p.accounts[e.UserID]; !e.connecting && a != nil {
+		return a.err
+	}
+	if !e.connecting {
+		return errInBackoff
+	}
+	return nil
 }
+
+var errInBackoff = errors.New("in backoff")
 
 // tried notes how a try has ended. Where the platform has refused the
 // credentials, it returns the pause of the account, else 0.
@@ -395,7 +407,7 @@ func (p *pool) tried(e *endpoint, password Secret, err error) time.Duration {
 	case err == nil:
 		delete(p.accounts, e.UserID)
 	case e.refusesCredentials(err):
-		return p.refused(e.UserID, password, now)
+		return p.refused(e, password, now, err)
 	default:
 		e.failed(now)
 	}
@@ -538,10 +550,9 @@ func (p *pool) restedFirst() []*endpoint {
 	return sorted
 }
 
-// dialectOf is the dialect of the endpoint of that name.
-func (p *pool) dialectOf(name string) *dialect {
-	i := slices.IndexFunc(p.endpoints, func(e *endpoint) bool { return e.Name == name })
-	return p.endpoints[i].dialect
+// endpointNamed is the endpoint of that name.
+func (p *pool) endpointNamed(name string) *endpoint {
+	return p.endpoints[slices.IndexFunc(p.endpoints, func(e *endpoint) bool { return e.Name == name })]
 }
 
 // begin notes one more goroutine that close waits for. Unless it returns

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"html"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ func checksCredentials(command string) bool {
 
 // secretWords are parts of the names of elements and attributes that hold
 // secrets, in lower case.
-var secretWords = []string{"password", "passcode", "passwd", "passphrase", "secret", "token", "credential", "nonce"}
+var secretWords = []string{"password", "passcode", "passwd", "passphrase", "pwd", "secret", "token", "credential", "nonce", "sharedkey", "authenticationcode"}
 
 // isSecret reports whether an element or attribute of that name holds a secret.
 func isSecret(name string) bool {
@@ -25,26 +26,35 @@ func isSecret(name string) bool {
 	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
-// secretsIn returns the texts of all elements that hold secrets. Those of less
+// secretsIn returns the texts of all elements that hold secrets, as they are and
+// escaped, the longer ones first. Those of less
 // than 3 bytes are skipped: they would match ordinary text.
 func secretsIn(elements []Element) []string {
 	const shortest = 3 // bytes
 	var secrets []string
 	for _, e := range elements {
 		if isSecret(e.Name) && len(e.Text) >= shortest {
-			secrets = append(secrets, e.Text)
+			once := html.EscapeString(e.Text)
+			secrets = append(secrets, html.EscapeString(once), once, xmlEscaped(e.Text), e.Text)
 		}
 		secrets = append(secrets, secretsIn(e.Children)...)
 	}
 	return secrets
 }
 
+// xmlEscaped is a text as documents write it.
+func xmlEscaped(text string) string {
+	w := writer{}
+	w.text("", text)
+	return string(w.to)
+}
+
 // Tags and attributes as they stand in a text that repeats XML: as they are, or
 // escaped once or more often. A value of an attribute in escaped quotes reaches
 // to the end of the text.
 const (
-	openBracket = `(?i)(?:<|&(?:amp;)*(?:lt|#0*60|#x0*3c);)\s*`
-	elementName = `((?:[\w.-]+:)?[\w.-]+)`
+	openBracket = `(?i)(?:<|&(?:amp;|#0*38;|#x0*26;)*(?:lt|#0*60|#x0*3c);)\s*`
+	elementName = `((?:[\w.-]+:)*[\w.-]+)`
 )
 
 var (

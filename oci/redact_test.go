@@ -2,6 +2,7 @@ package oci
 
 import (
 	"fmt"
+	"html"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ func TestSecretsAreRemovedFromThePlatformsWords(t *testing.T) {
 		"in capitals":        {"<PASSWORD>canary</Password>", "<PASSWORD>[redacted]</Password>"},
 		"escaped":            {"&lt;password&gt;canary&lt;/password&gt;!", "&lt;password>[redacted]&lt;/password&gt;!"},
 		"escaped twice":      {"&amp;lt;password&amp;gt;canary&amp;lt;/password&amp;gt;!", "&amp;lt;password>[redacted]&amp;lt;/password&amp;gt;!"},
+		"escaped by number":  {"&#38;lt;password&#38;gt;canary&#38;lt;/password&#38;gt;!", "&#38;lt;password>[redacted]&#38;lt;/password&#38;gt;!"},
 		"by numbers":         {"&#60;password&#62;canary&#x3C;/password&#62;!", "&#60;password>[redacted]&#x3C;/password&#62;!"},
 		"cut short":          {"x <password>can", "x <password>[redacted]"},
 		"cut in its tag":     {"x <passwordcanary", "x <passwordcanary>[redacted]"},
@@ -49,7 +51,14 @@ func TestLongTextsThatSpeakOfSecretsAreCut(t *testing.T) {
 }
 
 func TestARefusalOfALoginKeepsNothingThatMayRepeatIt(t *testing.T) {
-	const canary = "hunter2-canary"
+	const canary = `hunter2&<">-canary`
+	for _, repeated := range []string{canary, xmlEscaped(canary), html.EscapeString(canary), html.EscapeString(html.EscapeString(canary))} {
+		r := Reply{failure: &ErrorReply{Summary: "no '" + repeated + "'"}}
+		r.refuse(NewRead("LoginRequest22V5", Text("userId", "a"), Text("password", canary)))
+		if r.failure.Summary != "no '[redacted]'" {
+			t.Errorf("%s becomes %s", repeated, r.failure.Summary)
+		}
+	}
 	said := ErrorReply{Number: 6004, Severity: SeverityError, Summary: "[Error 6004] " + canary, SummaryEnglish: "no " + canary, Detail: "x " + canary}
 	for _, command := range []Command{
 		NewRead("LoginRequest22V5", Text("userId", "a"), Text("password", canary)),

@@ -21,6 +21,8 @@ type Reply struct {
 	children []node // none of a refusal that a Client returns
 	failure  *ErrorReply
 	whole    bool // the failure is the only answer to a document of several commands
+
+	unsupported *UnsupportedError // the platform does not know the command in any form
 }
 
 // node is an element of a reply: its text, or the table that it holds.
@@ -39,12 +41,16 @@ func (r Reply) Name() string { return r.name }
 func (r Reply) Endpoint() string { return r.endpoint }
 
 // Err is the platform's refusal as an [*ErrorReply], or nil where the answer
-// is anything else.
+// is anything else. Where the platform seems not to know the command, it is an
+// [*UnsupportedError] that wraps the refusal.
 func (r Reply) Err() error {
-	if r.failure == nil {
-		return nil
+	switch {
+	case r.unsupported != nil:
+		return r.unsupported
+	case r.failure != nil:
+		return r.failure
 	}
-	return r.failure
+	return nil
 }
 
 // Text is the text of the first child of that name. The second result tells

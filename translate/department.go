@@ -2,6 +2,7 @@ package translate
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"ocigate/oci"
@@ -21,13 +22,16 @@ type departmentNames map[string]string
 
 // nameDepartments asks the platform for the names in the list's paths. It asks
 // only where a path holds the separator, because any other is a name by
-// itself. Where the platform refuses to tell, the part after the last separator
-// is taken for the name, as the API's documents do.
+// itself. Where the platform refuses to tell, or does not know the command, the
+// part after the last separator is taken for the name, as the API's documents do.
 func (s *ITC) nameDepartments(ctx context.Context, group Group, list *List) error {
 	if !list.hasLongPath() {
 		return nil
 	}
 	replies, err := s.read(ctx, departmentList(group))
+	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

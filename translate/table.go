@@ -2,6 +2,7 @@ package translate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ocigate/oci"
@@ -19,6 +20,9 @@ func (s *ITC) table(ctx context.Context, command oci.Read, element, key string) 
 
 // tableIn is the table in the answer to one question, or the error in it.
 func (s *ITC) tableIn(reply oci.Reply, element, key string) (*oci.Table, error) {
+	if unsupported, ok := errors.AsType[*oci.UnsupportedError](reply.Err()); ok {
+		return nil, errcode.Because(errcode.NotAvailableInRelease, unsupported)
+	}
 	if err := s.errors.ReadResult(reply); err != nil {
 		return nil, err
 	}
