@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,19 +115,49 @@ func TestReasonsOverAPlatformInTrouble(t *testing.T) {
 					t.Errorf("speaks of a trouble that the answer does not depend on: %v, %s", got.header, got.body)
 				}
 				r.wantWrites(t, 0, 0)
+				time.Sleep(exchangeTime)
 			})
 		})
 	}
 }
 
-// A request whose time is over is not answered with reasons.
+// exchangeTime is more than a reading that nobody waits for takes until the
+// client gives it up.
+const exchangeTime = 21 * time.Second
+
+// Callers do not wait for the reasons for long, whether they ask for them or
+// wait for what another caller has asked for.
 func TestReasonsThatTakeTooLong(t *testing.T) {
-	slow := "slow delay=10s command=ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
-	s := setup{faults: []string{slow}, gateway: func(o *gateway.Options) { o.RequestTimeout = 5 * time.Second }}
-	inTime(t, s, func(t *testing.T, r *rig) {
-		asked := assignFreeRange()
-		asked.body = `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`
-		r.call(t, asked).wantError(t, http.StatusServiceUnavailable, "PLATFORM_CHECK_FAILED")
-		r.wantWrites(t, 0, 0)
-	})
+	const stall = "stall command=ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
+	for name, test := range map[string]struct{ timeout, within time.Duration }{
+		"with time":                            {30 * time.Second, 3 * time.Second},
+		"without much time":                    {5 * time.Second, 2500 * time.Millisecond},
+		"with less than the platform may take": {time.Second, 500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := setup{faults: []string{stall}, gateway: func(o *gateway.Options) { o.RequestTimeout = test.timeout }}
+			inTime(t, s, func(t *testing.T, r *rig) {
+				var callers sync.WaitGroup
+				for i := range 5 {
+					callers.Go(func() {
+						time.Sleep(time.Duration(i) * time.Second)
+						asked := assignFreeRange()
+						asked.body = fmt.Sprintf(`{"numbers":[{"minPhoneNumber":"+329999999%d"}]}`, i)
+						began := time.Now()
+						got := r.call(t, asked)
+						if took := time.Since(began); took > test.within {
+							t.Errorf("caller %d waited for %v", i, took)
+						}
+						failure := got.wantError(t, http.StatusBadRequest, "NOT_AVAILABLE_FOR_ASSIGNMENT")
+						if problems := failure.Details.Problems; len(problems) != 1 || problems[0].Reason != "is not free in the tenant" {
+							t.Errorf("caller %d is answered %s", i, got.body)
+						}
+					})
+				}
+				callers.Wait()
+				r.wantWrites(t, 0, 0)
+				time.Sleep(exchangeTime)
+			})
+		})
+	}
 }

@@ -3,12 +3,17 @@ package translate
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
 )
 
 const groupIDHeading = "Group Id"
+
+// reasonsPatience is how long the reading of the reasons may take. The answer
+// does not depend on them, so it must not wait for a platform that is slow.
+const reasonsPatience = 3 * time.Second
 
 // The reasons for which a change cannot be made to an entry. That of an entry
 // which the tenant does not have is the resource's own.
@@ -52,8 +57,8 @@ func (f form) pointer(place int, key string) string {
 
 // notAvailable is the error for faults, which are in the order of the body. It
 // names the entries, and gives the reason of each as far as there is room. The
-// reasons may take one more reading. Without it, the error is the same and its
-// reasons are general; only the end of ctx is another error.
+// reasons may take one more reading. Where that fails or takes too long, the error
+// is the same and its reasons are general. Only the end of ctx is another error.
 func (c change) notAvailable(ctx context.Context, group Group, faults []fault) error {
 	owners, err := c.owners(ctx, group, faults)
 	if err != nil {
@@ -78,8 +83,9 @@ type owners struct {
 	by   map[string]string // the group's id by the entry's key, "" for none; only entries that the tenant has
 }
 
-// owners reads which group has each entry whose reason is not known yet. They
-// are not read where there is none, or where the platform does not answer.
+// owners reads which group has each entry whose reason is not known yet. There is
+// no reading where there is no such entry, and no result where the platform does
+// not answer in time.
 func (c change) owners(ctx context.Context, group Group, faults []fault) (owners, error) {
 	var keys []string
 	for _, f := range faults {
@@ -91,18 +97,30 @@ func (c change) owners(ctx context.Context, group Group, faults []fault) (owners
 		return owners{}, nil
 	}
 	all := c.resource.tenantAll
-	table, err := c.itc.table(ctx, all.read(group), all.table, all.key)
+	patient, cancel := patience(ctx)
+	defer cancel()
+	table, err := c.itc.table(patient, all.read(group), all.table, all.key)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return owners{}, err
 	case err != nil || table.Column(groupIDHeading) == oci.NoColumn:
-		return owners{}, nil //nolint:nilerr // reasons are a help: the answer does not depend on them
+		return owners{}, nil // reasons are a help: the answer does not depend on them
 	}
 	found := owners{read: true, by: make(map[string]string, len(keys))}
 	for key, row := range rowsOf(table, all.key, keys) {
 		found.by[key] = row.Cell(table.Column(groupIDHeading))
 	}
 	return found, nil
+}
+
+// patience limits ctx to reasonsPatience, and to half of the time that is left
+// until the caller's deadline: a caller must get the answer before that.
+func patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := reasonsPatience
+	if deadline, limited := ctx.Deadline(); limited {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 // reason is why the change cannot be made to an entry that was not in the list

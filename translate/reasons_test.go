@@ -7,6 +7,8 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -214,7 +216,79 @@ func (l leaving) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, e
 func TestReasonsAreNotWaitedForByACallerWhoHasLeft(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
-	itc, err := translate.NewITC(translate.Options{Reader: leaving{newPlatform(t), leave}})
+	if err := unknownRange(ctx, t, leaving{newPlatform(t), leave}); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// slow is a platform that answers the question for reasons after a time, or
+// fails where the caller does not wait for that long.
+type slow struct {
+	*platform
+	delay time.Duration
+}
+
+func (s slow) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
+	if commands[0].Name() == allNumbers {
+		select {
+		case <-time.After(s.delay):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("asking: %w", context.Cause(ctx))
+		}
+	}
+	return s.platform.Read(ctx, commands...)
+}
+
+func TestReasonsAreNotWaitedForForLong(t *testing.T) {
+	const general, read = "is not free in the tenant", "is not the start of a number range that the tenant has"
+	var without time.Duration
+	for name, test := range map[string]struct {
+		deadline, delay time.Duration
+		took            time.Duration
+		reason          string
+	}{
+		"of a caller without a deadline":                 {without, time.Hour, 3 * time.Second, general},
+		"of a caller with time":                          {time.Minute, time.Hour, 3 * time.Second, general},
+		"of a caller without much time":                  {4 * time.Second, time.Hour, 2 * time.Second, general},
+		"of a caller without much time, who still waits": {4 * time.Second, 2*time.Second - 1, 2*time.Second - 1, read},
+		"of a caller who still waits":                    {without, 3*time.Second - 1, 3*time.Second - 1, read},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if test.deadline != without {
+					limited, cancel := context.WithTimeout(ctx, test.deadline)
+					defer cancel()
+					ctx = limited
+				}
+				began := time.Now()
+				err := unknownRange(ctx, t, slow{newPlatform(t), test.delay})
+				if took := time.Since(began); took != test.took {
+					t.Errorf("it took %v, want %v", took, test.took)
+				}
+				code(t, err, errcode.NotAvailableForAssignment)
+				if problems := errcode.Of(err).Problems; len(problems) != 1 || problems[0].Reason != test.reason {
+					t.Errorf("the reasons are %v", problems)
+				}
+			})
+		})
+	}
+	t.Run("but the end of the caller's own time is an error", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, leave := context.WithCancelCause(t.Context())
+			left := errors.New("the caller has left")
+			time.AfterFunc(time.Second, func() { leave(left) })
+			if err := unknownRange(ctx, t, slow{newPlatform(t), time.Hour}); !errors.Is(err, left) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	})
+}
+
+// unknownRange plans to assign a range that the tenant does not have.
+func unknownRange(ctx context.Context, t *testing.T, reader translate.Reader) error {
+	t.Helper()
+	itc, err := translate.NewITC(translate.Options{Reader: reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +296,8 @@ func TestReasonsAreNotWaitedForByACallerWhoHasLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := itc.AssignNumbers().Plan(ctx, draft); !errors.Is(err, context.Canceled) {
-		t.Errorf("the error is %v", err)
-	}
+	_, err = itc.AssignNumbers().Plan(ctx, draft)
+	return err
 }
 
 func TestManyReasonsAreCutShort(t *testing.T) {
