@@ -351,12 +351,14 @@ func (v *verdict) judgeAnswer(told *telling, got answer) {
 }
 
 // firstOf finds an earlier request with the same key and content, which was
-// sent to the platform.
+// sent to the platform. One that was corrected for what another has done may have
+// been not taken before, so that its key was free.
 func (v *verdict) firstOf(told *telling) string {
 	for _, other := range v.told {
 		op, known := v.byRequest[other.request]
 		if other != told && told.wish.key != "" && other.wish == told.wish && known &&
-			op.Basis != operation.NotTaken && op.ReceivedAt.Before(told.asked) {
+			op.Basis != operation.NotTaken && op.ReceivedAt.Before(told.asked) &&
+			(!v.blurred[op.RequestID] || len(op.Corrections) == 0) {
 			return other.request
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"ocigate/gateway"
+	"ocigate/oci"
 )
 
 // temporarily is a refusal of a platform that has lost its own back end.
@@ -37,6 +39,29 @@ func TestTemporaryRefusalLeavesTheKeyFree(t *testing.T) {
 			r.wantWrites(t, 2, 1)
 		})
 	}
+}
+
+// A platform that carries out what it has refused is found out, and the key that
+// is free meanwhile stays so.
+func TestTemporaryRefusalOfAWriteThatIsDoneLater(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		r.inject(t, withCommand(temporarily+" times=1", assignCommand))
+		asked := assignFreeRange().keyed("k")
+		got := r.call(t, asked)
+		wantLater(t, got)
+		id := got.wantOutcome(t, "not_done")
+		time.Sleep(time.Minute)
+		_, err := r.client.Write(t.Context(), oci.NewWrite(assignCommand,
+			oci.Text("serviceProviderId", ownTenant), oci.Text("groupId", ownGroup), oci.Text("numberRangeStart", "+32-25126999")), nil)
+		must(t, err)
+		r.wantState(t, id, "not_done", "not_taken")
+		again := r.call(t, asked)
+		again.wantError(t, http.StatusBadRequest, "NOT_AVAILABLE_FOR_ASSIGNMENT")
+		time.Sleep(5 * time.Minute)
+		r.wantState(t, id, "done", "reading")
+		wantCounted(t, r, "ocigate_operation_corrections_total", map[string]float64{"itc_numbers_assign": 1})
+		r.call(t, asked).wantError(t, http.StatusBadRequest, "NOT_AVAILABLE_FOR_ASSIGNMENT")
+	})
 }
 
 func TestTemporaryRefusalOfARead(t *testing.T) {

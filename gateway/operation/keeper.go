@@ -24,8 +24,8 @@ type Options struct {
 	// Settle is how long a write can still take effect after its session
 	// ended: only then does not seeing it prove anything. Default 30 s.
 	Settle time.Duration
-	// Recheck is how long after a write was found not to be done that is
-	// looked at once more. Default 5 min.
+	// Recheck is how long after a write was found not to be done, or was
+	// declined, that is looked at once more. Default 5 min.
 	Recheck time.Duration
 	// Keep is how long an ended operation is kept, default 30 days; KeepKeys
 	// is how long an idempotency key is, from its request on, default 1 day.
@@ -360,8 +360,8 @@ func (k *Keeper) abandonLater(op Operation) {
 	k.wake()
 }
 
-// Unsent ends an operation of which nothing left, or that the platform did not
-// look at.
+// Unsent ends an operation of which nothing left. There is nothing to look at
+// once more.
 func (w *Write) Unsent() {
 	if w.op.State != Received {
 		w.finish(NotDone, NotTaken, nil)
@@ -404,7 +404,7 @@ func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage)
 	}
 	switch state := afterAnswer(answer, sight); {
 	case state == NotDone && answer == Declined:
-		return w.finish(NotDone, NotTaken, nil)
+		return w.decline()
 	case state == NotDone:
 		return w.finish(NotDone, ByAnswer, told)
 	case state == Done:
@@ -413,9 +413,22 @@ func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage)
 	return w.finish(Unknown, "", told)
 }
 
-// finish records the first outcome. What the store does not take is recorded
-// later: it is true all the same.
+// decline ends an operation that was sent and that the platform did not look at.
+// This rests on its word and on one reading right after it, so it is looked at
+// once more.
+func (w *Write) decline() Operation {
+	return w.end(NotDone, NotTaken, nil, time.Now().UTC().Add(w.keeper.options.Recheck))
+}
+
+// finish records the first outcome.
 func (w *Write) finish(state State, basis Basis, told json.RawMessage) Operation {
+	return w.end(state, basis, told, time.Time{})
+}
+
+// end records the first outcome, and when it is to be looked at once more, zero
+// for never. What the store does not take is recorded later: it is true all the
+// same.
+func (w *Write) end(state State, basis Basis, told json.RawMessage, recheckAt time.Time) Operation {
 	k := w.keeper
 	if !w.State().Running() {
 		return w.now() // it has its outcome
@@ -424,13 +437,13 @@ func (w *Write) finish(state State, basis Basis, told json.RawMessage) Operation
 	k.mu.Lock()
 	op := &w.op
 	op.conclude(state, basis, now.UTC())
-	op.Answer = told
+	op.Answer, op.RecheckAt = told, recheckAt
 	finished := *op
 	r := &record{op: finished, event: EventOf(EventOutcome, op, now), busy: true}
 	// Unless others have ended it, who took this process for dead.
 	if _, doubted := k.doubts[op.ID]; !doubted {
 		k.unrecorded[op.ID] = r
-		if state == Unknown {
+		if finished.Open() {
 			k.doubts[op.ID] = newDoubt(finished, now)
 		}
 	}

@@ -354,6 +354,9 @@ func settles(t *testing.T, r *rig, answer operation.Answer, shown string, state 
 	if outcomes(got) != entries {
 		t.Errorf("the outcomes of the entries are %s, want %s", outcomes(got), entries)
 	}
+	if recheckAt := got.RecheckAt; recheckAt.IsZero() == (basis == operation.NotTaken) {
+		t.Errorf("it is looked at once more at %v", recheckAt)
+	}
 	if r.journal.held("1") == state.Ended() || r.Unresolved() > 0 == state.Ended() {
 		t.Errorf("the entries are held: %v, unresolved are %d", r.journal.held("1"), r.Unresolved())
 	}
@@ -674,6 +677,129 @@ func TestRecheck(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A write that the platform did not look at, as it says, is looked at once more.
+// Its key and its entries are free at once, and stay so.
+func TestRecheckOfWhatWasDeclined(t *testing.T) {
+	decline := func(t *testing.T, r *rig) string {
+		t.Helper()
+		op := want("k", "1", "2")
+		r.send(op).Settle(t.Context(), operation.Declined, nil)
+		got := r.stored(op.ID, operation.NotDone, operation.NotTaken)
+		if got.RecheckAt != got.EndedAt.Add(recheck) || !got.Open() || got.HoldsKey() || r.Unresolved() != 0 {
+			t.Errorf("it is %+v", got)
+		}
+		if diff := cmp.Diff(got, r.get(op.ID)); diff != "" {
+			t.Errorf("it is told otherwise than it is stored:\n%s", diff)
+		}
+		r.begin(want("k", "1", "2")).Leave()
+		r.eyes.count()
+		return op.ID
+	}
+	// corrected demands that a replica has found it done.
+	corrected := func(t *testing.T, r *rig, id string) {
+		t.Helper()
+		op := r.stored(id, operation.Done, operation.ByReading)
+		if op.Open() || op.HoldsKey() || outcomes(op) != "++" || len(op.Corrections) != 1 || op.Corrections[0].From != operation.NotDone {
+			t.Errorf("it is %+v", op)
+		}
+		if _, _, corrected := r.traced(); !slices.Equal(corrected, []operation.State{operation.Done}) {
+			t.Errorf("corrected %v", corrected)
+		}
+		want := []string{"intent intent", "outcome not_done", "correction done"}
+		if diff := cmp.Diff(want, r.journal.told(id)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	t.Run("corrects what is done after all", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := decline(t, r)
+			r.eyes.see("++")
+			after(recheck - 2*time.Second)
+			if n := r.eyes.count(); n > 0 {
+				t.Errorf("it was read %d times early", n)
+			}
+			after(4 * time.Second)
+			corrected(t, r, id)
+			r.begin(want("k", "1", "2")).Leave()
+			after(2 * recheck)
+			if n := r.eyes.count(); n != 1 {
+				t.Errorf("it was read %d times", n)
+			}
+		})
+	})
+	t.Run("leaves what is still not done", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := decline(t, r)
+			after(recheck + time.Second)
+			op := r.stored(id, operation.NotDone, operation.NotTaken)
+			if _, resolved, corrected := r.traced(); op.Open() || op.HoldsKey() || op.Corrections != nil || resolved != nil || corrected != nil {
+				t.Errorf("it is %+v, resolved %v, corrected %v", op, resolved, corrected)
+			}
+			if n := r.eyes.count(); n != 1 {
+				t.Errorf("it was read %d times", n)
+			}
+		})
+	})
+	t.Run("leaves what others have touched since, under the same key", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := decline(t, r)
+			again := want("k", "1", "2")
+			r.send(again).Settle(t.Context(), operation.Succeeded, nil)
+			r.eyes.see("++")
+			after(recheck + time.Second)
+			if op := r.stored(id, operation.NotDone, operation.NotTaken); op.Open() || op.Corrections != nil {
+				t.Errorf("it is %+v", op)
+			}
+			wantKeyOf(t, r, again.ID)
+		})
+	})
+	t.Run("leaves the key to others when it is corrected", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := decline(t, r)
+			other := want("k", "3")
+			r.send(other).Settle(t.Context(), operation.Succeeded, nil)
+			r.eyes.see("++")
+			after(recheck + time.Second)
+			corrected(t, r, id)
+			wantKeyOf(t, r, other.ID)
+		})
+	})
+	t.Run("survives a restart", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := decline(t, r)
+			r.die()
+			after(time.Minute)
+			b := newRig(t, r.journal, "B")
+			b.eyes.see("++")
+			b.begin(want("k", "1", "2")).Leave()
+			after(recheck)
+			corrected(t, b, id)
+		})
+	})
+	t.Run("is recorded when the store is well again", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			op := want("k", "1", "2")
+			w := r.send(op)
+			r.store.will(fails, "Record")
+			w.Settle(t.Context(), operation.Declined, nil)
+			r.eyes.see("++")
+			after(recheck + time.Minute)
+			r.store.will(works)
+			after(retryWithin + time.Minute)
+			corrected(t, r, op.ID)
+		})
+	})
+}
+
+// wantKeyOf demands that the key "k" is that of an operation.
+func wantKeyOf(t *testing.T, r *rig, id string) {
+	t.Helper()
+	_, err := r.Begin(t.Context(), want("k", "9"))
+	if used, ok := errors.AsType[*operation.KeyUsedError](err); !ok || used.Operation.ID != id {
+		t.Errorf("Begin: %v, want that the key is that of %s", err, id)
+	}
 }
 
 func TestStoreIsDown(t *testing.T) {

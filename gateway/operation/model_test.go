@@ -539,6 +539,7 @@ const (
 var ways = []way{
 	{8, operation.Succeeded, all, false},
 	{2, operation.Refused, none, false},
+	{2, operation.Declined, none, false},
 	{3, operation.NoAnswer, all, false},
 	{3, operation.NoAnswer, none, false},
 	{3, operation.NoAnswer, all, true},

@@ -73,8 +73,9 @@ type Operation struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 
-	// Key is the caller's idempotency key, empty for none; Fingerprint says
-	// what it stands for; KeyExpires is when it is free again.
+	// Key is the caller's idempotency key, empty for none and where it was free
+	// when the end was corrected; Fingerprint says what it stands for; KeyExpires
+	// is when it is free again.
 	Key         string    `json:"key,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	KeyExpires  time.Time `json:"key_expires,omitzero"`

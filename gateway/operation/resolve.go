@@ -282,9 +282,9 @@ func (k *Keeper) resolve(d *doubt, op Operation, outcomes []State) {
 	k.keep(d, op, EventOf(EventOutcome, &op, now))
 }
 
-// recheck looks whether an operation that was found not to be done has been
-// done after all. What others did to its entries meanwhile is not its own
-// doing.
+// recheck looks whether an operation that was found not to be done, or was
+// declined, has been done after all. What others did to its entries meanwhile is
+// not its own doing.
 func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	outcomes := outcomesOf(sight.Effects)
 	changed := false
@@ -313,6 +313,9 @@ func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	}
 	now := time.Now().UTC()
 	from := op.State
+	if op.Basis == NotTaken {
+		op.Key = "" // free since then, so that it may be another operation's
+	}
 	op.Entries = withOutcomes(op.Entries, outcomes)
 	op.conclude(wholeOf(outcomes), ByReading, now)
 	op.Corrections = append(slices.Clone(op.Corrections), Correction{now, from, op.State})

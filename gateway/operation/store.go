@@ -32,8 +32,8 @@ type Store interface {
 	// without the other when it fails, but never an Intent without its event
 	// when it succeeds.
 	//
-	// Once it has ended the operation's entries are free; once that is known as
-	// [NotTaken] so is its key ([Operation.HoldsKey]).
+	// Once it has ended the operation's entries are free, also while it is open;
+	// once that is known as [NotTaken] so is its key ([Operation.HoldsKey]).
 	//
 	// The error is [ErrConflict] unless the stored version is lower, or the
 	// same and of the same owner. One that is not there, since its owner was

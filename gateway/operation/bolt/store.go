@@ -248,13 +248,29 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (touched bo
 	err = s.read(ctx, func(tx *bbolt.Tx, _ map[string]operation.Operation) error {
 		for _, entry := range op.Keys() {
 			for id := range others(tx, touchesBucket, &op, entry) {
-				touched = touched || id > op.ID
+				later, err := isLater(tx, id, &op)
+				if err != nil {
+					return err
+				}
+				touched = touched || later
 				break // the newest
 			}
 		}
 		return nil
 	})
 	return touched, err
+}
+
+// isLater reports whether another operation with one of the same entries was
+// begun after this one. An id is made before its operation is begun, so that a
+// short operation can begin and end between the two: then the intents have the
+// right order.
+func isLater(tx *bbolt.Tx, id string, op *operation.Operation) (bool, error) {
+	if id > op.ID {
+		return true, nil
+	}
+	other, _, err := get(tx, id)
+	return other.IntendedAt.After(op.IntendedAt), err
 }
 
 // Adopt implements [operation.Store].

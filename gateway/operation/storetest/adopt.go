@@ -46,6 +46,18 @@ var adoptTests = []test{
 		w.wantHeld(w.op(entries(intent.Keys()...)), intent.Keys(), intent.ID)
 		w.wantAdopted(second)
 	}},
+	{"adopts what was not taken and is to be looked at once more, and leaves its key and its entries free", func(w *world) {
+		w.adopt(first)
+		op := w.record(in(operation.NotDone, w.through(w.op(key("k")), toIntent...), notTaken, recheck))
+		w.die(first)
+		op = w.wantAdopted(second, op)[0]
+		w.wantFree(w.op(key("k"), entries(op.Keys()...)))
+		op = w.record(in(operation.Done, op, corrected))
+		w.wantStored(op)
+		w.wantFree(w.op(key("k"), entries(op.Keys()...)))
+		w.die(second)
+		w.wantAdopted(third)
+	}},
 	{"forgets what was only received by a dead owner", func(w *world) {
 		w.adopt(first)
 		op := w.op(key("k"))

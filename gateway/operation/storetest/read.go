@@ -209,6 +209,12 @@ var touchedTests = []test{
 		op := w.through(w.op(entries("a")), toDone...)
 		w.wantTouched(op, false)
 	}},
+	{"is true of what was begun later under an earlier id", func(w *world) {
+		later := w.op(entries("a"))
+		op := w.record(in(operation.NotDone, w.through(w.op(entries("a")), toIntent...), notTaken, recheck))
+		w.through(later, toDone...)
+		w.wantTouched(op, true)
+	}},
 	{"is false of what a later operation wants that has no intent yet", func(w *world) {
 		op := w.through(w.op(entries("a")), toDone...)
 		later := w.op(entries("a"))

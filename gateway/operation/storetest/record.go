@@ -126,6 +126,24 @@ var recordTests = []test{
 		w.wantFree(w.op(key("k"), entries(recorded.Keys()...)))
 		w.wantStored(recorded)
 	}},
+	{"frees the key and the entries of an operation that was not taken and is to be looked at once more", func(w *world) {
+		op := w.record(in(operation.NotDone, w.through(w.op(key("k"), entries("a")), toIntent...), notTaken, recheck))
+		w.wantFree(w.op(key("k"), entries("a")))
+		w.another()
+		w.wantStored(op)
+		w.wantFree(w.op(key("k"), entries("a")))
+		op = w.record(in(operation.Done, op, corrected))
+		w.wantStored(op)
+		w.wantFree(w.op(key("k"), entries("a")))
+	}},
+	{"leaves a freed key to the operation that took it, when the one that was not taken is corrected", func(w *world) {
+		old := w.record(in(operation.NotDone, w.through(w.op(key("k"), entries("a")), toIntent...), notTaken, recheck))
+		op := w.through(w.op(key("k"), entries("b")), toIntent...)
+		w.record(in(operation.Done, old, corrected))
+		w.wantKeyUsed(w.op(key("k")), op)
+		op = w.record(in(operation.Done, op))
+		w.wantKeyUsed(w.op(key("k")), op)
+	}},
 	{"frees the key and the entries of an operation that ends without an intent", func(w *world) {
 		op := w.op(key("k"))
 		w.begin(op)

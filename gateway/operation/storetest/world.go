@@ -126,6 +126,13 @@ func notTaken(op *operation.Operation) { op.Basis = operation.NotTaken }
 
 func recheck(op *operation.Operation) { op.RecheckAt = now().Add(time.Minute) }
 
+// corrected is what a second look makes of an operation that was not taken: it
+// has no key any more.
+func corrected(op *operation.Operation) {
+	op.Basis, op.RecheckAt, op.Key = operation.ByReading, time.Time{}, ""
+	op.Corrections = []operation.Correction{{At: now(), From: operation.NotDone, To: operation.Done}}
+}
+
 // in is the operation as its next record has it, in another state.
 func in(state operation.State, op operation.Operation, edits ...edit) operation.Operation {
 	op.State = state
