@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,18 @@ func TestTemporaryRefusalOfAWriteThatIsDoneLater(t *testing.T) {
 func TestTemporaryRefusalOfARead(t *testing.T) {
 	r := start(t, setup{faults: []string{withCommand(temporarily, "*PrefixGetSummaryListRequest")}})
 	wantWords(t, wantLater(t, r.get(t, "prefixes")), "[Error 4998] The server is temporarily unavailable")
+}
+
+// The text is the caller's and not the platform's, which only repeats it.
+func TestIDsThatHoldTheWordsOfATemporaryRefusal(t *testing.T) {
+	r := start(t, setup{})
+	for _, id := range []string{"temporarily unavailable", "NO_OCS_CONNECTIONx"} {
+		t.Run(id, func(t *testing.T) {
+			escaped := url.PathEscape(id)
+			r.call(t, call{path: listOf(escaped, "foo", "numbers"), client: system}).wantError(t, http.StatusNotFound, "TENANT_NOT_FOUND")
+			r.call(t, call{path: listOf(ownTenant, escaped, "numbers"), client: system}).wantError(t, http.StatusNotFound, "GROUP_NOT_FOUND")
+		})
+	}
 }
 
 // commandsThatVerify are those that hold a caller's credentials.

@@ -94,7 +94,17 @@ type Plan struct {
 	// after the change, "" for none of the tenant's groups.
 	From, To string
 
+	tenantID    string
 	unavailable string // the text of NotAvailableForAssignment for these entries
+}
+
+// values are what the request has chosen of the command, in every spelling.
+func (p *Plan) values() []string {
+	values := []string{p.From, p.To, p.tenantID}
+	for _, e := range p.Entries {
+		values = append(values, e.Given, e.Key, e.Start, e.End)
+	}
+	return values
 }
 
 // Sight is one reading of what became of a change.
@@ -156,6 +166,7 @@ func (c change) Plan(ctx context.Context, draft *Draft) (*Plan, error) {
 		Command:     c.write(draft.Group, entries),
 		Entries:     entries,
 		From:        draft.Group.GroupID,
+		tenantID:    draft.Group.TenantID,
 		unavailable: c.resource.unavailable,
 	}
 	if c.assigns {
@@ -188,10 +199,10 @@ func (c change) Observe(ctx context.Context, group Group, keys []string) (*Sight
 	var own, free map[string]oci.Row
 	switch err := c.itc.judgeContext(ctx, group, replies); {
 	case err == nil:
-		if own, err = c.itc.rowsIn(replies[2], r.own, keys); err != nil {
+		if own, err = c.itc.rowsIn(replies[2], group, r.own, keys); err != nil {
 			return nil, err
 		}
-		if free, err = c.itc.rowsIn(replies[3], r.tenantFree, keys); err != nil {
+		if free, err = c.itc.rowsIn(replies[3], group, r.tenantFree, keys); err != nil {
 			return nil, err
 		}
 	case !meansNothing(err):
@@ -246,8 +257,8 @@ func (r *resource) choose(entries []Entry, table *oci.Table) (chosen []Entry, fa
 }
 
 // rowsIn finds the rows of the keys in the answer to a list's command.
-func (s *ITC) rowsIn(reply oci.Reply, l listCommand, keys []string) (map[string]oci.Row, error) {
-	table, err := s.tableIn(reply, l.table, l.key)
+func (s *ITC) rowsIn(reply oci.Reply, group Group, l listCommand, keys []string) (map[string]oci.Row, error) {
+	table, err := s.tableIn(reply, group, l.table, l.key)
 	if err != nil {
 		return nil, err
 	}

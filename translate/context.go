@@ -79,9 +79,9 @@ func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*
 			return nil, err
 		}
 		s.contexts.remember(group, asked)
-		return s.tableIn(replies[2], l.table, l.key)
+		return s.tableIn(replies[2], group, l.table, l.key)
 	}
-	return s.table(ctx, l.read(group), l.table, l.key)
+	return s.table(ctx, group, l.read(group), l.table, l.key)
 }
 
 // contextOf asks for the tenant, then for the group's authorization.
@@ -103,7 +103,7 @@ func (s *ITC) judgeContext(ctx context.Context, group Group, replies []oci.Reply
 
 func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) error {
 	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
-		return s.judgeRefusal(ctx, refusal, tenantExistence(group))
+		return s.judgeRefusal(ctx, group, refusal, tenantExistence(group))
 	}
 	// A service provider has no such element at all.
 	enterprise, _, err := reply.Bool("isEnterprise")
@@ -118,7 +118,7 @@ func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) err
 
 func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) error {
 	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
-		return s.judgeRefusal(ctx, refusal, groupExistence(group))
+		return s.judgeRefusal(ctx, group, refusal, groupExistence(group))
 	}
 	if reply.Name() == authorizationListResponse {
 		return s.checkServices(reply)
@@ -190,22 +190,36 @@ func equalTo(criterion, value string) oci.Element {
 		oci.Text("mode", "Equal To"), oci.Text("value", value), oci.Text("isCaseInsensitive", "false"))
 }
 
-// judgeRefusal tells why the platform refused to answer. Where the table does
-// not know its number, the platform is asked whether what it was asked about
-// exists at all.
-func (s *ITC) judgeRefusal(ctx context.Context, refusal *oci.ErrorReply, what existence) error {
-	if code, known := s.errors.meaning(refusal); known {
+// judgeRefusal returns why the platform refused to answer. Where the table does
+// not have its number, the platform is asked whether what it was asked about
+// exists at all. Only what exists is refused for a text of the table: an id that
+// does not exist may hold that text, in a form in which it is not recognized.
+// Where that question is not answered, the text counts.
+func (s *ITC) judgeRefusal(ctx context.Context, group Group, refusal *oci.ErrorReply, what existence) error {
+	if code, known := s.errors.numbers[refusal.Number]; known {
 		return refusedWith(code, refusal)
 	}
-	table, err := s.table(ctx, what.command, what.table, what.heading)
-	if err != nil {
+	code, known := s.errors.textMeaning(refusal, group.values())
+	table, err := s.table(ctx, group, what.command, what.table, what.heading)
+	switch {
+	case err == nil && !holds(table, what.heading, what.id):
+		code = what.missing
+	case known:
+	case err != nil:
 		return err
+	default:
+		code = errcode.PlatformError
 	}
-	id := table.Column(what.heading)
+	return refusedWith(code, refusal)
+}
+
+// holds reports whether exactly that value is in a column.
+func holds(table *oci.Table, heading, value string) bool {
+	column := table.Column(heading)
 	for row := range table.Rows() {
-		if row.Cell(id) == what.id {
-			return refusedWith(errcode.PlatformError, refusal)
+		if row.Cell(column) == value {
+			return true
 		}
 	}
-	return refusedWith(what.missing, refusal)
+	return false
 }

@@ -68,3 +68,7 @@ func idProblems(parameter, id string, charset Charset) []errcode.Problem {
 func (g Group) elements() []oci.Element {
 	return []oci.Element{oci.Text("serviceProviderId", g.TenantID), oci.Text("groupId", g.GroupID)}
 }
+
+// values are what a caller has chosen of a command that asks about the group or
+// its tenant.
+func (g Group) values() []string { return []string{g.TenantID, g.GroupID} }

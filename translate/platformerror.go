@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"ocigate/oci"
@@ -23,7 +22,8 @@ const temporaryPause = 5 * time.Second
 // A number holds in every language of the platform, a text in one only. Texts
 // are here for refusals whose number is not public, of which the words are. So a
 // number wins over a text. Only errors are known by a text, since a warning
-// leaves open what was done.
+// leaves open what was done. A text counts only in the platform's own words: a
+// summary may repeat the values of the request, which the caller has chosen.
 type PlatformErrors struct {
 	numbers map[int]*errcode.Code
 	texts   []PlatformText // the first that matches counts
@@ -31,8 +31,8 @@ type PlatformErrors struct {
 
 // PlatformText gives the refusals that hold a text a meaning.
 type PlatformText struct {
-	// Text is a part of the summary, in English or in the platform's language
-	// and in any letter case.
+	// Text is a part of the summary behind its head, in English or in the
+	// platform's language and in any letter case.
 	Text string
 	Code *errcode.Code
 }
@@ -53,25 +53,31 @@ func NewPlatformErrors(numbers map[int]*errcode.Code, texts ...PlatformText) Pla
 	}}
 	maps.Copy(table.numbers, numbers)
 	for _, t := range texts {
-		table.texts = append(table.texts, PlatformText{strings.ToLower(t.Text), t.Code})
+		table.texts = append(table.texts, PlatformText{plain(t.Text), t.Code})
 	}
 	for _, text := range temporaryTexts {
-		table.texts = append(table.texts, PlatformText{strings.ToLower(text), errcode.PlatformUnavailable})
+		table.texts = append(table.texts, PlatformText{plain(text), errcode.PlatformUnavailable})
 	}
 	return table
 }
 
 // meaning is the code that the table gives a refusal, and whether it gives one.
-func (e PlatformErrors) meaning(refusal *oci.ErrorReply) (*errcode.Code, bool) {
+// values are those of the request.
+func (e PlatformErrors) meaning(refusal *oci.ErrorReply, values []string) (*errcode.Code, bool) {
 	if code, known := e.numbers[refusal.Number]; known {
 		return code, true
 	}
+	return e.textMeaning(refusal, values)
+}
+
+// textMeaning is the same by the texts alone.
+func (e PlatformErrors) textMeaning(refusal *oci.ErrorReply, values []string) (*errcode.Code, bool) {
 	if refusal.Severity != oci.SeverityError {
 		return nil, false
 	}
-	english, local := strings.ToLower(refusal.SummaryEnglish), strings.ToLower(refusal.Summary)
+	english, local := newWording(refusal.SummaryEnglish, values), newWording(refusal.Summary, values)
 	for _, t := range e.texts {
-		if strings.Contains(english, t.Text) || strings.Contains(local, t.Text) {
+		if english.says(t.Text) || local.says(t.Text) {
 			return t.Code, true
 		}
 	}
@@ -80,20 +86,21 @@ func (e PlatformErrors) meaning(refusal *oci.ErrorReply) (*errcode.Code, bool) {
 
 // Temporary reports whether the platform refused because it is temporarily
 // unavailable, so that the same may be asked again later. A warning or an
-// information never says so.
+// information never says so. It is for commands without values of a caller.
 func (e PlatformErrors) Temporary(refusal *oci.ErrorReply) bool {
-	code, _ := e.meaning(refusal)
+	code, _ := e.meaning(refusal, nil)
 	return code == errcode.PlatformUnavailable && refusal.Severity == oci.SeverityError
 }
 
 // ReadResult is the error in the answer to a read, nil where the platform
-// answered the question. Its code is the table's, else PlatformError.
-func (e PlatformErrors) ReadResult(reply oci.Reply) error {
+// answered the question. Its code is the table's, else PlatformError. values are
+// those of the command that the caller has chosen.
+func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	if !refused {
 		return nil
 	}
-	code, known := e.meaning(refusal)
+	code, known := e.meaning(refusal, values)
 	if !known {
 		code = errcode.PlatformError
 	}
@@ -115,7 +122,7 @@ func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 	case refusal.Severity != oci.SeverityError:
 		return refusedWith(errcode.PlatformError, refusal)
 	}
-	code, known := e.meaning(refusal)
+	code, known := e.meaning(refusal, plan.values())
 	if !known || !code.PromisesNotDone() {
 		code = errcode.PlatformRefused
 	}

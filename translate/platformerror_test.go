@@ -3,6 +3,7 @@ package translate_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -247,19 +248,185 @@ func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
 	}
 }
 
-// A tenant whose absence cannot be read is not missing.
+// A tenant or group whose absence cannot be read is not missing.
 func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
-	for _, command := range []string{tenantGet, authorization, ownNumbers} {
-		t.Run(command, func(t *testing.T) {
+	const unavailable = "Temporarily unavailable"
+	there := map[string]string{
+		tenantList: answer(tenantList, table("serviceProviderTable", "Service Provider Id", testGroup.TenantID)),
+		groupList:  answer(groupList, table("groupTable", "Group Id", testGroup.GroupID)),
+	}
+	searches := map[string]string{tenantGet: tenantList, authorization: groupList, ownNumbers: ""}
+	for command, search := range searches {
+		for name, answers := range map[string]map[string]string{
+			"though it exists":                 there,
+			"and says so when it is searched":  {search: saying("Error", "", unavailable)},
+			"and refuses the search otherwise": {search: refusal("Error", 5404, "Unauthorized")},
+		} {
+			t.Run(command+" "+name, func(t *testing.T) {
+				p := newPlatform(t)
+				maps.Copy(p.answers, answers)
+				p.answers[command] = saying("Error", "", unavailable)
+				_, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup)
+				code(t, err, errcode.PlatformUnavailable)
+				if asked := len(p.asked) - 1; (asked == 1) != (search != "") {
+					t.Errorf("asked %v", p.asked)
+				}
+			})
+		}
+	}
+	for name, test := range map[string]struct {
+		command, reply string
+		want           *errcode.Code
+	}{
+		"but a tenant that does not exist is missing":  {tenantGet, saying("Error", "", unavailable), errcode.TenantNotFound},
+		"but a group that does not exist is missing":   {authorization, saying("Error", "", unavailable), errcode.GroupNotFound},
+		"but a number comes first":                     {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
+		"but a warning leaves open why it was refused": {tenantGet, saying("Warning", "", unavailable), errcode.PlatformError},
+	} {
+		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			p.answers[command] = saying("Error", "", "Temporarily unavailable")
+			p.answers[test.command] = test.reply
+			p.answers[tenantList] = answer(tenantList, table("serviceProviderTable", "Service Provider Id"))
+			p.answers[groupList] = answer(groupList, table("groupTable", "Group Id"))
+			if test.want == errcode.PlatformError {
+				maps.Copy(p.answers, there)
+			}
 			_, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup)
-			code(t, err, errcode.PlatformUnavailable)
-			if len(p.asked) != 1 {
-				t.Errorf("asked %v", p.asked)
+			code(t, err, test.want)
+		})
+	}
+}
+
+// What a warning says leaves open what it means.
+func TestWarningsAreNotKnownByATextNorInformation(t *testing.T) {
+	table := translate.NewPlatformErrors(nil)
+	for _, severity := range []string{"Warning", "Info"} {
+		reply := saying(severity, "temporarily unavailable", "temporarily unavailable")
+		t.Run(severity+" of a read", func(t *testing.T) { code(t, table.ReadResult(one(t, reply)), errcode.PlatformError) })
+		t.Run(severity+" of a login", func(t *testing.T) {
+			if err := loginRefused(t, table, reply); !errors.Is(err, translate.ErrNotVerified) {
+				t.Errorf("the error is %v", err)
 			}
 		})
 	}
+}
+
+func TestTheHeadOfASummaryIsNoText(t *testing.T) {
+	texts := []translate.PlatformText{{Text: "error", Code: errcode.PlatformBusy}, {Text: "erreur 4999", Code: errcode.PlatformBusy}}
+	table := translate.NewPlatformErrors(nil, texts...)
+	for summary, want := range map[string]*errcode.Code{
+		"[Error 4999] no":                      errcode.PlatformError,
+		"[Erreur 4999] non":                    errcode.PlatformError,
+		" [Error 4999] no":                     errcode.PlatformError,
+		"[Error 4999]":                         errcode.PlatformError,
+		"[Error 4999] an internal error":       errcode.PlatformBusy,
+		"[Error 4999] no [Error]":              errcode.PlatformBusy,
+		"An error [of ours]":                   errcode.PlatformBusy,
+		"[An error":                            errcode.PlatformBusy,
+		"[Error 4999] temporarily unavailable": errcode.PlatformUnavailable,
+	} {
+		t.Run(summary, func(t *testing.T) {
+			code(t, table.ReadResult(one(t, saying("Error", summary, ""))), want)
+			code(t, table.ReadResult(one(t, saying("Error", "", summary))), want)
+		})
+	}
+}
+
+// What the caller has chosen is not what the platform says.
+func TestAValueOfTheRequestIsNoText(t *testing.T) {
+	table := translate.NewPlatformErrors(nil, translate.PlatformText{Text: "Out of order", Code: errcode.PlatformBusy})
+	for name, test := range map[string]struct {
+		summary string
+		values  []string
+		want    *errcode.Code
+	}{
+		"as it is":                  {"No such group: temporarily unavailable", []string{"temporarily unavailable"}, errcode.PlatformError},
+		"in other letters":          {"No such group: TEMPORARILY UNAVAILABLE", []string{"Temporarily unAvailable"}, errcode.PlatformError},
+		"with blanks that collapse": {"No such user: temporarily unavailable", []string{" temporarily \t unavailable "}, errcode.PlatformError},
+		"as a part of it":           {"No such group: T:NO_OCS_CONNECTIONx", []string{"T", "NO_OCS_CONNECTIONx"}, errcode.PlatformError},
+		"twice":                     {"NO_OCS_CONNECTION: NO_OCS_CONNECTION is unknown", []string{"NO_OCS_CONNECTION"}, errcode.PlatformError},
+		"that overlaps itself":      {"xout of order out of order out of orderx", []string{"out of order out of order"}, errcode.PlatformError},
+		"made of two values":        {"No such group: temporarily unavailable", []string{"temporarily", "unavailable"}, errcode.PlatformError},
+		"of the operator":           {"No such group: out of order", []string{"out of order"}, errcode.PlatformError},
+
+		"but the platform's own words are, beside it":    {"out of order: is Out of Order", []string{"out of order:"}, errcode.PlatformBusy},
+		"but a part of a word is none":                   {"Temporarily unavailable", []string{"e", "a", "unavailable"}, errcode.PlatformUnavailable},
+		"but a value of a word is not the whole text":    {"Server Connection Failure", []string{"server", "connection"}, errcode.PlatformUnavailable},
+		"but an empty value is none":                     {"Temporarily unavailable", []string{"", " "}, errcode.PlatformUnavailable},
+		"but a value that is not in the summary is none": {"Temporarily unavailable", []string{"temporarily unavailable for ever"}, errcode.PlatformUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code(t, table.ReadResult(one(t, saying("Error", test.summary, "")), test.values...), test.want)
+			code(t, table.ReadResult(one(t, saying("Error", "", test.summary)), test.values...), test.want)
+		})
+	}
+}
+
+// A group may have any name, and an entry any digits.
+func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
+	group := translate.Group{TenantID: "NO_OCS_CONNECTIONx", GroupID: "temporarily unavailable"}
+	table := translate.NewPlatformErrors(nil,
+		translate.PlatformText{Text: "+32-01", Code: errcode.PlatformBusy}, translate.PlatformText{Text: "+32 01", Code: errcode.PlatformBusy})
+	for name, test := range map[string]struct{ change, body string }{
+		"of an assignment": {"assign prefixes", `{"prefixes":[{"prefix":"+32 01"}]}`},
+		"of a removal":     {"remove prefixes", `{"prefixes":[{"prefix":"+32 01"}]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := planned(t, changes(newPlatform(t).service(remembering))[test.change], group, test.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for summary, want := range map[string]*errcode.Code{
+				"Prefix +32-01 is blocked":                       errcode.PlatformRefused,
+				"Prefix +32 01 is blocked":                       errcode.PlatformRefused,
+				"Blocked in group temporarily unavailable":       errcode.PlatformRefused,
+				"Blocked in tenant no_ocs_connectionx":           errcode.PlatformRefused,
+				"NO_OCS_CONNECTION in tenant NO_OCS_CONNECTIONx": errcode.PlatformUnavailable,
+			} {
+				code(t, table.WriteResult(plan, one(t, saying("Error", "", summary))), want)
+			}
+		})
+	}
+}
+
+// Which values a read is asked with is the service's matter.
+func TestAReadIsNotKnownByItsOwnValues(t *testing.T) {
+	for name, group := range map[string]translate.Group{
+		"of the tenant": {TenantID: "NO_OCS_CONNECTIONx", GroupID: "g"},
+		"of the group":  {TenantID: "t", GroupID: "NO_OCS_CONNECTIONx"},
+	} {
+		for _, command := range []string{ownNumbers, tenantGet, authorization} {
+			t.Run(command+" "+name, func(t *testing.T) {
+				p := newPlatform(t)
+				p.answers[command] = saying("Error", "", "NO_OCS_CONNECTIONx is strange")
+				p.answers[tenantList] = answer(tenantList, table("serviceProviderTable", "Service Provider Id", group.TenantID))
+				p.answers[groupList] = answer(groupList, table("groupTable", "Group Id", group.GroupID))
+				itc := p.service(translate.Options{})
+				_, err := itc.Numbers(t.Context(), group)
+				code(t, err, errcode.PlatformError)
+				_, err = itc.AssignNumbers().Observe(t.Context(), group, []string{"1"})
+				code(t, err, errcode.PlatformError)
+			})
+		}
+	}
+}
+
+// A failed attempt is one, whatever the user is called.
+func TestALoginIsNotKnownByItsUser(t *testing.T) {
+	table := translate.NewPlatformErrors(nil)
+	refuse := func(summary string, userID ...string) error {
+		refusal, ok := errors.AsType[*oci.ErrorReply](one(t, saying("Error", "", summary)).Err())
+		if !ok {
+			t.Fatal("the test's own reply is none")
+		}
+		return table.LoginRefused(refusal, userID...)
+	}
+	const user = "nosuch temporarily unavailable"
+	if err := refuse("The account "+user+" is unknown", user); !errors.Is(err, translate.ErrNotVerified) {
+		t.Errorf("the error is %v", err)
+	}
+	code(t, refuse("The account "+user+" is temporarily unavailable", user), errcode.PlatformUnavailable)
+	code(t, refuse("The account is temporarily unavailable"), errcode.PlatformUnavailable)
 }
 
 func TestRefusedLoginsAreAnsweredInOurWords(t *testing.T) {

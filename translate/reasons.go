@@ -99,7 +99,7 @@ func (c change) owners(ctx context.Context, group Group, faults []fault) (owners
 	all := c.resource.tenantAll
 	patient, cancel := patience(ctx)
 	defer cancel()
-	table, err := c.itc.table(patient, all.read(group), all.table, all.key)
+	table, err := c.itc.table(patient, group, all.read(group), all.table, all.key)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return owners{}, err

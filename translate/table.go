@@ -9,21 +9,23 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// table asks one question that is answered with a table.
-func (s *ITC) table(ctx context.Context, command oci.Read, element, key string) (*oci.Table, error) {
+// table asks one question about a group or its tenant that is answered with a
+// table.
+func (s *ITC) table(ctx context.Context, group Group, command oci.Read, element, key string) (*oci.Table, error) {
 	replies, err := s.read(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	return s.tableIn(replies[0], element, key)
+	return s.tableIn(replies[0], group, element, key)
 }
 
-// tableIn is the table in the answer to one question, or the error in it.
-func (s *ITC) tableIn(reply oci.Reply, element, key string) (*oci.Table, error) {
+// tableIn is the table in the answer to one question about a group or its tenant,
+// or the error in it.
+func (s *ITC) tableIn(reply oci.Reply, group Group, element, key string) (*oci.Table, error) {
 	if unsupported, ok := errors.AsType[*oci.UnsupportedError](reply.Err()); ok {
 		return nil, errcode.Because(errcode.NotAvailableInRelease, unsupported)
 	}
-	if err := s.errors.ReadResult(reply); err != nil {
+	if err := s.errors.ReadResult(reply, group.values()...); err != nil {
 		return nil, err
 	}
 	return tableOf(reply, element, key)
