@@ -137,6 +137,16 @@ func TestLogin(t *testing.T) {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
+// That the platform refuses the gateway's own account says nothing of callers.
+func TestLoginsWhileTheGatewaysOwnAccountIsRefused(t *testing.T) {
+	s := setup{overTLS: true, verify: gateway.VerifyByCommand, faults: []string{"error-before-apply number=4962 command=LoginRequest22V5"}}
+	inTime(t, s, func(t *testing.T, r *rig) {
+		for range 10 {
+			r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
+		}
+	})
+}
+
 func TestLoginAnswerIsAsDocumented(t *testing.T) {
 	r := start(t, setup{})
 	got := r.call(t, loginCall("groupadmin", "groupadmin-demo"))

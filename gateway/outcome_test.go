@@ -365,3 +365,31 @@ func (w *twice) Write(ctx context.Context, command oci.Write, before func(string
 	}
 	return oci.Reply{}, errors.Join(before("secondary"), &oci.UnsentError{Endpoint: "secondary", Err: io.EOF})
 }
+
+// A write that was done, though the platform says as of a lost session that it
+// was not, is not taken for one that was never sent because there is no session
+// for another try.
+func TestAWriteThatWasDoneAndThenFindsNoSession(t *testing.T) {
+	const refusal = `number=4961 summary="Session closed"`
+	for name, noSession := range map[string]string{
+		"the login is refused": "error-before-apply number=4962 command=LoginRequest14sp4",
+		"nobody answers":       "refuse",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inTime(t, setup{platform: func(o *oci.Options) { o.MaxSessions = 1 }}, func(t *testing.T, r *rig) {
+				r.get(t, "numbers").wantStatus(t, http.StatusOK)
+				r.inject(t, "error-after-apply times=1 "+refusal+" command="+assignCommand)
+				r.inject(t, "error-before-apply times=1 "+refusal+" command=VerifySessionIsValidRequest")
+				r.inject(t, noSession+" times=1")
+				got := r.call(t, assignFreeRange().keyed("k"))
+				got.wantOutcome(t, "unknown")
+				r.wantWrites(t, 1, 1)
+				time.Sleep(10 * time.Minute)
+				again := r.call(t, assignFreeRange().keyed("k"))
+				again.wantStatus(t, http.StatusCreated)
+				again.wantOutcome(t, "done")
+				r.wantWrites(t, 1, 1)
+			})
+		})
+	}
+}

@@ -247,6 +247,55 @@ func TestReleasesThatCloseConnections(t *testing.T) {
 	})
 }
 
+// Without the command that lists departments, names are taken from their paths.
+func TestDepartmentsWithoutTheirList(t *testing.T) {
+	for _, way := range ocisim.RefusalModes() {
+		t.Run(fmt.Sprint("refused by ", way), func(t *testing.T) {
+			s := setup{seed: func(seed *ocisim.Seed) {
+				seed.Platform.Without, seed.Platform.Refusal = []string{"GroupDepartmentGetListRequest18"}, way
+			}}
+			inTime(t, s, func(t *testing.T, r *rig) {
+				if way == ocisim.RefusalClose { // once it may be an outage
+					r.get(t, "numbers").wantStatus(t, http.StatusBadGateway)
+					time.Sleep(time.Second)
+				}
+				for range 3 {
+					got := r.get(t, "numbers")
+					got.wantStatus(t, http.StatusOK)
+					if !strings.Contains(got.body, `"departmentName":"test_department_initial"`) {
+						t.Errorf("got %s", got.body)
+					}
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}
+
+// What two dropped connections have taken away comes back.
+func TestOptionalCommandsComeBackAfterAnOutage(t *testing.T) {
+	s := setup{overTLS: true, seed: func(seed *ocisim.Seed) { seed.Platform.Release = 24 }}
+	inTime(t, s, func(t *testing.T, r *rig) {
+		for _, command := range []string{"GroupDepartmentGetListRequest18", "AuthenticationVerify*", "SystemSoftwareVersionGet*", "LoginRequest22*"} {
+			r.inject(t, "drop-before-apply times=4 command="+command)
+		}
+		for range 20 {
+			r.get(t, "numbers")
+			r.call(t, loginCall("groupadmin", "groupadmin-demo"))
+			time.Sleep(2 * time.Second)
+		}
+		time.Sleep(time.Hour)
+		r.platform.Restart() // for a new session
+		for range 2 {
+			r.get(t, "numbers").wantStatus(t, http.StatusOK)
+			r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantStatus(t, http.StatusOK)
+		}
+		if got := r.client.Stats().Endpoints[0].Dialect; got.Release != 24 || len(got.Fallbacks) > 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 // A platform repeats the command that it refuses, password and all. No output of
 // the gateway does.
 func TestPasswordsThatAPlatformRepeatsReachNobody(t *testing.T) {

@@ -64,7 +64,7 @@ func (v verifier) Verify(ctx context.Context, userID, password string) (auth.Ide
 		return auth.Identity{}, err // what the platform says here is about our own account
 	}
 	if refused, ok := errors.AsType[*oci.ErrorReply](err); ok {
-		return auth.Identity{}, verification(v.table.LoginRefused(refused))
+		return auth.Identity{}, verification(v.table.LoginRefused(refused, userID))
 	}
 	if _, unreached := errors.AsType[*oci.ConnectError](err); unreached {
 		return auth.Identity{}, &errcode.Error{Code: errcode.PlatformUnavailable, RetryAfter: shortly, Cause: err}

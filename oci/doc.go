@@ -16,6 +16,15 @@
 // abandoned, or a word from the platform that nobody asked for. The same read
 // of several callers at a time is sent once for all who asked before it was.
 //
+// Platforms of several releases are spoken to alike. Callers use the newest names
+// of commands; one table says which release has which, and what is sent to the
+// others ([Features]). Each endpoint's release is detected, unless the options
+// set it, and what its answers show beyond that is remembered ([Dialect]). A
+// platform's refusal of a whole document, and of its account's credentials, is
+// no network error: see [Client.Read] and [Options]. What a platform says in a
+// refusal is passed on without the content of elements that hold secrets, since
+// it may repeat the command.
+//
 // Replies are read in one pass as they arrive, by a scanner that takes less
 // than XML allows and builds no tree; a large table costs less memory than its
 // document has bytes. A [Reply] does not change, so it may be shared. The tests

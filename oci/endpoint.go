@@ -125,24 +125,22 @@ func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity,
 	return s, who, nil
 }
 
-// closedInResponse records that the platform has closed the connection in
-// response to an optional command that was alone in its document, and returns
-// that it is not supported, where that is so from now on, or else nil.
-func (e *endpoint) closedInResponse(document []Command, err error) *UnsupportedError {
+// noteClosed records a connection that the platform has closed in response to an
+// optional command that was alone in its document, and reports whether the
+// command counts as unsupported from now on.
+func (e *endpoint) noteClosed(document []Command, err error) bool {
 	name := document[0].Name()
 	f := formOf[name]
-	if len(document) > 1 || f == nil || !f.optional || !closedByPeer(err) || !e.dialect.wasClosed(name, closedApart) {
-		return nil
-	}
-	return &UnsupportedError{Endpoint: e.Name, Command: f.forms[0].name, Release: e.dialect.current().Release, Err: whyEnded(err)}
+	return len(document) == 1 && f != nil && f.optional && closedByPeer(err) && e.dialect.wasClosed(name, closedApart)
 }
 
 // lostRead is the error of a read whose answer is lost.
 func (e *endpoint) lostRead(document []Command, err error) error {
-	if unsupported := e.closedInResponse(document, err); unsupported != nil {
-		return unsupported
+	if !e.noteClosed(document, err) {
+		return err
 	}
-	return err
+	name := formOf[document[0].Name()].forms[0].name
+	return &UnsupportedError{Endpoint: e.Name, Command: name, Release: e.dialect.current().Release, Err: whyEnded(err)}
 }
 
 // closedByPeer reports whether the other side has closed or reset the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -123,6 +124,34 @@ func (e *ForcedLogoutError) Error() string {
 
 // errUnsolicited says that bytes came that nobody asked for.
 var errUnsolicited = &ProtocolError{"the platform sent something that it was not asked for"}
+
+// UnsupportedError reports that the platform does not have a command, in none of
+// its forms. The platform has not done it.
+type UnsupportedError struct {
+	Endpoint string
+	Command  string // in its first form
+	// Release is the endpoint's, ReleaseUnknown where that is not known.
+	Release Release
+	// Err is how the platform refused it. It is nil where the release was
+	// enough to know.
+	Err error
+}
+
+func (e *UnsupportedError) Error() string {
+	release := "its release"
+	if e.Release != ReleaseUnknown {
+		release = "release " + strconv.Itoa(int(e.Release))
+	}
+	text := "oci: endpoint " + e.Endpoint + ": " + release + " does not know " + e.Command
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *UnsupportedError) Unwrap() error { return e.Err }
+
+func (*UnsupportedError) notDone() {}
 
 // NotDone tells whether an error of [Client.Read] or [Client.Write] proves that
 // the platform has not done what the commands say. Only errors that were made
