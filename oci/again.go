@@ -28,8 +28,8 @@ func (r Reply) isValidationError() bool {
 //
 // document is what was sent, reads are the commands in their first forms, and
 // replies the answers to them. What is learned of the platform is remembered
-// with the endpoint. A platform that validates a document before it runs it refuses in
-// this way.
+// with the endpoint. A platform that validates a document before it runs it
+// refuses in this way.
 func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, reads []Command, replies []Reply) ([]Reply, error) {
 	again := &repetition{client: c, session: s, dialect: s.endpoint.dialect, sent: slices.Clone(document.commands), replies: slices.Clone(replies)}
 	tracking := trackingFeature.forms[0].name

@@ -367,8 +367,9 @@ func unsettled(replies []Reply) bool { return allRefused(replies) || refusedForF
 // the platform has forgotten gets nothing but the same refusal, and no public
 // source names its number, so the platform is asked: a question that can only
 // be refused for that reason. Where it is not answered within what is left of
-// the command's time, or refused in another way, the refusals stand; but not for
-// credentials, which must not be taken for wrong because a session is lost.
+// the command's time, or refused in another way, the refusals stand. A refusal of
+// credentials does not: they must neither be taken for wrong because a session
+// is lost, nor be verified again, which may count against the account.
 func checkLogin(ctx context.Context, s *session, document outgoing, replies []Reply) error {
 	forgotten, ok := errors.AsType[*ErrorReply](s.ping(ctx))
 	if !ok {
@@ -376,12 +377,14 @@ func checkLogin(ctx context.Context, s *session, document outgoing, replies []Re
 	}
 	s.kill(forgotten)
 	for i, r := range replies {
-		if checksCredentials(document.commands[i].Name()) {
+		if r.failure.Number == forgotten.Number && r.failure.Summary == forgotten.Summary {
 			continue
 		}
-		if r.failure.Number != forgotten.Number || r.failure.Summary != forgotten.Summary {
-			return nil
+		if command := document.commands[i].Name(); checksCredentials(command) {
+			// Not wrapped: neither refusal is the platform's word on them.
+			return &LostError{Endpoint: s.endpoint.Name, Err: fmt.Errorf("%s was refused (%v), and so was the question whether the session is logged in (%v)", command, r.failure, forgotten)} //nolint:errorlint // see above
 		}
+		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrNotLoggedIn, forgotten)
 }

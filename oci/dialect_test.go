@@ -832,14 +832,15 @@ func TestVerificationThatClosesConnections(t *testing.T) {
 	})
 }
 
-// A session that was lost says nothing of the credentials.
+// A session that was lost says nothing of the credentials, and they are not
+// verified twice.
 func TestVerificationOverASessionThatIsNotLoggedInAnyMore(t *testing.T) {
 	lost := true
 	p := &platform{}
 	p.answer = func(p *platform, c *link, r asked) {
 		switch logins, _, _, _ := p.counts(); {
 		case strings.HasPrefix(r.commands[0], "Login") || r.commands[0] == "AuthenticationRequest":
-			lost = logins == 0
+			lost = logins < 2
 			wellAnswered(p, c, r)
 		case lost && r.commands[0] == verify22V4:
 			c.write(r.session, r.tracking, refusalOf("9901"))
@@ -852,9 +853,16 @@ func TestVerificationOverASessionThatIsNotLoggedInAnyMore(t *testing.T) {
 		}
 	}
 	run(t, p, nil, func(t *testing.T, c *Client) {
-		who, err := verifyOver(c, t.Context())
-		if err != nil || who.LoginType != "System" {
-			t.Errorf("got %+v, %v", who, err)
+		_, err := verifyOver(c, t.Context())
+		_, unclear := errors.AsType[*LostError](err)
+		if _, refused := errors.AsType[*ErrorReply](err); !unclear || refused || NotDone(err) {
+			t.Errorf("got %v", err)
+		}
+		if _, _, _, received := p.counts(); len(received) != 2 {
+			t.Errorf("received %v", received)
+		}
+		if who, err := verifyOver(c, t.Context()); err != nil || who.LoginType != "System" {
+			t.Errorf("over another session: %+v, %v", who, err)
 		}
 	})
 }
