@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,9 @@ func TestEveryEndpointOnEveryRelease(t *testing.T) {
 	onReleases(t, func(t *testing.T, o onRelease) {
 		t.Parallel()
 		for _, q := range quartets(t) {
+			if o.set && !slices.Contains(casesWhereSet, q.name) {
+				continue
+			}
 			t.Run(q.endpoint+"/"+q.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					_, got := q.playOn(t, o.over(setup{}))
@@ -90,6 +94,10 @@ func TestEveryEndpointOnEveryRelease(t *testing.T) {
 		}
 	})
 }
+
+// casesWhereSet are the cases that are played where the release is set, too: in
+// all others it makes no difference how it is known.
+var casesWhereSet = []string{"documented", "service_not_assigned", "not_available", "answer_lost", "outcome_unknown"}
 
 // refusedUnasked reports whether a request is refused before the platform is
 // asked anything.
@@ -286,9 +294,10 @@ func TestOptionalCommandsComeBackAfterAnOutage(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		r.platform.Restart() // for a new session
-		for range 2 {
+		for range 3 {
 			r.get(t, "numbers").wantStatus(t, http.StatusOK)
 			r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantStatus(t, http.StatusOK)
+			time.Sleep(10 * time.Minute)
 		}
 		if got := r.client.Stats().Endpoints[0].Dialect; got.Release != 24 || len(got.Fallbacks) > 0 {
 			t.Errorf("got %+v", got)

@@ -510,6 +510,9 @@ func (s *story) live(number int) *generation {
 	must(s.t, err)
 	dial := s.network.dialer(g)
 	g.client, err = oci.New(oci.Options{
+		// Set, so that every write carries the tracking id that says whose it
+		// is: an outage at the start can leave the release unknown for a while.
+		Release: 24,
 		Endpoints: []oci.Endpoint{
 			{Name: "node1", Address: "node1:2208", UserID: gatewayUser, Password: gatewayPassword},
 			{Name: "node2", Address: "node2:2208", UserID: gatewayUser, Password: gatewayPassword},

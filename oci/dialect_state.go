@@ -19,7 +19,7 @@ const closedApart = time.Second
 // out. They are tried again after suspected, and where that fails, after twice
 // as long, up to suspectedMax.
 const (
-	suspected    = 10 * time.Minute
+	suspected    = time.Minute
 	suspectedMax = 24 * time.Hour
 )
 
@@ -256,8 +256,8 @@ func (d *dialect) reconsider(f *feature) {
 
 // wasClosed records a connection that the platform closed in response to an
 // optional form, and reports whether that means that it does not have it: where
-// it is the second time in a row. Ends that are too close to each other count
-// as one.
+// it is the second time in a row, or the first since it was suspected and tried
+// again. Ends that are too close to each other count as one.
 func (d *dialect) wasClosed(name string, apart time.Duration) bool {
 	d.mu.Lock()
 	c, now := d.closed[name], time.Now()
@@ -265,7 +265,7 @@ func (d *dialect) wasClosed(name string, apart time.Duration) bool {
 		c.count++
 		c.last = now
 	}
-	enough := c.count >= closedConnections
+	enough := c.count >= closedConnections || d.refused[name].times > 0
 	if d.closed[name] = c; enough {
 		delete(d.closed, name)
 	}

@@ -531,8 +531,13 @@ func TestAnOptionalCommandThatClosesConnections(t *testing.T) {
 			}
 			p.wantSent(t, departments)
 			answersOf(t, c, question)
-			p.lacks()
 			time.Sleep(suspected)
+			p.sent()
+			wantUnsupported(t, ask(c, t.Context())) // once more is enough
+			p.wantSent(t, departments)
+			answersOf(t, c, question)
+			p.lacks()
+			time.Sleep(2 * suspected)
 			if err := ask(c, t.Context()); err != nil {
 				t.Errorf("later: %v", err)
 			}
@@ -594,7 +599,7 @@ func TestSuspicionsGrowUntilAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDialect(24, func(Dialect) {})
 		f := features[departments]
-		for _, want := range []time.Duration{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
+		for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440} {
 			d.suspect(departments)
 			time.Sleep(want*time.Minute - time.Second)
 			if _, has := d.form(f); has {
