@@ -315,8 +315,8 @@ func (c *Client) send(ctx context.Context, s *session, document outgoing, before
 }
 
 // finish returns the replies of an exchange to its caller, and releases the
-// session. reads are the commands that were asked for, in
-// their first forms; of a write there are none, and nothing is sent again.
+// session. reads are the commands that were asked for, in their first forms; of a
+// write there are none, and nothing is sent again.
 func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got result, reads []Command) ([]Reply, error) {
 	if !got.released {
 		defer c.pool.release(s)

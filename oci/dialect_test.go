@@ -38,7 +38,7 @@ const (
 )
 
 // picky is a platform that does not know some commands and elements. It notes
-// the documents that it receives after logins: the names of their commands, with
+// the documents that it receives after logins, but for the probes of sessions: the names of their commands, with
 // a "+" before the first where they carry a tracking id.
 type picky struct {
 	platform
@@ -67,7 +67,7 @@ func (p *picky) sent() []string {
 func (p *picky) act(_ *platform, c *link, r asked) {
 	p.lock.Lock()
 	unknown := func(name string) bool { return slices.Contains(p.unknown, name) }
-	if !strings.HasPrefix(r.commands[0], "Log") && r.commands[0] != "AuthenticationRequest" {
+	if !strings.HasPrefix(r.commands[0], "Log") && r.commands[0] != "AuthenticationRequest" && r.commands[0] != "VerifySessionIsValidRequest" {
 		mark := ""
 		if r.tracking != "" {
 			mark = "+"
