@@ -82,11 +82,10 @@ func (p *pool) refusedElsewhere(e *endpoint, now time.Time) bool {
 // readPassword reads the endpoint's password anew. Where PasswordSource fails,
 // the last one stands. It may read a file, so it takes the mutex only after.
 func (p *pool) readPassword(e *endpoint) Secret {
-	var password Secret
-	err := errNoSource
-	if e.PasswordSource != nil {
-		password, err = e.PasswordSource()
+	if e.PasswordSource == nil {
+		return e.Password // never changes
 	}
+	password, err := e.PasswordSource()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
@@ -94,8 +93,6 @@ func (p *pool) readPassword(e *endpoint) Secret {
 	}
 	return e.Password
 }
-
-var errNoSource = errors.New("oci: the password has no source")
 
 // recheckCredentials looks for other passwords than the platform has refused. It
 // takes the mutex.

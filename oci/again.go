@@ -48,7 +48,7 @@ func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, re
 	}
 	for i, r := range again.replies {
 		if !r.isValidationError() {
-			again.noteAnswered(i)
+			again.dialect.noteAnswered(again.sent[i].Name())
 			continue
 		}
 		if err := again.inOlderForm(ctx, i, reads[i]); err != nil {
@@ -85,13 +85,6 @@ func (r *repetition) ask(ctx context.Context, i int, command Command) error {
 	return nil
 }
 
-// noteAnswered records that the platform has the form, because it answered it.
-func (r *repetition) noteAnswered(i int) {
-	if name := r.sent[i].Name(); formOf[name] != nil {
-		r.dialect.noteAnswered(name)
-	}
-}
-
 // inOlderForm asks what got a validation error in the forms that are left. Only
 // an answer to another form proves that the release is to blame, and not what
 // the command says. Of a feature that has no other form, the reply says that it
@@ -108,7 +101,7 @@ func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) erro
 		}
 		if !r.replies[i].isValidationError() {
 			r.dialect.refuse(unknown...)
-			r.noteAnswered(i)
+			r.dialect.noteAnswered(form.name)
 			return nil
 		}
 		unknown = append(unknown, form.name)
@@ -116,9 +109,7 @@ func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) erro
 	r.replies[i] = refused
 	if len(f.forms) == 1 {
 		r.dialect.wasOdd(f, commandKey(asked))
-		r.replies[i].unsupported = &UnsupportedError{
-			Endpoint: r.session.endpoint.Name, Command: asked.Name(), Release: r.dialect.current().Release, Err: refused.failure,
-		}
+		r.replies[i].unsupported = r.session.endpoint.unsupported(f, refused.failure)
 	}
 	return nil
 }

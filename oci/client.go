@@ -201,7 +201,15 @@ func worthResending(ctx context.Context, err error) bool {
 // until CommandTimeout, because what became of the write is worth more than the
 // time of a caller who gives up.
 func (c *Client) Write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
-	reply, err := c.write(ctx, command, before)
+	return c.writeInForm(ctx, before, func(e *endpoint) ([]Command, error) {
+		return e.dialect.translate(e.Name, []Command{command})
+	})
+}
+
+// writeInForm is Write for a command in the form that is chosen for the endpoint
+// of each try.
+func (c *Client) writeInForm(ctx context.Context, before func(endpoint string) error, choose func(*endpoint) ([]Command, error)) (Reply, error) {
+	reply, err := c.writeOnce(ctx, before, choose)
 	var notTaken error // of a try that was sent
 	for range writeRepeats {
 		if !worthResending(ctx, err) {
@@ -210,7 +218,7 @@ func (c *Client) Write(ctx context.Context, command Write, before func(endpoint 
 		if errors.Is(err, ErrNotLoggedIn) {
 			notTaken = err
 		}
-		reply, err = c.write(ctx, command, before)
+		reply, err = c.writeOnce(ctx, before, choose)
 	}
 	if err != nil && notTaken != nil && !errors.Is(err, ErrNotLoggedIn) {
 		// It has left once, whatever came of the last try.
@@ -219,16 +227,9 @@ func (c *Client) Write(ctx context.Context, command Write, before func(endpoint 
 	return reply, err
 }
 
-// write sends a command over a session of the pool, in a document of its own.
-func (c *Client) write(ctx context.Context, command Write, before func(endpoint string) error) (Reply, error) {
-	return c.writeInForm(ctx, before, func(e *endpoint) ([]Command, error) {
-		return e.dialect.translate(e.Name, []Command{command})
-	})
-}
-
-// writeInForm sends one command over a session of the pool, in the form that is
-// chosen for its endpoint.
-func (c *Client) writeInForm(ctx context.Context, before func(endpoint string) error, choose func(*endpoint) ([]Command, error)) (Reply, error) {
+// writeOnce sends one command over a session of the pool, in a document of its
+// own.
+func (c *Client) writeOnce(ctx context.Context, before func(endpoint string) error, choose func(*endpoint) ([]Command, error)) (Reply, error) {
 	s, err := c.pool.acquire(ctx)
 	if err != nil {
 		return Reply{}, err

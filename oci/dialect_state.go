@@ -36,10 +36,10 @@ type dialect struct {
 	version   string    // as the platform reports it
 	askedAt   time.Time // when the version was asked for; zero where it must be asked for
 	refused   map[string]refusedForm
-	answered  map[string]bool      // forms that it has answered, be it with a refusal
-	closed    map[string]closings  // by form
-	odd       map[string]oddAnswer // by form
-	announced *Dialect             // the last argument of changed
+	answered  map[string]bool     // forms that it has answered, be it with a refusal
+	closed    map[string]closings // by form
+	odd       map[string]string   // the document, by its key, of a form's last validation error; of forms that nothing stands in for
+	announced *Dialect            // the last argument of changed
 }
 
 // refusedForm is a form that the platform does not have, whatever its release.
@@ -55,9 +55,6 @@ type closings struct {
 	last  time.Time
 }
 
-// oddAnswer is a validation error of a form that nothing stands in for.
-type oddAnswer struct{ document string } // that got it, by its key
-
 func newDialect(fixed Release, changed func(Dialect)) *dialect {
 	d := &dialect{fixed: fixed, changed: changed}
 	d.forget()
@@ -67,7 +64,7 @@ func newDialect(fixed Release, changed func(Dialect)) *dialect {
 // forget drops all that answers have shown. The caller holds the mutex, or is
 // the only user.
 func (d *dialect) forget() {
-	d.refused, d.answered, d.closed, d.odd = map[string]refusedForm{}, map[string]bool{}, map[string]closings{}, map[string]oddAnswer{}
+	d.refused, d.answered, d.closed, d.odd = map[string]refusedForm{}, map[string]bool{}, map[string]closings{}, map[string]string{}
 }
 
 // announce calls changed with what is known, where that is news. Before the
@@ -95,6 +92,13 @@ func (d *dialect) release() Release {
 		return d.fixed
 	}
 	return d.detected
+}
+
+// inForce is release for a caller who does not hold the mutex.
+func (d *dialect) inForce() Release {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.release()
 }
 
 // has reports whether the platform has a form, as far as is known. The caller
@@ -175,8 +179,8 @@ func (d *dialect) translate(endpoint string, commands []Command) ([]Command, err
 	return translated, nil
 }
 
-// noteAnswered records that the platform has answered a form, be it with a
-// refusal, and so has it.
+// noteAnswered records that the platform has answered a command, be it with a
+// refusal. Where that is a form of the table, it has the form.
 func (d *dialect) noteAnswered(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -186,6 +190,9 @@ func (d *dialect) noteAnswered(name string) {
 // noteAnsweredLocked is noteAnswered for a caller who holds the mutex. It writes
 // only what is new, since it is called for every answer.
 func (d *dialect) noteAnsweredLocked(name string) {
+	if formOf[name] == nil {
+		return
+	}
 	if !d.answered[name] {
 		d.answered[name] = true
 		delete(d.refused, name) // it was tried again
@@ -205,9 +212,7 @@ func (d *dialect) noteAnswers(document outgoing) {
 		d.noteAnsweredLocked(trackingFeature.forms[0].name)
 	}
 	for _, c := range document.commands {
-		if formOf[c.Name()] != nil {
-			d.noteAnsweredLocked(c.Name())
-		}
+		d.noteAnsweredLocked(c.Name())
 	}
 }
 
@@ -285,9 +290,9 @@ func (d *dialect) wasOdd(f *feature, document string) {
 	d.mu.Lock()
 	release := d.release()
 	last, again := d.odd[name]
-	d.odd[name] = oddAnswer{document}
+	d.odd[name] = document
 	d.mu.Unlock()
-	if again && last.document != document && (release == ReleaseUnknown || f.optional) {
+	if again && last != document && (release == ReleaseUnknown || f.optional) {
 		d.suspect(name)
 	}
 }

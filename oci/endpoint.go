@@ -139,8 +139,13 @@ func (e *endpoint) lostRead(document []Command, err error) error {
 	if !e.noteClosed(document, err) {
 		return err
 	}
-	name := formOf[document[0].Name()].forms[0].name
-	return &UnsupportedError{Endpoint: e.Name, Command: name, Release: e.dialect.current().Release, Err: whyEnded(err)}
+	return e.unsupported(formOf[document[0].Name()], whyEnded(err))
+}
+
+// unsupported is the error that the endpoint has no form of a feature. why is how
+// it refused the last one, or nil.
+func (e *endpoint) unsupported(f *feature, why error) *UnsupportedError {
+	return &UnsupportedError{Endpoint: e.Name, Command: f.forms[0].name, Release: e.dialect.inForce(), Err: why}
 }
 
 // closedByPeer reports whether the other side has closed or reset the

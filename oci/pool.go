@@ -360,10 +360,8 @@ func (p *pool) open() (*session, error) {
 	for _, e := range p.endpoints {
 		start := time.Now()
 		password := p.readPassword(e)
-		if why := p.mayTry(e, start); why != nil {
-			if !errors.Is(why, errInBackoff) {
-				failures = append(failures, why)
-			}
+		if may, why := p.mayTry(e, start); !may {
+			failures = append(failures, why)
 			continue
 		}
 		s, who, err := e.open(p.life, opening{userID: e.UserID, password: password, ours: true, run: p.running.Go, died: p.died})
@@ -381,21 +379,17 @@ func (p *pool) open() (*session, error) {
 	return nil, errors.Join(failures...)
 }
 
-// mayTry returns nil if an endpoint is to be tried now, and else why not.
-func (p *pool) mayTry(e *endpoint, now time.Time) error {
+// mayTry reports whether an endpoint is to be tried now. Where it is not and the
+// platform refuses its account, why is the refusal, else nil.
+func (p *pool) mayTry(e *endpoint, now time.Time) (may bool, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.connecting = !p.dueAt(e).After(now) && !p.refusedElsewhere(e, now)
 	if a := p.accounts[e.UserID]; !e.connecting && a != nil {
-		return a.err
+		why = a.err
 	}
-	if !e.connecting {
-		return errInBackoff
-	}
-	return nil
+	return e.connecting, why
 }
-
-var errInBackoff = errors.New("in backoff")
 
 // tried notes how a try has ended. Where the platform has refused the
 // credentials, it returns the pause of the account, else 0.

@@ -27,8 +27,8 @@ func isSecret(name string) bool {
 }
 
 // secretsIn returns the texts of all elements that hold secrets, as they are and
-// escaped, the longer ones first. Those of less
-// than 3 bytes are skipped: they would match ordinary text.
+// escaped, the longer ones first. Those of less than 3 bytes are skipped: they
+// would match ordinary text.
 func secretsIn(elements []Element) []string {
 	const shortest = 3 // bytes
 	var secrets []string

@@ -71,12 +71,6 @@ func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Se
 	v := verification{userID: userID, password: password, refused: map[*endpoint][]string{}}
 	for {
 		reply, err := c.writeInForm(ctx, nil, v.choose)
-		for range writeRepeats {
-			if !worthResending(ctx, err) {
-				break
-			}
-			reply, err = c.writeInForm(ctx, nil, v.choose)
-		}
 		if err != nil {
 			return Identity{}, err
 		}
@@ -111,11 +105,11 @@ func (v *verification) choose(e *endpoint) ([]Command, error) {
 			return []Command{NewWrite(form.name, Text("userId", v.userID), Text("password", string(v.password)))}, nil
 		}
 	}
-	unsupported := &UnsupportedError{Endpoint: e.Name, Command: verifyFeature.forms[0].name, Release: e.dialect.current().Release}
+	var why error
 	if v.last != nil {
-		unsupported.Err = v.last
+		why = v.last
 	}
-	return nil, unsupported
+	return nil, e.unsupported(verifyFeature, why)
 }
 
 // Secure reports whether every endpoint is reached over TLS, so that a command

@@ -37,8 +37,9 @@ type PlatformText struct {
 	Code *errcode.Code
 }
 
-// temporaryTexts are messages of a platform whose back end is down. The first is publicly known, the second is the schema's reason of a forced logout,
-// the third comes from a public report of a bug.
+// temporaryTexts are messages of a platform whose back end is down. The first is
+// publicly known, the second is the schema's reason of a forced logout, the third
+// comes from a public report of a bug.
 var temporaryTexts = []string{"temporarily unavailable", "Server Connection Failure", "NO_OCS_CONNECTION"}
 
 // NewPlatformErrors is the table of the numbers and texts that are known
@@ -93,9 +94,13 @@ func (e PlatformErrors) Temporary(refusal *oci.ErrorReply) bool {
 }
 
 // ReadResult is the error in the answer to a read, nil where the platform
-// answered the question. Its code is the table's, else PlatformError. values are
-// those of the command that the caller has chosen.
+// answered the question. Its code is NotAvailableInRelease where the platform
+// does not know the command, or the table's, else PlatformError. values are those
+// of the command that the caller has chosen.
 func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
+	if unsupported, ok := errors.AsType[*oci.UnsupportedError](reply.Err()); ok {
+		return errcode.Because(errcode.NotAvailableInRelease, unsupported)
+	}
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	if !refused {
 		return nil

@@ -2,7 +2,6 @@ package translate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"ocigate/oci"
@@ -22,9 +21,6 @@ func (s *ITC) table(ctx context.Context, group Group, command oci.Read, element,
 // tableIn is the table in the answer to one question about a group or its tenant,
 // or the error in it.
 func (s *ITC) tableIn(reply oci.Reply, group Group, element, key string) (*oci.Table, error) {
-	if unsupported, ok := errors.AsType[*oci.UnsupportedError](reply.Err()); ok {
-		return nil, errcode.Because(errcode.NotAvailableInRelease, unsupported)
-	}
 	if err := s.errors.ReadResult(reply, group.values()...); err != nil {
 		return nil, err
 	}
