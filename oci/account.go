@@ -86,12 +86,21 @@ func (p *pool) readPassword(e *endpoint) Secret {
 		return e.Password // never changes
 	}
 	password, err := e.PasswordSource()
+	failure := ""
+	if err != nil {
+		failure = err.Error()
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if err == nil {
 		e.Password = password
 	}
-	return e.Password
+	standing, news := e.Password, failure != e.sourceFailure
+	e.sourceFailure = failure
+	p.mu.Unlock()
+	if news {
+		p.options.Trace.passwordRead(e.Name, err)
+	}
+	return standing
 }
 
 // recheckCredentials looks for other passwords than the platform has refused. It

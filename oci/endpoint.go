@@ -23,6 +23,8 @@ type endpoint struct {
 	barrenRow  int       // sessions in a row that ended without an answer
 	retryAt    time.Time // no try before
 	connecting bool
+
+	sourceFailure string // of PasswordSource when it was last called, empty where it worked
 }
 
 func newEndpoint(e Endpoint, options *Options) *endpoint {

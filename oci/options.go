@@ -95,8 +95,9 @@ type Endpoint struct {
 	UserID   string
 	Password Secret
 	// PasswordSource, unless nil, returns the password as it is now, instead
-	// of Password. Where it fails, the last one stands. It is called for each
-	// login, and every second while the platform refuses the account.
+	// of Password. Where it fails, the last one stands, and
+	// [Trace.PasswordRead] says so. It is called for each login, and every
+	// second while the platform refuses the account.
 	PasswordSource func() (Secret, error)
 	// Login is LoginAuto where it is empty.
 	Login LoginMethod

@@ -24,6 +24,9 @@ type Trace struct {
 	// AccountRefused is called when the platform has refused the credentials
 	// of an account, with the pause before the next try.
 	AccountRefused func(endpoint, userID string, pause time.Duration, err error)
+	// PasswordRead is called when the PasswordSource of an endpoint has failed,
+	// once for each text of an error in a row, and with nil when it works again.
+	PasswordRead func(endpoint string, err error)
 	// DialectChanged is called when it is known what an endpoint understands,
 	// and whenever that changes.
 	DialectChanged func(endpoint string, d Dialect)
@@ -83,6 +86,12 @@ func (t Trace) loggedIn(endpoint string, who Identity) {
 func (t Trace) accountRefused(endpoint, userID string, pause time.Duration, err error) {
 	if t.AccountRefused != nil {
 		t.AccountRefused(endpoint, userID, pause, err)
+	}
+}
+
+func (t Trace) passwordRead(endpoint string, err error) {
+	if t.PasswordRead != nil {
+		t.PasswordRead(endpoint, err)
 	}
 }
 
