@@ -30,6 +30,8 @@ type Config struct {
 	Auth     Auth     `yaml:"auth" doc:"How callers prove who they are."`
 	Journal  Journal  `yaml:"journal" doc:"Where the truth about writes is kept. No write is sent that cannot be recorded first."`
 	Platform Platform `yaml:"platform" doc:"The platform behind the gateway, reached by OCI-P."`
+
+	places *places // nil where it was not loaded
 }
 
 // HTTP is the listener of the API.

@@ -54,7 +54,7 @@ func (l *loader) judgeValue(path string, f field, value reflect.Value) {
 		}
 		reason := "must be " + r.text
 		if f.typ != secretType {
-			reason += ", not " + scalar(value)
+			reason += ", not " + scalar(value) + DidYouMean(plain(value), choicesOf(f.typ))
 		}
 		l.refuse(path, reason)
 		return
@@ -235,17 +235,11 @@ func (l *loader) refuse(path, reason string) {
 	l.bad[path] = true
 }
 
-func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
-
-// locate notes where the value at a path comes from, if the environment or the
-// file gave it.
-func (l *loader) locate(p *Problem, path string) bool {
-	if name, ok := l.variables[path]; ok {
-		p.Variable = name
-		return true
+func (l *loader) report(p Problem) {
+	if p.Variable == "" {
+		p.File = l.file
 	}
-	p.Line = l.lines[path]
-	return p.Line > 0
+	l.problems = append(l.problems, p)
 }
 
 // isBad tells whether the value at a path, or a section or list around it, was

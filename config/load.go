@@ -38,7 +38,7 @@ func Load(path string, environ []string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return parse(raw, environ, readFile)
+	return parse(path, raw, environ, readFile)
 }
 
 func readFile(path string) ([]byte, error) {
@@ -56,27 +56,24 @@ func readFile(path string) ([]byte, error) {
 
 // loader is one reading of a configuration.
 type loader struct {
+	places
 	environ  map[string]string
 	readFile func(string) ([]byte, error)
 
 	problems []Problem
-	// lines and variables say where the values come from, by path.
-	lines     map[string]int
-	variables map[string]string
 	// bad holds the paths whose values are not worth judging any further.
 	bad map[string]bool
 	// named holds the variables that secrets of the file refer to.
 	named map[string]bool
 }
 
-func parse(raw []byte, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
+func parse(name string, raw []byte, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
 	l := &loader{
-		environ:   environment(environ),
-		readFile:  readFile,
-		lines:     map[string]int{},
-		variables: map[string]string{},
-		bad:       map[string]bool{},
-		named:     map[string]bool{},
+		places:   places{file: name, lines: map[string]int{}, variables: map[string]string{}},
+		environ:  environment(environ),
+		readFile: readFile,
+		bad:      map[string]bool{},
+		named:    map[string]bool{},
 	}
 	file := l.document(raw)
 	overrides := l.overrides()
@@ -94,6 +91,7 @@ func parse(raw []byte, environ []string, readFile func(string) ([]byte, error)) 
 		})
 		return nil, &Problems{l.problems}
 	}
+	c.places = &l.places
 	return c, nil
 }
 
@@ -118,6 +116,12 @@ func (l *loader) overrides() map[string]any {
 			continue
 		}
 		l.variables[s.path] = name
+		if s.typ == secretType && text != "" {
+			if err := CheckSecret(text); err != nil {
+				l.refuse(s.path, err.Error())
+				continue
+			}
+		}
 		if value, ok := l.scalarText(s.path, s.typ, text); ok {
 			values[s.path] = value
 		}
@@ -140,7 +144,7 @@ func (l *loader) strayVariables() {
 		if !strings.HasPrefix(name, variablePrefix) || used[name] || l.named[name] || isServiceLink(name, l.environ[name]) {
 			continue
 		}
-		l.report(Problem{Variable: name, Reason: "belongs to no key (lists, and what is in them, have no variables)"})
+		l.report(Problem{Variable: name, Reason: strayReason(name)})
 	}
 }
 

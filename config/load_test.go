@@ -43,6 +43,7 @@ var same = cmp.Options{
 	cmp.Comparer(func(a, b config.Secret) bool { return a.Reveal() == b.Reveal() }),
 	cmpopts.EquateComparable(netip.Prefix{}),
 	cmpopts.EquateEmpty(),
+	cmpopts.IgnoreUnexported(config.Config{}), // where the values come from
 }
 
 func files(t *testing.T, kind string) []string {
@@ -100,8 +101,8 @@ func TestBadFilesNameTheirMistake(t *testing.T) {
 				t.Fatal("the first line does not say what is wanted")
 			}
 			c, err := config.Load(path, environ)
-			if err == nil || err.Error() != want {
-				t.Errorf("Load: %v\nwant  %v", err, want)
+			if err == nil || err.Error() != path+": "+want {
+				t.Errorf("Load: %v\nwant  %s: %s", err, path, want)
 			}
 			if c != nil {
 				t.Error("a configuration came with the error")
@@ -239,22 +240,22 @@ platform:
   pool: {min: 9, max: 2000}
 `
 	want := []string{
-		"http.Listen: line 2: is not a key; write listen",
-		"http.read_timeout: line 3: must be a duration with a unit, such as 30s, 500ms or 2m, not a number",
-		"http.read_timeout: line 4: is given twice, first on line 3",
-		`http.trusted_proxies[0]: line 5: must be a CIDR without host bits, such as 10.0.0.0/8, not "10.0.0.1"`,
-		"http.trusted_proxies[1]: line 5: must be a CIDR without host bits, such as 10.0.0.0/8, not a number",
-		"log: line 6: must be a section of keys, not a string",
-		"auth.clients[0]: line 9: must be a section of keys, not a string",
-		"auth.clients[1].id: line 10: must be in quotes: YAML reads it as a number",
-		"auth.clients[1].hash: line 10: must be a bcrypt hash ($2a$, $2b$ or $2y$) or an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…)",
-		"auth.clients[1].tenant_id: line 10: is required for a client of level group",
-		"platform.endpoints[0].name: line 13: is required",
-		`platform.endpoints[0].address: line 13: must be host:port, both given, not "here"`,
-		"platform.user_id: line 14: must be in quotes: YAML reads it as a number",
-		"platform.pool.max: line 15: must be from 1 to 1000, not 2000",
-		"platform.password: is required, since platform.endpoints[0] has no password of its own",
-		"OCIGATE_HTPP_LISTEN: belongs to no key (lists, and what is in them, have no variables)",
+		"ocigate.yaml: line 2: http.Listen: is not a key; write listen",
+		"ocigate.yaml: line 3: http.read_timeout: must be a duration with a unit, such as 30s, 500ms or 2m, not a number",
+		"ocigate.yaml: line 4: http.read_timeout: is given twice, first on line 3",
+		`ocigate.yaml: line 5: http.trusted_proxies[0]: must be a CIDR without host bits, such as 10.0.0.0/8, not "10.0.0.1"`,
+		"ocigate.yaml: line 5: http.trusted_proxies[1]: must be a CIDR without host bits, such as 10.0.0.0/8, not a number",
+		"ocigate.yaml: line 6: log: must be a section of keys, not a string",
+		"ocigate.yaml: line 9: auth.clients[0]: must be a section of keys, not a string",
+		"ocigate.yaml: line 10: auth.clients[1].id: must be in quotes: YAML reads it as a number",
+		"ocigate.yaml: line 10: auth.clients[1].hash: must be a bcrypt hash ($2a$, $2b$ or $2y$) or an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…)",
+		"ocigate.yaml: line 10: auth.clients[1].tenant_id: is required for a client of level group",
+		"ocigate.yaml: line 13: platform.endpoints[0].name: is required",
+		`ocigate.yaml: line 13: platform.endpoints[0].address: must be host:port, both given, not "here"`,
+		"ocigate.yaml: line 14: platform.user_id: must be in quotes: YAML reads it as a number",
+		"ocigate.yaml: line 15: platform.pool.max: must be from 1 to 1000, not 2000",
+		"ocigate.yaml: platform.password: is required, since platform.endpoints[0] has no password of its own",
+		"OCIGATE_HTPP_LISTEN: belongs to no key; did you mean OCIGATE_HTTP_LISTEN?",
 	}
 	got := problems(t, raw, "OCIGATE_HTPP_LISTEN=:80")
 	slices.Sort(want)
@@ -271,7 +272,7 @@ func TestProblemsCanBeAskedForTheirPlace(t *testing.T) {
 		t.Fatalf("not problems: %v", err)
 	}
 	want := []config.Problem{
-		{Path: "platform.pool.max", Line: 8, Reason: "must be from 1 to 1000, not 0"},
+		{File: "ocigate.yaml", Line: 8, Path: "platform.pool.max", Reason: "must be from 1 to 1000, not 0"},
 		{Path: "log.level", Variable: "OCIGATE_LOG_LEVEL", Reason: `must be debug, info, warn or error, not "loud"`},
 	}
 	if diff := cmp.Diff(want, list.List); diff != "" {
@@ -307,7 +308,7 @@ func TestEnvironment(t *testing.T) {
 			// A text that no key takes, except those that take any.
 			_, err := config.Parse([]byte(minimal), []string{s.Variable + "=\x00 "}, nil)
 			list, ok := errors.AsType[*config.Problems](err)
-			if s.Limits == "" && s.Type != "true or false" {
+			if s.Limits == "" && s.Type != "true or false" && s.Type != "a string, {env: NAME} or {file: NAME}" {
 				if ok && list.List[0].Path == s.Path {
 					t.Errorf("%s: %v", s.Variable, err)
 				}
@@ -349,18 +350,18 @@ func TestEnvironment(t *testing.T) {
 	})
 	for _, tt := range []struct{ name, entry, want string }{
 		{"refuses a variable of no key", "OCIGATE_HTTP_PORT=80", "OCIGATE_HTTP_PORT: belongs to no key (lists, and what is in them, have no variables)"},
-		{"refuses a variable in small letters", "OCIGATE_log_level=warn", "OCIGATE_log_level: belongs to no key (lists, and what is in them, have no variables)"},
-		{"refuses a variable of a list", "OCIGATE_PLATFORM_ENDPOINTS=a", "OCIGATE_PLATFORM_ENDPOINTS: belongs to no key (lists, and what is in them, have no variables)"},
+		{"refuses a variable in small letters", "OCIGATE_log_level=warn", "OCIGATE_log_level: belongs to no key; did you mean OCIGATE_LOG_LEVEL?"},
+		{"refuses a variable of a list", "OCIGATE_PLATFORM_ENDPOINTS=a", "OCIGATE_PLATFORM_ENDPOINTS: belongs to no key: platform.endpoints is a list; lists, and what is in them, have no variables"},
 		{"refuses a duration without a unit", "OCIGATE_HTTP_READ_TIMEOUT=0",
-			`http.read_timeout: OCIGATE_HTTP_READ_TIMEOUT: must be a duration with a unit, such as 30s, 500ms or 2m, not "0"`},
+			`OCIGATE_HTTP_READ_TIMEOUT: http.read_timeout: must be a duration with a unit, such as 30s, 500ms or 2m, not "0"`},
 		{"refuses an empty duration", "OCIGATE_HTTP_READ_TIMEOUT=",
-			`http.read_timeout: OCIGATE_HTTP_READ_TIMEOUT: must be a duration with a unit, such as 30s, 500ms or 2m, not ""`},
-		{"refuses weak booleans", "OCIGATE_AUTH_COOKIE_SECURE=1", `auth.cookie.secure: OCIGATE_AUTH_COOKIE_SECURE: must be true or false, not "1"`},
-		{"refuses an empty text where one is required", "OCIGATE_HTTP_LISTEN=", "http.listen: OCIGATE_HTTP_LISTEN: is required"},
-		{"refuses what is out of range", "OCIGATE_PLATFORM_POOL_MAX=1001", "platform.pool.max: OCIGATE_PLATFORM_POOL_MAX: must be from 1 to 1000, not 1001"},
-		{"refuses a text that is not UTF-8", "OCIGATE_PLATFORM_USER_ID=\xff", `platform.user_id: OCIGATE_PLATFORM_USER_ID: must be a string, not "\xff"`},
+			`OCIGATE_HTTP_READ_TIMEOUT: http.read_timeout: must be a duration with a unit, such as 30s, 500ms or 2m, not ""`},
+		{"refuses weak booleans", "OCIGATE_AUTH_COOKIE_SECURE=1", `OCIGATE_AUTH_COOKIE_SECURE: auth.cookie.secure: must be true or false, not "1"`},
+		{"refuses an empty text where one is required", "OCIGATE_HTTP_LISTEN=", "OCIGATE_HTTP_LISTEN: http.listen: is required"},
+		{"refuses what is out of range", "OCIGATE_PLATFORM_POOL_MAX=1001", "OCIGATE_PLATFORM_POOL_MAX: platform.pool.max: must be from 1 to 1000, not 1001"},
+		{"refuses a text that is not UTF-8", "OCIGATE_PLATFORM_USER_ID=\xff", `OCIGATE_PLATFORM_USER_ID: platform.user_id: must be a string, not "\xff"`},
 		{"names the variable in a contradiction", "OCIGATE_PLATFORM_POOL_MIN=9",
-			"platform.pool.min: OCIGATE_PLATFORM_POOL_MIN: must not be more than platform.pool.max, which is 8"},
+			"OCIGATE_PLATFORM_POOL_MIN: platform.pool.min: must not be more than platform.pool.max, which is 8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff([]string{tt.want}, problems(t, minimal, tt.entry)); diff != "" {
@@ -384,29 +385,6 @@ func TestValuesKeepTheirCaseDotsAndSigns(t *testing.T) {
 	got := []string{c.Platform.UserID, c.Platform.Password.Reveal(), c.Auth.Clients[0].ID, c.Auth.Clients[0].TenantID}
 	if diff := cmp.Diff([]string{"Oci.Gate::Admin", "Word.With::Dots", "Portal-A", "+3225126999"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
-	}
-}
-
-func TestSecretsAreReadFromFiles(t *testing.T) {
-	dir := t.TempDir()
-	for _, tt := range []struct{ name, content, want string }{
-		{"without a newline", "word", "word"},
-		{"without the newline at the end", "word\n", "word"},
-		{"without a DOS newline at the end", "word\r\n", "word"},
-		{"with all but the last newline", "two\nwords\n\n", "two\nwords\n"},
-		{"with blanks", " word ", " word "},
-		{"with a carriage return of its own", "word\r", "word\r"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(dir, "secret")
-			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			c := parse(t, strings.Replace(minimal, `"word"`, "{file: "+path+"}", 1))
-			if got := c.Platform.Password.Reveal(); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
 	}
 }
 
@@ -441,14 +419,14 @@ func TestEveryProblemIsOneLine(t *testing.T) {
 
 func TestVariablesAreNotBlamedForAFileThatIsNotYAML(t *testing.T) {
 	got := problems(t, "password: {env: OCIGATE_SECRET\n", "OCIGATE_SECRET=s")
-	if len(got) != 1 || !strings.HasPrefix(got[0], "the file: line 1: is not YAML") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], "ocigate.yaml: line 1: is not YAML") {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestLongBrokenFilesAreRefusedWithoutALine(t *testing.T) {
 	got := problems(t, strings.Repeat("[\n", 2000))
-	if len(got) != 1 || !strings.HasPrefix(got[0], "the file: is not YAML") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], "ocigate.yaml: is not YAML") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -41,7 +41,8 @@ const exampleHead = `# Configuration of ocigate.
 # every ".": OCIGATE_PLATFORM_POOL_MAX for platform.pool.max. Lists, and what is in them, have no variables.
 #
 # A secret is a text, {env: NAME} for the value of an environment variable, or {file: NAME} for the content of a
-# file without the newline at its end.
+# file without the newline at its end. It must be UTF-8 without a byte order mark and control characters, and may
+# neither begin nor end with a blank. A password that really does must stand in this file, in quotes.
 #
 # Lines that begin with "#" and at least two blanks are an example: remove the "#" to use them.
 `

@@ -261,6 +261,9 @@ func TestReference(t *testing.T) {
 func countValues(t reflect.Type) int {
 	n := 0
 	for f := range t.Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		entry := f.Type
 		if entry.Kind() == reflect.Slice {
 			n++

@@ -17,6 +17,11 @@ import (
 // document reads the file into nested maps of values that have the types of
 // the structures. What is wrong is reported and left out.
 func (l *loader) document(raw []byte) map[string]any {
+	if problem, good := checkText(raw); !good {
+		l.report(problem)
+		l.bad[""] = true
+		return nil
+	}
 	first, extra, err := documents(raw)
 	switch {
 	case err != nil:
@@ -119,7 +124,7 @@ func (l *loader) section(path string, t reflect.Type, n *yaml.Node) (any, bool) 
 		k := slices.IndexFunc(keys, func(f field) bool { return f.key == key.Value })
 		switch {
 		case k < 0:
-			l.unknown(path, at, keys, key)
+			l.unknown(path, at, n, keys, key)
 		case seen[key.Value] > 0:
 			l.report(Problem{Path: at, Line: key.Line, Reason: fmt.Sprintf("is given twice, first on line %d", seen[key.Value])})
 			l.bad[at] = true
@@ -132,21 +137,6 @@ func (l *loader) section(path string, t reflect.Type, n *yaml.Node) (any, bool) 
 		}
 	}
 	return values, true
-}
-
-// unknown reports a key that the section does not have. Where another was
-// meant, nothing more is said of that one.
-func (l *loader) unknown(path, at string, keys []field, key *yaml.Node) {
-	l.lines[at] = key.Line
-	spelled := strings.ReplaceAll(key.Value, "-", "_")
-	for _, f := range keys {
-		if strings.EqualFold(f.key, spelled) {
-			l.refuse(at, "is not a key; write "+f.key)
-			l.bad[join(path, f.key)] = true
-			return
-		}
-	}
-	l.refuse(at, "is not a key")
 }
 
 func (l *loader) list(path string, t reflect.Type, n *yaml.Node) (any, bool) {
@@ -175,6 +165,12 @@ func (l *loader) scalar(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	lf, _ := leafOf(t)
 	switch {
 	case n.Kind == yaml.ScalarNode && slices.Contains(lf.tags, n.ShortTag()):
+		if t == secretType {
+			if err := checkInlineSecret(n.Value); err != nil {
+				l.refuse(path, err.Error())
+				return nil, false
+			}
+		}
 		return l.scalarText(path, t, n.Value)
 	case n.Kind == yaml.ScalarNode && lf.other != "":
 		l.refuse(path, fmt.Sprintf(lf.other, nounOf(n)))
@@ -211,12 +207,8 @@ func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
 		return nil, false
 	}
 	text, err := l.fetch(kind, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		l.refuse(path, err.Error())
-		return nil, false
-	case text == "":
-		l.refuse(path, fmt.Sprintf("is empty in %s %s", kind, printable(name)))
 		return nil, false
 	}
 	value, ok := l.scalarText(path, secretType, text)
@@ -236,13 +228,12 @@ func (l *loader) fetch(kind, name string) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("needs the environment variable %s, which is not set", printable(name))
 		}
+		if err := CheckSecret(text); err != nil {
+			return "", fmt.Errorf("the environment variable %s %w", printable(name), err)
+		}
 		return text, nil
 	case "file":
-		raw, err := l.readFile(name)
-		if err != nil {
-			return "", fmt.Errorf("cannot be read: %w", err)
-		}
-		return secretText(raw), nil
+		return readSecret(name, l.readFile)
 	}
 	return "", errors.New("must be a string, {env: NAME} or {file: NAME}")
 }

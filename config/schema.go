@@ -32,9 +32,12 @@ type field struct {
 
 // fields are the keys of a section, in the order of its structure.
 func fields(section reflect.Type) []field {
-	list := make([]field, section.NumField())
-	for i := range list {
+	list := make([]field, 0, section.NumField())
+	for i := range section.NumField() {
 		sf := section.Field(i)
+		if !sf.IsExported() {
+			continue
+		}
 		f := field{index: i, key: sf.Tag.Get("yaml"), doc: sf.Tag.Get("doc"), typ: sf.Type}
 		for name := range strings.SplitSeq(sf.Tag.Get("rule"), ",") {
 			switch {
@@ -47,7 +50,7 @@ func fields(section reflect.Type) []field {
 			}
 		}
 		f.rules = append(f.rules, typeRules(sf.Type)...)
-		list[i] = f
+		list = append(list, f)
 	}
 	return list
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"strings"
 )
 
 // redacted stands wherever a secret would be printed.
@@ -16,7 +14,7 @@ const redacted = "[redacted]"
 //
 // In YAML it is the text itself, {env: NAME} for the value of an environment
 // variable, or {file: NAME} for the content of a file without the newline at
-// its end.
+// its end. [CheckSecret] says what it must not hold.
 type Secret struct {
 	// A pointer, because fmt prints the fields of a structure that holds a
 	// Secret in an unexported field without asking the Secret; all it then
@@ -46,31 +44,30 @@ func (s Secret) File() string {
 }
 
 // Current reads the file that the secret comes from again, which may hold
-// another one since. A secret from elsewhere stays as it is. The error says that
-// the file cannot be read or is empty.
+// another one since. A secret from elsewhere stays as it is. The error names the
+// file, and says that it cannot be read or what [CheckSecret] finds wrong.
 func (s Secret) Current() (Secret, error) {
 	if s.file == nil {
 		return s, nil
 	}
-	raw, err := os.ReadFile(*s.file)
+	text, err := readSecret(*s.file, readFile)
 	if err != nil {
 		return Secret{}, err
-	}
-	text := secretText(raw)
-	if text == "" {
-		return Secret{}, fmt.Errorf("%s is empty", *s.file)
 	}
 	return Secret{value: &text, file: s.file}, nil
 }
 
-// secretText is the secret in a file: its content without the newline at its
-// end.
-func secretText(raw []byte) string {
-	text, ended := strings.CutSuffix(string(raw), "\n")
-	if ended {
-		text = strings.TrimSuffix(text, "\r")
+// readSecret is the secret in a file. The error names the file.
+func readSecret(file string, read func(string) ([]byte, error)) (string, error) {
+	raw, err := read(file)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %w", err)
 	}
-	return text
+	text, err := secretInFile(raw)
+	if err != nil {
+		return "", fmt.Errorf("the file %s %w", printable(file), err)
+	}
+	return text, nil
 }
 
 // IsSet tells whether there is a secret that is not empty.

@@ -43,7 +43,7 @@ func build(c *config.Config) (*parts, error) {
 	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
 	_, problems[3] = auth.New(authOptions(c, unasked{}))
 	problems[4] = checkJournal(c.Journal)
-	return p, errors.Join(problems[:]...)
+	return p, placed(c, errors.Join(problems[:]...))
 }
 
 // unasked stands for the platform where options are only checked.
@@ -83,7 +83,7 @@ func platformOptions(c config.Platform) (oci.Options, error) {
 		userID, password := c.Account(e)
 		secured, err := endpointTLS(e.TLS)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("platform.endpoints[%d].tls: %w", i, err))
+			problems = append(problems, &valueError{fmt.Sprintf("platform.endpoints[%d].tls", i), err})
 		}
 		o.Endpoints = append(o.Endpoints, oci.Endpoint{
 			Name: e.Name, Address: e.Address, TLS: secured,
@@ -146,7 +146,7 @@ func serverTLS(c config.KeyPair) (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("http.tls: %w", err)
+		return nil, &valueError{"http.tls", err}
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
@@ -160,7 +160,8 @@ func platformErrors(c config.API) (translate.PlatformErrors, error) {
 	for i, e := range c.PlatformErrors {
 		code, ok := errcode.ByName(e.Error)
 		if !ok {
-			problems = append(problems, fmt.Errorf("api.platform_errors[%d].error: there is no error of the name %s", i, e.Error))
+			err := fmt.Errorf("there is no error of the name %s%s", e.Error, config.DidYouMean(e.Error, errorNames()))
+			problems = append(problems, &valueError{fmt.Sprintf("api.platform_errors[%d].error", i), err})
 			continue
 		}
 		if e.Text != "" {
@@ -170,6 +171,15 @@ func platformErrors(c config.API) (translate.PlatformErrors, error) {
 		}
 	}
 	return translate.NewPlatformErrors(numbers, texts...), errors.Join(problems...)
+}
+
+// errorNames are the names of all errors of the API.
+func errorNames() []string {
+	var names []string
+	for c := range errcode.All() {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // levels are those that a configuration can give a listed client.
@@ -251,7 +261,7 @@ func lease(write time.Duration) time.Duration { return max(time.Minute, 2*write)
 func openPostgres(c config.Journal, o postgres.Options) (*postgres.Store, error) {
 	store, err := postgres.Open(c.PostgresURL.Reveal(), o)
 	if err != nil {
-		return nil, fmt.Errorf("journal.postgres_url: %w", err)
+		return nil, &valueError{"journal.postgres_url", err}
 	}
 	return store, nil
 }

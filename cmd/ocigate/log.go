@@ -83,8 +83,21 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 		logger.Error("the platform refuses the credentials of the gateway's account; correct platform.user_id and platform.password, or unlock the account",
 			"platform_endpoint", endpoint, "account", userID, "next_try_seconds", pause.Seconds(), "cause", err.Error())
 	}
+	t.PasswordRead = passwordLog(logger)
 	t.DialectChanged = dialectLog(logger)
 	return t
+}
+
+// passwordLog reports a password that cannot be read again, and its end. The
+// cause names the file.
+func passwordLog(logger *slog.Logger) func(endpoint string, err error) {
+	return func(endpoint string, err error) {
+		if err != nil {
+			logger.Error("the password of the gateway's account cannot be read again: the last good one stays in use", "platform_endpoint", endpoint, "cause", err.Error())
+			return
+		}
+		logger.Info("the password of the gateway's account can be read again", "platform_endpoint", endpoint)
+	}
 }
 
 // dialectLog reports what is known of the platform's release, and then what

@@ -1,0 +1,49 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+)
+
+// checkText returns what is wrong with the characters of a configuration file, and
+// the line. YAML takes UTF-16 and a byte order mark too. They are refused, since
+// whoever reads the file's lines and secrets otherwise than by YAML would be
+// wrong about them.
+func checkText(raw []byte) (problem Problem, good bool) {
+	if err := checkEncoding(string(raw)); err != nil {
+		return Problem{Line: lineOf(raw, firstInvalid(raw)), Reason: err.Error()}, false
+	}
+	for i, c := range string(raw) {
+		switch {
+		case c == 0:
+			return Problem{Line: lineOf(raw, i), Reason: "contains a NUL character; it must be UTF-8, and may be UTF-16"}, false
+		case c < ' ' && c != '\t' && c != '\n' && c != '\r', c == '\u007f', c == byteOrderMark:
+			return Problem{Line: lineOf(raw, i), Reason: "contains " + nameOf(c) + ", which must be written in double quotes as " + escape(c)}, false
+		}
+	}
+	return Problem{}, true
+}
+
+// escape is a character as YAML writes it in double quotes.
+func escape(c rune) string {
+	if c > 0xff {
+		return fmt.Sprintf(`\u%04x`, c)
+	}
+	return fmt.Sprintf(`\x%02x`, c)
+}
+
+// firstInvalid is where a text stops to be UTF-8, and 0 where it does not.
+func firstInvalid(raw []byte) int {
+	for i := 0; i < len(raw); {
+		c, size := utf8.DecodeRune(raw[i:])
+		if c == utf8.RuneError && size <= 1 {
+			return i
+		}
+		i += size
+	}
+	return 0
+}
+
+// lineOf is the line of the file with the byte at an offset.
+func lineOf(raw []byte, offset int) int { return 1 + bytes.Count(raw[:offset], []byte{'\n'}) }

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// unknown reports a key that the section does not have. Where another key of the
+// section was meant that is not given, nothing more is said of that one.
+func (l *loader) unknown(path, at string, section *yaml.Node, keys []field, key *yaml.Node) {
+	l.lines[at] = key.Line
+	reason, meant := whatWasMeant(path, key.Value, keys)
+	l.refuse(at, "is not a key"+reason)
+	if meant != "" && !given(section, meant) {
+		l.bad[join(path, meant)] = true
+	}
+}
+
+// whatWasMeant continues the message about an unknown key of the section at a
+// path, and returns the key of the section that was meant, if it is one.
+func whatWasMeant(path, key string, keys []field) (reason, meant string) {
+	var here []string
+	for _, f := range keys {
+		here = append(here, f.key)
+	}
+	if i := slices.IndexFunc(here, func(k string) bool { return folded(k) == folded(key) }); i >= 0 {
+		return "; write " + here[i], here[i]
+	}
+	if nested := asSections(path, key); nested != "" {
+		return "; write each part of it as a section of its own: " + nested, ""
+	}
+	if homes := sectionsWith(key); len(homes) == 1 || len(homes) == 2 {
+		return " here; it belongs under " + strings.Join(homes, " or "), ""
+	}
+	meant = Nearest(key, here)
+	if meant == "" {
+		return "", ""
+	}
+	return "; did you mean " + meant + "?", meant
+}
+
+// asSections is a key that holds dots, written as sections, or "" where that
+// makes no key of the configuration.
+func asSections(path, key string) string {
+	parts := strings.Split(key, ".")
+	if len(parts) == 1 {
+		return ""
+	}
+	for _, at := range []string{join(path, key), key} {
+		if slices.ContainsFunc(allKeys(), func(k string) bool { return k == at }) {
+			last := len(parts) - 1
+			return strings.Join(parts[:last], ": {") + ": {" + parts[last] + ": …" + strings.Repeat("}", last)
+		}
+	}
+	return ""
+}
+
+// sectionsWith are the sections that have a key of that name, the top not among
+// them.
+func sectionsWith(key string) []string {
+	var homes []string
+	for _, path := range allKeys() {
+		if section, found := strings.CutSuffix(path, "."+key); found {
+			homes = append(homes, section)
+		}
+	}
+	return homes
+}
+
+// allKeys are the paths of every key, sections among them, with "[]" for the
+// index of a list.
+func allKeys() []string {
+	var paths []string
+	for _, s := range settings("", reflect.ValueOf(Default())) {
+		for at := s.path; at != "" && !slices.Contains(paths, at); at = parent(at) {
+			paths = append(paths, at)
+		}
+	}
+	return paths
+}
+
+// given reports whether a mapping has a key.
+func given(section *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		if section.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
+}
+
+// strayReason says why a variable of our prefix has no effect.
+func strayReason(name string) string {
+	var variables []string
+	for _, s := range settings("", reflect.ValueOf(Default())) {
+		if v := s.variable(); v != "" {
+			variables = append(variables, strings.TrimPrefix(v, variablePrefix))
+			continue
+		}
+		list := variable(s.path)
+		if list != "" && (name == list || strings.HasPrefix(name, list+"_")) {
+			return "belongs to no key: " + s.path + " is a list; lists, and what is in them, have no variables"
+		}
+	}
+	// Without the prefix, which is no evidence of what was meant.
+	if meant := Nearest(strings.TrimPrefix(name, variablePrefix), variables); meant != "" {
+		return "belongs to no key; did you mean " + variablePrefix + meant + "?"
+	}
+	return "belongs to no key (lists, and what is in them, have no variables)"
+}
