@@ -63,7 +63,7 @@ func readSecret(file string, read func(string) ([]byte, error)) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("cannot be read: %w", err)
 	}
-	text, err := secretInFile(raw)
+	text, err := SecretIn(raw)
 	if err != nil {
 		return "", fmt.Errorf("the file %s %w", printable(file), err)
 	}

@@ -56,9 +56,9 @@ func checkEncoding(text string) error {
 	return nil
 }
 
-// secretInFile is the secret in a file: its content without the one newline at
-// its end, if it has one.
-func secretInFile(raw []byte) (string, error) {
+// SecretIn is the secret in a file: its content without the one newline at its
+// end, if it has one. The error is a clause as of [CheckSecret].
+func SecretIn(raw []byte) (string, error) {
 	text, ended := strings.CutSuffix(string(raw), "\n")
 	if ended {
 		text = strings.TrimSuffix(text, "\r")

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +61,8 @@ var availableLists = []config.AvailableFrom{config.AvailableFromGroup, config.Av
 
 func (d *demo) run(c *cobra.Command) error {
 	if !slices.Contains(availableLists, d.availableFrom) {
-		return fmt.Errorf("--available-from must be %s or %s, not %q", config.AvailableFromGroup, config.AvailableFromTenant, string(d.availableFrom))
+		known := []string{string(config.AvailableFromGroup), string(config.AvailableFromTenant)}
+		return fmt.Errorf("--available-from must be %s, not %q%s", strings.Join(known, " or "), string(d.availableFrom), config.DidYouMean(string(d.availableFrom), known))
 	}
 	if d.check {
 		return checkDemos(c.Context(), c.OutOrStdout())

@@ -3,29 +3,32 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"ocigate/config"
 	"ocigate/gateway/auth"
 )
 
-// maxSecretInput is more than any secret that can be hashed.
+// maxSecretInput is more than any secret that can be hashed, in bytes.
 const maxSecretInput = 4096
 
 func newHash() *cobra.Command {
 	return &cobra.Command{
-		Use:     "hash",
-		Short:   "Hash the secret of a listed client, read from the standard input",
-		Long:    "Print the hash of a secret for auth.clients[].hash. The secret is read from the\nstandard input, so that it stays out of the shell's history and the process list.",
-		Example: "  ocigate hash < secret.txt",
+		Use:   "hash",
+		Short: "Hash the secret of a listed client, read from the standard input",
+		Long: "Print the hash of a secret for auth.clients[].hash. The secret is read from the\n" +
+			"standard input, so that it stays out of the shell's history and the process list.\n" +
+			"On a terminal it is asked for twice, and not shown. One newline at its end is not a\n" +
+			"part of it.",
+		Example: "  ocigate hash\n  ocigate hash < secret.txt",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			input, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxSecretInput))
+			secret, err := readNewSecret(c)
 			if err != nil {
-				return fmt.Errorf("reading the secret: %w", err)
+				return err
 			}
-			hash, err := auth.Hash(strings.TrimRight(string(input), "\r\n"))
+			hash, err := auth.Hash(secret)
 			if err != nil {
 				return err
 			}
@@ -33,4 +36,31 @@ func newHash() *cobra.Command {
 			return err
 		},
 	}
+}
+
+// readNewSecret asks for a secret on a terminal, or else reads all of the standard
+// input. The secret is held to the rules of those in a configuration.
+func readNewSecret(c *cobra.Command) (string, error) {
+	var secret string
+	var wrong error
+	if t, ok := terminalOf(c.InOrStdin()); ok {
+		typed, err := t.askTwice(c.Context(), c.ErrOrStderr())
+		if err != nil {
+			return "", err
+		}
+		secret, wrong = typed, config.CheckSecret(typed)
+	} else {
+		input, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxSecretInput+1))
+		if err != nil {
+			return "", fmt.Errorf("reading the secret: %w", err)
+		}
+		if len(input) > maxSecretInput {
+			return "", fmt.Errorf("the secret is longer than %d bytes", maxSecretInput)
+		}
+		secret, wrong = config.SecretIn(input)
+	}
+	if wrong != nil {
+		return "", fmt.Errorf("the secret %w", wrong)
+	}
+	return secret, nil
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -22,6 +22,9 @@ func versionText() string {
 	return "(devel)"
 }
 
+// versionLine is what both ways to ask for the version print.
+func versionLine() string { return "ocigate " + versionText() + "\n" }
+
 // newRoot is the command line. Commands write to the streams that cobra gives
 // them, so that tests can read what they say.
 func newRoot() *cobra.Command {
@@ -35,8 +38,14 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
+		Version:       versionText(),
 	}
+	// Declared here, so that cobra does not give it the shorthand -v as well, which
+	// stands for verbose elsewhere.
+	root.Flags().Bool("version", false, "print the version")
+	root.SetVersionTemplate(versionLine())
 	root.AddCommand(newServe(), newDemo(), newSimulate(), newAudit(), newConfig(), newHash(), newVersion())
+	suggest(root)
 	return root
 }
 
@@ -46,7 +55,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), "ocigate "+versionText())
+			_, err := io.WriteString(c.OutOrStdout(), versionLine())
 			return err
 		},
 	}
