@@ -19,8 +19,9 @@ build: ## build bin/ocigate
 demo: build ## run the gateway against the simulated platform
 	bin/ocigate demo
 
-demo-check: build ## make the demonstration's calls and compare the answers
+demo-check: build ## make the demonstration's calls and the README's, and compare the answers
 	bin/ocigate demo --check
+	$(GO) test -count=1 -run '^TestReadmeExamples$$' ./cmd/ocigate
 
 test: ## run all tests
 	$(GO) test ./...

@@ -34,8 +34,11 @@ func newDemo() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the gateway against the simulated platform, and show how to call it",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return d.run(c) },
+		Long: "Run the gateway in front of a simulated platform, on loopback, and print a line of curl\n" +
+			"for every endpoint and for the errors that need no fault. With --fault the simulated\n" +
+			"platform, or the gateway, is in trouble, and the lines show how that is answered:\n\n" + faultHelp(),
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&d.api, "listen", "127.0.0.1:8080", "the address of the API")
@@ -43,9 +46,10 @@ func newDemo() *cobra.Command {
 	flags.StringVar(&d.platform, "platform-listen", "127.0.0.1:2208", "the address of the simulated platform")
 	flags.StringVar((*string)(&d.availableFrom), "available-from", string(config.AvailableFromGroup),
 		"what the available lists hold, as api.available_from: group, or tenant for what can be assigned")
-	flags.BoolVar(&d.check, "check", false, "make the calls, with the available lists of either kind, compare the answers with the documented ones, and end")
-	for _, flag := range []string{"listen", "admin-listen", "platform-listen", "available-from"} {
-		c.MarkFlagsMutuallyExclusive("check", flag) // a check uses any free port, and has its turn with each list
+	flags.StringVar(&d.fault, "fault", "", "the `fault` to start with")
+	flags.BoolVar(&d.check, "check", false, "make the calls, with the available lists of either kind and with each fault, compare the answers with the documented ones, and end")
+	for _, flag := range []string{"listen", "admin-listen", "platform-listen", "available-from", "fault"} {
+		c.MarkFlagsMutuallyExclusive("check", flag) // a check uses any free port, and has its turn with each list and fault
 	}
 	return c
 }
@@ -53,7 +57,17 @@ func newDemo() *cobra.Command {
 type demo struct {
 	api, admin, platform string
 	availableFrom        config.AvailableFrom // the configuration's default where it is empty
+	fault                string               // name of a fault, empty for none
+	trouble              *demoFault           // what that is
 	check                bool
+}
+
+// calls are those that the demonstration shows.
+func (d *demo) calls() []demoCall {
+	if d.fault != "" {
+		return d.trouble.calls
+	}
+	return demoCalls(d.availableFrom)
 }
 
 // availableLists are the choices of what the available lists hold.
@@ -76,17 +90,23 @@ func (d *demo) run(c *cobra.Command) error {
 	})
 }
 
-// checkDemos checks the demonstration with the available lists of either kind.
-// It needs no addresses that anybody knows, and its own report says what went
-// wrong.
+// checkDemos checks the demonstration with the available lists of either kind, and
+// then with each fault. It needs no addresses that anybody knows, and its own
+// report says what went wrong.
 func checkDemos(ctx context.Context, to io.Writer) error {
 	var failed []error
-	for _, from := range availableLists {
-		d := &demo{api: "127.0.0.1:0", admin: "127.0.0.1:0", platform: "127.0.0.1:0", availableFrom: from}
-		failed = append(failed, runDemo(ctx, d, io.Discard, func(ctx context.Context, api, _, _ net.Addr) error {
-			fmt.Fprintf(to, "With api.available_from: %s\n", from)
-			return checkDemo(ctx, "http://"+api.String(), demoCalls(from), to)
+	check := func(d demo, title string) {
+		d.api, d.admin, d.platform = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+		failed = append(failed, runDemo(ctx, &d, io.Discard, func(ctx context.Context, api, _, _ net.Addr) error {
+			fmt.Fprintln(to, title)
+			return checkDemo(ctx, "http://"+api.String(), d.calls(), to)
 		}))
+	}
+	for _, from := range availableLists {
+		check(demo{availableFrom: from}, "With api.available_from: "+string(from))
+	}
+	for _, fault := range demoFaults {
+		check(demo{fault: fault.name}, "With --fault "+fault.name)
 	}
 	return errors.Join(failed...)
 }
@@ -96,7 +116,15 @@ func checkDemos(ctx context.Context, to io.Writer) error {
 func runDemo(ctx context.Context, d *demo, logs io.Writer, use func(ctx context.Context, api, admin, platform net.Addr) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	platform, err := ocisim.New(ocisim.DemoSeed())
+	var err error
+	if d.trouble, err = faultByName(d.fault); err != nil {
+		return err
+	}
+	seed, err := d.trouble.seed()
+	if err != nil {
+		return err
+	}
+	platform, err := ocisim.New(seed)
 	if err != nil {
 		return err
 	}
@@ -121,6 +149,9 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // the demonstration leaves nothing behind
 	c, err := demoConfig(d, platform.String(), folder)
+	if err == nil && d.trouble.tune != nil {
+		err = d.trouble.tune(c, folder)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// demoAnswer is the answer to a call.
+type demoAnswer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// demoCheck makes calls and remembers what later ones need.
+type demoCheck struct {
+	client    *http.Client
+	base      string
+	operation string     // id of the last write
+	token     string     // of the last login
+	before    demoAnswer // to the call before
+}
+
+// checkDemo makes the calls, says how each went, and fails unless all went as
+// documented.
+func checkDemo(ctx context.Context, base string, calls []demoCall, to io.Writer) error {
+	c := demoCheck{client: &http.Client{Timeout: 30 * time.Second}, base: base}
+	defer c.client.CloseIdleConnections()
+	report := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	failed := 0
+	for _, call := range calls {
+		verdict := "ok"
+		if err := c.check(ctx, call); err != nil {
+			verdict = err.Error()
+			failed++
+		}
+		fmt.Fprintf(report, "%s\t%d\t%s\t%s\n", call.method, call.status, call.title, verdict)
+	}
+	fmt.Fprintf(report, "%d calls, %d not as documented\n", len(calls), failed)
+	err := report.Flush()
+	if failed > 0 {
+		err = errors.Join(err, errors.New("the demonstration's answers are not as documented"))
+	}
+	return err
+}
+
+// How often and how long a patient call is made.
+const (
+	demoPatience  = 30 * time.Second
+	betweenChecks = 100 * time.Millisecond
+)
+
+// check makes a call and compares its answer with the documented one, in status,
+// keys, their order and their types.
+func (c *demoCheck) check(ctx context.Context, call demoCall) error {
+	call.path = strings.ReplaceAll(call.path, lastOperation, c.operation)
+	err := c.once(ctx, call)
+	if !call.patient {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, demoPatience)
+	defer cancel()
+	tick := time.NewTicker(betweenChecks)
+	defer tick.Stop()
+	for err != nil {
+		select {
+		case <-tick.C:
+			if again := c.once(ctx, call); ctx.Err() == nil {
+				err = again
+			}
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return nil
+}
+
+// once makes a call as often as it says, and looks at the answer that counts.
+func (c *demoCheck) once(ctx context.Context, call demoCall) error {
+	var answer demoAnswer
+	var err error
+	if len(call.each) > 0 {
+		answer, err = c.makeAtOnce(ctx, call)
+	} else {
+		for range max(1, call.times) {
+			answer, err = c.make(ctx, call)
+		}
+	}
+	if err == nil {
+		err = call.judge(answer)
+	}
+	if err == nil && call.listed {
+		err = listedIn(c.before.body, call.body)
+	}
+	c.before = answer
+	c.operation = cmp.Or(answer.header.Get("Operation-Id"), c.operation)
+	var session struct {
+		Token string `json:"access_token"`
+	}
+	if json.Unmarshal(answer.body, &session) == nil {
+		c.token = cmp.Or(session.Token, c.token)
+	}
+	return err
+}
+
+// makeAtOnce makes a call several times at the same time, and returns the answer
+// that has the documented status.
+func (c *demoCheck) makeAtOnce(ctx context.Context, call demoCall) (demoAnswer, error) {
+	type made struct {
+		demoAnswer
+		err error
+	}
+	answers := make(chan made, len(call.each))
+	for _, word := range call.each {
+		one := call
+		one.path = strings.ReplaceAll(call.path, eachWord, word)
+		go func() {
+			answer, err := c.make(ctx, one)
+			answers <- made{answer, err}
+		}()
+	}
+	var counts demoAnswer
+	var statuses []int
+	var problems []error
+	for range call.each {
+		a := <-answers
+		problems = append(problems, a.err)
+		statuses = append(statuses, a.status)
+		if a.status == call.status {
+			counts = a.demoAnswer
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return demoAnswer{}, err
+	}
+	slices.Sort(statuses)
+	if !slices.Contains(statuses, call.status) || !slices.Contains(statuses, call.besides) {
+		return counts, fmt.Errorf("the answers have the status %v, not %d and %d", statuses, call.besides, call.status)
+	}
+	return counts, nil
+}
+
+// make makes a call once.
+func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error) {
+	body := io.Reader(strings.NewReader(call.body))
+	if call.filler > 0 {
+		body = bytes.NewReader(make([]byte, call.filler))
+	}
+	request, err := http.NewRequestWithContext(ctx, call.method, c.base+"/api/v1"+call.path, body)
+	if err != nil {
+		return demoAnswer{}, err
+	}
+	if call.user != "" {
+		request.SetBasicAuth(call.user, demoSecret)
+	}
+	if call.bearer {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if call.key != "" {
+		request.Header.Set("Idempotency-Key", call.key)
+	}
+	if call.body != "" || call.filler > 0 {
+		request.Header.Set("Content-Type", cmp.Or(call.mediaType, jsonType))
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return demoAnswer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	answered, err := io.ReadAll(response.Body)
+	return demoAnswer{response.StatusCode, response.Header, answered}, err
+}
+
+func (d demoCall) judge(answer demoAnswer) error {
+	body := answer.body
+	if answer.status != d.status {
+		return fmt.Errorf("status %d: %s", answer.status, body)
+	}
+	for name, want := range d.answered {
+		if got := answer.header.Get(name); got != want {
+			return fmt.Errorf("%s is %q, not %q", name, got, want)
+		}
+	}
+	for _, part := range d.has {
+		if !bytes.Contains(body, []byte(part)) {
+			return fmt.Errorf("without %s: %s", part, body)
+		}
+	}
+	if d.want != "" {
+		return sameJSON(d.want, body)
+	}
+	var told struct {
+		Errors []struct{ Code int }
+	}
+	if err := json.Unmarshal(body, &told); err != nil {
+		return fmt.Errorf("%w: %s", err, body)
+	}
+	if d.code != 0 && (len(told.Errors) != 1 || told.Errors[0].Code != d.code) {
+		return fmt.Errorf("not error %d: %s", d.code, body)
+	}
+	return nil
+}
+
+// sameJSON compares two texts apart from white space between tokens.
+func sameJSON(want string, got []byte) error {
+	var wanted, answered bytes.Buffer
+	if err := errors.Join(json.Compact(&wanted, []byte(want)), json.Compact(&answered, got)); err != nil {
+		return err
+	}
+	if !bytes.Equal(wanted.Bytes(), answered.Bytes()) {
+		return fmt.Errorf("answered %s", answered.Bytes())
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/config"
+	"ocigate/translate/errcode"
+)
+
+// inDemo runs a test beside a demonstration, with the address of its API.
+func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
+	t.Helper()
+	d.api, d.admin, d.platform = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	var log output
+	err := runDemo(t.Context(), &d, &log, func(_ context.Context, api, _, _ net.Addr) error {
+		test(t, api.String())
+		return nil
+	})
+	if err != nil {
+		t.Errorf("the demonstration: %v\n%s", err, &log)
+	}
+}
+
+// shell runs a line as if it were pasted. What it prints is returned without the
+// carriage returns of headers.
+func shell(t *testing.T, line string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
+	if err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+	return strings.ReplaceAll(string(out), "\r\n", "\n")
+}
+
+func needsCurl(t *testing.T) {
+	t.Helper()
+	for _, program := range []string{"sh", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
+	}
+}
+
+// example is a command of the README, and what is printed below it.
+type example struct{ command, printed string }
+
+// consoleBlocks are the README's blocks of commands.
+func consoleBlocks(t *testing.T) [][]example {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join(moduleRoot, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks [][]example
+	for _, found := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		var block []example
+		for line := range strings.Lines(found[1]) {
+			if command, ok := strings.CutPrefix(line, "$ "); ok {
+				block = append(block, example{command: strings.TrimSpace(command)})
+			} else if len(block) > 0 {
+				block[len(block)-1].printed += line
+			}
+		}
+		blocks = append(blocks, block)
+	}
+	return blocks
+}
+
+// TestReadmeExamples pastes the README's calls into a shell, each beside the
+// demonstration that the README has started before. What is printed there is what
+// must come, with "…" for anything.
+func TestReadmeExamples(t *testing.T) {
+	t.Parallel() // it mostly waits
+	needsCurl(t)
+	demos := regexp.MustCompile(`^(?:make demo|bin/ocigate demo(?: --fault ([a-z-]+))?)$`)
+	var d demo
+	ran := ""
+	for i, block := range consoleBlocks(t) {
+		if started := demos.FindStringSubmatch(block[0].command); started != nil {
+			d = demo{fault: started[1]}
+		}
+		if !strings.HasPrefix(block[0].command, "curl ") {
+			continue
+		}
+		t.Run(fmt.Sprintf("block %d", i), func(t *testing.T) {
+			inDemo(t, d, func(t *testing.T, api string) { paste(t, api, block) })
+		})
+		for _, e := range block {
+			ran += e.command + e.printed
+		}
+	}
+	for _, part := range []string{"dry_run=true", `"dry_run":true`, "OUTCOME_UNKNOWN", `"state":"not_done"`, "NOT_AVAILABLE_FOR_ASSIGNMENT", "$TOKEN"} {
+		if !strings.Contains(ran, part) {
+			t.Errorf("no example that was run holds %s", part)
+		}
+	}
+}
+
+// paste runs the commands of a block.
+func paste(t *testing.T, api string, block []example) {
+	t.Helper()
+	variables := "" // those that the shell of a reader would still have
+	for _, e := range block {
+		command := strings.ReplaceAll(e.command, "127.0.0.1:8080", api)
+		if regexp.MustCompile(`^[A-Z]+=`).MatchString(command) {
+			variables += command + "\n"
+			continue
+		}
+		want := regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(e.printed)), "…", ".*") + `$`)
+		if e.printed == "" {
+			want = regexp.MustCompile(`^[{]`)
+		}
+		got := strings.TrimSpace(shell(t, variables+command))
+		// What became of a write is known after some seconds.
+		tick := time.NewTicker(100 * time.Millisecond)
+		for tries := 0; !want.MatchString(got) && !strings.Contains(command, " -X ") && tries < 300; tries++ {
+			<-tick.C
+			got = strings.TrimSpace(shell(t, variables+command))
+		}
+		tick.Stop()
+		if !want.MatchString(got) {
+			t.Errorf("%s\nprints %s\nnot    %s", command, got, e.printed)
+		}
+	}
+}
+
+// The lines of the banner are for a shell as they are.
+func TestDemoShowsLinesThatAShellTakes(t *testing.T) {
+	t.Parallel() // it mostly waits
+	needsCurl(t)
+	for name, d := range map[string]demo{"without a fault": {availableFrom: config.AvailableFromGroup}, "with overload": {fault: "overload"}, "with lost-answer": {fault: "lost-answer"}} {
+		t.Run(name, func(t *testing.T) {
+			inDemo(t, d, func(t *testing.T, api string) {
+				trouble, err := faultByName(d.fault)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.trouble = trouble
+				for _, call := range d.calls() {
+					got := shell(t, call.curl("http://"+api))
+					if call.want != "" && len(call.each) == 0 {
+						if err := sameJSON(call.want, []byte(got)); err != nil {
+							t.Errorf("%s: %v", call.title, err)
+						}
+					}
+					if call.code != 0 && !strings.Contains(got, fmt.Sprintf(`{"errors":[{"code":%d,`, call.code)) {
+						t.Errorf("%s: got %s", call.title, got)
+					}
+					for _, part := range call.has {
+						if !strings.Contains(got, part) {
+							t.Errorf("%s: got %s", call.title, got)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestEveryErrorIsDemonstrated demands a call for each error, or the reason why
+// there is none.
+func TestEveryErrorIsDemonstrated(t *testing.T) {
+	shown := map[int]bool{}
+	lists := [][]demoCall{demoCalls(config.AvailableFromGroup)}
+	for _, f := range demoFaults {
+		lists = append(lists, f.calls)
+	}
+	for _, call := range slices.Concat(lists...) {
+		shown[call.code] = true
+	}
+	known := map[int]bool{}
+	for c := range errcode.All() {
+		known[c.Number] = true
+		if _, why := notDemonstrated[c.Number]; shown[c.Number] == why {
+			t.Errorf("%d %s: demonstrated: %v, and there is a reason why not: %v", c.Number, c.Name, shown[c.Number], why)
+		}
+	}
+	for number, why := range notDemonstrated {
+		if !known[number] || !strings.HasSuffix(why, ".") {
+			t.Errorf("%d: there is no such error, or %q is no reason", number, why)
+		}
+	}
+}
+
+func TestDemoFaultsAreGood(t *testing.T) {
+	names := map[string]bool{}
+	for _, f := range demoFaults {
+		if names[f.name] || f.name == "" || f.help == "" || len(f.calls) == 0 {
+			t.Errorf("%s: its name is given twice, or something is missing", f.name)
+		}
+		names[f.name] = true
+		if _, err := f.seed(); err != nil {
+			t.Errorf("%s: %v", f.name, err)
+		}
+	}
+	help, _, err := execute(t, "", "demo", "--help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range names {
+		if !regexp.MustCompile(`(?m)^  ` + name + ` `).MatchString(help) {
+			t.Errorf("%s is not in the help:\n%s", name, help)
+		}
+	}
+	if _, _, err := execute(t, "", "demo", "--fault", "lost-answr"); err == nil || !strings.HasSuffix(err.Error(), "; did you mean lost-answer?") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A fault is said in the banner, and its calls are shown instead of the others.
+func TestDemoShowsItsFault(t *testing.T) {
+	for _, f := range demoFaults {
+		d := demo{fault: f.name, trouble: &f}
+		var out output
+		if err := d.printBanner(&out, "http://127.0.0.1:1", "http://127.0.0.1:2", "127.0.0.1:3"); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); !strings.Contains(got, f.name+": "+f.help) || strings.Count(got, "\ncurl ")+strings.Count(got, "\nfor each ") != len(f.calls) {
+			t.Errorf("%s: got %s", f.name, got)
+		}
+	}
+}
