@@ -63,10 +63,11 @@ type problemBody struct {
 // writeError is the only place where errors are written. Its signature is
 // echo's.
 func (g *Gateway) writeError(err error, c echo.Context) {
-	told := toldOf(err)
+	told := departed(c, toldOf(err))
 	record := recordOf(c)
 	record.err = told
 	if c.Response().Committed {
+		record.unheard = true // only the connection fails once the header is out
 		return
 	}
 	header := c.Response().Header()
@@ -76,6 +77,7 @@ func (g *Gateway) writeError(err error, c echo.Context) {
 	}
 	if err := writeForm(c, told); err != nil {
 		record.err = errcode.Because(told.Code, errors.Join(told, err))
+		record.unheard = record.unheard || c.Response().Committed
 	}
 }
 

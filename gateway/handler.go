@@ -68,6 +68,14 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 // admit finds out who is calling.
 func (g *Gateway) admit(ctx context.Context, c echo.Context) (auth.Principal, error) {
 	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), clientIP(c))
+	if errors.Is(err, context.DeadlineExceeded) {
+		// It waited for its turn to be hashed. Nothing was sent, and the status
+		// of a write must say so.
+		return auth.Principal{}, &errcode.Error{
+			Code: errcode.PlatformBusy, Message: "The credentials could not be verified in time; nothing was changed.",
+			RetryAfter: shortly, Cause: err,
+		}
+	}
 	if err != nil {
 		return auth.Principal{}, g.authFailure(c, err)
 	}
@@ -87,6 +95,9 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, errcode.Because(errcode.BodyTooLarge, err)
+	}
+	if err != nil && brokeOff(r, err) {
+		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: err}
 	}
 	if err != nil {
 		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: err}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"runtime/debug"
@@ -49,7 +50,7 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_http_requests_total", Help: "Requests to the API that have ended, by the name of the error they were answered with (none for a good answer).",
+			Name: "ocigate_http_requests_total", Help: "Requests to the API that have ended, by the name of the error they were answered with: none for a good answer, and CALLER_LEFT with status 499 where the caller left before the answer.",
 		}, []string{"endpoint", "method", "status", "error"}),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ocigate_http_request_duration_seconds", Help: "Time from a request's head to its whole answer.", Buckets: durationBuckets,
@@ -85,7 +86,7 @@ func NewMetrics(version string) *Metrics {
 			Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown or broken.",
 		}, []string{"platform_endpoint", "reason"}),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, those who found one idle left out, by result: ok or failed.", Buckets: durationBuckets,
+			Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, those who found one idle left out, by result: ok, failed, or left, where the caller did not wait for the end.", Buckets: durationBuckets,
 		}, []string{"result"}),
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_commands_total", Help: "Commands sent to the platform, by result: ok, refused, or lost without an answer.",
@@ -135,7 +136,8 @@ func (m *Metrics) request(r *record, c echo.Context, took time.Duration) {
 	if !slices.Contains(knownMethods, method) {
 		method = otherMethod
 	}
-	m.requests.WithLabelValues(r.endpoint, method, strconv.Itoa(c.Response().Status), r.errorName()).Inc()
+	status, name := r.outcome(c.Response().Status)
+	m.requests.WithLabelValues(r.endpoint, method, strconv.Itoa(status), name).Inc()
 	m.requestDuration.WithLabelValues(r.endpoint, method).Observe(took.Seconds())
 }
 
@@ -191,9 +193,18 @@ func triedResult(err error) string {
 	return resultOK
 }
 
+// The results of waiting for a session, besides ok.
+const (
+	waitFailed = "failed"
+	waitLeft   = "left"
+)
+
 func waitResult(err error) string {
-	if err != nil {
-		return "failed"
+	switch {
+	case errors.Is(err, context.Canceled):
+		return waitLeft
+	case err != nil:
+		return waitFailed
 	}
 	return resultOK
 }

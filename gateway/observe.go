@@ -1,9 +1,8 @@
 package gateway
 
 import (
-	"context"
 	"crypto/rand"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -25,6 +24,7 @@ type record struct {
 	entries   []string // of a change that was planned
 	err       *errcode.Error
 	cause     error // of a panic
+	unheard   bool  // the caller had left when the answer was begun, or did not take all of it
 }
 
 const (
@@ -65,6 +65,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, r.requestID)
 		header.Set(echo.HeaderXContentTypeOptions, headerNoSniff)
+		c.Response().Before(func() { r.unheard = hasLeft(c) })
 		g.options.Metrics.inFlight.Inc()
 		defer g.options.Metrics.inFlight.Dec()
 		if err := next(c); err != nil {
@@ -100,13 +101,6 @@ type panicked struct {
 func (p *panicked) Error() string { return "panic: " + p.err.Error() + "\n" + p.stack }
 func (p *panicked) Unwrap() error { return p.err }
 
-func (r *record) errorName() string {
-	if r.err == nil {
-		return noErrorName
-	}
-	return r.err.Code.Name
-}
-
 // maxLogged bounds what a log line repeats of a request, in bytes.
 const maxLogged = 1024
 
@@ -117,12 +111,16 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 }
 
-// causeOf is what the log says of an error besides its name.
-func causeOf(e *errcode.Error) string {
-	if e.Cause != nil {
-		return e.Cause.Error()
+// why is what the log says of an error besides its name. answered is the status
+// of the answer.
+func (r *record) why(answered int) string {
+	switch {
+	case r.err == nil:
+		return fmt.Sprintf("the caller left before the answer, whose status is %d", answered)
+	case r.err.Cause != nil:
+		return r.err.Cause.Error()
 	}
-	return e.Text()
+	return r.err.Text()
 }
 
 // maxFields is room for all fields that a log line can have.
@@ -130,13 +128,14 @@ const maxFields = 18
 
 func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	request := c.Request()
+	status, name := r.outcome(c.Response().Status)
 	fields := make([]slog.Attr, 0, maxFields)
 	fields = append(fields,
 		slog.String("request_id", r.requestID),
 		slog.String("endpoint", r.endpoint),
 		slog.String("method", request.Method),
 		slog.String("path", short(request.URL.RawPath)),
-		slog.Int("status", c.Response().Status),
+		slog.Int("status", status),
 		slog.Float64("seconds", took.Seconds()),
 		slog.Int64("bytes", c.Response().Size),
 		slog.String("client_ip", c.RealIP()),
@@ -153,16 +152,12 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	if id := c.Response().Header().Get(headerOperationID); id != "" {
 		fields = append(fields, slog.String("operation_id", id), slog.String("outcome", c.Response().Header().Get(headerOperationOutcome)))
 	}
-	level := slog.LevelInfo
-	left := errors.Is(request.Context().Err(), context.Canceled)
-	if left {
-		fields = append(fields, slog.Bool("caller_left", true))
+	if name != noErrorName {
+		fields = append(fields, slog.String("error", name), slog.String("cause", short(r.why(c.Response().Status))))
 	}
-	if r.err != nil {
-		fields = append(fields, slog.String("error", r.err.Code.Name), slog.String("cause", short(causeOf(r.err))))
-		if r.err.Code.Status >= http.StatusInternalServerError && !left {
-			level = slog.LevelError
-		}
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
 	}
 	if r.cause != nil {
 		fields = append(fields, slog.String("panic", r.cause.Error()))

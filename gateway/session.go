@@ -41,7 +41,7 @@ type loginBody struct {
 // token.
 func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 	session, err := g.verified(ctx, c)
-	g.options.Metrics.login(loginResult(err))
+	g.options.Metrics.login(loginResult(c, err))
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 // those, which would be one of lines, too. A trail that cannot be written keeps
 // nobody from reading, so it ends no login.
 func (g *Gateway) noteLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) {
-	result := loginResult(err)
+	result := loginResult(c, err)
 	if result != resultOK && result != errcode.Unauthenticated.Name && result != errcode.Forbidden.Name {
 		return
 	}
@@ -116,11 +116,11 @@ func (g *Gateway) note(ctx context.Context, c echo.Context, event operation.Even
 }
 
 // loginResult is the label of a login in the metrics.
-func loginResult(err error) string {
+func loginResult(c echo.Context, err error) string {
 	if err == nil {
 		return resultOK
 	}
-	return errcode.Of(err).Code.Name
+	return departed(c, errcode.Of(err)).Code.Name
 }
 
 // logout ends the token that the request carries.

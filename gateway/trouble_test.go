@@ -512,9 +512,11 @@ func TestCallerWhoLeavesDuringAWrite(t *testing.T) {
 	close(held.released)
 	<-ended
 	r.wantWrites(t, 1, 1)
-	if line := r.log.last(t); line["status"] != 201.0 || line["caller_left"] != true || fmt.Sprint(line["entries"]) != "[+3225126999]" {
+	if line := r.log.last(t); line["status"] != 499.0 || line["error"] != "CALLER_LEFT" || line["outcome"] != "done" || fmt.Sprint(line["entries"]) != "[+3225126999]" {
 		t.Errorf("logged %v", line)
 	}
+	wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{"itc_numbers_assign CALLER_LEFT POST 499": 1})
+	wantCounted(t, r, "ocigate_operations_total", map[string]float64{"itc_numbers_assign done": 1})
 }
 
 // It is no failure of ours.
@@ -525,10 +527,8 @@ func TestCallerWhoLeavesDuringARead(t *testing.T) {
 		time.AfterFunc(time.Second, leave) // synctest's
 		response, err := r.send(r.request(t, call{path: ownList("prefixes"), client: system}).WithContext(ctx))
 		must(t, err)
-		readAnswer(t, response).wantError(t, http.StatusGatewayTimeout, "PLATFORM_TIMEOUT")
-		if line := r.log.last(t); line["level"] != "INFO" || line["caller_left"] != true {
-			t.Errorf("logged %v", line)
-		}
+		readAnswer(t, response).wantError(t, 499, "CALLER_LEFT")
+		r.wantCallerLeft(t, "itc_prefixes_list", http.MethodGet)
 	})
 }
 

@@ -111,7 +111,9 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 		return readFailure(err)
 	}
 	answer, failure := g.judgeReply(plan, reply, err)
-	op := write.Settle(ctx, answer, remember(failure))
+	settling, cancel := withoutCaller(ctx)
+	defer cancel()
+	op := write.Settle(settling, answer, remember(failure))
 	setOutcome(c, op.State.Outcome())
 	return g.toldOf(op, failure)
 }

@@ -143,6 +143,9 @@ var (
 	NotAvailableInRelease = declare(1025, "NOT_AVAILABLE_IN_RELEASE", 400,
 		"This API is not available in the release of the platform.",
 		"The platform's release does not have the commands of this endpoint: prefixes need release 22 or later. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
+	CallerLeft = declare(1026, "CALLER_LEFT", 499,
+		"The caller closed the connection before the answer; nothing was changed.",
+		"Nobody waited for the answer, so this is mostly found in the log and in the metrics. A caller that closes its own side of the connection after the request, and still reads, counts as one that left: keep it open until the answer is there.")
 	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
 		"The platform could not be asked whether the change may be made; nothing was changed.",
 		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
