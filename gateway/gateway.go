@@ -46,15 +46,18 @@ type Options struct {
 	// GzipMinBytes is the least that is compressed for those who take it.
 	// Default 1400.
 	GzipMinBytes int
-	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. Its
+	// entries may have ports. The caller is at the last address in it that is
+	// not in these networks.
 	TrustedProxies []netip.Prefix
 }
 
 // Gateway serves the API.
 type Gateway struct {
-	options Options
-	router  *echo.Echo
-	pieces  sync.Pool // of *bufio.Writer, for writeList
+	options   Options
+	router    *echo.Echo
+	addresses *clientAddresses
+	pieces    sync.Pool // of *bufio.Writer, for writeList
 }
 
 // New makes the API's handler.
@@ -68,9 +71,14 @@ func New(o Options) *Gateway {
 	if o.GzipMinBytes <= 0 {
 		o.GzipMinBytes = 1400
 	}
-	g := &Gateway{options: o, router: echo.New()}
+	g := &Gateway{
+		options:   o,
+		router:    echo.New(),
+		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
+	}
 	g.router.HTTPErrorHandler = g.writeError
-	g.router.IPExtractor = ipExtractor(o.TrustedProxies)
+	// The record has the address. Without this, echo would believe any header.
+	g.router.IPExtractor = echo.ExtractIPDirect()
 	g.router.Pre(rawPath, g.observe)
 	compress := middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip})
 	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true})
@@ -98,13 +106,3 @@ func refusesGzip(c echo.Context) bool {
 
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.ServeHTTP(w, r) }
-
-// ipExtractor tells the address that a request comes from. Only what a trusted
-// proxy says of it is believed.
-func ipExtractor(proxies []netip.Prefix) echo.IPExtractor {
-	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, p := range proxies {
-		trust = append(trust, echo.TrustIPRange(ipNet(p)))
-	}
-	return echo.ExtractIPFromXFFHeader(trust...)
-}

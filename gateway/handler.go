@@ -8,9 +8,7 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -67,7 +65,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 
 // admit finds out who is calling.
 func (g *Gateway) admit(ctx context.Context, c echo.Context) (auth.Principal, error) {
-	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), clientIP(c))
+	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), recordOf(c).clientIP)
 	if errors.Is(err, context.DeadlineExceeded) {
 		// It waited for its turn to be hashed. Nothing was sent, and the status
 		// of a write must say so.
@@ -140,19 +138,6 @@ func pathParameter(c echo.Context, name string) string {
 		return "" // net/http lets no such path through; an empty id is refused
 	}
 	return decoded
-}
-
-// clientIP is the address to count failed attempts against.
-func clientIP(c echo.Context) netip.Addr {
-	ip, err := netip.ParseAddr(c.RealIP())
-	if err != nil {
-		return netip.Addr{} // no address at all, as on a Unix socket
-	}
-	return ip
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // writeJSON writes a value as the documentation prints it: < > and & are left

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -19,7 +20,8 @@ import (
 type record struct {
 	requestID string
 	traceID   string
-	endpoint  string // of the table; noEndpoint where none was found
+	endpoint  string     // of the table; noEndpoint where none was found
+	clientIP  netip.Addr // where the request comes from, invalid for no address
 	principal auth.Principal
 	entries   []string // of a change that was planned
 	err       *errcode.Error
@@ -57,7 +59,7 @@ var (
 func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		r := &record{requestID: requestID(c.Request()), endpoint: noEndpoint}
+		r := &record{requestID: requestID(c.Request()), endpoint: noEndpoint, clientIP: g.addresses.of(c.Request())}
 		if m := traceContext.FindStringSubmatch(c.Request().Header.Get(traceparent)); m != nil {
 			r.traceID = m[1]
 		}
@@ -104,11 +106,13 @@ func (p *panicked) Unwrap() error { return p.err }
 // maxLogged bounds what a log line repeats of a request, in bytes.
 const maxLogged = 1024
 
-func short(text string) string {
-	if len(text) <= maxLogged {
+func short(text string) string { return truncated(text, maxLogged) }
+
+func truncated(text string, limit int) string {
+	if len(text) <= limit {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
+	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
 // why is what the log says of an error besides its name. answered is the status
@@ -138,7 +142,7 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 		slog.Int("status", status),
 		slog.Float64("seconds", took.Seconds()),
 		slog.Int64("bytes", c.Response().Size),
-		slog.String("client_ip", c.RealIP()),
+		slog.String("client_ip", addressText(r.clientIP)),
 	)
 	if r.traceID != "" {
 		fields = append(fields, slog.String("trace_id", r.traceID))

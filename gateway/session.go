@@ -72,7 +72,7 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err != nil {
 		return auth.Session{}, err
 	}
-	session, err := g.options.Auth.Login(ctx, clientIP(c), username, password)
+	session, err := g.options.Auth.Login(ctx, recordOf(c).clientIP, username, password)
 	if form, ok := errors.AsType[*auth.InputError](err); ok {
 		problems := make([]errcode.Problem, len(form.Problems))
 		for i, p := range form.Problems {
@@ -98,7 +98,7 @@ func (g *Gateway) noteLogin(ctx context.Context, c echo.Context, username string
 	}
 	event := operation.Event{
 		Kind:     operation.EventLogin,
-		Caller:   operation.Caller{Name: username, Method: string(auth.MethodToken), ClientIP: c.RealIP(), RequestID: recordOf(c).requestID},
+		Caller:   operation.Caller{Name: username, Method: string(auth.MethodToken), ClientIP: addressText(recordOf(c).clientIP), RequestID: recordOf(c).requestID},
 		Outcome:  result,
 		TenantID: who.TenantID, GroupID: who.GroupID,
 	}

@@ -359,7 +359,7 @@ func callerOf(c echo.Context) operation.Caller {
 		Client:    r.principal.Method == auth.MethodBasic || r.principal.Method == auth.MethodAPIKey,
 		Level:     r.principal.Level.String(),
 		Method:    string(r.principal.Method),
-		ClientIP:  c.RealIP(),
+		ClientIP:  addressText(r.clientIP),
 		RequestID: r.requestID,
 	}
 }
