@@ -187,6 +187,7 @@ func (g *Gateway) writeList(c echo.Context, status int, list *translate.List) er
 // authFailure is what a caller is told who is not known, or not believed.
 func (g *Gateway) authFailure(c echo.Context, err error) error {
 	if throttled, ok := errors.AsType[*auth.ThrottledError](err); ok {
+		g.options.Metrics.throttled(throttled.Method)
 		return &errcode.Error{Code: errcode.RateLimited, RetryAfter: throttled.RetryAfter, Cause: err}
 	}
 	switch {

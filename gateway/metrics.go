@@ -26,6 +26,7 @@ type Metrics struct {
 	requestDuration *prometheus.HistogramVec
 	inFlight        prometheus.Gauge
 	logins          *prometheus.CounterVec
+	loginsThrottled *prometheus.CounterVec
 
 	forwardedUnparsed prometheus.Counter
 
@@ -99,13 +100,14 @@ func NewMetrics(version string) *Metrics {
 		readsJoined: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_reads_joined_total", Help: "Commands that were not sent, because the same read of another caller, sent after they were asked for, answered them too.",
 		}, []string{"command"}),
+		loginsThrottled:   newThrottledCounter(),
 		forwardedUnparsed: newUnparsedCounter(),
 	}
 	m.registry.MustRegister(
 		m.requests, m.requestDuration, m.inFlight, m.logins,
 		m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed,
 		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined,
-		m.forwardedUnparsed,
+		m.loginsThrottled, m.forwardedUnparsed,
 		buildInfo(version),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -293,7 +293,7 @@ func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username
 func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, username, password string) (Identity, error) {
 	attempt, err := a.throttle.admit(accountOfUser(username), clientIP)
 	if err != nil {
-		return Identity{}, err
+		return Identity{}, throttledBy(MethodToken, err)
 	}
 	defer attempt.end()
 	if slices.ContainsFunc(a.reserved, func(user string) bool { return strings.EqualFold(user, username) }) {

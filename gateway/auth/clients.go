@@ -131,7 +131,8 @@ func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred creden
 			return c.admit(ctx, addr, cred, m)
 		})
 		if err != nil {
-			return Principal{}, err
+			// Requests that share a verification may differ in the method.
+			return Principal{}, throttledBy(cred.method, err)
 		}
 	}
 	p := c.byID[cred.id].principal

@@ -30,6 +30,18 @@ type ThrottledError struct {
 	// RetryAfter is how long to wait before another attempt is looked at. It
 	// is more than 0.
 	RetryAfter time.Duration
+	// Method is how the caller tried to prove its identity: MethodBasic or
+	// MethodAPIKey, and MethodToken for a login.
+	Method Method
+}
+
+// throttledBy gives a [*ThrottledError] the method of the attempt. Any other
+// error stays as it is.
+func throttledBy(method Method, err error) error {
+	if throttled, ok := errors.AsType[*ThrottledError](err); ok {
+		return &ThrottledError{RetryAfter: throttled.RetryAfter, Method: method}
+	}
+	return err
 }
 
 func (e *ThrottledError) Error() string {

@@ -1,0 +1,27 @@
+package gateway
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ocigate/gateway/auth"
+)
+
+// throttledWays are the labels of attempts that were throttled, by their method.
+var throttledWays = map[auth.Method]string{
+	auth.MethodToken:  "login",
+	auth.MethodBasic:  "basic",
+	auth.MethodAPIKey: "api_key",
+}
+
+// newThrottledCounter counts all that is answered with 429 because of failed
+// attempts before it.
+func newThrottledCounter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_logins_throttled_total",
+		Help: "Attempts to prove an identity that were refused unseen, with 429, because too many before them failed, by way: login for /login/, and basic or api_key for those of listed clients.",
+	}, []string{"way"})
+}
+
+func (m *Metrics) throttled(by auth.Method) {
+	m.loginsThrottled.WithLabelValues(throttledWays[by]).Inc()
+}
