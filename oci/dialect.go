@@ -172,6 +172,24 @@ func Features() []string {
 	return names
 }
 
+// Forms are the names under which a command may be sent: its own, and those of
+// the forms that stand in for it where the platform's release does not have it.
+func Forms(command string) []string {
+	f := features[command]
+	if f == nil {
+		return []string{command}
+	}
+	names := make([]string, len(f.forms))
+	for i, form := range f.forms {
+		names[i] = form.name
+	}
+	return names
+}
+
+// VerificationForms are the names of the commands by which [Client.Verify] and
+// [Client.VerifyByCommand] have the platform verify credentials.
+func VerificationForms() []string { return Forms(verifyFeature.forms[0].name) }
+
 // of is a command in another form than its first.
 func (f form) of(c Command) Command {
 	elements := c.Elements()

@@ -53,6 +53,9 @@ const (
 	StageVersion Stage = "version"
 )
 
+// Stages are all steps on the way to a session, in their order.
+func Stages() []Stage { return []Stage{StageDial, StageTLS, StageLogin, StageVersion} }
+
 // ConnectError says at which endpoint and which step a session could not be
 // made.
 type ConnectError struct {

@@ -46,6 +46,11 @@ const (
 	ClosedBroken   CloseReason = "broken"   // the platform, the network, or an abandoned command
 )
 
+// CloseReasons are all reasons for the end of a session.
+func CloseReasons() []CloseReason {
+	return []CloseReason{ClosedIdle, ClosedAge, ClosedShutdown, ClosedBroken}
+}
+
 func (t Trace) sessionTried(endpoint string, took time.Duration, err error) {
 	if t.SessionTried != nil {
 		t.SessionTried(endpoint, took, err)
