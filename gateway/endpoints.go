@@ -13,6 +13,9 @@ import (
 // basePath is what all endpoints begin with.
 const basePath = "/api/v1"
 
+// loginRow is the name of the row that verifies credentials of the platform.
+const loginRow = "login"
+
 // Endpoint is one row of the API.
 type Endpoint struct {
 	// Name is the endpoint's own: the label of its metrics, the field of its
@@ -71,10 +74,10 @@ func Endpoints(s Services) []Endpoint {
 	prefixWrites := append(slices.Clone(itcWrites), errcode.NotAvailableInRelease)
 	return []Endpoint{
 		{
-			Name: "login", Method: http.MethodPost, Path: basePath + "/login/",
+			Name: loginRow, Method: http.MethodPost, Path: basePath + "/login/",
 			Summary: "Log in with the platform's credentials and get a token.",
 			Status:  http.StatusOK, Session: (*Gateway).login,
-			Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType, errcode.PlatformError, errcode.PlatformTimeout},
+			Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType, errcode.BodyTooLarge, errcode.PlatformError, errcode.PlatformTimeout},
 		},
 		{
 			Name: "logout", Method: http.MethodPost, Path: basePath + "/logout/",

@@ -76,6 +76,7 @@ func New(o Options) *Gateway {
 		router:    echo.New(),
 		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
 	}
+	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	g.router.HTTPErrorHandler = g.writeError
 	// The record has the address. Without this, echo would believe any header.
 	g.router.IPExtractor = echo.ExtractIPDirect()

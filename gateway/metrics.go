@@ -112,6 +112,7 @@ func NewMetrics(version string) *Metrics {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.start()
 	return m
 }
 
@@ -215,12 +216,18 @@ func waitResult(err error) string {
 	return resultOK
 }
 
+// The results of a command, besides ok.
+const (
+	commandRefused = "refused"
+	commandLost    = "lost"
+)
+
 func commandResult(reply oci.Reply, err error) string {
 	switch {
 	case err != nil:
-		return "lost"
+		return commandLost
 	case reply.Err() != nil:
-		return "refused"
+		return commandRefused
 	}
 	return resultOK
 }
@@ -229,6 +236,9 @@ func commandResult(reply oci.Reply, err error) string {
 // gathered.
 func (m *Metrics) Watch(client interface{ Stats() oci.Stats }) {
 	m.registry.MustRegister(&sessionCollector{client.Stats})
+	for _, e := range client.Stats().Endpoints {
+		m.startPlatform(e.Name)
+	}
 }
 
 // sessionCollector counts sessions at the moment of a scrape.

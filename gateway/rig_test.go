@@ -233,6 +233,8 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	t.Helper()
 	r := &rig{platform: platform, metrics: gateway.NewMetrics("test"), log: &logbook{}}
 	endpoint.Name, endpoint.UserID, endpoint.Password = "primary", gatewayUser, gatewayPassword
+	var first map[string]bool // series
+	t.Cleanup(func() { r.wantNoNewSeries(t, first) })
 	encoding, err := oci.EncodingByName("ISO-8859-1")
 	must(t, err)
 
@@ -277,6 +279,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	}
 	change(s.gateway, &gatewayOptions)
 	r.handler = gateway.New(gatewayOptions)
+	first = r.firstSeries(t, s.errors)
 	return r
 }
 

@@ -567,6 +567,9 @@ var provoked = map[*errcode.Code]func(t *testing.T, e gateway.Endpoint) answer{
 		return faulty(t, e, "error-before-apply severity=Warning number=5404", command)
 	},
 	errcode.BodyTooLarge: func(t *testing.T, e gateway.Endpoint) answer {
+		if e.Session != nil {
+			return withBody(`{"username":"`+strings.Repeat("x", 8<<10)+`","password":"x"}`)(t, e)
+		}
 		r := start(t, setup{gateway: func(o *gateway.Options) { o.MaxBodyBytes = 10 }})
 		return r.call(t, goodCall(t, e))
 	},
