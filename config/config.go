@@ -242,7 +242,7 @@ type Platform struct {
 	Encoding      Encoding   `yaml:"encoding" doc:"Character set of requests to the platform."`
 	SendEcho      bool       `yaml:"send_echo" doc:"Whether commands carry an echo, which proves that an answer belongs to them."`
 	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched. Releases before 24 do not take one and get none."`
-	MaxReplyBytes int        `yaml:"max_reply_bytes" rule:"65536..1073741824" doc:"Largest document that is read from the platform, in bytes."`
+	MaxReplyBytes int        `yaml:"max_reply_bytes" rule:"65536..1073741824" doc:"Largest document that is read from the platform, in bytes. An answer to a login, a verification of credentials, the question for the version or a probe may have 65536 at most."`
 	Timeouts      Timeouts   `yaml:"timeouts" doc:"Longest times for each step with the platform."`
 	Backoff       Backoff    `yaml:"backoff" doc:"Pauses after a failed connection or login; every further failure doubles them."`
 	Pool          Pool       `yaml:"pool" doc:"Sessions with the platform, over all endpoints."`

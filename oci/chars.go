@@ -100,15 +100,15 @@ func (s *scanner) special(text, b []byte, in section, whole bool) ([]byte, int, 
 		return reference(text, b, whole)
 	case c == ']' && in == inText:
 		if bytes.HasPrefix(b, []byte(cdataEnding)) {
-			return text, 0, protocolError("the document holds %s outside a CDATA section", cdataEnding)
+			return text, 0, notXML("the document holds %s outside a CDATA section", cdataEnding)
 		}
 		if !whole && bytes.HasPrefix([]byte(cdataEnding), b) {
 			return text, 0, nil
 		}
 	case c < ' ':
-		return text, 0, protocolError("the document holds the character %U, which XML cannot hold", c)
+		return text, 0, notXML("the document holds the character %U, which XML cannot hold", c)
 	case c == '<' && in == inValue:
-		return text, 0, protocolError("the document holds < in the value of an attribute")
+		return text, 0, notXML("the document holds < in the value of an attribute")
 	}
 	return append(text, b[0]), 1, nil
 }
@@ -125,9 +125,9 @@ func (s *scanner) beyondASCII(text, b []byte, whole bool) ([]byte, int, error) {
 	case !whole && !utf8.FullRune(b):
 		return text, 0, nil
 	case r == utf8.RuneError && n == 1:
-		return text, 0, protocolError("the document is not valid UTF-8")
+		return text, 0, notXML("the document is not valid UTF-8")
 	case !isXMLChar(r):
-		return text, 0, protocolError("the document holds the character %U, which XML cannot hold", r)
+		return text, 0, notXML("the document holds the character %U, which XML cannot hold", r)
 	}
 	return append(text, b[:n]...), n, nil
 }
@@ -141,7 +141,7 @@ func reference(text, b []byte, whole bool) ([]byte, int, error) {
 	end := bytes.IndexByte(b[:min(len(b), maxReference)], ';')
 	if end < 0 {
 		if len(b) >= maxReference || whole {
-			return text, 0, protocolError("the document holds an & that begins no reference")
+			return text, 0, notXML("the document holds an & that begins no reference")
 		}
 		return text, 0, nil
 	}
@@ -156,7 +156,7 @@ func reference(text, b []byte, whole bool) ([]byte, int, error) {
 	}
 	n, err := strconv.ParseUint(string(digits), base, 31)
 	if !ok || err != nil || n != '\r' && !isXMLChar(rune(n)) || !utf8.ValidRune(rune(n)) {
-		return text, 0, protocolError("the document holds a reference to no character: &%s;", name)
+		return text, 0, notXML("the document holds a reference to no character: &%s;", name)
 	}
 	return utf8.AppendRune(text, rune(n)), end + 1, nil
 }

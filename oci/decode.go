@@ -27,7 +27,7 @@ type answer struct {
 func ParseReplies(document []byte) ([]Reply, error) {
 	stream := newScanner(bytes.NewReader(document), len(document)+1) // where it is cut short, that is no matter of the limit
 	in, err := stream.document()
-	if _, told := errors.AsType[*ProtocolError](err); told {
+	if _, refused := whyRefused(err); refused {
 		return nil, err
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *scanner) part(in *incoming) (err error) {
 func (s *scanner) id() (string, error) {
 	var opened bool
 	var err error
-	s.text, opened, err = s.content(s.text[:0])
+	s.text, opened, err = s.content(s.text[:0], maxID)
 	if opened && err == nil {
 		return "", protocolError("element %s stands where text should", s.tag.name)
 	}
@@ -117,11 +117,20 @@ func (s *scanner) answer() (answer, error) {
 	}
 	a := answer{Reply: Reply{name: name}, echo: string(s.tag.attribute("echo"))}
 	severity := string(s.tag.attribute("type"))
+	s.nodes = s.nodes[:0]
 	err = s.children(func() error {
-		n, err := s.node()
-		a.children = append(a.children, n)
+		n, err := s.node(name == errorResponse)
+		if err == nil {
+			err = s.used.element(&n)
+		}
+		if len(s.nodes) == cap(s.nodes) {
+			s.nodes = slices.Grow(s.nodes, max(minNodes, len(s.nodes))) // append would come to more garbage
+		}
+		s.nodes = append(s.nodes, n)
 		return err
 	})
+	a.children = slices.Clone(s.nodes)
+	clear(s.nodes) // what they hold is the reply's alone
 	if name == errorResponse {
 		a.failure = a.errorReply(severity)
 	}
@@ -146,31 +155,65 @@ func (s *scanner) commandType() (string, error) {
 	return "", protocolError("a command has no xsi:type")
 }
 
-// node reads an element that was just opened.
-func (s *scanner) node() (node, error) {
+// node reads an element of a command that was just opened. A text of a refusal
+// that is too long is cut.
+func (s *scanner) node(ofRefusal bool) (node, error) {
 	n := node{name: s.term(s.tag.local)}
+	length := maxText
+	if ofRefusal {
+		length = maxRefusalText
+	}
 	var opened bool
 	var err error
-	s.text, opened, err = s.content(s.text[:0])
+	s.cut = ofRefusal
+	s.text, opened, err = s.content(s.text[:0], length)
+	s.cut = false
 	switch {
 	case err != nil:
 		return node{}, err
 	case !opened:
 		n.text = string(s.text)
 		return n, nil
-	case !isBlank(s.text):
+	case !isBlank(s.text), ofRefusal && len(s.text) >= length:
 		return node{}, errMixed
 	case string(s.tag.local) == headingElement:
+		if err := s.used.table(); err != nil {
+			return node{}, err
+		}
 		n.table, err = s.table()
 		return n, err
 	}
 	// Nothing that we read has structure but tables, so the rest only has to
 	// be in order.
-	inOrder := func() error { _, err := s.node(); return err }
-	if err := inOrder(); err != nil {
-		return node{}, err
+	for opened {
+		if err := s.skip(); err != nil {
+			return node{}, err
+		}
+		if opened, err = s.child(); err != nil {
+			return node{}, err
+		}
 	}
-	return n, s.children(inOrder)
+	return n, nil
+}
+
+// skip reads an element that was just opened and all that is inside, and keeps
+// nothing of it.
+func (s *scanner) skip() error {
+	outside := len(s.open) - 1
+	leaf := true // the open element has no children so far
+	for len(s.open) > outside {
+		var opened bool
+		var err error
+		s.text, opened, err = s.content(s.text[:0], maxText)
+		if err != nil {
+			return err
+		}
+		if (opened || !leaf) && !isBlank(s.text) {
+			return errMixed
+		}
+		leaf = opened
+	}
+	return nil
 }
 
 func (r Reply) errorReply(severity string) *ErrorReply {

@@ -109,13 +109,12 @@ func (e *LostError) Unwrap() error { return e.Err }
 
 // ProtocolError says that what the platform sent is not an answer to what it
 // was asked. The session it came over is of no more use.
-type ProtocolError struct{ Reason string }
+type ProtocolError struct {
+	Reason  string
+	Refusal Refusal
+}
 
 func (e *ProtocolError) Error() string { return "oci: not an OCI-P answer: " + e.Reason }
-
-func protocolError(format string, args ...any) error {
-	return &ProtocolError{fmt.Sprintf(format, args...)}
-}
 
 // ForcedLogoutError says that the platform ended the session of its own
 // accord.
@@ -126,7 +125,7 @@ func (e *ForcedLogoutError) Error() string {
 }
 
 // errUnsolicited says that bytes came that nobody asked for.
-var errUnsolicited = &ProtocolError{"the platform sent something that it was not asked for"}
+var errUnsolicited = &ProtocolError{"the platform sent something that it was not asked for", RefusedUnsolicited}
 
 // UnsupportedError reports that the platform does not have a command, in none of
 // its forms. The platform has not done it.

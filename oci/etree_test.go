@@ -381,11 +381,17 @@ func TestScannerTellsWhyAStreamFailed(t *testing.T) {
 
 func TestScannerGivesBackRoom(t *testing.T) {
 	long := strings.Repeat("x", 3*blockBytes)
-	cells := strings.Repeat("<col>"+long[:8]+"</col>", 3*blockCells)
-	headings := strings.Repeat("<colHeading>h</colHeading>", 3*blockCells)
+	const columns = 128
+	cells := strings.Repeat("<col>"+long[:2*len(long)/3/columns]+"</col>", columns)
+	var headings strings.Builder
+	for i := range columns {
+		fmt.Fprintf(&headings, "<colHeading>%d</colHeading>", i)
+	}
 	for _, command := range []string{
 		`<command xsi:type="XResponse" xmlns=""><a>` + long + `</a></command>`,
-		`<command xsi:type="XResponse" xmlns=""><t>` + headings + `<row>` + cells + `</row></t></command>`,
+		`<command xsi:type="XResponse" xmlns=""><t>` + headings.String() + `<row>` + cells + `</row></t></command>`,
+		`<command xsi:type="XResponse" xmlns="">` + strings.Repeat("<a/>", 3*maxNodes) + `</command>`,
+		`<command xsi:type="XResponse" xmlns=""><a b="` + long[:3*maxValues] + `"/></command>`,
 	} {
 		s := newScanner(strings.NewReader(wrap(command)), 10<<20)
 		if _, _, err := scanNext(s); err != nil {
@@ -393,6 +399,9 @@ func TestScannerGivesBackRoom(t *testing.T) {
 		}
 		if cap(s.text) > scanBuffer || cap(s.cells) > 2*blockBytes || cap(s.ends) > 2*blockCells {
 			t.Errorf("kept room for %d bytes of text, %d bytes of cells and %d ends", cap(s.text), cap(s.cells), cap(s.ends))
+		}
+		if cap(s.nodes) > maxNodes || cap(s.tag.values) > maxValues || len(s.head.raw) > maxHead {
+			t.Errorf("kept room for %d elements, %d bytes of attributes and a head of %d bytes", cap(s.nodes), cap(s.tag.values), len(s.head.raw))
 		}
 	}
 }

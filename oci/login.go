@@ -243,7 +243,7 @@ func (s *session) ask(ctx context.Context, command Command) (Reply, error) {
 // ping asks the platform whether the session is still logged in. A release that
 // does not know the question has still answered it.
 func (s *session) ping(ctx context.Context) error {
-	_, err := s.ask(ctx, NewRead("VerifySessionIsValidRequest"))
+	_, err := s.ask(ctx, NewRead(validityCommand))
 	if isValidationError(err) {
 		return nil
 	}

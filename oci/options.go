@@ -32,7 +32,9 @@ type Options struct {
 	// is asked for in an older form, or left out.
 	Release Release
 	// MaxReplyBytes bounds a document of the platform, up to 1 GiB. Default
-	// 64 MiB.
+	// 64 MiB. An answer to a login, a verification of credentials, the question
+	// for the version or a probe, and a document that nobody asked for, may have
+	// 64 KiB at most.
 	MaxReplyBytes int
 
 	// ConnectTimeout bounds TCP and TLS together, default 5 s; LoginTimeout

@@ -3,7 +3,6 @@ package oci
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
@@ -25,9 +24,6 @@ const (
 	// maxBindings is more prefixes than any reply binds at a time.
 	maxBindings = 64
 )
-
-// ErrReplyTooLarge says that a document grew beyond the limit of the options.
-var ErrReplyTooLarge = errors.New("oci: the platform's document is larger than the limit")
 
 // scanner reads the XML of a stream of documents in one pass, as it arrives.
 // OCI-P has no length prefix: a document ends with the end tag of its root,
@@ -51,11 +47,16 @@ type scanner struct {
 	bindings []binding
 	tag      tag  // of the element that was opened last
 	empty    bool // the last tag both opened and closed its element
+	used     usage
+
+	textStart int  // where in its buffer the text begins that is being read
+	cut       bool // a text that is too long ends at its limit
 
 	// Room that is used again for each document.
 	text  []byte
 	cells []byte
 	ends  []uint32
+	nodes []node
 
 	// What documents of a session have in common.
 	head  head
@@ -73,8 +74,12 @@ type head struct {
 	bindings []binding
 }
 
-// Bounds of the terms that are kept.
+// Bounds of what is kept for other documents.
 const (
+	maxHead       = 1 << 10 // bytes
+	maxValues     = 4 << 10 // bytes of attributes
+	minNodes      = 8
+	maxNodes      = 256
 	maxTerms      = 256
 	maxTermLength = 128 // bytes
 )
@@ -136,7 +141,7 @@ func (s *scanner) fill() error {
 	s.end = copy(s.buffer, s.buffer[s.at:s.end])
 	s.at = 0
 	if s.end == len(s.buffer) {
-		return protocolError("the document holds markup of more than %d bytes", len(s.buffer))
+		return refusedAs(RefusedText, "the document holds markup of more than %d bytes", len(s.buffer))
 	}
 	err := s.read()
 	if errors.Is(err, io.EOF) {
@@ -146,7 +151,7 @@ func (s *scanner) fill() error {
 }
 
 func (s *scanner) tooLarge() error {
-	return fmt.Errorf("%w of %d bytes", ErrReplyTooLarge, s.limit)
+	return &ReplyLimitError{RefusedTooLarge, "bytes", s.limit}
 }
 
 // begin notes that a document begins at the next byte. The one before has left
@@ -154,6 +159,7 @@ func (s *scanner) tooLarge() error {
 func (s *scanner) begin() {
 	s.start = s.at
 	s.charset = nil
+	s.used = usage{}
 }
 
 // skipHead goes behind the start tag of the root, if the document begins as the
@@ -173,8 +179,8 @@ func (s *scanner) skipHead() bool {
 // keepHead remembers how the document begins. It is called behind the start tag
 // of the root.
 func (s *scanner) keepHead() {
-	if s.empty || s.start < 0 {
-		return // there is nothing to go on with, or it is not in the buffer any more
+	if s.empty || s.start < 0 || s.at-s.start > maxHead {
+		return // there is nothing to go on with, or it is not in the buffer any more, or unusual
 	}
 	s.head = head{
 		raw: bytes.Clone(s.buffer[s.start:s.at]), charset: s.charset,
@@ -194,6 +200,12 @@ func (s *scanner) finish() error {
 	if cap(s.ends) > 2*blockCells {
 		s.ends = nil
 	}
+	if cap(s.nodes) > maxNodes {
+		s.nodes = nil
+	}
+	if cap(s.tag.values) > maxValues {
+		s.tag.values = nil
+	}
 	if s.at-s.start > s.limit {
 		return s.tooLarge()
 	}
@@ -202,12 +214,12 @@ func (s *scanner) finish() error {
 
 // errMixed says that an element holds both text and elements, as none of the
 // schema does.
-var errMixed = &ProtocolError{"the document holds text between its elements"}
+var errMixed = &ProtocolError{"the document holds text between its elements", RefusedNotOCI}
 
 // child goes to the next tag inside the open element, or to the root's. It tells
 // whether that opened another element; else it closed the present one.
 func (s *scanner) child() (opened bool, err error) {
-	s.text, opened, err = s.content(s.text[:0])
+	s.text, opened, err = s.content(s.text[:0], maxText)
 	if err == nil && !isBlank(s.text) {
 		return false, errMixed
 	}
@@ -229,16 +241,18 @@ func (s *scanner) children(read func() error) error {
 }
 
 // content appends the text up to the next tag inside the open element, comments
-// left out. It tells whether that tag opened another element; else it closed
-// the present one.
-func (s *scanner) content(text []byte) (_ []byte, opened bool, err error) {
+// left out, of at most so many bytes. It tells whether that tag opened another
+// element; else it closed the present one.
+func (s *scanner) content(text []byte, length int) (_ []byte, opened bool, err error) {
 	if s.empty {
 		s.empty = false
 		s.pop()
 		return text, false, nil
 	}
+	s.textStart = len(text)
+	most := len(text) + length
 	for {
-		text, err = s.chars(text)
+		text, err = s.chars(text, most)
 		if err != nil {
 			return text, false, err
 		}
@@ -248,7 +262,7 @@ func (s *scanner) content(text []byte) (_ []byte, opened bool, err error) {
 		case '?':
 			err = s.instruction()
 		case '!':
-			text, err = s.exclamation(text)
+			text, err = s.exclamation(text, most)
 		default:
 			return text, true, s.startTag()
 		}
@@ -259,8 +273,8 @@ func (s *scanner) content(text []byte) (_ []byte, opened bool, err error) {
 }
 
 // chars appends the character data up to the next "<", and sees to it that
-// the byte behind that is in the buffer.
-func (s *scanner) chars(text []byte) ([]byte, error) {
+// the byte behind that is in the buffer. The text must not grow beyond most.
+func (s *scanner) chars(text []byte, most int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
 		markup := bytes.IndexByte(unread, '<')
@@ -273,12 +287,15 @@ func (s *scanner) chars(text []byte) ([]byte, error) {
 				unread = unread[:markup]
 			}
 			if len(s.open) == 0 && !isBlank(unread) {
-				return text, protocolError("the stream holds %q where a document should begin", unread[0])
+				return text, notXML("the stream holds %q where a document should begin", unread[0])
 			}
 			var n int
 			var err error
 			text, n, err = s.decode(text, unread, inText, whole)
 			s.at += n
+			if err == nil && len(text) > most {
+				text, err = s.excess(text, most)
+			}
 			if err != nil {
 				return text, err
 			}
@@ -348,19 +365,19 @@ func tagEnd(unread []byte) int {
 func declaredCharset(inside []byte) (*charmap.Charmap, error) {
 	version, rest, _ := pseudoAttribute(inside, "version")
 	if version != "1.0" {
-		return nil, protocolError("the XML declaration does not begin with version 1.0")
+		return nil, notXML("the XML declaration does not begin with version 1.0")
 	}
 	name, rest, declared := pseudoAttribute(rest, "encoding")
 	_, rest, _ = pseudoAttribute(rest, "standalone")
 	if !isBlank(rest) {
-		return nil, protocolError("the XML declaration holds more than version, encoding and standalone")
+		return nil, notXML("the XML declaration holds more than version, encoding and standalone")
 	}
 	if !declared {
 		return nil, nil //nolint:nilnil // a nil table is the one of UTF-8
 	}
 	encoding, err := EncodingByName(name)
 	if err != nil {
-		return nil, protocolError("the document is in encoding %q, which is none of ours", name)
+		return nil, notXML("the document is in encoding %q, which is none of ours", name)
 	}
 	return encoding.single, nil
 }
@@ -394,19 +411,19 @@ func (s *scanner) instruction() error {
 	s.at += len(whole)
 	switch {
 	case len(rest) > 0 && blankLength(rest) == 0:
-		return protocolError("the document holds a processing instruction without a good name")
+		return notXML("the document holds a processing instruction without a good name")
 	case string(target) == "xml" && first:
 		s.charset, err = declaredCharset(rest)
 		return err
 	case len(target) == 0 || bytes.EqualFold(target, []byte("xml")):
-		return protocolError("the document holds a processing instruction without a name of its own")
+		return notXML("the document holds a processing instruction without a name of its own")
 	}
 	return nil
 }
 
 // exclamation reads what begins with "<!": a comment, or a CDATA section, whose
 // text it appends. There is nothing else that a document of ours may declare.
-func (s *scanner) exclamation(text []byte) ([]byte, error) {
+func (s *scanner) exclamation(text []byte, most int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
 		switch {
@@ -414,9 +431,9 @@ func (s *scanner) exclamation(text []byte) ([]byte, error) {
 			return text, s.comment()
 		case bytes.HasPrefix(unread, []byte(cdataOpening)) && len(s.open) > 0:
 			s.at += len(cdataOpening)
-			return s.cdata(text)
+			return s.cdata(text, most)
 		case !bytes.HasPrefix([]byte(commentOpening), unread) && !bytes.HasPrefix([]byte(cdataOpening), unread):
-			return text, protocolError("the document holds a declaration, which OCI-P has no use for")
+			return text, notXML("the document holds a declaration, which OCI-P has no use for")
 		}
 		if err := s.fill(); err != nil {
 			return text, err
@@ -431,14 +448,14 @@ func (s *scanner) comment() error {
 	}
 	inside := whole[len(commentOpening) : len(whole)-len(commentEnding)]
 	if bytes.Contains(inside, []byte("--")) || bytes.HasSuffix(inside, []byte("-")) {
-		return protocolError("the document holds a comment with -- in it")
+		return notXML("the document holds a comment with -- in it")
 	}
 	s.at += len(whole)
 	return nil
 }
 
 // cdata appends the text of a CDATA section behind its opening.
-func (s *scanner) cdata(text []byte) ([]byte, error) {
+func (s *scanner) cdata(text []byte, most int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
 		end := bytes.Index(unread, []byte(cdataEnding))
@@ -450,6 +467,9 @@ func (s *scanner) cdata(text []byte) ([]byte, error) {
 		var err error
 		text, n, err = s.decode(text, unread[:end], inCDATA, whole)
 		s.at += n
+		if err == nil && len(text) > most {
+			text, err = s.excess(text, most)
+		}
 		if err != nil {
 			return text, err
 		}

@@ -21,7 +21,7 @@ func skim(s *scanner) (int, error) {
 	s.begin()
 	_, err := s.child()
 	for err == nil && len(s.open) > 0 {
-		s.text, _, err = s.content(s.text[:0])
+		s.text, _, err = s.content(s.text[:0], maxText)
 	}
 	if err != nil {
 		return 0, err
@@ -267,7 +267,7 @@ func TestScannerReadsText(t *testing.T) {
 				if _, err := s.child(); err != nil {
 					t.Fatal(err)
 				}
-				got, opened, err := s.content(nil)
+				got, opened, err := s.content(nil, maxText)
 				if err != nil || opened {
 					t.Fatalf("%s: opened %t, %v", kind, opened, err)
 				}

@@ -95,6 +95,7 @@ func (s *session) readAll() {
 			s.kill(s.unsolicited(stream))
 			return
 		}
+		stream.limit = asked.document.replyLimit(s.endpoint.options.MaxReplyBytes)
 		replies, err := readAnswer(stream, asked.document)
 		if err != nil {
 			s.kill(err)
@@ -171,6 +172,7 @@ func (s *session) unsolicited(stream *scanner) error {
 	if err := s.line.SetReadDeadline(time.Now().Add(unsolicitedTimeout)); err != nil {
 		return errUnsolicited
 	}
+	stream.limit = outgoing{}.replyLimit(s.endpoint.options.MaxReplyBytes)
 	_, err := readAnswer(stream, outgoing{})
 	if forced, ok := errors.AsType[*ForcedLogoutError](err); ok {
 		return forced

@@ -92,6 +92,9 @@ const (
 // rows with a cell for each of them.
 func (s *scanner) table() (*Table, error) {
 	opened, err := s.while(headingElement, s.heading)
+	if err != nil {
+		return nil, err
+	}
 	t := &Table{headings: s.takeHeadings()}
 	if opened {
 		opened, err = s.while(rowElement, func() error { return s.row(t) })
@@ -99,8 +102,21 @@ func (s *scanner) table() (*Table, error) {
 	if opened {
 		err = protocolError("a table holds an element %.32s out of place", s.tag.local)
 	}
-	t.blocks = append(t.blocks, s.takeBlock())
+	if err == nil {
+		err = s.endBlock(t)
+	}
 	return t, err
+}
+
+// endBlock adds the cells that were read since the last block to the table, if
+// there are any.
+func (s *scanner) endBlock(t *Table) error {
+	if len(s.ends) == 0 {
+		return nil
+	}
+	b := s.takeBlock()
+	t.blocks = append(t.blocks, b)
+	return s.used.block(b, s.at-s.start)
 }
 
 // while reads the element that was just opened and those that follow it, for as
@@ -135,6 +151,13 @@ type headings struct {
 // heading reads a heading that was just opened, and where it is the first one
 // those behind it, if they are the same as in the table before.
 func (s *scanner) heading() error {
+	if err := s.readHeading(); err != nil {
+		return err
+	}
+	return s.checkRow(0, 0, maxColumns)
+}
+
+func (s *scanner) readHeading() error {
 	if len(s.ends) > 0 || s.empty || len(s.tag.attributes) > 0 || len(s.tag.prefix) > 0 {
 		return s.cell()
 	}
@@ -161,6 +184,9 @@ func plainHeadings(b []byte) headings {
 	taken := 0
 	for rest, more := b, true; more; {
 		n := plainLength(rest)
+		if n > maxCell {
+			break
+		}
 		inside := rest[:n]
 		if rest, more = bytes.CutPrefix(rest[n:], []byte(ending)); !more {
 			break
@@ -185,7 +211,7 @@ func (s *scanner) takeHeadings() Row {
 
 // row reads a row that was just opened.
 func (s *scanner) row(t *Table) error {
-	before := len(s.ends)
+	before, start, columns := len(s.ends), len(s.cells), len(t.headings.ends)
 	s.plainCells()
 	err := s.children(func() error {
 		if string(s.tag.local) != cellElement {
@@ -195,26 +221,49 @@ func (s *scanner) row(t *Table) error {
 			return err
 		}
 		s.plainCells()
-		return nil
+		return s.checkRow(before, start, columns)
 	})
+	if err == nil {
+		err = s.checkRow(before, start, columns)
+	}
 	if err != nil {
 		return err
 	}
-	if got, want := len(s.ends)-before, len(t.headings.ends); got != want {
-		return protocolError("a table of %d columns has a row of %d cells", want, got)
+	if got := len(s.ends) - before; got != columns {
+		return errColumns(columns, got)
 	}
 	t.rows++
 	if len(s.cells) >= blockBytes || len(s.ends) >= blockCells {
-		t.blocks = append(t.blocks, s.takeBlock())
+		return s.endBlock(t)
 	}
 	return nil
+}
+
+// checkRow holds the cells of a row that are there already, or the headings of a
+// table, against their bounds. They are the ends from before on, and the text
+// from start on.
+func (s *scanner) checkRow(before, start, columns int) error {
+	cells := len(s.ends) - before
+	switch {
+	case cells > maxColumns:
+		return &ReplyLimitError{RefusedElements, "columns in a table", maxColumns}
+	case cells > columns:
+		return errColumns(columns, cells)
+	case len(s.cells)-start > maxRow:
+		return &ReplyLimitError{RefusedText, "bytes in a table's row", maxRow}
+	}
+	return nil
+}
+
+func errColumns(columns, cells int) error {
+	return protocolError("a table of %d columns has a row of %d cells or more", columns, cells)
 }
 
 // cell reads a heading or a cell that was just opened, however it is written.
 func (s *scanner) cell() error {
 	var opened bool
 	var err error
-	s.cells, opened, err = s.content(s.cells)
+	s.cells, opened, err = s.content(s.cells, maxCell)
 	if err == nil && opened {
 		return protocolError("a table holds an element %.32s inside a cell", s.tag.local)
 	}
@@ -246,6 +295,9 @@ func (s *scanner) plainCells() {
 			inside := unread[len(cellOpening):]
 			n := plainLength(inside)
 			rest := inside[n:]
+			if n > maxCell {
+				break
+			}
 			if len(rest) < len(cellEnding) || string(rest[:len(cellEnding)]) != cellEnding {
 				break
 			}

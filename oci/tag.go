@@ -60,6 +60,8 @@ func (t *tag) attribute(name string) []byte {
 	return nil
 }
 
+var errName = &ReplyLimitError{RefusedText, "bytes in a name", maxName}
+
 // splitName cuts a name at its colon. Without one there is no prefix.
 func splitName(name []byte) (prefix, local []byte) {
 	if prefix, local, ok := bytes.Cut(name, []byte{':'}); ok {
@@ -118,7 +120,10 @@ func (s *scanner) startTag() error {
 	inside, s.empty = bytes.CutSuffix(inside, []byte("/"))
 	n := nameLength(inside)
 	if n == 0 {
-		return protocolError("the document holds a tag without a good name: %.32q", whole)
+		return notXML("the document holds a tag without a good name: %.32q", whole)
+	}
+	if n > maxName {
+		return errName
 	}
 	s.tag.name = inside[:n]
 	s.tag.prefix, s.tag.local = splitName(s.tag.name)
@@ -130,10 +135,10 @@ func (s *scanner) startTag() error {
 		return protocolError("element %s is in another namespace than the schema's", s.tag.name)
 	}
 	if len(s.bindings) > maxBindings {
-		return protocolError("the document binds more than %d prefixes at a time", maxBindings)
+		return refusedAs(RefusedElements, "the document binds more than %d prefixes at a time", maxBindings)
 	}
 	if len(s.open) > maxDepth {
-		return protocolError("the document is nested deeper than %d elements", maxDepth)
+		return refusedAs(RefusedDepth, "the document is nested deeper than %d elements", maxDepth)
 	}
 	return nil
 }
@@ -151,7 +156,7 @@ func (s *scanner) readAttributes(b []byte) error {
 		quoted, ok := bytes.CutPrefix(trimLeft(trimmed[len(name):]), []byte("="))
 		quoted = trimLeft(quoted)
 		if len(trimmed) == len(b) || len(name) == 0 || !ok || len(quoted) == 0 || quoted[0] != '"' && quoted[0] != '\'' {
-			return protocolError("element %s has an attribute that is not written as one", t.name)
+			return notXML("element %s has an attribute that is not written as one", t.name)
 		}
 		value, rest, _ := bytes.Cut(quoted[1:], quoted[:1]) // tagEnd has seen the second quote
 		if err := s.addAttribute(name, value); err != nil {
@@ -163,13 +168,16 @@ func (s *scanner) readAttributes(b []byte) error {
 
 func (s *scanner) addAttribute(name, value []byte) error {
 	t := &s.tag
+	if len(name) > maxName {
+		return errName
+	}
 	for _, a := range t.attributes {
 		if bytes.Equal(a.name, name) {
-			return protocolError("element %s has attribute %s twice", t.name, name)
+			return twice("element %s has attribute %s twice", t.name, name)
 		}
 	}
 	if len(t.attributes) == maxAttributes {
-		return protocolError("element %s has more than %d attributes", t.name, maxAttributes)
+		return refusedAs(RefusedElements, "element %s has more than %d attributes", t.name, maxAttributes)
 	}
 	start := len(t.values)
 	var err error
@@ -234,12 +242,12 @@ func (s *scanner) endTag() error {
 	}
 	s.at += len(whole)
 	if len(s.open) == 0 {
-		return protocolError("the document begins with an end tag")
+		return notXML("the document begins with an end tag")
 	}
 	e := s.open[len(s.open)-1]
 	rest, ok := bytes.CutPrefix(whole[len("</"):len(whole)-len(">")], s.names[e.start:e.end])
 	if !ok || !isBlank(rest) {
-		return protocolError("element %s ends with %.32q", s.names[e.start:e.end], whole)
+		return notXML("element %s ends with %.32q", s.names[e.start:e.end], whole)
 	}
 	s.pop()
 	return nil

@@ -120,7 +120,7 @@ func TestListIsWrittenInPieces(t *testing.T) {
 			t.Errorf("%v, written in pieces of %v", err, to.sizes)
 		}
 	})
-	long := strings.Repeat("x", 3*size)
+	long := strings.Repeat("x", 2*size)
 	t.Run("and none after one that is not taken, wherever it ends", func(t *testing.T) {
 		p := newPlatform(t)
 		p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long))
