@@ -11,15 +11,25 @@ import (
 
 // incoming is a document from the platform.
 type incoming struct {
-	sessionID  string
-	trackingID string // none where empty
+	sessionID  stated
+	trackingID stated
 	commands   []answer
 }
+
+// stated is a text that a document may have, which may be empty.
+type stated struct {
+	text    string
+	present bool
+}
+
+// differs reports whether it is there and is not that text. Nothing is to be
+// expected of a release that leaves it out.
+func (s stated) differs(from string) bool { return s.present && s.text != from }
 
 // answer is one command of an incoming document.
 type answer struct {
 	Reply
-	echo string // none where empty
+	echo stated
 }
 
 // ParseReplies reads a document of the platform as a session would, apart from
@@ -70,7 +80,7 @@ func (s *scanner) root() error {
 	if string(s.tag.local) != "BroadsoftDocument" || s.namespaceOf(s.tag.prefix) != spaceC {
 		return protocolError("the root is not BroadsoftDocument in namespace C")
 	}
-	if protocol := s.tag.attribute("protocol"); string(protocol) != "OCI" {
+	if protocol := s.tag.stated("protocol").text; protocol != "OCI" {
 		return protocolError("the document's protocol is %.32q", protocol)
 	}
 	s.keepHead()
@@ -81,9 +91,9 @@ func (s *scanner) root() error {
 func (s *scanner) part(in *incoming) (err error) {
 	switch string(s.tag.local) {
 	case "sessionId":
-		in.sessionID, err = s.id()
+		return s.id(&in.sessionID)
 	case "trackingId":
-		in.trackingID, err = s.id()
+		return s.id(&in.trackingID)
 	case "command":
 		if len(in.commands) == MaxCommands {
 			return protocolError("the document holds more than %d commands", MaxCommands)
@@ -99,14 +109,17 @@ func (s *scanner) part(in *incoming) (err error) {
 
 // id reads an element that holds text alone, of which blanks at the ends are
 // no part.
-func (s *scanner) id() (string, error) {
+func (s *scanner) id(into *stated) (err error) {
+	if into.present {
+		return twice("the document has element %s twice", s.tag.name)
+	}
 	var opened bool
-	var err error
 	s.text, opened, err = s.content(s.text[:0], maxID)
 	if opened && err == nil {
-		return "", protocolError("element %s stands where text should", s.tag.name)
+		return protocolError("element %s stands where text should", s.tag.name)
 	}
-	return string(bytes.Trim(s.text, blanks)), err
+	*into = stated{string(bytes.Trim(s.text, blanks)), true}
+	return err
 }
 
 // answer reads a command that was just opened.
@@ -115,8 +128,8 @@ func (s *scanner) answer() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{Reply: Reply{name: name}, echo: string(s.tag.attribute("echo"))}
-	severity := string(s.tag.attribute("type"))
+	a := answer{Reply: Reply{name: name}, echo: s.tag.stated("echo")}
+	severity := s.tag.stated("type")
 	s.nodes = s.nodes[:0]
 	err = s.children(func() error {
 		n, err := s.node(name == errorResponse)
@@ -131,8 +144,8 @@ func (s *scanner) answer() (answer, error) {
 	})
 	a.children = slices.Clone(s.nodes)
 	clear(s.nodes) // what they hold is the reply's alone
-	if name == errorResponse {
-		a.failure = a.errorReply(severity)
+	if name == errorResponse && err == nil {
+		a.failure, err = a.errorReply(severity)
 	}
 	return a, err
 }
@@ -216,24 +229,27 @@ func (s *scanner) skip() error {
 	return nil
 }
 
-func (r Reply) errorReply(severity string) *ErrorReply {
-	e := &ErrorReply{Severity: Severity(severity)}
-	if severity == "" {
+func (r Reply) errorReply(severity stated) (*ErrorReply, error) {
+	e := &ErrorReply{Severity: Severity(severity.text)}
+	if !severity.present {
 		e.Severity = SeverityError
 	}
+	var code string
 	for _, text := range []struct {
 		element string
 		into    *string
-	}{{"summary", &e.Summary}, {"summaryEnglish", &e.SummaryEnglish}, {"detail", &e.Detail}} {
-		said, _ := r.Text(text.element)
+	}{{"errorCode", &code}, {"summary", &e.Summary}, {"summaryEnglish", &e.SummaryEnglish}, {"detail", &e.Detail}} {
+		said, _, err := r.Text(text.element)
+		if err != nil {
+			return nil, err
+		}
 		*text.into = withoutSecrets(said)
 	}
-	code, _ := r.Text("errorCode")
 	var err error
 	if e.Number, err = strconv.Atoi(strings.TrimSpace(code)); err != nil {
 		e.Number = numberOfSummary(e.Summary)
 	}
-	return e
+	return e, nil
 }
 
 // responseName is the type of the answer to a command that does not only
@@ -251,34 +267,41 @@ func responseName(command string) string {
 // an answer that it can have. One refusal in answer to several commands is a
 // refusal of the whole document: nothing of it was done.
 func (in incoming) match(o outgoing) ([]Reply, error) {
-	if in.sessionID != o.sessionID {
-		return nil, protocolError("the answer belongs to another session")
+	if in.sessionID.text != o.sessionID {
+		return nil, foreign("the answer belongs to another session")
 	}
-	if in.trackingID != "" && in.trackingID != o.trackingID {
-		return nil, protocolError("the answer has another tracking id")
+	if in.trackingID.differs(o.trackingID) {
+		return nil, foreign("the answer has another tracking id")
 	}
 	if in.refusesWhole(o) {
 		return refusedWhole(in.commands[0], o)
 	}
 	if len(in.commands) != len(o.commands) {
-		return nil, protocolError("%d commands got %d answers", len(o.commands), len(in.commands))
+		return nil, refusedAs(RefusedMismatch, "%d commands got %d answers", len(o.commands), len(in.commands))
 	}
 	replies := make([]Reply, len(in.commands))
 	for i, a := range in.commands {
 		asked := o.commands[i].Name()
-		if a.echo != "" && (len(o.echoes) == 0 || a.echo != o.echoes[i]) {
-			return nil, protocolError("the answer to %s has another echo", asked)
+		if !a.echoes(o.echo(i)) {
+			return nil, foreign("the answer to %s has another echo", asked)
 		}
 		switch a.name {
 		case errorResponse:
 			a.refuse(o.commands[i])
 		case successResponse, responseName(asked):
 		default:
-			return nil, protocolError("%s was answered with %s", asked, a.name)
+			return nil, refusedAs(RefusedMismatch, "%s was answered with %.64s", asked, a.name)
 		}
 		replies[i] = a.Reply
 	}
 	return replies, nil
+}
+
+// echoes reports whether the answer may be the one to a command with that echo.
+// One that is there and empty is another one, except on a validation error: a
+// platform that refuses a document before it reads the commands knows none.
+func (a answer) echoes(sent string) bool {
+	return !a.echo.differs(sent) || a.echo.text == "" && a.isValidationError()
 }
 
 // refusesWhole reports whether the document is one refusal of several commands.
@@ -290,8 +313,8 @@ func (in incoming) refusesWhole(o outgoing) bool {
 // refusedWhole returns the refusal of a document as the answer to each of its
 // commands.
 func refusedWhole(a answer, o outgoing) ([]Reply, error) {
-	if a.echo != "" && !slices.Contains(o.echoes, a.echo) {
-		return nil, protocolError("the refusal of the document has another echo")
+	if a.echo.text != "" && !slices.Contains(o.echoes, a.echo.text) {
+		return nil, foreign("the refusal of the document has another echo")
 	}
 	replies := make([]Reply, len(o.commands))
 	for i, c := range o.commands {
@@ -307,6 +330,8 @@ func (in incoming) forcedLogout() (reason string, ok bool) {
 	if len(in.commands) != 1 || in.commands[0].name != "LogoutRequest" {
 		return "", false
 	}
-	reason, _ = in.commands[0].Text("reason")
-	return withoutSecrets(reason), true
+	if reason, _, err := in.commands[0].Text("reason"); err == nil {
+		return withoutSecrets(reason), true
+	}
+	return "", true // it states several
 }

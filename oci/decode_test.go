@@ -258,21 +258,24 @@ func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
 		sessionID: "s1", trackingID: "t1", echoes: []string{"1"},
 		commands: []Command{NewRead("GroupGetRequest22V5")},
 	}
-	of := func(echo, name string) answer { return answer{Reply: Reply{name: name}, echo: echo} }
+	of := func(echo, name string) answer { return answer{Reply: Reply{name: name}, echo: stated{echo, true}} }
 	for name, test := range map[string]struct {
 		in   incoming
 		good bool
 	}{
-		"takes all that came back":    {incoming{"s1", "t1", []answer{of("1", "GroupGetResponse22V5")}}, true},
-		"takes what a release leaves": {incoming{"s1", "", []answer{of("", "GroupGetResponse22V5")}}, true},
-		"takes success":               {incoming{"s1", "", []answer{of("", successResponse)}}, true},
-		"another session":             {incoming{"s2", "t1", []answer{of("1", "GroupGetResponse22V5")}}, false},
-		"no session":                  {incoming{"", "t1", []answer{of("1", "GroupGetResponse22V5")}}, false},
-		"another tracking id":         {incoming{"s1", "t2", []answer{of("1", "GroupGetResponse22V5")}}, false},
-		"another echo":                {incoming{"s1", "t1", []answer{of("2", "GroupGetResponse22V5")}}, false},
-		"another type":                {incoming{"s1", "t1", []answer{of("1", "UserGetResponse22V5")}}, false},
-		"no answer":                   {incoming{"s1", "t1", nil}, false},
-		"two answers":                 {incoming{"s1", "t1", []answer{of("1", successResponse), of("1", successResponse)}}, false},
+		"takes all that came back":    {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("1", "GroupGetResponse22V5")}}, true},
+		"takes what a release leaves": {incoming{stated{"s1", true}, stated{}, []answer{{Reply: Reply{name: "GroupGetResponse22V5"}}}}, true},
+		"takes success":               {incoming{stated{"s1", true}, stated{}, []answer{{Reply: Reply{name: successResponse}}}}, true},
+		"another session":             {incoming{stated{"s2", true}, stated{"t1", true}, []answer{of("1", "GroupGetResponse22V5")}}, false},
+		"no session":                  {incoming{stated{}, stated{"t1", true}, []answer{of("1", "GroupGetResponse22V5")}}, false},
+		"another tracking id":         {incoming{stated{"s1", true}, stated{"t2", true}, []answer{of("1", "GroupGetResponse22V5")}}, false},
+		"another echo":                {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("2", "GroupGetResponse22V5")}}, false},
+		"an empty session":            {incoming{stated{"", true}, stated{"t1", true}, []answer{of("1", successResponse)}}, false},
+		"an empty tracking id":        {incoming{stated{"s1", true}, stated{"", true}, []answer{of("1", successResponse)}}, false},
+		"an empty echo":               {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("", successResponse)}}, false},
+		"another type":                {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("1", "UserGetResponse22V5")}}, false},
+		"no answer":                   {incoming{stated{"s1", true}, stated{"t1", true}, nil}, false},
+		"two answers":                 {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("1", successResponse), of("1", successResponse)}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.in.match(asked)
@@ -285,9 +288,14 @@ func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
 
 func TestMatchTakesNoEchoThatWasNotGiven(t *testing.T) {
 	asked := outgoing{sessionID: "s1", commands: []Command{NewRead("GroupGetRequest22V5")}}
-	in := incoming{"s1", "", []answer{{Reply: Reply{name: successResponse}, echo: "1"}}}
+	in := incoming{stated{"s1", true}, stated{}, []answer{{Reply: Reply{name: successResponse}, echo: stated{"1", true}}}}
 	if _, err := in.match(asked); err == nil {
 		t.Error("an answer to another command was taken")
+	}
+	in.commands[0].echo.text = ""
+	in.trackingID = stated{"", true}
+	if _, err := in.match(asked); err != nil {
+		t.Errorf("empty ones are refused: %v", err)
 	}
 }
 
@@ -322,7 +330,7 @@ func TestDecodeReadsBlanksAroundIDs(t *testing.T) {
 	document := strings.Replace(wrap(""), `>s1<`, "> s1\n<", 1)
 	document = strings.Replace(document, "</Broad", "<trackingId xmlns=\"\"> t1\n</trackingId></Broad", 1)
 	in, err := newScanner(strings.NewReader(document), len(document)).document()
-	if err != nil || in.sessionID != "s1" || in.trackingID != "t1" {
+	if err != nil || in.sessionID.text != "s1" || in.trackingID.text != "t1" {
 		t.Errorf("got %+v, %v", in, err)
 	}
 }
@@ -332,10 +340,10 @@ func TestReplyTellsEmptyFromAbsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, ok := replies[0].Text("a"); text != "" || !ok {
-		t.Errorf("an empty element: %q, %t", text, ok)
+	if text, ok, err := replies[0].Text("a"); text != "" || !ok || err != nil {
+		t.Errorf("an empty element: %q, %t, %v", text, ok, err)
 	}
-	if _, ok := replies[0].Text("b"); ok {
+	if _, ok, err := replies[0].Text("b"); ok || err != nil {
 		t.Error("an absent element was found")
 	}
 	if _, err := replies[0].Table("t"); err == nil {

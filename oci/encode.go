@@ -19,6 +19,14 @@ type outgoing struct {
 	echoes     []string // one for each command, or none at all
 }
 
+// echo is what the command at that place of the document has, empty for none.
+func (o outgoing) echo(i int) string {
+	if len(o.echoes) == 0 {
+		return ""
+	}
+	return o.echoes[i]
+}
+
 // encode writes the document in that encoding. An error means that it cannot
 // be written as XML; nothing was sent then. Names are written as they are:
 // those of the schema hold nothing that would have to be escaped.

@@ -100,7 +100,7 @@ func (a *audience) ask(ctx context.Context, commands ...Read) *heard {
 		replies, err := a.c.Read(ctx, commands...)
 		got.Err, got.After = err, time.Since(a.start)
 		if err == nil {
-			got.Number, _ = replies[0].Text("number")
+			got.Number, _, _ = replies[0].Text("number")
 		}
 	})
 	synctest.Wait()
@@ -843,7 +843,7 @@ func (w *world) readOne(t *testing.T, c *Client) {
 	if err != nil || replies[0].Err() != nil {
 		return // whether it succeeds is chance
 	}
-	text, _ := replies[0].Text("number")
+	text, _, _ := replies[0].Text("number")
 	told, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || replies[0].Name() != fmt.Sprintf("Thing%dGetResponse", i) {
 		t.Errorf("asked for thing %d and was told %s: %v", i, replies[0].Name(), err)
@@ -860,7 +860,7 @@ func (w *world) writeOne(t *testing.T, c *Client) {
 	if err != nil {
 		return // nobody knows
 	}
-	text, _ := reply.Text("number")
+	text, _, _ := reply.Text("number")
 	at, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		t.Error(err)

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"  //nolint:gosec // the platform's signed login is made of these
 	"crypto/sha1" //nolint:gosec // two hashes, by the published schema
@@ -168,7 +169,10 @@ func (s *session) detect(ctx context.Context) error {
 		if refused := replies[0].failure; refused != nil && s.endpoint.options.Temporary(refused) {
 			return nil // the next session asks again
 		}
-		version, _ := replies[0].Text("version")
+		version, _, err := replies[0].Text("version")
+		if err != nil {
+			version = "" // it states several, so the release is not known
+		}
 		dialect.detect(strings.ToValidUTF8(version[:min(len(version), maxVersionLength)], ""))
 		return nil
 	}
@@ -187,9 +191,16 @@ func (s *session) loginBy(ctx context.Context, method LoginMethod, userID, passw
 	if err != nil {
 		return Identity{}, err
 	}
-	nonce, _ := challenge.Text("nonce")
-	if algorithm, ok := challenge.Text("passwordAlgorithm"); nonce == "" || ok && algorithm != "MD5" {
-		return Identity{}, fmt.Errorf("oci: the platform offers no signed login (its password algorithm is %q)", algorithm)
+	nonce, _, err := challenge.Text("nonce")
+	if err != nil {
+		return Identity{}, err
+	}
+	algorithm, told, err := challenge.Text("passwordAlgorithm")
+	if err != nil {
+		return Identity{}, err
+	}
+	if nonce == "" || told && algorithm != "MD5" {
+		return Identity{}, fmt.Errorf("oci: the platform offers no signed login (its password algorithm is %.32q)", algorithm)
 	}
 	return s.identify(ctx, NewRead("LoginRequest14sp4",
 		Text("userId", userID), Text("signedPassword", SignPassword(nonce, password))), userID)
@@ -207,24 +218,33 @@ func (s *session) identify(ctx context.Context, login Command, userID string) (I
 // IdentityOf reads the answer to a login command or to an
 // AuthenticationVerifyRequest. Where it names no user, it is userID's.
 func IdentityOf(reply Reply, userID string) (Identity, error) {
-	who := Identity{UserID: userID}
-	var ok bool
-	if who.LoginType, ok = reply.Text("loginType"); !ok {
+	var who Identity
+	var days string
+	present := map[string]bool{}
+	for _, text := range []struct {
+		element string
+		into    *string
+	}{
+		{"loginType", &who.LoginType}, {"userId", &who.UserID}, {"serviceProviderId", &who.ServiceProviderID},
+		{"groupId", &who.GroupID}, {"passwordExpiresDays", &days},
+	} {
+		var err error
+		if *text.into, present[text.element], err = reply.Text(text.element); err != nil {
+			return Identity{}, err
+		}
+	}
+	if !present["loginType"] {
 		return Identity{}, protocolError("%s has no loginType", reply.Name())
 	}
-	if named, ok := reply.Text("userId"); ok && named != "" {
-		who.UserID = named
-	}
-	who.ServiceProviderID, _ = reply.Text("serviceProviderId")
-	who.GroupID, _ = reply.Text("groupId")
+	who.UserID = cmp.Or(who.UserID, userID)
 	var err error
 	if who.IsEnterprise, _, err = reply.Bool("isEnterprise"); err != nil {
 		return Identity{}, err
 	}
-	if days, ok := reply.Text("passwordExpiresDays"); ok {
+	if present["passwordExpiresDays"] {
 		n, err := strconv.Atoi(days)
 		if err != nil {
-			return Identity{}, protocolError("%s: passwordExpiresDays is %q", reply.Name(), days)
+			return Identity{}, protocolError("%s: passwordExpiresDays is %.32q", reply.Name(), days)
 		}
 		who.PasswordExpiresDays = &n
 	}

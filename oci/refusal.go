@@ -75,6 +75,11 @@ func twice(format string, args ...any) error {
 	return refusedAs(RefusedTwice, format, args...)
 }
 
+// foreign is one about whose answer a document is.
+func foreign(format string, args ...any) error {
+	return refusedAs(RefusedForeign, format, args...)
+}
+
 func refusedAs(why Refusal, format string, args ...any) error {
 	return &ProtocolError{Reason: fmt.Sprintf(format, args...), Refusal: why}
 }

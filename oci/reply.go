@@ -53,23 +53,40 @@ func (r Reply) Err() error {
 	return nil
 }
 
-// Text is the text of the first child of that name. The second result tells
-// an absent element from an empty one.
-func (r Reply) Text(name string) (string, bool) {
-	for _, c := range r.children {
-		if c.name == name {
-			return c.text, true
+// one is the only child of that name, nil where there is none. That there are
+// several is an error, since none of them counts more than the others.
+func (r Reply) one(name string) (*node, error) {
+	var found *node
+	for i := range r.children {
+		if r.children[i].name != name {
+			continue
 		}
+		if found != nil {
+			return nil, twice("%s has element %s twice", r.name, name)
+		}
+		found = &r.children[i]
 	}
-	return "", false
+	return found, nil
 }
 
-// Bool reads the child of that name as an xs:boolean: present tells whether
-// it is there at all, and an error says that it holds something else.
+// Text is the text of the only child of that name: present tells an absent
+// element from an empty one, and an error, a [*ProtocolError], says that there
+// are several.
+func (r Reply) Text(name string) (text string, present bool, err error) {
+	child, err := r.one(name)
+	if child == nil {
+		return "", false, err
+	}
+	return child.text, true, nil
+}
+
+// Bool reads the only child of that name as an xs:boolean: present tells whether
+// it is there at all, and an error says that it holds something else, or that
+// there are several.
 func (r Reply) Bool(name string) (value, present bool, err error) {
-	text, present := r.Text(name)
-	if !present {
-		return false, false, nil
+	text, present, err := r.Text(name)
+	if !present || err != nil {
+		return false, false, err
 	}
 	switch text {
 	case "true", "1":
@@ -77,16 +94,18 @@ func (r Reply) Bool(name string) (value, present bool, err error) {
 	case "false", "0":
 		return false, true, nil
 	}
-	return false, true, fmt.Errorf("oci: %s: element %s is not a boolean: %q", r.name, name, text)
+	return false, true, fmt.Errorf("oci: %s: element %s is not a boolean: %.32q", r.name, name, text)
 }
 
-// Table is the OCITable in the child of that name. A reply without it is not
-// what its type promises, so its absence is an error.
+// Table is the OCITable in the only child of that name. A reply without it, or
+// with several, is not what its type promises, which is an error.
 func (r Reply) Table(name string) (*Table, error) {
-	for _, c := range r.children {
-		if c.name == name && c.table != nil {
-			return c.table, nil
-		}
+	child, err := r.one(name)
+	if err != nil {
+		return nil, err
+	}
+	if child != nil && child.table != nil {
+		return child.table, nil
 	}
 	return nil, fmt.Errorf("oci: %s holds no table %s", r.name, name)
 }

@@ -286,7 +286,7 @@ func TestScannerReadsAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"b": `c"d`, "e": "f'<\n\n]]>&", "c": ""} {
-		if got := string(s.tag.attribute(name)); got != want {
+		if got := s.tag.stated(name).text; got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}

@@ -95,7 +95,11 @@ func (s *scanner) table() (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{headings: s.takeHeadings()}
+	headings, err := s.takeHeadings()
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{headings: headings}
 	if opened {
 		opened, err = s.while(rowElement, func() error { return s.row(t) })
 	}
@@ -144,8 +148,9 @@ func (s *scanner) takeBlock() block {
 // behind the first start tag to the last end tag, and what they say. A platform
 // sends the same ones over and over.
 type headings struct {
-	raw []byte
-	row Row
+	raw     []byte
+	row     Row
+	checked bool // they differ from each other
 }
 
 // heading reads a heading that was just opened, and where it is the first one
@@ -196,17 +201,36 @@ func plainHeadings(b []byte) headings {
 		taken = len(b) - len(rest)
 		rest, more = bytes.CutPrefix(rest, []byte(opening))
 	}
-	return headings{bytes.Clone(b[:taken]), Row{text: string(text), ends: ends}}
+	return headings{raw: bytes.Clone(b[:taken]), row: Row{text: string(text), ends: ends}}
 }
 
-// takeHeadings makes a row of the headings that were read.
-func (s *scanner) takeHeadings() Row {
-	if known := s.known.row; string(s.cells) == known.text && slices.Equal(s.ends, known.ends) {
+// takeHeadings makes a row of the headings that were read, which must differ
+// from each other.
+func (s *scanner) takeHeadings() (Row, error) {
+	if known := &s.known; string(s.cells) == known.row.text && slices.Equal(s.ends, known.row.ends) {
 		s.cells, s.ends = s.cells[:0], s.ends[:0]
-		return known
+		if !known.checked {
+			if err := checkHeadings(known.row); err != nil {
+				return Row{}, err
+			}
+			known.checked = true
+		}
+		return known.row, nil
 	}
 	b := s.takeBlock()
-	return Row{text: b.text, ends: b.ends}
+	row := Row{text: b.text, ends: b.ends}
+	return row, checkHeadings(row)
+}
+
+func checkHeadings(row Row) error {
+	for c := range Column(len(row.ends)) {
+		for other := range c {
+			if row.Cell(c) == row.Cell(other) {
+				return twice("a table has heading %.32q twice", row.Cell(c))
+			}
+		}
+	}
+	return nil
 }
 
 // row reads a row that was just opened.

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ type element struct {
 type binding struct {
 	start, end int
 	space      namespace
+	hash       uint64 // of the name of another namespace
 }
 
 // namespace is one of those that OCI-P has a use for, or another.
@@ -49,15 +51,14 @@ type attribute struct {
 
 func (t *tag) value(a attribute) []byte { return t.values[a.start:a.end] }
 
-// attribute is the value of the attribute of that name, which has no prefix;
-// empty where there is none.
-func (t *tag) attribute(name string) []byte {
+// stated is the attribute of that name, which has no prefix.
+func (t *tag) stated(name string) stated {
 	for _, a := range t.attributes {
 		if string(a.name) == name {
-			return t.value(a)
+			return stated{string(t.value(a)), true}
 		}
 	}
-	return nil
+	return stated{}
 }
 
 var errName = &ReplyLimitError{RefusedText, "bytes in a name", maxName}
@@ -131,6 +132,9 @@ func (s *scanner) startTag() error {
 		return err
 	}
 	s.push()
+	if err := s.checkAttributes(); err != nil {
+		return err
+	}
 	if !s.ours(s.tag.prefix) {
 		return protocolError("element %s is in another namespace than the schema's", s.tag.name)
 	}
@@ -201,12 +205,13 @@ func (s *scanner) push() {
 			continue
 		}
 		space, known := namespaces[string(s.tag.value(a))]
+		hash := uint64(0)
 		if !known {
-			space = otherNamespace
+			space, hash = otherNamespace, maphash.Bytes(hashSeed, s.tag.value(a))
 		}
 		start := len(s.names)
 		s.names = append(s.names, local...)
-		s.bindings = append(s.bindings, binding{start, len(s.names), space})
+		s.bindings = append(s.bindings, binding{start, len(s.names), space, hash})
 	}
 }
 
@@ -219,13 +224,42 @@ func (s *scanner) pop() {
 
 // namespaceOf is what a prefix stands for inside the innermost element. A
 // prefix that nothing binds stands for none.
-func (s *scanner) namespaceOf(prefix []byte) namespace {
+func (s *scanner) namespaceOf(prefix []byte) namespace { return s.bindingOf(prefix).space }
+
+// bindingOf is the binding of a prefix, the zero one where nothing binds it.
+func (s *scanner) bindingOf(prefix []byte) binding {
 	for _, b := range slices.Backward(s.bindings) {
 		if bytes.Equal(s.names[b.start:b.end], prefix) {
-			return b.space
+			return b
 		}
 	}
-	return noNamespace
+	return binding{}
+}
+
+// hashSeed is for the names of namespaces that OCI-P has no use for. Two of the
+// same hash would only have a document refused.
+var hashSeed = maphash.MakeSeed()
+
+// checkAttributes refuses a tag that has an attribute twice, under two prefixes
+// of one namespace. A reader could take either of the two. Those of the same
+// prefix were refused before.
+func (s *scanner) checkAttributes() error {
+	t := &s.tag
+	var bound [maxAttributes]binding
+	for i, a := range t.attributes {
+		prefix, local := splitName(a.name)
+		if len(prefix) == 0 || string(prefix) == "xmlns" {
+			continue // it is in no namespace, or declares one
+		}
+		bound[i] = s.bindingOf(prefix)
+		for j, other := range t.attributes[:i] {
+			same := bound[i].space != noNamespace && bound[j].space == bound[i].space && bound[j].hash == bound[i].hash
+			if _, otherLocal := splitName(other.name); same && bytes.Equal(local, otherLocal) {
+				return twice("element %s has attribute %s twice, as %s and %s", t.name, local, other.name, a.name)
+			}
+		}
+	}
+	return nil
 }
 
 // ours tells whether an element with that prefix is in no namespace or in C.

@@ -112,7 +112,7 @@ func TestSimulateHasTheReleaseAndRefusesInTheMode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if version, _ := replies[0].Text("version"); version != test.version {
+			if version, _, _ := replies[0].Text("version"); version != test.version {
 				t.Errorf("version %q", version)
 			}
 			replies, err = client.Read(t.Context(), oci.NewRead(unknown, oci.Text("serviceProviderId", "ApioSpTest")))
