@@ -48,6 +48,9 @@ func ParseReplies(document []byte) ([]Reply, error) {
 	}
 	replies := make([]Reply, len(in.commands))
 	for i, c := range in.commands {
+		if c.failure != nil {
+			c.failure.publish(nil)
+		}
 		replies[i] = c.Reply
 	}
 	return replies, nil
@@ -160,6 +163,9 @@ func (s *scanner) commandType() (string, error) {
 		}
 		value := bytes.Trim(s.tag.value(a), blanks)
 		prefix, name := splitName(value)
+		if len(value) > maxName {
+			return "", errName
+		}
 		if len(value) == 0 || nameLength(value) != len(value) || len(prefix) > 0 && s.namespaceOf(prefix) != spaceC {
 			return "", protocolError("a command is of type %.32q, which OCI-P does not have", value)
 		}
@@ -229,6 +235,8 @@ func (s *scanner) skip() error {
 	return nil
 }
 
+// errorReply is the refusal as it is written, with its secrets and at its whole
+// length: see [ErrorReply.publish].
 func (r Reply) errorReply(severity stated) (*ErrorReply, error) {
 	e := &ErrorReply{Severity: Severity(severity.text)}
 	if !severity.present {
@@ -243,7 +251,7 @@ func (r Reply) errorReply(severity stated) (*ErrorReply, error) {
 		if err != nil {
 			return nil, err
 		}
-		*text.into = withoutSecrets(said)
+		*text.into = said
 	}
 	var err error
 	if e.Number, err = strconv.Atoi(strings.TrimSpace(code)); err != nil {
@@ -331,7 +339,7 @@ func (in incoming) forcedLogout() (reason string, ok bool) {
 		return "", false
 	}
 	if reason, _, err := in.commands[0].Text("reason"); err == nil {
-		return withoutSecrets(reason), true
+		return publishable(reason, nil), true
 	}
 	return "", true // it states several
 }

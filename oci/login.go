@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
 // LoginMethod is how a session is logged in.
@@ -173,7 +172,7 @@ func (s *session) detect(ctx context.Context) error {
 		if err != nil {
 			version = "" // it states several, so the release is not known
 		}
-		dialect.detect(strings.ToValidUTF8(version[:min(len(version), maxVersionLength)], ""))
+		dialect.detect(clip(version, maxVersionLength))
 		return nil
 	}
 	dialect.detect("")
@@ -231,6 +230,10 @@ func IdentityOf(reply Reply, userID string) (Identity, error) {
 		var err error
 		if *text.into, present[text.element], err = reply.Text(text.element); err != nil {
 			return Identity{}, err
+		}
+		if len(*text.into) > maxSaid {
+			// Not cut: it would be somebody else's.
+			return Identity{}, &ReplyLimitError{RefusedText, "bytes in " + text.element, maxSaid}
 		}
 	}
 	if !present["loginType"] {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // redacted stands in the place of a secret.
@@ -80,9 +81,54 @@ func withoutSecrets(text string) string {
 		return text
 	}
 	if len(text) > maxSearched {
-		text = strings.ToValidUTF8(text[:maxSearched], "") + "…"
+		text = strings.ToValidUTF8(text[:maxSearched], "") + ellipsis
 	}
 	return withoutSecretAttributes(withoutSecretElements(text))
+}
+
+// maxSaid bounds a text of the platform that leaves this package, in bytes.
+const maxSaid = 4 << 10
+
+// publishable is a text of the platform without secrets, those in elements and
+// attributes that hold some, and those given, and of bounded length. It is cut
+// last of all: half a secret would not be found any more.
+func publishable(text string, secrets []string) string {
+	mark := ""
+	if len(text) > maxSearched {
+		text, mark = text[:placeToCut(text, maxSearched, secrets)], ellipsis
+	}
+	text = withoutSecrets(text)
+	for _, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, redacted)
+	}
+	return clip(text+mark, maxSaid)
+}
+
+// placeToCut is the last place up to there that is neither inside a character nor
+// inside a secret.
+func placeToCut(text string, at int, secrets []string) int {
+	for at > 0 && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	for _, secret := range secrets {
+		from := max(0, at-len(secret)+1)
+		if i := strings.Index(text[from:min(len(text), at+len(secret)-1)], secret); i >= 0 {
+			return placeToCut(text, from+i, secrets)
+		}
+	}
+	return at
+}
+
+// ellipsis marks a text that was cut.
+const ellipsis = "…"
+
+// clip is a text of at most so many bytes, cut between two characters and marked
+// where it is longer.
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:placeToCut(text, most-len(ellipsis), nil)] + ellipsis
 }
 
 func withoutSecretElements(text string) string {

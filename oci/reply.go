@@ -135,7 +135,8 @@ type ErrorReply struct {
 	// Summary is in the platform's language, SummaryEnglish in English. The
 	// content of elements that hold secrets, by their names, is removed from
 	// them, and from Detail: a platform may repeat the command that it
-	// refuses.
+	// refuses. Each has 4 KiB at most, and ends with an ellipsis where the
+	// platform has said more.
 	Summary, SummaryEnglish string
 	// Detail is empty on most errors, and always where the command was one
 	// that logs in or verifies credentials.
@@ -149,14 +150,20 @@ type ErrorReply struct {
 func (r *Reply) refuse(c Command) {
 	failure := *r.failure
 	failure.Command = c.Name()
+	var secrets []string
 	if checksCredentials(c.Name()) {
 		failure.Detail = ""
-		for _, secret := range secretsIn(c.Elements()) {
-			failure.Summary = strings.ReplaceAll(failure.Summary, secret, redacted)
-			failure.SummaryEnglish = strings.ReplaceAll(failure.SummaryEnglish, secret, redacted)
-		}
+		secrets = secretsIn(c.Elements())
 	}
+	failure.publish(secrets)
 	r.failure, r.children = &failure, nil
+}
+
+// publish makes the texts what may be passed on.
+func (e *ErrorReply) publish(secrets []string) {
+	for _, text := range []*string{&e.Summary, &e.SummaryEnglish, &e.Detail} {
+		*text = publishable(*text, secrets)
+	}
 }
 
 func (e *ErrorReply) Error() string {

@@ -377,7 +377,7 @@ func declaredCharset(inside []byte) (*charmap.Charmap, error) {
 	}
 	encoding, err := EncodingByName(name)
 	if err != nil {
-		return nil, notXML("the document is in encoding %q, which is none of ours", name)
+		return nil, notXML("the document is in encoding %.32q, which is none of ours", name)
 	}
 	return encoding.single, nil
 }
