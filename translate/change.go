@@ -3,6 +3,7 @@ package translate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -158,7 +159,10 @@ func (c change) Plan(ctx context.Context, draft *Draft) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, faults := c.resource.choose(draft.Entries, table)
+	entries, faults, err := c.resource.choose(draft.Entries, table)
+	if err != nil {
+		return nil, err
+	}
 	if len(faults) > 0 {
 		return nil, c.notAvailable(ctx, draft.Group, faults)
 	}
@@ -230,9 +234,13 @@ func meansNothing(err error) bool {
 // choose finds the entries in the table and spells them as the platform does.
 // Since the platform is told the start of a range alone, an end that the
 // caller gives must be the range's own. The entries are in the order of the
-// body, and so are the faults.
-func (r *resource) choose(entries []Entry, table *oci.Table) (chosen []Entry, faults []fault) {
-	rows := rowsOf(table, r.start, Keys(entries))
+// body, and so are the faults. An error says that the table has an entry twice.
+func (r *resource) choose(entries []Entry, table *oci.Table) (chosen []Entry, faults []fault, err error) {
+	rows, repeated := rowsOf(table, r.start, Keys(entries))
+	if repeated != "" {
+		return nil, nil, errcode.Because(errcode.PlatformError,
+			fmt.Errorf("translate: several rows under %q are about %.32q", r.start, repeated))
+	}
 	start, end := table.Column(r.start), oci.NoColumn
 	if r.end != "" {
 		end = table.Column(r.end)
@@ -253,7 +261,7 @@ func (r *resource) choose(entries []Entry, table *oci.Table) (chosen []Entry, fa
 		e.Start, e.End = strings.Clone(row.Cell(start)), strings.Clone(row.Cell(end))
 		chosen = append(chosen, e)
 	}
-	return chosen, faults
+	return chosen, faults, nil
 }
 
 // rowsIn finds the rows of the keys in the answer to a list's command.
@@ -262,25 +270,31 @@ func (s *ITC) rowsIn(reply oci.Reply, group Group, l listCommand, keys []string)
 	if err != nil {
 		return nil, err
 	}
-	return rowsOf(table, l.key, keys), nil
+	rows, _ := rowsOf(table, l.key, keys) // an entry that is there twice is there
+	return rows, nil
 }
 
 // rowsOf finds the rows of the keys, which are canonical forms of what stands
-// under the heading. What it takes of memory goes by the keys: a tenant's table
-// may be large.
-func rowsOf(table *oci.Table, heading string, keys []string) map[string]oci.Row {
+// under the heading. repeated is one of them that several rows have, "" where
+// there is none. What it takes of memory goes by the keys: a tenant's table may be
+// large.
+func rowsOf(table *oci.Table, heading string, keys []string) (rows map[string]oci.Row, repeated string) {
 	wanted := make(map[string]bool, len(keys))
 	for _, key := range keys {
 		wanted[key] = true
 	}
-	rows := make(map[string]oci.Row, len(keys))
+	rows = make(map[string]oci.Row, len(keys))
 	start := table.Column(heading)
 	var key []byte
 	for row := range table.Rows() {
 		key = appendCanonical(key[:0], row.Cell(start))
-		if wanted[string(key)] {
-			rows[string(key)] = row
+		if !wanted[string(key)] {
+			continue
 		}
+		if _, twice := rows[string(key)]; twice {
+			repeated = string(key)
+		}
+		rows[string(key)] = row
 	}
-	return rows
+	return rows, repeated
 }

@@ -24,7 +24,7 @@ func TestRowsTakeMemoryByTheKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	allocations := testing.AllocsPerRun(10, func() {
-		found := rowsOf(table, prefixHeading, []string{"+3201", "+3203"})
+		found, _ := rowsOf(table, prefixHeading, []string{"+3201", "+3203"})
 		if row, ok := found["+3201"]; len(found) != 1 || !ok || row.Cell(0) != "+32-01" {
 			t.Fatalf("found %v", found)
 		}

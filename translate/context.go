@@ -22,7 +22,10 @@ const (
 	// platform has only its older form, which lists the services of the group.
 	authorizationListResponse = "GroupServiceGetAuthorizationListResponse"
 	userServicesTable         = "userServicesAuthorizationTable"
-	serviceNameHeading        = "Service Name"
+
+	// successResponse is the name of an answer that says nothing but that.
+	successResponse    = "SuccessResponse"
+	serviceNameHeading = "Service Name"
 
 	// routeList is the platform's name of the service. It is a user service,
 	// which is authorized to a group and assigned to users.
@@ -105,9 +108,11 @@ func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) err
 	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
 		return s.judgeRefusal(ctx, group, refusal, tenantExistence(group))
 	}
-	// A service provider has no such element at all.
+	// A service provider has no such element at all, but it has others.
 	enterprise, _, err := reply.Bool("isEnterprise")
 	switch {
+	case reply.Name() == successResponse:
+		return errcode.Because(errcode.PlatformError, errors.New("translate: the question about a tenant was answered with mere success"))
 	case err != nil:
 		return errcode.Because(errcode.PlatformError, err)
 	case enterprise:
@@ -146,12 +151,23 @@ func (s *ITC) checkServices(reply oci.Reply) error {
 	if authorized == oci.NoColumn {
 		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s has no column Authorized", userServicesTable))
 	}
+	stated := ""
 	for row := range table.Rows() {
-		if row.Cell(name) == routeList && row.Cell(authorized) == "true" {
-			return nil
+		switch {
+		case row.Cell(name) != routeList:
+		case stated != "":
+			return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s lists %s twice", userServicesTable, routeList))
+		default:
+			stated = row.Cell(authorized)
+			if stated != "true" && stated != "false" {
+				return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s is authorized: %.32q", routeList, stated))
+			}
 		}
 	}
-	return errcode.New(errcode.ServiceNotAssigned)
+	if stated != "true" {
+		return errcode.New(errcode.ServiceNotAssigned)
+	}
+	return nil
 }
 
 // existence is a question whether something exists.

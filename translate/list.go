@@ -45,8 +45,8 @@ func newList(l listCommand, group Group, table *oci.Table) (*List, error) {
 	list := &List{name: l.name, fields: l.fields, columns: make([]oci.Column, len(l.fields)), table: table, group: group}
 	for i, f := range l.fields {
 		list.columns[i] = table.Column(f.heading)
-		if f.kind == boolean {
-			if err := list.checkBooleans(list.columns[i], f.heading); err != nil {
+		if valid := validCells[f.kind]; valid != nil {
+			if err := list.checkCells(list.columns[i], f.heading, valid); err != nil {
 				return nil, err
 			}
 		}
@@ -54,16 +54,23 @@ func newList(l listCommand, group Group, table *oci.Table) (*List, error) {
 	return list, nil
 }
 
-// checkBooleans demands true or false of every cell of a column, where the
-// table has it.
-func (l *List) checkBooleans(column oci.Column, heading string) error {
+// validCells report whether a cell is of a kind. What is not listed may hold
+// anything.
+var validCells = map[kind]func(cell string) bool{
+	boolean: func(cell string) bool { return cell == "true" || cell == "false" },
+	// A user may have no number.
+	phoneNumber: func(cell string) bool { return cell == "" || hasDigits(cell) },
+}
+
+// checkCells demands valid cells of a column, where the table has it.
+func (l *List) checkCells(column oci.Column, heading string, valid func(cell string) bool) error {
 	if column == oci.NoColumn {
 		return nil
 	}
 	for row := range l.table.Rows() {
-		if cell := row.Cell(column); cell != "true" && cell != "false" {
+		if cell := row.Cell(column); !valid(cell) {
 			return errcode.Because(errcode.PlatformError,
-				fmt.Errorf("translate: a cell of column %q holds %q", heading, cell))
+				fmt.Errorf("translate: a cell of column %q holds %.32q", heading, cell))
 		}
 	}
 	return nil

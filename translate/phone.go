@@ -25,6 +25,16 @@ func appendCanonical(b []byte, number string) []byte {
 	return b
 }
 
+// hasDigits reports whether the canonical form of a text has any.
+func hasDigits(s string) bool {
+	for i := range len(s) {
+		if isDigit(rune(s[i])) {
+			return true
+		}
+	}
+	return false
+}
+
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
 // isNumber tells whether a caller's text is a phone number or prefix: an

@@ -119,7 +119,7 @@ func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
 func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	switch {
-	case !refused && reply.Name() == "SuccessResponse":
+	case !refused && reply.Name() == successResponse:
 		return nil
 	case !refused:
 		return errcode.Because(errcode.PlatformError,

@@ -107,7 +107,11 @@ func (c change) owners(ctx context.Context, group Group, faults []fault) (owners
 		return owners{}, nil // reasons are a help: the answer does not depend on them
 	}
 	found := owners{read: true, by: make(map[string]string, len(keys))}
-	for key, row := range rowsOf(table, all.key, keys) {
+	rows, repeated := rowsOf(table, all.key, keys)
+	if repeated != "" {
+		return owners{}, nil // it is not clear which group has it
+	}
+	for key, row := range rows {
 		found.by[key] = row.Cell(table.Column(groupIDHeading))
 	}
 	return found, nil

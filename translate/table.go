@@ -3,6 +3,7 @@ package translate
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
@@ -28,8 +29,8 @@ func (s *ITC) tableIn(reply oci.Reply, group Group, element, key string) (*oci.T
 }
 
 // tableOf finds the table in a reply. It must have the column that identifies
-// its rows; any other may be missing, since releases differ, and reads as
-// empty.
+// its rows, and each row must say there what it is about; any other column may be
+// missing, since releases differ, and reads as empty.
 func tableOf(reply oci.Reply, element, key string) (*oci.Table, error) {
 	table, err := reply.Table(element)
 	if err != nil {
@@ -39,5 +40,31 @@ func tableOf(reply oci.Reply, element, key string) (*oci.Table, error) {
 		return nil, errcode.Because(errcode.PlatformError,
 			fmt.Errorf("translate: table %s of %s has no column %q", element, reply.Name(), key))
 	}
+	if err := checkKeys(table, element, key); err != nil {
+		return nil, err
+	}
 	return table, nil
+}
+
+// checkKeys demands of each row that the cell under the key identifies something.
+// A row that does not is no entry, and what it stands for must not be guessed: it
+// may be the one that somebody looks for.
+func checkKeys(table *oci.Table, element, key string) error {
+	column := table.Column(key)
+	for row := range table.Rows() {
+		if cell := row.Cell(column); !identifies(key, cell) {
+			return errcode.Because(errcode.PlatformError,
+				fmt.Errorf("translate: a row of table %s has %.32q under %q, which identifies nothing", element, cell, key))
+		}
+	}
+	return nil
+}
+
+// identifies reports whether a cell under that heading can identify a row: one
+// that is not blank, and of numbers and prefixes one with digits.
+func identifies(key, cell string) bool {
+	if key == rangeStartHeading || key == prefixHeading {
+		return hasDigits(cell)
+	}
+	return strings.TrimSpace(cell) != ""
 }

@@ -1,0 +1,144 @@
+package translate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// blankNumbers are cells that identify no number and no prefix.
+var blankNumbers = []string{"", " ", "-", "+", "+-", "none", "٣٢", "\n"}
+
+// withRow is an answer of the prepared platform with one more row, in front of
+// the others or behind them, whose first cell is that.
+func withRow(answer, cell string, first bool) string {
+	columns := strings.Count(answer, "<colHeading>")
+	row := "<row><col>" + escape(cell) + "</col>" + strings.Repeat("<col>true</col>", columns-1) + "</row>"
+	if first {
+		return strings.Replace(answer, "<row>", row+"<row>", 1)
+	}
+	end := strings.LastIndex(answer, "</row>") + len("</row>")
+	return answer[:end] + row + answer[end:]
+}
+
+func TestARowThatIdentifiesNothingIsNoEntry(t *testing.T) {
+	for _, cell := range blankNumbers {
+		for _, first := range []bool{true, false} {
+			p := newPlatform(t)
+			for _, command := range []string{ownNumbers, ownPrefixes, groupNumbers, groupPrefixes} {
+				p.answers[command] = withRow(p.answers[command], cell, first)
+			}
+			for name, query := range queries(p.service(remembering)) {
+				got, err := query(t.Context(), testGroup)
+				if code(t, err, errcode.PlatformError); got != nil {
+					t.Errorf("%s, %q: got %v", name, cell, got)
+				}
+			}
+		}
+	}
+}
+
+func TestARowThatIdentifiesNothingPlansNoChange(t *testing.T) {
+	for _, cell := range blankNumbers {
+		p := newPlatform(t)
+		for _, command := range []string{ownNumbers, ownPrefixes, tenantNumbers, tenantPrefixes} {
+			p.answers[command] = withRow(p.answers[command], cell, false)
+		}
+		for name, change := range changes(p.service(remembering)) {
+			plan, err := planned(t, change, testGroup, goodBodies[name])
+			if code(t, err, errcode.PlatformError); plan != nil {
+				t.Errorf("%s, %q: got %+v", name, cell, plan)
+			}
+		}
+	}
+}
+
+// Reading back, it proves neither that an entry is there nor that it is not.
+func TestARowThatIdentifiesNothingProvesNothing(t *testing.T) {
+	for name, l := range lists {
+		for _, list := range []string{l.own, l.free} {
+			for _, cell := range blankNumbers {
+				p := newPlatform(t)
+				p.answers[list] = withRow(p.answers[list], cell, true)
+				sight, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201"})
+				if code(t, err, errcode.PlatformError); sight != nil {
+					t.Errorf("%s, %s, %q: got %+v", name, list, cell, sight)
+				}
+			}
+		}
+	}
+}
+
+func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
+	for name, body := range map[string]string{
+		"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`,
+		"remove prefixes": `{"prefixes":[{"prefix":"+32-01"}]}`,
+	} {
+		p := newPlatform(t)
+		p.answers[tenantNumbers] = withRow(p.answers[tenantNumbers], "+3-225126999", false)
+		p.answers[ownPrefixes] = withRow(p.answers[ownPrefixes], "+3201", false)
+		plan, err := planned(t, changes(p.service(remembering))[name], testGroup, body)
+		if code(t, err, errcode.PlatformError); plan != nil {
+			t.Errorf("%s: got %+v", name, plan)
+		}
+	}
+	t.Run("nor names the group of it", func(t *testing.T) {
+		p := newPlatform(t)
+		p.answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
+			"+32-25129000|+32-25129009|ApioGrpOther|true|", "+3225129000|+32-25129009|ApioGrpTest|true|"))
+		_, err := planned(t, changes(p.service(remembering))["assign numbers"], testGroup, `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`)
+		problems := errcode.Of(err).Problems
+		if code(t, err, errcode.NotAvailableForAssignment); len(problems) != 1 || problems[0].Reason != "is not free in the tenant" {
+			t.Errorf("got %+v", problems)
+		}
+	})
+}
+
+func TestWhatIsStatedTwiceOrNotAtAllIsThePlatformsFault(t *testing.T) {
+	const services = "GroupServiceGetAuthorizationListRequest"
+	list := func(rows ...string) string {
+		return answer(services, table("userServicesAuthorizationTable", "Service Name|Authorized", rows...))
+	}
+	for name, change := range map[string]func(p *platform){
+		"isEnterprise": func(p *platform) {
+			p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>true</isEnterprise><isEnterprise>false</isEnterprise>`)
+		},
+		"isEnterprise, the same": func(p *platform) {
+			p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise><isEnterprise>false</isEnterprise>`)
+		},
+		"authorized": func(p *platform) {
+			p.answers[authorization] = answer(authorization, `<authorized>true</authorized><authorized>false</authorized>`)
+		},
+		"the table": func(p *platform) {
+			p.answers[ownNumbers] = strings.Replace(p.answers[ownNumbers], "</command>", table("numberRangeSummaryTable", "Number Range Start", "+1")+"</command>", 1)
+		},
+		"the table, as a text": func(p *platform) {
+			p.answers[ownNumbers] = strings.Replace(p.answers[ownNumbers], "</command>", "<numberRangeSummaryTable/></command>", 1)
+		},
+		"the service":                       func(p *platform) { p.answers[authorization] = list("Route List|true", "Route List|false") },
+		"a service without a name":          func(p *platform) { p.answers[authorization] = list("Route List|true", " |true") },
+		"whether it is authorized":          func(p *platform) { p.answers[authorization] = list("Route List|yes") },
+		"a tenant of which nothing is said": func(p *platform) { p.answers[tenantGet] = success },
+		"a department without a path": func(p *platform) {
+			p.answers[departments] = answer(departments, table("departmentTable", "Department Name|Full Path Name", "a|"))
+		},
+		"a phone number without digits": func(p *platform) {
+			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Phone Number|Is Active", "+1|none|true"))
+		},
+		"an end without digits": func(p *platform) {
+			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Number Range End|Is Active", "+1|none|true"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			change(p)
+			got, err := p.service(translate.Options{ContextTTL: time.Hour}).Numbers(t.Context(), testGroup)
+			if code(t, err, errcode.PlatformError); got != nil {
+				t.Errorf("got %v beside the error", got)
+			}
+		})
+	}
+}
