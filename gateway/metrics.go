@@ -43,6 +43,7 @@ type Metrics struct {
 	commands        *prometheus.CounterVec
 	commandDuration *prometheus.HistogramVec
 	readsJoined     *prometheus.CounterVec
+	repliesRefused  *prometheus.CounterVec
 }
 
 // Buckets reach from an answer out of memory to the longest timeouts.
@@ -102,9 +103,10 @@ func NewMetrics(version string) *Metrics {
 		}, []string{"command"}),
 		loginsThrottled:   newThrottledCounter(),
 		forwardedUnparsed: newUnparsedCounter(),
+		repliesRefused: newRepliesRefused(),
 	}
 	m.registry.MustRegister(
-		m.requests, m.requestDuration, m.inFlight, m.logins,
+		m.repliesRefused, m.requests, m.requestDuration, m.inFlight, m.logins,
 		m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed,
 		m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined,
 		m.loginsThrottled, m.forwardedUnparsed,
@@ -168,7 +170,8 @@ func (m *Metrics) Trace() oci.Trace {
 			m.commands.WithLabelValues(command, commandResult(reply, err)).Inc()
 			m.commandDuration.WithLabelValues(command).Observe(took.Seconds())
 		},
-		ReadJoined: func(command string) { m.readsJoined.WithLabelValues(command).Inc() },
+		ReplyRefused: m.replyRefused,
+		ReadJoined:   func(command string) { m.readsJoined.WithLabelValues(command).Inc() },
 	}
 }
 

@@ -65,6 +65,7 @@ func (m *Metrics) startPlatform(endpoint string) {
 	name := []string{endpoint}
 	startAtZero(m.sessionTries, name, append(texts(oci.Stages()), resultOK))
 	startAtZero(m.sessionsClosed, name, texts(oci.CloseReasons()))
+	startAtZero(m.repliesRefused, name, texts(oci.Refusals()))
 }
 
 // startRequests makes the series of requests. meanings are the codes that the

@@ -92,13 +92,13 @@ func (s *session) readAll() {
 		}
 		s.mu.Unlock()
 		if asked == nil {
-			s.kill(s.unsolicited(stream))
+			s.refuse(s.unsolicited(stream))
 			return
 		}
 		stream.limit = asked.document.replyLimit(s.endpoint.options.MaxReplyBytes)
 		replies, err := readAnswer(stream, asked.document)
 		if err != nil {
-			s.kill(err)
+			s.refuse(err)
 			return
 		}
 		if !s.answer(asked, replies, stream.more()) {
@@ -178,6 +178,13 @@ func (s *session) unsolicited(stream *scanner) error {
 		return forced
 	}
 	return errUnsolicited
+}
+
+// refuse ends the session for what the platform sent, or for the end of its
+// connection.
+func (s *session) refuse(why error) {
+	s.endpoint.options.Trace.replyRefused(s.endpoint.Name, why)
+	s.kill(why)
 }
 
 // kill ends the session for that reason, and with it the exchange under way.

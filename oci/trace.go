@@ -12,6 +12,10 @@ type Trace struct {
 	SessionTried func(endpoint string, took time.Duration, err error)
 	// SessionClosed is called when a session that was logged in has ended.
 	SessionClosed func(endpoint string, why CloseReason, err error)
+	// ReplyRefused is called when a document of the platform is refused, before
+	// the session ends for it. A forced logout and a connection that ends within
+	// a document are no refusals.
+	ReplyRefused func(endpoint string, why Refusal)
 	// Waited is called after a caller waited for a session: err is nil where
 	// it got one. A caller that found one idle did not wait.
 	Waited func(took time.Duration, err error)
@@ -60,6 +64,13 @@ func (t Trace) sessionTried(endpoint string, took time.Duration, err error) {
 func (t Trace) sessionClosed(endpoint string, why CloseReason, err error) {
 	if t.SessionClosed != nil {
 		t.SessionClosed(endpoint, why, err)
+	}
+}
+
+// replyRefused is called with what ends a session.
+func (t Trace) replyRefused(endpoint string, err error) {
+	if why, refused := whyRefused(err); refused && t.ReplyRefused != nil {
+		t.ReplyRefused(endpoint, why)
 	}
 }
 
