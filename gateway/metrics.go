@@ -103,7 +103,7 @@ func NewMetrics(version string) *Metrics {
 		}, []string{"command"}),
 		loginsThrottled:   newThrottledCounter(),
 		forwardedUnparsed: newUnparsedCounter(),
-		repliesRefused: newRepliesRefused(),
+		repliesRefused:    newRepliesRefused(),
 	}
 	m.registry.MustRegister(
 		m.repliesRefused, m.requests, m.requestDuration, m.inFlight, m.logins,
