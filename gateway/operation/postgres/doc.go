@@ -35,6 +35,14 @@
 // ocigate_. The database must be encoded in UTF8. Callers' names, endpoints and
 // idempotency keys stand in an index, which takes about 2,700 bytes of them.
 //
+// # Poolers
+//
+// The store works behind a pooler in transaction mode, such as PgBouncer: nothing
+// outlives a transaction in its session. There are no prepared statements, what is
+// set is set for the transaction, and the lock of the migrations ends with theirs.
+// Such a pooler refuses parameters of the URL that it does not know, search_path
+// among them: set that for the role.
+//
 // Reading back, and when to call Adopt and Prune, is left to the users of the
 // store.
 package postgres

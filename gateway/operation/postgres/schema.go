@@ -106,14 +106,11 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 // migrate makes the migrations that were not made yet, all or none, and tells
 // the version of the schema afterwards.
 func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err error) {
-	tx, err := conn.BeginTx(ctx, readWrite)
+	tx, err := conn.BeginTx(ctx, s.begin(durably))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // does nothing after a commit
-	if err := s.limit(ctx, tx, durably); err != nil {
-		return 0, err
-	}
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, schemaLock); err != nil {
 		return 0, err
 	}

@@ -96,12 +96,19 @@ func Open(address string, o Options) (*Store, error) {
 	// time to try another one.
 	config.PingTimeout = s.timeout / 4
 	config.AfterConnect = s.prepare
+	config.ConnConfig.DefaultQueryExecMode = execMode
+	config.ConnConfig.StatementCacheCapacity, config.ConnConfig.DescriptionCacheCapacity = 0, 0
 	s.pool, err = pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
 	return s, nil
 }
+
+// execMode is how statements are run, whatever the URL says: each is parsed anew,
+// in one round trip, and nothing of it is left in the session. Behind a pooler
+// in transaction mode the session of a statement is another's a moment later.
+const execMode = pgx.QueryExecModeExec
 
 // parse reads a URL. The parser's errors quote it, and hide the password as far
 // as they can tell where that is. What is reported here is what the parser says
@@ -150,21 +157,22 @@ const (
 	lazily = "off"
 )
 
-// readWrite spells the kind of transactions out, because the server's defaults
-// may be others.
-var readWrite = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
-
-// limit sets what is to hold until the end of a transaction. The server itself
-// bounds all waits, so that a replica that has vanished in the middle does not
-// keep the others from their locks.
-func (s *Store) limit(ctx context.Context, tx pgx.Tx, commit string) error {
-	limit := fmt.Sprintf("%dms", s.timeout.Milliseconds())
-	_, err := tx.Exec(ctx, `SELECT
-		set_config('synchronous_commit', CASE WHEN $1::text = 'on' AND current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE $1::text END, true),
-		set_config('lock_timeout', $2::text, true),
-		set_config('statement_timeout', $2::text, true),
-		set_config('idle_in_transaction_session_timeout', $2::text, true)`, commit, limit)
-	return err
+// begin is how a transaction begins, in one round trip. It spells out the kind of
+// the transaction, because the server's defaults may be others, and what is to
+// hold until its end and no longer. The server itself bounds all waits, so that a
+// replica that has vanished in the middle does not keep the others from their
+// locks.
+func (s *Store) begin(commit string) pgx.TxOptions {
+	limit := fmt.Sprintf("'%dms'", s.timeout.Milliseconds())
+	synchronous := "'" + commit + "'"
+	if commit == durably {
+		synchronous = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
+	}
+	return pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT" +
+		" set_config('synchronous_commit', " + synchronous + ", true)," +
+		" set_config('lock_timeout', " + limit + ", true)," +
+		" set_config('statement_timeout', " + limit + ", true)," +
+		" set_config('idle_in_transaction_session_timeout', " + limit + ", true)"}
 }
 
 // attempts is how often a transaction is made in which others were in the way.
@@ -188,14 +196,11 @@ func (s *Store) transact(ctx context.Context, what, commit string, do func(conte
 }
 
 func (s *Store) attempt(ctx context.Context, commit string, do func(context.Context, pgx.Tx) error) error {
-	tx, err := s.pool.BeginTx(ctx, readWrite)
+	tx, err := s.pool.BeginTx(ctx, s.begin(commit))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // does nothing after a commit
-	if err := s.limit(ctx, tx, commit); err != nil {
-		return err
-	}
 	if err := do(ctx, tx); err != nil {
 		return err
 	}

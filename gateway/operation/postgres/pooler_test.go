@@ -1,0 +1,144 @@
+//go:build unix
+
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"testing"
+	"time"
+
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/postgres/postgrestest"
+	"ocigate/gateway/operation/storetest"
+)
+
+// poolerConnections is how many connections a pooler has to the server: less
+// than a store has to the pooler, so that transactions of one connection are on
+// another's.
+const poolerConnections = 3
+
+// poolerSettings are those that change what becomes of prepared statements.
+var poolerSettings = []struct {
+	name     string
+	settings []string
+}{
+	{"by default", nil},
+	{"without prepared statements", []string{"max_prepared_statements = 0"}},
+	{"with prepared statements", []string{"max_prepared_statements = 10"}},
+}
+
+func TestStoreBehindPooler(t *testing.T) {
+	server, _ := database(t)
+	pooler := server.Pooler(t, poolerConnections, nil)
+	storetest.Run(t, func(t *testing.T) storetest.Rig {
+		server, address := database(t)
+		pooled := pooler.URL(t, address)
+		reader := open(t, pooled, Options{})
+		return storetest.Rig{
+			Open: func() operation.Store {
+				s, err := Open(pooled, Options{})
+				must(t, err)
+				return s
+			},
+			Shared: true,
+			Expire: func(owner string) { expire(t, server, address, owner) },
+			Trail:  func() iter.Seq2[[]byte, error] { return reader.Trail(t.Context()) },
+		}
+	})
+}
+
+// TestConcurrentWritesBehindPooler has more writers than a pooler has
+// connections, by several replicas: one alone, or a single connection, meets
+// none of what a pooler in transaction mode does not keep.
+func TestConcurrentWritesBehindPooler(t *testing.T) {
+	for _, c := range poolerSettings {
+		t.Run(c.name, func(t *testing.T) {
+			server, address := database(t)
+			writeAtOnce(t, server.Pooler(t, poolerConnections, nil, c.settings...), address)
+		})
+	}
+}
+
+func writeAtOnce(t *testing.T, pooler *postgrestest.Pooler, address string) {
+	t.Helper()
+	const replicas, writers, each = 3, 12, 4
+	var all sync.WaitGroup
+	failures := make(chan error, replicas*writers*each)
+	for r := range replicas {
+		// Nobody needs a parameter for it, nor can break it by one.
+		s := open(t, pooler.URL(t, address)+"&default_query_exec_mode=cache_statement", Options{Timeout: time.Minute}) // however busy the machine is
+		owner := fmt.Sprint("replica-", r)
+		for w := range writers {
+			all.Go(func() {
+				for n := range each {
+					name := fmt.Sprintf("%d-%d-%d", r, w, n)
+					failures <- writeOne(t, s, received(name, owner, name))
+				}
+			})
+		}
+	}
+	all.Wait()
+	close(failures)
+	failed := 0
+	for err := range failures {
+		if err != nil {
+			failed++
+			t.Log(err)
+		}
+	}
+	if failed > 0 {
+		t.Errorf("%d of %d writes failed", failed, replicas*writers*each)
+	}
+	if got, want := lines(t, open(t, address, Options{})), int64(replicas*writers*each*2); got != want {
+		t.Errorf("the trail has %d lines, want %d", got, want)
+	}
+}
+
+// writeOne takes an operation from its beginning to its end.
+func writeOne(t *testing.T, s *Store, op operation.Operation) error {
+	t.Helper()
+	if err := s.Begin(t.Context(), op); err != nil {
+		return err
+	}
+	for _, state := range []operation.State{operation.Intent, operation.Done} {
+		op = next(op, state)
+		if err := s.Record(t.Context(), op, event(op)); err != nil {
+			return err
+		}
+	}
+	_, adopted := s.Adopt(t.Context(), op.Owner)
+	found, err := s.Get(t.Context(), op.ID)
+	if err == nil && found.State != operation.Done {
+		err = fmt.Errorf("%s is %s", op.ID, found.State)
+	}
+	return errors.Join(adopted, err)
+}
+
+func BenchmarkWrite(b *testing.B) {
+	server, err := cluster()
+	if err != nil {
+		b.Skip(err)
+	}
+	s, err := Open(server.Database(b), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	n := 0
+	for b.Loop() {
+		n++
+		op := received(fmt.Sprint("op-", n), "a", fmt.Sprint(n))
+		if err := s.Begin(b.Context(), op); err != nil {
+			b.Fatal(err)
+		}
+		for _, state := range []operation.State{operation.Intent, operation.Done} {
+			op = next(op, state)
+			if err := s.Record(b.Context(), op, event(op)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
