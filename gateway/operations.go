@@ -68,6 +68,7 @@ type operationBody struct {
 	SentAt     time.Time `json:"sent_at,omitzero"`
 	DoubtedAt  time.Time `json:"doubted_at,omitzero"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
+	ReleasedAt time.Time `json:"released_at,omitzero"` // the last time that an operator freed entries
 
 	Entries     []entryBody            `json:"entries"`
 	Corrections []operation.Correction `json:"corrections,omitempty"`
@@ -76,6 +77,9 @@ type operationBody struct {
 type entryBody struct {
 	Entry   string          `json:"entry"`
 	Outcome operation.State `json:"outcome"`
+	// Released says that an operator has freed the entry while its outcome was
+	// unknown. It stays unknown.
+	Released bool `json:"released,omitempty"`
 }
 
 func bodyOf(op operation.Operation) operationBody {
@@ -86,12 +90,15 @@ func bodyOf(op operation.Operation) operationBody {
 		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, DoubtedAt: op.DoubtedAt, EndedAt: op.EndedAt,
 		Corrections: op.Corrections,
 	}
+	if n := len(op.Releases); n > 0 {
+		body.ReleasedAt = op.Releases[n-1].At // who and why is for operators
+	}
 	for _, e := range op.Entries {
 		outcome := e.Outcome
 		if outcome == "" {
 			outcome = operation.Unknown
 		}
-		body.Entries = append(body.Entries, entryBody{e.Given, outcome})
+		body.Entries = append(body.Entries, entryBody{e.Given, outcome, e.Released})
 	}
 	return body
 }

@@ -315,7 +315,7 @@ func TestWriteThatIsDoneInPart(t *testing.T) {
 					t.Error("there is nothing to wait for")
 				}
 				of, _ := r.operation(t, id)
-				want := []entryTold{{w.entry, "done"}, {told.Details.Entries[0], "not_done"}}
+				want := []entryTold{{w.entry, "done", false}, {told.Details.Entries[0], "not_done", false}}
 				if diff := cmp.Diff(want, of.Entries); diff != "" || of.State != "partly_done" {
 					t.Errorf("%s, entries (-want +got):\n%s", of.State, diff)
 				}

@@ -294,6 +294,7 @@ func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
 	change(s.journal, &options)
 	r.keeper = operation.NewKeeper(options)
 	r.metrics.WatchOperations(r.keeper)
+	r.metrics.WatchJournal(r.keeper)
 	t.Cleanup(func() {
 		r.keeper.Close(context.Background())
 		if err := options.Store.Close(); err != nil {

@@ -24,11 +24,13 @@ type toldOperation struct {
 	Basis       operation.Basis `json:"known_by"`
 	RequestID   string          `json:"request_id"`
 	ReceivedAt  time.Time       `json:"received_at"`
+	ReleasedAt  time.Time       `json:"released_at"`
 	Endpoint    string          `json:"endpoint"`
 	Corrections []operation.Correction
 	Entries     []struct {
-		Entry   string          `json:"entry"`
-		Outcome operation.State `json:"outcome"`
+		Entry    string          `json:"entry"`
+		Outcome  operation.State `json:"outcome"`
+		Released bool            `json:"released"`
 	} `json:"entries"`
 }
 
@@ -52,12 +54,17 @@ func (s *story) operations() []toldOperation {
 	return s.read(got.body)
 }
 
-// wantNothingOpen demands that every operation has its end, and no entry is
-// held.
+// isReleased reports whether an operator has made it unknown for good.
+func (op *toldOperation) isReleased() bool {
+	return op.State == operation.Unknown && !op.ReleasedAt.IsZero()
+}
+
+// wantNothingOpen demands that every operation has its end, or was released, and
+// no entry is held.
 func (s *story) wantNothingOpen() {
 	s.t.Helper()
 	for _, op := range s.operations() {
-		if !op.State.Ended() {
+		if !op.State.Ended() && !op.isReleased() {
 			s.failf("%v after all is well, %s of %s is still %s", s.now()-troubleTime, op.ID, op.RequestID, op.State)
 		}
 	}
@@ -210,8 +217,10 @@ func spoils(k ocisim.FaultKind) bool {
 // truth.
 func (v *verdict) judgeOperations(ops []toldOperation) {
 	for _, op := range ops {
-		switch op.Basis {
-		case operation.NotTaken:
+		switch {
+		case op.isReleased():
+			v.count("released")
+		case op.Basis == operation.NotTaken:
 			v.count("not taken")
 		default:
 			v.count(fmt.Sprintf("known by %s: %s", op.Basis, op.State))
@@ -235,7 +244,11 @@ func (v *verdict) judgeOperations(ops []toldOperation) {
 			v.failf("%s of %s is said to be partly done, and the platform does nothing by halves", op.ID, op.RequestID)
 		}
 		for _, e := range op.Entries {
-			if e.Outcome != op.State {
+			if op.isReleased() {
+				if (e.Outcome == operation.Unknown) != e.Released || e.Outcome == operation.Done && !done || e.Outcome == operation.NotDone && done {
+					v.failf("%s of %s was released (%v), and its entry %s is said to be %s", op.ID, op.RequestID, e.Released, e.Entry, e.Outcome)
+				}
+			} else if e.Outcome != op.State {
 				v.failf("%s of %s is %s, but its entry %s is %s", op.ID, op.RequestID, op.State, e.Entry, e.Outcome)
 			}
 		}
@@ -247,6 +260,10 @@ func (v *verdict) judgeOperations(ops []toldOperation) {
 			// What never got as far as being sent may be forgotten: it was not done.
 			v.failf("%s of %s was said to be %s at %v and is forgotten", said.id, said.request, said.state, said.at)
 		case !known || v.blurred[op.RequestID] || v.overdue[op.RequestID]:
+		case said.state.Ended() && op.isReleased(): // before that was recorded, which the release was
+			if (said.state == operation.Done) != v.applied(op.RequestID) {
+				v.failf("%s of %s was said to be %s at %v before it was released", said.id, op.RequestID, said.state, said.at)
+			}
 		case said.state.Ended() && said.state != op.State:
 			v.failf("%s of %s was said to be %s at %v and is %s", said.id, op.RequestID, said.state, said.at, op.State)
 		}
@@ -342,7 +359,7 @@ func (v *verdict) judgeAnswer(told *telling, got answer) {
 			complain("there is no such operation")
 		}
 		told := got.apiError(v.t)
-		if outcome != "unknown" || got.header.Get("Retry-After") == "" || len(told.Details.Entries) == 0 || told.Details.Operation != "/api/v1/operations/"+id+"/" {
+		if outcome != "unknown" || got.header.Get("Retry-After") == "" && !op.isReleased() || len(told.Details.Entries) == 0 || told.Details.Operation != "/api/v1/operations/"+id+"/" {
 			complain("it does not say what to look for, where and when: %v %s", got.header, got.body)
 		}
 	default:

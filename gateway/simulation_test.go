@@ -67,7 +67,7 @@ func TestSimulation(t *testing.T) {
 		"known by answer: done": 100, "known by reading: done": 60, "known by reading: not_done": 70, "not taken": 10,
 		"died before": 8, "died in": 1, "died after": 15, "died while": 45, "taken over": 90, "corrected": 1,
 		"journal failed": 200, "journal too slow": 60, "caller left": 80, "arrived after its sender's end": 20,
-		"outage": 120, "restart": 50,
+		"outage": 120, "restart": 50, "released": 20,
 	} {
 		if got := counts.of(what); got*simulationSeeds < least*int(seeds) {
 			t.Errorf("%q happened too seldom to prove anything: %d times in %d stories", what, got, seeds)
@@ -212,6 +212,7 @@ func (s *story) tell() {
 	var callers, trouble sync.WaitGroup
 	over := make(chan struct{})
 	trouble.Go(func() { s.misbehave(newDice(s.seed, 2), over) })
+	trouble.Go(func() { s.operate(newDice(s.seed, 4), over) })
 	for i := range 4 + s.lives.below(5) {
 		callers.Go(func() { s.caller(fmt.Sprintf("c%d", i), newDice(s.seed, 10+uint64(i)), over) })
 	}

@@ -170,11 +170,17 @@ func (g *Gateway) toldOf(op operation.Operation, failure *errcode.Error) error {
 		} else if failure.Code.PromisesNotDone() {
 			told.Code, told.Message = errcode.PlatformError, "" // it refused, and that is not borne out
 		}
+		if op.Over() {
+			told.Message = releasedMessage
+		}
 		told.Entries = given(op.Entries, "")
 		told.RetryAfter = g.options.Operations.RetryAfter(&op)
 	}
 	return told
 }
+
+// releasedMessage is told of a write that will stay unknown.
+const releasedMessage = "What became of this change is not known and will not be found out: an operator has freed its entries. Look at the list."
 
 // given are the entries with that outcome, as the caller wrote them.
 func given(entries []operation.Entry, outcome operation.State) []string {

@@ -140,13 +140,15 @@ type operationTold struct {
 	SentAt      time.Time    `json:"sent_at"`
 	DoubtedAt   time.Time    `json:"doubted_at"`
 	EndedAt     time.Time    `json:"ended_at"`
+	ReleasedAt  time.Time    `json:"released_at"`
 	Entries     []entryTold  `json:"entries"`
 	Corrections []correction `json:"corrections"`
 }
 
 type entryTold struct {
-	Entry   string `json:"entry"`
-	Outcome string `json:"outcome"`
+	Entry    string `json:"entry"`
+	Outcome  string `json:"outcome"`
+	Released bool   `json:"released"`
 }
 
 type correction struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -98,6 +99,7 @@ func metricTable(t *testing.T) string {
 	m := gateway.NewMetrics("")
 	m.Watch(idlePlatform{})
 	m.WatchOperations(idleKeeper{})
+	m.WatchJournal(idleKeeper{})
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)
@@ -125,7 +127,9 @@ func (idlePlatform) Stats() oci.Stats { return oci.Stats{} }
 
 type idleKeeper struct{}
 
-func (idleKeeper) Unresolved() int { return 0 }
+func (idleKeeper) Unresolved() int                  { return 0 }
+func (idleKeeper) JournalState() (time.Time, error) { return time.Time{}, nil }
+func (idleKeeper) OldestUnresolved() time.Time      { return time.Time{} }
 
 // TestDemoShowsEveryEndpoint demands a good call of each row.
 func TestDemoShowsEveryEndpoint(t *testing.T) {

@@ -71,9 +71,10 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	if p.store, err = journal(c, logger); err != nil {
 		return err
 	}
-	trace := withOperationsLog(metrics.Operations(), logger)
+	trace := withJournalLog(withOperationsLog(metrics.Operations(), logger), logger)
 	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Look(), trace))
 	metrics.WatchOperations(p.keeper)
+	metrics.WatchJournal(p.keeper)
 	handler, err := parts.gateway(p.client, services, p.keeper, metrics, logger)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ const (
 	EventIntent     EventKind = "intent"     // a write is about to be sent
 	EventOutcome    EventKind = "outcome"    // what became of it, as far as is known
 	EventCorrection EventKind = "correction" // what was said to have become of it was wrong
+	EventRelease    EventKind = "release"    // an operator has freed entries of a write whose outcome is unknown
 	EventLogin      EventKind = "login"
 	EventLogout     EventKind = "logout"
 )
@@ -44,6 +45,8 @@ type Event struct {
 	// Outcome is a [State], or the result of a login.
 	Outcome string `json:"outcome,omitempty"`
 	Basis   Basis  `json:"basis,omitempty"`
+	// Reason is why an operator has freed the entries.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Place is where an entry is: in a group of the tenant, or in none.

@@ -81,12 +81,12 @@ func (j *journal) told(id string) []string {
 	return told
 }
 
-// held tells whether an operation that has not ended has the entry.
+// held reports whether an operation holds the entry.
 func (j *journal) held(key string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, k := range j.ops {
-		if !k.State.Ended() && slices.Contains(k.Keys(), key) {
+		if slices.Contains(k.Holds(), key) {
 			return true
 		}
 	}
@@ -218,7 +218,7 @@ func (j *journal) holder(op *operation.Operation) error {
 	var held operation.HeldError
 	for _, key := range op.Keys() {
 		for id, k := range j.ops {
-			if !k.State.Ended() && k.TenantID == op.TenantID && k.Kind == op.Kind && slices.Contains(k.Keys(), key) {
+			if k.TenantID == op.TenantID && k.Kind == op.Kind && slices.Contains(k.Holds(), key) {
 				held.ID, held.Keys = id, append(held.Keys, key)
 			}
 		}
@@ -286,7 +286,7 @@ func (s *store) List(ctx context.Context, q operation.Query) (ops []operation.Op
 	err = s.do(ctx, "List", "", func(bool) error {
 		for _, k := range s.ops {
 			if (q.TenantID == "" || q.TenantID == k.TenantID) && (q.GroupID == "" || q.GroupID == k.GroupID) &&
-				(q.State == "" || q.State == k.State) && (q.Before == "" || k.ID < q.Before) {
+				(q.State == "" || q.State == k.State) && (!q.Open || k.Open()) && (q.Before == "" || k.ID < q.Before) {
 				ops = append(ops, k.Operation)
 			}
 		}
@@ -359,6 +359,10 @@ func (s *store) Prune(ctx context.Context, before time.Time) error {
 		}
 		return nil
 	})
+}
+
+func (s *store) Check(ctx context.Context) error {
+	return s.do(ctx, "Check", "", func(bool) error { return nil })
 }
 
 func (s *store) Close() error { return nil }

@@ -50,6 +50,9 @@ type Trace struct {
 	// The keeper tries again by itself.
 	Failed func(doing string, err error)
 	Blind  func(op Operation, err error)
+	// Journal is called when the store is not usable any more, and why, and
+	// with nil when it is usable again.
+	Journal func(err error)
 }
 
 // The rhythm of a keeper.
@@ -77,11 +80,13 @@ type Keeper struct {
 	work    sync.WaitGroup
 	poke    chan struct{} // there may be something due
 	looking chan struct{} // a token for each reading under way
+	health  health
 
 	mu         sync.Mutex
 	running    map[string]*Write
 	doubts     map[string]*doubt
 	unrecorded map[string]*record
+	unreadable bool // the store, so that no reading proves anything until its next check
 }
 
 // record is what the store has not taken yet: an outcome, or, of an operation
@@ -105,10 +110,12 @@ func NewKeeper(o Options) *Keeper {
 		options: o,
 		poke:    make(chan struct{}, 1),
 		looking: make(chan struct{}, lookAtOnce),
+		health:  health{poke: make(chan struct{}, 1)},
 		running: map[string]*Write{}, doubts: map[string]*doubt{}, unrecorded: map[string]*record{},
 	}
 	k.life, k.end = context.WithCancel(context.Background())
 	k.work.Go(k.keepHouse)
+	k.work.Go(k.watchJournal)
 	return k
 }
 
@@ -222,7 +229,7 @@ func (k *Keeper) Note(ctx context.Context, event Event) error {
 // RetryAfter is when it is worth asking again what became of an operation, 0
 // where it has ended.
 func (k *Keeper) RetryAfter(op *Operation) time.Duration {
-	if op.State.Ended() {
+	if op.Over() {
 		return 0
 	}
 	since := op.DoubtedAt
@@ -240,7 +247,7 @@ func (k *Keeper) Unresolved() int {
 	defer k.mu.Unlock()
 	n := 0
 	for _, d := range k.doubts {
-		if !d.op.State.Ended() {
+		if !d.op.Over() {
 			n++
 		}
 	}
@@ -280,6 +287,7 @@ func (k *Keeper) forget(id string) {
 // failed tells that the store failed, unless that is only because whoever asked
 // has gone, or the keeper is being closed.
 func (k *Keeper) failed(ctx context.Context, doing string, err error) {
+	k.health.suspect()
 	if k.options.Trace.Failed != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		k.options.Trace.Failed(doing, err)
 	}
@@ -398,6 +406,9 @@ func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage)
 		told = nil // to come back later is no advice for the same key
 	}
 	op := w.now()
+	if len(op.Releases) > 0 { // what is read may be another's doing
+		return w.finish(Unknown, "", told)
+	}
 	sight, err := w.keeper.look(ctx, &op)
 	if err != nil {
 		return w.finish(Unknown, "", told)

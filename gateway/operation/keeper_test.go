@@ -1433,7 +1433,7 @@ func TestIdleness(t *testing.T) {
 			r.doubt(want("", "1"))
 			r.eyes.fail()
 			after(time.Minute)
-		}, 12, 6},
+		}, 12 + 6, 6},
 		{"with the store hanging", func(r *rig) {
 			w := r.send(want("", "1"))
 			r.store.will(hangs)

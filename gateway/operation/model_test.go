@@ -64,7 +64,7 @@ func (c *tally) count(what string) {
 func (c *tally) judge(t *testing.T) {
 	t.Logf("in %d worlds: %v", c.counts["world"], c.counts)
 	for _, what := range []string{
-		"sent", "fault", "death", "replayed", "resolved by a request", "held",
+		"sent", "fault", "death", "replayed", "resolved by a request", "held", "released",
 		"done by answer", "done by reading", "not_done by answer", "not_done by reading", "not_done by not_taken", "partly_done by reading",
 	} {
 		if c.counts[what] < c.counts["world"]/5 {
@@ -176,6 +176,7 @@ func (w *world) run() {
 		busy.Go(func() { w.client(fmt.Sprint("c", i), w.source(uint64(200+i))) })
 	}
 	busy.Go(func() { w.asker(w.source(300)) })
+	busy.Go(func() { w.operator(w.source(400)) })
 	busy.Wait()
 	time.Sleep(recovery)
 	w.allEnded()
@@ -405,6 +406,61 @@ func (w *world) asker(random *rand.Rand) {
 	}
 }
 
+// operator releases entries of operations that are unknown for too long, past all
+// replicas, and at times when these are about to record what became of them.
+func (w *world) operator(random *rand.Rand) {
+	store := newStore(w.journal)
+	for w.inTrouble() {
+		time.Sleep(upTo(4*time.Second, random))
+		ops, err := store.List(context.Background(), operation.Query{Open: true, State: operation.Unknown, Limit: 100})
+		if err != nil || len(ops) == 0 {
+			continue
+		}
+		op := ops[len(ops)-1-random.IntN(min(len(ops), 2))]
+		r := operation.Release{ID: op.ID, By: "operator", Reason: "cannot wait"}
+		if held := op.Holds(); len(held) > 1 && random.Float64() < 0.5 {
+			r.Entries = held[:1]
+		}
+		released, err := r.Record(context.Background(), store, settle)
+		if _, refused := errors.AsType[*operation.ReleaseError](err); err != nil && !refused {
+			w.t.Errorf("release of %s: %v", op.ID, err)
+		}
+		switch {
+		case err != nil:
+			w.tally.count("not released")
+		case released.Open():
+			w.tally.count("released in part")
+			w.tally.count("released")
+		default:
+			w.tally.count("released")
+		}
+	}
+}
+
+// watchRelease checks a record of an operation of which entries were released.
+func (w *world) watchRelease(before, after operation.Operation) {
+	if before.Over() && before.State == operation.Unknown && after.State != operation.Unknown {
+		w.t.Errorf("after %v %s was unknown for good, and became %q", time.Since(w.start), after.ID, after.State)
+	}
+	if len(after.Releases) < len(before.Releases) {
+		w.t.Errorf("after %v %s lost a release", time.Since(w.start), after.ID)
+	}
+	for i, e := range after.Entries {
+		if len(before.Releases) > 0 && before.Entries[i].Released && !e.Released {
+			w.t.Errorf("after %v entry %s of %s is held again", time.Since(w.start), e.Key, after.ID)
+		}
+		if e.Outcome == "" {
+			continue
+		}
+		if e.Released && after.Basis == operation.ByReading {
+			w.t.Errorf("entry %s of %s was released, and is %q by a reading", e.Key, after.ID, e.Outcome)
+		}
+		if e.Outcome != w.platform.outcome(after.ID, e.Key) {
+			w.t.Errorf("entry %s of %s is recorded as %q", e.Key, after.ID, e.Outcome)
+		}
+	}
+}
+
 // claim is what a replica says of an operation. An end must be true, and the
 // same for ever.
 func (w *world) claim(r *replica, id string, state operation.State) {
@@ -427,6 +483,7 @@ func (w *world) watch(before, after operation.Operation) {
 	if before.State.Ended() && after.State != before.State {
 		w.t.Errorf("after %v %s went from %q to %q", time.Since(w.start), after.ID, before.State, after.State)
 	}
+	w.watchRelease(before, after)
 	if !after.State.Ended() {
 		return
 	}
@@ -434,8 +491,8 @@ func (w *world) watch(before, after operation.Operation) {
 		w.t.Errorf("after %v %s is recorded as %q, and it is %q", time.Since(w.start), after.ID, after.State, truth)
 	}
 	for _, e := range after.Entries {
-		if e.Outcome != w.platform.outcome(after.ID, e.Key) {
-			w.t.Errorf("entry %s of %s is recorded as %q", e.Key, after.ID, e.Outcome)
+		if e.Outcome == "" {
+			w.t.Errorf("entry %s of %s has no outcome, and that is %q", e.Key, after.ID, after.State)
 		}
 	}
 }
@@ -446,9 +503,12 @@ func (w *world) allEnded() {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
 	for id, k := range w.journal.ops {
-		if !k.State.Ended() {
+		if !k.Over() {
 			w.t.Errorf("%s is still %q, and belongs to %s", id, k.State, k.Owner)
 			continue
+		}
+		if len(k.Holds()) > 0 {
+			w.t.Errorf("%s is over, and holds %v", id, k.Holds())
 		}
 		w.tally.count(fmt.Sprintf("%s by %s", k.State, k.Basis))
 		told := func(e operation.Event) bool {
@@ -483,6 +543,9 @@ func (w *world) allClosed() {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
 	for id, k := range w.journal.ops {
+		if k.State == operation.Unknown && len(k.Releases) > 0 && !k.Open() {
+			continue
+		}
 		if k.Open() || k.Corrections != nil {
 			w.t.Errorf("%s is still open, or was corrected: %+v", id, k.Operation)
 		}

@@ -91,13 +91,15 @@ type Operation struct {
 	ReceivedAt time.Time `json:"received_at"`
 	IntendedAt time.Time `json:"intended_at,omitzero"`
 	SentAt     time.Time `json:"sent_at,omitzero"`
-	// DoubtedAt is when it became unknown, EndedAt when it ended.
+	// DoubtedAt is when it became unknown, EndedAt when it was over.
 	DoubtedAt time.Time `json:"doubted_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// RecheckAt is when an end is to be looked at once more, zero for never.
 	RecheckAt time.Time `json:"recheck_at,omitzero"`
 	// Corrections are the ends that turned out to be wrong.
 	Corrections []Correction `json:"corrections,omitempty"`
+	// Releases are by whom entries were freed while their outcome was unknown.
+	Releases []Released `json:"releases,omitempty"`
 }
 
 // Basis is what the end of an operation is known by.
@@ -142,6 +144,10 @@ type Entry struct {
 	End   string `json:"end,omitempty"`
 	// Outcome is Done or NotDone once it is known.
 	Outcome State `json:"outcome,omitempty"`
+	// Released reports whether an operator has freed it while its outcome was
+	// unknown. From then on, what is to be seen of it may be another's doing, so
+	// that no reading can prove its outcome any more.
+	Released bool `json:"released,omitempty"`
 }
 
 // Correction is an end that turned out to be wrong.
@@ -160,9 +166,30 @@ func (o *Operation) Keys() []string {
 	return keys
 }
 
-// Open tells whether somebody has to take care of the operation: it has not
-// ended, or its end is to be looked at once more.
-func (o *Operation) Open() bool { return !o.State.Ended() || !o.RecheckAt.IsZero() }
+// Holds are the keys of the entries that no other operation may touch, in order.
+func (o *Operation) Holds() []string {
+	var keys []string
+	for _, e := range o.Entries {
+		if !o.State.Ended() && e.isHeld() {
+			keys = append(keys, e.Key)
+		}
+	}
+	return keys
+}
+
+// isHeld reports whether an entry of an operation that has not ended is held.
+func (e *Entry) isHeld() bool { return !e.Released && e.Outcome == "" }
+
+// Over reports whether nothing is to be found out about the operation any more:
+// it has ended, or it is unknown for good because entries of it were released
+// and it holds none of the others.
+func (o *Operation) Over() bool {
+	return o.State.Ended() || len(o.Releases) > 0 && len(o.Holds()) == 0
+}
+
+// Open tells whether somebody has to take care of the operation: it is not
+// over, or what was found out is to be looked at once more.
+func (o *Operation) Open() bool { return !o.Over() || !o.RecheckAt.IsZero() }
 
 // HoldsKey tells whether the idempotency key is the operation's.
 func (o *Operation) HoldsKey() bool { return o.Key != "" && o.Basis != NotTaken }

@@ -44,6 +44,7 @@ type doubt struct {
 	// they began after the settle time.
 	readings map[string]reading
 	looked   time.Time // when the last reading ended, whatever it was
+	failure  error     // why the last reading failed
 }
 
 type reading struct {
@@ -53,7 +54,7 @@ type reading struct {
 
 func newDoubt(op Operation, now time.Time) *doubt {
 	d := &doubt{op: op, since: now, due: now.Add(firstPause), pause: firstPause, turn: make(chan struct{}, 1)}
-	if op.State.Ended() {
+	if op.Over() {
 		d.due = op.RecheckAt
 	}
 	d.turn <- struct{}{}
@@ -174,7 +175,7 @@ func (k *Keeper) sight(ctx context.Context, op *Operation) (sight Sight, err err
 // it already or has just been, and returns it as it is afterwards.
 func (k *Keeper) Resolve(ctx context.Context, op Operation) Operation {
 	op = k.current(op)
-	if op.State != Unknown {
+	if op.State != Unknown || op.Over() {
 		return op
 	}
 	k.mu.Lock()
@@ -224,7 +225,7 @@ func (k *Keeper) examineOnce(ctx context.Context, d *doubt) {
 func (k *Keeper) worthLooking(d *doubt) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return d.op.State == Unknown && k.unrecorded[d.op.ID] == nil && time.Since(d.looked) >= betweenReadings
+	return !d.op.Over() && k.unrecorded[d.op.ID] == nil && time.Since(d.looked) >= betweenReadings
 }
 
 // giveBack lets the next one examine a doubt, which may be due already.
@@ -245,11 +246,13 @@ func (k *Keeper) examine(ctx context.Context, d *doubt) {
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return // nobody waits for it any more, which says nothing of the platform
-	case err != nil:
-	case op.State.Ended():
+	case op.Over() && err == nil:
 		k.recheck(d, op, sight)
 		return
-	default:
+	case !op.Over() && !k.stillHeld(d, &op):
+		return
+	case err == nil:
+		sight = ofHeld(&op, sight)
 		if outcomes, proven := d.weigh(sight, began, ended, k.options.Settle); proven {
 			k.resolve(d, op, outcomes)
 			return
@@ -257,6 +260,7 @@ func (k *Keeper) examine(ctx context.Context, d *doubt) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	d.failure = err
 	d.postpone(began, ended, k.options.Settle)
 }
 
@@ -271,12 +275,12 @@ func (d *doubt) postpone(began, ended time.Time, settle time.Duration) {
 	d.pause = min(2*d.pause, lastPause)
 }
 
-// resolve records what became of an unknown operation.
+// resolve records what became of the entries that an unknown operation holds.
 func (k *Keeper) resolve(d *doubt, op Operation, outcomes []State) {
 	now := time.Now().UTC()
-	op.Entries = withOutcomes(op.Entries, outcomes)
-	op.conclude(wholeOf(outcomes), ByReading, now)
-	if op.State != Done {
+	outcomes = outcomesWith(&op, outcomes)
+	op.concludeBy(outcomes, now)
+	if slices.Contains(outcomes, NotDone) {
 		op.RecheckAt = now.Add(k.options.Recheck)
 	}
 	k.keep(d, op, EventOf(EventOutcome, &op, now))
@@ -288,7 +292,7 @@ func (k *Keeper) resolve(d *doubt, op Operation, outcomes []State) {
 func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	outcomes := outcomesOf(sight.Effects)
 	changed := false
-	for i, e := range op.Entries {
+	for i, e := range op.Entries { // one that was released has no outcome
 		late := e.Outcome == NotDone && sight.Effects[i] == Effect{Seen: true, Clear: true}
 		changed = changed || late
 		if !late {
@@ -316,8 +320,7 @@ func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	if op.Basis == NotTaken {
 		op.Key = "" // free since then, so that it may be another operation's
 	}
-	op.Entries = withOutcomes(op.Entries, outcomes)
-	op.conclude(wholeOf(outcomes), ByReading, now)
+	op.concludeBy(outcomes, now)
 	op.Corrections = append(slices.Clone(op.Corrections), Correction{now, from, op.State})
 	k.keep(d, op, EventOf(EventCorrection, &op, now))
 }
@@ -401,6 +404,9 @@ func (k *Keeper) takeBack(op Operation) bool {
 		return false
 	}
 	w.op.Version = max(w.op.Version, op.Version)
+	if len(op.Releases) > 0 { // before this process was heard of again
+		w.op.Entries, w.op.Releases = op.Entries, op.Releases
+	}
 	return true
 }
 
@@ -445,8 +451,8 @@ func (k *Keeper) next(adopt, prune, retry time.Time) time.Time {
 	if len(k.unrecorded) > 0 && retry.Before(first) {
 		first = retry
 	}
-	if len(k.looking) == cap(k.looking) {
-		return first // the end of a reading wakes us
+	if len(k.looking) == cap(k.looking) || k.unreadable {
+		return first // the end of a reading, or of a check, wakes us
 	}
 	for _, d := range k.doubts {
 		if k.examinable(d) && d.due.Before(first) {
@@ -461,6 +467,9 @@ func (k *Keeper) next(adopt, prune, retry time.Time) time.Time {
 func (k *Keeper) examineDue(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.unreadable {
+		return // a check wakes us
+	}
 	var due []*doubt
 	for _, d := range k.doubts {
 		if k.examinable(d) && !d.due.After(now) {

@@ -201,3 +201,5 @@ func (mute) Begin(context.Context, Operation) error             { return nil }
 func (mute) Record(context.Context, Operation, Event) error     { return nil }
 func (mute) Adopt(context.Context, string) ([]Operation, error) { return nil, nil }
 func (mute) Prune(context.Context, time.Time) error             { return nil }
+func (mute) Check(context.Context) error                        { return nil }
+func (mute) Get(context.Context, string) (Operation, error)     { return Operation{}, ErrNotFound }

@@ -32,8 +32,9 @@ type Store interface {
 	// without the other when it fails, but never an Intent without its event
 	// when it succeeds.
 	//
-	// Once it has ended the operation's entries are free, also while it is open;
-	// once that is known as [NotTaken] so is its key ([Operation.HoldsKey]).
+	// The entries that the operation does not hold ([Operation.Holds]) are free,
+	// also while it is open; once it ended as [NotTaken] so is its key
+	// ([Operation.HoldsKey]).
 	//
 	// The error is [ErrConflict] unless the stored version is lower, or the
 	// same and of the same owner. One that is not there, since its owner was
@@ -61,9 +62,13 @@ type Store interface {
 	// Append adds an event to the audit trail that belongs to no operation.
 	Append(ctx context.Context, event Event) error
 
-	// Prune forgets the operations that ended before that time and are not
+	// Prune forgets the operations that were over before that time and are not
 	// open, and all keys that have expired.
 	Prune(ctx context.Context, before time.Time) error
+
+	// Check reports whether an operation could be recorded now: its error says
+	// why not. It finds that out without recording anything.
+	Check(ctx context.Context) error
 
 	// Close gives up what the store holds. Any other method returns an error
 	// afterwards.
@@ -77,6 +82,8 @@ type Query struct {
 	// State is that of the operations, empty for any. Of those that have not
 	// ended and are not running, Unknown.
 	State State
+	// Open asks for those only that are [Operation.Open], or Received.
+	Open bool
 	// Before is an id: only operations that were received before that one
 	// are listed. Empty for all.
 	Before string

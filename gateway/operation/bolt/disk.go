@@ -38,14 +38,15 @@ func syncFolder(folder string) error {
 
 // probe finds out whether the folder can be written to, and has some room. A
 // disk is often full for a file that grows while it is not for one that only
-// changes, so that opening the files shows nothing.
-func probe(folder string) error {
+// changes, so that opening the files shows nothing. Without sync, the disk need
+// not hold what is written, as long as it has the room for it.
+func probe(folder string, sync bool) error {
 	f, err := os.OpenFile(filepath.Join(folder, "probe"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode) //nolint:gosec // the operator names the folder
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(make([]byte, roomNeeded))
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))

@@ -94,7 +94,7 @@ func (s *Store) ready() error {
 	if !s.doubtful {
 		return nil
 	}
-	if err := probe(s.folder); err != nil {
+	if err := probe(s.folder, true); err != nil {
 		return s.unusable(err)
 	}
 	s.doubtful = false

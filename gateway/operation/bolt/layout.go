@@ -21,7 +21,7 @@ var (
 	operationsBucket = []byte("operations") // id: the operation as JSON
 	listsBucket      = []byte("lists")      // tenant, group, state, id: nothing; each may be empty for any
 	openBucket       = []byte("open")       // id: nothing
-	holdsBucket      = []byte("holds")      // entry, id: nothing, of those that have not ended
+	holdsBucket      = []byte("holds")      // entry, id: nothing, of those that are held
 	touchesBucket    = []byte("touches")    // entry, id: nothing, of all
 	endsBucket       = []byte("ends")       // time of the end, id: nothing, of those that are not open
 	keysBucket       = []byte("keys")       // caller, endpoint, key: a claim
@@ -126,9 +126,9 @@ func references(op *operation.Operation) []reference {
 	for _, key := range op.Keys() {
 		key := append(entryKey(op, key), id...)
 		refs = append(refs, reference{touchesBucket, key})
-		if !op.State.Ended() {
-			refs = append(refs, reference{holdsBucket, key})
-		}
+	}
+	for _, key := range op.Holds() {
+		refs = append(refs, reference{holdsBucket, append(entryKey(op, key), id...)})
 	}
 	return refs
 }

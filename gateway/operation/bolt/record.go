@@ -182,7 +182,9 @@ func (s *Store) store(records []*record) error {
 	}
 	for _, r := range records {
 		s.begun.remove(r.op.ID)
-		s.alive[r.op.Owner] = true
+		if r.op.State == operation.Intent {
+			s.alive[r.op.Owner] = true
+		}
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -42,8 +43,8 @@ type Options struct {
 
 // Store is a store in a folder. It implements [operation.Store].
 //
-// Owners that have not called it since it was opened are dead: they were of
-// another process.
+// Owners that have neither begun an operation nor adopted any since it was opened
+// are dead: they were of another process.
 type Store struct {
 	folder string
 	noSync bool
@@ -209,7 +210,7 @@ func (s *Store) Get(ctx context.Context, id string) (op operation.Operation, err
 // List implements [operation.Store].
 func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.Operation, err error) {
 	err = s.read(ctx, func(tx *bbolt.Tx, begun map[string]operation.Operation) error {
-		for id := range newest(tx, listsBucket, listKey(q.TenantID, q.GroupID, q.State), q.Before) {
+		for id := range listed(tx, &q) {
 			if len(found) >= q.Limit {
 				break
 			}
@@ -221,7 +222,7 @@ func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.
 			if err != nil {
 				return err
 			}
-			if stored {
+			if stored && matches(&op, &q) {
 				found = append(found, op)
 			}
 		}
@@ -236,10 +237,19 @@ func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.
 	return found[:min(len(found), q.Limit)], err
 }
 
+// listed are the ids of the operations that a query may find, the last first.
+func listed(tx *bbolt.Tx, q *operation.Query) iter.Seq[string] {
+	if q.Open {
+		return newest(tx, openBucket, nil, q.Before)
+	}
+	return newest(tx, listsBucket, listKey(q.TenantID, q.GroupID, q.State), q.Before)
+}
+
 func matches(op *operation.Operation, q *operation.Query) bool {
 	return (q.TenantID == "" || op.TenantID == q.TenantID) &&
 		(q.GroupID == "" || op.GroupID == q.GroupID) &&
 		(q.State == "" || op.State == q.State) &&
+		(!q.Open || op.Open()) &&
 		(q.Before == "" || op.ID < q.Before)
 }
 

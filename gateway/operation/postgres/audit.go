@@ -27,10 +27,8 @@ func extend(ctx context.Context, tx pgx.Tx, event operation.Event) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO ocigate_audit (seq, line) VALUES ($1, $2)`, next.Sequence, string(line)); err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `UPDATE ocigate_audit_head SET seq = $1, hash = $2`, next.Sequence, next.Hash)
+	_, err = tx.Exec(ctx, `WITH head AS (UPDATE ocigate_audit_head SET seq = $1, hash = $2)
+		INSERT INTO ocigate_audit (seq, line) VALUES ($1, $3)`, next.Sequence, next.Hash, string(line))
 	return err
 }
 

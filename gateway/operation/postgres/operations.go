@@ -78,9 +78,12 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 // hold takes all entries of the operation, in their order, so that no two
 // transactions can wait for each other.
 func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
-	keys := op.Keys()
+	keys := op.Holds()
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
+	if len(keys) == 0 {
+		return nil
+	}
 	taken, err := tx.Exec(ctx, `INSERT INTO ocigate_holds (tenant_id, kind, entry, operation)
 		SELECT $1, $2, entry, $3 FROM unnest($4::text[]) entry
 		ON CONFLICT DO NOTHING`, op.TenantID, op.Kind, op.ID, keys)
@@ -106,7 +109,7 @@ func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 // heldBy judges who holds the entries of an operation.
 func heldBy(op *operation.Operation, holders map[string]string) error {
 	var held operation.HeldError
-	for _, key := range op.Keys() {
+	for _, key := range op.Holds() {
 		switch holder := holders[key]; holder {
 		case op.ID:
 		case "":
@@ -128,7 +131,7 @@ func heldBy(op *operation.Operation, holders map[string]string) error {
 // gives itself: parameters 1 to 11 of enter and update.
 func columns(op *operation.Operation, body string) []any {
 	var ended *time.Time
-	if op.State.Ended() {
+	if op.Over() {
 		ended = &op.EndedAt
 	}
 	return []any{
@@ -238,17 +241,17 @@ func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string
 
 // settle does with the key and the entries what the operation's state says.
 func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
-	if err := keepKey(ctx, tx, op); err != nil || !op.State.Ended() {
+	if err := keepKey(ctx, tx, op); err != nil || !op.State.Ended() && len(op.Releases) == 0 {
 		return err
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = $1`, op.ID)
+	_, err := tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = $1 AND entry <> ALL ($2)`, op.ID, append([]string{}, op.Holds()...))
 	return err
 }
 
 // enterLate enters an operation that is not there, with what its state claims.
 func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
 	err := claimKey(ctx, tx, op)
-	if err == nil && !op.State.Ended() {
+	if err == nil {
 		err = hold(ctx, tx, op)
 	}
 	if err == nil {
@@ -265,11 +268,11 @@ func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body str
 // checkLease judges whether an owner may send: what it sends now must have come
 // to its end before anybody may take it over.
 func (s *Store) checkLease(ctx context.Context, tx pgx.Tx, owner string) error {
-	if err := s.greet(ctx, tx, owner); err != nil {
-		return err
-	}
 	var alive bool
 	err := tx.QueryRow(ctx, `SELECT seen + lease / 2 > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&alive)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s.greet(ctx, tx, owner)
+	}
 	if err == nil && !alive {
 		return ErrLease
 	}
@@ -328,6 +331,9 @@ func listing(q operation.Query) (sql string, args []any) {
 			args = append(args, c.value)
 			conditions = append(conditions, c.condition+strconv.Itoa(len(args)))
 		}
+	}
+	if q.Open {
+		conditions = append(conditions, "open")
 	}
 	args = append(args, q.Limit)
 	return "SELECT operation FROM ocigate_operations WHERE " + strings.Join(conditions, " AND ") +

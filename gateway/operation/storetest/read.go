@@ -87,7 +87,7 @@ func (w *world) callAll(ctx context.Context, store operation.Store) map[string]e
 	return map[string]error{
 		"Begin": store.Begin(ctx, op), "Abandon": store.Abandon(ctx, op), "Record": store.Record(ctx, intent, event(&intent)),
 		"Get": getErr, "List": listErr, "Adopt": adoptErr, "Touched": touchedErr,
-		"Append": store.Append(ctx, login("a")), "Prune": store.Prune(ctx, now()),
+		"Append": store.Append(ctx, login("a")), "Prune": store.Prune(ctx, now()), "Check": store.Check(ctx),
 	}
 }
 

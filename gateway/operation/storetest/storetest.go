@@ -43,6 +43,7 @@ func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 		{"Touched", touchedTests},
 		{"Trail", trailTests},
 		{"Prune", pruneTests},
+		{"Release", releaseTests},
 		{"Races", raceTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {

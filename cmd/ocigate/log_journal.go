@@ -1,0 +1,20 @@
+package main
+
+import (
+	"log/slog"
+
+	"ocigate/gateway/operation"
+)
+
+// withJournalLog writes to the log when the journal becomes unusable, and when it
+// is usable again.
+func withJournalLog(t operation.Trace, logger *slog.Logger) operation.Trace {
+	t.Journal = func(err error) {
+		if err == nil {
+			logger.Info("the journal is usable again: writes are taken")
+			return
+		}
+		logger.Error("the journal is not usable: writes are refused", "cause", err.Error())
+	}
+	return t
+}

@@ -1,0 +1,36 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// JournalWatcher is what of a keeper the metrics of its journal show.
+type JournalWatcher interface {
+	JournalState() (unusableSince time.Time, err error)
+	OldestUnresolved() time.Time
+}
+
+// WatchJournal adds the state of the journal to the metrics, taken when they are
+// gathered.
+func (m *Metrics) WatchJournal(keeper JournalWatcher) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ocigate_journal_usable", Help: "1 while writes can be recorded, 0 while they are refused because the journal is not usable.",
+		}, func() float64 {
+			_, err := keeper.JournalState()
+			return float64(oneIf(err == nil))
+		}),
+		// An age and no timestamp: that of nothing would be an age of decades.
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ocigate_operations_oldest_unresolved_age_seconds", Help: "Time for which the outcome of a write has been unknown, of the one for which it has been for longest; 0 where there is none.",
+		}, func() float64 {
+			at := keeper.OldestUnresolved()
+			if at.IsZero() {
+				return 0
+			}
+			return max(0, time.Since(at).Seconds())
+		}),
+	)
+}

@@ -1,0 +1,53 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// privileges are those that a role needs on each table, if it is not the owner.
+var privileges = []struct{ table, needed string }{
+	{"ocigate_schema", "SELECT"},
+	{"ocigate_operations", "SELECT, INSERT, UPDATE, DELETE"},
+	{"ocigate_keys", "SELECT, INSERT, UPDATE, DELETE"},
+	{"ocigate_holds", "SELECT, INSERT, DELETE"},
+	{"ocigate_replicas", "SELECT, INSERT, UPDATE, DELETE"},
+	{"ocigate_audit", "SELECT, INSERT"},
+	{"ocigate_audit_head", "SELECT, UPDATE"},
+}
+
+// missingPrivileges is a query for what the role lacks.
+var missingPrivileges = func() string {
+	var rows []string
+	for _, p := range privileges {
+		for needed := range strings.SplitSeq(p.needed, ", ") {
+			rows = append(rows, fmt.Sprintf("('%s', '%s')", p.table, needed))
+		}
+	}
+	return `SELECT string_agg(needed || ' on ' || name, ', '), current_user
+		FROM (VALUES ` + strings.Join(rows, ", ") + `) AS p (name, needed) WHERE NOT has_table_privilege(name, needed)`
+}()
+
+// checker is the owner whose lease Check renews for no time at all.
+const checker = "check"
+
+// Check implements [operation.Store]: the role has the privileges that it needs,
+// and the server takes a transaction that writes, and makes it durable.
+func (s *Store) Check(ctx context.Context) error {
+	return s.transact(ctx, "check", durably, func(ctx context.Context, tx pgx.Tx) error {
+		var missing *string
+		var role string
+		if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil {
+			return err
+		}
+		if missing != nil {
+			return fmt.Errorf("the role %s lacks the privileges %s", role, *missing)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease) VALUES ($1, clock_timestamp(), interval '0')
+			ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen`, checker)
+		return err
+	})
+}

@@ -1,0 +1,79 @@
+package gateway_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// An operator frees the entries of a write that cannot be read back. Callers are
+// told the truth of it, which is that nobody knows.
+func TestOperationsThatAreReleased(t *testing.T) {
+	var store operation.Store
+	blind := func(o *operation.Options) {
+		store = o.Store
+		o.Look = func(context.Context, *operation.Operation) (operation.Sight, error) {
+			return operation.Sight{}, context.DeadlineExceeded
+		}
+	}
+	inTime(t, setup{journal: blind}, func(t *testing.T, r *rig) {
+		oldest := func() float64 { return counted(t, r, "ocigate_operations_oldest_unresolved_age_seconds")[""] }
+		if age := oldest(); age != 0 {
+			t.Errorf("the oldest of none is unresolved for %v s", age)
+		}
+		w := writings()[0]
+		id := r.loseAnswer(t, w, "k")
+		time.Sleep(time.Minute)
+		if age := oldest(); age < 60 || age > 70 {
+			t.Errorf("it is unresolved for %v s", age)
+		}
+		r.call(t, w.call).wantError(t, http.StatusConflict, "ENTRIES_HELD")
+		_, err := operation.Release{ID: id, By: "anna", Reason: "a secret of the operators"}.Record(t.Context(), store, 30*time.Second)
+		must(t, err)
+		time.Sleep(15 * time.Second)
+
+		told, got := r.operation(t, id)
+		if told.State != "unknown" || told.Outcome != "unknown" || told.ReleasedAt.IsZero() || told.EndedAt.IsZero() ||
+			told.Entries[0].Outcome != "unknown" || !told.Entries[0].Released {
+			t.Errorf("it is told as %+v", told)
+		}
+		if got.header.Get("Retry-After") != "" || strings.Contains(string(got.body), "secret") || strings.Contains(string(got.body), "anna") {
+			t.Errorf("the answer: %s %s", got.header, got.body)
+		}
+		repeated := r.call(t, w.call.keyed("k"))
+		repeated.wantReplay(t, id, "unknown")
+		if said := repeated.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN"); !strings.Contains(said.Message, "will not be found out") {
+			t.Errorf("the message: %s", said.Message)
+		}
+		if repeated.header.Get("Retry-After") != "" {
+			t.Error("there is nothing to wait for")
+		}
+		if age, n := oldest(), counted(t, r, "ocigate_operations_unresolved")[""]; age != 0 || n != 0 {
+			t.Errorf("%v are unresolved, the oldest for %v s", n, age)
+		}
+		r.write(t, w.call)
+		r.events(t) // which must be whole
+	})
+}
+
+func TestMetricOfTheJournal(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		usable := func(want float64) {
+			t.Helper()
+			if got := counted(t, r, "ocigate_journal_usable")[""]; got != want {
+				t.Errorf("usable is %v, want %v", got, want)
+			}
+		}
+		usable(1)
+		heal := r.breakJournal(t)
+		time.Sleep(5 * time.Second)
+		usable(0)
+		heal()
+		time.Sleep(5 * time.Second)
+		usable(1)
+	})
+}
