@@ -65,16 +65,22 @@ type loader struct {
 	bad map[string]bool
 	// named holds the variables that secrets of the file refer to.
 	named map[string]bool
+	// only is the one section that is read, empty for all.
+	only string
 }
 
-func parse(name string, raw []byte, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
-	l := &loader{
-		places:   places{file: name, lines: map[string]int{}, variables: map[string]string{}},
+func newLoader(file string, environ []string, readFile func(string) ([]byte, error)) *loader {
+	return &loader{
+		places:   places{file: file, lines: map[string]int{}, variables: map[string]string{}},
 		environ:  environment(environ),
 		readFile: readFile,
 		bad:      map[string]bool{},
 		named:    map[string]bool{},
 	}
+}
+
+func parse(name string, raw []byte, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
+	l := newLoader(name, environ, readFile)
 	file := l.document(raw)
 	overrides := l.overrides()
 	l.strayVariables()
@@ -84,15 +90,23 @@ func parse(name string, raw []byte, environ []string, readFile func(string) ([]b
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	l.judge(c)
-	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int {
-			// A line of 0 becomes the largest number and so comes last.
-			return cmp.Compare(uint(a.Line)-1, uint(b.Line)-1)
-		})
-		return nil, &Problems{l.problems}
+	if err := l.verdict(); err != nil {
+		return nil, err
 	}
 	c.places = &l.places
 	return c, nil
+}
+
+// verdict is all that is wrong, in the order of the file, or nil.
+func (l *loader) verdict() error {
+	if len(l.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(l.problems, func(a, b Problem) int {
+		// A line of 0 becomes the largest number and so comes last.
+		return cmp.Compare(uint(a.Line)-1, uint(b.Line)-1)
+	})
+	return &Problems{l.problems}
 }
 
 func environment(environ []string) map[string]string {
@@ -112,7 +126,7 @@ func (l *loader) overrides() map[string]any {
 	for _, s := range settings("", reflect.ValueOf(Default())) {
 		name := s.variable()
 		text, ok := l.environ[name]
-		if !ok {
+		if !ok || l.isLeftOut(s.path) {
 			continue
 		}
 		l.variables[s.path] = name

@@ -34,6 +34,7 @@ func (l *loader) document(raw []byte) map[string]any {
 	if first == nil {
 		return nil // an empty file sets nothing
 	}
+	l.prune(first.Content[0])
 	file, _ := l.value("", reflect.TypeFor[Config](), first.Content[0])
 	values, _ := file.(map[string]any)
 	return values

@@ -126,11 +126,11 @@ func newAuditTail() *cobra.Command {
 // withTrail completes a command that reads an audit trail: that of files that
 // are named, or else of the configuration's journal.
 func withTrail(c *cobra.Command, run func(*cobra.Command, operation.Trail) error) *cobra.Command {
-	configured := withConfig(c, func(c *cobra.Command, loaded *config.Config) error {
-		if loaded.Journal.Store == config.StoreEmbedded {
-			return run(c, settled(bolt.Trail(loaded.Journal.Folder)))
+	configured := withJournal(c, func(c *cobra.Command, j config.Journal, _ []string) error {
+		if j.Store == config.StoreEmbedded {
+			return run(c, settled(bolt.Trail(j.Folder)))
 		}
-		store, err := openPostgres(loaded.Journal, postgres.Options{})
+		store, err := openPostgres(j, postgres.Options{})
 		if err != nil {
 			return err
 		}

@@ -60,9 +60,7 @@ func newConfigPrint() *cobra.Command {
 // withConfig completes a command that needs a configuration: with the flag that
 // names its file, and with loading it.
 func withConfig(c *cobra.Command, run func(*cobra.Command, *config.Config) error) *cobra.Command {
-	path := c.Flags().StringP("config", "c", "ocigate.yaml", "the configuration's YAML file")
-	// The name of a flag that was just added cannot be wrong.
-	_ = c.MarkFlagFilename("config", "yaml", "yml")
+	path := configFlag(c)
 	c.Args = cobra.NoArgs
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		loaded, err := config.Load(*path, os.Environ())
@@ -72,4 +70,12 @@ func withConfig(c *cobra.Command, run func(*cobra.Command, *config.Config) error
 		return run(c, loaded)
 	}
 	return c
+}
+
+// configFlag adds the flag that names the configuration's file.
+func configFlag(c *cobra.Command) *string {
+	path := c.Flags().StringP("config", "c", "ocigate.yaml", "the configuration's YAML file")
+	// The name of a flag that was just added cannot be wrong.
+	_ = c.MarkFlagFilename("config", "yaml", "yml")
+	return path
 }

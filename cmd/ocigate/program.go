@@ -21,14 +21,15 @@ const maxHeaderBytes = 32 << 10
 // Program is the gateway as it runs: a client of the platform, the API and the
 // operators' listener. Tests start and stop it like main does.
 type Program struct {
-	config *config.Config
-	logger *slog.Logger
-	client *oci.Client
-	store  operation.Store
-	keeper *operation.Keeper
-	api    *listener
-	admin  *listener
-	health *gateway.Admin
+	config  *config.Config
+	logger  *slog.Logger
+	client  *oci.Client
+	store   operation.Store
+	keeper  *operation.Keeper
+	control *control
+	api     *listener
+	admin   *listener
+	health  *gateway.Admin
 }
 
 // listener is a server and the address it listens on.
@@ -75,6 +76,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Look(), trace))
 	metrics.WatchOperations(p.keeper)
 	metrics.WatchJournal(p.keeper)
+	p.control = startControl(p.store, p.keeper, c.Journal, logger)
 	handler, err := parts.gateway(p.client, services, p.keeper, metrics, logger)
 	if err != nil {
 		return err
@@ -89,6 +91,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 // end ends what runs besides the listeners: first the keeper, which reads from
 // the platform and writes to the store.
 func (p *Program) end(ctx context.Context) error {
+	p.control.close()
 	if p.keeper != nil {
 		p.keeper.Close(ctx)
 	}

@@ -44,7 +44,7 @@ func newRoot() *cobra.Command {
 	// stands for verbose elsewhere.
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate(versionLine())
-	root.AddCommand(newServe(), newDemo(), newSimulate(), newAudit(), newConfig(), newHash(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newSimulate(), newAudit(), newOperations(), newConfig(), newHash(), newVersion())
 	suggest(root)
 	return root
 }

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// printTable prints one line for each operation.
+func printTable(to io.Writer, found []standing, more bool) error {
+	if len(found) == 0 {
+		_, err := fmt.Fprintln(to, "There are none.")
+		return err
+	}
+	now := time.Now()
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "ID\tSTATE\tSINCE\tTENANT\tGROUP\tENDPOINT\tENTRIES\tWHY") // Flush has the error
+	for i := range found {
+		s := &found[i]
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, ago(since(s), now),
+			cell(s.TenantID), cell(s.GroupID), s.Endpoint, entriesOf(s), cell(why(s, now)))
+	}
+	if err := table.Flush(); err != nil || !more {
+		return err
+	}
+	_, err := fmt.Fprintf(to, "There are more: --limit %d shows them.\n", 10*len(found))
+	return err
+}
+
+// since is when an operation came into the state that it is in.
+func since(s *standing) time.Time {
+	switch {
+	case s.Over():
+		return s.EndedAt
+	case s.State == operation.Unknown:
+		return s.DoubtedAt
+	}
+	return s.ReceivedAt
+}
+
+// ago is how long it is since a time.
+func ago(at, now time.Time) string {
+	if at.IsZero() {
+		return "-"
+	}
+	return now.Sub(at).Round(time.Second).String()
+}
+
+// entriesOf are the first entries of an operation: those that it holds, or else all.
+func entriesOf(s *standing) string {
+	const most = 2
+	var given []string
+	for _, e := range s.Entries {
+		if len(s.Held) == 0 || slices.Contains(s.Held, e.Key) {
+			given = append(given, e.Given)
+		}
+	}
+	text := strings.Join(cells(given[:min(most, len(given))]), " ")
+	if len(given) > most {
+		text += fmt.Sprintf(" and %d more", len(given)-most)
+	}
+	return text
+}
+
+// why says why nothing more is known of an operation.
+func why(s *standing, now time.Time) string {
+	switch r := s.Readings; {
+	case len(s.Releases) > 0 && s.Over():
+		last := s.Releases[len(s.Releases)-1]
+		return "released by " + last.By + ": " + last.Reason
+	case s.State.Ended() && !s.RecheckAt.IsZero():
+		return "known by " + string(s.Basis) + ", read once more at " + stamp(s.RecheckAt)
+	case s.State.Ended():
+		return "known by " + string(s.Basis)
+	case s.State != operation.Unknown:
+		return "is on its way, or its process has died"
+	case r == nil:
+		return "is read back by " + s.Owner + ", whose log has the cause of failures"
+	case r.Unrecorded:
+		return "the journal does not take what is known of it"
+	case r.Failure != "":
+		return "the last reading failed " + ago(r.ReadAt, now) + " ago: " + r.Failure
+	case now.Before(r.SettledAt):
+		return "the platform may carry it out until " + stamp(r.SettledAt)
+	}
+	return "readings do not prove it yet, next at " + stamp(s.Readings.NextAt)
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// printOne prints all that an operator can use of an operation.
+func printOne(to io.Writer, s *standing) error {
+	now := time.Now()
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", name, cell(value)) // Flush has the error
+		}
+	}
+	at := func(name string, at time.Time) {
+		if !at.IsZero() {
+			line(name, fmt.Sprintf("%s, %s ago", stamp(at), ago(at, now)))
+		}
+	}
+	line("operation", s.ID)
+	line("state", string(s.State))
+	line("outcome", string(s.State.Outcome()))
+	line("known by", string(s.Basis))
+	line("why", why(s, now))
+	line("endpoint", s.Endpoint)
+	line("tenant", s.TenantID)
+	line("group", s.GroupID)
+	line("change", fmt.Sprintf("%s from group %q to group %q", s.Kind, s.From, s.To))
+	line("requested by", s.Caller.Principal()+" (request "+s.Caller.RequestID+")")
+	line("sent to", s.Node)
+	line("looked after by", s.Owner)
+	line("idempotency key", s.Key)
+	at("received", s.ReceivedAt)
+	at("recorded", s.IntendedAt)
+	at("sent", s.SentAt)
+	at("unknown since", s.DoubtedAt)
+	at("over since", s.EndedAt)
+	if !s.RecheckAt.IsZero() {
+		line("read once more", stamp(s.RecheckAt))
+	}
+	printReadings(s.Readings, line, at)
+	for _, e := range s.Entries {
+		line("entry", e.Given+": "+entryState(s, &e))
+	}
+	for _, r := range s.Releases {
+		line("released", fmt.Sprintf("%s by %s: %s (%s)", stamp(r.At), r.By, r.Reason, strings.Join(r.Entries, ", ")))
+	}
+	for _, c := range s.Corrections {
+		line("corrected", fmt.Sprintf("%s from %s to %s", stamp(c.At), c.From, c.To))
+	}
+	return table.Flush()
+}
+
+func printReadings(r *operation.Standing, line func(name, value string), at func(string, time.Time)) {
+	if r == nil {
+		return
+	}
+	line("can prove absence", "from "+stamp(r.SettledAt)+" on")
+	at("last reading", r.ReadAt)
+	line("it failed", r.Failure)
+	line("next reading", stamp(r.NextAt))
+}
+
+func entryState(s *standing, e *operation.Entry) string {
+	switch {
+	case slices.Contains(s.Held, e.Key):
+		return "held"
+	case e.Outcome != "":
+		return string(e.Outcome)
+	case e.Released:
+		return "released, unknown"
+	}
+	return string(operation.Unknown)
+}
+
+// cell makes a text fit for a terminal: what callers and the platform wrote must
+// not move its cursor.
+func cell(text string) string {
+	const longest = 200
+	if runes := []rune(text); len(runes) > longest {
+		text = string(runes[:longest]) + "…"
+	}
+	quoted := strconv.Quote(text)
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) || strings.Contains(quoted, `\x`) {
+		return quoted
+	}
+	return text
+}
+
+func cells(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = cell(text)
+	}
+	return out
+}

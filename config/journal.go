@@ -1,0 +1,62 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// journalKey is the section of the journal.
+const journalKey = "journal"
+
+// LoadJournal reads the journal's section of the configuration file at path, with
+// environ over it, as [Load] does. Of the other sections only the names must be
+// right: their secrets need not be there, and what else is in them is not looked
+// at, nor are the environment variables of their keys. So whoever looks after the
+// journal needs none of the gateway's secrets but the database's address.
+func LoadJournal(path string, environ []string) (Journal, error) {
+	raw, err := readFile(path)
+	if err != nil {
+		return Journal{}, fmt.Errorf("config: %w", err)
+	}
+	return parseJournal(path, raw, environ, readFile)
+}
+
+func parseJournal(name string, raw []byte, environ []string, readFile func(string) ([]byte, error)) (Journal, error) {
+	l := newLoader(name, environ, readFile)
+	l.only = journalKey
+	file := l.document(raw)
+	overrides := l.overrides()
+	c := new(Config)
+	if err := merge(tree(reflect.ValueOf(Default())), file, overrides).UnmarshalExact(c, exactly); err != nil {
+		return Journal{}, fmt.Errorf("config: %w", err)
+	}
+	l.judgeSection(journalKey, reflect.ValueOf(c.Journal))
+	l.judgeJournal(c.Journal)
+	return c.Journal, l.verdict()
+}
+
+// isLeftOut reports whether the key of a path is of a section that is not read.
+func (l *loader) isLeftOut(path string) bool {
+	return l.only != "" && path != l.only && !strings.HasPrefix(path, l.only+".")
+}
+
+// prune removes from the file what is left out, but for keys that no section has.
+func (l *loader) prune(file *yaml.Node) {
+	if l.only == "" || file.Kind != yaml.MappingNode {
+		return
+	}
+	sections := fields(reflect.TypeFor[Config]())
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(file.Content); i += 2 {
+		name := file.Content[i].Value
+		known := slices.ContainsFunc(sections, func(f field) bool { return f.key == name })
+		if !known || !l.isLeftOut(name) {
+			kept = append(kept, file.Content[i], file.Content[i+1])
+		}
+	}
+	file.Content = kept
+}
