@@ -39,6 +39,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -80,8 +81,8 @@ type Options struct {
 
 	// Clients are the listed clients. Somebody who keeps guessing at the
 	// secret of one can keep it out, as with any account, until it was let
-	// in once; from then on, for the life of the Authenticator, its good
-	// secret is not subject to the limits.
+	// in once; from then on, for the life of the Authenticator and of the
+	// hash, its good secret is not subject to the limits.
 	Clients []Client
 	// RememberFor is how long a client's credential is known without
 	// hashing it again, counted from its last use. Default 10 seconds;
@@ -165,6 +166,7 @@ type Authenticator struct {
 	origins        *http.CrossOriginProtection
 	insecureCookie bool
 	sameSite       http.SameSite
+	replacing      sync.Mutex // is held by Replace
 }
 
 // New makes an Authenticator. Its error names everything that is wrong with
@@ -192,7 +194,7 @@ func New(o Options) (*Authenticator, error) {
 
 // EphemeralKey tells that tokens are signed with a random key of this process:
 // other replicas refuse them, and a restart ends them.
-func (a *Authenticator) EphemeralKey() bool { return a.tokens.ephemeral }
+func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.Load().ephemeral }
 
 // Authenticate tells who sent the request. clientIP is the address that
 // failed attempts are counted against; an invalid one (a Unix socket) is not
@@ -361,7 +363,7 @@ func (a *Authenticator) cookie(value string, maxAge int) *http.Cookie {
 func (a *Authenticator) Challenges(r *http.Request) []string {
 	challenges := []string{`Bearer realm="ocigate"`}
 	inBrowser := r.Header.Get("Sec-Fetch-Mode") != ""
-	if len(a.clients.list) > 0 && !inBrowser {
+	if len(a.clients.listing.Load().list) > 0 && !inBrowser {
 		challenges = append(challenges, `Basic realm="ocigate", charset="UTF-8"`)
 	}
 	return challenges

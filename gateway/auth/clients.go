@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,8 +39,9 @@ type mac [sha256.Size]byte
 type client struct {
 	principal Principal // but for the method
 	hash      hash
+	text      Secret // the hash as it was given
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards what follows
 	verified mac
 	lastUsed time.Time // the zero value where nothing was verified yet
 }
@@ -52,8 +54,12 @@ func (c *client) remember(m mac) {
 }
 
 // recall tells whether a credential was ever verified, and whether it was
-// used recently enough to be let in at once. In that case it was used now.
+// used recently enough to be let in at once. In that case it was used now. Of
+// an id that nobody has (nil), nothing was verified.
 func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
+	if c == nil {
+		return false, false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	proven = !c.lastUsed.IsZero() && hmac.Equal(c.verified[:], m[:])
@@ -75,7 +81,7 @@ func hashedClients(list []Client) ([]*client, error) {
 		errs = append(errs, prefixed(fmt.Sprintf("Clients[%d]", i),
 			checkClientID(c.ID, seen), prefixed("Hash", hashErr), p.checkScope()))
 		seen[c.ID] = true
-		hashed[i] = &client{principal: p, hash: h}
+		hashed[i] = &client{principal: p, hash: h, text: c.Hash}
 	}
 	return hashed, errors.Join(errs...)
 }
@@ -92,8 +98,7 @@ func checkClientID(id string, seen map[string]bool) error {
 
 // clients verifies the credentials of listed clients.
 type clients struct {
-	list        []*client
-	byID        map[string]*client
+	listing     atomic.Pointer[listing]
 	rememberFor time.Duration
 	throttle    *throttle
 	macKey      []byte
@@ -101,10 +106,23 @@ type clients struct {
 	flights     flights
 }
 
+// listing is the list of clients at one time. It does not change; [clients.replace]
+// puts another in its place.
+type listing struct {
+	list []*client
+	byID map[string]*client
+}
+
+func newListing(list []*client) *listing {
+	l := &listing{list: list, byID: make(map[string]*client, len(list))}
+	for _, listed := range list {
+		l.byID[listed.principal.Name] = listed
+	}
+	return l
+}
+
 func newClients(list []*client, rememberFor time.Duration, hashConcurrency int, throttle *throttle) *clients {
 	c := &clients{
-		list:        list,
-		byID:        make(map[string]*client, len(list)),
 		rememberFor: rememberFor,
 		throttle:    throttle,
 		macKey:      make([]byte, sha256.Size),
@@ -112,63 +130,79 @@ func newClients(list []*client, rememberFor time.Duration, hashConcurrency int, 
 		flights:     flights{running: map[flightKey]*flight{}},
 	}
 	_, _ = rand.Read(c.macKey) // it never fails: it would rather end the program
-	for _, listed := range list {
-		c.byID[listed.principal.Name] = listed
-	}
+	c.listing.Store(newListing(list))
 	return c
 }
 
-// authenticate tells whether a credential is a listed client's. What is
-// remembered comes before all limits, so that nobody can lock a client out by
-// guessing at its secret once it was let in here.
+// shown is a credential as it is verified against one listing. listed is nil
+// for an id that nobody has.
+type shown struct {
+	credential
+	mac     mac
+	listing *listing
+	listed  *client
+}
+
+func (c *clients) show(cred credential) shown {
+	l := c.listing.Load()
+	return shown{credential: cred, mac: c.mac(cred.id, cred.secret), listing: l, listed: l.byID[cred.id]}
+}
+
+// authenticate tells whether a credential is a listed client's, by the listing
+// that is in force when it returns: the verification may wait for its turn to
+// hash, and a secret that is replaced meanwhile is good no longer.
 func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred credential) (Principal, error) {
-	if len(c.list) == 0 {
+	for {
+		s := c.show(cred)
+		p, err := c.authenticateShown(ctx, addr, s)
+		if c.listing.Load().byID[cred.id] == s.listed {
+			return p, err
+		}
+	}
+}
+
+// authenticateShown is authenticate by one listing. What is remembered comes
+// before all limits, so that nobody can lock a client out by guessing at its
+// secret once it was let in here.
+func (c *clients) authenticateShown(ctx context.Context, addr netip.Addr, s shown) (Principal, error) {
+	if len(s.listing.list) == 0 {
 		return Principal{}, ErrBadCredentials
 	}
-	m := c.mac(cred.id, cred.secret)
-	if _, fresh := c.recall(cred.id, m); !fresh {
-		err := c.flights.do(ctx, flightKey{m, addressBlock(addr)}, func() error {
-			return c.admit(ctx, addr, cred, m)
+	if _, fresh := s.listed.recall(s.mac, c.rememberFor); !fresh {
+		err := c.flights.do(ctx, flightKey{s.mac, addressBlock(addr), s.listed}, func() error {
+			return c.admit(ctx, addr, s)
 		})
 		if err != nil {
 			// Requests that share a verification may differ in the method.
-			return Principal{}, throttledBy(cred.method, err)
+			return Principal{}, throttledBy(s.method, err)
 		}
 	}
-	p := c.byID[cred.id].principal
-	p.Method = cred.method
+	p := s.listed.principal
+	p.Method = s.method
 	return p, nil
-}
-
-func (c *clients) recall(id string, m mac) (proven, fresh bool) {
-	listed, ok := c.byID[id]
-	if !ok {
-		return false, false
-	}
-	return listed.recall(m, c.rememberFor)
 }
 
 // admit looks once more at what is remembered, since another request may have
 // verified the credential in the meantime.
-func (c *clients) admit(ctx context.Context, addr netip.Addr, cred credential, m mac) error {
-	switch proven, fresh := c.recall(cred.id, m); {
+func (c *clients) admit(ctx context.Context, addr netip.Addr, s shown) error {
+	switch proven, fresh := s.listed.recall(s.mac, c.rememberFor); {
 	case fresh:
 		return nil
 	case proven:
-		return c.verify(ctx, cred, m)
+		return c.verify(ctx, s)
 	}
-	return c.guess(ctx, addr, cred, m)
+	return c.guess(ctx, addr, s)
 }
 
 // guess verifies a credential that was never good before, at the price of an
 // attempt.
-func (c *clients) guess(ctx context.Context, addr netip.Addr, cred credential, m mac) error {
-	attempt, err := c.throttle.admit(accountOfClient(cred.id), addr)
+func (c *clients) guess(ctx context.Context, addr netip.Addr, s shown) error {
+	attempt, err := c.throttle.admit(accountOfClient(s.id), addr)
 	if err != nil {
 		return err
 	}
 	defer attempt.end()
-	err = c.verify(ctx, cred, m)
+	err = c.verify(ctx, s)
 	switch {
 	case err == nil:
 		attempt.succeed()
@@ -179,31 +213,30 @@ func (c *clients) guess(ctx context.Context, addr netip.Addr, cred credential, m
 }
 
 // verify hashes a secret when its turn comes, and remembers a good one.
-func (c *clients) verify(ctx context.Context, cred credential, m mac) error {
+func (c *clients) verify(ctx context.Context, s shown) error {
 	select {
 	case c.hashing <- struct{}{}:
 		defer func() { <-c.hashing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	listed, ok := c.byID[cred.id]
-	if !ok {
-		c.decoy(cred.id).hash.matches(cred.secret)
+	if s.listed == nil {
+		c.decoy(s).hash.matches(s.secret)
 		return ErrBadCredentials
 	}
-	if !listed.hash.matches(cred.secret) {
+	if !s.listed.hash.matches(s.secret) {
 		return ErrBadCredentials
 	}
-	listed.remember(m)
+	s.listed.remember(s.mac)
 	return nil
 }
 
 // decoy is the client whose hash is computed for an id that nobody has: always
 // the same for one id, so that neither one measurement nor several tell that
 // id from a client's.
-func (c *clients) decoy(id string) *client {
-	m := c.mac(id, "")
-	return c.list[binary.BigEndian.Uint64(m[:8])%uint64(len(c.list))]
+func (c *clients) decoy(s shown) *client {
+	m, list := c.mac(s.id, ""), s.listing.list
+	return list[binary.BigEndian.Uint64(m[:8])%uint64(len(list))]
 }
 
 func (c *clients) mac(id, secret string) mac {
@@ -223,10 +256,12 @@ type flights struct {
 }
 
 // flightKey has the address, because the limit on one address must not be
-// answered to another.
+// answered to another, and the client that the credential was held against,
+// because another listing may have another hash.
 type flightKey struct {
 	credential mac
 	address    netip.Prefix
+	listed     *client
 }
 
 type flight struct {

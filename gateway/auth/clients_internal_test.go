@@ -62,7 +62,7 @@ func TestGoodCredentialIsRemembered(t *testing.T) {
 		}
 		show("good", nil, 1)
 		show("good", nil, 0)
-		if err := c.admit(t.Context(), netip.Addr{}, credential{id: "c0", secret: "good"}, c.mac("c0", "good")); err != nil {
+		if err := c.admit(t.Context(), netip.Addr{}, c.show(credential{id: "c0", secret: "good"})); err != nil {
 			t.Errorf("one that was verified while it waited: %v", err)
 		}
 		show("bad", ErrBadCredentials, 1)

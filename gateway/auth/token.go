@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -66,25 +68,28 @@ const knownTokens = 4096
 
 // tokens makes, reads and revokes tokens.
 type tokens struct {
+	ring     atomic.Pointer[keyring]
+	audience string
+	ttl      time.Duration
+	parser   *jwt.Parser
+	revoked  *lru.Cache[string, struct{}]
+}
+
+// keyring are the keys at one time, with the tokens that were verified with
+// them. Its keys do not change; [Authenticator.Replace] puts another in its
+// place, which knows nothing of what this one has verified.
+type keyring struct {
+	given     []Key // empty where the key is a random one
 	signing   Key
 	keys      map[string]Key
 	ephemeral bool
-	audience  string
-	ttl       time.Duration
-	parser    *jwt.Parser
 	known     *lru.Cache[string, token] // by their text
-	revoked   *lru.Cache[string, struct{}]
 }
 
 // newTokens is called with options that may not have passed their check, so
 // that problems of the keys are told together with all others.
 func newTokens(o Options) (*tokens, error) {
-	keys := o.Keys
-	ephemeral := len(keys) == 0
-	if ephemeral {
-		keys = []Key{randomKey()}
-	}
-	byID, err := keysByID(keys)
+	ring, err := newKeyring(o.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -92,16 +97,9 @@ func newTokens(o Options) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := lru.New[string, token](knownTokens)
-	if err != nil {
-		return nil, err
-	}
-	return &tokens{
-		signing:   keys[0],
-		keys:      byID,
-		ephemeral: ephemeral,
-		audience:  o.Audience,
-		ttl:       o.TokenTTL.Truncate(time.Second),
+	t := &tokens{
+		audience: o.Audience,
+		ttl:      o.TokenTTL.Truncate(time.Second),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithStrictDecoding(),
@@ -111,9 +109,28 @@ func newTokens(o Options) (*tokens, error) {
 			jwt.WithIssuer(issuer),
 			jwt.WithAudience(o.Audience),
 		),
-		known:   known,
 		revoked: revoked,
-	}, nil
+	}
+	t.ring.Store(ring)
+	return t, nil
+}
+
+// newKeyring makes a random key where none is given.
+func newKeyring(given []Key) (*keyring, error) {
+	keys := given
+	ephemeral := len(keys) == 0
+	if ephemeral {
+		keys = []Key{randomKey()}
+	}
+	byID, err := keysByID(keys)
+	if err != nil {
+		return nil, err
+	}
+	known, err := lru.New[string, token](knownTokens)
+	if err != nil {
+		return nil, err
+	}
+	return &keyring{given: slices.Clone(given), signing: keys[0], keys: byID, ephemeral: ephemeral, known: known}, nil
 }
 
 func randomKey() Key {
@@ -145,7 +162,7 @@ func keysByID(keys []Key) (map[string]Key, error) {
 
 // issue makes a token for a principal.
 func (t *tokens) issue(p Principal) (Secret, error) {
-	now := time.Now().Truncate(time.Second)
+	now, signing := time.Now().Truncate(time.Second), t.ring.Load().signing
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    issuer,
@@ -160,8 +177,8 @@ func (t *tokens) issue(p Principal) (Secret, error) {
 		GroupID:  p.GroupID,
 		UserID:   p.UserID,
 	})
-	unsigned.Header["kid"] = t.signing.ID
-	signed, err := unsigned.SignedString([]byte(t.signing.Secret))
+	unsigned.Header["kid"] = signing.ID
+	signed, err := unsigned.SignedString([]byte(signing.Secret))
 	if err != nil {
 		return "", fmt.Errorf("auth: sign a token: %w", err)
 	}
@@ -175,13 +192,14 @@ func (t *tokens) parse(text string) (token, error) {
 	if len(text) > maxToken {
 		return token{}, malformed("the token is too long")
 	}
-	read, known := t.known.Get(text)
+	ring := t.ring.Load()
+	read, known := ring.known.Get(text)
 	if !known || !read.current(time.Now()) {
 		var err error
-		if read, err = t.read(text); err != nil {
+		if read, err = t.read(text, ring); err != nil {
 			return token{}, err
 		}
-		t.known.Add(strings.Clone(text), read) // text is a part of the request's header
+		ring.known.Add(strings.Clone(text), read) // text is a part of the request's header
 	}
 	if t.revoked.Contains(read.id) {
 		return token{}, malformed("the token was logged out")
@@ -190,12 +208,12 @@ func (t *tokens) parse(text string) (token, error) {
 }
 
 // read verifies a token and reads what it says.
-func (t *tokens) read(text string) (token, error) {
+func (t *tokens) read(text string, ring *keyring) (token, error) {
 	if !compactJWS.MatchString(text) {
 		return token{}, malformed("the token is not a JSON Web Token")
 	}
 	var c claims
-	if _, err := t.parser.ParseWithClaims(text, &c, t.key); err != nil {
+	if _, err := t.parser.ParseWithClaims(text, &c, ring.key); err != nil {
 		return token{}, fmt.Errorf("%w: %w", ErrBadCredentials, err)
 	}
 	if c.IssuedAt == nil || c.ID == "" || c.Subject == "" || c.Level == nil {
@@ -210,9 +228,9 @@ func (t *tokens) read(text string) (token, error) {
 
 // key finds the key that a token names. Its header may have nothing that this
 // package does not put there: extensions would have to be understood.
-func (t *tokens) key(unverified *jwt.Token) (any, error) {
+func (k *keyring) key(unverified *jwt.Token) (any, error) {
 	id, _ := unverified.Header["kid"].(string)
-	key, ok := t.keys[id]
+	key, ok := k.keys[id]
 	if !ok {
 		return nil, errors.New("the token's key is not known")
 	}

@@ -1,0 +1,144 @@
+package auth_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"ocigate/gateway/auth"
+)
+
+func replace(t *testing.T, a *auth.Authenticator, keys ...auth.Key) {
+	t.Helper()
+	if err := a.Replace(keys, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplacedKeys(t *testing.T) {
+	t.Parallel()
+	otherSecret := auth.Key{ID: oldKey.ID, Secret: newKey.Secret}
+	for name, c := range map[string]struct {
+		keys []auth.Key
+		want error
+	}{
+		"refuse at once the token of a key that is gone": {[]auth.Key{newKey}, auth.ErrBadCredentials},
+		"refuse it where another key has taken its name": {[]auth.Key{otherSecret}, auth.ErrBadCredentials},
+		"refuse it where a random key takes its place":   {nil, auth.ErrBadCredentials},
+		"take the token of a key that is the second now": {[]auth.Key{newKey, oldKey}, nil},
+		"take the token of a key that has got a second":  {[]auth.Key{oldKey, newKey}, nil},
+		"take it where nothing changes":                  {[]auth.Key{oldKey}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
+			s := login(t, a)
+			if _, err := a.Authenticate(bearer(s.Token), here); err != nil { // it is known now
+				t.Fatal(err)
+			}
+			replace(t, a, c.keys...)
+			_, err := a.Authenticate(bearer(s.Token), here)
+			wantError(t, err, c.want)
+			if _, err := a.Authenticate(bearer(login(t, a).Token), here); err != nil {
+				t.Errorf("a token of the new keys: %v", err)
+			}
+			if a.EphemeralKey() != (len(c.keys) == 0) {
+				t.Errorf("EphemeralKey is %t", a.EphemeralKey())
+			}
+		})
+	}
+}
+
+func TestReplaceKeepsARandomKeyAndLogouts(t *testing.T) {
+	t.Parallel()
+	a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
+	s := login(t, a)
+	if _, err := a.Logout(bearer(s.Token)); err != nil {
+		t.Fatal(err)
+	}
+	replace(t, a, newKey, oldKey)
+	_, err := a.Authenticate(bearer(s.Token), here)
+	wantError(t, err, auth.ErrBadCredentials)
+
+	random := newAuth(t, auth.Options{})
+	s = login(t, random)
+	replace(t, random)
+	if _, err := random.Authenticate(bearer(s.Token), here); err != nil {
+		t.Errorf("the random key has changed: %v", err)
+	}
+}
+
+func TestReplaceRefusesAllOrNothing(t *testing.T) {
+	t.Parallel()
+	a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}, Clients: []auth.Client{portal(t)}})
+	s := login(t, a)
+	bad := portal(t)
+	bad.Hash = "plain text"
+	for name, c := range map[string]struct {
+		keys    []auth.Key
+		clients []auth.Client
+		want    string
+	}{
+		"a bad client":   {[]auth.Key{newKey}, []auth.Client{bad}, "auth: Clients[0]: Hash: "},
+		"a short key":    {[]auth.Key{{ID: "k", Secret: "short"}}, nil, "auth: Keys[0].Secret: "},
+		"too many keys":  {[]auth.Key{newKey, oldKey, {ID: "k", Secret: newKey.Secret}}, nil, "at most 2 Keys"},
+		"the same twice": {[]auth.Key{oldKey}, []auth.Client{portal(t), portal(t)}, "auth: Clients[1]: ID: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := a.Replace(c.keys, c.clients)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q in it", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "plain text") {
+				t.Errorf("the error holds the secret: %v", err)
+			}
+			if _, err := a.Authenticate(bearer(s.Token), here); err != nil {
+				t.Errorf("the old key's token: %v", err)
+			}
+			if _, err := a.Authenticate(request(http.MethodGet, "Authorization", basic("portal", portalSecret)), here); err != nil {
+				t.Errorf("the old client: %v", err)
+			}
+		})
+	}
+	if err := a.Replace([]auth.Key{oldKey}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if challenges := a.Challenges(request(http.MethodGet)); len(challenges) != 1 {
+		t.Errorf("Basic is offered without clients: %q", challenges)
+	}
+}
+
+// TestReplacedKeysUnderManyRequests has logins, requests and replacements at the
+// same time. The key that all keyrings have stays good throughout.
+func TestReplacedKeysUnderManyRequests(t *testing.T) {
+	t.Parallel()
+	third := auth.Key{ID: "third", Secret: newKey.Secret}
+	a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
+	always := login(t, a).Token
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				if _, err := a.Authenticate(bearer(always), here); err != nil {
+					t.Error(err)
+				}
+				s, err := a.Login(t.Context(), here, "admin@example.com", "secret")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = a.Authenticate(bearer(s.Token), here) // its key may be gone already
+			}
+		})
+	}
+	for range 100 {
+		replace(t, a, newKey, oldKey)
+		s := login(t, a).Token
+		replace(t, a, third, oldKey)
+		if _, err := a.Authenticate(bearer(s), here); err == nil {
+			t.Fatal("the token of a key that is gone is taken")
+		}
+	}
+	wg.Wait()
+}
