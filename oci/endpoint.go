@@ -3,11 +3,9 @@ package oci
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
-	"net"
 	"syscall"
 	"time"
 )
@@ -31,12 +29,7 @@ func newEndpoint(e Endpoint, options *Options) *endpoint {
 	e.Name = cmp.Or(e.Name, e.Address)
 	e.Login = cmp.Or(e.Login, LoginAuto)
 	if e.TLS != nil {
-		e.TLS = e.TLS.Clone()
-		e.TLS.MinVersion = max(e.TLS.MinVersion, tls.VersionTLS12)
-		if e.TLS.ServerName == "" {
-			// The address was checked with the options.
-			e.TLS.ServerName, _, _ = net.SplitHostPort(e.Address)
-		}
+		e.TLS = e.completeTLS(e.TLS)
 	}
 	changed := func(d Dialect) { options.Trace.dialectChanged(e.Name, d) }
 	return &endpoint{Endpoint: e, options: options, dialect: newDialect(options.Release, changed)}
@@ -69,7 +62,7 @@ func (e *endpoint) connect(ctx context.Context) (line, error) {
 	if e.TLS == nil {
 		return plain, nil
 	}
-	above, secured := plain.secure(e.TLS)
+	above, secured := plain.secure(e.currentTLS())
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return line{}, &ConnectError{e.Name, StageTLS, err}

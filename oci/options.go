@@ -93,9 +93,15 @@ type Endpoint struct {
 	Address string
 	// TLS is nil for plain TCP. Its MinVersion is raised to TLS 1.2, and its
 	// ServerName is the address's host unless it is set.
-	TLS      *tls.Config
-	UserID   string
-	Password Secret
+	TLS *tls.Config
+	// TLSSource, unless nil, returns the configuration as it is now, instead of
+	// TLS, which must be given as well. It is called for each connection. Where
+	// it returns nil, TLS stands: no connection is ever plain for its sake. What
+	// it returns must not be changed afterwards. Sessions that are logged in go
+	// on as they are, until MaxAge at the most.
+	TLSSource func() *tls.Config
+	UserID    string
+	Password  Secret
 	// PasswordSource, unless nil, returns the password as it is now, instead
 	// of Password. Where it fails, the last one stands, and
 	// [Trace.PasswordRead] says so. It is called for each login, and every
@@ -166,6 +172,9 @@ func (e Endpoint) check() error {
 	_, _, err := net.SplitHostPort(e.Address)
 	if err != nil {
 		return fmt.Errorf("oci: endpoint %s: address: %w", cmp.Or(e.Name, e.Address), err)
+	}
+	if e.TLS == nil && e.TLSSource != nil {
+		return fmt.Errorf("oci: endpoint %s: TLSSource needs TLS", cmp.Or(e.Name, e.Address))
 	}
 	switch e.Login {
 	case "", LoginAuto, LoginSigned:

@@ -1,0 +1,30 @@
+package oci
+
+import (
+	"crypto/tls"
+	"net"
+)
+
+// completeTLS is a copy of a configuration with what the endpoint needs: TLS 1.2
+// at least, and a name to expect in the platform's certificate.
+func (e *Endpoint) completeTLS(given *tls.Config) *tls.Config {
+	config := given.Clone()
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	if config.ServerName == "" {
+		// The address was checked with the options.
+		config.ServerName, _, _ = net.SplitHostPort(e.Address)
+	}
+	return config
+}
+
+// currentTLS is the configuration for a new connection of an endpoint with TLS.
+func (e *endpoint) currentTLS() *tls.Config {
+	if e.TLSSource == nil {
+		return e.TLS
+	}
+	current := e.TLSSource()
+	if current == nil {
+		return e.TLS
+	}
+	return e.completeTLS(current)
+}
