@@ -1,0 +1,86 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+)
+
+// FileSecret is a secret that comes from a file.
+type FileSecret struct {
+	// Path is its key, such as "auth.clients[0].hash".
+	Path string
+	// File is the file's name.
+	File string
+	// Changed reports whether the file held another secret when it was read
+	// again.
+	Changed bool
+}
+
+// Reread reads every secret that comes from a file again. It returns a copy of
+// the configuration that has what the files hold now, and what became of each
+// of them, in the order of the configuration's keys. The error is a [*Problems]
+// with all that cannot be read or is not what its key takes. The configuration
+// itself stays as it is.
+func (c *Config) Reread() (*Config, []FileSecret, error) {
+	next := *c
+	var r rereading
+	r.section("", reflect.ValueOf(&next).Elem())
+	if len(r.problems) > 0 {
+		return nil, nil, &Problems{r.problems}
+	}
+	return &next, r.secrets, nil
+}
+
+// rereading is one pass over the secrets of a configuration.
+type rereading struct {
+	secrets  []FileSecret
+	problems []Problem
+}
+
+// section replaces the secrets of a section that come from files. Lists are
+// copied, because the configuration that the section was copied from has the
+// same ones.
+func (r *rereading) section(path string, section reflect.Value) {
+	for _, f := range fields(section.Type()) {
+		at, value := join(path, f.key), section.Field(f.index)
+		switch {
+		case f.typ == secretType:
+			r.secret(at, f, value)
+		case isSection(f.typ):
+			r.section(at, value)
+		case f.typ.Kind() == reflect.Slice && isSection(f.typ.Elem()):
+			value.Set(reflect.AppendSlice(reflect.MakeSlice(f.typ, 0, value.Len()), value))
+			for i := range value.Len() {
+				r.section(entry(at, i), value.Index(i))
+			}
+		}
+	}
+}
+
+func (r *rereading) secret(path string, f field, value reflect.Value) {
+	old, _ := reflect.TypeAssert[Secret](value)
+	if old.File() == "" {
+		return
+	}
+	current, err := old.Current()
+	if err != nil {
+		r.problems = append(r.problems, Problem{Path: path, Reason: err.Error()})
+		return
+	}
+	if lf, _ := leafOf(f.typ); !accepts(lf, current.Reveal()) {
+		r.problems = append(r.problems, Problem{Path: path, Reason: lf.refused + ": see " + old.File()})
+		return
+	}
+	held := reflect.ValueOf(current)
+	if broken := slices.IndexFunc(f.rules, func(rule rule) bool { return !rule.holds(held) }); broken >= 0 {
+		r.problems = append(r.problems, Problem{Path: path, Reason: "must be " + f.rules[broken].text + ": see " + old.File()})
+		return
+	}
+	value.Set(held)
+	r.secrets = append(r.secrets, FileSecret{Path: path, File: old.File(), Changed: current.Reveal() != old.Reveal()})
+}
+
+func accepts(l leaf, text string) bool {
+	_, ok := l.parse(text)
+	return ok
+}
