@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,10 +25,12 @@ import (
 // parts are what a configuration describes, checked as far as that goes
 // without a connection.
 type parts struct {
-	config    *config.Config
-	platform  oci.Options
-	errors    translate.PlatformErrors
-	serverTLS *tls.Config // nil for plain HTTP
+	config       *config.Config
+	platform     oci.Options
+	errors       translate.PlatformErrors
+	certificates *liveCertificates
+	serverTLS    *tls.Config         // nil for plain HTTP
+	auth         *auth.Authenticator // made by gateway
 }
 
 // build turns a configuration into parts. The error tells all that is wrong
@@ -37,10 +38,11 @@ type parts struct {
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
 	var problems [5]error
-	p.platform, problems[0] = platformOptions(c.Platform)
+	p.certificates, problems[2] = newLiveCertificates(c)
+	p.serverTLS = p.certificates.serverTLS()
+	p.platform, problems[0] = platformOptions(c.Platform, p.certificates)
 	p.errors, problems[1] = platformErrors(c.API)
 	p.platform.Temporary = p.errors.Temporary
-	p.serverTLS, problems[2] = serverTLS(c.HTTP.TLS)
 	_, problems[3] = auth.New(authOptions(c, unasked{}))
 	problems[4] = checkJournal(c.Journal)
 	return p, placed(c, errors.Join(problems[:]...))
@@ -54,9 +56,8 @@ func (unasked) Verify(context.Context, string, string) (auth.Identity, error) {
 	return auth.Identity{}, errors.New("there is no platform to ask")
 }
 
-func platformOptions(c config.Platform) (oci.Options, error) {
+func platformOptions(c config.Platform, certificates *liveCertificates) (oci.Options, error) {
 	encoding, err := oci.EncodingByName(string(c.Encoding))
-	problems := []error{err}
 	o := oci.Options{
 		Encoding:       encoding,
 		OmitEcho:       !c.SendEcho,
@@ -81,17 +82,14 @@ func platformOptions(c config.Platform) (oci.Options, error) {
 	}
 	for i, e := range c.Endpoints {
 		userID, password := c.Account(e)
-		secured, err := endpointTLS(e.TLS)
-		if err != nil {
-			problems = append(problems, &valueError{fmt.Sprintf("platform.endpoints[%d].tls", i), err})
-		}
+		secured, source := certificates.endpointTLS(i)
 		o.Endpoints = append(o.Endpoints, oci.Endpoint{
-			Name: e.Name, Address: e.Address, TLS: secured,
+			Name: e.Name, Address: e.Address, TLS: secured, TLSSource: source,
 			UserID: userID, Password: oci.Secret(password.Reveal()), PasswordSource: passwordSource(password),
 			Login: oci.LoginMethod(c.Login),
 		})
 	}
-	return o, errors.Join(problems...)
+	return o, err
 }
 
 // passwordSource reads a password again that comes from a file, so that another
@@ -112,43 +110,6 @@ func orNone(jitter float64) float64 {
 		return -1
 	}
 	return jitter
-}
-
-// endpointTLS loads what a configuration names. Without TLS it is nil.
-func endpointTLS(c config.EndpointTLS) (*tls.Config, error) {
-	if !c.Enabled {
-		return nil, nil //nolint:nilnil // plain TCP is a nil *tls.Config, as in crypto/tls
-	}
-	secured := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		secured.RootCAs = x509.NewCertPool()
-		if !secured.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file: %s holds no PEM certificate", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("cert_file and key_file: %w", err)
-		}
-		secured.Certificates = []tls.Certificate{pair}
-	}
-	return secured, nil
-}
-
-func serverTLS(c config.KeyPair) (*tls.Config, error) {
-	if !c.Present() {
-		return nil, nil //nolint:nilnil // plain HTTP is a nil *tls.Config, as in net/http
-	}
-	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-	if err != nil {
-		return nil, &valueError{"http.tls", err}
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
 
 // platformErrors is the table of what the platform's refusals mean, with the
@@ -201,11 +162,10 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 	if err != nil {
 		return nil, fmt.Errorf("auth.verify: %w", err)
 	}
-	authenticator, err := auth.New(authOptions(p.config, verifier))
-	if err != nil {
+	if p.auth, err = auth.New(authOptions(p.config, verifier)); err != nil {
 		return nil, err
 	}
-	if authenticator.EphemeralKey() {
+	if p.auth.EphemeralKey() {
 		logger.Warn("auth.tokens.keys is empty: tokens end with this process and are not taken by other replicas")
 	}
 	return gateway.New(gateway.Options{
@@ -213,7 +173,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		Writer:         client,
 		Operations:     keeper,
 		PlatformErrors: p.errors,
-		Auth:           authenticator,
+		Auth:           p.auth,
 		Metrics:        metrics,
 		Logger:         logger,
 		RequestTimeout: p.config.HTTP.RequestTimeout,

@@ -203,7 +203,7 @@ func TestSimulateServesOtherClients(t *testing.T) {
 	if found == nil {
 		t.Fatalf("it ended: %v", <-ended)
 	}
-	secured, err := endpointTLS(config.EndpointTLS{Enabled: true, CAFile: certificate})
+	secured, _, err := readEndpointTLS(config.EndpointTLS{Enabled: true, CAFile: certificate})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,13 +39,19 @@ func newConfigCheck() *cobra.Command {
 		Use:   "check",
 		Short: "Tell all that is wrong with a configuration, without connecting anywhere",
 		Long: "Tell all that is wrong with a configuration: first all of its form, and once that is\n" +
-			"right, all of what it names: certificates, errors of the API, hashes. Nothing is\n" +
-			"connected to.",
+			"right, all of what it names: certificates, errors of the API, hashes. A certificate\n" +
+			"that has expired or is not valid yet is an error, and one that expires within 14 days\n" +
+			"a note. Nothing is connected to.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
-		if _, err := build(loaded); err != nil {
+		built, err := build(loaded)
+		notes, fault := built.certificates.current.Load().validity(time.Now())
+		for _, note := range notes {
+			fmt.Fprintln(c.ErrOrStderr(), "note:", note)
+		}
+		if err := errors.Join(err, fault); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(c.OutOrStdout(), "The configuration is good.")
+		_, err = fmt.Fprintln(c.OutOrStdout(), "The configuration is good.")
 		return err
 	})
 }

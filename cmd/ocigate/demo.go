@@ -81,7 +81,9 @@ func (d *demo) run(c *cobra.Command) error {
 	if d.check {
 		return checkDemos(c.Context(), c.OutOrStdout())
 	}
-	return runDemo(c.Context(), d, c.ErrOrStderr(), func(ctx context.Context, api, admin, platform net.Addr) error {
+	ctx, stop := untilHangup(c.Context())
+	defer stop()
+	return runDemo(ctx, d, c.ErrOrStderr(), func(ctx context.Context, api, admin, platform net.Addr) error {
 		if err := d.printBanner(c.OutOrStdout(), "http://"+api.String(), "http://"+admin.String(), platform.String()); err != nil {
 			return err
 		}

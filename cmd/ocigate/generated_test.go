@@ -100,6 +100,8 @@ func metricTable(t *testing.T) string {
 	m.Watch(idlePlatform{})
 	m.WatchOperations(idleKeeper{})
 	m.WatchJournal(idleKeeper{})
+	m.WatchCertificates(func() []gateway.Certificate { return nil })
+	m.WatchReloads(func() gateway.Reload { return gateway.Reload{} })
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)

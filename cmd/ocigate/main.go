@@ -11,9 +11,10 @@ import (
 )
 
 func main() {
+	hangups := notifyHangups()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err := newRoot().ExecuteContext(ctx)
+	err := newRoot().ExecuteContext(withHangups(ctx, hangups))
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ocigate:", err)

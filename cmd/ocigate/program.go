@@ -30,6 +30,7 @@ type Program struct {
 	api     *listener
 	admin   *listener
 	health  *gateway.Admin
+	files   *files
 }
 
 // listener is a server and the address it listens on.
@@ -81,6 +82,8 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	if err != nil {
 		return err
 	}
+	p.files = newFiles(parts)
+	p.files.report(logger, metrics)
 	p.health = gateway.NewAdmin(metrics)
 	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, handler, logger)}
 	p.api.server.TLSConfig = parts.serverTLS

@@ -50,6 +50,7 @@ type running struct {
 	stop       context.CancelFunc
 	ended      <-chan error
 	log        *output
+	program    *Program
 }
 
 // start runs a gateway in front of the platform at that address. change may adapt the
@@ -77,7 +78,7 @@ func start(t *testing.T, platform string, change func(*config.Config)) *running 
 	t.Cleanup(cancel)
 	select {
 	case at := <-ready:
-		return &running{api: at[0], admin: at[1], stop: cancel, ended: ended, log: log}
+		return &running{api: at[0], admin: at[1], stop: cancel, ended: ended, log: log, program: program}
 	case err := <-ended:
 		t.Fatalf("the gateway did not start: %v", err)
 		return nil

@@ -11,12 +11,15 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the API",
 		Long: "Serve the API until a SIGINT or SIGTERM. Then the readiness goes off, the\n" +
-			"requests in flight finish and the sessions with the platform log out.",
+			"requests in flight finish and the sessions with the platform log out.\n\n" +
+			"On a SIGHUP, certificates and the files that hold secrets are read again, and\n" +
+			"used if all of them are good. The rest of the configuration needs a restart.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
 		if err != nil {
 			return err
 		}
+		defer program.RereadOn(hangups(c.Context()))()
 		return program.Run(c.Context(), nil)
 	})
 }

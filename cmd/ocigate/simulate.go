@@ -127,7 +127,9 @@ func (s *simulation) run(c *cobra.Command) error {
 		in.Release, in.Version, in.Refusal, transport, listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close(), platform.Close())
 	}
-	return servePlatform(c.Context(), platform, listener)
+	ctx, stop := untilHangup(c.Context())
+	defer stop()
+	return servePlatform(ctx, platform, listener)
 }
 
 // servePlatform serves until ctx ends.

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"ocigate/config"
+	"ocigate/gateway"
+)
+
+// certificates are what the certificate files of a configuration held when they
+// were read. They do not change.
+type certificates struct {
+	api       *tls.Certificate // nil for plain HTTP
+	endpoints []*tls.Config    // in the configuration's order, nil for plain TCP
+	files     []certificateFile
+}
+
+// certificateFile is a file of certificates that are used together.
+type certificateFile struct {
+	path     string // its key in the configuration, such as "http.tls.cert_file"
+	name     string
+	use      gateway.CertificateUse
+	endpoint string // its name, empty for the API
+	list     []*x509.Certificate
+	// content stands for what the file held, and that of the private key.
+	content [sha256.Size]byte
+}
+
+// readCertificates reads all certificate files of a configuration. Its error
+// tells all that cannot be used. What can be is returned all the same.
+func readCertificates(c *config.Config) (*certificates, error) {
+	read := &certificates{}
+	var problems []error
+	if c.HTTP.TLS.Present() {
+		pair, file, err := readKeyPair(c.HTTP.TLS.CertFile, c.HTTP.TLS.KeyFile)
+		if err != nil {
+			problems = append(problems, &valueError{"http.tls", err})
+		} else {
+			read.api = pair
+			read.add(file, "http.tls", "", gateway.UseAPI)
+		}
+	}
+	for i, e := range c.Platform.Endpoints {
+		secured, files, err := readEndpointTLS(e.TLS)
+		path := fmt.Sprintf("platform.endpoints[%d].tls", i)
+		if err != nil {
+			problems = append(problems, &valueError{path, err})
+		}
+		read.endpoints = append(read.endpoints, secured)
+		for _, file := range files {
+			read.add(file, path, e.Name, file.use)
+		}
+	}
+	return read, errors.Join(problems...)
+}
+
+func (c *certificates) add(file certificateFile, section, endpoint string, use gateway.CertificateUse) {
+	file.path, file.endpoint, file.use = section+"."+file.path, endpoint, use
+	c.files = append(c.files, file)
+}
+
+// readEndpointTLS reads what is needed for TLS with an endpoint. Without TLS the
+// configuration is nil.
+func readEndpointTLS(c config.EndpointTLS) (*tls.Config, []certificateFile, error) {
+	if !c.Enabled {
+		return nil, nil, nil
+	}
+	secured := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
+	var files []certificateFile
+	var problems [2]error
+	if c.CAFile != "" {
+		file, err := readAuthorities(c.CAFile)
+		if err != nil {
+			problems[0] = fmt.Errorf("ca_file: %w", err)
+		} else {
+			secured.RootCAs = x509.NewCertPool()
+			for _, authority := range file.list {
+				secured.RootCAs.AddCert(authority)
+			}
+			files = append(files, file)
+		}
+	}
+	if c.CertFile != "" {
+		pair, file, err := readKeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			problems[1] = err
+		} else {
+			secured.Certificates = []tls.Certificate{*pair}
+			files = append(files, file)
+		}
+	}
+	return secured, files, errors.Join(problems[:]...)
+}
+
+// readAuthorities reads a file of authorities. A certificate that Go cannot
+// read is left out, as by x509.CertPool, since there may be a hundred others.
+func readAuthorities(name string) (certificateFile, error) {
+	text, err := os.ReadFile(name) //nolint:gosec // the operator names it
+	if err != nil {
+		return certificateFile{}, err
+	}
+	file := certificateFile{path: "ca_file", name: name, use: gateway.UsePlatformCA, content: sha256.Sum256(text)}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		if authority, err := x509.ParseCertificate(block.Bytes); err == nil {
+			file.list = append(file.list, authority)
+		}
+	}
+	if len(file.list) == 0 {
+		return certificateFile{}, fmt.Errorf("%s holds no PEM certificate", name)
+	}
+	return file, nil
+}
+
+// readKeyPair reads a certificate with its intermediates, and its private key.
+func readKeyPair(certName, keyName string) (*tls.Certificate, certificateFile, error) {
+	certificate, certErr := os.ReadFile(certName) //nolint:gosec // the operator names it
+	key, keyErr := os.ReadFile(keyName)           //nolint:gosec // the operator names it
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return nil, certificateFile{}, fmt.Errorf("cert_file and key_file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, certificateFile{}, fmt.Errorf("cert_file and key_file: %s with %s: %w", certName, keyName, err)
+	}
+	file := certificateFile{path: "cert_file", name: certName, use: gateway.UsePlatformClient}
+	file.content = sha256.Sum256(append(sum(certificate), sum(key)...))
+	for i, der := range pair.Certificate {
+		parsed, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, certificateFile{}, fmt.Errorf("cert_file: %s: certificate %d: %w", certName, i+1, err)
+		}
+		// Nobody looks at an authority that vouches for itself: either it is
+		// known, or it does not count.
+		if i == 0 || !bytes.Equal(parsed.RawSubject, parsed.RawIssuer) {
+			file.list = append(file.list, parsed)
+		}
+	}
+	return &pair, file, nil
+}
+
+func sum(content []byte) []byte {
+	digest := sha256.Sum256(content)
+	return digest[:]
+}
+
+// liveCertificates are the certificates in use. Those of a later reading take
+// their place: for new connections, while the others go on.
+type liveCertificates struct{ current atomic.Pointer[certificates] }
+
+// newLiveCertificates reads the files of a configuration. Its error is that of
+// [readCertificates].
+func newLiveCertificates(c *config.Config) (*liveCertificates, error) {
+	read, err := readCertificates(c)
+	live := &liveCertificates{}
+	live.current.Store(read)
+	return live, err
+}
+
+// serverTLS is the TLS of the API; nil for plain HTTP.
+func (l *liveCertificates) serverTLS() *tls.Config {
+	if l.current.Load().api == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.current.Load().api, nil },
+	}
+}
+
+// endpointTLS is the TLS of the endpoint of that index as it is now, and what
+// returns it later on; both are nil for plain TCP.
+func (l *liveCertificates) endpointTLS(index int) (*tls.Config, func() *tls.Config) {
+	now := l.current.Load().endpoints[index]
+	if now == nil {
+		return nil, nil
+	}
+	return now, func() *tls.Config { return l.current.Load().endpoints[index] }
+}
+
+// inUse are the certificates as the metrics report them.
+func (l *liveCertificates) inUse() []gateway.Certificate {
+	files := l.current.Load().files
+	list := make([]gateway.Certificate, len(files))
+	for i, file := range files {
+		list[i] = gateway.Certificate{Use: file.use, PlatformEndpoint: file.endpoint, NotAfter: file.firstToExpire().NotAfter}
+	}
+	return list
+}
+
+func (f *certificateFile) String() string { return f.path + " " + f.name }
+
+// firstToExpire is the certificate that expires first.
+func (f *certificateFile) firstToExpire() *x509.Certificate {
+	first := f.list[0]
+	for _, other := range f.list[1:] {
+		if other.NotAfter.Before(first.NotAfter) {
+			first = other
+		}
+	}
+	return first
+}
+
+// soon is how long before a certificate expires that is reported.
+const soon = 14 * 24 * time.Hour
+
+// validity reports whether the certificates of the file can be used at that
+// time. fault is the error that they cannot; notes are what the operator should
+// know besides. Any of several authorities may be the one that is needed, so one
+// that is valid is enough; of a certificate with its intermediates, all are
+// needed.
+func (f *certificateFile) validity(now time.Time) (notes []string, fault error) {
+	var faults []error
+	for _, certificate := range f.list {
+		name := "the certificate of " + subjectOf(certificate)
+		left := certificate.NotAfter.Sub(now)
+		switch {
+		case left < 0:
+			faults = append(faults, fmt.Errorf("%s: %s expired on %s", f, name, date(certificate.NotAfter)))
+		case now.Before(certificate.NotBefore):
+			faults = append(faults, fmt.Errorf("%s: %s is not valid before %s", f, name, date(certificate.NotBefore)))
+		case left < soon:
+			notes = append(notes, fmt.Sprintf("%s: %s expires in %s, on %s", f, name, daysOrHours(left), date(certificate.NotAfter)))
+		}
+	}
+	if f.use == gateway.UsePlatformCA && len(faults) < len(f.list) {
+		for _, expired := range faults {
+			notes = append(notes, expired.Error())
+		}
+		return notes, nil
+	}
+	return notes, errors.Join(faults...)
+}
+
+// subjectOf is the name in a certificate: the subject's, or where that is empty
+// the first one that it is good for.
+func subjectOf(c *x509.Certificate) string {
+	switch {
+	case len(c.Subject.Names) > 0:
+		return strconv.Quote(c.Subject.String())
+	case len(c.DNSNames) > 0:
+		return strconv.Quote(c.DNSNames[0])
+	case len(c.IPAddresses) > 0:
+		return strconv.Quote(c.IPAddresses[0].String())
+	}
+	return "serial number " + c.SerialNumber.String()
+}
+
+func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func daysOrHours(d time.Duration) string {
+	if hours := int(d.Hours()); hours < 48 {
+		return strconv.Itoa(hours) + " hours"
+	}
+	return strconv.Itoa(int(d.Hours())/24) + " days"
+}
+
+// validity is that of all files.
+func (c *certificates) validity(now time.Time) (notes []string, fault error) {
+	var faults []error
+	for i := range c.files {
+		some, fault := c.files[i].validity(now)
+		faults = append(faults, fault)
+		notes = append(notes, some...)
+	}
+	return notes, errors.Join(faults...)
+}
