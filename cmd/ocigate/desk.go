@@ -68,7 +68,7 @@ func (d *storeDesk) close() error { return d.store.Close() }
 
 func (d *storeDesk) of(op operation.Operation) standing {
 	s := standing{Operation: op, Held: append([]string{}, op.Holds()...)}
-	if d.keeper != nil {
+	if d.keeper != nil && !op.Over() {
 		if readings, ok := d.keeper.Standing(op.ID); ok {
 			s.Readings = &readings
 		}
@@ -87,6 +87,31 @@ func openDesk(ctx context.Context, j config.Journal) (desk, error) {
 		}
 		return &storeDesk{store: store, settle: j.Settle}, nil
 	}
+	// A gateway that has just got the folder opens its socket a moment later.
+	for tries := deskTries; ; tries-- {
+		d, err := openFolderDesk(ctx, j)
+		if err == nil || tries == 0 || !errors.Is(err, errNoDesk) {
+			return d, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(deskPause):
+		}
+	}
+}
+
+// How often, and with what pauses, a folder is tried that somebody has who does not
+// answer.
+const (
+	deskTries = 10
+	deskPause = 200 * time.Millisecond
+)
+
+// errNoDesk says that a folder cannot be opened, and that nobody answers for it.
+var errNoDesk = errors.New("the journal cannot be opened, and no gateway answers")
+
+func openFolderDesk(ctx context.Context, j config.Journal) (desk, error) {
 	running, refused := dialControl(ctx, j.Folder)
 	if refused == nil {
 		return running, nil
@@ -99,7 +124,7 @@ func openDesk(ctx context.Context, j config.Journal) (desk, error) {
 	}
 	d := &storeDesk{store: bolt.Open(j.Folder, bolt.Options{}), settle: j.Settle, folder: j.Folder}
 	if _, err := d.list(ctx, operation.Query{Limit: 1}); err != nil {
-		return nil, errors.Join(fmt.Errorf("the journal cannot be opened: %w (and no gateway answers: %w)", err, refused), d.close())
+		return nil, errors.Join(fmt.Errorf("%w: %w; %w", errNoDesk, err, refused), d.close())
 	}
 	return d, nil
 }

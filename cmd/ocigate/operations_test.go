@@ -215,7 +215,10 @@ func TestControlSocketFollowsTheFolder(t *testing.T) {
 	if err := <-first.ended; err != nil {
 		t.Error(err)
 	}
-	waitFor(t, func() bool { return strings.Contains(s.operations(t, "list"), s.id) })
+	waitFor(t, func() bool {
+		out, _, _ := execute(t, "", "operations", "-c", s.config, "list")
+		return strings.Contains(out, s.id)
+	})
 	s.wantSocket(t)
 	s.end(t)
 	// A process that was killed leaves its socket behind.

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // migrations make the tables, one step for each version of the schema. A step
@@ -82,7 +84,9 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	defer cancel()
 	version, err := schemaVersion(ctx, conn)
 	if err == nil && version < len(migrations) {
-		version, err = s.migrate(ctx, conn)
+		if version, err = s.migrate(ctx, conn); mayNotCreate(err) {
+			err = fmt.Errorf("making them: %w: the role needs CREATE on the first schema of its search path, or another role makes them once", err)
+		}
 	}
 	if err == nil && version > len(migrations) {
 		err = fmt.Errorf("they have version %d, and this program knows none above %d", version, len(migrations))
@@ -91,6 +95,13 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("the tables cannot be used: %w", err)
 	}
 	return nil
+}
+
+// mayNotCreate reports whether the role may not make tables, or has no schema for
+// them.
+func mayNotCreate(err error) bool {
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refusal.Code == "42501" || refusal.Code == "3F000") // insufficient_privilege, invalid_schema_name
 }
 
 // schemaVersion is how many of the migrations were made.
