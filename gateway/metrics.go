@@ -84,7 +84,7 @@ func NewMetrics(version string) *Metrics {
 			Name: "ocigate_operation_readings_failed_total", Help: "Failures to read from the platform what became of a write.",
 		}),
 		sessionTries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dial, tls, login, version).",
+			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dns, dial, tls, login, version).",
 		}, []string{"platform_endpoint", "result"}),
 		sessionsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown or broken.",

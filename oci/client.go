@@ -151,7 +151,7 @@ func (c *Client) awaitTurn(ctx context.Context, f *flight) error {
 // gaveUp is the error of a caller whose ctx ended while he waited for what
 // others have asked for as well.
 func (c *Client) gaveUp(ctx context.Context, f *flight) error {
-	why := context.Cause(ctx)
+	why := endOf(ctx, ctx.Err())
 	if at := c.reads.underWay(f); at != nil {
 		return &LostError{Endpoint: at.Name, Err: fmt.Errorf("waiting for the same read of another caller: %w", why)}
 	}
@@ -300,7 +300,7 @@ func (c *Client) ask(ctx context.Context, f *flight, commands []Command) ([]Repl
 	case <-ctx.Done():
 		f.orphaned = true
 		close(left)
-		return nil, asked.lost(context.Cause(ctx))
+		return nil, asked.lost(endOf(ctx, ctx.Err()))
 	}
 }
 
@@ -335,7 +335,7 @@ func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got re
 		return nil, s.endpoint.lostRead(document.commands, err)
 	}
 	if allRefused(replies) && !slices.ContainsFunc(replies, Reply.isValidationError) {
-		patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(c.options.CommandTimeout))
+		patience, cancel := by(ctx, asked.began, c.options.CommandTimeout)
 		defer cancel()
 		if err := checkLogin(patience, s, document, replies); err != nil {
 			return nil, err
@@ -348,7 +348,7 @@ func (c *Client) finish(ctx context.Context, s *session, asked *exchange, got re
 	case reads == nil:
 		return replies, nil
 	}
-	patience, cancel := context.WithDeadline(context.WithoutCancel(ctx), asked.began.Add(repetitionTimeouts*c.options.CommandTimeout))
+	patience, cancel := by(ctx, asked.began, repetitionTimeouts*c.options.CommandTimeout)
 	defer cancel()
 	return c.askAgain(patience, s, document, reads, replies)
 }

@@ -52,11 +52,11 @@ func (e *endpoint) loginMethods() []LoginMethod {
 
 // connect makes a connection. Errors are of type [*ConnectError].
 func (e *endpoint) connect(ctx context.Context) (line, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.options.ConnectTimeout)
+	ctx, cancel := within(ctx, e.options.ConnectTimeout)
 	defer cancel()
 	conn, err := e.options.Dial(ctx, "tcp", e.Address)
 	if err != nil {
-		return line{}, &ConnectError{e.Name, StageDial, err}
+		return line{}, e.failure(ctx, StageDial, line{}, err)
 	}
 	plain := newLine(conn)
 	if e.TLS == nil {
@@ -65,7 +65,7 @@ func (e *endpoint) connect(ctx context.Context) (line, error) {
 	above, secured := plain.secure(e.currentTLS())
 	if err := secured.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return line{}, &ConnectError{e.Name, StageTLS, err}
+		return line{}, e.failure(ctx, StageTLS, plain, err)
 	}
 	return above, nil
 }
@@ -115,7 +115,7 @@ func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity,
 	}
 	if err != nil {
 		s.kill(err)
-		return nil, Identity{}, &ConnectError{e.Name, stage, whyEnded(err)}
+		return nil, Identity{}, e.failure(ctx, stage, conn, whyEnded(err))
 	}
 	return s, who, nil
 }

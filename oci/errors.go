@@ -3,8 +3,9 @@ package oci
 import (
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,8 @@ type Stage string
 
 // The steps on the way to a session, in their order.
 const (
+	// StageDNS is the lookup of the address's host, where that has failed.
+	StageDNS   Stage = "dns"
 	StageDial  Stage = "dial"
 	StageTLS   Stage = "tls"
 	StageLogin Stage = "login"
@@ -57,19 +60,24 @@ const (
 func Stages() []Stage { return []Stage{StageDial, StageTLS, StageLogin, StageVersion} }
 
 // ConnectError says at which endpoint and which step a session could not be
-// made.
+// made. Its text holds the address of the platform.
 type ConnectError struct {
-	Endpoint string
-	Stage    Stage
-	Err      error
+	Endpoint string // its name
+	Address  string // as in the options
+	// Remote is the address and port of TCP, where that is known and is not
+	// Address.
+	Remote string
+	Stage  Stage
+	Err    error
 }
 
 func (e *ConnectError) Error() string {
-	hint := ""
-	if e.Stage != StageDial && errors.Is(e.Err, io.EOF) {
-		hint = " (the platform closed the connection: does it speak TLS where we do not, or the other way round, or does its release not know the command?)"
+	text := "oci: platform endpoint " + e.Endpoint
+	at := slices.DeleteFunc([]string{e.Address, e.Remote}, func(s string) bool { return s == "" || s == e.Endpoint })
+	if len(at) > 0 {
+		text += " (" + strings.Join(at, ", ") + ")"
 	}
-	return fmt.Sprintf("oci: endpoint %s: %s: %v%s", e.Endpoint, e.Stage, e.Err, hint)
+	return fmt.Sprintf("%s: %s: %v", text, stageWords[e.Stage], e.Err)
 }
 
 func (e *ConnectError) Unwrap() error { return e.Err }

@@ -47,10 +47,29 @@ func (l line) hold() { l.socket.setLinger(0) }
 // closed behind it.
 func (l line) part() { l.socket.setLinger(-1) }
 
-// socket is a connection that counts the bytes it took.
+// socket is a connection that counts the bytes it took, and notes whether the
+// other side begins with TLS.
 type socket struct {
 	net.Conn
-	taken atomic.Int64
+	taken    atomic.Int64
+	heard    atomic.Bool // something has come
+	heardTLS atomic.Bool // it began like a record of TLS
+}
+
+// Read has one caller at a time.
+func (s *socket) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if n > 0 && !s.heard.Load() {
+		s.heard.Store(true)
+		s.heardTLS.Store(isTLS(b[:n]))
+	}
+	return n, err
+}
+
+// isTLS reports whether bytes begin like a record of TLS: with one of its types,
+// from 20 to 23, and the first part of its version, which is always 3.
+func isTLS(b []byte) bool {
+	return len(b) > 1 && b[0] >= 20 && b[0] <= 23 && b[1] == 3
 }
 
 func (s *socket) Write(b []byte) (int, error) {

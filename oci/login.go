@@ -57,7 +57,7 @@ func SignPassword(nonce, password string) string {
 
 // login logs the session in with those credentials.
 func (s *session) login(ctx context.Context, userID string, password Secret) (Identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.endpoint.options.LoginTimeout)
+	ctx, cancel := within(ctx, s.endpoint.options.LoginTimeout)
 	defer cancel()
 	return s.loginByFirst(ctx, s.endpoint.loginMethods(), userID, string(password))
 }
@@ -149,7 +149,7 @@ func (s *session) detect(ctx context.Context) error {
 		dialect.settle()
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.endpoint.options.LoginTimeout)
+	ctx, cancel := within(ctx, s.endpoint.options.LoginTimeout)
 	defer cancel()
 	for _, form := range dialect.forms(versionFeature) {
 		replies, err := s.exchangeDocument(ctx, s.bareDocument([]Command{NewRead(form.name)}))

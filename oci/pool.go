@@ -120,7 +120,7 @@ func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 // leave takes a caller out of the queue. A session that was handed to it in
 // the meantime goes to the next.
 func (p *pool) leave(w *waiter, why error) handover {
-	err := p.gaveUp(why)
+	err := p.gaveUp(ofContext(why))
 	p.mu.Lock()
 	i := slices.Index(p.waiting, w)
 	if i >= 0 {
@@ -212,10 +212,14 @@ func (w *waiter) wake(s *session) {
 
 // retire ends a session that nobody uses. It counts no more from here on.
 func (p *pool) retire(s *session, why CloseReason) {
+	var broken error
+	if why == ClosedBroken {
+		broken = s.reason()
+	}
 	// First this, since close waits for what runs once all are forgotten.
 	p.running.Go(func() {
 		s.logout(errors.New("oci: closed: " + string(why)))
-		p.options.Trace.sessionClosed(s.endpoint.Name, why, nil)
+		p.options.Trace.sessionClosed(s.endpoint.Name, why, broken)
 	})
 	p.forget(s)
 }
@@ -245,7 +249,7 @@ func (p *pool) bury(s *session, why error) bool {
 func (p *pool) replace(s *session, why error) {
 	s.endpoint.dialect.recheck()
 	if !s.proven && s.endpoint.barren(time.Now()) {
-		p.lastErr = &ConnectError{s.endpoint.Name, StageLogin, fmt.Errorf("sessions end before they bring an answer: %w", why)}
+		p.lastErr = s.endpoint.noAnswers(why)
 	}
 	p.grow()
 }
@@ -376,7 +380,7 @@ func (p *pool) open() (*session, error) {
 		}
 		failures = append(failures, err)
 	}
-	return nil, errors.Join(failures...)
+	return nil, inOneLine(failures)
 }
 
 // mayTry reports whether an endpoint is to be tried now. Where it is not and the
@@ -528,7 +532,7 @@ func (p *pool) close(ctx context.Context) error {
 		s.kill(ErrClosed)
 	}
 	<-ended
-	return fmt.Errorf("oci: sessions were still in use: %w", ctx.Err())
+	return &explainedError{"oci: sessions were still in use when closing was cut short", ctx.Err()}
 }
 
 // restedFirst are the endpoints in the order of preference, but for those that

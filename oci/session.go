@@ -211,6 +211,7 @@ func (s *session) end(why error) {
 		s.mu.Unlock()
 		return
 	}
+	why = ofConnection(why)
 	s.dead = true
 	s.err = why
 	asked := s.pending
@@ -251,7 +252,7 @@ func (s *session) exchangeDocument(ctx context.Context, document outgoing) ([]Re
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { s.abandon(asked, context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { s.abandon(asked, endOf(ctx, ctx.Err())) })
 	defer stop()
 	return asked.outcome(<-asked.answered)
 }
@@ -344,7 +345,9 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 	defer s.mu.Unlock()
 	err := s.err
 	if err == nil {
-		err = ended(ctx)
+		if err = ended(ctx); err != nil {
+			err = endOf(ctx, err)
+		}
 	}
 	if err != nil {
 		return &UnsentError{Endpoint: s.endpoint.Name, Err: err}
@@ -352,7 +355,7 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 	s.pending, asked.began = asked, time.Now()
 	timeout := s.endpoint.options.CommandTimeout
 	asked.timeout = time.AfterFunc(timeout, func() {
-		s.abandon(asked, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
+		s.abandon(asked, &noAnswerError{timeout})
 	})
 	return nil
 }

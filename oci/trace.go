@@ -10,7 +10,8 @@ type Trace struct {
 	// SessionTried is called after each try to make a session: err is nil or
 	// a [*ConnectError].
 	SessionTried func(endpoint string, took time.Duration, err error)
-	// SessionClosed is called when a session that was logged in has ended.
+	// SessionClosed is called when a session that was logged in has ended: err
+	// is nil unless that is [ClosedBroken].
 	SessionClosed func(endpoint string, why CloseReason, err error)
 	// ReplyRefused is called when a document of the platform is refused, before
 	// the session ends for it. A forced logout and a connection that ends within

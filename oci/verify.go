@@ -22,7 +22,7 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 	case c.checking <- struct{}{}:
 		defer func() { <-c.checking }()
 	case <-ctx.Done():
-		return Identity{}, fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
+		return Identity{}, fmt.Errorf("%w: %w", ErrBusy, endOf(ctx, ctx.Err()))
 	}
 	if !c.pool.begin() {
 		return Identity{}, ErrClosed
@@ -43,7 +43,7 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 		}
 		failures = append(failures, err)
 	}
-	return Identity{}, errors.Join(failures...)
+	return Identity{}, inOneLine(failures)
 }
 
 // Verify has the platform verify somebody's credentials, and returns who that

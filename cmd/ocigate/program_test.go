@@ -269,7 +269,7 @@ func TestProgramOverTLS(t *testing.T) {
 		if err := <-g.ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if !strings.Contains(g.log.String(), "tls: ") {
+		if !strings.Contains(g.log.String(), "TLS: failed to verify certificate") {
 			t.Errorf("the log does not say that TLS failed: %s", g.log)
 		}
 	})
