@@ -29,7 +29,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		record := recordOf(c)
 		record.endpoint = e.Name
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		ctx, cancel := context.WithTimeout(c.Request().Context(), g.options.RequestTimeout)
+		ctx, cancel := context.WithTimeoutCause(c.Request().Context(), g.options.RequestTimeout, &timeOverError{g.options.RequestTimeout})
 		defer cancel()
 		ctx = oci.WithTrackingID(ctx, record.requestID)
 		if e.Session != nil {
@@ -98,7 +98,7 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: err}
 	}
 	if err != nil {
-		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: err}
+		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: unreadBody(err)}
 	}
 	return body, nil
 }

@@ -201,7 +201,7 @@ func (g *Gateway) notBegun(ctx context.Context, c echo.Context, op operation.Ope
 	held, ok := errors.AsType[*operation.HeldError](err)
 	switch {
 	case !ok && ctx.Err() != nil:
-		return checkFailure(ctx.Err())
+		return checkFailure(context.Cause(ctx))
 	case !ok:
 		return &errcode.Error{Code: errcode.JournalUnavailable, RetryAfter: shortly, Cause: err}
 	}

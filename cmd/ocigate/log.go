@@ -63,7 +63,7 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 		switch {
 		case errors.Is(err, context.Canceled): // we are stopping
 		case err != nil:
-			logger.Warn("no session with the platform", append(fields, "cause", err.Error())...)
+			logger.Warn("no session with the platform", append(append(fields, addressOf(err)...), "cause", err.Error())...)
 		case known:
 			logger.Debug("one more session with the platform", fields...)
 		default:

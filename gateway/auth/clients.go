@@ -218,7 +218,7 @@ func (c *clients) verify(ctx context.Context, s shown) error {
 	case c.hashing <- struct{}{}:
 		defer func() { <-c.hashing }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if s.listed == nil {
 		c.decoy(s).hash.matches(s.secret)
@@ -287,7 +287,7 @@ func (f *flights) do(ctx context.Context, key flightKey, verify func() error) er
 				return current.err
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
