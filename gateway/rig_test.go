@@ -241,6 +241,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	table := translate.NewPlatformErrors(s.errors)
 	platformOptions := oci.Options{
 		Endpoints: []oci.Endpoint{endpoint}, Encoding: encoding, Dial: dial, Trace: r.metrics.Trace(), Temporary: table.Temporary,
+		ProbeUnusedInterval: -1, // so that every connection is a test's own
 	}
 	change(s.platform, &platformOptions)
 	r.client, err = oci.New(platformOptions)

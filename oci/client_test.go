@@ -23,8 +23,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// ignoreDialect leaves out what the tests of the dialect are about.
-var ignoreDialect = cmpopts.IgnoreFields(EndpointStats{}, "Dialect")
+// ignoreDialect leaves out what the tests of the dialect and of the health of
+// endpoints are about.
+var ignoreDialect = cmpopts.IgnoreFields(EndpointStats{}, "Dialect", "Up", "LastTried", "LastError")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -188,6 +189,8 @@ func run(t *testing.T, p *platform, change func(*Options), test func(t *testing.
 			Endpoints: []Endpoint{{Name: "primary", Address: "primary:2208", UserID: "gate", Password: "secret"}},
 			Dial:      p.Dial,
 			Jitter:    -1,
+
+			ProbeUnusedInterval: -1, // so that every connection is a test's own
 		}
 		if change != nil {
 			change(&options)
@@ -1116,7 +1119,7 @@ func TestDefaultsAreAsDocumented(t *testing.T) {
 		ConnectTimeout: 5 * time.Second, LoginTimeout: 10 * time.Second, CommandTimeout: 20 * time.Second,
 		BackoffInitial: time.Second, BackoffMax: 30 * time.Second, RefusedInitial: 5 * time.Minute, RefusedMax: time.Hour,
 		MaxSessions: 8, MaxWaiting: 256, MaxWait: 10 * time.Second,
-		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute,
+		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnusedInterval: time.Minute,
 	}
 	if diff := cmp.Diff(want, options, cmpopts.IgnoreFields(Options{}, "Encoding", "Dial", "Trace", "Temporary")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,9 @@ type endpoint struct {
 	connecting bool
 
 	sourceFailure string // of PasswordSource when it was last called, empty where it worked
+	health        health
+
+	certificateEnds atomic.Pointer[time.Time] // of the certificate that was presented last; nil before
 }
 
 func newEndpoint(e Endpoint, options *Options) *endpoint {
@@ -63,7 +67,7 @@ func (e *endpoint) connect(ctx context.Context) (line, error) {
 		return plain, nil
 	}
 	above, secured := plain.secure(e.currentTLS())
-	if err := secured.HandshakeContext(ctx); err != nil {
+	if err := e.handshake(ctx, secured); err != nil {
 		_ = conn.Close()
 		return line{}, e.failure(ctx, StageTLS, plain, err)
 	}
@@ -211,6 +215,7 @@ func (e *endpoint) pause(now time.Time) time.Duration { return max(0, e.retryAt.
 func (e *endpoint) succeeded() {
 	e.failures, e.barrenRow = 0, 0
 	e.retryAt = time.Time{}
+	e.health.works()
 }
 
 // shorten takes a random part of up to that fraction off a duration.

@@ -77,6 +77,13 @@ type Options struct {
 	// ProbeInterval is how long a session may be idle before the platform is
 	// asked whether it still knows it. Default 1 min.
 	ProbeInterval time.Duration
+	// ProbeUnusedInterval is how long an endpoint may be without a session and
+	// without an attempt to reach it, before a connection is made to it, TLS
+	// included, and closed again. Where a login there has failed, for another
+	// reason than refused credentials, it logs in and out again, unless all
+	// sessions are in use. It shortens by Jitter. There is one such probe at a
+	// time. Default 1 min; negative for none. See [EndpointStats].
+	ProbeUnusedInterval time.Duration
 
 	// Dial makes connections in the place of a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -140,6 +147,7 @@ func (o Options) withDefaults() (*Options, error) {
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	o.Jitter = max(0, cmp.Or(o.Jitter, 0.1))
 	o.ProbeInterval = cmp.Or(o.ProbeInterval, time.Minute)
+	o.ProbeUnusedInterval = cmp.Or(o.ProbeUnusedInterval, time.Minute)
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}

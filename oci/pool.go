@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// housekeeping is how often the pool looks after its idle sessions.
-const housekeeping = time.Second
-
 // pool keeps the sessions. Its mutex guards lists and never input or output.
 // Sessions are made by one goroutine, one after the other, and belong to no
 // caller: whoever waits longest gets the next one that is ready, whether it
@@ -33,7 +30,8 @@ type pool struct {
 	accounts   map[string]*account // by user id; those whose credentials the platform refuses
 	waiting    []*waiter           // the first one waits longest
 	connecting bool
-	lastErr    error // of the last try to make a session, nil after a good one
+	probing    *endpointProbe // of an endpoint that is not in use; nil while there is none
+	lastErr    error          // of the last try to make a session, nil after a good one
 	closed     bool
 	drained    chan struct{} // closed when closed and without sessions
 }
@@ -248,8 +246,9 @@ func (p *pool) bury(s *session, why error) bool {
 // endpoint may be another one since.
 func (p *pool) replace(s *session, why error) {
 	s.endpoint.dialect.recheck()
-	if !s.proven && s.endpoint.barren(time.Now()) {
+	if now := time.Now(); !s.proven && s.endpoint.barren(now) {
 		p.lastErr = s.endpoint.noAnswers(why)
+		s.endpoint.noteBarren(now, p.lastErr)
 	}
 	p.grow()
 }
@@ -312,6 +311,10 @@ func (p *pool) grow() {
 		if err := p.unavailable(now); err != nil {
 			p.refuseAll(err)
 		}
+		return
+	}
+	if p.probing != nil && p.probing.login {
+		p.probing.cancel() // it makes way, and its end has the session made
 		return
 	}
 	p.connecting = true
@@ -401,7 +404,11 @@ func (p *pool) tried(e *endpoint, password Secret, err error) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.connecting = false
-	switch now := time.Now(); {
+	now := time.Now()
+	if p.life.Err() == nil {
+		e.noteAttempt(now, proofLogin, err)
+	}
+	switch {
 	case err == nil:
 		delete(p.accounts, e.UserID)
 	case e.refusesCredentials(err):
@@ -410,89 +417,6 @@ func (p *pool) tried(e *endpoint, password Secret, err error) time.Duration {
 		e.failed(now)
 	}
 	return 0
-}
-
-// keepHouse looks after idle sessions until the pool is closed.
-func (p *pool) keepHouse() {
-	tick := time.NewTicker(housekeeping)
-	defer tick.Stop()
-	for {
-		p.mu.Lock()
-		p.grow()
-		p.mu.Unlock()
-		select {
-		case <-p.life.Done():
-			return
-		case now := <-tick.C:
-			p.retireOld(now)
-			p.probe(now)
-			p.recheckCredentials()
-		}
-	}
-}
-
-// retireOld ends idle sessions that are too old, and those that have been
-// idle for too long and are not needed to keep the minimum.
-func (p *pool) retireOld(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, s := range slices.Clone(p.idle) {
-		switch {
-		case now.After(s.expires):
-			p.retire(s, ClosedAge)
-		case now.Sub(s.idleSince) >= p.options.IdleTimeout && len(p.all) > p.options.MinSessions:
-			p.retire(s, ClosedIdle)
-		}
-	}
-}
-
-// probe asks the platform about sessions that have been idle for a while. One
-// that does not answer well is destroyed.
-func (p *pool) probe(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, s := range slices.Clone(p.idle) {
-		if now.Sub(s.probed) < p.options.ProbeInterval {
-			continue
-		}
-		p.wake(s)
-		p.all[s] = true
-		p.running.Go(func() { p.probeOne(s) })
-	}
-}
-
-// probeOne does not end with the pool's life: close waits for it like for any
-// command, so that the session can say goodbye.
-func (p *pool) probeOne(s *session) {
-	if err := s.ping(context.Background()); err != nil {
-		s.kill(err)
-	}
-	p.putBack(s, false).wake(s)
-}
-
-// stats counts the sessions.
-func (p *pool) stats() Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	stats := Stats{Waiting: len(p.waiting), Max: p.options.MaxSessions}
-	for _, e := range p.endpoints {
-		of := EndpointStats{Name: e.Name, Connecting: e.connecting, Resting: e.retryAt.After(now), Dialect: e.dialect.current()}
-		if a := p.accounts[e.UserID]; a != nil {
-			of.AccountRefused = a.retryAt.After(now)
-		}
-		for s, busy := range p.all {
-			switch {
-			case s.endpoint != e:
-			case busy:
-				of.Busy++
-			default:
-				of.Idle++
-			}
-		}
-		stats.Endpoints = append(stats.Endpoints, of)
-	}
-	return stats
 }
 
 // close logs the sessions out. Those in use are waited for as long as ctx

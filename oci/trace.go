@@ -35,9 +35,24 @@ type Trace struct {
 	// DialectChanged is called when it is known what an endpoint understands,
 	// and whenever that changes.
 	DialectChanged func(endpoint string, d Dialect)
+	// EndpointProbed is called after each probe of an endpoint that is not in
+	// use.
+	EndpointProbed func(p Probe)
 	// ReadJoined is called for each command of a read that was answered by
 	// the exchange of another caller.
 	ReadJoined func(command string)
+}
+
+// Probe is a probe of an endpoint that is not in use: see
+// [Options.ProbeUnusedInterval].
+type Probe struct {
+	Endpoint string
+	Took     time.Duration
+	Login    bool  // it has tried to log in; else it was a connection alone
+	Err      error // nil or a [*ConnectError]
+	// Up is the endpoint's state after the probe (see [EndpointStats]), and
+	// Changed reports whether the probe has changed it, or was the first attempt.
+	Up, Changed bool
 }
 
 // CloseReason is why a session ended.
@@ -118,6 +133,12 @@ func (t Trace) dialectChanged(endpoint string, d Dialect) {
 	}
 }
 
+func (t Trace) endpointProbed(p Probe) {
+	if t.EndpointProbed != nil {
+		t.EndpointProbed(p)
+	}
+}
+
 func (t Trace) readJoined(commands []Read, err error) {
 	if t.ReadJoined == nil || err != nil {
 		return
@@ -125,23 +146,4 @@ func (t Trace) readJoined(commands []Read, err error) {
 	for _, c := range commands {
 		t.ReadJoined(c.name)
 	}
-}
-
-// Stats is a snapshot of the sessions.
-type Stats struct {
-	Endpoints []EndpointStats // in the order of the options
-	Waiting   int             // callers that wait for a session
-	Max       int             // MaxSessions
-}
-
-// EndpointStats is a snapshot of one endpoint's sessions.
-type EndpointStats struct {
-	Name       string
-	Idle, Busy int  // logged-in sessions
-	Connecting bool // a session is being made
-	Resting    bool // the last try failed, and the next is not due yet
-	// AccountRefused reports whether the platform has refused the endpoint's
-	// credentials, and the next try is not due yet.
-	AccountRefused bool
-	Dialect        Dialect
 }
