@@ -347,8 +347,9 @@ type Pool struct {
 	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
 	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
 	MaxAge        time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`
-	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age and off each pause of platform.backoff, so that not everything happens at once."`
+	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age, probe_unused and each pause of platform.backoff, so that not everything happens at once."`
 	ProbeInterval time.Duration `yaml:"probe_interval" rule:"1s..1h" doc:"How long a session may be idle before the platform is asked whether it still knows it."`
+	ProbeUnused   time.Duration `yaml:"probe_unused" rule:"0s..1h" doc:"How often a connection is made, TLS included, to an endpoint that has no session, to learn whether it is up; 0s for never. Where a login there has failed, it logs in, unless the credentials were refused."`
 }
 
 // Account is what logs in at an endpoint: its own user id and password where it
@@ -405,7 +406,7 @@ func Default() Config {
 			Backoff:       Backoff{Initial: time.Second, Max: 30 * time.Second, Refused: 5 * time.Minute, RefusedMax: time.Hour},
 			Pool: Pool{
 				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second,
-				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute,
+				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnused: time.Minute,
 			},
 		},
 	}

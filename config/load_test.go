@@ -216,7 +216,7 @@ func fullConfig() config.Config {
 			Timeouts:      config.Timeouts{Connect: time.Second, Login: 2 * time.Second, Command: 3 * time.Second},
 			Backoff:       config.Backoff{Initial: 10 * time.Millisecond, Max: time.Second, Refused: time.Minute, RefusedMax: 2 * time.Minute},
 			Pool: config.Pool{
-				Max: 1, MaxWaiting: 1, Wait: time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second,
+				Max: 1, MaxWaiting: 1, Wait: time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second, ProbeUnused: 2 * time.Minute,
 			},
 		},
 	}

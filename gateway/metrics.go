@@ -160,6 +160,11 @@ func (m *Metrics) Trace() oci.Trace {
 		SessionTried: func(endpoint string, _ time.Duration, err error) {
 			m.sessionTries.WithLabelValues(endpoint, triedResult(err)).Inc()
 		},
+		EndpointProbed: func(p oci.Probe) {
+			if p.Login { // which is a session to the platform
+				m.sessionTries.WithLabelValues(p.Endpoint, triedResult(p.Err)).Inc()
+			}
+		},
 		SessionClosed: func(endpoint string, why oci.CloseReason, _ error) {
 			m.sessionsClosed.WithLabelValues(endpoint, string(why)).Inc()
 		},
@@ -262,6 +267,8 @@ var (
 		"1 while a feature that the platform does not know is asked for in an older form, or left out, else 0. While the release is not known, the tracking id is left out.", []string{"platform_endpoint", "feature"}, nil)
 	restingDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
 		"1 while an endpoint is left alone after a failed try, else 0.", []string{"platform_endpoint"}, nil)
+	upDesc = prometheus.NewDesc("ocigate_platform_endpoint_up",
+		"1 while an endpoint has a session, or else where the last attempt to reach it succeeded; 0 where that failed, and before the first. One without a session is connected to every platform.pool.probe_unused; after a login that failed, only one that works counts.", []string{"platform_endpoint"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -270,6 +277,7 @@ func (*sessionCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- sessionsMaxDesc
 	to <- waitersDesc
 	to <- restingDesc
+	to <- upDesc
 	to <- refusedDesc
 	to <- releaseDesc
 	to <- fallbackDesc
@@ -294,6 +302,7 @@ func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(sessionsDesc, e.Idle, e.Name, "idle")
 		gauge(sessionsDesc, e.Busy, e.Name, "busy")
 		gauge(restingDesc, oneIf(e.Resting), e.Name)
+		gauge(upDesc, oneIf(e.Up), e.Name)
 		gauge(refusedDesc, oneIf(e.AccountRefused), e.Name)
 		gauge(releaseDesc, int(e.Dialect.Release), e.Name)
 		for _, feature := range oci.Features() {

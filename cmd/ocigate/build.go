@@ -79,6 +79,8 @@ func platformOptions(c config.Platform, certificates *liveCertificates) (oci.Opt
 		MaxAge:         c.Pool.MaxAge,
 		Jitter:         orNone(c.Pool.Jitter),
 		ProbeInterval:  c.Pool.ProbeInterval,
+
+		ProbeUnusedInterval: orNever(c.Pool.ProbeUnused),
 	}
 	for i, e := range c.Endpoints {
 		userID, password := c.Account(e)
@@ -290,8 +292,7 @@ func limit(c config.Throttle, free int) auth.Limit {
 	return auth.Limit{FreeAttempts: free, BaseDelay: c.BaseDelay, MaxDelay: c.MaxDelay, Records: c.Remembered}
 }
 
-// orNever spells "never remember" as package auth does, for which 0 is the
-// default.
+// orNever spells "never" as packages auth and oci do, for which 0 is the default.
 func orNever(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1

@@ -85,6 +85,16 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 	}
 	t.PasswordRead = passwordLog(logger)
 	t.DialectChanged = dialectLog(logger)
+	probed := t.EndpointProbed
+	t.EndpointProbed = func(p oci.Probe) {
+		probed(p)
+		if p.Changed && !p.Up {
+			mu.Lock()
+			working[p.Endpoint] = false // the next session is news
+			mu.Unlock()
+		}
+		logProbe(logger, p)
+	}
 	return t
 }
 

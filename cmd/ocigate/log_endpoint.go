@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 
 	"ocigate/oci"
 )
@@ -13,4 +14,17 @@ func addressOf(err error) []any {
 		return []any{"address", failed.Address}
 	}
 	return nil
+}
+
+// logProbe writes what a probe of an endpoint that is not in use has changed:
+// that it is down, or up again.
+func logProbe(logger *slog.Logger, p oci.Probe) {
+	fields := []any{"platform_endpoint", p.Endpoint, "seconds", p.Took.Seconds()}
+	switch {
+	case !p.Changed:
+	case p.Up:
+		logger.Info("an endpoint of the platform that is not in use is up", fields...)
+	default:
+		logger.Warn("an endpoint of the platform that is not in use is down", append(append(fields, addressOf(p.Err)...), "cause", p.Err.Error())...)
+	}
 }
