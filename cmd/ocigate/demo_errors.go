@@ -47,4 +47,5 @@ var notDemonstrated = map[int]string{
 	42:   "No endpoint is for enterprises alone, so none gives this answer yet.",
 	1016: "It is a fault in the gateway itself, and none is known.",
 	1024: "The simulated platform carries out a command as a whole or not at all. A part is done only where somebody else, beside the gateway, changes entries of a write that is unknown.",
+	1026: "The caller is gone and sees no answer; it is in the log and the metrics alone.",
 }

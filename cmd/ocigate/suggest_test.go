@@ -22,7 +22,7 @@ func TestVersionIsAFlagToo(t *testing.T) {
 func TestMistypedCommandsAndFlagsAreRecognized(t *testing.T) {
 	for line, want := range map[string]string{
 		"serv":                            `^unknown command "serv" for "ocigate"; did you mean serve\?$`,
-		"versoin":                         `; did you mean version\?$`,
+		"vresion":                         `; did you mean version\?$`,
 		"config chek":                     `^unknown command "chek" for "ocigate config"; did you mean check\?$`,
 		"audit verfy":                     `; did you mean verify\?$`,
 		"simulate fault":                  `; did you mean faults\?$`,
@@ -30,7 +30,7 @@ func TestMistypedCommandsAndFlagsAreRecognized(t *testing.T) {
 		"demo --chek":                     `^unknown flag: --chek; did you mean --check\?$`,
 		"serve --confg x":                 `; did you mean --config\?$`,
 		"demo -listen :80":                `; did you mean --listen\?$`,
-		"--versoin":                       `; did you mean --version\?$`,
+		"--vresion":                       `; did you mean --version\?$`,
 		"demo --nonsense":                 `^unknown flag: --nonsense$`,
 		"demo --available-from tenat":     `; did you mean tenant\?$`,
 		"audit verify --haed 1:2":         `; did you mean --head\?$`,
