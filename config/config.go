@@ -43,7 +43,8 @@ type HTTP struct {
 	WriteTimeout      time.Duration  `yaml:"write_timeout" rule:"100ms..30m" doc:"Longest time from the end of a request's header to the end of its answer."`
 	IdleTimeout       time.Duration  `yaml:"idle_timeout" rule:"1s..1h" doc:"How long a connection is kept open between two requests."`
 	RequestTimeout    time.Duration  `yaml:"request_timeout" rule:"100ms..10m" doc:"Longest time to work on a request, waiting for a session included. A write that is on its way by then gets platform.timeouts.command more; both together must be shorter than write_timeout."`
-	ShutdownTimeout   time.Duration  `yaml:"shutdown_timeout" rule:"100ms..10m" doc:"How long a stop waits for the requests in flight; request_timeout and platform.timeouts.command together are the longest that one takes."`
+	Drain             time.Duration  `yaml:"drain" rule:"0s..10m" doc:"How long a stop goes on serving with readyz off, before it takes no more connections: longer than the load balancer needs to notice. 0s for not at all."`
+	ShutdownTimeout   time.Duration  `yaml:"shutdown_timeout" rule:"100ms..10m" doc:"How long a stop may take after the drain, the requests in flight included; request_timeout and platform.timeouts.command together are the longest that one takes."`
 	MaxBodyBytes      int            `yaml:"max_body_bytes" rule:"1024..104857600" doc:"Largest body of a request, in bytes."`
 	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest answer that is compressed for callers who accept it, in bytes."`
 	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
@@ -376,6 +377,7 @@ func Default() Config {
 			WriteTimeout:      60 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			RequestTimeout:    30 * time.Second,
+			Drain:             5 * time.Second,
 			ShutdownTimeout:   time.Minute,
 			MaxBodyBytes:      1 << 20,
 			GzipMinBytes:      1400,

@@ -158,6 +158,7 @@ func fullConfig() config.Config {
 			WriteTimeout:      time.Minute,
 			IdleTimeout:       2 * time.Minute,
 			RequestTimeout:    30 * time.Second,
+			Drain:             15 * time.Second,
 			ShutdownTimeout:   time.Minute,
 			MaxBodyBytes:      1048576,
 			GzipMinBytes:      1400,

@@ -17,7 +17,7 @@ import (
 // back.
 type Admin struct {
 	mux   *http.ServeMux
-	ready atomic.Bool
+	state atomic.Int32
 }
 
 // NewAdmin makes the handler. It is not ready before SetReady.
@@ -28,17 +28,14 @@ func NewAdmin(m *Metrics) *Admin {
 		answer(w, http.StatusOK, "alive")
 	})
 	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if a.ready.Load() {
-			answer(w, http.StatusOK, "ready")
+		if reason := a.unready(); reason != "" {
+			answer(w, http.StatusServiceUnavailable, reason)
 			return
 		}
-		answer(w, http.StatusServiceUnavailable, "not ready")
+		answer(w, http.StatusOK, "ready")
 	})
 	return a
 }
-
-// SetReady says whether the replica should get requests.
-func (a *Admin) SetReady(ready bool) { a.ready.Store(ready) }
 
 // ServeHTTP implements http.Handler.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }

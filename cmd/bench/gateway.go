@@ -26,10 +26,10 @@ type gateway struct {
 	admin string
 }
 
-// configuration leaves everything as it is by default but the size of the pool,
-// the length of its queue, where its journal is, and how long one token serves.
+// configuration leaves everything as it is by default but the drain, the size of the
+// pool, the length of its queue, where its journal is, and how long one token serves.
 const configuration = `
-http: {listen: %q}
+http: {listen: %q, drain: 0s}
 admin: {listen: %q}
 auth: {tokens: {ttl: 1h, keys: [{id: bench, secret: %q}]}}
 journal: {folder: %q}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -124,6 +125,7 @@ type gatewaySettings struct {
 	platform string
 	settle   time.Duration
 	journal  string // lines of YAML
+	http     string // keys of that section, empty for a stop that waits for little
 }
 
 // gatewayProcess is the program as a process of its own, which can be killed
@@ -161,7 +163,7 @@ func newGatewayProcess(t *testing.T, binary string, s gatewaySettings) *gatewayP
 		fmt.Fprintf(&clients, "    - {id: %[1]s, hash: %[2]q, level: tenant, tenant_id: %[1]s}\n", tenantName(i), arenaHash())
 	}
 	text := fmt.Sprintf(`
-http: {listen: %[1]q, request_timeout: %[2]s, write_timeout: 30s, shutdown_timeout: %[12]s}
+http: {listen: %[1]q, request_timeout: %[2]s, write_timeout: 30s, %[12]s}
 admin: {listen: %[3]q}
 log: {format: text}
 auth:
@@ -180,7 +182,7 @@ platform:
   backoff: {initial: 100ms, max: 1s, refused: 1s, refused_max: 1s}
   pool: {min: 1, max: 8, wait: 3s}
 `, g.api, requestTimeout, g.admin, systemClient, arenaHash(), clients.String(),
-		s.settle, recheckAfter, s.journal, s.platform, commandTimeout, commandTimeout/2)
+		s.settle, recheckAfter, s.journal, s.platform, commandTimeout, cmp.Or(s.http, "drain: 0s, shutdown_timeout: 500ms"))
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -181,6 +181,7 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 func demoConfig(d *demo, platform, folder string) (*config.Config, error) {
 	c := config.Default()
 	c.HTTP.Listen, c.Admin.Listen = d.api, d.admin
+	c.HTTP.Drain = 0 // nobody balances its load
 	c.Auth.Cookie.Secure = false
 	c.Journal.Folder = folder
 	c.API.AvailableFrom = cmp.Or(d.availableFrom, c.API.AvailableFrom)

@@ -30,6 +30,7 @@ type Program struct {
 	api     *listener
 	admin   *listener
 	health  *gateway.Admin
+	closing closing
 	files   *files
 }
 
@@ -85,24 +86,10 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	p.files = newFiles(parts)
 	p.files.report(logger, metrics)
 	p.health = gateway.NewAdmin(metrics)
-	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, handler, logger)}
+	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, p.closing.wrap(handler), logger)}
 	p.api.server.TLSConfig = parts.serverTLS
 	p.admin = &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, p.health, logger)}
 	return nil
-}
-
-// end ends what runs besides the listeners: first the keeper, which reads from
-// the platform and writes to the store.
-func (p *Program) end(ctx context.Context) error {
-	p.control.close()
-	if p.keeper != nil {
-		p.keeper.Close(ctx)
-	}
-	err := p.client.Close(ctx)
-	if p.store != nil {
-		err = errors.Join(err, p.store.Close())
-	}
-	return err
 }
 
 // newServer is a server with the timeouts that both listeners have.
@@ -119,26 +106,24 @@ func newServer(c config.HTTP, address string, handler http.Handler, logger *slog
 	}
 }
 
-// Run serves until ctx ends, then stops in order: not ready any more, requests
-// in flight finish, sessions log out. ready, unless nil, is called with the
-// addresses once both listeners are open.
+// Run serves until ctx ends, then stops in order: not ready any more but serving
+// for http.drain; then no more connections are taken, requests in flight finish,
+// and sessions log out. ready, unless nil, is called with the addresses once both
+// listeners are open.
 //
-// All of the stop together takes no longer than the shutdown timeout, but for
-// what a journal that hangs adds. What is not finished by then is cut off, and is
-// an error.
+// A stop takes no longer than http.drain and http.shutdown_timeout together,
+// whatever hangs. What is not finished by then is cut off, and is an error.
 func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) error {
 	for _, l := range []*listener{p.admin, p.api} {
 		if err := l.listen(ctx); err != nil {
-			return errors.Join(err, p.admin.close(), p.end(context.WithoutCancel(ctx)))
+			return errors.Join(err, p.admin.close(), p.stop(ctx))
 		}
 	}
 	failed := make(chan error, 2)
 	for _, l := range []*listener{p.admin, p.api} {
 		go func() { failed <- l.serve() }()
 	}
-	if !p.api.secured && !isLoopback(p.api.bound.Addr()) {
-		p.logger.Warn("the API is served without TLS: credentials cross the network as they are unless a proxy adds TLS", "address", p.api.bound.Addr().String())
-	}
+	p.warn()
 	p.health.SetReady(true)
 	p.logger.Info("serving", "version", versionText(), "api", p.api.bound.Addr().String(), "admin", p.admin.bound.Addr().String())
 	if ready != nil {
@@ -148,14 +133,13 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	var err error
 	select {
 	case <-ctx.Done():
-		p.logger.Info("stopping", "cause", context.Cause(ctx).Error())
+		p.logger.Info("stopping", "cause", context.Cause(ctx).Error(), "drain_seconds", p.config.HTTP.Drain.Seconds())
+		running, err = p.drain(failed, running)
 	case err = <-failed:
 		running--
 	}
 	p.health.SetReady(false)
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.config.HTTP.ShutdownTimeout)
-	defer cancel()
-	err = errors.Join(err, p.api.shutdown(stopping), p.admin.shutdown(stopping), p.end(stopping))
+	err = errors.Join(err, p.stop(ctx))
 	for range running {
 		err = errors.Join(err, <-failed)
 	}

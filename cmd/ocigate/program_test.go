@@ -24,7 +24,17 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram is an environment variable that has the test's binary be the
+// program, for tests that need a process of their own.
+const asProgram = "TEST_AS_OCIGATE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // output collects what a program writes from several goroutines.
 type output struct {

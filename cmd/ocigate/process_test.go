@@ -1,0 +1,203 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A write that the demonstration's group can make and take back.
+const writeBody = `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`
+
+var writePath = itc("ApioSpTest", "ApioGrpTest", "numbers")
+
+// process is the program in a process of its own, of which a test decides when
+// it stops and what becomes of its log.
+type process struct {
+	api, admin string // addresses
+	command    *exec.Cmd
+	ended      chan struct{} // closed when it has ended
+	failure    error         // of its end
+}
+
+// processSettings are lines of YAML, beside what all processes of tests have.
+type processSettings struct{ http, journal string }
+
+// startProcess starts the program in front of a platform with the demonstration's
+// seed, and returns once it is ready. Its log goes to that file.
+func startProcess(t *testing.T, platform string, s processSettings, stderr *os.File) *process {
+	t.Helper()
+	p := launchProcess(t, platform, s, stderr)
+	for deadline := time.Now().Add(wellAgain); ; {
+		if status, _, err := p.probe("/readyz"); err == nil && status == http.StatusOK {
+			return p
+		}
+		select {
+		case <-p.ended:
+			t.Fatalf("the gateway does not start: %v", p.failure)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the gateway is not ready")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// launchProcess starts the program and does not wait for it.
+func launchProcess(t *testing.T, platform string, s processSettings, stderr *os.File) *process {
+	t.Helper()
+	p := &process{api: quietAddress(t), admin: quietAddress(t), ended: make(chan struct{})}
+	folder := t.TempDir()
+	file := filepath.Join(folder, "ocigate.yaml")
+	text := fmt.Sprintf(`
+http: {listen: %q, %s}
+admin: {listen: %q}
+auth: {verified_for: 60s, clients: [{id: portal, hash: %q, level: system}]}
+journal: {folder: %q, %s}
+platform:
+  endpoints: [{name: simulated, address: %q, tls: {enabled: false}}]
+  user_id: gateway
+  password: gateway-demo
+`, p.api, s.http, p.admin, arenaHash(), filepath.Join(folder, "journal"), s.journal, platform)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.command = exec.Command(os.Args[0], "serve", "--config", file)
+	p.command.Env = append(os.Environ(), asProgram+"=1")
+	p.command.Stderr = stderr
+	if err := p.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.failure = p.command.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.command.Process.Kill() // it fails where it has ended already
+		<-p.ended
+	})
+	return p
+}
+
+// terminate sends the process a SIGTERM.
+func (p *process) terminate(t *testing.T) {
+	t.Helper()
+	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+}
+
+// wantEnd waits for the process to end, and demands that it was not killed.
+func (p *process) wantEnd(t *testing.T, within time.Duration) {
+	t.Helper()
+	select {
+	case <-p.ended:
+		if p.failure != nil {
+			t.Errorf("the process ended with %v", p.failure)
+		}
+	case <-time.After(within):
+		t.Fatalf("the process did not end within %v", within)
+	}
+}
+
+// wantAlive demands that the process has not ended.
+func (p *process) wantAlive(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.ended:
+		t.Fatalf("the process has ended: %v", p.failure)
+	default:
+	}
+}
+
+// probe asks the listener for operators, over a connection of its own.
+func (p *process) probe(path string) (status int, body string, err error) {
+	client := &http.Client{Timeout: wellAgain, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + p.admin + path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	read, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(read), err
+}
+
+// waitForReadiness waits until readyz answers so.
+func (p *process) waitForReadiness(t *testing.T, status int, body string) {
+	t.Helper()
+	deadline := time.Now().Add(wellAgain)
+	for {
+		p.wantAlive(t)
+		gotStatus, got, err := p.probe("/readyz")
+		if err == nil && gotStatus == status && strings.Contains(got, body) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("readyz still answers %d %q (%v), want %d %q", gotStatus, got, err, status, body)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// call makes a request of the API as the client for everything.
+func (p *process) call(client *http.Client, method, path, body string) (int, http.Header, error) {
+	request, err := http.NewRequest(method, "http://"+p.api+"/api/v1"+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.SetBasicAuth("portal", arenaSecret)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(io.Discard, response.Body)
+	header := response.Header
+	if response.Close { // which net/http takes out of the header
+		header.Set("Connection", "close")
+	}
+	return response.StatusCode, header, err
+}
+
+// mustCall demands that status.
+func (p *process) mustCall(t *testing.T, client *http.Client, method, path, body string, status int) http.Header {
+	t.Helper()
+	got, header, err := p.call(client, method, path, body)
+	if err != nil || got != status {
+		p.wantAlive(t)
+		t.Errorf("%s %s: %d, %v, want %d", method, path, got, err, status)
+	}
+	return header
+}
+
+// keepsAlive is a client that keeps connections open until the test ends.
+func keepsAlive(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 100}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Timeout: wellAgain, Transport: transport}
+}
+
+// exitedBy is the signal that ended a process, -1 for none.
+func exitedBy(err error) syscall.Signal {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return -1
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() {
+		return -1
+	}
+	return status.Signal()
+}

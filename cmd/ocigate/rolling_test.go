@@ -1,0 +1,310 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"ocigate/oci/ocisim"
+)
+
+// The rolling restarts behind HAProxy. The usual size takes half a minute.
+var (
+	restartsFlag = flag.Int("rolling.restarts", 4, "how many restarts there are behind HAProxy")
+	rateFlag     = flag.Int("rolling.rate", 200, "requests a second meanwhile")
+	drainFlag    = flag.String("rolling.drain", "3s", "http.drain of the replicas")
+)
+
+// rollingCallers is how many callers share the rate. Each has a range of its own.
+const rollingCallers = 40
+
+// TestRollingRestartsLoseNothing restarts two replicas in turn, by nothing but
+// SIGTERM, behind a HAProxy that polls readyz every second and repeats nothing.
+// Whatever a caller does not get the answer of a gateway to is lost.
+func TestRollingRestartsLoseNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	haproxy, err := findHAProxy()
+	if err != nil {
+		t.Skipf("HAProxy is not installed: %v", err)
+	}
+	platform := ocisim.NewServer(rollingSeed())
+	t.Cleanup(func() { _ = platform.Close() }) // never fails
+	binary := buildBinary(t)
+	var replicas []*replica
+	for i := range 2 {
+		r := newReplica(t, binary, fmt.Sprintf("replica%d", i), platform.Addr)
+		r.start(t)
+		replicas = append(replicas, r)
+	}
+	proxy := startHAProxy(t, haproxy, replicas)
+	for _, r := range replicas {
+		proxy.waitUp(t, r.name)
+	}
+
+	traffic := &traffic{address: proxy.address}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var callers sync.WaitGroup
+	for i := range rollingCallers {
+		callers.Go(func() { traffic.call(ctx, i) })
+	}
+	for i := range *restartsFlag {
+		r := replicas[i%len(replicas)]
+		r.stop(t)
+		r.start(t)
+		if *drainFlag == "0s" {
+			time.Sleep(2 * time.Second) // HAProxy may not have noticed that it was away
+		}
+		proxy.waitUp(t, r.name)
+	}
+	stop()
+	callers.Wait()
+	t.Logf("%d restarts, %d requests, %d of them writes, %d lost", *restartsFlag, traffic.requests.Load(), traffic.writes.Load(), len(traffic.lost))
+	for _, lost := range traffic.lost {
+		t.Error(lost)
+	}
+	for _, r := range replicas {
+		r.stop(t)
+	}
+	if all, applied := received(platform); all != int(traffic.writes.Load()) || applied != all {
+		t.Errorf("of %d writes the platform received %d and carried out %d", traffic.writes.Load(), all, applied)
+	}
+}
+
+func rollingRange(i int) string { return fmt.Sprintf("+32251%05d", 10*i) }
+
+// rollingSeed has a free range for each caller.
+func rollingSeed() ocisim.Seed {
+	tenant := ocisim.Tenant{ID: "tenant", Name: "tenant", Groups: []ocisim.Group{{ID: "group", Name: "group", UserLimit: 10, Services: []string{"Route List"}}}}
+	for i := range rollingCallers {
+		start := rollingRange(i)
+		tenant.Ranges = append(tenant.Ranges, ocisim.Range{Start: start, End: start[:len(start)-1] + "9"})
+	}
+	return ocisim.Seed{
+		Administrators: []ocisim.Administrator{{ID: "gateway", Password: "gateway-secret", Type: "System"}},
+		Tenants:        []ocisim.Tenant{tenant},
+	}
+}
+
+// replica is a gateway's process that is restarted.
+type replica struct {
+	*gatewayProcess
+	name string
+}
+
+func newReplica(t *testing.T, binary, name, platform string) *replica {
+	t.Helper()
+	return &replica{newGatewayProcess(t, binary, gatewaySettings{
+		platform: platform, settle: 2 * time.Second, journal: "folder: " + filepath.Join(t.TempDir(), "journal"),
+		http: "drain: " + *drainFlag + ", shutdown_timeout: 30s",
+	}), name}
+}
+
+// traffic is what callers send, and what they lose.
+type traffic struct {
+	address          string
+	requests, writes atomic.Int64
+
+	mu   sync.Mutex
+	lost []string // guarded by mu
+}
+
+// call has one caller assign its range, list, remove it and list, again and
+// again, over a connection of its own, in time with the others.
+func (a *traffic) call(ctx context.Context, number int) {
+	client := &http.Client{Timeout: wellAgain, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+	defer client.CloseIdleConnections()
+	period := rollingCallers * time.Second / time.Duration(*rateFlag)
+	select { // not all of them at once
+	case <-ctx.Done():
+		return
+	case <-time.After(period * time.Duration(number) / rollingCallers):
+	}
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	body := `{"numbers":[{"minPhoneNumber":"` + rollingRange(number) + `"}]}`
+	for i := 0; ; i++ {
+		switch i % 4 {
+		case 0:
+			a.send(client, http.MethodPost, body, http.StatusCreated)
+		case 2:
+			a.send(client, http.MethodDelete, body, http.StatusOK)
+		default:
+			a.send(client, http.MethodGet, "", http.StatusOK)
+		}
+		if i%2 == 1 { // it has nothing assigned before it ends
+			select {
+			case <-ctx.Done():
+				return
+			default:
+			}
+		}
+		<-tick.C
+	}
+}
+
+// send counts a request as lost unless it has that status. It ends when the
+// answer is there.
+func (a *traffic) send(client *http.Client, method, body string, status int) {
+	a.requests.Add(1)
+	if method != http.MethodGet {
+		a.writes.Add(1)
+	}
+	got, answer, err := a.try(client, method, body)
+	if err == nil && got == status {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lost = append(a.lost, fmt.Sprintf("%s: %d %.200s, %v", method, got, answer, err))
+}
+
+func (a *traffic) try(client *http.Client, method, body string) (status int, answer string, err error) {
+	request, err := http.NewRequest(method, "http://"+a.address+"/api/v1"+itc("tenant", "group", "numbers"), strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	request.SetBasicAuth(systemClient, arenaSecret)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	read, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(read), err
+}
+
+func findHAProxy() (string, error) {
+	path, err := exec.LookPath("haproxy")
+	if err != nil {
+		return exec.LookPath("/usr/sbin/haproxy")
+	}
+	return path, nil
+}
+
+// balancer is a HAProxy.
+type balancer struct {
+	address string // where it listens
+	socket  string // of its statistics
+	log     *output
+}
+
+// startHAProxy runs HAProxy in front of replicas until the test ends. It polls
+// every second, believes the first answer, and never sends a request twice. A
+// replica whose answer to a poll is slow is not unready.
+func startHAProxy(t *testing.T, haproxy string, replicas []*replica) *balancer {
+	t.Helper()
+	folder := t.TempDir()
+	b := &balancer{address: quietAddress(t), socket: filepath.Join(folder, "s"), log: &output{}}
+	var servers strings.Builder
+	for _, r := range replicas {
+		fmt.Fprintf(&servers, "  server %s %s check addr %s\n", r.name, r.api, checkOf(r.admin))
+	}
+	file := filepath.Join(folder, "haproxy.cfg")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `
+global
+  stats socket %s
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 60s
+  timeout server 60s
+  timeout check 10s
+  retries 0
+frontend api
+  bind %s
+  default_backend gateways
+backend gateways
+  balance roundrobin
+  http-reuse always
+  option httpchk GET /readyz
+  default-server inter 1s fall 1 rise 1
+%s`, b.socket, b.address, servers.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(haproxy, "-db", "-f", file)
+	command.Stdout, command.Stderr = b.log, b.log
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = command.Wait() // it is killed
+	}()
+	t.Cleanup(func() {
+		_ = command.Process.Kill() // it fails where it has ended already
+		<-ended
+		if t.Failed() {
+			t.Logf("HAProxy: %s", b.log)
+		}
+	})
+	return b
+}
+
+// checkOf is the address of an operators' listener as the parameters of a check.
+func checkOf(admin string) string {
+	host, port, _ := net.SplitHostPort(admin)
+	return host + " port " + port
+}
+
+// waitUp waits until HAProxy sends requests to a replica.
+func (b *balancer) waitUp(t *testing.T, name string) {
+	t.Helper()
+	deadline := time.Now().Add(wellAgain)
+	for {
+		status, err := b.status(name)
+		if err == nil && strings.HasPrefix(status, "UP") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is still %s, %v: %s", name, status, err, b.log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// status is what HAProxy thinks of a server.
+func (b *balancer) status(name string) (string, error) {
+	conn, err := net.Dial("unix", b.socket)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
+		return "", err
+	}
+	table := csv.NewReader(conn)
+	table.FieldsPerRecord = -1
+	rows, err := table.ReadAll()
+	if err != nil || len(rows) == 0 {
+		return "", errors.Join(err, errors.New("no statistics"))
+	}
+	server, status := slices.Index(rows[0], "svname"), slices.Index(rows[0], "status")
+	for _, row := range rows[1:] {
+		if len(row) > max(server, status) && row[server] == name {
+			return row[status], nil
+		}
+	}
+	return "", errors.New("HAProxy does not know it")
+}
