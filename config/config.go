@@ -213,13 +213,14 @@ type Throttle struct {
 
 // Journal is where the truth about writes is kept.
 type Journal struct {
-	Store       JournalStore  `yaml:"store" doc:"What keeps it: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
-	Folder      string        `yaml:"folder" doc:"Folder of the embedded store, made where it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
-	PostgresURL Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
-	Settle      time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that does a list that does not show it prove that it was not done."`
-	Recheck     time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to be sure."`
-	Keep        time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long it can be asked what became of a write. The audit trail is kept for ever."`
-	KeepKeys    time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key stands for its request, not longer than keep."`
+	Store        JournalStore  `yaml:"store" doc:"What keeps it: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
+	Folder       string        `yaml:"folder" doc:"Folder of the embedded store, made where it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
+	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
+	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that does a list that does not show it prove that it was not done."`
+	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to be sure."`
+	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long it can be asked what became of a write. The audit trail is kept for ever."`
+	KeepKeys     time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key stands for its request, not longer than keep."`
+	UnreadyAfter time.Duration `yaml:"unready_after" rule:"0s..1h" doc:"How long the embedded store may be unusable before readyz goes off, until it is usable again. With store postgres readyz stays on: all replicas share the database and would be gone at once."`
 }
 
 // JournalStore is what keeps the journal.
@@ -394,7 +395,7 @@ func Default() Config {
 		},
 		Journal: Journal{
 			Store: StoreEmbedded, Folder: "journal",
-			Settle: 30 * time.Second, Recheck: 5 * time.Minute,
+			Settle: 30 * time.Second, Recheck: 5 * time.Minute, UnreadyAfter: 10 * time.Second,
 			Keep: 30 * 24 * time.Hour, KeepKeys: 24 * time.Hour,
 		},
 		Platform: Platform{

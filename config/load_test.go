@@ -192,7 +192,7 @@ func fullConfig() config.Config {
 		},
 		Journal: config.Journal{
 			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate"),
-			Settle: time.Minute, Recheck: time.Hour, Keep: 48 * time.Hour, KeepKeys: 48 * time.Hour,
+			Settle: time.Minute, Recheck: time.Hour, Keep: 48 * time.Hour, KeepKeys: 48 * time.Hour, UnreadyAfter: time.Minute,
 		},
 		Platform: config.Platform{
 			Endpoints: []config.Endpoint{

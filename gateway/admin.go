@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -14,10 +15,12 @@ import (
 // the platform: were a dead platform to make its replicas unready, all of them
 // would leave the load balancer at once, and portals would get connection
 // errors in the place of an answer that says what is wrong and when to come
-// back.
+// back. A journal of its own it does look at: see [Admin.FollowJournal].
 type Admin struct {
-	mux   *http.ServeMux
-	state atomic.Int32
+	mux          *http.ServeMux
+	state        atomic.Int32
+	journal      Journal // nil for one that readiness does not follow
+	unreadyAfter time.Duration
 }
 
 // NewAdmin makes the handler. It is not ready before SetReady.

@@ -86,6 +86,9 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	p.files = newFiles(parts)
 	p.files.report(logger, metrics)
 	p.health = gateway.NewAdmin(metrics)
+	if c.Journal.Store == config.StoreEmbedded {
+		p.health.FollowJournal(p.keeper, c.Journal.UnreadyAfter)
+	}
 	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, p.closing.wrap(handler), logger)}
 	p.api.server.TLSConfig = parts.serverTLS
 	p.admin = &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, p.health, logger)}
