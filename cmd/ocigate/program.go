@@ -22,6 +22,7 @@ const maxHeaderBytes = 32 << 10
 // operators' listener. Tests start and stop it like main does.
 type Program struct {
 	config  *config.Config
+	file    string // that the configuration was read from, empty for none
 	logger  *slog.Logger
 	client  *oci.Client
 	store   operation.Store
@@ -128,7 +129,7 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	}
 	p.warn()
 	p.health.SetReady(true)
-	p.logger.Info("serving", "version", versionText(), "api", p.api.bound.Addr().String(), "admin", p.admin.bound.Addr().String())
+	p.logger.Info("serving", p.description()...)
 	if ready != nil {
 		ready(p.api.bound.Addr(), p.admin.bound.Addr())
 	}

@@ -154,4 +154,36 @@ func TestReadinessDoesNotFollowADatabase(t *testing.T) {
 		t.Errorf("readyz: %d %q", status, body)
 	}
 	g.wantGoodEnd(t)
+	line := g.servingLine(t)
+	if !strings.Contains(line, `journal=postgres journal_database="journal at 127.0.0.1:1"`) || strings.Contains(line, "pass-word") {
+		t.Errorf("the log says %s", line)
+	}
+}
+
+// servingLine is the line of the log that says what is being served.
+func (g *running) servingLine(t *testing.T) string {
+	t.Helper()
+	for line := range strings.Lines(g.log.String()) {
+		if strings.Contains(line, " msg=serving ") {
+			return line
+		}
+	}
+	t.Fatalf("there is no such line: %s", g.log)
+	return ""
+}
+
+func TestServingLineSaysWhereEverythingIs(t *testing.T) {
+	platform := newPlatform(t)
+	var folder string
+	g := start(t, platform.Addr, func(c *config.Config) { folder = c.Journal.Folder })
+	line := g.servingLine(t)
+	for _, want := range []string{
+		"version=", "config=", "api=" + g.api, "admin=" + g.admin,
+		"journal=embedded journal_folder=" + folder, `platform="[simulated ` + platform.Addr + `]"`,
+	} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %s in %s", want, line)
+		}
+	}
+	g.wantGoodEnd(t)
 }

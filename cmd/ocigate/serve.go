@@ -1,9 +1,12 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"ocigate/config"
+	"ocigate/gateway/operation/postgres"
 )
 
 func newServe() *cobra.Command {
@@ -21,6 +24,36 @@ func newServe() *cobra.Command {
 			return err
 		}
 		defer program.RereadOn(hangups(c.Context()))()
+		program.file = c.Flag("config").Value.String()
 		return program.Run(c.Context(), nil)
 	})
+}
+
+// description is what the log says of the program when it serves. It holds no
+// secrets.
+func (p *Program) description() []any {
+	c := p.config
+	fields := []any{
+		"version", versionText(), "config", absolute(p.file),
+		"api", p.api.bound.Addr().String(), "admin", p.admin.bound.Addr().String(),
+		"journal", string(c.Journal.Store),
+	}
+	if store, ok := p.store.(*postgres.Store); ok {
+		fields = append(fields, "journal_database", store.Address())
+	} else {
+		fields = append(fields, "journal_folder", absolute(c.Journal.Folder))
+	}
+	var endpoints []string
+	for _, e := range c.Platform.Endpoints {
+		endpoints = append(endpoints, e.Name+" "+e.Address)
+	}
+	return append(fields, "platform", endpoints)
+}
+
+// absolute is a path that says where a file is without the working directory.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil && path != "" {
+		return whole
+	}
+	return path
 }
