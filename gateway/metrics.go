@@ -201,6 +201,14 @@ func (m *Metrics) WatchOperations(keeper interface{ Unresolved() int }) {
 	}, func() float64 { return float64(keeper.Unresolved()) }))
 }
 
+// WatchLog adds the lines of the log that were dropped to the metrics, counted
+// when they are gathered.
+func (m *Metrics) WatchLog(log interface{ Dropped() uint64 }) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ocigate_log_lines_dropped_total", Help: "Lines of the log that were dropped, because whoever reads the standard error output was too slow or away.",
+	}, func() float64 { return float64(log.Dropped()) }))
+}
+
 func triedResult(err error) string {
 	if failed, ok := errors.AsType[*oci.ConnectError](err); ok {
 		return string(failed.Stage)

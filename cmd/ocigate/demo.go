@@ -74,6 +74,7 @@ func (d *demo) calls() []demoCall {
 var availableLists = []config.AvailableFrom{config.AvailableFromGroup, config.AvailableFromTenant}
 
 func (d *demo) run(c *cobra.Command) error {
+	outliveReaders()
 	if !slices.Contains(availableLists, d.availableFrom) {
 		known := []string{string(config.AvailableFromGroup), string(config.AvailableFromTenant)}
 		return fmt.Errorf("--available-from must be %s, not %q%s", strings.Join(known, " or "), string(d.availableFrom), config.DidYouMean(string(d.availableFrom), known))
@@ -161,6 +162,7 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 	if err != nil {
 		return err
 	}
+	program.followLog(logs)
 	var used chan error // nil until the gateway serves
 	err = program.Run(ctx, func(api, admin net.Addr) {
 		used = make(chan error, 1)
@@ -182,6 +184,7 @@ func demoConfig(d *demo, platform, folder string) (*config.Config, error) {
 	c := config.Default()
 	c.HTTP.Listen, c.Admin.Listen = d.api, d.admin
 	c.HTTP.Drain = 0 // nobody balances its load
+	c.Log.Format = config.LogText
 	c.Auth.Cookie.Secure = false
 	c.Journal.Folder = folder
 	c.API.AvailableFrom = cmp.Or(d.availableFrom, c.API.AvailableFrom)

@@ -102,6 +102,7 @@ func metricTable(t *testing.T) string {
 	m.WatchJournal(idleKeeper{})
 	m.WatchCertificates(func() []gateway.Certificate { return nil })
 	m.WatchReloads(func() gateway.Reload { return gateway.Reload{} })
+	m.WatchLog(idleLog{})
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)
@@ -132,6 +133,10 @@ type idleKeeper struct{}
 func (idleKeeper) Unresolved() int                  { return 0 }
 func (idleKeeper) JournalState() (time.Time, error) { return time.Time{}, nil }
 func (idleKeeper) OldestUnresolved() time.Time      { return time.Time{} }
+
+type idleLog struct{}
+
+func (idleLog) Dropped() uint64 { return 0 }
 
 // TestDemoShowsEveryEndpoint demands a good call of each row.
 func TestDemoShowsEveryEndpoint(t *testing.T) {

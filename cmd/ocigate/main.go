@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,12 +13,19 @@ import (
 
 func main() {
 	hangups := notifyHangups()
+	stderr := newLogQueue(os.Stderr)
+	log.SetOutput(stderr) // for libraries that write there
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err := newRoot().ExecuteContext(withHangups(ctx, hangups))
+	root := newRoot()
+	root.SetErr(stderr)
+	err := root.ExecuteContext(withHangups(ctx, hangups))
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ocigate:", err)
+		fmt.Fprintln(stderr, "ocigate:", err)
+	}
+	stderr.close()
+	if err != nil {
 		os.Exit(1)
 	}
 }

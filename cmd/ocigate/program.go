@@ -24,6 +24,7 @@ type Program struct {
 	config  *config.Config
 	file    string // that the configuration was read from, empty for none
 	logger  *slog.Logger
+	metrics *gateway.Metrics
 	client  *oci.Client
 	store   operation.Store
 	keeper  *operation.Keeper
@@ -58,7 +59,7 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 		return nil, err
 	}
 	metrics.Watch(client)
-	p := &Program{config: c, logger: logger, client: client}
+	p := &Program{config: c, logger: logger, metrics: metrics, client: client}
 	if err := p.assemble(parts, metrics); err != nil {
 		return nil, errors.Join(err, p.end(context.Background()))
 	}

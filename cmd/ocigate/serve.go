@@ -1,7 +1,10 @@
 package main
 
 import (
+	"io"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,14 +22,28 @@ func newServe() *cobra.Command {
 			"On a SIGHUP, certificates and the files that hold secrets are read again, and\n" +
 			"used if all of them are good. The rest of the configuration needs a restart.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
+		outliveReaders()
 		program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
 		if err != nil {
 			return err
 		}
 		defer program.RereadOn(hangups(c.Context()))()
 		program.file = c.Flag("config").Value.String()
+		program.followLog(c.ErrOrStderr())
 		return program.Run(c.Context(), nil)
 	})
+}
+
+// outliveReaders has a write to a pipe that nobody reads any more fail, in the
+// place of ending the process.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
+
+// followLog counts what is dropped of the log, if its lines are queued.
+func (p *Program) followLog(to io.Writer) {
+	if queue, ok := to.(*logQueue); ok {
+		queue.setUp(gapLine(p.config.Log), lastPart(p.config.HTTP.ShutdownTimeout)/2)
+		p.metrics.WatchLog(queue)
+	}
 }
 
 // description is what the log says of the program when it serves. It holds no

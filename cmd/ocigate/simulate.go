@@ -98,6 +98,7 @@ func (s *simulation) setRefusal(text string) (err error) {
 }
 
 func (s *simulation) run(c *cobra.Command) error {
+	outliveReaders()
 	if s.cert != "" && !s.secured {
 		return errors.New("--write-cert needs --tls: without it there is no certificate")
 	}
