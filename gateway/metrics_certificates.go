@@ -14,6 +14,7 @@ const (
 	UseAPI            CertificateUse = "api"             // shown to callers
 	UsePlatformClient CertificateUse = "platform_client" // shown to the platform
 	UsePlatformCA     CertificateUse = "platform_ca"     // authorities that the platform's own is verified with
+	UsePlatformServer CertificateUse = "platform_server" // shown by the platform when it was last connected to
 )
 
 // Certificate is one that the gateway uses, as far as the metrics report it.
@@ -35,7 +36,7 @@ func (m *Metrics) WatchCertificates(inUse func() []Certificate) {
 type certificateCollector struct{ inUse func() []Certificate }
 
 var notAfterDesc = prometheus.NewDesc("ocigate_certificate_not_after_timestamp_seconds",
-	"When a certificate in use expires, in seconds since 1970, by use: api, platform_client or platform_ca. Of a file with several certificates, it is the first of their dates.",
+	"When a certificate in use expires, in seconds since 1970, by use: api, platform_client, platform_ca, or platform_server for the one that the platform showed last. Of a file with several certificates, it is the first of their dates.",
 	[]string{"use", "platform_endpoint"}, nil)
 
 // Describe implements prometheus.Collector.

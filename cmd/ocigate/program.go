@@ -86,7 +86,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 		return err
 	}
 	p.files = newFiles(parts)
-	p.files.report(logger, metrics)
+	p.files.report(logger, metrics, p.client)
 	p.health = gateway.NewAdmin(metrics)
 	if c.Journal.Store == config.StoreEmbedded {
 		p.health.FollowJournal(p.keeper, c.Journal.UnreadyAfter)

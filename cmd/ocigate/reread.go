@@ -14,6 +14,7 @@ import (
 	"ocigate/config"
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/oci"
 )
 
 // files are the certificates and the secrets from files, which are read again
@@ -36,12 +37,25 @@ func newFiles(p *parts) *files {
 	}
 }
 
-// report adds the files to the metrics, and logs which certificates need to be
-// renewed.
-func (f *files) report(logger *slog.Logger, metrics *gateway.Metrics) {
-	metrics.WatchCertificates(f.certificates.inUse)
+// report adds the files, and the certificates that the platform shows, to the
+// metrics, and logs which certificates need to be renewed.
+func (f *files) report(logger *slog.Logger, metrics *gateway.Metrics, client *oci.Client) {
+	metrics.WatchCertificates(func() []gateway.Certificate {
+		return append(f.certificates.inUse(), platformCertificates(client.Stats())...)
+	})
 	metrics.WatchReloads(f.lastReload)
 	f.logValidity(logger, time.Now())
+}
+
+// platformCertificates are those that the platform showed.
+func platformCertificates(stats oci.Stats) []gateway.Certificate {
+	var shown []gateway.Certificate
+	for _, e := range stats.Endpoints {
+		if !e.PeerCertificateNotAfter.IsZero() {
+			shown = append(shown, gateway.Certificate{Use: gateway.UsePlatformServer, PlatformEndpoint: e.Name, NotAfter: e.PeerCertificateNotAfter})
+		}
+	}
+	return shown
 }
 
 // logValidity logs certificates that have expired or will soon. A gateway that is

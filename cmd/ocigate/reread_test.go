@@ -397,7 +397,7 @@ func TestRereadSwapsWhatTheEndpointIsReachedWith(t *testing.T) {
 			t.Errorf("%s: %d after another reading", step.name, status)
 		}
 	}
-	for use, certificate := range map[string]*issued{"platform_ca": server, "platform_client": client} {
+	for use, certificate := range map[string]*issued{"platform_ca": server, "platform_server": server, "platform_client": client} {
 		at := g.metric(t, `ocigate_certificate_not_after_timestamp_seconds{platform_endpoint="simulated",use="`+use+`"}`)
 		if at != float64(certificate.certificate.NotAfter.Unix()) {
 			t.Errorf("the metric of %s says %v", use, at)
