@@ -41,7 +41,12 @@ func NewAdmin(m *Metrics) *Admin {
 }
 
 // ServeHTTP implements http.Handler.
-func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if lastOnConnection(r) {
+		closeAfter(w, r)
+	}
+	a.mux.ServeHTTP(w, r)
+}
 
 func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

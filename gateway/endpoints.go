@@ -65,7 +65,7 @@ func Endpoints(s Services) []Endpoint {
 	itcWrites := []*errcode.Code{
 		errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.NotAvailableForAssignment,
 		errcode.NotAvailableInEnterpriseMode, errcode.TenantNotFound, errcode.GroupNotFound,
-		errcode.ServiceNotAssigned, errcode.BadMediaType, errcode.BodyTooLarge,
+		errcode.ServiceNotAssigned, errcode.BadMediaType,
 		errcode.PlatformCheckFailed, errcode.PlatformRefused, errcode.PlatformError, errcode.OutcomeUnknown,
 		errcode.JournalUnavailable, errcode.EntriesHeld, errcode.KeyReused, errcode.RequestRunning,
 		errcode.OperationNotDone, errcode.PartlyDone,
@@ -152,7 +152,7 @@ func Endpoints(s Services) []Endpoint {
 // CommonErrors are the codes that any endpoint can answer with.
 func CommonErrors() []*errcode.Code {
 	return []*errcode.Code{
-		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited,
+		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited, errcode.BodyTooLarge,
 		errcode.PlatformBusy, errcode.PlatformUnavailable, errcode.Internal,
 	}
 }

@@ -106,4 +106,14 @@ func refusesGzip(c echo.Context) bool {
 }
 
 // ServeHTTP implements http.Handler.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.router.ServeHTTP(w, r) }
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if lastOnConnection(r) {
+		closeAfter(w, r)
+	}
+	g.router.ServeHTTP(w, r)
+	if r.Header.Get("Expect") != "" {
+		// Who waits for 100 Continue and gets an answer in its place sends no
+		// body, and net/http would wait for it.
+		boundRest(w, r)
+	}
+}

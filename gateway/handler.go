@@ -6,12 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"mime"
-	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -32,6 +28,10 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		ctx, cancel := context.WithTimeoutCause(c.Request().Context(), g.options.RequestTimeout, &timeOverError{g.options.RequestTimeout})
 		defer cancel()
 		ctx = oci.WithTrackingID(ctx, record.requestID)
+		oversized := checkLength(c.Request(), g.bodyLimit(e))
+		if oversized != nil {
+			leaveUnread(c.Response(), c.Request()) // whatever the answer is
+		}
 		if e.Session != nil {
 			return e.Session(g, ctx, c)
 		}
@@ -42,15 +42,15 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if e.Journal != nil {
-			if who.Level < e.Level {
-				return errcode.New(errcode.Forbidden)
-			}
-			return e.Journal(g, ctx, c, who)
-		}
 		group := pathGroup(c)
-		if !who.May(e.Level, group.TenantID, group.GroupID) {
-			return errcode.New(errcode.Forbidden)
+		if err := e.refuse(who, group); err != nil {
+			return err
+		}
+		if oversized != nil {
+			return oversized
+		}
+		if e.Journal != nil {
+			return e.Journal(g, ctx, c, who)
 		}
 		if e.Query != nil {
 			list, err := e.Query(ctx, group)
@@ -61,6 +61,16 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		}
 		return g.change(ctx, c, e, group)
 	}
+}
+
+// refuse is the error for a caller whose level is too low, or whose scope does
+// not cover the group of the path. The scope of an endpoint that answers from
+// the journal is not in its path.
+func (e Endpoint) refuse(who auth.Principal, group translate.Group) error {
+	if e.Journal != nil && who.Level >= e.Level || e.Journal == nil && who.May(e.Level, group.TenantID, group.GroupID) {
+		return nil
+	}
+	return errcode.New(errcode.Forbidden)
 }
 
 // admit finds out who is calling.
@@ -79,38 +89,6 @@ func (g *Gateway) admit(ctx context.Context, c echo.Context) (auth.Principal, er
 	}
 	recordOf(c).principal = who
 	return who, nil
-}
-
-// readBody reads a JSON body of bounded size.
-func readBody(c echo.Context, limit int64) ([]byte, error) {
-	r := c.Request()
-	if !isJSON(r.Header.Values(echo.HeaderContentType)) {
-		return nil, &errcode.Error{
-			Code: errcode.BadMediaType, Message: errcode.BadMediaType.Text,
-			Problems: []errcode.Problem{{Reason: "must be sent with Content-Type application/json, given once, or with none"}},
-		}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, limit))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, errcode.Because(errcode.BodyTooLarge, err)
-	}
-	if err != nil && brokeOff(r, err) {
-		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: err}
-	}
-	if err != nil {
-		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: unreadBody(err)}
-	}
-	return body, nil
-}
-
-// isJSON tells whether a Content-Type is application/json or not given. The
-// API's documentation prints the value in quotes, and callers copy it.
-func isJSON(values []string) bool {
-	if len(values) == 0 || len(values) == 1 && values[0] == "" {
-		return true
-	}
-	kind, _, err := mime.ParseMediaType(strings.ReplaceAll(values[0], `"`, ""))
-	return err == nil && kind == echo.MIMEApplicationJSON && len(values) == 1
 }
 
 // rawPath makes the router see every path percent-encoded. Without it, whether

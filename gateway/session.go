@@ -18,8 +18,9 @@ import (
 // session.
 type sessionWork func(*Gateway, context.Context, echo.Context) error
 
-// maxLoginBytes bounds the body of a login, which anybody may send.
-const maxLoginBytes = 8 << 10
+// maxSessionBytes bounds the body of a login and of a logout, which anybody may
+// send.
+const maxSessionBytes = 8 << 10
 
 // loginBody is the documented answer to a login.
 type loginBody struct {
@@ -64,7 +65,7 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err := g.options.Auth.CheckOrigin(c.Request()); err != nil {
 		return auth.Session{}, g.authFailure(c, err)
 	}
-	body, err := readBody(c, maxLoginBytes)
+	body, err := readBody(c, maxSessionBytes)
 	if err != nil {
 		return auth.Session{}, err
 	}
@@ -125,6 +126,9 @@ func loginResult(c echo.Context, err error) string {
 
 // logout ends the token that the request carries.
 func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
+	if err := checkLength(c.Request(), maxSessionBytes); err != nil {
+		return err
+	}
 	who, err := g.options.Auth.Logout(c.Request())
 	if err != nil {
 		return g.authFailure(c, err)

@@ -23,6 +23,9 @@ type form struct {
 // Nothing below the entries' own values is looked at, so depth needs no limit
 // besides that of encoding/json.
 func (f form) decode(body []byte, known []errcode.Problem) ([]Entry, error) {
+	if err := checkEncoding(body, known); err != nil {
+		return nil, err
+	}
 	if kind := kindOf(body); kind != "an object" {
 		return nil, &errcode.Error{Code: errcode.BadMediaType, Message: notAnObject, Problems: known}
 	}

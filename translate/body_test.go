@@ -53,6 +53,8 @@ func TestDecodeRefuses(t *testing.T) {
 	const characters = "must be an optional + and digits, with dashes and blanks only between them"
 	const length = "must have 1 to 23 characters"
 	const keys = "is not a key here; the keys, in this letter case, are: "
+	const ofMark = "the body must be UTF-8 without a byte order mark, and begins with that of "
+	const utf16NotUTF8 = "the body must be UTF-8, and has zero bytes as UTF-16 does"
 	const entryKeys = keys + "minPhoneNumber, maxPhoneNumber"
 	const surrogate = "must not hold half a surrogate pair or U+FFFD"
 	for name, test := range map[string]struct {
@@ -65,7 +67,13 @@ func TestDecodeRefuses(t *testing.T) {
 		"null":                    {`null`, errcode.BadMediaType, nil},
 		"a list":                  {`[{"minPhoneNumber":"1"}]`, errcode.BadMediaType, nil},
 		"a string":                {`"numbers"`, errcode.BadMediaType, nil},
-		"a byte order mark":       {"\uFEFF{}", errcode.BadMediaType, nil},
+		"a byte order mark":       {"\uFEFF{}", errcode.JSONSchemaValidation, []string{ofMark + "UTF-8"}},
+		"one of UTF-16":           {"\xFE\xFF\x00{\x00}", errcode.JSONSchemaValidation, []string{ofMark + "UTF-16"}},
+		"one of UTF-16, turned":   {"\xFF\xFE{\x00}\x00", errcode.JSONSchemaValidation, []string{ofMark + "UTF-16"}},
+		"one of UTF-32":           {"\x00\x00\xFE\xFF\x00\x00\x00{", errcode.JSONSchemaValidation, []string{ofMark + "UTF-32"}},
+		"one of UTF-32, turned":   {"\xFF\xFE\x00\x00{\x00\x00\x00", errcode.JSONSchemaValidation, []string{ofMark + "UTF-32"}},
+		"UTF-16 without a mark":   {"\x00{\x00}", errcode.JSONSchemaValidation, []string{utf16NotUTF8}},
+		"UTF-16, turned":          {"{\x00}\x00", errcode.JSONSchemaValidation, []string{utf16NotUTF8}},
 		"XML":                     {`<numbers/>`, errcode.BadMediaType, nil},
 		"an unfinished object":    {`{"numbers":[`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 12: unexpected end of JSON input"}},
 		"a trailing comma":        {`{"numbers":[{"minPhoneNumber":"1"},]}`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 36: invalid character ']' looking for beginning of value"}},

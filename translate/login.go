@@ -9,6 +9,9 @@ const maxCredentialLength = 256
 // strictly as any other. Its error is an [*errcode.Error] that tells everything
 // that is wrong.
 func DecodeLogin(body []byte) (username, password string, err error) {
+	if err := checkEncoding(body, nil); err != nil {
+		return "", "", err
+	}
 	if kindOf(body) != "an object" {
 		return "", "", &errcode.Error{Code: errcode.BadMediaType, Message: notAnObject}
 	}

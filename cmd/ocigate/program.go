@@ -108,6 +108,9 @@ func newServer(c config.HTTP, address string, handler http.Handler, logger *slog
 		WriteTimeout:      c.WriteTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		// net/http's own answer to OPTIONS * would pass the handler by, which
+		// knows after which requests a connection must be closed.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 

@@ -91,10 +91,10 @@ var (
 		"The Allow header lists the methods that it takes.")
 	BadMediaType = declare(1007, "BAD_MEDIA_TYPE", 416,
 		"Bad Media Type",
-		"The body must be a JSON object, of media type application/json or of none.")
+		"The body must be a JSON object in UTF-8, of media type application/json or of none, and not compressed.")
 	BodyTooLarge = declare(1008, "BODY_TOO_LARGE", 400,
 		"The body is too large.",
-		"Split the list and send it in several requests.")
+		"The message has the limit. Split the list and send it in several requests.")
 	RateLimited = declare(1009, "RATE_LIMITED", 429,
 		"Too many failed attempts.",
 		"Wait as long as the Retry-After header says.")

@@ -1,0 +1,98 @@
+package gateway_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/gateway/operation"
+)
+
+// Whatever a row does with bodies, one that is announced as too long is refused
+// before it is there, nobody is told to go on, and the connection ends.
+func TestAnnouncedLengths(t *testing.T) {
+	r := start(t, setup{})
+	ids := strings.NewReplacer("{tenant_id}", ownTenant, "{group_id}", ownGroup, "{operation_id}", operation.NewID())
+	for _, e := range endpoints() {
+		limit := 1 << 20
+		if e.Session != nil {
+			limit = 8 << 10
+		}
+		t.Run(e.Name, func(t *testing.T) {
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.base, "http://"))
+			must(t, err)
+			defer func() { _ = conn.Close() }()
+			must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+			_, err = io.WriteString(conn, e.Method+" "+ids.Replace(e.Path)+" HTTP/1.1\r\nHost: example.com\r\nAuthorization: "+r.basic(t)+
+				"\r\nExpect: 100-continue\r\nContent-Length: "+strconv.Itoa(limit+1)+"\r\n\r\n")
+			must(t, err)
+			reader := bufio.NewReader(conn)
+			response, err := http.ReadResponse(reader, &http.Request{Method: e.Method})
+			must(t, err)
+			told := readAnswer(t, response).wantError(t, http.StatusBadRequest, "BODY_TOO_LARGE")
+			if want := strconv.Itoa(limit) + " bytes"; !strings.Contains(told.Message, want) {
+				t.Errorf("%q does not tell the limit of %s", told.Message, want)
+			}
+			if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 || !response.Close {
+				t.Errorf("the connection goes on: %q, %v", rest, err)
+			}
+		})
+	}
+	if heard := r.platform.Ledger(); len(heard) != 0 {
+		t.Errorf("the platform heard %d commands", len(heard))
+	}
+}
+
+// Chunks end a connection under HTTP/1.1, with TLS as without. HTTP/2 has its
+// own ends of bodies, and many callers on one connection.
+func TestChunksOverTLS(t *testing.T) {
+	r := start(t, setup{})
+	for name, c := range map[string]struct {
+		http2 bool
+		major int
+	}{"HTTP/1.1": {false, 1}, "HTTP/2": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(r.handler)
+			server.EnableHTTP2 = c.http2
+			server.StartTLS()
+			defer server.Close()
+			remove := assignFreeRange()
+			remove.method = http.MethodDelete
+			for _, asked := range []call{assignFreeRange(), remove} {
+				request := r.request(t, asked)
+				request.URL.Scheme, request.URL.Host = "https", strings.TrimPrefix(server.URL, "https://")
+				request.Body, request.ContentLength, request.GetBody = io.NopCloser(unsized{strings.NewReader(freeRange)}), -1, nil
+				response, err := server.Client().Do(request)
+				must(t, err)
+				if got := readAnswer(t, response); got.status >= http.StatusBadRequest {
+					t.Errorf("status %d: %s", got.status, got.body)
+				}
+				if response.ProtoMajor != c.major || response.Close == c.http2 || response.TLS.Version < tls.VersionTLS12 {
+					t.Errorf("%s, closed: %t", response.Proto, response.Close)
+				}
+			}
+		})
+	}
+}
+
+func TestCodingsThatAreTakenAreTold(t *testing.T) {
+	r := start(t, setup{})
+	asked := assignFreeRange()
+	asked.header = http.Header{"Content-Encoding": {"gzip"}}
+	got := r.call(t, asked)
+	told := got.wantError(t, http.StatusRequestedRangeNotSatisfiable, "BAD_MEDIA_TYPE")
+	if problems := told.Details.Problems; len(problems) != 1 || problems[0].Parameter != "Content-Encoding" || !strings.Contains(problems[0].Reason, `"gzip"`) {
+		t.Errorf("problems %+v", problems)
+	}
+	if coding := got.header.Get("Accept-Encoding"); coding != "identity" {
+		t.Errorf("Accept-Encoding is %q", coding)
+	}
+	r.wantWrites(t, 0, 0)
+}
