@@ -52,6 +52,9 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		if e.Journal != nil {
 			return e.Journal(g, ctx, c, who)
 		}
+		if problems := overrides(c.Request()); len(problems) > 0 {
+			return errcode.Invalid(errcode.InvalidParameters, problems...)
+		}
 		if e.Query != nil {
 			list, err := e.Query(ctx, group)
 			if err != nil {

@@ -278,6 +278,9 @@ func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
 			name, rest := preference(one)
 			switch {
 			case !strings.EqualFold(name, dryRunPreference):
+				if resemblesDryRun(one) {
+					refuse(headerPrefer, fmt.Sprintf("must ask for a dry run by %s, not by %.40q", dryRunPreference, one))
+				}
 			case rest == "":
 				w.dryRun, w.preferred = true, true
 			default:
@@ -290,7 +293,7 @@ func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
 			refuse(headerIdempotencyKey, fmt.Sprintf("must be 1 to %d visible ASCII characters, and stand once", maxKeyLength))
 		}
 	}
-	return w, problems
+	return w, append(problems, misplaced(r.Header)...)
 }
 
 // unreadableQuery is what is wrong with a query that is not in the form in which
