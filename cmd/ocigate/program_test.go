@@ -65,7 +65,7 @@ type running struct {
 
 // start runs a gateway in front of the platform at that address. change may adapt the
 // configuration.
-func start(t *testing.T, platform string, change func(*config.Config)) *running {
+func start(t testing.TB, platform string, change func(*config.Config)) *running {
 	t.Helper()
 	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform, t.TempDir())
 	if err != nil {
@@ -95,7 +95,7 @@ func start(t *testing.T, platform string, change func(*config.Config)) *running 
 	}
 }
 
-func newPlatform(t *testing.T) *ocisim.Server {
+func newPlatform(t testing.TB) *ocisim.Server {
 	t.Helper()
 	s := ocisim.NewServer(ocisim.DemoSeed())
 	t.Cleanup(func() { _ = s.Close() }) // never fails
@@ -103,7 +103,7 @@ func newPlatform(t *testing.T) *ocisim.Server {
 }
 
 // ask makes a request as the demonstration's client for everything.
-func ask(t *testing.T, method, url, body string) (status int, answer string) {
+func ask(t testing.TB, method, url, body string) (status int, answer string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {

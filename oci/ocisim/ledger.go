@@ -60,6 +60,16 @@ func (p *Platform) Ledger() []Entry {
 	return slices.Clone(p.ledger.entries)
 }
 
+// TakeLedger gives what Ledger gives, and empties the ledger: for tests of many
+// requests, each of which looks at its own commands.
+func (p *Platform) TakeLedger() []Entry {
+	p.ledger.mu.Lock()
+	defer p.ledger.mu.Unlock()
+	taken := p.ledger.entries
+	p.ledger.entries = nil
+	return taken
+}
+
 // Writes are the entries of the ledger that are writes.
 func (p *Platform) Writes() []Entry {
 	return slices.DeleteFunc(p.Ledger(), func(e Entry) bool { return !e.Write })
