@@ -109,7 +109,7 @@ func (n *network) dialer(g *generation) func(context.Context, string, string) (n
 		if g.isDead() || n.down[node] {
 			return nil, errNoRoute
 		}
-		if open := g.connections.Load(); open >= simulatedSessions {
+		if open := g.connections.Load(); open >= simulatedSessions+n.story.probes() {
 			n.story.failf("a gateway has %d connections and makes another", open)
 		}
 		far, err := n.platform.Dial(context.Background(), "", "")
@@ -497,6 +497,10 @@ type generation struct {
 	lineLost    string // the operation whose intent did not reach the audit trail
 }
 
+// probes are how many connections a gateway may have besides its sessions: every
+// other story has endpoints probed that have no session, one at a time.
+func (s *story) probes() int64 { return int64(1 - s.seed%2) }
+
 // live starts a gateway on the story's journal.
 func (s *story) live(number int) *generation {
 	g := &generation{story: s, number: number, dead: make(chan struct{})}
@@ -519,7 +523,8 @@ func (s *story) live(number int) *generation {
 		},
 		Encoding: encoding, Dial: dial, MaxSessions: simulatedSessions, MinSessions: 1, Jitter: -1,
 		LoginTimeout: 5 * time.Second, CommandTimeout: 10 * time.Second, MaxWait: 5 * time.Second,
-		BackoffInitial: 300 * time.Millisecond, BackoffMax: 3 * time.Second, RefusedInitial: 300 * time.Millisecond, RefusedMax: 3 * time.Second,
+		ProbeUnusedInterval: []time.Duration{-1, 5 * time.Second}[s.probes()],
+		BackoffInitial:      300 * time.Millisecond, BackoffMax: 3 * time.Second, RefusedInitial: 300 * time.Millisecond, RefusedMax: 3 * time.Second,
 	})
 	must(s.t, err)
 	table := translate.NewPlatformErrors(nil)
