@@ -53,7 +53,7 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 		return nil, tooLarge(limit, err)
 	}
 	if err != nil && brokeOff(r, err) {
-		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: err}
+		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: unreadBody(err)}
 	}
 	if err != nil {
 		closeAfter(c.Response(), r)

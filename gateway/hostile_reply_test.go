@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -159,6 +160,7 @@ func (m *meddler) judge(t *testing.T, r *rig) {
 	runtime.ReadMemStats(&before)
 	got := r.call(t, hostileCalls[h.call].call)
 	runtime.ReadMemStats(&after)
+	synctest.Wait() // what follows an answer may be refused after it
 	m.mu.Lock()
 	commands, written, meddled := slices.Clone(m.commands), m.written, m.meddled
 	m.mu.Unlock()
@@ -206,7 +208,10 @@ func (m *meddler) judgeWrite(t *testing.T, r *rig, got answer) {
 	t.Helper()
 	h := m.with
 	sent := 0
-	for _, name := range m.commands {
+	m.mu.Lock()
+	commands := slices.Clone(m.commands)
+	m.mu.Unlock()
+	for _, name := range commands {
 		if strings.HasSuffix(name, "AssignListRequest") || strings.HasSuffix(name, "UnassignListRequest") {
 			sent++
 		}

@@ -12,7 +12,7 @@ import (
 // TestCertificatesAreReportedAsTheyAreNow gathers before and after the files are
 // read again.
 func TestCertificatesAreReportedAsTheyAreNow(t *testing.T) {
-	r := start(t, setup{})
+	r := &rig{metrics: gateway.NewMetrics("test")}
 	at := time.Unix(1_800_000_000, 0)
 	inUse := []gateway.Certificate{
 		{Use: gateway.UseAPI, NotAfter: at},

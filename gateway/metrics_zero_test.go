@@ -39,10 +39,10 @@ func (r *rig) series(t testing.TB) map[string]bool {
 	return all
 }
 
-// seriesByMeanings holds the first series of rigs by the names that they give the
-// platform's errors, on which alone these depend: to gather them takes longer
-// than many a test.
-var seriesByMeanings sync.Map
+// seriesOfRigs holds the first series of rigs by the names of their endpoints and
+// those that they give the platform's errors, on which alone these depend: to
+// gather them takes longer than many a test.
+var seriesOfRigs sync.Map
 
 // firstSeries are the series of a rig that was just made.
 func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code) map[string]bool {
@@ -52,14 +52,17 @@ func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code) map[stri
 		names = append(names, code.Name)
 	}
 	slices.Sort(names)
+	for _, e := range r.client.Stats().Endpoints {
+		names = append(names, e.Name)
+	}
 	key := strings.Join(names, " ")
-	if known, ok := seriesByMeanings.Load(key); ok {
+	if known, ok := seriesOfRigs.Load(key); ok {
 		if series, ok := known.(map[string]bool); ok {
 			return series
 		}
 	}
 	series := r.series(t)
-	seriesByMeanings.Store(key, series)
+	seriesOfRigs.Store(key, series)
 	return series
 }
 

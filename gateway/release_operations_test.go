@@ -41,7 +41,7 @@ func TestOperationsThatAreReleased(t *testing.T) {
 			told.Entries[0].Outcome != "unknown" || !told.Entries[0].Released {
 			t.Errorf("it is told as %+v", told)
 		}
-		if got.header.Get("Retry-After") != "" || strings.Contains(string(got.body), "secret") || strings.Contains(string(got.body), "anna") {
+		if got.header.Get("Retry-After") != "" || strings.Contains(got.body, "secret") || strings.Contains(got.body, "anna") {
 			t.Errorf("the answer: %s %s", got.header, got.body)
 		}
 		repeated := r.call(t, w.call.keyed("k"))

@@ -57,7 +57,7 @@ const (
 )
 
 // Stages are all steps on the way to a session, in their order.
-func Stages() []Stage { return []Stage{StageDial, StageTLS, StageLogin, StageVersion} }
+func Stages() []Stage { return []Stage{StageDNS, StageDial, StageTLS, StageLogin, StageVersion} }
 
 // ConnectError says at which endpoint and which step a session could not be
 // made. Its text holds the address of the platform.

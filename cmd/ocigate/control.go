@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +131,8 @@ func (c *control) keepOpen(ctx context.Context) {
 // listen makes the socket in a folder that nobody else may enter, and moves it to
 // its place once it has its mode.
 func (c *control) listen() error {
-	private, err := os.MkdirTemp(c.folder, ".control-")
+	c.tidy()
+	private, err := os.MkdirTemp(c.folder, privatePrefix)
 	if err != nil {
 		return err
 	}
@@ -155,6 +157,19 @@ func (c *control) listen() error {
 		c.listener = nil
 	}
 	return err
+}
+
+// privatePrefix begins the names of the folders in which sockets are made.
+const privatePrefix = ".control-"
+
+// tidy removes the folders of processes that were killed while they made a socket.
+func (c *control) tidy() {
+	entries, _ := os.ReadDir(c.folder) // of which the rest of listen complains
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), privatePrefix) {
+			_ = os.RemoveAll(filepath.Join(c.folder, e.Name()))
+		}
+	}
 }
 
 // remove removes the socket, unless another process has put its own in its place.
@@ -265,7 +280,6 @@ func parseQuery(r *http.Request) (operation.Query, error) {
 
 // readBody reads what a control socket answered.
 func readBody(response *http.Response, into any) error {
-	defer func() { _ = response.Body.Close() }() // it was only read
 	if response.StatusCode == http.StatusOK {
 		return json.NewDecoder(response.Body).Decode(into)
 	}

@@ -52,6 +52,7 @@ func (d *controlDesk) call(ctx context.Context, method, path string, query url.V
 	if err != nil {
 		return err
 	}
+	defer func() { _ = response.Body.Close() }() // it was only read
 	return readBody(response, into)
 }
 

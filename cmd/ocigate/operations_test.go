@@ -223,10 +223,16 @@ func TestControlSocketFollowsTheFolder(t *testing.T) {
 	s.end(t)
 	// A process that was killed leaves its socket behind.
 	writeFile(t, socket, "")
+	if err := os.Mkdir(filepath.Join(s.folder, privatePrefix+"1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	wantParts(t, s.operations(t, "list"), s.id)
 	s.start(t)
 	waitFor(t, func() bool { info, err := os.Stat(socket); return err == nil && info.Mode()&os.ModeSocket != 0 })
 	s.end(t)
+	if left, err := os.ReadDir(s.folder); err != nil || len(left) != 2 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }
 
 func TestOperationsRefuse(t *testing.T) {

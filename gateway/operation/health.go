@@ -2,7 +2,6 @@ package operation
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -30,6 +29,19 @@ func (k *Keeper) JournalState() (unusableSince time.Time, err error) {
 	k.health.mu.Lock()
 	defer k.health.mu.Unlock()
 	return k.health.since, k.health.err
+}
+
+// Unresolved counts the operations of this process that are unknown.
+func (k *Keeper) Unresolved() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, d := range k.doubts {
+		if !d.op.Over() {
+			n++
+		}
+	}
+	return n
 }
 
 // OldestUnresolved is when the longest unknown of the operations of this process
@@ -70,12 +82,29 @@ func (k *Keeper) rest(d time.Duration, signal <-chan struct{}) bool {
 	return true
 }
 
-// checkJournal checks the store once, and tells of a change.
+// checkJournal checks the store once. A disk that hangs does not go by the
+// context: then the journal counts as unusable before the check has ended.
 func (k *Keeper) checkJournal() {
 	ctx, cancel := context.WithTimeout(k.life, checkTime)
 	defer cancel()
-	err := k.options.Store.Check(ctx)
-	if errors.Is(k.life.Err(), context.Canceled) {
+	var err error
+	ended := make(chan struct{})
+	k.work.Go(func() {
+		defer close(ended)
+		err = k.options.Store.Check(ctx)
+	})
+	select {
+	case <-ended:
+		k.noteCheck(err)
+	case <-ctx.Done():
+		k.noteCheck(ctx.Err())
+		<-ended // one at a time
+	}
+}
+
+// noteCheck notes what a check has shown, and tells of a change.
+func (k *Keeper) noteCheck(err error) {
+	if k.life.Err() != nil {
 		return
 	}
 	if err == nil {

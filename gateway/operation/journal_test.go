@@ -103,6 +103,7 @@ const (
 	halves          // after the event is there, and the operation is not
 	hangs           // until its context ends, without effect
 	hangsLate       // until its context ends, and then takes effect
+	stalls          // for an hour, whatever its context says
 )
 
 var errStore = errors.New("the disk is full")
@@ -176,6 +177,9 @@ func (s *store) do(ctx context.Context, method, id string, effect func(half bool
 	}
 	switch f {
 	case fails:
+		return errStore
+	case stalls:
+		time.Sleep(time.Hour)
 		return errStore
 	case hangs, hangsLate:
 		<-ctx.Done()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -67,10 +66,6 @@ const (
 	lookTime   = 30 * time.Second
 )
 
-// maxUnrecorded bounds what requests make the keeper remember while the store
-// is down. What is not remembered holds its entries until the owner is dead.
-const maxUnrecorded = 4096
-
 // Keeper takes operations through their states, and finds out what became of
 // those whose answer was lost. It is safe for use by several goroutines.
 type Keeper struct {
@@ -87,16 +82,6 @@ type Keeper struct {
 	doubts     map[string]*doubt
 	unrecorded map[string]*record
 	unreadable bool // the store, so that no reading proves anything until its next check
-}
-
-// record is what the store has not taken yet: an outcome, or, of an operation
-// that is Received, that it is abandoned. It is told the same until it has
-// taken it. What failed may have taken effect, so that anything else, if only a
-// later reading, might be about what others have done since.
-type record struct {
-	op    Operation
-	event Event
-	busy  bool // the store is being told
 }
 
 // NewKeeper makes a keeper and begins its work: operations that others left
@@ -239,19 +224,6 @@ func (k *Keeper) RetryAfter(op *Operation) time.Duration {
 	}
 	k.mu.Unlock()
 	return max(time.Second, time.Until(since.Add(k.options.Settle+betweenReadings)))
-}
-
-// Unresolved counts the operations of this process that are unknown.
-func (k *Keeper) Unresolved() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := 0
-	for _, d := range k.doubts {
-		if !d.op.Over() {
-			n++
-		}
-	}
-	return n
 }
 
 // current is an operation as this process knows it, or else as it is given.
@@ -506,75 +478,6 @@ func (w *Write) change(by func(*Operation)) {
 	w.keeper.mu.Lock()
 	defer w.keeper.mu.Unlock()
 	by(&w.op)
-}
-
-// record has the store take what it has not taken yet, and tells whether the
-// store is usable. The caller has marked it as busy.
-func (k *Keeper) record(ctx context.Context, r *record) bool {
-	err := k.tell(ctx, r)
-	conflict := errors.Is(err, ErrConflict)
-	k.mu.Lock()
-	r.busy = false
-	if (err == nil || conflict) && k.unrecorded[r.op.ID] == r {
-		delete(k.unrecorded, r.op.ID)
-	}
-	// Somebody took this process for dead, and takes care of it now.
-	if d, ok := k.doubts[r.op.ID]; ok && conflict && d.op.Version <= r.op.Version {
-		delete(k.doubts, r.op.ID)
-	}
-	k.mu.Unlock()
-	switch {
-	case err == nil:
-		k.taken(r)
-	case !conflict:
-		k.failed(ctx, "recording what became of an operation", err)
-		return false
-	}
-	return true
-}
-
-func (k *Keeper) tell(ctx context.Context, r *record) error {
-	if r.op.State == Received {
-		return k.options.Store.Abandon(ctx, r.op)
-	}
-	return k.options.Store.Record(ctx, r.op, r.event)
-}
-
-// taken tells whoever watches of what the store has taken.
-func (k *Keeper) taken(r *record) {
-	trace := k.options.Trace
-	switch {
-	case r.event.Kind == EventCorrection && trace.Corrected != nil:
-		trace.Corrected(r.op)
-	case r.event.Kind == EventOutcome && r.op.State.Ended() && !r.op.DoubtedAt.IsZero() && trace.Resolved != nil:
-		trace.Resolved(r.op)
-	}
-}
-
-// recordAgain tries what the store has not taken yet, as long as it is usable.
-func (k *Keeper) recordAgain(ctx context.Context) {
-	k.mu.Lock()
-	ids := slices.Collect(maps.Keys(k.unrecorded))
-	k.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
-	defer cancel()
-	for _, id := range ids {
-		if r := k.claim(id); r != nil && !k.record(ctx, r) {
-			return
-		}
-	}
-}
-
-// claim finds what is to be recorded of an operation, unless somebody is at it.
-func (k *Keeper) claim(id string) *record {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	r := k.unrecorded[id]
-	if r == nil || r.busy {
-		return nil
-	}
-	r.busy = true
-	return r
 }
 
 // wake has the house looked after at once.

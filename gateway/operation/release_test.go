@@ -133,7 +133,7 @@ func TestRelease(t *testing.T) {
 		})
 	})
 	t.Run("after what was proven is recorded is refused", func(t *testing.T) {
-		bubble(t, func(t *testing.T, r *rig) {
+		bubble(t, func(_ *testing.T, r *rig) {
 			r.eyes.see("+")
 			id := r.doubt(want("", "1"))
 			after(settle + time.Second)
@@ -287,6 +287,13 @@ func TestJournalState(t *testing.T) {
 			store.will(works)
 			after(5 * time.Second)
 		}
+		store.will(stalls, "Check")
+		after(10 * time.Second)
+		usable(false)
+		store.will(works)
+		after(2 * time.Hour)
+		usable(true)
+		changes = changes[:len(changes)-2]
 		if want := []string{errStore.Error(), "usable", context.DeadlineExceeded.Error(), "usable"}; !slices.Equal(changes, slices.Repeat(want, 2)) {
 			t.Errorf("told of %v", changes)
 		}

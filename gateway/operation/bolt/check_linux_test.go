@@ -70,7 +70,7 @@ func TestJournalStateFollowsTheDisk(t *testing.T) {
 		},
 		"that is read-only": {
 			"read-only file system",
-			func(t *testing.T, disk string, r *rig) {
+			func(t *testing.T, disk string, _ *rig) {
 				// Files that are open for writing forbid it, but for a bind mount.
 				must(t, syscall.Mount(disk, disk, "", syscall.MS_BIND, ""))
 				must(t, syscall.Mount("", disk, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))

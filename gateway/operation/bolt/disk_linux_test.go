@@ -63,7 +63,7 @@ func free(t *testing.T, folder string) int64 {
 	t.Helper()
 	var disk syscall.Statfs_t
 	must(t, syscall.Statfs(folder, &disk))
-	return int64(disk.Bavail) * disk.Bsize //nolint:gosec // the disk is small
+	return int64(disk.Bavail) * disk.Bsize
 }
 
 // hasRoom reports whether the disk really takes what a test writes at the most.

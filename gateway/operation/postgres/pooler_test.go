@@ -32,7 +32,7 @@ var poolerSettings = []struct {
 
 func TestStoreBehindPooler(t *testing.T) {
 	server, _ := database(t)
-	pooler := server.Pooler(t, poolerConnections, nil)
+	pooler := server.Pooler(t, poolerConnections)
 	storetest.Run(t, func(t *testing.T) storetest.Rig {
 		server, address := database(t)
 		pooled := pooler.URL(t, address)
@@ -57,7 +57,7 @@ func TestConcurrentWritesBehindPooler(t *testing.T) {
 	for _, c := range poolerSettings {
 		t.Run(c.name, func(t *testing.T) {
 			server, address := database(t)
-			writeAtOnce(t, server.Pooler(t, poolerConnections, nil, c.settings...), address)
+			writeAtOnce(t, server.Pooler(t, poolerConnections, c.settings...), address)
 		})
 	}
 }

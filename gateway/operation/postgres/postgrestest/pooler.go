@@ -37,11 +37,9 @@ func findPooler() (program string, err error) {
 }
 
 // Pooler starts a PgBouncer that has that many connections to each database of
-// the server, for each user of these; they are the names and passwords of more
-// than the [User]. settings are further lines of its configuration. The test is
-// skipped where PgBouncer is not installed, or too old for one of the settings.
+// the server. settings are further lines of its configuration. The test is skipped where PgBouncer is not installed, or too old for one of the settings.
 // The pooler ends with the test.
-func (s *Server) Pooler(t testing.TB, connections int, users map[string]string, settings ...string) *Pooler {
+func (s *Server) Pooler(t testing.TB, connections int, settings ...string) *Pooler {
 	t.Helper()
 	program, err := findPooler()
 	if err != nil {
@@ -59,7 +57,7 @@ func (s *Server) Pooler(t testing.TB, connections int, users map[string]string, 
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	p := &Pooler{folder}
-	if err := p.configure(s, connections, users, settings); err != nil {
+	if err := p.configure(s, connections, settings); err != nil {
 		t.Fatal(err)
 	}
 	p.start(t, s, program)
@@ -69,7 +67,7 @@ func (s *Server) Pooler(t testing.TB, connections int, users map[string]string, 
 // poolerVersion is 1_18 for PgBouncer 1.18.0.
 func poolerVersion(t testing.TB, program string) int {
 	t.Helper()
-	output, err := exec.CommandContext(t.Context(), program, "--version").Output() //nolint:gosec // it was looked up
+	output, err := exec.CommandContext(t.Context(), program, "--version").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +82,7 @@ func poolerVersion(t testing.TB, program string) int {
 
 func (p *Pooler) path(name string) string { return filepath.Join(p.folder, name) }
 
-func (p *Pooler) configure(s *Server, connections int, users map[string]string, settings []string) error {
+func (p *Pooler) configure(s *Server, connections int, settings []string) error {
 	lines := append([]string{
 		"[databases]",
 		"* = host=" + s.folder,
@@ -99,9 +97,6 @@ func (p *Pooler) configure(s *Server, connections int, users map[string]string, 
 		"auth_file = " + p.path("users.txt"),
 	}, settings...)
 	passwords := fmt.Sprintf("%q %q\n", User, Password)
-	for name, password := range users {
-		passwords += fmt.Sprintf("%q %q\n", name, password)
-	}
 	err := errors.Join(
 		os.WriteFile(p.path("pgbouncer.ini"), []byte(strings.Join(lines, "\n")+"\n"), 0o600),
 		os.WriteFile(p.path("users.txt"), []byte(passwords), 0o600),
@@ -137,7 +132,9 @@ func (p *Pooler) start(t testing.TB, s *Server, program string) {
 		_, _ = io.WriteString(orders, "KILL\n")
 		_ = command.Wait() // it was killed
 	})
-	for deadline := time.Now().Add(startTime); ; time.Sleep(10 * time.Millisecond) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(startTime); ; <-tick.C {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "unix", p.path(socketName))
 		if err == nil {
 			_ = conn.Close()
