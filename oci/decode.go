@@ -154,7 +154,8 @@ func (s *scanner) answer() (answer, error) {
 }
 
 // commandType resolves the xsi:type of the element that was just opened.
-// Success and error are types of namespace C, all others are in none.
+// Success and error are types of namespace C, all others are in none. The
+// default namespace counts for a type without a prefix.
 func (s *scanner) commandType() (string, error) {
 	for _, a := range s.tag.attributes {
 		prefix, local := splitName(a.name)
@@ -166,7 +167,7 @@ func (s *scanner) commandType() (string, error) {
 		if len(value) > maxName {
 			return "", errName
 		}
-		if len(value) == 0 || nameLength(value) != len(value) || len(prefix) > 0 && s.namespaceOf(prefix) != spaceC {
+		if len(value) == 0 || nameLength(value) != len(value) || !s.ours(prefix) {
 			return "", protocolError("a command is of type %.32q, which OCI-P does not have", value)
 		}
 		return s.term(name), nil

@@ -165,6 +165,23 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// Without a prefix, a type is in the default namespace, whatever that of its
+// element is.
+func TestATypeIsNotTakenFromAnotherDefaultNamespace(t *testing.T) {
+	for _, name := range []string{successResponse, errorResponse, "XResponse"} {
+		document := strings.NewReplacer("{type}", name).Replace(
+			wrap(`<c:command xmlns="D" xmlns:c="C" xsi:type="{type}"><c:summary/><c:summaryEnglish/></c:command>`))
+		if replies, err := ParseReplies([]byte(document)); err == nil {
+			t.Errorf("%s of another namespace is read as %+v", name, replies)
+		}
+		for _, space := range []string{"", "C"} {
+			if _, err := ParseReplies([]byte(strings.Replace(document, `xmlns="D"`, `xmlns="`+space+`"`, 1))); err != nil {
+				t.Errorf("%s of namespace %q: %v", name, space, err)
+			}
+		}
+	}
+}
+
 func manyAttributes(n int) string {
 	var b strings.Builder
 	for i := range n {
