@@ -84,6 +84,13 @@ func TestErrorsHaveTextsOfBoundedLength(t *testing.T) {
 	if failure.Number != 7 || len(failure.Error()) > 2*maxSaid {
 		t.Errorf("number %d, an error of %d bytes", failure.Number, len(failure.Error()))
 	}
+	odd, err := ParseReplies([]byte(wrap(strings.Replace(refusal, `type="Error"`, `type="`+long+`"`, 1))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failure, _ = errors.AsType[*ErrorReply](odd[0].Err()); len(failure.Severity) > maxSeverity || len(failure.Error()) > 2*maxSaid {
+		t.Errorf("a severity of %d bytes, an error of %d", len(failure.Severity), len(failure.Error()))
+	}
 	for name, document := range map[string]string{
 		"a type":    wrap(`<command xsi:type="` + long + `" xmlns=""/>`),
 		"a name":    reply("<" + long + "/>"),

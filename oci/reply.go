@@ -130,7 +130,8 @@ type ErrorReply struct {
 	// where that is absent, as on real systems, from the head of the summary
 	// ("[Error 4962] …"). 0 means that neither tells one.
 	Number int
-	// Severity is Error where the reply has no type attribute.
+	// Severity is Error where the reply has no type attribute. Like the other
+	// texts it is the platform's, and has 32 bytes at most.
 	Severity Severity
 	// Summary is in the platform's language, SummaryEnglish in English. The
 	// content of elements that hold secrets, by their names, is removed from
@@ -159,8 +160,13 @@ func (r *Reply) refuse(c Command) {
 	r.failure, r.children = &failure, nil
 }
 
+// maxSeverity bounds what is kept of a severity, in bytes. Those of the schema
+// have 7.
+const maxSeverity = 32
+
 // publish makes the texts what may be passed on.
 func (e *ErrorReply) publish(secrets []string) {
+	e.Severity = Severity(clip(publishable(string(e.Severity), secrets), maxSeverity))
 	for _, text := range []*string{&e.Summary, &e.SummaryEnglish, &e.Detail} {
 		*text = publishable(*text, secrets)
 	}
