@@ -214,6 +214,9 @@ func explainDial(err error) string {
 	return ofConnection(err).Error()
 }
 
+// maxCertificateText bounds what is said of a certificate, in bytes.
+const maxCertificateText = 512
+
 func explainTLS(err error) string {
 	const wrongPort = ": is this the port without TLS?"
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
@@ -222,7 +225,8 @@ func explainTLS(err error) string {
 	if closedByPeer(err) {
 		return ofConnection(err).Error() + " during the handshake" + wrongPort
 	}
-	text := strings.TrimPrefix(err.Error(), "tls: ")
+	// It may name what stands in a certificate, which may be hundreds of kilobytes.
+	text := clip(strings.TrimPrefix(err.Error(), "tls: "), maxCertificateText)
 	if hint := aboutCertificate(err); hint != "" {
 		return text + " (" + hint + ")"
 	}

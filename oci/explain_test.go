@@ -254,6 +254,18 @@ func TestErrorsOfConnectionsAreInWords(t *testing.T) {
 }
 
 // On a real port, errors of the operating system name the server, too.
+// A certificate may hold names of any length.
+func TestWhatIsSaidOfACertificateIsShort(t *testing.T) {
+	for _, err := range []error{
+		x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{long}, Extensions: []pkix.Extension{{Id: []int{2, 5, 29, 17}}}}, Host: "primary"},
+		errors.New("tls: " + long),
+	} {
+		if text := explainTLS(err); len(text) > 1000 || !strings.Contains(text, ellipsis) {
+			t.Errorf("%d bytes: %.100q", len(text), text)
+		}
+	}
+}
+
 func TestRealAddressesAreNamed(t *testing.T) {
 	for address, want := range map[string]string{
 		"127.0.0.1:1": `^oci: no session with the platform: oci: platform endpoint 127\.0\.0\.1:1: TCP: connection refused$`,
