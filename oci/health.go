@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -75,7 +76,8 @@ func (e *endpoint) handshake(ctx context.Context, secured *tls.Conn) error {
 		presented = refused.UnverifiedCertificates
 	}
 	if len(presented) > 0 {
-		e.certificateEnds.Store(&presented[0].NotAfter)
+		ends := presented[0].NotAfter // a pointer into the certificate would keep all of it
+		e.certificateEnds.Store(&ends)
 	}
 	return err
 }
@@ -129,10 +131,14 @@ func (p *pool) probeNext(now time.Time) *endpoint {
 
 // mayProbeLogin reports whether a probe may log in at an endpoint: where nobody
 // wants a session and there is room for one, and the platform has not refused
-// the account. Each refusal may count against it, so only a session that is
-// needed may be the next try. The caller holds the mutex.
+// the account, there or at another endpoint. Each refusal may count against it,
+// so only a session that is needed may be the next try. The caller holds the
+// mutex.
 func (p *pool) mayProbeLogin(e *endpoint) bool {
-	return !e.health.refused && p.accounts[e.UserID] == nil && !p.wanting() && len(p.all) < p.options.MaxSessions
+	refused := slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
+		return other.UserID == e.UserID && other.health.refused
+	})
+	return !refused && p.accounts[e.UserID] == nil && !p.wanting() && len(p.all) < p.options.MaxSessions
 }
 
 // runProbe makes a probe. Where a session is wanted meanwhile, one with a login

@@ -361,6 +361,38 @@ func TestAProbeDoesNotLogInWhereTheAccountWasRefused(t *testing.T) {
 	})
 }
 
+// Where several endpoints have the same account, a password that has changed on
+// the platform is refused once by probes, and not once by each of them.
+func TestProbesTryARefusedAccountOnce(t *testing.T) {
+	s, refusals := &site{}, 0
+	s.primary = &platform{}
+	s.secondary = &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == "LoginRequest14sp4" {
+			refusals++ // there is one probe at a time
+			c.refuse(r, 4962)
+			return
+		}
+		wellAnswered(p, c, r)
+	}}
+	s.run(t, func(o *Options) {
+		third := o.Endpoints[1]
+		third.Name = "third"
+		o.Endpoints = append(o.Endpoints, third)
+	}, func(t *testing.T, c *Client) {
+		synctest.Wait()
+		c.pool.mu.Lock()
+		for _, e := range c.pool.endpoints[1:] {
+			e.health.needs = proofLogin // as after a login without an answer
+		}
+		c.pool.mu.Unlock()
+		time.Sleep(time.Hour)
+		wantUp(t, c, "an hour later", true, false, false)
+	})
+	if refusals != 1 {
+		t.Errorf("the account was refused %d times", refusals)
+	}
+}
+
 // A login takes the place of a session, and makes way for one that is wanted.
 func TestAProbeThatLogsInDelaysNobody(t *testing.T) {
 	s := &site{secondary: &platform{answer: stalled}}
