@@ -77,6 +77,16 @@ func tableOf(columns int) string {
 	return b.String()
 }
 
+// headingsThatGrow are as many as a table may have, of characters that take three
+// bytes in UTF-8.
+func headingsThatGrow() string {
+	var b strings.Builder
+	for i := range maxColumns {
+		fmt.Fprintf(&b, "<colHeading>%s%d</colHeading>", strings.Repeat("\xa5", 330), i)
+	}
+	return b.String()
+}
+
 // floods are documents made to cost more memory than they are bytes.
 var floods = map[string]flood{
 	"empty elements":             {head: floodReply, unit: "<a/>", tail: floodTail},
@@ -122,6 +132,7 @@ var floods = map[string]flood{
 	"empty headings":             {head: floodReply + "<t>", unit: "<colHeading/>", tail: "</t>" + floodTail},
 	"headings":                   {head: floodReply + "<t>", unit: "<colHeading>%d</colHeading>", tail: "</t>" + floodTail, numbered: true},
 	"tables of a heading":        {head: floodReply, unit: "<t><colHeading/></t>", tail: floodTail},
+	"headings that grow":         {head: floodReply, unit: "<t>" + headingsThatGrow() + "</t>", tail: floodTail},
 	"tables of a row":            {head: floodReply, unit: "<t><colHeading>a</colHeading><row><col/></row></t>", tail: floodTail},
 	"tables of another heading":  {head: floodReply, unit: "<t><colHeading>%d</colHeading></t>", tail: floodTail, numbered: true},
 	"as many elements as may be": {head: floodReply + strings.Repeat("<a>xx</a>", maxElements-2), unit: "<a/>", tail: floodTail, size: 1},

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"hash/maphash"
 	"iter"
 	"slices"
 )
@@ -219,13 +220,20 @@ func (s *scanner) takeHeadings() (Row, error) {
 	}
 	b := s.takeBlock()
 	row := Row{text: b.text, ends: b.ends}
+	if err := s.used.block(b, s.at-s.start); err != nil {
+		return Row{}, err
+	}
 	return row, checkHeadings(row)
 }
 
+// checkHeadings compares hashes first, since headings may be long and alike.
+// There are maxColumns of them at most.
 func checkHeadings(row Row) error {
+	var hashes [maxColumns]uint64
 	for c := range Column(len(row.ends)) {
+		hashes[c] = maphash.String(hashSeed, row.Cell(c))
 		for other := range c {
-			if row.Cell(c) == row.Cell(other) {
+			if hashes[c] == hashes[other] && row.Cell(c) == row.Cell(other) {
 				return twice("a table has heading %.32q twice", row.Cell(c))
 			}
 		}

@@ -236,8 +236,8 @@ func (s *scanner) bindingOf(prefix []byte) binding {
 	return binding{}
 }
 
-// hashSeed is for the names of namespaces that OCI-P has no use for. Two of the
-// same hash would only have a document refused.
+// hashSeed is for the names of namespaces that OCI-P has no use for, of which two
+// of the same hash would only have a document refused, and for headings.
 var hashSeed = maphash.MakeSeed()
 
 // checkAttributes refuses a tag that has an attribute twice, under two prefixes
