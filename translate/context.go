@@ -109,16 +109,24 @@ func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) err
 		return s.judgeRefusal(ctx, group, refusal, tenantExistence(group))
 	}
 	// A service provider has no such element at all, but it has others.
-	enterprise, _, err := reply.Bool("isEnterprise")
+	enterprise, told, err := reply.Bool("isEnterprise")
 	switch {
 	case reply.Name() == successResponse:
 		return errcode.Because(errcode.PlatformError, errors.New("translate: the question about a tenant was answered with mere success"))
 	case err != nil:
 		return errcode.Because(errcode.PlatformError, err)
+	case !told && !states(reply, "useCustomRoutingProfile") && !states(reply, "defaultDomain"):
+		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s says nothing about the tenant", reply.Name()))
 	case enterprise:
 		return errcode.New(errcode.NotAvailableInEnterpriseMode)
 	}
 	return nil
+}
+
+// states reports whether a reply has an element of that name, be it several times.
+func states(reply oci.Reply, element string) bool {
+	_, present, err := reply.Text(element)
+	return present || err != nil
 }
 
 func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) error {

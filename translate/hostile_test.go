@@ -118,10 +118,11 @@ func TestWhatIsStatedTwiceOrNotAtAllIsThePlatformsFault(t *testing.T) {
 		"the table, as a text": func(p *platform) {
 			p.answers[ownNumbers] = strings.Replace(p.answers[ownNumbers], "</command>", "<numberRangeSummaryTable/></command>", 1)
 		},
-		"the service":                       func(p *platform) { p.answers[authorization] = list("Route List|true", "Route List|false") },
-		"a service without a name":          func(p *platform) { p.answers[authorization] = list("Route List|true", " |true") },
-		"whether it is authorized":          func(p *platform) { p.answers[authorization] = list("Route List|yes") },
-		"a tenant of which nothing is said": func(p *platform) { p.answers[tenantGet] = success },
+		"the service":                         func(p *platform) { p.answers[authorization] = list("Route List|true", "Route List|false") },
+		"a service without a name":            func(p *platform) { p.answers[authorization] = list("Route List|true", " |true") },
+		"whether it is authorized":            func(p *platform) { p.answers[authorization] = list("Route List|yes") },
+		"a tenant of which nothing is said":   func(p *platform) { p.answers[tenantGet] = success },
+		"a tenant of an answer that is empty": func(p *platform) { p.answers[tenantGet] = answer(tenantGet, "<x/>") },
 		"a department without a path": func(p *platform) {
 			p.answers[departments] = answer(departments, table("departmentTable", "Department Name|Full Path Name", "a|"))
 		},
