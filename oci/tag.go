@@ -240,14 +240,22 @@ func (s *scanner) bindingOf(prefix []byte) binding {
 // of the same hash would only have a document refused, and for headings.
 var hashSeed = maphash.MakeSeed()
 
+// namespaceXML is what the prefix xml stands for, whether it is bound or not.
+const namespaceXML = "http://www.w3.org/XML/1998/namespace"
+
 // checkAttributes refuses a tag that has an attribute twice, under two prefixes
 // of one namespace. A reader could take either of the two. Those of the same
-// prefix were refused before.
+// prefix were refused before. It also refuses one that gives the prefixes of XML
+// itself another meaning, which Namespaces in XML 1.0, section 3, forbids: a
+// declaration would be an attribute as well.
 func (s *scanner) checkAttributes() error {
 	t := &s.tag
 	var bound [maxAttributes]binding
 	for i, a := range t.attributes {
 		prefix, local := splitName(a.name)
+		if string(a.name) == "xmlns:xmlns" || string(a.name) == "xmlns:xml" && string(t.value(a)) != namespaceXML {
+			return notXML("element %s binds a prefix that XML keeps for itself: %s", t.name, local)
+		}
 		if len(prefix) == 0 || string(prefix) == "xmlns" {
 			continue // it is in no namespace, or declares one
 		}

@@ -71,6 +71,27 @@ func TestWhatIsStatedTwiceIsRefused(t *testing.T) {
 	}
 }
 
+// A declaration is no attribute, whatever its prefix is said to stand for.
+func TestThePrefixesOfXMLKeepTheirMeaning(t *testing.T) {
+	const rest = ` xmlns:c="C" xmlns=""><summary>[Error 1] a</summary><summaryEnglish>a</summaryEnglish></command>`
+	for _, attributes := range []string{
+		`xmlns:xmlns="` + namespaceXSI + `" xmlns:type="c:SuccessResponse" xsi:type="c:ErrorResponse"`,
+		`xsi:type="c:ErrorResponse" xmlns:type="c:SuccessResponse" xmlns:xmlns="` + namespaceXSI + `"`,
+		`xmlns:xmlns="http://www.w3.org/2000/xmlns/" xsi:type="c:ErrorResponse"`,
+		`xmlns:xml="` + namespaceXSI + `" xml:type="c:SuccessResponse"`,
+		`xmlns:xml="" xsi:type="c:SuccessResponse"`,
+	} {
+		replies, err := ParseReplies([]byte(wrap(`<command ` + attributes + rest)))
+		if why, _ := whyRefused(err); why != RefusedNotXML {
+			t.Errorf("%s: got %+v, %v", attributes, replies, err)
+		}
+	}
+	replies, err := ParseReplies([]byte(wrap(`<command xmlns:xml="` + namespaceXML + `" xml:lang="en" xmlns:type="D" xsi:type="c:ErrorResponse"` + rest)))
+	if err != nil || replies[0].Name() != errorResponse {
+		t.Errorf("got %+v, %v", replies, err)
+	}
+}
+
 func TestWhatOnlyLooksTheSameIsTaken(t *testing.T) {
 	for name, document := range map[string]string{
 		"a name of two namespaces":            wrap(`<command xmlns:i="D" xmlns:j="E" i:a="1" j:a="2" a="3" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
