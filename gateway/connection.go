@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"time"
 )
@@ -41,10 +43,26 @@ func leaveUnread(w http.ResponseWriter, r *http.Request) {
 	boundRest(w, r)
 }
 
-// boundRest has the server not wait long for what is left of a body.
+// boundRest has the server not wait long for what is left of a body. There must
+// be something left: behind its end, net/http reads on to notice when the caller
+// leaves, and takes the end of the wait for that, with all that comes later over
+// the connection.
 func boundRest(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 {
 		// Without a connection, as in tests, there is nothing to wait for.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadFor))
 	}
+}
+
+// restOfBody knows whether something is left of a body.
+type restOfBody struct {
+	io.ReadCloser
+	ended bool // it was read to its end
+}
+
+// Read implements io.Reader.
+func (b *restOfBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
 }

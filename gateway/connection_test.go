@@ -96,3 +96,50 @@ func TestCodingsThatAreTakenAreTold(t *testing.T) {
 	}
 	r.wantWrites(t, 0, 0)
 }
+
+// deadlines is an answer whose connection notes that it was told to wait no
+// longer for what is sent over it.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	bounded bool
+}
+
+func (d *deadlines) SetReadDeadline(time.Time) error {
+	d.bounded = true
+	return nil
+}
+
+// Behind the end of a request net/http reads on, and takes a read that fails for
+// the end of the caller. So only what has not ended is bounded.
+func TestOnlyWhatIsLeftOfABodyIsBounded(t *testing.T) {
+	r := start(t, setup{})
+	stranger, dryRun, chunks := assignFreeRange(), assignFreeRange(), assignFreeRange()
+	stranger.client = nobody
+	dryRun.path += "?dry_run=true"
+	for name, c := range map[string]struct {
+		call    call
+		length  int64
+		bounded bool
+	}{
+		"no body":                       {call{path: ownList("numbers"), client: system}, 0, false},
+		"a body that is read":           {dryRun, int64(len(freeRange)), false},
+		"chunks that are read":          {chunks, -1, false},
+		"a body that is left":           {stranger, int64(len(freeRange)), true},
+		"chunks that are left":          {stranger, -1, true},
+		"a body of a row that has none": {call{path: ownList("numbers"), client: system, body: freeRange}, int64(len(freeRange)), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.call.header = http.Header{"Expect": {"100-continue"}}
+			request := r.request(t, c.call)
+			request.ContentLength = c.length
+			if request.Body == nil {
+				request.Body = http.NoBody // as net/http's server has it
+			}
+			w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+			r.handler.ServeHTTP(w, request)
+			if w.bounded != c.bounded {
+				t.Errorf("status %d, bounded: %t", w.Code, w.bounded)
+			}
+		})
+	}
+}

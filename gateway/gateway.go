@@ -110,10 +110,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if lastOnConnection(r) {
 		closeAfter(w, r)
 	}
-	g.router.ServeHTTP(w, r)
-	if r.Header.Get("Expect") != "" {
-		// Who waits for 100 Continue and gets an answer in its place sends no
-		// body, and net/http would wait for it.
+	if r.Header.Get("Expect") == "" || r.ContentLength == 0 {
+		g.router.ServeHTTP(w, r)
+		return
+	}
+	// Who waits for 100 Continue and gets an answer in its place sends no body,
+	// and net/http would wait for it.
+	rest := &restOfBody{ReadCloser: r.Body}
+	watched := r.WithContext(r.Context()) // net/http looks at the body of its own
+	watched.Body = rest
+	g.router.ServeHTTP(w, watched)
+	if !rest.ended {
 		boundRest(w, r)
 	}
 }
