@@ -121,9 +121,8 @@ func platformErrors(c config.API) (translate.PlatformErrors, error) {
 	numbers := map[int]*errcode.Code{}
 	var texts []translate.PlatformText
 	for i, e := range c.PlatformErrors {
-		code, ok := errcode.ByName(e.Error)
-		if !ok {
-			err := fmt.Errorf("there is no error of the name %s%s", e.Error, config.DidYouMean(e.Error, errorNames()))
+		code, err := meaningOf(e.Error)
+		if err != nil {
 			problems = append(problems, &valueError{fmt.Sprintf("api.platform_errors[%d].error", i), err})
 			continue
 		}
@@ -136,11 +135,25 @@ func platformErrors(c config.API) (translate.PlatformErrors, error) {
 	return translate.NewPlatformErrors(numbers, texts...), errors.Join(problems...)
 }
 
-// errorNames are the names of all errors of the API.
+// meaningOf is the error of that name, which a refusal of the platform can mean.
+func meaningOf(name string) (*errcode.Code, error) {
+	code, ok := errcode.ByName(name)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("there is no error of the name %s%s", name, config.DidYouMean(name, errorNames()))
+	case code == errcode.CallerLeft:
+		return nil, fmt.Errorf("no refusal can mean %s: it is for callers who are gone, and are told nothing", name)
+	}
+	return code, nil
+}
+
+// errorNames are the names of all errors that a refusal can mean.
 func errorNames() []string {
 	var names []string
 	for c := range errcode.All() {
-		names = append(names, c.Name)
+		if c != errcode.CallerLeft {
+			names = append(names, c.Name)
+		}
 	}
 	return names
 }

@@ -301,7 +301,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 	}
 	c.HTTP.TLS = config.KeyPair{CertFile: notPEM, KeyFile: notPEM}
 	c.Auth.Clients[0].Hash = config.NewSecret("$2y$04$abcdefghijklmnopqrstuuqB1v0wx2y3z4A5B6C7D8E9F0G1H2I3J")
-	c.API.PlatformErrors = []config.PlatformError{{Number: 1, Error: "INTERNAL"}, {Number: 2, Error: "NO_SUCH_ERROR"}, {Text: "no such", Error: "NOR_THIS_ONE"}}
+	c.API.PlatformErrors = []config.PlatformError{{Number: 1, Error: "INTERNAL"}, {Number: 2, Error: "NO_SUCH_ERROR"}, {Text: "no such", Error: "NOR_THIS_ONE"}, {Number: 4, Error: "CALLER_LEFT"}}
 	endpoint := c.Platform.Endpoints[0]
 	for _, tls := range []config.EndpointTLS{
 		{Enabled: true, CAFile: filepath.Join(folder, "missing.pem")},
@@ -320,6 +320,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 		"auth: Clients[0]: Hash: the cost must be 10..15, is 4",
 		"api.platform_errors[1].error: there is no error of the name NO_SUCH_ERROR",
 		"api.platform_errors[2].error: there is no error of the name NOR_THIS_ONE",
+		"api.platform_errors[3].error: no refusal can mean CALLER_LEFT",
 		"platform.endpoints[1].tls: ca_file: ",
 		fmt.Sprintf("platform.endpoints[2].tls: ca_file: %s holds no PEM certificate", notPEM),
 		"platform.endpoints[3].tls: cert_file and key_file: ",
