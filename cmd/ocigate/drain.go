@@ -82,6 +82,16 @@ func lastPart(shutdownTimeout time.Duration) time.Duration {
 	return min(time.Second, shutdownTimeout/10)
 }
 
+// mayHang is how many parts of the program a stop leaves behind one after the
+// other where all of them hang: the control socket, the journal's keeper, the
+// platform's client, the journal, and a reading of the files.
+const mayHang = 5
+
+// leavingTime is what each of these has of the last part.
+func leavingTime(shutdownTimeout time.Duration) time.Duration {
+	return lastPart(shutdownTimeout) / 2 / mayHang
+}
+
 // stop closes the listeners, has requests in flight finish, and ends the rest. It
 // takes http.shutdown_timeout, but for the log's part of it, at the most.
 func (p *Program) stop(ctx context.Context) error {
@@ -96,12 +106,13 @@ func (p *Program) stop(ctx context.Context) error {
 // nothing: an outcome that is not recorded is unknown to the next process, which
 // finds it out.
 func (p *Program) end(ctx context.Context) error {
-	patience := lastPart(p.config.HTTP.ShutdownTimeout) / 4
+	patience := leavingTime(p.config.HTTP.ShutdownTimeout)
 	err := within(ctx, patience, "the control socket", func() error { p.control.close(); return nil })
 	if p.keeper != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal's keeper", func() error { p.keeper.Close(ctx); return nil }))
 	}
-	err = errors.Join(err, p.client.Close(ctx))
+	// It waits for a file that a login reads a password from.
+	err = errors.Join(err, within(ctx, patience, "the client of the platform", func() error { return p.client.Close(ctx) }))
 	if p.store != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal", p.store.Close))
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/oci"
 	"ocigate/oci/ocisim"
 )
 
@@ -193,6 +194,62 @@ func TestStopDoesNotWaitForAJournalThatHangs(t *testing.T) {
 		t.Fatal("the stop does not end")
 	}
 	waitFor(t, func() bool { return len(platform.Connections()) == 0 })
+}
+
+// TestStopDoesNotWaitForAPasswordThatCannotBeRead stops a program while a login
+// waits for the file of its password, on a disk that hangs.
+func TestStopDoesNotWaitForAPasswordThatCannotBeRead(t *testing.T) {
+	platform := newPlatform(t)
+	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform.Addr, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.HTTP.ShutdownTimeout = time.Second
+	program, err := NewProgram(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading, over := make(chan struct{}), make(chan struct{})
+	client, err := oci.New(oci.Options{Endpoints: []oci.Endpoint{{
+		Name: "simulated", Address: platform.Addr, UserID: "gateway", Password: "secret",
+		PasswordSource: func() (oci.Secret, error) {
+			close(reading)
+			<-over
+			return "", errors.New("the test is over")
+		},
+	}}, MinSessions: 1, MaxSessions: 1, Jitter: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = program.client.Close(t.Context())
+	program.client = client
+	t.Cleanup(func() {
+		close(over)
+		_ = client.Close(context.Background()) // before leaks are looked for
+	})
+	<-reading
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- program.Run(ctx, func(net.Addr, net.Addr) { cancel() }) }()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "the client of the platform hangs and was left behind") {
+			t.Errorf("Run: %v", err)
+		}
+	case <-time.After(wellAgain):
+		t.Fatal("the stop does not end")
+	}
+}
+
+// TestWhatHangsFitsInAStop adds up what a stop takes at the most.
+func TestWhatHangsFitsInAStop(t *testing.T) {
+	for _, timeout := range []time.Duration{time.Second, 30 * time.Second, time.Hour} {
+		ordinary, log := timeout-lastPart(timeout), lastPart(timeout)/2
+		if whole := ordinary + mayHang*leavingTime(timeout) + log; whole > timeout {
+			t.Errorf("a stop takes up to %v of %v", whole, timeout)
+		}
+	}
 }
 
 func TestWithin(t *testing.T) {

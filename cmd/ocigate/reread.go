@@ -195,8 +195,8 @@ func (c *certificates) usable(earlier *certificates, now time.Time) error {
 }
 
 // RereadOn reads the files again at each of the signals, until the function that
-// it returns is called. That one waits for a reading that is under way, unless a
-// file system keeps it.
+// it returns is called. That one waits a moment for a reading that is under way,
+// which a file system may keep for ever.
 func (p *Program) RereadOn(signals <-chan os.Signal) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -215,7 +215,7 @@ func (p *Program) RereadOn(signals <-chan os.Signal) (stop func()) {
 		cancel()
 		select {
 		case <-ended:
-		case <-time.After(time.Second):
+		case <-time.After(leavingTime(p.config.HTTP.ShutdownTimeout)):
 		}
 	}
 }
