@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -31,8 +32,10 @@ var missingPrivileges = func() string {
 		FROM (VALUES ` + strings.Join(rows, ", ") + `) AS p (name, needed) WHERE NOT has_table_privilege(name, needed)`
 }()
 
-// checker is the owner whose lease Check renews for no time at all.
-const checker = "check"
+// newChecker is a name for the owner whose lease a store's Check renews for no time
+// at all. Each store has its own, so that none waits for the row of another, whose
+// process may have vanished with it. Prune forgets it a day after the last check.
+func newChecker() string { return "check-" + rand.Text() }
 
 // Check implements [operation.Store]: the role has the privileges that it needs,
 // and the server takes a transaction that writes, and makes it durable.
@@ -47,7 +50,7 @@ func (s *Store) Check(ctx context.Context) error {
 			return fmt.Errorf("the role %s lacks the privileges %s", role, *missing)
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease) VALUES ($1, clock_timestamp(), interval '0')
-			ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen`, checker)
+			ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen`, s.checker)
 		return err
 	})
 }

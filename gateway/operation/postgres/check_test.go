@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/postgres/postgrestest"
@@ -141,4 +142,19 @@ func TestCheck(t *testing.T) {
 	}
 	must(t, server.Start())
 	must(t, s.Check(t.Context()))
+}
+
+// TestCheckWaitsForNoOther has a replica vanish in the middle of its check: the
+// others are not to take that for a journal that is not usable.
+func TestCheckWaitsForNoOther(t *testing.T) {
+	_, address := database(t)
+	vanished := open(t, address, Options{})
+	must(t, vanished.Check(t.Context()))
+	tx, err := vanished.pool.Begin(t.Context())
+	must(t, err)
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	_, err = tx.Exec(t.Context(), `SELECT FROM ocigate_replicas FOR UPDATE`)
+	must(t, err)
+	other := open(t, address, Options{Timeout: 2 * time.Second})
+	must(t, other.Check(t.Context()))
 }

@@ -58,6 +58,7 @@ type Store struct {
 	pool    *pgxpool.Pool
 	lease   time.Duration
 	timeout time.Duration
+	checker string
 
 	adoptions unanswered
 	received  inHand
@@ -86,6 +87,7 @@ func Open(address string, o Options) (*Store, error) {
 	s := &Store{
 		lease:   cmp.Or(o.Lease, defaultLease),
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
+		checker: newChecker(),
 	}
 	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check has seen to the range
 	config.MinConns, config.MinIdleConns = 0, 0                        // connect on demand
