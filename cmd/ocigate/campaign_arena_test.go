@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,13 +133,7 @@ type gatewayProcess struct {
 	binary, config, logFile string
 	api, admin              string
 
-	life *processLife // nil while it is dead
-}
-
-// processLife is a process from its start to its end.
-type processLife struct {
-	process *os.Process
-	ended   chan struct{}
+	life *bound // nil while it is dead
 }
 
 // The gateway's patience is short, so that a campaign is, too. A write's caller
@@ -228,23 +221,9 @@ func (g *gatewayProcess) start(t *testing.T) {
 	}
 	command := exec.Command(g.binary, "serve", "--config", g.config)
 	command.Stdout, command.Stderr = log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	life := &processLife{ended: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		// The system kills the process when the thread that started it ends,
-		// not before this whole test does.
-		runtime.LockOSThread()
-		defer close(life.ended)
-		err := command.Start()
-		life.process = command.Process
-		started <- err
-		if err == nil {
-			_ = command.Wait() // it is killed
-		}
-		_ = log.Close() // the process had its own copy
-	}()
-	if err := <-started; err != nil {
+	life, err := newBound(command)
+	_ = log.Close() // the process has its own copy
+	if err != nil {
 		t.Fatal(err)
 	}
 	g.life = life
@@ -275,15 +254,14 @@ func (g *gatewayProcess) kill() {
 	if g.life == nil {
 		return
 	}
-	_ = g.life.process.Kill() // it fails where it has ended already
-	<-g.life.ended
+	g.life.kill()
 	g.life = nil
 }
 
 // stop asks the process to stop and waits until it has ended.
 func (g *gatewayProcess) stop(t *testing.T) {
 	t.Helper()
-	if err := g.life.process.Signal(syscall.SIGTERM); err != nil {
+	if err := g.life.command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	select {

@@ -347,21 +347,12 @@ http {
 	log := &output{}
 	command := exec.Command(nginx, "-p", folder, "-c", file, "-e", "stderr")
 	command.Stdout, command.Stderr = log, log
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = command.Wait() // it is killed
-	}()
 	t.Cleanup(func() {
-		_ = command.Process.Kill() // it fails where it has ended already
-		<-ended
 		if t.Failed() {
 			t.Logf("nginx: %s", log)
 		}
 	})
+	started := startBound(t, command)
 	for {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 		if err == nil {
@@ -369,7 +360,7 @@ http {
 			return address
 		}
 		select {
-		case <-ended:
+		case <-started.ended:
 			t.Fatalf("nginx does not start: %s", log)
 		case <-time.After(5 * time.Millisecond):
 		}

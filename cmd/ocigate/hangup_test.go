@@ -28,27 +28,16 @@ import (
 
 // child is a command of the built program, as a process of its own.
 type child struct {
-	command *exec.Cmd
-	out     output // of both streams
-	ended   chan struct{}
-	err     error // how it ended; to be read when ended is closed
+	*bound
+	out output // of both streams
 }
 
 func startChild(t *testing.T, name string, args ...string) *child {
 	t.Helper()
-	c := &child{command: exec.Command(name, args...), ended: make(chan struct{})}
-	c.command.Stdout, c.command.Stderr = &c.out, &c.out
-	if err := c.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		c.err = c.command.Wait()
-		close(c.ended)
-	}()
-	t.Cleanup(func() {
-		_ = c.command.Process.Kill() // it fails where it has ended already
-		<-c.ended
-	})
+	c := &child{}
+	command := exec.Command(name, args...)
+	command.Stdout, command.Stderr = &c.out, &c.out
+	c.bound = startBound(t, command)
 	return c
 }
 
@@ -66,7 +55,7 @@ func (c *child) find(t *testing.T, pattern string) []string {
 	waitFor(t, func() bool { return expression.MatchString(c.out.String()) || c.hasEnded() })
 	found := expression.FindStringSubmatch(c.out.String())
 	if found == nil {
-		t.Fatalf("it has ended (%v) without %s:\n%s", c.err, pattern, &c.out)
+		t.Fatalf("it has ended (%v) without %s:\n%s", c.failure, pattern, &c.out)
 	}
 	return found
 }
@@ -88,8 +77,8 @@ func (c *child) wantEnd(t *testing.T) {
 	case <-time.After(wellAgain):
 		t.Fatalf("it does not end:\n%s", &c.out)
 	}
-	if c.err != nil {
-		t.Errorf("it ended with %v:\n%s", c.err, &c.out)
+	if c.failure != nil {
+		t.Errorf("it ended with %v:\n%s", c.failure, &c.out)
 	}
 }
 
@@ -121,7 +110,7 @@ func TestHangup(t *testing.T) {
 			for range 200 {
 				time.Sleep(time.Millisecond)
 				if c.hasEnded() {
-					t.Fatalf("it has ended with %v:\n%s", c.err, &c.out)
+					t.Fatalf("it has ended with %v:\n%s", c.failure, &c.out)
 				}
 			}
 			c.signal(t, syscall.SIGTERM)
@@ -272,7 +261,7 @@ func hangupUnderLoad(t *testing.T, binary string) {
 		waitFor(t, func() bool { return shownBy(t, api).Equal(leaf.certificate) })
 	}
 	if c.hasEnded() {
-		t.Fatalf("the process has ended with %v after %d writes:\n%s", c.err, writes.Load(), &c.out)
+		t.Fatalf("the process has ended with %v after %d writes:\n%s", c.failure, writes.Load(), &c.out)
 	}
 	cancel()
 	writers.Wait()

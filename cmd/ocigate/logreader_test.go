@@ -63,18 +63,18 @@ func TestProcessFindsAnotherReaderOfItsLog(t *testing.T) {
 	p := startProcess(t, newPlatform(t).Addr, processSettings{http: "drain: 0s, shutdown_timeout: 30s"}, write)
 	_ = write.Close()
 	client := keepsAlive(t)
-	readLines(t, bufio.NewReader(first), `"msg":"serving"`)
+	readLines(t, readerOf(t, first), `"msg":"serving"`)
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	p.mustCall(t, client, http.MethodGet, "/while-nobody-reads/", "", http.StatusNotFound)
 	p.wantAnswers(t, client)
-	second, err := os.Open(path)
+	second, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which waits for no writer
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = second.Close() }()
-	log := bufio.NewReader(second)
+	log := readerOf(t, second)
 	for _, line := range readLines(t, log, "/while-nobody-reads/") {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("the new reader gets %q", line)
@@ -116,7 +116,7 @@ func TestProcessOutlivesAStalledReaderOfItsLog(t *testing.T) {
 		p.wantAnswers(t, client)
 		p.waitForReadiness(t, http.StatusOK, "ready")
 
-		log := bufio.NewReader(read)
+		log := readerOf(t, read)
 		lines := readLines(t, log, "log lines were dropped")
 		var gap struct {
 			Level string
@@ -150,7 +150,7 @@ func TestProcessTellsWhyItEnds(t *testing.T) {
 	read, write := logPipe(t)
 	p := launchProcess(t, "127.0.0.1:1", processSettings{http: "request_timeout: 10m"}, write)
 	_ = write.Close()
-	log, err := io.ReadAll(read)
+	log, err := io.ReadAll(readerOf(t, read))
 	if err != nil || !strings.HasPrefix(string(log), "ocigate: ") || !strings.HasSuffix(string(log), "\n") || !strings.Contains(string(log), "http.request_timeout") {
 		t.Errorf("%v, the log is %q", err, log)
 	}
@@ -190,6 +190,16 @@ func logPipe(t *testing.T) (read, write *os.File) {
 		t.Fatal(failed)
 	}
 	return read, write
+}
+
+// readerOf reads from a pipe, which fails after some time: a process that writes
+// nothing is not waited for.
+func readerOf(t *testing.T, pipe *os.File) *bufio.Reader {
+	t.Helper()
+	if err := pipe.SetReadDeadline(time.Now().Add(2 * wellAgain)); err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewReader(pipe)
 }
 
 // readLines reads a log until a line holds a word, and returns what it read.

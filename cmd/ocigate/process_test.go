@@ -24,10 +24,8 @@ var writePath = itc("ApioSpTest", "ApioGrpTest", "numbers")
 // process is the program in a process of its own, of which a test decides when
 // it stops and what becomes of its log.
 type process struct {
+	*bound
 	api, admin string // addresses
-	command    *exec.Cmd
-	ended      chan struct{} // closed when it has ended
-	failure    error         // of its end
 }
 
 // processSettings are lines of YAML, beside what all processes of tests have.
@@ -57,7 +55,7 @@ func startProcess(t *testing.T, platform string, s processSettings, stderr *os.F
 // launchProcess starts the program and does not wait for it.
 func launchProcess(t *testing.T, platform string, s processSettings, stderr *os.File) *process {
 	t.Helper()
-	p := &process{api: quietAddress(t), admin: quietAddress(t), ended: make(chan struct{})}
+	p := &process{api: quietAddress(t), admin: quietAddress(t)}
 	folder := t.TempDir()
 	file := filepath.Join(folder, "ocigate.yaml")
 	text := fmt.Sprintf(`
@@ -73,20 +71,10 @@ platform:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.command = exec.Command(os.Args[0], "serve", "--config", file)
-	p.command.Env = append(os.Environ(), asProgram+"=1")
-	p.command.Stderr = stderr
-	if err := p.command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.ended)
-		p.failure = p.command.Wait()
-	}()
-	t.Cleanup(func() {
-		_ = p.command.Process.Kill() // it fails where it has ended already
-		<-p.ended
-	})
+	command := exec.Command(os.Args[0], "serve", "--config", file)
+	command.Env = append(os.Environ(), asProgram+"=1")
+	command.Stderr = stderr
+	p.bound = startBound(t, command)
 	return p
 }
 

@@ -244,21 +244,12 @@ backend gateways
 	command := exec.Command(haproxy, "-db", "-f", file)
 	command.Stdout, command.Stderr = b.log, b.log
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = command.Wait() // it is killed
-	}()
 	t.Cleanup(func() {
-		_ = command.Process.Kill() // it fails where it has ended already
-		<-ended
 		if t.Failed() {
 			t.Logf("HAProxy: %s", b.log)
 		}
 	})
+	startBound(t, command)
 	return b
 }
 
