@@ -615,6 +615,17 @@ func TestRecheck(t *testing.T) {
 			}
 		})
 	})
+	t.Run("minds nothing of what others have done to the other entries", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := notDone(r, "+-")
+			r.send(want("", "1")).Settle(t.Context(), operation.Succeeded, nil)
+			r.eyes.see("-+")
+			after(recheck)
+			if op := r.stored(id, operation.Done, operation.ByReading); op.Open() || len(op.Corrections) != 1 {
+				t.Errorf("it is %+v", op)
+			}
+		})
+	})
 	t.Run("is not done early by requests that ask what became of it", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			id := notDone(r, "--")

@@ -11,16 +11,19 @@ import (
 // not its own doing.
 func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	outcomes := outcomesOf(sight.Effects)
-	changed := false
+	var late []Entry
 	for i, e := range op.Entries { // one that was released has no outcome
-		late := e.Outcome == NotDone && sight.Effects[i] == Effect{Seen: true, Clear: true}
-		changed = changed || late
-		if !late {
+		if e.Outcome == NotDone && sight.Effects[i] == (Effect{Seen: true, Clear: true}) {
+			late = append(late, e)
+		} else {
 			outcomes[i] = e.Outcome
 		}
 	}
+	changed := len(late) > 0
 	if changed {
-		touched, err := k.touched(op)
+		of := op
+		of.Entries = late // what became of the others meanwhile says nothing of these
+		touched, err := k.touched(of)
 		if err != nil {
 			k.mu.Lock()
 			defer k.mu.Unlock()

@@ -56,7 +56,8 @@ type Store interface {
 	Adopt(ctx context.Context, owner string) ([]Operation, error)
 
 	// Touched tells whether an operation that was begun after this one, and got
-	// as far as an intent, has one of the same entries.
+	// as far as an intent, has one of the entries that op has here, which may be
+	// some of those that are stored.
 	Touched(ctx context.Context, op Operation) (bool, error)
 
 	// Append adds an event to the audit trail that belongs to no operation.

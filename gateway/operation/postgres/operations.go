@@ -340,8 +340,8 @@ func listing(q operation.Query) (sql string, args []any) {
 		" ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args)), args
 }
 
-// Touched tells whether a later operation has one of the same entries. The
-// error is [operation.ErrNotFound] where this one is not there.
+// Touched tells whether a later operation has one of the entries. The error is
+// [operation.ErrNotFound] where this one is not there.
 func (s *Store) Touched(ctx context.Context, op operation.Operation) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -349,8 +349,8 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (bool, erro
 	err := s.pool.QueryRow(ctx, `SELECT EXISTS (
 			SELECT FROM ocigate_operations later
 			WHERE later.tenant_id = this.tenant_id AND later.kind = this.kind
-			AND later.begun > this.begun AND later.state <> 'received' AND later.entries && this.entries)
-		FROM ocigate_operations this WHERE this.id = $1`, op.ID).Scan(&touched)
+			AND later.begun > this.begun AND later.state <> 'received' AND later.entries && $2::text[])
+		FROM ocigate_operations this WHERE this.id = $1`, op.ID, op.Keys()).Scan(&touched)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, operation.ErrNotFound
 	}

@@ -204,6 +204,12 @@ var touchedTests = []test{
 			}
 		}
 	}},
+	{"is false of entries that are not asked about", func(w *world) {
+		op := w.through(w.op(entries("a", "b")), toDone...)
+		w.through(w.op(entries("a")), toDone...)
+		op.Entries = op.Entries[1:]
+		w.wantTouched(op, false)
+	}},
 	{"is false of what an earlier operation had", func(w *world) {
 		w.through(w.op(entries("a")), toDone...)
 		op := w.through(w.op(entries("a")), toDone...)
