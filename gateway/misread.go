@@ -20,7 +20,7 @@ func overrides(r *http.Request) []errcode.Problem {
 	var problems []errcode.Problem
 	for _, name := range methodOverrides {
 		for _, value := range r.Header[name] {
-			if !strings.EqualFold(value, r.Method) {
+			if value != "" && !strings.EqualFold(value, r.Method) {
 				problems = append(problems, errcode.Problem{
 					Parameter: name, Reason: fmt.Sprintf("must not ask for the method %.20q: the method of the request counts", value),
 				})
@@ -58,9 +58,9 @@ func misplaced(header http.Header) []errcode.Problem {
 
 // resemblesDryRun reports whether an unknown preference may be a misspelled
 // wish for a dry run. RFC 7240 would have it passed over, and the write done.
-func resemblesDryRun(preference string) bool {
-	letters := lettersOf(preference)
-	return strings.Contains(letters, "dry") || strings.Contains(letters, "run")
+// name is the preference's own.
+func resemblesDryRun(name, preference string) bool {
+	return strings.Contains(lettersOf(preference), "dry") || strings.Contains(lettersOf(name), "run")
 }
 
 // lettersOf are the ASCII letters of a text, in lower case.

@@ -278,7 +278,7 @@ func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
 			name, rest := preference(one)
 			switch {
 			case !strings.EqualFold(name, dryRunPreference):
-				if resemblesDryRun(one) {
+				if resemblesDryRun(name, one) {
 					refuse(headerPrefer, fmt.Sprintf("must ask for a dry run by %s, not by %.40q", dryRunPreference, one))
 				}
 			case rest == "":
