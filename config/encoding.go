@@ -7,9 +7,9 @@ import (
 )
 
 // checkText returns what is wrong with the characters of a configuration file, and
-// the line. YAML takes UTF-16 and a byte order mark too. They are refused, since
-// whoever reads the file's lines and secrets otherwise than by YAML would be
-// wrong about them.
+// the line. A byte order mark at the start of the file is no longer there. YAML
+// takes UTF-16 too, which is refused: the numbers of lines in messages are counted
+// in bytes of UTF-8.
 func checkText(raw []byte) (problem Problem, good bool) {
 	if err := checkEncoding(string(raw)); err != nil {
 		return Problem{Line: lineOf(raw, firstInvalid(raw)), Reason: err.Error()}, false
@@ -17,7 +17,7 @@ func checkText(raw []byte) (problem Problem, good bool) {
 	for i, c := range string(raw) {
 		switch {
 		case c == 0:
-			return Problem{Line: lineOf(raw, i), Reason: "contains a NUL character; it must be UTF-8, and may be UTF-16"}, false
+			return Problem{Line: lineOf(raw, i), Reason: "contains a NUL character, as UTF-16 does; save it as UTF-8"}, false
 		case c < ' ' && c != '\t' && c != '\n' && c != '\r', c == '\u007f', c == byteOrderMark:
 			return Problem{Line: lineOf(raw, i), Reason: "contains " + nameOf(c) + ", which must be written in double quotes as " + escape(c)}, false
 		}

@@ -17,6 +17,7 @@ import (
 // document reads the file into nested maps of values that have the types of
 // the structures. What is wrong is reported and left out.
 func (l *loader) document(raw []byte) map[string]any {
+	raw = bytes.TrimPrefix(raw, []byte(string(byteOrderMark))) // YAML takes one, and some editors write it
 	if problem, good := checkText(raw); !good {
 		l.report(problem)
 		l.bad[""] = true

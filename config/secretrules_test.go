@@ -226,9 +226,9 @@ func TestConfigurationsInAnotherEncodingAreToldSo(t *testing.T) {
 		return b.String()
 	}
 	for name, tt := range map[string]struct{ content, want string }{
-		"a byte order mark":    {"\ufeff" + minimal, "line 1: begins with a byte order mark; save it as UTF-8 without one"},
+		"two byte order marks": {"\ufeff\ufeff" + minimal, "line 1: begins with a byte order mark; save it as UTF-8 without one"},
 		"UTF-16":               {"\xff\xfe" + utf16(minimal), "line 1: is UTF-16 or UTF-32; save it as UTF-8"},
-		"UTF-16 without mark":  {utf16("log:" + minimal), "line 1: contains a NUL character; it must be UTF-8, and may be UTF-16"},
+		"UTF-16 without mark":  {utf16("log:" + minimal), "line 1: contains a NUL character, as UTF-16 does; save it as UTF-8"},
 		"Latin-1":              {minimal + "# caf\xe9\n", "line 8: is not valid UTF-8"},
 		"a control character":  {minimal + "log: {level: in\x1bfo}\n", `line 8: contains a control character (U+001B), which must be written in double quotes as \x1b`},
 		"a mark in the middle": {minimal + "log: {level: in\ufefffo}\n", `line 8: contains a byte order mark, which must be written in double quotes as \ufeff`},
@@ -241,7 +241,10 @@ func TestConfigurationsInAnotherEncodingAreToldSo(t *testing.T) {
 			}
 		})
 	}
-	t.Run("but DOS lines are taken", func(t *testing.T) {
-		parse(t, strings.ReplaceAll(minimal, "\n", "\r\n"))
+	t.Run("but DOS lines are taken, and one byte order mark before them", func(t *testing.T) {
+		dos := strings.ReplaceAll(minimal, "\n", "\r\n")
+		parse(t, dos)
+		parse(t, "\ufeff"+dos)
+		parse(t, "\ufeff# a comment first\r\n"+dos)
 	})
 }
