@@ -46,7 +46,7 @@ func checkDemo(ctx context.Context, base string, calls []demoCall, to io.Writer)
 		}
 		fmt.Fprintf(report, "%s\t%d\t%s\t%s\n", call.method, call.status, call.title, verdict)
 	}
-	fmt.Fprintf(report, "%d calls, %d not as documented\n", len(calls), failed)
+	fmt.Fprintf(report, "calls: %d, not as documented: %d\n", len(calls), failed)
 	err := report.Flush()
 	if failed > 0 {
 		err = errors.Join(err, errors.New("the demonstration's answers are not as documented"))

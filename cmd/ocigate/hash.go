@@ -16,7 +16,7 @@ const maxSecretInput = 4096
 func newHash() *cobra.Command {
 	return &cobra.Command{
 		Use:   "hash",
-		Short: "Hash the secret of a listed client, read from the standard input",
+		Short: "Hash the secret of a listed client, typed on a terminal or read from the standard input",
 		Long: "Print the hash of a secret for auth.clients[].hash. The secret is read from the\n" +
 			"standard input, so that it stays out of the shell's history and the process list.\n" +
 			"On a terminal it is asked for twice, and not shown. One newline at its end is not a\n" +

@@ -15,7 +15,7 @@ import (
 // printTable prints one line for each operation.
 func printTable(to io.Writer, found []standing, more bool) error {
 	if len(found) == 0 {
-		_, err := fmt.Fprintln(to, "There are none.")
+		_, err := fmt.Fprintln(to, "There are no such writes.")
 		return err
 	}
 	now := time.Now()

@@ -115,8 +115,8 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 	waitFor(t, func() bool { return strings.Contains(s.operations(t, "list"), "the last reading failed") })
 	wantParts(t, s.operations(t, "list"), s.id, "unknown", "ApioSpTest", "ApioGrpTest", "+3225126999", "itc_numbers_assign")
 	wantParts(t, s.operations(t, "list", "--tenant", "ApioSpTest", "--group", "ApioGrpTest"), s.id)
-	wantParts(t, s.operations(t, "list", "--group", "another"), "There are none.")
-	wantParts(t, s.operations(t, "list", "--state", "done"), "There are none.")
+	wantParts(t, s.operations(t, "list", "--group", "another"), "There are no such writes.")
+	wantParts(t, s.operations(t, "list", "--state", "done"), "There are no such writes.")
 	wantParts(t, s.operations(t, "show", s.id), s.id, "state", "it failed", "can prove absence", "+3225126999: held", "portal")
 
 	var listed []standing
@@ -141,7 +141,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 	if since := time.Since(listed[0].DoubtedAt); since < doubtSettle {
 		t.Errorf("it is released after %v", since)
 	}
-	wantParts(t, s.operations(t, "list"), "There are none.")
+	wantParts(t, s.operations(t, "list"), "There are no such writes.")
 	wantParts(t, s.operations(t, "list", "--all"), s.id, "released by", "the platform does not have it")
 	wantParts(t, s.operations(t, "show", s.id), "released, unknown", "the platform does not have it")
 	if _, _, err := execute(t, "", "operations", "-c", s.config, "release", s.id, "--reason", "again"); err == nil || !strings.Contains(err.Error(), "holds nothing any more") {
@@ -189,11 +189,11 @@ func TestOperationsWithoutAGateway(t *testing.T) {
 		}
 		return err == nil
 	})
-	wantParts(t, s.operations(t, "list"), "There are none.")
+	wantParts(t, s.operations(t, "list"), "There are no such writes.")
 	wantParts(t, s.auditOf(t), `"reason":"no gateway runs"`)
 	s.start(t)
 	s.wantSocket(t)
-	wantParts(t, s.operations(t, "list"), "There are none.")
+	wantParts(t, s.operations(t, "list"), "There are no such writes.")
 	s.end(t)
 }
 
