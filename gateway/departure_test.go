@@ -95,7 +95,7 @@ func TestCallerWhoLeavesBeforeAnythingIsKnown(t *testing.T) {
 						synctest.Wait()
 					}
 					got := r.leaving(t, asked, time.Second)
-					got.wantError(t, 499, "CALLER_LEFT") // for one who has closed his own side alone
+					got.wantError(t, 499, "CALLER_LEFT") // for one who has closed their own side alone
 					r.wantCallerLeft(t, endpoint, method)
 					wantCounted(t, r, "ocigate_platform_session_wait_seconds", c.waits)
 					wantCounted(t, r, "ocigate_operations_total", map[string]float64{})
@@ -164,7 +164,7 @@ func TestCallerWhoLeavesAWriteThatIsSent(t *testing.T) {
 	}
 }
 
-// A caller who left before his request was looked at counts as such at every
+// A caller who left before their request was looked at counts as such at every
 // row, whatever it would have been told.
 func TestCallerWhoLeftAtEveryRow(t *testing.T) {
 	for _, e := range endpoints() {
@@ -186,7 +186,7 @@ func TestCallerWhoLeftAtEveryRow(t *testing.T) {
 	}
 }
 
-// leaver is a caller who leaves when the answer has been written to him.
+// leaver is a caller who leaves when the answer has been written to them.
 type leaver struct {
 	http.ResponseWriter
 	leave context.CancelFunc
@@ -372,8 +372,8 @@ func TestUploadThatEndsEarlyOverHTTP2(t *testing.T) {
 	r.wantCallerLeft(t, "itc_numbers_assign", http.MethodPost)
 }
 
-// A caller who closes his own side after the request looks like one who left.
-// What he reads does not blame the platform, and neither does the log.
+// A caller who closes their own side after the request looks like one who left.
+// What they read does not blame the platform, and neither does the log.
 func TestCallerWhoHalfCloses(t *testing.T) {
 	secured := &tls.Config{InsecureSkipVerify: true} // the server is the test's own
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/1.0"} {
