@@ -119,7 +119,19 @@ func TestProgramServesHTTPS(t *testing.T) {
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: authority},
 	}}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)
+	if status := statusOverTLS(t, client, g.api); status != http.StatusOK {
+		t.Errorf("numbers: %d", status)
+	}
+	g.stop()
+	if err := <-g.ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// statusOverTLS is the status of a list, asked for over TLS by a listed client.
+func statusOverTLS(t *testing.T, client *http.Client, api string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +141,5 @@ func TestProgramServesHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		t.Errorf("numbers: %s", response.Status)
-	}
-	g.stop()
-	if err := <-g.ended; err != nil {
-		t.Errorf("Run: %v", err)
-	}
+	return response.StatusCode
 }

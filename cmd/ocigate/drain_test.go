@@ -182,17 +182,7 @@ func TestStopDoesNotWaitForAJournalThatHangs(t *testing.T) {
 		keeper.Close(context.Background()) // before leaks are looked for
 	})
 
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- program.Run(ctx, func(net.Addr, net.Addr) { cancel() }) }()
-	select {
-	case err := <-ended:
-		if err == nil || !strings.Contains(err.Error(), "hangs and was left behind") {
-			t.Errorf("Run: %v", err)
-		}
-	case <-time.After(wellAgain):
-		t.Fatal("the stop does not end")
-	}
+	wantLeftBehind(t, program, "hangs and was left behind")
 	waitFor(t, func() bool { return len(platform.Connections()) == 0 })
 }
 
@@ -229,12 +219,19 @@ func TestStopDoesNotWaitForAPasswordThatCannotBeRead(t *testing.T) {
 	})
 	<-reading
 
+	wantLeftBehind(t, program, "the client of the platform hangs and was left behind")
+}
+
+// wantLeftBehind runs a program, stops it at once, and wants the error of the
+// stop to hold a text about what was left behind.
+func wantLeftBehind(t *testing.T, program *Program, text string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- program.Run(ctx, func(net.Addr, net.Addr) { cancel() }) }()
 	select {
 	case err := <-ended:
-		if err == nil || !strings.Contains(err.Error(), "the client of the platform hangs and was left behind") {
+		if err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("Run: %v", err)
 		}
 	case <-time.After(wellAgain):

@@ -205,18 +205,8 @@ func TestRereadIsAllOrNothing(t *testing.T) {
 			if shown := shownBy(t, g.api); !shown.Equal(before.certificate) {
 				t.Errorf("it shows the certificate of %s", shown.Subject)
 			}
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.SetBasicAuth("portal", demoSecret)
-			response, err := client.Do(request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				t.Errorf("with the old secret: %s", response.Status)
+			if status := statusOverTLS(t, client, g.api); status != http.StatusOK {
+				t.Errorf("with the old secret: %d", status)
 			}
 			if ok, at := g.metric(t, "ocigate_reload_successful"), g.metric(t, "ocigate_reload_timestamp_seconds"); ok != 0 || at != loaded {
 				t.Errorf("the metrics say %v at %v", ok, at)
