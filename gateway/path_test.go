@@ -30,7 +30,7 @@ func (p *oneGroup) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 				p.groupID = e.Text
 			}
 		}
-		body.WriteString(`<command xsi:type="Reply" xmlns=""><authorized>true</authorized>` +
+		body.WriteString(`<command xsi:type="Reply" xmlns=""><defaultDomain>example.com</defaultDomain><authorized>true</authorized>` +
 			`<numberPrefixSummaryTable><colHeading>Number Prefix</colHeading></numberPrefixSummaryTable></command>`)
 	}
 	return oci.ParseReplies([]byte(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +

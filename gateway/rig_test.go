@@ -182,6 +182,7 @@ func (s setup) connect(t testing.TB, platform *ocisim.Platform) *rig {
 // as it is now: as if this one had been killed at this moment. It is for bubbles.
 func (r *rig) survivor(t testing.TB) *rig {
 	t.Helper()
+	synctest.Wait() // a check of the journal makes a file and removes it
 	folder := t.TempDir()
 	must(t, os.CopyFS(folder, os.DirFS(r.folder)))
 	s := setup{folder: folder, journal: func(o *operation.Options) { o.Owner = "survivor" }}
