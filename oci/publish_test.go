@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"unicode/utf8"
@@ -131,10 +132,13 @@ func TestWhatEndsASessionAndWhatAVersionSaysIsCut(t *testing.T) {
 			wellAnswered(p, c, r)
 		}
 	}
+	var mu sync.Mutex // guards ended, since the first session and its successor may end side by side
 	var ended error
 	run(t, p, func(o *Options) {
 		o.Release = ReleaseUnknown
 		o.Trace.SessionClosed = func(_ string, _ CloseReason, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil {
 				ended = err
 			}
@@ -142,6 +146,8 @@ func TestWhatEndsASessionAndWhatAVersionSaysIsCut(t *testing.T) {
 	}, func(t *testing.T, c *Client) {
 		_, err := c.Read(t.Context(), question)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		for _, err := range []error{err, ended} {
 			forced, ok := errors.AsType[*ForcedLogoutError](err)
 			if !ok || len(forced.Reason) > maxSaid || !strings.HasSuffix(forced.Reason, ellipsis) {

@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,19 @@ func (w *watched) becomes(why string) {
 	}
 }
 
+// readOnly makes a bind mount read-only, as soon as no check writes a file over it.
+func readOnly(t *testing.T, mount string) {
+	t.Helper()
+	for {
+		err := syscall.Mount("", mount, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, "")
+		if !errors.Is(err, syscall.EBUSY) {
+			must(t, err)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // TestJournalStateFollowsTheDisk changes what is under a store that is in use,
 // and of which nobody wants anything.
 func TestJournalStateFollowsTheDisk(t *testing.T) {
@@ -73,7 +87,7 @@ func TestJournalStateFollowsTheDisk(t *testing.T) {
 			func(t *testing.T, disk string, _ *rig) {
 				// Files that are open for writing forbid it, but for a bind mount.
 				must(t, syscall.Mount(disk, disk, "", syscall.MS_BIND, ""))
-				must(t, syscall.Mount("", disk, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+				readOnly(t, disk)
 			},
 			func(t *testing.T, disk string, _ *rig) { must(t, syscall.Unmount(disk, syscall.MNT_DETACH)) },
 		},
