@@ -42,6 +42,18 @@ func (p *process) connect(t *testing.T) *connection {
 	return &connection{conn, bufio.NewReader(conn)}
 }
 
+// idleAndBusy are a connection that has served a request, and one with a write
+// that the platform has and is slow to answer.
+func (p *process) idleAndBusy(t *testing.T, slow *ocisim.Injection) (idle, busy *connection) {
+	t.Helper()
+	idle, busy = p.connect(t), p.connect(t)
+	idle.send(t, http.MethodGet, writePath, "")
+	idle.want(t, http.StatusOK, false)
+	busy.send(t, http.MethodPost, writePath, writeBody)
+	waitFor(t, func() bool { return slow.Hits() == 1 })
+	return idle, busy
+}
+
 // send sends a request and does not wait for its answer.
 func (c *connection) send(t *testing.T, method, path, body string) {
 	t.Helper()
@@ -84,11 +96,7 @@ func TestDrain(t *testing.T) {
 	}
 	p := startProcess(t, platform.Addr, processSettings{http: "drain: 10m"}, os.Stderr)
 
-	idle, busy := p.connect(t), p.connect(t)
-	idle.send(t, http.MethodGet, writePath, "")
-	idle.want(t, http.StatusOK, false)
-	busy.send(t, http.MethodPost, writePath, writeBody)
-	waitFor(t, func() bool { return slow.Hits() == 1 })
+	idle, busy := p.idleAndBusy(t, slow)
 
 	p.terminate(t)
 	p.waitForReadiness(t, http.StatusServiceUnavailable, "draining\n")
@@ -125,11 +133,7 @@ func TestDrainEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := startProcess(t, platform.Addr, processSettings{http: "drain: " + drain}, os.Stderr)
-			idle, busy := p.connect(t), p.connect(t)
-			idle.send(t, http.MethodGet, writePath, "")
-			idle.want(t, http.StatusOK, false)
-			busy.send(t, http.MethodPost, writePath, writeBody)
-			waitFor(t, func() bool { return slow.Hits() == 1 })
+			idle, busy := p.idleAndBusy(t, slow)
 			p.terminate(t)
 			busy.want(t, http.StatusCreated, true)
 			if _, err := idle.read.ReadByte(); !errors.Is(err, io.EOF) {
