@@ -70,7 +70,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 // not cover the group of the path. The scope of an endpoint that answers from
 // the journal is not in its path.
 func (e Endpoint) refuse(who auth.Principal, group translate.Group) error {
-	if e.Journal != nil && who.Level >= e.Level || e.Journal == nil && who.May(e.Level, group.TenantID, group.GroupID) {
+	if e.Journal != nil && who.Level >= e.Level || e.Journal == nil && who.May(e.Level, group.Target()) {
 		return nil
 	}
 	return errcode.New(errcode.Forbidden)

@@ -17,6 +17,7 @@ import (
 	"ocigate/gateway/operation"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // journalWork is the work of an endpoint that answers from the journal of
@@ -116,7 +117,7 @@ func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Princi
 		return errcode.New(errcode.OperationNotFound)
 	case err != nil:
 		return &errcode.Error{Code: errcode.JournalUnavailable, Message: unreadable, RetryAfter: shortly, Cause: err}
-	case !who.Covers(op.TenantID, op.GroupID):
+	case !who.Covers(scope.Target{TenantID: op.TenantID, GroupID: op.GroupID}):
 		return errcode.New(errcode.OperationNotFound)
 	}
 	if wait := g.options.Operations.RetryAfter(&op); wait > 0 {
@@ -171,7 +172,7 @@ func mayList(who auth.Principal, q operation.Query) bool {
 	if q.TenantID == "" {
 		return who.Level >= auth.SystemAdmin
 	}
-	return who.Covers(q.TenantID, q.GroupID)
+	return who.Covers(scope.Target{TenantID: q.TenantID, GroupID: q.GroupID})
 }
 
 // queryOf reads what to list from the query of a request.
@@ -226,11 +227,12 @@ func queryOf(query string, who auth.Principal) (operation.Query, error) {
 }
 
 // idProblems is what is wrong with an id; an empty one stands for all.
-func idProblems(parameter, id string) []errcode.Problem {
-	if id == "" {
+func idProblems(name, id string) []errcode.Problem {
+	parameter, known := scope.ParameterByName(name)
+	if id == "" || !known {
 		return nil
 	}
-	return translate.IDProblems(parameter, id)
+	return parameter.Problems(id, nil)
 }
 
 // listedStates are those by which operations can be listed.

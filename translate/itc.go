@@ -7,6 +7,7 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // AvailableFrom chooses what a group's lists of available numbers and prefixes
@@ -35,7 +36,7 @@ type Options struct {
 	PlatformErrors PlatformErrors
 	// Charset is what the platform can hold of tenant and group ids; where it
 	// is nil, everything.
-	Charset Charset
+	Charset scope.Charset
 }
 
 // ITC is immediate trunking connectivity at the level of a group: the number
@@ -50,7 +51,7 @@ type ITC struct {
 	fromTenant bool
 	contexts   *contexts
 	errors     PlatformErrors
-	charset    Charset
+	charset    scope.Charset
 }
 
 // NewITC makes the service. Its error tells an AvailableFrom that does not

@@ -410,3 +410,12 @@ func TestCommandsAreAllThatAreMade(t *testing.T) {
 		t.Error("(-made +listed)\n" + diff)
 	}
 }
+
+func latin1(t *testing.T) oci.Encoding {
+	t.Helper()
+	encoding, err := oci.EncodingByName("ISO-8859-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoding
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"ocigate/translate/scope"
 )
 
 // Level is how far a caller's rights reach. A higher level may do what the
@@ -103,24 +105,31 @@ type Principal struct {
 	Method                    Method
 }
 
-// Covers tells whether a group is in the caller's scope; an empty groupID
-// stands for the tenant itself. Ids are compared exactly. A System Admin's
-// scope is everything, a Tenant Admin's the own tenant, that of all others the
-// own group. It does not say that the level suffices: [Principal.May] does.
-func (p Principal) Covers(tenantID, groupID string) bool {
+// Covers reports whether a target is in the caller's scope: everything for a
+// System Admin, their own tenant for a Tenant Admin, their own group for a Group or
+// Department Admin, each with all that is below it, and for an End User
+// themself alone. Ids are compared exactly. It does not say that the level
+// suffices: [Principal.May] does.
+func (p Principal) Covers(t scope.Target) bool {
 	level, ok := levels[p.Level]
 	return ok &&
-		(!level.tenant || isOwn(p.TenantID, tenantID)) &&
-		(!level.group || isOwn(p.GroupID, groupID))
+		(!level.tenant || isOwn(p.TenantID, t.TenantID)) &&
+		(!level.group || isOwn(p.GroupID, t.GroupID)) &&
+		(!level.user || isOwn(p.UserID, t.UserID))
 }
 
 // isOwn bars an empty id from standing for any other empty id.
 func isOwn(own, id string) bool { return own != "" && own == id }
 
-// May tells whether the caller has at least that level, and the group in its
+// May reports whether the caller has at least that level, and the target in its
 // scope.
-func (p Principal) May(minimum Level, tenantID, groupID string) bool {
-	return p.Level >= minimum && p.Covers(tenantID, groupID)
+func (p Principal) May(minimum Level, t scope.Target) bool {
+	return p.Level >= minimum && p.Covers(t)
+}
+
+// Is reports whether the caller is the user that a target names.
+func (p Principal) Is(t scope.Target) bool {
+	return p.Level == EndUser && t.Scope() == scope.User && p.Covers(t)
 }
 
 // principalOf is who the platform says has logged in under a name.

@@ -5,48 +5,57 @@ import (
 	"testing"
 
 	"ocigate/gateway/auth"
+	"ocigate/translate/scope"
 )
 
 func TestCovers(t *testing.T) {
 	t.Parallel()
 	const own, other = "own", "other"
-	// One column for each place: own group, other group of the own tenant,
-	// group of the same name in another tenant, own tenant itself, other
-	// tenant itself, no tenant at all.
-	places := []struct{ name, tenant, group string }{
-		{"own group", own, own},
-		{"other group", own, other},
-		{"namesake in other tenant", other, own},
-		{"own tenant itself", own, ""},
-		{"other tenant itself", other, ""},
-		{"system", "", ""},
-		{"own group in other letter case", "OWN", "OWN"},
-		{"own group with a blank", "own ", "own"},
+	at := func(tenant, group, user string) scope.Target {
+		return scope.Target{TenantID: tenant, GroupID: group, UserID: user}
+	}
+	places := []struct {
+		name   string
+		target scope.Target
+	}{
+		{"own group", at(own, own, "")},
+		{"other group", at(own, other, "")},
+		{"namesake in other tenant", at(other, own, "")},
+		{"own tenant itself", at(own, "", "")},
+		{"other tenant itself", at(other, "", "")},
+		{"system", at("", "", "")},
+		{"own group in other letter case", at("OWN", "OWN", "")},
+		{"own group with a blank", at("own ", "own", "")},
+		{"themself", at(own, own, "u")},
+		{"other user of own group", at(own, own, "v")},
+		{"namesake in other group", at(own, other, "u")},
+		{"namesake in other tenant", at(other, own, "u")},
 	}
 	callers := []struct {
 		name   string
 		caller auth.Principal
 		want   string // a letter for each place: y or n
 	}{
-		{"system admin", auth.Principal{Level: auth.SystemAdmin}, "yyyyyyyy"},
-		{"tenant admin", auth.Principal{Level: auth.TenantAdmin, TenantID: own}, "yynynnnn"},
-		{"group admin", auth.Principal{Level: auth.GroupAdmin, TenantID: own, GroupID: own}, "ynnnnnnn"},
-		{"department admin", auth.Principal{Level: auth.DepartmentAdmin, TenantID: own, GroupID: own}, "ynnnnnnn"},
-		{"end user", auth.Principal{Level: auth.EndUser, TenantID: own, GroupID: own, UserID: "u"}, "ynnnnnnn"},
-		{"tenant admin without tenant", auth.Principal{Level: auth.TenantAdmin}, "nnnnnnnn"},
-		{"group admin without group", auth.Principal{Level: auth.GroupAdmin, TenantID: own}, "nnnnnnnn"},
-		{"group admin without tenant", auth.Principal{Level: auth.GroupAdmin, GroupID: own}, "nnnnnnnn"},
-		{"level between the levels", auth.Principal{Level: 13, TenantID: own, GroupID: own}, "nnnnnnnn"},
-		{"level above all", auth.Principal{Level: 17, TenantID: own, GroupID: own}, "nnnnnnnn"},
-		{"nobody", auth.Principal{}, "nnnnnnnn"},
+		{"system admin", auth.Principal{Level: auth.SystemAdmin}, "yyyyyyyyyyyy"},
+		{"tenant admin", auth.Principal{Level: auth.TenantAdmin, TenantID: own}, "yynynnnnyyyn"},
+		{"group admin", auth.Principal{Level: auth.GroupAdmin, TenantID: own, GroupID: own}, "ynnnnnnnyynn"},
+		{"department admin", auth.Principal{Level: auth.DepartmentAdmin, TenantID: own, GroupID: own}, "ynnnnnnnyynn"},
+		{"end user", auth.Principal{Level: auth.EndUser, TenantID: own, GroupID: own, UserID: "u"}, "nnnnnnnnynnn"},
+		{"end user without id", auth.Principal{Level: auth.EndUser, TenantID: own, GroupID: own}, "nnnnnnnnnnnn"},
+		{"tenant admin without tenant", auth.Principal{Level: auth.TenantAdmin}, "nnnnnnnnnnnn"},
+		{"group admin without group", auth.Principal{Level: auth.GroupAdmin, TenantID: own}, "nnnnnnnnnnnn"},
+		{"group admin without tenant", auth.Principal{Level: auth.GroupAdmin, GroupID: own}, "nnnnnnnnnnnn"},
+		{"level between the levels", auth.Principal{Level: 13, TenantID: own, GroupID: own}, "nnnnnnnnnnnn"},
+		{"level above all", auth.Principal{Level: 17, TenantID: own, GroupID: own}, "nnnnnnnnnnnn"},
+		{"nobody", auth.Principal{}, "nnnnnnnnnnnn"},
 	}
 	for _, c := range callers {
 		for i, p := range places {
 			want := c.want[i] == 'y'
 			t.Run(fmt.Sprintf("%s/%s/%t", c.name, p.name, want), func(t *testing.T) {
 				t.Parallel()
-				if got := c.caller.Covers(p.tenant, p.group); got != want {
-					t.Errorf("Covers(%q, %q) = %t", p.tenant, p.group, got)
+				if got := c.caller.Covers(p.target); got != want {
+					t.Errorf("Covers(%+v) = %t", p.target, got)
 				}
 			})
 		}
@@ -67,8 +76,28 @@ func TestMayAsksForLevelAndScope(t *testing.T) {
 		{auth.GroupAdmin, "t", "h", false},
 		{auth.TenantAdmin, "t", "h", false},
 	} {
-		if got := group.May(c.minimum, c.tenant, c.group); got != c.want {
+		if got := group.May(c.minimum, scope.Target{TenantID: c.tenant, GroupID: c.group}); got != c.want {
 			t.Errorf("May(%v, %q, %q) = %t", c.minimum, c.tenant, c.group, got)
+		}
+	}
+}
+
+func TestIsAsksForTheUserThemself(t *testing.T) {
+	t.Parallel()
+	themself := scope.Target{TenantID: "t", GroupID: "g", UserID: "u"}
+	for name, c := range map[string]struct {
+		caller auth.Principal
+		target scope.Target
+		want   bool
+	}{
+		"the user":                           {auth.Principal{Level: auth.EndUser, TenantID: "t", GroupID: "g", UserID: "u"}, themself, true},
+		"another user":                       {auth.Principal{Level: auth.EndUser, TenantID: "t", GroupID: "g", UserID: "v"}, themself, false},
+		"the user about their group":         {auth.Principal{Level: auth.EndUser, TenantID: "t", GroupID: "g", UserID: "u"}, scope.Target{TenantID: "t", GroupID: "g"}, false},
+		"a department admin of the group":    {auth.Principal{Level: auth.DepartmentAdmin, TenantID: "t", GroupID: "g"}, themself, false},
+		"a client of the level, who is none": {auth.Principal{Level: auth.EndUser, TenantID: "t", GroupID: "g"}, themself, false},
+	} {
+		if got := c.caller.Is(c.target); got != c.want {
+			t.Errorf("%s: got %t", name, got)
 		}
 	}
 }
