@@ -30,7 +30,7 @@ const contractFolder = "../testdata/contract"
 
 // example is one of the documents' eight.
 type example struct {
-	endpoint string // its row
+	name     string // of its files
 	request  string
 	status   int
 	body     string // compact, keys in their order
@@ -73,8 +73,7 @@ func examples(t testing.TB) []example {
 	all := make([]example, len(files))
 	for i, file := range files {
 		name := strings.TrimSuffix(file, ".http")
-		_, endpoint, _ := strings.Cut(filepath.Base(name), "-")
-		all[i] = example{endpoint: endpoint, request: readFile(t, file)}
+		all[i] = example{name: filepath.Base(name), request: readFile(t, file)}
 		head, body, _ := strings.Cut(readFile(t, name+".response"), "\n\n")
 		if _, err := fmt.Sscanf(head, "HTTP/1.1 %d", &all[i].status); err != nil {
 			t.Fatalf("%s.response: %v", name, err)
@@ -85,16 +84,27 @@ func examples(t testing.TB) []example {
 	return all
 }
 
-// exampleOf finds the documents' example of an endpoint. DELETE and its twin
-// by POST share one.
-func exampleOf(t testing.TB, endpoint string) example {
+// exampleOf finds the documents' example of a row.
+func exampleOf(t testing.TB, row string) example {
 	t.Helper()
-	all := examples(t)
-	i := slices.IndexFunc(all, func(e example) bool { return e.endpoint == strings.TrimSuffix(endpoint, "_by_post") })
+	name, all := factsOf(t, row).Documented, examples(t)
+	i := slices.IndexFunc(all, func(e example) bool { return e.name == name })
 	if i < 0 {
-		t.Fatalf("the documents have no example of %s", endpoint)
+		t.Fatalf("the documents have no example of %s", row)
 	}
 	return all[i]
+}
+
+// rowOf is the row that the example is of.
+func (e example) rowOf(t testing.TB) gateway.Endpoint {
+	t.Helper()
+	for _, row := range endpoints() {
+		if facts().rows[row.Name].Documented == e.name {
+			return row
+		}
+	}
+	t.Fatalf("no row is documented by %s", e.name)
+	return gateway.Endpoint{}
 }
 
 func readFile(t testing.TB, path string) string {
@@ -139,43 +149,14 @@ func (r *rig) raw(t testing.TB, method, bytes string) answer {
 	return readAnswer(t, response)
 }
 
-// assumed is the state of the platform that each example assumes, as the
-// tenant ApioSpTest of the demonstration with other ranges and prefixes.
-var assumed = map[string]func(*ocisim.Tenant){
-	"itc_numbers_list":   func(*ocisim.Tenant) {},
-	"itc_numbers_assign": func(*ocisim.Tenant) {},
-	"itc_available_numbers_list": func(t *ocisim.Tenant) {
-		t.Ranges = []ocisim.Range{{Start: "+3226127000", End: "+3226127002", Owner: ocisim.Owner{Group: ownGroup}}}
-	},
-	"itc_numbers_remove": func(t *ocisim.Tenant) {
-		t.Ranges = []ocisim.Range{{Start: "+3225126999", End: "+3225126999", Owner: ocisim.Owner{Group: ownGroup}}}
-	},
-	"itc_prefixes_list": func(*ocisim.Tenant) {},
-	"itc_prefixes_assign": func(t *ocisim.Tenant) {
-		t.Prefixes = []ocisim.Prefix{{Prefix: "+32-01"}, {Prefix: "+32-02"}}
-	},
-	"itc_available_prefixes_list": func(t *ocisim.Tenant) {
-		t.Prefixes = []ocisim.Prefix{{Prefix: "+32-01", Owner: ocisim.Owner{Group: ownGroup}}}
-	},
-	"itc_prefixes_remove": func(t *ocisim.Tenant) {
-		t.Prefixes = []ocisim.Prefix{
-			{Prefix: "+32-01", Owner: ocisim.Owner{Group: ownGroup}},
-			{Prefix: "+32-02", Owner: ocisim.Owner{Group: ownGroup}},
-		}
-	},
-}
-
-// exampleSeed holds nothing but one tenant in the assumed state, under other
-// ids where they are others.
-func exampleSeed(t testing.TB, endpoint, tenantID, groupID string) func(*ocisim.Seed) {
+// exampleSeed holds nothing but one tenant, in the state that the documents'
+// example of the row assumes, under other ids where they are others.
+func exampleSeed(t testing.TB, row, tenantID, groupID string) func(*ocisim.Seed) {
 	t.Helper()
-	state, ok := assumed[endpoint]
-	if !ok {
-		t.Fatalf("no state is known that the example of %s assumes", endpoint)
-	}
+	known := factsOf(t, row)
 	return func(seed *ocisim.Seed) {
-		of := seed.Tenants[slices.IndexFunc(seed.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })]
-		state(&of)
+		of, err := known.assumedOn(seed.Tenants[slices.IndexFunc(seed.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })])
+		must(t, err)
 		rename(&of, tenantID, groupID)
 		seed.Tenants = []ocisim.Tenant{of}
 		seed.Administrators = slices.DeleteFunc(seed.Administrators, func(a ocisim.Administrator) bool { return a.ID != gatewayUser })
@@ -221,8 +202,8 @@ func TestContractExamples(t *testing.T) {
 		{"for the ids of the printed answer", ownTenant, ownGroup, pathOfBody.Replace, as},
 	} {
 		for _, e := range examples(t) {
-			t.Run(spelling.name+"/"+e.endpoint, func(t *testing.T) {
-				r := start(t, setup{seed: exampleSeed(t, e.endpoint, spelling.tenantID, spelling.groupID)})
+			t.Run(spelling.name+"/"+e.name, func(t *testing.T) {
+				r := start(t, setup{seed: exampleSeed(t, e.rowOf(t).Name, spelling.tenantID, spelling.groupID)})
 				method, _, _ := strings.Cut(e.request, " ")
 				got := r.raw(t, method, e.wire(spelling.path))
 				got.wantStatus(t, e.status)
@@ -240,44 +221,31 @@ func TestContractExamples(t *testing.T) {
 	}
 }
 
-func TestContractHasEveryEndpoint(t *testing.T) {
-	printed := map[string]bool{}
+// The row of an example is what the documents print and list.
+func TestContractIsWhatTheRowsSay(t *testing.T) {
 	for _, e := range examples(t) {
-		printed[e.endpoint] = true
-		i := slices.IndexFunc(endpoints(), func(row gateway.Endpoint) bool { return row.Name == e.endpoint })
-		if i < 0 {
-			t.Errorf("the documents' %s has no row", e.endpoint)
-			continue
-		}
-		row := endpoints()[i]
+		row := e.rowOf(t)
 		line, _, _ := strings.Cut(e.request, "\n")
-		path := strings.NewReplacer("{tenant_id}", "footenant", "{group_id}", "foogroup").Replace(row.Path)
-		if want := row.Method + " " + path + " HTTP/1.1"; line != want {
-			t.Errorf("%s is printed as %q, the row says %q", e.endpoint, line, want)
+		if want := row.Method + " " + pathOf(row, ids{"tenant_id": "footenant", "group_id": "foogroup"}) + " HTTP/1.1"; line != want {
+			t.Errorf("%s is printed as %q, the row says %q", e.name, line, want)
 		}
 		for _, status := range e.statuses {
 			inRow := slices.ContainsFunc(row.Errors, func(c *errcode.Code) bool { return c.Status == status })
 			if status != row.Status && !inRow {
-				t.Errorf("%s is documented with status %d, the row has no such error", e.endpoint, status)
+				t.Errorf("%s is documented with status %d, the row has no such error", row.Name, status)
 			}
 		}
 		for code, documented := range e.errors {
 			inRow := slices.ContainsFunc(row.Errors, func(c *errcode.Code) bool { return c.Number == code && c.Name == documented.name })
 			if !inRow {
-				t.Errorf("%s is documented with %d %s, the row has no such error", e.endpoint, code, documented.name)
+				t.Errorf("%s is documented with %d %s, the row has no such error", row.Name, code, documented.name)
 			}
 		}
 		if want := []int{e.status, 400, 404}; !slices.Equal(e.statuses, want) {
-			t.Errorf("%s: the list of status codes reads as %v, want %v", e.endpoint, e.statuses, want)
+			t.Errorf("%s: the list of status codes reads as %v, want %v", e.name, e.statuses, want)
 		}
 		if row.Status != e.status {
-			t.Errorf("%s is printed with status %d, the row says %d", e.endpoint, e.status, row.Status)
-		}
-	}
-	for _, row := range endpoints() {
-		ours := row.Session != nil || row.Journal != nil || strings.HasSuffix(row.Name, "_by_post")
-		if !ours && !printed[row.Name] {
-			t.Errorf("%s is not in the documents", row.Name)
+			t.Errorf("%s is printed with status %d, the row says %d", row.Name, e.status, row.Status)
 		}
 	}
 }

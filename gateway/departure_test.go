@@ -127,7 +127,7 @@ func (a *abandoned) Write(ctx context.Context, command oci.Write, before func(st
 // The truth about a write does not depend on who waits for it: it is recorded
 // and counted as what it is, and holds its entries no longer.
 func TestCallerWhoLeavesAWriteThatIsSent(t *testing.T) {
-	w := writings()[0]
+	w := writingOf("itc_numbers_assign")
 	for fault, c := range map[string]struct {
 		outcome, state, knownBy string
 		applied                 int

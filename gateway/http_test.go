@@ -68,7 +68,7 @@ func wantAllow(t *testing.T, a answer, want string) {
 func TestEveryRowIsServed(t *testing.T) {
 	r := start(t, setup{})
 	for _, e := range endpoints() {
-		path := strings.NewReplacer("{tenant_id}", ownTenant, "{group_id}", ownGroup).Replace(e.Path)
+		path := ownPath(e)
 		got := r.call(t, call{method: e.Method, path: path})
 		if got.status == http.StatusNotFound || got.status == http.StatusMethodNotAllowed {
 			t.Errorf("%s %s is answered with %d", e.Method, path, got.status)

@@ -299,12 +299,12 @@ func TestAdmin(t *testing.T) {
 
 func TestOperationsAreCounted(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		w := writings()
-		r.write(t, w[1].call.keyed("k"))
-		r.call(t, w[1].call.keyed("k")).wantStatus(t, http.StatusOK)
-		r.inject(t, withCommand("error-before-apply times=1", w[3].command))
-		r.call(t, w[3].call).wantStatus(t, http.StatusBadRequest)
-		r.loseAnswer(t, w[0], "k")
+		assign, remove, prefixes := writingOf("itc_numbers_assign"), writingOf("itc_numbers_remove"), writingOf("itc_prefixes_assign")
+		r.write(t, remove.call.keyed("k"))
+		r.call(t, remove.call.keyed("k")).wantStatus(t, http.StatusOK)
+		r.inject(t, withCommand("error-before-apply times=1", prefixes.command))
+		r.call(t, prefixes.call).wantStatus(t, http.StatusBadRequest)
+		r.loseAnswer(t, assign, "k")
 		wantCounted(t, r, "ocigate_operations_total", map[string]float64{
 			"itc_numbers_remove done": 1, "itc_prefixes_assign not_done": 1, "itc_numbers_assign unknown": 1,
 		})
@@ -317,8 +317,8 @@ func TestOperationsAreCounted(t *testing.T) {
 		wantCounted(t, r, "ocigate_journal_failures_total", map[string]float64{"": 0})
 
 		// What was refused before it was recorded is counted with the requests.
-		r.call(t, w[0].call.keyed("")).wantStatus(t, http.StatusBadRequest)
-		rehearsal := w[0].call
+		r.call(t, assign.call.keyed("")).wantStatus(t, http.StatusBadRequest)
+		rehearsal := assign.call
 		rehearsal.path += "?dry_run=true"
 		r.call(t, rehearsal).wantStatus(t, http.StatusOK)
 		wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{
@@ -334,7 +334,7 @@ func TestOperationsAreCounted(t *testing.T) {
 // The log tells of every write which operation it was, and of no other request.
 func TestOperationsAreLogged(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		w := writings()[0]
+		w := writingOf("itc_numbers_assign")
 		rehearsal, read := w.call, call{path: ownList("numbers"), client: tenant}
 		rehearsal.path += "?dry_run=true"
 		for _, c := range []call{rehearsal, read} {

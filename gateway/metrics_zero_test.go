@@ -169,7 +169,7 @@ func TestNoSeriesAppearsLater(t *testing.T) {
 	for _, e := range endpoints() {
 		t.Run("by each method at "+e.Name, func(t *testing.T) {
 			r := start(t, setup{})
-			path := strings.NewReplacer("{tenant_id}", ownTenant, "{group_id}", ownGroup).Replace(e.Path)
+			path := ownPath(e)
 			for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
 				for _, client := range []string{nobody, user, system} {
 					r.call(t, call{method: method, path: path, client: client})

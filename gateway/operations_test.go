@@ -61,6 +61,7 @@ func (r *rig) inThreeGroups(t testing.TB) (own, other, foreign string) {
 func TestRightsOverOperations(t *testing.T) {
 	r := start(t, setup{})
 	own, other, foreign := r.inThreeGroups(t)
+	minimum := factsOf(t, "operation_get").Level
 	for _, of := range []struct {
 		id                string
 		ofTenant, ofGroup bool
@@ -72,7 +73,7 @@ func TestRightsOverOperations(t *testing.T) {
 				got.wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
 			case client == user || client == department:
 				got.wantError(t, http.StatusForbidden, "FORBIDDEN")
-			case mayCall(client, minimumRoles["operation_get"], of.ofTenant, of.ofGroup) && slices.Contains([]string{own, other, foreign}, of.id):
+			case mayCall(client, minimum, of.ofTenant, of.ofGroup) && slices.Contains([]string{own, other, foreign}, of.id):
 				got.wantStatus(t, http.StatusOK)
 			default:
 				got.wantError(t, http.StatusNotFound, "OPERATION_NOT_FOUND")
@@ -132,11 +133,11 @@ func TestScopesOfTheListOfOperations(t *testing.T) {
 
 func TestOperationsByTheirState(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		w := writings()
-		done := r.write(t, w[1].call)
-		notDone := r.loseAnswer(t, w[0], "")
+		assign, remove := writingOf("itc_numbers_assign"), writingOf("itc_numbers_remove")
+		done := r.write(t, remove.call)
+		notDone := r.loseAnswer(t, assign, "")
 		time.Sleep(time.Minute)
-		unknown := r.loseAnswer(t, w[0], "")
+		unknown := r.loseAnswer(t, assign, "")
 		for state, want := range map[string][]string{
 			"done": {done}, "not_done": {notDone}, "unknown": {unknown}, "partly_done": nil,
 		} {
@@ -328,7 +329,7 @@ func TestOperationsThatRun(t *testing.T) {
 // While it is unknown, an operation says when it is worth asking again.
 func TestOperationsInDoubt(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		id := r.loseAnswer(t, writings()[0], "")
+		id := r.loseAnswer(t, writingOf("itc_numbers_assign"), "")
 		last := time.Hour
 		for {
 			told, got := r.operation(t, id)

@@ -44,7 +44,7 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 				change: func(c *call) { c.client = nobody }, status: 401, error: "UNAUTHENTICATED", outcome: "not_done",
 			},
 			"the level is too low": {
-				change: func(c *call) { c.client = group }, status: 403, error: "FORBIDDEN", outcome: "not_done",
+				change: func(c *call) { c.client = clientBelow(w.level) }, status: 403, error: "FORBIDDEN", outcome: "not_done",
 			},
 			"the tenant is another's": {
 				change: func(c *call) { c.path = strings.Replace(c.path, ownTenant, "footenant", 1) }, status: 403, error: "FORBIDDEN", outcome: "not_done",
@@ -205,7 +205,7 @@ func TestReadsTellOfNoOperation(t *testing.T) {
 	r := start(t, setup{})
 	for _, e := range endpoints() {
 		if e.Change == nil {
-			path := strings.NewReplacer("{tenant_id}", ownTenant, "{group_id}", ownGroup, "{operation_id}", "x").Replace(e.Path)
+			path := ownPath(e)
 			r.call(t, call{method: e.Method, path: path, client: system}).wantNoOperation(t)
 		}
 	}
@@ -244,7 +244,7 @@ func TestEntriesInDoubtAreHeld(t *testing.T) {
 
 func TestEntriesInDoubtHoldNoOthers(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		r.loseAnswer(t, writings()[0], "")
+		r.loseAnswer(t, writingOf("itc_numbers_assign"), "")
 		for name, c := range map[string]call{
 			"another entry":                 {method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3225127000"}]}`},
 			"the same number of a tenant":   {method: http.MethodPost, path: listOf("footenant", "foogroup", "numbers"), body: freeRange},
@@ -297,6 +297,9 @@ func TestEntriesOfAWriteUnderWayAreHeld(t *testing.T) {
 // reading to tell; then the answer says which half is missing.
 func TestWriteThatIsDoneInPart(t *testing.T) {
 	for _, w := range writings() {
+		if w.Half == nil {
+			continue
+		}
 		t.Run(w.endpoint, func(t *testing.T) {
 			half, s := w.halfDone()
 			inTime(t, s, func(t *testing.T, r *rig) {

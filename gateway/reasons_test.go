@@ -13,67 +13,9 @@ import (
 	"ocigate/gateway"
 )
 
-// reasons are the problems of each case with code 19, as "place reason" in the
-// order of the body. The endpoints by POST have those of their twins.
-var reasons = map[string][]string{
-	"itc_numbers_assign/not_available":  {"/numbers/0/minPhoneNumber is assigned to another group"},
-	"itc_numbers_assign/one_of_several": {"/numbers/1/minPhoneNumber is assigned to another group"},
-	"itc_numbers_assign/end_differs":    {"/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3225127999"},
-	"itc_numbers_assign/not_in_the_tenant": {
-		"/numbers/0/minPhoneNumber is not the start of a number range that the tenant has", // inside a range
-		"/numbers/1/minPhoneNumber is not the start of a number range that the tenant has",
-	},
-	"itc_numbers_assign/already_assigned": {"/numbers/0/minPhoneNumber is already assigned to this group"},
-	"itc_numbers_assign/several_reasons": {
-		"/numbers/0/minPhoneNumber is assigned to another group",
-		"/numbers/2/maxPhoneNumber is not the end of its range, which ends at +3225127999",
-		"/numbers/3/minPhoneNumber is not the start of a number range that the tenant has",
-		"/numbers/4/minPhoneNumber is already assigned to this group",
-	},
-	"itc_numbers_assign/reasons_not_read": {"/numbers/1/minPhoneNumber is not free in the tenant"},
-
-	"itc_numbers_remove/not_available":  {"/numbers/0/minPhoneNumber is assigned to another group"},
-	"itc_numbers_remove/one_of_several": {"/numbers/1/minPhoneNumber is assigned to another group"},
-	"itc_numbers_remove/end_differs":    {"/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127009"},
-	"itc_numbers_remove/not_in_the_tenant": {
-		"/numbers/0/minPhoneNumber is not the start of a number range that the tenant has",
-		"/numbers/1/minPhoneNumber is not the start of a number range that the tenant has",
-	},
-	"itc_numbers_remove/not_assigned": {"/numbers/0/minPhoneNumber is not assigned to this group"},
-	"itc_numbers_remove/several_reasons": {
-		"/numbers/0/minPhoneNumber is assigned to another group",
-		"/numbers/2/maxPhoneNumber is not the end of its range, which ends at +3226127002",
-		"/numbers/3/minPhoneNumber is not the start of a number range that the tenant has",
-		"/numbers/4/minPhoneNumber is not assigned to this group",
-	},
-	"itc_numbers_remove/reasons_not_read": {"/numbers/1/minPhoneNumber is not assigned to this group"},
-
-	"itc_prefixes_assign/not_available":     {"/prefixes/0/prefix is assigned to another group"},
-	"itc_prefixes_assign/one_of_several":    {"/prefixes/1/prefix is assigned to another group"},
-	"itc_prefixes_assign/not_in_the_tenant": {"/prefixes/0/prefix is not a prefix that the tenant has"},
-	"itc_prefixes_assign/already_assigned":  {"/prefixes/0/prefix is already assigned to this group"},
-	"itc_prefixes_assign/several_reasons": {
-		"/prefixes/0/prefix is assigned to another group",
-		"/prefixes/2/prefix is not a prefix that the tenant has",
-		"/prefixes/3/prefix is already assigned to this group",
-	},
-	"itc_prefixes_assign/reasons_not_read": {"/prefixes/1/prefix is not free in the tenant"},
-
-	"itc_prefixes_remove/not_available":     {"/prefixes/0/prefix is assigned to another group"},
-	"itc_prefixes_remove/one_of_several":    {"/prefixes/1/prefix is assigned to another group"},
-	"itc_prefixes_remove/not_in_the_tenant": {"/prefixes/0/prefix is not a prefix that the tenant has"},
-	"itc_prefixes_remove/not_assigned":      {"/prefixes/0/prefix is not assigned to this group"},
-	"itc_prefixes_remove/several_reasons": {
-		"/prefixes/0/prefix is assigned to another group",
-		"/prefixes/2/prefix is not a prefix that the tenant has",
-		"/prefixes/3/prefix is not assigned to this group",
-	},
-	"itc_prefixes_remove/reasons_not_read": {"/prefixes/1/prefix is not assigned to this group"},
-}
-
 // wantReasons demands the reason of each entry, in the order of the body, and
 // that no other group is named.
-func (q quartet) wantReasons(t *testing.T, got answer) {
+func (e expectation) wantReasons(t *testing.T, got answer) {
 	t.Helper()
 	var given []string
 	for _, p := range got.apiError(t).Details.Problems {
@@ -82,7 +24,7 @@ func (q quartet) wantReasons(t *testing.T, got answer) {
 		}
 		given = append(given, *p.Pointer+" "+p.Reason)
 	}
-	if diff := cmp.Diff(reasons[strings.TrimSuffix(q.endpoint, "_by_post")+"/"+q.name], given); diff != "" {
+	if diff := cmp.Diff(e.Reasons, given); diff != "" {
 		t.Errorf("details.problems (-want +got):\n%s", diff)
 	}
 	if strings.Contains(got.body, "ApioGrpOther") {

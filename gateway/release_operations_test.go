@@ -25,7 +25,7 @@ func TestOperationsThatAreReleased(t *testing.T) {
 		if age := oldest(); age != 0 {
 			t.Errorf("the oldest of none is unresolved for %v s", age)
 		}
-		w := writings()[0]
+		w := writingOf("itc_numbers_assign")
 		id := r.loseAnswer(t, w, "k")
 		time.Sleep(time.Minute)
 		if age := oldest(); age < 60 || age > 70 {

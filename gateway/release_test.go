@@ -78,7 +78,7 @@ func TestEveryEndpointOnEveryRelease(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					_, got := q.playOn(t, o.over(setup{}))
 					want := q.response(t)
-					missing := !o.hasPrefixes() && strings.Contains(q.endpoint, "prefixes") && !refusedUnasked(want)
+					missing := o.number < factsOf(t, q.endpoint).Since && !refusedUnasked(want)
 					if missing {
 						refusal := got.wantError(t, http.StatusBadRequest, "NOT_AVAILABLE_IN_RELEASE")
 						if refusal.Code != 1025 || len(refusal.Details.Errors) > 0 {

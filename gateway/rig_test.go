@@ -41,6 +41,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // account of the gateway.
 const (
 	ownTenant, ownGroup          = "ApioSpTest", "ApioGrpTest"
+	ownUser                      = "ApioUserTest@sip.netaxis.be"
 	gatewayUser, gatewayPassword = "gateway", "gateway-demo"
 )
 

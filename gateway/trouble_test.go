@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway"
-	"ocigate/gateway/operation"
 	"ocigate/oci"
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
@@ -179,16 +178,20 @@ func wantWords(t *testing.T, told apiError, words string) {
 	}
 }
 
-// wantHolder demands that the group's own list shows the entry, or not.
+// wantHolder demands that the row that shows the entry has it as it is when the
+// write is done, or as before.
 func (r *rig) wantHolder(t *testing.T, w writing, done bool) {
 	t.Helper()
-	list := strings.TrimSuffix(w.call.path, "remove/")
-	holder := w.before
-	if done {
-		holder = w.after
+	row, ok := rowNamed(w.Shown.By)
+	if !ok {
+		t.Fatalf("%s is shown by %q, which is no row", w.endpoint, w.Shown.By)
 	}
-	if has := strings.Contains(r.call(t, call{path: list, client: tenant}).body, `"`+w.entry+`"`); has != (holder == ownGroup) {
-		t.Errorf("the group has %s: %t", w.entry, has)
+	shown := r.call(t, call{path: ownPath(row), client: w.call.client})
+	shown.wantStatus(t, http.StatusOK)
+	for text, want := range map[string]bool{w.Shown.Before: !done, w.Shown.After: done} {
+		if text != "" && strings.Contains(shown.body, text) != want {
+			t.Errorf("%s shows %s: %t", w.Shown.By, text, !want)
+		}
 	}
 }
 
@@ -212,7 +215,7 @@ func TestPlatformThatIsGoneAfterAWrite(t *testing.T) {
 	for fault, state := range map[string]string{"drop-after-apply": "done", "drop-before-apply": "not_done"} {
 		t.Run(fault, func(t *testing.T) {
 			inTime(t, setup{}, func(t *testing.T, r *rig) {
-				w := writings()[0]
+				w := writingOf("itc_numbers_assign")
 				r.get(t, "numbers").wantStatus(t, http.StatusOK) // there is a session
 				gone := r.inject(t, "refuse")
 				r.inject(t, withCommand(fault, w.command))
@@ -239,7 +242,7 @@ func withCommand(fault, command string) string {
 // is told in the end.
 func TestRefusalThatCannotBeVerified(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		w := writings()[0]
+		w := writingOf("itc_numbers_assign")
 		r.inject(t, withCommand("error-before-apply number=4999 summary=no", w.command))
 		unreadable := r.inject(t, "stall skip=1 command=GroupServiceGetAuthorizationRequest")
 		got := r.call(t, w.call.keyed("k"))
@@ -546,82 +549,6 @@ func TestCallerWhoLeavesBeforeAWrite(t *testing.T) {
 	})
 }
 
-// provoked are ways to the errors that no quartet has. Each is tried with every
-// endpoint whose row names the error.
-var provoked = map[*errcode.Code]func(t *testing.T, e gateway.Endpoint) answer{
-	errcode.PlatformTimeout: func(t *testing.T, e gateway.Endpoint) answer {
-		return faulty(t, e, "stall", firstCommand(e))
-	},
-	errcode.PlatformCheckFailed: func(t *testing.T, e gateway.Endpoint) answer {
-		return faulty(t, e, "stall", firstCommand(e))
-	},
-	errcode.NotAvailableInRelease: func(t *testing.T, e gateway.Endpoint) (got answer) {
-		inTime(t, onRelease{number: 21}.over(setup{}), func(t *testing.T, r *rig) { got = r.call(t, goodCall(t, e)) })
-		return got
-	},
-	errcode.PlatformError: func(t *testing.T, e gateway.Endpoint) answer {
-		command := firstCommand(e)
-		if e.Change != nil {
-			command = "*ssignListRequest"
-		}
-		return faulty(t, e, "error-before-apply severity=Warning number=5404", command)
-	},
-	errcode.BodyTooLarge: func(t *testing.T, e gateway.Endpoint) answer {
-		if e.Session != nil {
-			return withBody(`{"username":"`+strings.Repeat("x", 8<<10)+`","password":"x"}`)(t, e)
-		}
-		r := start(t, setup{gateway: func(o *gateway.Options) { o.MaxBodyBytes = 10 }})
-		return r.call(t, goodCall(t, e))
-	},
-	errcode.InvalidParameters: func(t *testing.T, e gateway.Endpoint) answer {
-		if e.Journal != nil {
-			return start(t, setup{}).call(t, call{path: e.Path + "?limit=0", client: system})
-		}
-		return withBody(`{"username":"a\u0000b","password":"x"}`)(t, e)
-	},
-	errcode.JSONSchemaValidation: withBody(`{"username":1}`),
-	errcode.BadMediaType:         withBody(`[]`),
-	errcode.OperationNotFound: func(t *testing.T, e gateway.Endpoint) answer {
-		return start(t, setup{}).call(t, goodCall(t, e))
-	},
-	errcode.JournalUnavailable: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
-		r.breakJournal(t)
-		time.Sleep(time.Minute) // what is open already can be read for a while
-		asked := goodCall(t, e)
-		if e.Change != nil {
-			asked = writingOf(t, e).call
-		}
-		return r.call(t, asked)
-	}),
-	errcode.EntriesHeld: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
-		r.loseAnswer(t, writingOf(t, e), "")
-		return r.call(t, writingOf(t, e).call)
-	}),
-	errcode.KeyReused: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
-		asked := writingOf(t, e).call.keyed("k")
-		r.call(t, asked)
-		asked.path = strings.Replace(asked.path, ownGroup, "ApioGrpOther", 1)
-		return r.call(t, asked)
-	}),
-	errcode.RequestRunning: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
-		w := writingOf(t, e)
-		r.inject(t, withCommand("slow delay=5s", w.command))
-		go r.call(t, w.call.keyed("k"))
-		synctest.Wait()
-		return r.call(t, w.call.keyed("k"))
-	}),
-	errcode.OperationNotDone: timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
-		r.loseAnswer(t, writingOf(t, e), "k")
-		time.Sleep(time.Minute)
-		return r.call(t, writingOf(t, e).call.keyed("k"))
-	}),
-	errcode.PartlyDone: func(t *testing.T, e gateway.Endpoint) (got answer) {
-		w, s := writingOf(t, e).halfDone()
-		inTime(t, s, func(t *testing.T, r *rig) { got = r.foundOut(t, w) })
-		return got
-	},
-}
-
 // foundOut makes a request with the key "k", and once more when it is known what
 // became of it, which tells that.
 func (r *rig) foundOut(t *testing.T, w writing) answer {
@@ -629,14 +556,6 @@ func (r *rig) foundOut(t *testing.T, w writing) answer {
 	r.call(t, w.call.keyed("k"))
 	time.Sleep(time.Minute)
 	return r.call(t, w.call.keyed("k"))
-}
-
-// timed provokes an error in a bubble, on an ordinary rig.
-func timed(provoke func(*testing.T, *rig, gateway.Endpoint) answer) func(*testing.T, gateway.Endpoint) answer {
-	return func(t *testing.T, e gateway.Endpoint) (got answer) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) { got = provoke(t, r, e) })
-		return got
-	}
 }
 
 // loseAnswer makes a request that is not carried out, and whose answer is lost.
@@ -664,115 +583,13 @@ func (w halfWriter) Write(ctx context.Context, command oci.Write, before func(st
 // halfDone is the writing with a second entry, and a rig on which that one is
 // not done, and the platform speaks of an error.
 func (w writing) halfDone() (writing, setup) {
-	ranges, prefixes := ocisim.Range{Start: "+3225777000", End: "+3225777000"}, ocisim.Prefix{Prefix: "+32-77"}
-	ranges.Group, prefixes.Group = w.before, w.before
-	second := `{"minPhoneNumber":"+3225777000"}`
-	if strings.Contains(w.endpoint, "prefixes") {
-		second = `{"prefix":"+32-77"}`
-	}
-	w.call.body = strings.TrimSuffix(w.call.body, "]}") + "," + second + "]}"
+	w.call.body = w.Half.Body
 	return w, setup{
 		seed: func(seed *ocisim.Seed) {
 			own := &seed.Tenants[slices.IndexFunc(seed.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })]
-			own.Ranges, own.Prefixes = append(own.Ranges, ranges), append(own.Prefixes, prefixes)
+			own.Ranges, own.Prefixes = append(own.Ranges, w.Half.Ranges...), append(own.Prefixes, w.Half.Prefixes...)
 		},
 		faults:  []string{withCommand("error-after-apply number=4999 summary=half", w.command)},
 		gateway: func(o *gateway.Options) { o.Writer = halfWriter{o.Writer} },
-	}
-}
-
-// firstCommand is what the platform is first asked for an endpoint.
-func firstCommand(e gateway.Endpoint) string {
-	if e.Session != nil {
-		return "AuthenticationVerifyRequest22V4"
-	}
-	return "ServiceProviderGetRequest17sp1"
-}
-
-// faulty has the platform do that to one command of a good request.
-func faulty(t *testing.T, e gateway.Endpoint, fault, command string) (got answer) {
-	t.Helper()
-	s := setup{
-		overTLS: e.Session != nil,
-		faults:  []string{withCommand(fault, command)},
-		seed:    func(seed *ocisim.Seed) { seedOfExample(t, e, seed) },
-	}
-	inTime(t, s, func(t *testing.T, r *rig) { got = r.call(t, goodCall(t, e)) })
-	return got
-}
-
-func seedOfExample(t *testing.T, e gateway.Endpoint, seed *ocisim.Seed) {
-	t.Helper()
-	if e.Session == nil {
-		exampleSeed(t, strings.TrimSuffix(e.Name, "_by_post"), ownTenant, ownGroup)(seed)
-	}
-}
-
-// goodCall is the endpoint's documented example, a login, or a question for an
-// operation that nobody knows.
-func goodCall(t *testing.T, e gateway.Endpoint) call {
-	t.Helper()
-	switch {
-	case e.Session != nil:
-		return call{method: e.Method, path: e.Path, body: `{"username":"groupadmin","password":"groupadmin-demo"}`}
-	case e.Journal != nil:
-		return call{path: strings.Replace(e.Path, "{operation_id}", operation.NewID(), 1), client: system}
-	}
-	asked := quartet{e.Name, "documented"}.request(t)
-	return call{method: asked.Method, path: asked.Path, client: system, body: string(asked.Body)}
-}
-
-func withBody(body string) func(*testing.T, gateway.Endpoint) answer {
-	return func(t *testing.T, e gateway.Endpoint) answer {
-		asked := goodCall(t, e)
-		asked.body = body
-		return start(t, setup{}).call(t, asked)
-	}
-}
-
-// Every error that a row names happens: in a quartet of the endpoint, or here.
-func TestEveryErrorOfARowHappens(t *testing.T) {
-	inQuartets := map[string]bool{}
-	for _, q := range quartets(t) {
-		got := q.response(t)
-		if got.Status >= http.StatusBadRequest {
-			told := answer{status: got.Status, body: string(got.Body)}.apiError(t)
-			inQuartets[q.endpoint+"/"+told.Name] = true
-		}
-	}
-	for _, e := range endpoints() {
-		for _, code := range e.Errors {
-			name := e.Name + "/" + code.Name
-			if inQuartets[name] {
-				continue
-			}
-			t.Run(name, func(t *testing.T) {
-				provoke, ok := provoked[code]
-				if !ok {
-					t.Fatal("nothing provokes it")
-				}
-				provoke(t, e).wantError(t, code.Status, code.Name)
-			})
-		}
-	}
-}
-
-// And no quartet answers with an error that its row does not name.
-func TestEveryErrorThatHappensIsOfTheRow(t *testing.T) {
-	named := map[string]bool{}
-	for _, e := range endpoints() {
-		for _, code := range slices.Concat(e.Errors, gateway.CommonErrors()) {
-			named[e.Name+"/"+code.Name] = true
-		}
-	}
-	for _, q := range quartets(t) {
-		got := q.response(t)
-		if got.Status < http.StatusBadRequest {
-			continue
-		}
-		told := answer{status: got.Status, body: string(got.Body)}.apiError(t)
-		if !named[q.endpoint+"/"+told.Name] {
-			t.Errorf("%s/%s: %s is not among the errors of the row", q.endpoint, q.name, told.Name)
-		}
 	}
 }

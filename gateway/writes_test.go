@@ -9,20 +9,19 @@ import (
 	"testing"
 	"time"
 
-	"ocigate/gateway"
 	"ocigate/gateway/operation"
 )
 
-// writing is a good request to an endpoint that writes, about one entry that
-// the demonstration has as it needs it.
+// writing is a good request to a row that writes, about one entry that the
+// demonstration has as it needs it: the write of the row's [factsFile].
 type writing struct {
+	writeFacts
 	endpoint string
+	level    string // the least
 	call     call
-	entry    string
+	entry    string // as it is given
 	command  string // the platform's
 	status   int    // of the good answer
-	// before and after are the groups that have the entry, "" for none.
-	before, after string
 }
 
 const (
@@ -31,52 +30,31 @@ const (
 	assignCommand = rangeCommand + "AssignListRequest"
 )
 
+// writings are those of all rows, in the order of the table.
 func writings() []writing {
-	assign := func(endpoint, list, body, entry, command string) writing {
-		return writing{
-			endpoint, call{method: http.MethodPost, path: ownList(list), client: tenant, body: body},
-			entry, command + "AssignListRequest", http.StatusCreated, "", ownGroup,
-		}
-	}
-	remove := func(endpoint, method, list, body, entry, command string) writing {
-		return writing{
-			endpoint, call{method: method, path: ownList(list), client: tenant, body: body},
-			entry, command + "UnassignListRequest", http.StatusOK, ownGroup, "",
-		}
-	}
-	const ownRange, ownPrefix = `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`, `{"prefixes":[{"prefix":"+32-02"}]}`
-	return []writing{
-		assign("itc_numbers_assign", "numbers", freeRange, "+3225126999", rangeCommand),
-		remove("itc_numbers_remove", http.MethodDelete, "numbers", ownRange, "+3226127007", rangeCommand),
-		remove("itc_numbers_remove_by_post", http.MethodPost, "numbers/remove", ownRange, "+3226127007", rangeCommand),
-		assign("itc_prefixes_assign", "prefixes", `{"prefixes":[{"prefix":"+32-03"}]}`, "+32-03", prefixCommand),
-		remove("itc_prefixes_remove", http.MethodDelete, "prefixes", ownPrefix, "+32-02", prefixCommand),
-		remove("itc_prefixes_remove_by_post", http.MethodPost, "prefixes/remove", ownPrefix, "+32-02", prefixCommand),
-	}
-}
-
-func TestEveryEndpointThatWritesHasAWriting(t *testing.T) {
-	there := map[string]bool{}
-	for _, w := range writings() {
-		there[w.endpoint] = true
-	}
+	var all []writing
 	for _, e := range endpoints() {
-		if (e.Change != nil) != there[e.Name] {
-			t.Errorf("%s has a writing: %t", e.Name, there[e.Name])
+		f, ok := facts().of(e.Name)
+		if !ok || e.Change == nil || f.Write == nil {
+			continue // which TestEveryRowHasWhatItNeeds reports
 		}
+		all = append(all, writing{
+			writeFacts: *f.Write, endpoint: e.Name, level: f.Level,
+			call:  call{method: e.Method, path: ownPath(e), client: f.writerOf(), body: f.Write.Body},
+			entry: f.Write.Entry.Given, command: f.Write.Command, status: e.Status,
+		})
 	}
+	return all
 }
 
-// writingOf is that of the row.
-func writingOf(t testing.TB, e gateway.Endpoint) writing {
-	t.Helper()
+// writingOf is that of a row.
+func writingOf(row string) writing {
 	for _, w := range writings() {
-		if w.endpoint == e.Name {
+		if w.endpoint == row {
 			return w
 		}
 	}
-	t.Fatalf("%s writes nothing", e.Name)
-	return writing{}
+	panic("the row " + row + " has no write in its " + factsFile)
 }
 
 // with is the call with a header, or with one more.

@@ -1,0 +1,312 @@
+package gateway_test
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"ocigate/gateway"
+	"ocigate/gateway/operation"
+	"ocigate/oci/ocisim"
+	"ocigate/translate/errcode"
+)
+
+// factsFile is the file in a row's folder that says what is expected of the row.
+// It is written by hand, apart from the table of rows and from what is recorded.
+const factsFile = "expectations.yaml"
+
+// rowFacts is an expectations.yaml. JSON in it is text as it is sent.
+type rowFacts struct {
+	// AliasOf names the row whose expectations hold for this one, too. Then
+	// the file has no other key, and the folders have the same cases.
+	AliasOf string `yaml:"alias_of"`
+	// Level is the least that a caller needs, as the documents have it, or
+	// none for an endpoint that anybody may call.
+	Level string `yaml:"level"`
+	// Documented names the files of the documents' example in
+	// testdata/contract; it is empty for a row of our own.
+	Documented string `yaml:"documented"`
+	// Since is the first release of the platform that has the row's commands;
+	// 0 for all.
+	Since int `yaml:"since"`
+	// Request is the body of a good request to a row without cases.
+	Request string `yaml:"request"`
+	// Assumed is what the documents' example assumes: keys of a tenant in the
+	// platform's seed, whose values replace those of the demonstration's
+	// ApioSpTest.
+	Assumed yaml.Node `yaml:"assumed"`
+	// Write is there for a row that changes something, and for no other.
+	Write *writeFacts `yaml:"write"`
+	// Cases has a key for each folder beside the file.
+	Cases map[string]expectation `yaml:"cases"`
+	// Provoked says how an error of the row happens that no case has.
+	Provoked map[string]provocation `yaml:"provoked"`
+}
+
+// writeFacts are a good request about one entry that the demonstration has as it
+// needs it.
+type writeFacts struct {
+	Body    string     `yaml:"body"`
+	Command string     `yaml:"command"` // the platform's
+	Entry   entryFacts `yaml:"entry"`
+	// Again is the error that answers the same request once it is done; empty
+	// where the good answer does.
+	Again string `yaml:"again"`
+	Shown struct {
+		By string `yaml:"by"` // a row
+		// Before is in its answer until the write is done, After from then on.
+		// One of them is enough.
+		Before string `yaml:"before"`
+		After  string `yaml:"after"`
+	} `yaml:"shown"`
+	// Half is a request about that entry and another one in the same command,
+	// which has one element for each. It is absent where there is none such.
+	Half *halfFacts `yaml:"half"`
+}
+
+// entryFacts are an entry as the caller gives it and as the platform spells it,
+// and its value before and after the write as JSON.
+type entryFacts struct {
+	Kind   string `yaml:"kind"`
+	Given  string `yaml:"given"`
+	Start  string `yaml:"start"`
+	End    string `yaml:"end"`
+	Before string `yaml:"before"`
+	After  string `yaml:"after"`
+}
+
+type halfFacts struct {
+	Body string `yaml:"body"`
+	// Ranges and Prefixes are the tenant's besides those of the
+	// demonstration.
+	Ranges   []ocisim.Range  `yaml:"ranges"`
+	Prefixes []ocisim.Prefix `yaml:"prefixes"`
+}
+
+// book is what all files say.
+type book struct {
+	folder string
+	rows   map[string]rowFacts
+	// problems are those of files that cannot be read, by row.
+	problems map[string][]string
+}
+
+// The book of testdata/api. It has no initializer, since what reads it is checked
+// against ways that need it themselves.
+var (
+	readFacts sync.Once
+	ownFacts  book
+)
+
+// facts are what the files of testdata/api say.
+func facts() book {
+	readFacts.Do(func() { ownFacts = readBook(apiFolder) })
+	return ownFacts
+}
+
+// readBook reads the files of a folder's folders.
+func readBook(folder string) book {
+	b := book{folder: folder, rows: map[string]rowFacts{}, problems: map[string][]string{}}
+	for _, name := range foldersIn(folder) {
+		text, err := os.ReadFile(path.Join(folder, name, factsFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		row, problems := parseFacts(text)
+		if err != nil {
+			problems = []string{err.Error()}
+		}
+		b.rows[name] = row
+		if len(problems) > 0 {
+			b.problems[name] = problems
+		}
+	}
+	return b
+}
+
+// foldersIn are the names of the folders in a folder; none where there is none.
+func foldersIn(folder string) []string {
+	var names []string
+	entries, _ := os.ReadDir(folder) // what should be in it is asked for by name
+	for _, entry := range entries {
+		if entry.IsDir() {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// parseFacts reads a file, and tells all that is wrong in it.
+func parseFacts(text []byte) (rowFacts, []string) {
+	var row rowFacts
+	if err := strictYAML(text, &row); err != nil {
+		return row, []string{err.Error()}
+	}
+	return row, row.problems()
+}
+
+// strictYAML reads one document without unknown keys and keys given twice.
+func strictYAML(text []byte, into any) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one document")
+	}
+	return nil
+}
+
+// problems are what is wrong with the values, whatever the row is.
+func (f rowFacts) problems() []string {
+	var problems []string
+	add := func(key, format string, args ...any) {
+		problems = append(problems, key+": "+fmt.Sprintf(format, args...))
+	}
+	if f.AliasOf != "" {
+		f.AliasOf = ""
+		if f.Level != "" || f.Documented != "" || f.Since != 0 || f.Request != "" || !f.Assumed.IsZero() || f.Write != nil || f.Cases != nil || f.Provoked != nil {
+			add("alias_of", "stands beside other keys")
+		}
+		return problems
+	}
+	if f.Level != "" && f.Level != noLevel && !slices.ContainsFunc(levels, func(l levelOf) bool { return l.name == f.Level }) {
+		add("level", "there is no %q", f.Level)
+	}
+	if _, err := f.assumedOn(ocisim.Tenant{}); err != nil {
+		add("assumed", "%v", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Cases)) {
+		problems = append(problems, f.Cases[name].problems("cases."+name)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Provoked)) {
+		if _, ok := errcode.ByName(name); !ok {
+			add("provoked."+name, "there is no such error")
+		}
+		problems = append(problems, f.Provoked[name].problems("provoked."+name)...)
+	}
+	return problems
+}
+
+// assumedOn is the tenant in the state that the example assumes.
+func (f rowFacts) assumedOn(tenant ocisim.Tenant) (ocisim.Tenant, error) {
+	if f.Assumed.IsZero() {
+		return tenant, nil
+	}
+	text, err := yaml.Marshal(&f.Assumed)
+	if err == nil {
+		err = strictYAML(text, &tenant)
+	}
+	return tenant, err
+}
+
+// of are the facts of a row, with those of its twin where it is an alias.
+func (b book) of(name string) (rowFacts, bool) {
+	row, ok := b.rows[name]
+	if row.AliasOf != "" {
+		row, ok = b.rows[row.AliasOf]
+	}
+	return row, ok
+}
+
+// factsOf are those of a row of the table.
+func factsOf(t testing.TB, name string) rowFacts {
+	t.Helper()
+	row, ok := facts().of(name)
+	if !ok {
+		t.Fatalf("there is no %s", path.Join(apiFolder, name, factsFile))
+	}
+	return row
+}
+
+// goodCase is the case whose answer is good in all respects: that of the
+// documents or, for a row of our own, an example of ours.
+func (f rowFacts) goodCase() string {
+	if f.Documented != "" {
+		return "documented"
+	}
+	return "example"
+}
+
+// hasCommands reports whether requests to the row are translated to commands, so
+// that it has cases.
+func hasCommands(e gateway.Endpoint) bool { return e.Query != nil || e.Change != nil }
+
+// rowNamed is a row of the table.
+func rowNamed(name string) (gateway.Endpoint, bool) {
+	rows := endpoints()
+	i := slices.IndexFunc(rows, func(e gateway.Endpoint) bool { return e.Name == name })
+	if i < 0 {
+		return gateway.Endpoint{}, false
+	}
+	return rows[i], true
+}
+
+// ids are values of the parameters of paths, by name.
+type ids map[string]string
+
+// ownIDs are those that the demonstration has, and the id of no operation.
+func ownIDs() ids {
+	return ids{"tenant_id": ownTenant, "group_id": ownGroup, "user_id": ownUser, "operation_id": operation.NewID()}
+}
+
+// pathOf is the row's path with its parameters filled in.
+func pathOf(e gateway.Endpoint, with ids) string {
+	filled := e.Path
+	for name, value := range with {
+		filled = strings.ReplaceAll(filled, "{"+name+"}", value)
+	}
+	return filled
+}
+
+// ownPath is the row's path about what the demonstration has.
+func ownPath(e gateway.Endpoint) string { return pathOf(e, ownIDs()) }
+
+// levelOf is a level by its name in the documents, and the listed client that
+// has it.
+type levelOf struct{ name, client string }
+
+// levels are all of them, the lowest first.
+var levels = []levelOf{
+	{"End User", user}, {"Department Admin", department}, {"Group Admin", group}, {"Tenant Admin", tenant}, {"System Admin", system},
+}
+
+// noLevel stands in a file for the level of endpoints that anybody may call.
+const noLevel = "none"
+
+// rank is the place of a level among the others, by its name or its client.
+func rank(of string) int {
+	return slices.IndexFunc(levels, func(l levelOf) bool { return l.name == of || l.client == of })
+}
+
+// clientBelow is the client whose level is the next below that one, or nobody.
+func clientBelow(level string) string {
+	if i := rank(level); i > 0 {
+		return levels[i-1].client
+	}
+	return nobody
+}
+
+// writerOf is the client that makes good requests for changes: a Tenant Admin
+// unless more is needed.
+func (f rowFacts) writerOf() string {
+	return levels[max(rank(tenant), rank(f.Level))].client
+}
+
+// displayed is a path of testdata as messages name it.
+func displayed(parts ...string) string {
+	return cmp.Or(strings.TrimPrefix(path.Join(parts...), "../"), ".")
+}
