@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,9 +19,9 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// caseFiles are those of a folder with a case: what is written by hand, and what
-// is recorded.
-var caseFiles = []string{"request.json", "command.xml", "reply.xml", "response.json"}
+// recordedFiles are those of a folder with a case besides request.json, which is
+// written by hand.
+var recordedFiles = []string{"command.xml", "reply.xml", "response.json"}
 
 // TestEveryRowHasWhatItNeeds asks by name for whatever a row lacks in its folder.
 func TestEveryRowHasWhatItNeeds(t *testing.T) {
@@ -40,7 +42,7 @@ func lacking(rows []gateway.Endpoint, b book, contract string) []string {
 		messages = append(messages, l.messages...)
 		documented[b.rows[e.Name].Documented] = true
 	}
-	for _, name := range foldersIn(b.folder) {
+	for _, name := range foldersIn(b.files, ".") {
 		if !known[name] {
 			messages = append(messages, displayed(apiFolder, name)+": no row has this name")
 		}
@@ -140,26 +142,14 @@ func (l *law) checkWrite(f rowFacts) {
 
 func (l *law) checkCases(f rowFacts) {
 	there := map[string]bool{}
-	for _, name := range foldersIn(filepath.Join(l.book.folder, l.row.Name)) {
+	for _, name := range foldersIn(l.book.files, l.row.Name) {
 		there[name] = true
 		if _, ok := f.Cases[name]; !ok {
 			l.lacks("cases.%s is missing, and there is a folder of that name", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Cases)) {
-		for _, file := range caseFiles {
-			if _, err := os.Stat(filepath.Join(l.book.folder, l.row.Name, name, file)); err == nil {
-				continue
-			}
-			how := "write it"
-			if file != caseFiles[0] {
-				how = "record it with go test ./gateway -run TestQuartets -update, and read it"
-			}
-			l.messages = append(l.messages, displayed(apiFolder, l.row.Name, name, file)+" is missing: "+how)
-			if file == caseFiles[0] {
-				break // nothing can be recorded yet
-			}
-		}
+		l.checkFiles(name)
 	}
 	if !hasCommands(l.row) {
 		return
@@ -180,6 +170,28 @@ func (l *law) checkCases(f rowFacts) {
 	}
 	if _, ok := f.Cases["answer_lost"]; l.row.Change != nil && !ok {
 		l.lacks("no case has the answer to a write that was done lost: cases.answer_lost")
+	}
+}
+
+// checkFiles demands the files of a case.
+func (l *law) checkFiles(name string) {
+	isMissing := func(file string) bool {
+		_, err := fs.Stat(l.book.files, path.Join(l.row.Name, name, file))
+		return err != nil
+	}
+	of := displayed(apiFolder, l.row.Name, name)
+	if isMissing("request.json") {
+		l.messages = append(l.messages, of+"/request.json is missing: write it")
+		return // nothing can be recorded yet
+	}
+	var missing []string
+	for _, file := range recordedFiles {
+		if isMissing(file) {
+			missing = append(missing, file)
+		}
+	}
+	if len(missing) > 0 {
+		l.messages = append(l.messages, of+": "+strings.Join(missing, ", ")+" missing: record with go test ./gateway -run TestQuartets -update, and read")
 	}
 }
 
@@ -219,16 +231,20 @@ func named(name string) func(*errcode.Code) bool {
 	return func(c *errcode.Code) bool { return c.Name == name }
 }
 
-// inCopy changes a copy of testdata/api and holds it against the table with other
-// rows besides.
-func inCopy(t *testing.T, change func(folder string), more ...gateway.Endpoint) []string {
+// copied is testdata/api in memory: all names, and what the rows' files say.
+func copied(t *testing.T) fstest.MapFS {
 	t.Helper()
-	folder := t.TempDir()
-	must(t, os.CopyFS(folder, os.DirFS(apiFolder)))
-	if change != nil {
-		change(folder)
-	}
-	return lacking(append(endpoints(), more...), readBook(folder), contractFolder)
+	files, on := fstest.MapFS{}, os.DirFS(apiFolder)
+	must(t, fs.WalkDir(on, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			files[name] = &fstest.MapFile{}
+		}
+		if err == nil && path.Base(name) == factsFile {
+			files[name].Data, err = fs.ReadFile(on, name)
+		}
+		return err
+	}))
+	return files
 }
 
 // made is a row as if somebody had just added it, with the work of another.
@@ -246,11 +262,8 @@ func made(t *testing.T, like string, errors ...*errcode.Code) gateway.Endpoint {
 // and recording, by name.
 func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 	const file = "testdata/api/made_up/expectations.yaml: "
-	write := func(text string) func(string) {
-		return func(folder string) {
-			must(t, os.MkdirAll(filepath.Join(folder, "made_up"), 0o700))
-			must(t, os.WriteFile(filepath.Join(folder, "made_up", factsFile), []byte(text), 0o600))
-		}
+	write := func(text string) func(fstest.MapFS) {
+		return func(files fstest.MapFS) { files["made_up/"+factsFile] = &fstest.MapFile{Data: []byte(text)} }
 	}
 	list := func() gateway.Endpoint {
 		return made(t, "itc_numbers_list", errcode.InvalidParameters, errcode.ServiceNotAssigned)
@@ -259,7 +272,7 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 	session.Path = "/api/v1/made_up/{something}/"
 	for name, c := range map[string]struct {
 		row    gateway.Endpoint
-		change func(folder string)
+		change func(fstest.MapFS)
 		want   []string
 	}{
 		"a list without a folder": {row: list(), want: []string{
@@ -306,17 +319,16 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 		},
 		"a list of our own with a case too many and one too few": {
 			row: list(),
-			change: func(folder string) {
+			change: func(files fstest.MapFS) {
 				write("level: Group Admin\ncases: {example: {status: 200, body: '{}'}, refused: {status: 404, error: GROUP_NOT_FOUND}}\n" +
-					"provoked: {INVALID_PARAMETERS: {query: x=y}, PLATFORM_TIMEOUT: {}}")(folder)
-				for _, name := range []string{"example", "other"} {
-					must(t, os.CopyFS(filepath.Join(folder, "made_up", name), os.DirFS(filepath.Join(apiFolder, "itc_numbers_list", "documented"))))
+					"provoked: {INVALID_PARAMETERS: {query: x=y}, PLATFORM_TIMEOUT: {}}")(files)
+				for _, name := range []string{"example/request.json", "example/command.xml", "example/response.json", "other/request.json"} {
+					files["made_up/"+name] = &fstest.MapFile{}
 				}
-				must(t, os.Remove(filepath.Join(folder, "made_up", "example", "reply.xml")))
 			},
 			want: []string{
 				file + "cases.other is missing, and there is a folder of that name",
-				"testdata/api/made_up/example/reply.xml is missing: record it with go test ./gateway -run TestQuartets -update, and read it",
+				"testdata/api/made_up/example: reply.xml missing: record with go test ./gateway -run TestQuartets -update, and read",
 				"testdata/api/made_up/refused/request.json is missing: write it",
 				file + "cases.refused: GROUP_NOT_FOUND is not among the errors of the row",
 				file + "provoked.PLATFORM_TIMEOUT is not among the errors of the row",
@@ -340,7 +352,11 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, inCopy(t, c.change, c.row)); diff != "" {
+			files := copied(t)
+			if c.change != nil {
+				c.change(files)
+			}
+			if diff := cmp.Diff(c.want, lacking(append(endpoints(), c.row), readBook(files), contractFolder)); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
 		})
@@ -349,22 +365,22 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 
 // What is there for no row, or twice, is named as well.
 func TestFoldersThatFitNoRow(t *testing.T) {
-	edit := func(row, old, becomes string) func(string) {
-		return func(folder string) {
-			name := filepath.Join(folder, row, factsFile)
-			text := readFile(t, name)
+	edit := func(row, old, becomes string) func(fstest.MapFS) {
+		return func(files fstest.MapFS) {
+			file := files[path.Join(row, factsFile)]
+			text := string(file.Data)
 			if !strings.Contains(text, old) {
-				t.Fatalf("%s has no %q", name, old)
+				t.Fatalf("%s has no %q", row, old)
 			}
-			must(t, os.WriteFile(name, []byte(strings.Replace(text, old, becomes, 1)), 0o600))
+			file.Data = []byte(strings.Replace(text, old, becomes, 1))
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(folder string)
+		change func(fstest.MapFS)
 		want   []string
 	}{
 		"a folder": {
-			func(folder string) { must(t, os.Mkdir(filepath.Join(folder, "itc_old"), 0o700)) },
+			func(files fstest.MapFS) { files["itc_old/documented/request.json"] = &fstest.MapFile{} },
 			[]string{"testdata/api/itc_old: no row has this name"},
 		},
 		"an example of the documents": {
@@ -380,14 +396,14 @@ func TestFoldersThatFitNoRow(t *testing.T) {
 			[]string{"testdata/api/itc_numbers_list/expectations.yaml: provoked.GROUP_NOT_FOUND: cases.group_not_found provokes it"},
 		},
 		"a case of a twin": {
-			func(folder string) {
-				must(t, os.RemoveAll(filepath.Join(folder, "itc_numbers_remove_by_post", "documented")))
-			},
+			func(files fstest.MapFS) { delete(files, "itc_numbers_remove_by_post/documented/request.json") },
 			[]string{"testdata/api/itc_numbers_remove_by_post/documented/request.json is missing: write it"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, inCopy(t, c.change)); diff != "" {
+			files := copied(t)
+			c.change(files)
+			if diff := cmp.Diff(c.want, lacking(endpoints(), readBook(files), contractFolder)); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
 		})
@@ -425,15 +441,14 @@ func TestFilesOfExpectationsThatAreRefused(t *testing.T) {
 
 // The facts of an alias are its twin's.
 func TestFactsOfAnAlias(t *testing.T) {
-	folder := t.TempDir()
+	files := fstest.MapFS{}
 	for name, text := range map[string]string{"a": "level: none", "b": "alias_of: a", "c": "alias_of: nobody"} {
-		must(t, os.Mkdir(filepath.Join(folder, name), 0o700))
-		must(t, os.WriteFile(filepath.Join(folder, name, factsFile), []byte(text), 0o600))
+		files[path.Join(name, factsFile)] = &fstest.MapFile{Data: []byte(text)}
 	}
-	b := readBook(folder)
+	b := readBook(files)
 	for name, want := range map[string]bool{"a": true, "b": true, "c": false, "d": false} {
 		if f, ok := b.of(name); ok != want || ok && f.Level != noLevel {
-			t.Errorf("%s: %t, %+v", path.Join(folder, name), ok, f)
+			t.Errorf("%s: %t, %+v", name, ok, f)
 		}
 	}
 }

@@ -97,8 +97,8 @@ type halfFacts struct {
 
 // book is what all files say.
 type book struct {
-	folder string
-	rows   map[string]rowFacts
+	files fs.FS
+	rows  map[string]rowFacts
 	// problems are those of files that cannot be read, by row.
 	problems map[string][]string
 }
@@ -112,15 +112,15 @@ var (
 
 // facts are what the files of testdata/api say.
 func facts() book {
-	readFacts.Do(func() { ownFacts = readBook(apiFolder) })
+	readFacts.Do(func() { ownFacts = readBook(os.DirFS(apiFolder)) })
 	return ownFacts
 }
 
-// readBook reads the files of a folder's folders.
-func readBook(folder string) book {
-	b := book{folder: folder, rows: map[string]rowFacts{}, problems: map[string][]string{}}
-	for _, name := range foldersIn(folder) {
-		text, err := os.ReadFile(path.Join(folder, name, factsFile))
+// readBook reads the files of the rows' folders.
+func readBook(files fs.FS) book {
+	b := book{files: files, rows: map[string]rowFacts{}, problems: map[string][]string{}}
+	for _, name := range foldersIn(files, ".") {
+		text, err := fs.ReadFile(files, path.Join(name, factsFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -137,9 +137,9 @@ func readBook(folder string) book {
 }
 
 // foldersIn are the names of the folders in a folder; none where there is none.
-func foldersIn(folder string) []string {
+func foldersIn(files fs.FS, folder string) []string {
 	var names []string
-	entries, _ := os.ReadDir(folder) // what should be in it is asked for by name
+	entries, _ := fs.ReadDir(files, folder) // what should be in it is asked for by name
 	for _, entry := range entries {
 		if entry.IsDir() {
 			names = append(names, entry.Name())

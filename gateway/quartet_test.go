@@ -69,8 +69,9 @@ func (q quartet) file(name string) string { return filepath.Join(apiFolder, q.en
 func quartets(t testing.TB) []quartet {
 	t.Helper()
 	var all []quartet
-	for _, row := range foldersIn(apiFolder) {
-		for _, name := range foldersIn(filepath.Join(apiFolder, row)) {
+	files := os.DirFS(apiFolder)
+	for _, row := range foldersIn(files, ".") {
+		for _, name := range foldersIn(files, row) {
 			all = append(all, quartet{row, name})
 		}
 	}

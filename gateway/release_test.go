@@ -97,7 +97,7 @@ func TestEveryEndpointOnEveryRelease(t *testing.T) {
 
 // casesWhereSet are the cases that are played where the release is set, too: in
 // all others it makes no difference how it is known.
-var casesWhereSet = []string{"documented", "service_not_assigned", "not_available", "answer_lost", "outcome_unknown"}
+var casesWhereSet = []string{"documented", "example", "service_not_assigned", "not_available", "answer_lost", "outcome_unknown"}
 
 // refusedUnasked reports whether a request is refused before the platform is
 // asked anything.

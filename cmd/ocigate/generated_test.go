@@ -148,7 +148,7 @@ func TestDemoShowsEveryEndpoint(t *testing.T) {
 				return c.method == e.Method && c.status == e.Status && path.MatchString(c.path)
 			})
 			if !shown {
-				t.Errorf("%s is not shown with available from %s", e.Name, from)
+				t.Errorf("demo_calls.go has no call of %s (%s %s) with status %d, with available from %s", e.Name, e.Method, e.Path, e.Status, from)
 			}
 		}
 	}
