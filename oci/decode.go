@@ -134,17 +134,7 @@ func (s *scanner) answer() (answer, error) {
 	a := answer{Reply: Reply{name: name}, echo: s.tag.stated("echo")}
 	severity := s.tag.stated("type")
 	s.nodes = s.nodes[:0]
-	err = s.children(func() error {
-		n, err := s.node(name == errorResponse)
-		if err == nil {
-			err = s.used.element(&n)
-		}
-		if len(s.nodes) == cap(s.nodes) {
-			s.nodes = slices.Grow(s.nodes, max(minNodes, len(s.nodes))) // append would come to more garbage
-		}
-		s.nodes = append(s.nodes, n)
-		return err
-	})
+	err = s.children(func() error { return s.node(name == errorResponse) })
 	a.children = slices.Clone(s.nodes)
 	clear(s.nodes) // what they hold is the reply's alone
 	if name == errorResponse && err == nil {
@@ -175,10 +165,14 @@ func (s *scanner) commandType() (string, error) {
 	return "", protocolError("a command has no xsi:type")
 }
 
-// node reads an element of a command that was just opened. A text of a refusal
-// that is too long is cut.
-func (s *scanner) node(ofRefusal bool) (node, error) {
-	n := node{name: s.term(s.tag.local)}
+// node reads an element of a command that was just opened, and those inside. A
+// text of a refusal that is too long is cut. It calls itself, no deeper than
+// maxDepth.
+func (s *scanner) node(ofRefusal bool) error {
+	at := len(s.nodes)
+	if err := s.addNode(); err != nil {
+		return err
+	}
 	length := maxText
 	if ofRefusal {
 		length = maxRefusalText
@@ -188,52 +182,70 @@ func (s *scanner) node(ofRefusal bool) (node, error) {
 	s.cut = ofRefusal
 	s.text, opened, err = s.content(s.text[:0], length)
 	s.cut = false
+	n := &s.nodes[at] // until another is added
 	switch {
 	case err != nil:
-		return node{}, err
+		return err
+	case n.isNil && (opened || !isBlank(s.text)):
+		return protocolError("element %.32s is nil and holds something", n.name)
+	case n.isNil:
+		return nil
 	case !opened:
 		n.text = string(s.text)
-		return n, nil
+		return s.used.text(len(n.text))
 	case !isBlank(s.text), ofRefusal && len(s.text) >= length:
-		return node{}, errMixed
+		return errMixed
 	case string(s.tag.local) == headingElement:
 		if err := s.used.table(); err != nil {
-			return node{}, err
-		}
-		n.table, err = s.table()
-		return n, err
-	}
-	// Nothing that we read has structure but tables, so the rest only has to
-	// be in order.
-	for opened {
-		if err := s.skip(); err != nil {
-			return node{}, err
-		}
-		if opened, err = s.child(); err != nil {
-			return node{}, err
-		}
-	}
-	return n, nil
-}
-
-// skip reads an element that was just opened and all that is inside, and keeps
-// nothing of it.
-func (s *scanner) skip() error {
-	outside := len(s.open) - 1
-	leaf := true // the open element has no children so far
-	for len(s.open) > outside {
-		var opened bool
-		var err error
-		s.text, opened, err = s.content(s.text[:0], maxText)
-		if err != nil {
 			return err
 		}
-		if (opened || !leaf) && !isBlank(s.text) {
-			return errMixed
-		}
-		leaf = opened
+		n.table, err = s.table()
+		return err
 	}
+	for opened {
+		if err := s.node(ofRefusal); err != nil {
+			return err
+		}
+		if opened, err = s.child(); err != nil {
+			return err
+		}
+	}
+	s.nodes[at].below = uint32(len(s.nodes) - at - 1) //nolint:gosec // see maxElements
 	return nil
+}
+
+// addNode adds the element that was just opened to those of the command.
+func (s *scanner) addNode() error {
+	if err := s.used.element(); err != nil {
+		return err
+	}
+	isNil, err := s.isNil()
+	if err != nil {
+		return err
+	}
+	if len(s.nodes) == cap(s.nodes) {
+		s.nodes = slices.Grow(s.nodes, max(minNodes, len(s.nodes))) // append would come to more garbage
+	}
+	s.nodes = append(s.nodes, node{name: s.term(s.tag.local), isNil: isNil})
+	return nil
+}
+
+// isNil reports whether the element that was just opened is marked as nil.
+func (s *scanner) isNil() (bool, error) {
+	for _, a := range s.tag.attributes {
+		prefix, local := splitName(a.name)
+		if string(local) != "nil" || len(prefix) == 0 || s.namespaceOf(prefix) != spaceXSI {
+			continue
+		}
+		switch string(bytes.Trim(s.tag.value(a), blanks)) {
+		case "true", "1":
+			return true, nil
+		case "false", "0":
+			return false, nil
+		}
+		return false, protocolError("element %.32s is marked as nil by something else than a boolean", s.tag.local)
+	}
+	return false, nil
 }
 
 // errorReply is the refusal as it is written, with its secrets and at its whole

@@ -5,8 +5,8 @@
 // A [Client] keeps a bounded pool of sessions with one or more endpoints, and
 // logs them in and out. Commands are values made of a type name and elements
 // ([NewRead], [NewWrite], [Text], [Parent]); what they mean is left to the
-// caller. Replies give their elements by name and their tables by column
-// heading.
+// caller. Replies give their elements by name, at any depth ([ReplyElement]), and
+// their tables by column heading.
 //
 // Reads and writes are different types, because a write is never sent again
 // where it may have been done. Whether bytes of it were handed to the socket

@@ -26,13 +26,15 @@ type plainDocument struct {
 type plainCommand struct {
 	Name, Echo string
 	Failure    *ErrorReply
-	Children   []plainChild
+	Elements   []plainElement
 }
 
-// plainChild is a child of a command. What an element with children holds is
-// of interest where it is a table.
-type plainChild struct {
+// plainElement is an element of a command. Each stands before those inside,
+// since cmp takes far too long for what is nested deeply.
+type plainElement struct {
+	Depth      int // 0 for those of the command itself
 	Name, Text string
+	Nil        bool
 	Table      [][]string // the headings first
 }
 
@@ -50,18 +52,27 @@ func scanNext(s *scanner) (plainDocument, int, error) {
 	d := plainDocument{SessionID: in.sessionID.text, TrackingID: in.trackingID.text}
 	for _, a := range in.commands {
 		c := plainCommand{Name: a.name, Echo: a.echo.text, Failure: a.failure}
-		for _, n := range a.children {
-			c.Children = append(c.Children, plainChild{Name: n.name, Text: n.text, Table: plainTable(n.table)})
+		for e := range a.All() {
+			c.Elements = appendElement(c.Elements, e, 0)
 		}
 		d.Commands = append(d.Commands, c)
 	}
 	return d, s.at - s.start, nil
 }
 
-func plainTable(t *Table) [][]string {
-	if t == nil {
-		return nil
+func appendElement(all []plainElement, e ReplyElement, depth int) []plainElement {
+	plain := plainElement{Depth: depth, Name: e.Name(), Text: e.Text(), Nil: e.IsNil()}
+	if table, err := e.Table(); err == nil {
+		plain.Table = plainTable(table)
 	}
+	all = append(all, plain)
+	for child := range e.All() {
+		all = appendElement(all, child, depth+1)
+	}
+	return all
+}
+
+func plainTable(t *Table) [][]string {
 	rows := [][]string{cellsOf(t.headings)}
 	for row := range t.Rows() {
 		rows = append(rows, cellsOf(row))
@@ -141,24 +152,14 @@ func treeCommand(e *etree.Element) (plainCommand, error) {
 		return plainCommand{}, err
 	}
 	c := plainCommand{Name: name, Echo: treeAttribute(e, "echo")}
-	for _, child := range e.ChildElements() {
-		children := child.ChildElements()
-		plain := plainChild{Name: child.Tag}
-		switch {
-		case len(children) == 0:
-			plain.Text = treeText(child)
-		case children[0].Tag == "colHeading":
-			if plain.Table, err = treeTable(children); err != nil {
-				return plainCommand{}, err
-			}
-		}
-		c.Children = append(c.Children, plain)
+	if c.Elements, err = treeElements(nil, e, 0); err != nil {
+		return plainCommand{}, err
 	}
 	if name == errorResponse {
 		text := func(name string) string {
-			for _, child := range c.Children {
-				if child.Name == name {
-					return child.Text
+			for _, e := range c.Elements {
+				if e.Depth == 0 && e.Name == name {
+					return e.Text
 				}
 			}
 			return ""
@@ -173,6 +174,44 @@ func treeCommand(e *etree.Element) (plainCommand, error) {
 		}
 	}
 	return c, nil
+}
+
+// treeElements appends the elements inside of another one that is no table.
+func treeElements(all []plainElement, parent *etree.Element, depth int) ([]plainElement, error) {
+	for _, child := range parent.ChildElements() {
+		children := child.ChildElements()
+		plain := plainElement{Depth: depth, Name: child.Tag, Nil: treeNil(child)}
+		var err error
+		switch blank := strings.Trim(treeText(child), blanks) == ""; {
+		case plain.Nil && (!blank || len(children) > 0), len(children) > 0 && !blank:
+			return nil, errTree
+		case plain.Nil:
+			all = append(all, plain)
+		case len(children) == 0:
+			plain.Text = treeText(child)
+			all = append(all, plain)
+		case children[0].Tag == "colHeading":
+			plain.Table, err = treeTable(children)
+			all = append(all, plain)
+		default:
+			all, err = treeElements(append(all, plain), child, depth+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// treeNil reports whether an element is marked as nil.
+func treeNil(e *etree.Element) bool {
+	for _, a := range e.Attr {
+		if a.Key == "nil" && a.Space != "" && a.NamespaceURI() == namespaceXSI {
+			value := strings.Trim(a.Value, blanks)
+			return value == "true" || value == "1"
+		}
+	}
+	return false
 }
 
 // treeAttribute is the value of an attribute without a prefix.
@@ -246,22 +285,30 @@ func treeText(e *etree.Element) string {
 // unusual are good documents, beside the spellings, in which a short cut could
 // go wrong.
 var unusual = map[string]string{
-	"an empty root":             `<BroadsoftDocument protocol="OCI" xmlns="C"/>`,
-	"UTF-8 without saying so":   wrap(`<command xsi:type="XResponse" xmlns=""><a>café</a></command>`)[len(`<?xml version="1.0" encoding="ISO-8859-1"?>`):],
-	"a letter of Latin-1":       wrap("<command xsi:type=\"XResponse\" xmlns=\"\"><a>caf\xe9</a></command>"),
-	"an echo":                   wrap(`<command echo="7" xsi:type="XResponse" xmlns=""/>`),
-	"elements in elements":      wrap(`<command xsi:type="XResponse" xmlns=""><a><b>c</b><b/><b><d>e</d></b></a><f>g</f></command>`),
-	"a table":                   wrap(prefixTable),
-	"two tables":                wrap(prefixTable + strings.Replace(prefixTable, "Is Active", "Group Id", 1) + prefixTable),
-	"a table without rows":      wrap(`<command xsi:type="XResponse" xmlns=""><t><colHeading>h</colHeading></t></command>`),
-	"an empty heading":          wrap(strings.NewReplacer("Number Prefix", "").Replace(prefixTable)),
-	"headings of other letters": wrap(strings.NewReplacer("<colHeading>Number Prefix", `<colHeading a="">NUMBER PREFIX`).Replace(prefixTable)),
-	"headings cut elsewhere":    wrap(strings.NewReplacer("<colHeading>Number Prefix", `<colHeading a="">Number`, "Is Active", " PrefixIs Active").Replace(prefixTable)),
-	"headings with a prefix":    wrap(strings.NewReplacer("<command", `<command xmlns:c="C"`, "colHeading>", "c:colHeading>").Replace(prefixTable)),
-	"a heading with CDATA":      wrap(strings.Replace(prefixTable, "Is Active", "<![CDATA[Is]]> Active", 1)),
-	"a cell with an attribute":  wrap(strings.Replace(prefixTable, "<col>true", `<col a="b">true`, 1)),
-	"a cell with a reference":   wrap(strings.Replace(prefixTable, "true", "a&amp;b", 1)),
-	"a cell as deep as may be":  wrap(deepTable(maxDepth - 1)),
+	"an empty root":              `<BroadsoftDocument protocol="OCI" xmlns="C"/>`,
+	"UTF-8 without saying so":    wrap(`<command xsi:type="XResponse" xmlns=""><a>café</a></command>`)[len(`<?xml version="1.0" encoding="ISO-8859-1"?>`):],
+	"a letter of Latin-1":        wrap("<command xsi:type=\"XResponse\" xmlns=\"\"><a>caf\xe9</a></command>"),
+	"an echo":                    wrap(`<command echo="7" xsi:type="XResponse" xmlns=""/>`),
+	"elements in elements":       wrap(`<command xsi:type="XResponse" xmlns=""><a><b>c</b><b/><b><d>e</d></b></a><f>g</f></command>`),
+	"elements of one name":       wrap(`<command xsi:type="XResponse" xmlns=""><a>1</a><b><a>2</a><a><a>3</a></a></b><a/><c/><a>4</a></command>`),
+	"elements that are nil":      wrap(`<command xsi:type="XResponse" xmlns=""><a xsi:nil="true"/><b xsi:nil=" 1 "> </b><c xsi:nil="false">d</c><e xsi:nil="0"/><f nil="true">g</f><h><i xsi:nil="true"/></h></command>`),
+	"nil by another prefix":      wrap(`<command xsi:type="XResponse" xmlns="" xmlns:n="` + namespaceXSI + `"><a n:nil="true"/><b xmlns:n="D" n:nil="true">c</b></command>`),
+	"nil in an error":            wrap(`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>s</summary><summaryEnglish xsi:nil="true"/><x><y>z</y><y/></x></command>`),
+	"elements as deep as may be": wrap(`<command xsi:type="XResponse" xmlns="">` + strings.Repeat("<a>", maxDepth-2) + "x" + strings.Repeat("</a><b/>", maxDepth-3) + `</a></command>`),
+	"a heading that is none":     wrap(`<command xsi:type="XResponse" xmlns=""><a><b/><colHeading>c</colHeading><row><col/></row></a><colHeading>d</colHeading></command>`),
+	"tables in elements":         wrap(`<command xsi:type="XResponse" xmlns=""><a><b/><t><colHeading>h</colHeading><row><col>c</col></row></t><t><colHeading>h</colHeading></t></a><d>e</d></command>`),
+	"blanks between elements":    wrap("<command xsi:type=\"XResponse\" xmlns=\"\">\n <a>\n  <b> c </b>\r\n <!-- d --></a>\n</command>"),
+	"a table":                    wrap(prefixTable),
+	"two tables":                 wrap(prefixTable + strings.Replace(prefixTable, "Is Active", "Group Id", 1) + prefixTable),
+	"a table without rows":       wrap(`<command xsi:type="XResponse" xmlns=""><t><colHeading>h</colHeading></t></command>`),
+	"an empty heading":           wrap(strings.NewReplacer("Number Prefix", "").Replace(prefixTable)),
+	"headings of other letters":  wrap(strings.NewReplacer("<colHeading>Number Prefix", `<colHeading a="">NUMBER PREFIX`).Replace(prefixTable)),
+	"headings cut elsewhere":     wrap(strings.NewReplacer("<colHeading>Number Prefix", `<colHeading a="">Number`, "Is Active", " PrefixIs Active").Replace(prefixTable)),
+	"headings with a prefix":     wrap(strings.NewReplacer("<command", `<command xmlns:c="C"`, "colHeading>", "c:colHeading>").Replace(prefixTable)),
+	"a heading with CDATA":       wrap(strings.Replace(prefixTable, "Is Active", "<![CDATA[Is]]> Active", 1)),
+	"a cell with an attribute":   wrap(strings.Replace(prefixTable, "<col>true", `<col a="b">true`, 1)),
+	"a cell with a reference":    wrap(strings.Replace(prefixTable, "true", "a&amp;b", 1)),
+	"a cell as deep as may be":   wrap(deepTable(maxDepth - 1)),
 }
 
 // ignoreNumbers leaves out what is read from the text of an error and not from
@@ -414,8 +461,8 @@ func TestScannerKeepsFewTerms(t *testing.T) {
 	long := "<" + strings.Repeat("a", maxTermLength+1) + "/>"
 	s := newScanner(strings.NewReader(wrap(`<command xsi:type="XResponse" xmlns="">`+long+names.String()+`</command>`)), 1<<20)
 	d, _, err := scanNext(s)
-	if err != nil || len(d.Commands[0].Children) != 2*maxTerms+1 {
-		t.Fatalf("%d elements, %v", len(d.Commands[0].Children), err)
+	if err != nil || len(d.Commands[0].Elements) != 2*maxTerms+1 {
+		t.Fatalf("%d elements, %v", len(d.Commands[0].Elements), err)
 	}
 	if len(s.terms) != maxTerms {
 		t.Errorf("%d terms are kept", len(s.terms))

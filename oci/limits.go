@@ -7,8 +7,8 @@ import "strings"
 // the bounds of its number and length. They are far above what a reply of the
 // schema holds.
 const (
-	// maxElements is how many elements of its commands are kept. Those inside
-	// of others are skipped, and do not count.
+	// maxElements is how many elements its commands have, at any depth, those of
+	// tables left out.
 	maxElements = 16 << 10
 	// maxTables is how many of them are tables.
 	maxTables = 256
@@ -67,14 +67,17 @@ type usage struct {
 	cells            int // bytes of the tables, in memory
 }
 
-// element counts an element that is kept.
-func (u *usage) element(n *node) error {
-	u.elements++
-	u.texts += len(n.text)
-	switch {
-	case u.elements > maxElements:
+// element counts an element, before it is kept.
+func (u *usage) element() error {
+	if u.elements++; u.elements > maxElements {
 		return &ReplyLimitError{RefusedElements, "elements", maxElements}
-	case u.texts > maxTexts:
+	}
+	return nil
+}
+
+// text counts a text outside of tables.
+func (u *usage) text(length int) error {
+	if u.texts += length; u.texts > maxTexts {
 		return &ReplyLimitError{RefusedText, "bytes of text", maxTexts}
 	}
 	return nil

@@ -23,7 +23,8 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 		answer func(c *link, r asked)
 		why    Refusal // empty for none
 	}{
-		"a document of too many bytes": {elements("<a>" + strings.Repeat("<b/>", 1<<18) + "</a>"), RefusedTooLarge},
+		"a document of too many bytes": {elements("<t>" + columns(1) + strings.Repeat("<row><col/></row>", 1<<16) + "</t>"), RefusedTooLarge},
+		"too many inner elements":      {elements("<a>" + strings.Repeat("<b/>", maxElements) + "</a>"), RefusedElements},
 		"too many elements":            {elements(strings.Repeat("<a/>", maxElements+1)), RefusedElements},
 		"too many columns":             {elements("<t>" + columns(maxColumns+1) + "</t>"), RefusedElements},
 		"too many attributes":          {elements("<a" + manyAttributes(maxAttributes+1) + "/>"), RefusedElements},

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -18,18 +19,11 @@ const (
 type Reply struct {
 	endpoint string
 	name     string
-	children []node // none of a refusal that a Client returns
+	children nodes // none of a refusal that a Client returns
 	failure  *ErrorReply
 	whole    bool // the failure is the only answer to a document of several commands
 
 	unsupported *UnsupportedError // the platform does not know the command in any form
-}
-
-// node is an element of a reply: its text, or the table that it holds.
-type node struct {
-	name  string
-	text  string
-	table *Table
 }
 
 // Name is the type of the answer without its namespace: "SuccessResponse",
@@ -53,61 +47,50 @@ func (r Reply) Err() error {
 	return nil
 }
 
-// one is the only child of that name, nil where there is none. That there are
-// several is an error, since none of them counts more than the others.
-func (r Reply) one(name string) (*node, error) {
-	var found *node
-	for i := range r.children {
-		if r.children[i].name != name {
-			continue
-		}
-		if found != nil {
-			return nil, twice("%s has element %s twice", r.name, name)
-		}
-		found = &r.children[i]
-	}
-	return found, nil
+// Element is the only child of that name. An error, a [*ProtocolError], says that
+// there are several.
+func (r Reply) Element(name string) (element ReplyElement, present bool, err error) {
+	return r.children.one(r.name, r.name, name)
 }
 
-// Text is the text of the only child of that name: present tells an absent
-// element from an empty one, and an error, a [*ProtocolError], says that there
-// are several.
+// Elements goes through the children of that name, in the order of the document:
+// none where the reply is a refusal.
+func (r Reply) Elements(name string) iter.Seq[ReplyElement] { return r.children.named(r.name, name) }
+
+// All goes through all children, likewise.
+func (r Reply) All() iter.Seq[ReplyElement] { return r.children.each(r.name) }
+
+// Text is the text of the only child of that name, "" where it holds anything
+// else: present tells an absent element from an empty one, and an error, a
+// [*ProtocolError], says that there are several.
 func (r Reply) Text(name string) (text string, present bool, err error) {
-	child, err := r.one(name)
-	if child == nil {
-		return "", false, err
-	}
-	return child.text, true, nil
+	child, present, err := r.Element(name)
+	return child.Text(), present, err
 }
 
 // Bool reads the only child of that name as an xs:boolean: present tells whether
 // it is there at all, and an error says that it holds something else, or that
 // there are several.
 func (r Reply) Bool(name string) (value, present bool, err error) {
-	text, present, err := r.Text(name)
+	child, present, err := r.Element(name)
 	if !present || err != nil {
 		return false, false, err
 	}
-	switch text {
-	case "true", "1":
-		return true, true, nil
-	case "false", "0":
-		return false, true, nil
-	}
-	return false, true, fmt.Errorf("oci: %s: element %s is not a boolean: %.32q", r.name, name, text)
+	value, err = child.Bool()
+	return value, true, err
 }
 
 // Table is the OCITable in the only child of that name. A reply without it, or
 // with several, is not what its type promises, which is an error.
 func (r Reply) Table(name string) (*Table, error) {
-	child, err := r.one(name)
-	if err != nil {
+	child, present, err := r.Element(name)
+	switch {
+	case err != nil:
 		return nil, err
+	case !present:
+		return nil, errNoTable(r.name, name)
 	}
-	if child != nil && child.table != nil {
-		return child.table, nil
-	}
-	return nil, fmt.Errorf("oci: %s holds no table %s", r.name, name)
+	return child.Table()
 }
 
 // Severity is the type attribute of an ErrorResponse.

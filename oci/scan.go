@@ -56,7 +56,7 @@ type scanner struct {
 	text  []byte
 	cells []byte
 	ends  []uint32
-	nodes []node
+	nodes nodes
 
 	// What documents of a session have in common.
 	head  head
