@@ -2,7 +2,9 @@ package oci
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 )
@@ -44,6 +46,29 @@ func BenchmarkScan(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// What it costs to hash a table, as for an ETag.
+func BenchmarkTableSHA256(b *testing.B) {
+	for _, rows := range []int{2, 10_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			table := tableIn(b, summaryTable(rows))
+			length, err := table.WriteTo(io.Discard)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(length)
+			b.ReportAllocs()
+			for b.Loop() {
+				h := sha256.New()
+				if _, err := table.WriteTo(h); err != nil {
+					b.Fatal(err)
+				}
+				h.Sum(nil)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows), "ns/row")
 		})
 	}
 }

@@ -1,0 +1,90 @@
+package oci
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+// contentBuffer is the most that WriteTo writes at a time, in bytes.
+const contentBuffer = 8 << 10
+
+// WriteTo writes what the table says, headings and cells, in a form that is for
+// hash functions and the like: two tables write the same bytes if they have the
+// same headings and rows in the same order, and only then. How the platform's
+// document was written, or how the table lies in memory, is no matter. The form
+// may change from one version of this package to the next.
+//
+// It writes all lengths and then all texts: for short cells that is a byte for
+// each and their text, in pieces of 8 KiB. An error is one of w.
+func (t *Table) WriteTo(w io.Writer) (written int64, err error) {
+	c := content{to: w, buffer: make([]byte, 0, min(contentBuffer, t.contentLength()))}
+	c.length(len(t.headings.ends)) // with the number of rows, it says how many lengths follow
+	c.length(t.rows)
+	c.lengths(t.headings.start, t.headings.ends)
+	for _, b := range t.blocks {
+		c.lengths(0, b.ends)
+	}
+	c.text(t.headings.text)
+	for _, b := range t.blocks {
+		c.text(b.text)
+	}
+	c.flush()
+	return c.written, c.err
+}
+
+// contentLength is about how many bytes WriteTo writes.
+func (t *Table) contentLength() int {
+	length := 2*binary.MaxVarintLen64 + len(t.headings.ends) + len(t.headings.text)
+	for _, b := range t.blocks {
+		length += len(b.ends) + len(b.text)
+	}
+	return length
+}
+
+// content is what is written of a table. After an error it writes nothing more.
+type content struct {
+	to      io.Writer
+	buffer  []byte
+	written int64
+	err     error
+}
+
+func (c *content) flush() {
+	if c.err == nil && len(c.buffer) > 0 {
+		var n int
+		n, c.err = c.to.Write(c.buffer)
+		c.written += int64(n)
+	}
+	c.buffer = c.buffer[:0]
+}
+
+func (c *content) length(n int) {
+	if cap(c.buffer)-len(c.buffer) < binary.MaxVarintLen64 {
+		c.flush()
+	}
+	c.buffer = binary.AppendUvarint(c.buffer, uint64(n)) //nolint:gosec // a length
+}
+
+// lengths writes those of cells that end there, of which the first begins at
+// start.
+func (c *content) lengths(start uint32, ends []uint32) {
+	for _, end := range ends {
+		n := end - start
+		start = end
+		if n < 1<<7 && len(c.buffer) < cap(c.buffer) { // as nearly always
+			c.buffer = append(c.buffer, byte(n))
+			continue
+		}
+		c.length(int(n))
+	}
+}
+
+func (c *content) text(text string) {
+	for len(text) > 0 {
+		if len(c.buffer) == cap(c.buffer) {
+			c.flush()
+		}
+		n := copy(c.buffer[len(c.buffer):cap(c.buffer)], text)
+		c.buffer, text = c.buffer[:len(c.buffer)+n], text[n:]
+	}
+}
