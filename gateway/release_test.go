@@ -348,6 +348,7 @@ func TestPasswordsThatAPlatformRepeatsReachNobody(t *testing.T) {
 						time.Sleep(10 * time.Minute)
 					}
 					outputs.WriteString(r.log.String() + fmt.Sprint(samples(t, r)))
+					synctest.Wait() // a check of the journal makes a file and removes it
 					must(t, filepath.WalkDir(r.folder, func(path string, entry os.DirEntry, err error) error {
 						if err == nil && !entry.IsDir() {
 							outputs.WriteString(readFile(t, path))
