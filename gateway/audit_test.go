@@ -66,23 +66,24 @@ func TestEveryWriteIsAudited(t *testing.T) {
 						t.Fatalf("%d lines, want %d: %+v", len(got), len(c.outcomes), got)
 					}
 					for i := range got {
-						before, after := placeOf(t, w.Entry.Before), placeOf(t, w.Entry.After)
-						entry := operation.Entry{Given: w.entry, Key: strings.ReplaceAll(w.entry, "-", ""), Start: w.Entry.Start, End: w.Entry.End}
+						entry := operation.Entry{
+							Kind: w.Entry.Kind, Given: w.entry, Key: strings.ReplaceAll(w.entry, "-", ""), Start: w.Entry.Start, End: w.Entry.End,
+							Before: json.RawMessage(w.Entry.Before), After: json.RawMessage(w.Entry.After), Step: 1,
+						}
 						want := operation.Event{
 							Kind: operation.EventOutcome, Endpoint: w.endpoint, Operation: id, Outcome: c.outcomes[i],
 							Caller: operation.Caller{
 								Name: tenant, Client: true, Level: auth.TenantAdmin.String(), Method: "basic", ClientIP: "192.0.2.1", RequestID: "Portal-42",
 							},
-							TenantID: ownTenant, GroupID: ownGroup, EntryKind: w.Entry.Kind,
-							Before: before, Node: "primary", Basis: c.bases[i],
+							TenantID: ownTenant, GroupID: ownGroup, Node: "primary", Basis: c.bases[i],
 						}
 						switch c.outcomes[i] {
 						case "intent":
-							want.Kind, want.After = operation.EventIntent, after
+							want.Kind = operation.EventIntent
 						case "done":
-							want.After, entry.Outcome = after, operation.Done
+							entry.Outcome = operation.Done
 						case "not_done":
-							want.After, entry.Outcome = before, operation.NotDone
+							entry.Outcome = operation.NotDone
 						}
 						want.Entries = []operation.Entry{entry}
 						if diff := cmp.Diff(want, got[i], cmpopts.IgnoreFields(operation.Event{}, "Time")); diff != "" {
@@ -96,16 +97,6 @@ func TestEveryWriteIsAudited(t *testing.T) {
 			})
 		}
 	}
-}
-
-// placeOf is the place that the value of an entry names.
-func placeOf(t *testing.T, value string) *operation.Place {
-	t.Helper()
-	var of struct {
-		GroupID string `json:"groupId"`
-	}
-	strictly(t, value, &of)
-	return &operation.Place{GroupID: of.GroupID}
 }
 
 // What was refused before it was recorded leaves no line.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -16,23 +17,12 @@ type rehearsal struct {
 }
 
 type rehearsedChange struct {
-	Entry  string          `json:"entry"` // the caller's spelling
-	Start  string          `json:"start"` // the platform's, as the next one
-	End    string          `json:"end,omitempty"`
-	Before rehearsedHolder `json:"before"`
-	After  rehearsedHolder `json:"after"`
-}
-
-// rehearsedHolder tells which group has an entry, null for none.
-type rehearsedHolder struct {
-	GroupID *string `json:"groupId"`
-}
-
-func holder(groupID string) rehearsedHolder {
-	if groupID == "" {
-		return rehearsedHolder{}
-	}
-	return rehearsedHolder{&groupID}
+	Entry string `json:"entry"` // the caller's spelling
+	Start string `json:"start"` // the platform's, as the next one
+	End   string `json:"end,omitempty"`
+	// Before and After are the entry's values, as they are persisted with a write.
+	Before json.RawMessage `json:"before"`
+	After  json.RawMessage `json:"after"`
 }
 
 // rehearse makes all checks of a write, sends nothing, and answers what it
@@ -46,8 +36,8 @@ func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Endpoint, draf
 		return checkFailure(err)
 	}
 	answer := rehearsal{DryRun: true, Changes: make([]rehearsedChange, len(plan.Entries))}
-	for i, entry := range plan.Entries {
-		answer.Changes[i] = rehearsedChange{entry.Given, entry.Start, entry.End, holder(plan.From), holder(plan.To)}
+	for i, e := range recordedEntries(draft.Kind, plan.Entries, plan) {
+		answer.Changes[i] = rehearsedChange{e.Given, e.Start, e.End, e.Before, e.After}
 	}
 	return writeJSON(c, http.StatusOK, answer)
 }

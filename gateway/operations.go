@@ -15,7 +15,6 @@ import (
 
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
-	"ocigate/translate"
 	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
@@ -23,31 +22,6 @@ import (
 // journalWork is the work of an endpoint that answers from the journal of
 // writes. Who is calling is known, and that his level suffices.
 type journalWork func(*Gateway, context.Context, echo.Context, auth.Principal) error
-
-// Look reads back what became of an operation of these services.
-func (s Services) Look() operation.Look {
-	changes := map[string]translate.Change{}
-	for _, e := range Endpoints(s) {
-		if e.Change != nil {
-			changes[e.Name] = e.Change
-		}
-	}
-	return func(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
-		change, ok := changes[op.Endpoint]
-		if !ok {
-			return operation.Sight{}, fmt.Errorf("gateway: there is no endpoint %s to read back with", op.Endpoint)
-		}
-		sight, err := change.Observe(ctx, translate.Group{TenantID: op.TenantID, GroupID: op.GroupID}, op.Keys())
-		if err != nil {
-			return operation.Sight{}, err
-		}
-		effects := make([]operation.Effect, len(sight.Effects))
-		for i, e := range sight.Effects {
-			effects[i] = operation.Effect(e)
-		}
-		return operation.Sight{Node: sight.Endpoint, Effects: effects}, nil
-	}
-}
 
 func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
 
@@ -117,7 +91,7 @@ func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Princi
 		return errcode.New(errcode.OperationNotFound)
 	case err != nil:
 		return &errcode.Error{Code: errcode.JournalUnavailable, Message: unreadable, RetryAfter: shortly, Cause: err}
-	case !who.Covers(scope.Target{TenantID: op.TenantID, GroupID: op.GroupID}):
+	case !who.Covers(op.Target):
 		return errcode.New(errcode.OperationNotFound)
 	}
 	if wait := g.options.Operations.RetryAfter(&op); wait > 0 {
@@ -169,10 +143,10 @@ func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Princ
 
 // mayList tells whether the scope of a list is the caller's.
 func mayList(who auth.Principal, q operation.Query) bool {
-	if q.TenantID == "" {
+	if q.Target == (scope.Target{}) {
 		return who.Level >= auth.SystemAdmin
 	}
-	return who.Covers(scope.Target{TenantID: q.TenantID, GroupID: q.GroupID})
+	return who.Covers(q.Target)
 }
 
 // queryOf reads what to list from the query of a request.
@@ -181,7 +155,7 @@ func queryOf(query string, who auth.Principal) (operation.Query, error) {
 	if err != nil {
 		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, unreadableQuery)
 	}
-	q := operation.Query{TenantID: who.TenantID, GroupID: who.GroupID, Limit: defaultPage}
+	q := operation.Query{Target: scope.Target{TenantID: who.TenantID, GroupID: who.GroupID}, Limit: defaultPage}
 	var problems []errcode.Problem
 	refuse := func(parameter, reason string) {
 		problems = append(problems, errcode.Problem{Parameter: parameter, Reason: reason})
@@ -192,10 +166,10 @@ func queryOf(query string, who auth.Principal) (operation.Query, error) {
 		case len(given) > 1:
 			refuse(name, "must stand once")
 		case name == "tenant_id":
-			q.TenantID = value
+			q.Target.TenantID = value
 			problems = append(problems, idProblems(name, value)...)
 		case name == "group_id":
-			q.GroupID = value
+			q.Target.GroupID = value
 			problems = append(problems, idProblems(name, value)...)
 		case name == "state":
 			q.State = operation.State(value)
@@ -216,7 +190,7 @@ func queryOf(query string, who auth.Principal) (operation.Query, error) {
 			refuse(name, "is no parameter of this list")
 		}
 	}
-	if q.GroupID != "" && q.TenantID == "" {
+	if q.Target.GroupID != "" && q.Target.TenantID == "" {
 		refuse("group_id", "needs tenant_id")
 	}
 	if len(problems) > 0 {

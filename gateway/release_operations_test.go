@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // An operator frees the entries of a write that cannot be read back. Callers are
@@ -16,7 +17,7 @@ func TestOperationsThatAreReleased(t *testing.T) {
 	var store operation.Store
 	blind := func(o *operation.Options) {
 		store = o.Store
-		o.Look = func(context.Context, *operation.Operation) (operation.Sight, error) {
+		o.Look = func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 			return operation.Sight{}, context.DeadlineExceeded
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
 	"ocigate/oci/ocisim"
+	"ocigate/translate/scope"
 )
 
 // The judgement of a story: what the platform did is the truth.
@@ -73,9 +74,9 @@ func (s *story) wantNothingOpen() {
 		s.failf("%d operations are unresolved", n)
 	}
 	for kind, entries := range map[string][]ocisim.Holding{"numbers": s.platform.Ranges(ownTenant), "prefixes": s.platform.Prefixes(ownTenant)} {
-		op := operation.Operation{ID: operation.NewID(), Owner: "judge", State: operation.Received, TenantID: ownTenant, Kind: kind}
+		op := operation.Operation{ID: operation.NewID(), Owner: "judge", State: operation.Received, Target: scope.Target{TenantID: ownTenant}}
 		for _, e := range entries {
-			op.Entries = append(op.Entries, operation.Entry{Key: strings.ReplaceAll(e.Start, "-", "")})
+			op.Entries = append(op.Entries, operation.Entry{Kind: kind, Key: strings.ReplaceAll(e.Start, "-", "")})
 		}
 		if err := g.store.Begin(s.t.Context(), op); err != nil {
 			s.failf("%v after all is well: %v", s.now()-troubleTime, err)

@@ -25,7 +25,7 @@ func (s *story) operate(d *dice, over <-chan struct{}) {
 		op := pick(d, ops)
 		order := operation.Release{ID: op.ID, By: "operator", Reason: "cannot wait"}
 		if held := op.Holds(); len(held) > 1 && d.oneIn(2) {
-			order.Entries = held[:1]
+			order.Entries = []string{held[0].Key}
 		}
 		_, err = order.Record(s.t.Context(), store, settleTime)
 		if _, refused := errors.AsType[*operation.ReleaseError](err); !refused {

@@ -80,10 +80,10 @@ func FuzzQueryOf(f *testing.F) {
 			if q.Limit < 1 || q.Limit > maxPage || q.Before != "" && !operation.IsID(q.Before) || q.State != "" && !slices.Contains(listedStates, q.State) {
 				t.Errorf("%q is %+v", query, q)
 			}
-			if q.GroupID != "" && q.TenantID == "" {
+			if q.Target.GroupID != "" && q.Target.TenantID == "" {
 				t.Errorf("%q is a group of any tenant: %+v", query, q)
 			}
-			if who.TenantID != "" && q.TenantID != who.TenantID || who.GroupID != "" && q.GroupID != who.GroupID {
+			if who.TenantID != "" && q.Target.TenantID != who.TenantID || who.GroupID != "" && q.Target.GroupID != who.GroupID {
 				t.Errorf("%q lets %v list %+v", query, who.Level, q)
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // The headers of a write.
@@ -72,6 +73,7 @@ func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *
 	if err != nil {
 		return checkFailure(err)
 	}
+	write.Plan(recordedEntries(draft.Kind, plan.Entries, plan))
 	return g.send(ctx, c, write, plan)
 }
 
@@ -93,12 +95,15 @@ func decodeChange(r *http.Request, e Endpoint, group translate.Group, body []byt
 	return nil, told
 }
 
+// onlyStep is the number of the one step that a plan of today has.
+const onlyStep = 1
+
 // send has the command of a plan sent, and tells what became of it.
 func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan) error {
 	tries := 0
 	reply, err := g.options.Writer.Write(ctx, plan.Command, func(node string) error {
 		tries++
-		err := write.Intend(ctx, recordedEntries(plan.Entries), plan.From, plan.To, node)
+		err := write.Intend(ctx, onlyStep, node)
 		if err == nil {
 			// It is on its way from now on, whatever happens here.
 			setOutcome(c, operation.Unknown)
@@ -106,7 +111,7 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 		return err
 	})
 	if oci.NotDone(err) && tries < 2 && !errors.Is(err, oci.ErrNotLoggedIn) {
-		write.Unsent()
+		write.Unsent(onlyStep)
 		setOutcome(c, operation.NotDone)
 		return readFailure(err)
 	}
@@ -210,7 +215,7 @@ func (g *Gateway) notBegun(ctx context.Context, c echo.Context, op operation.Ope
 		told.RetryAfter = max(shortly, g.options.Operations.RetryAfter(&holder))
 	}
 	for _, e := range op.Entries {
-		if slices.Contains(held.Keys, e.Key) {
+		if slices.Contains(held.Held, e.Claim()) {
 			told.Entries = append(told.Entries, e.Given)
 		}
 	}
@@ -353,10 +358,8 @@ func operationOf(c echo.Context, e Endpoint, draft *translate.Draft) operation.O
 		ID:       id,
 		Caller:   callerOf(c),
 		Endpoint: e.Name,
-		TenantID: draft.Group.TenantID,
-		GroupID:  draft.Group.GroupID,
-		Kind:     draft.Kind,
-		Entries:  recordedEntries(draft.Entries),
+		Target:   scope.Target{TenantID: draft.Group.TenantID, GroupID: draft.Group.GroupID},
+		Entries:  recordedEntries(draft.Kind, draft.Entries, nil),
 	}
 }
 
@@ -371,14 +374,6 @@ func callerOf(c echo.Context) operation.Caller {
 		ClientIP:  addressText(r.clientIP),
 		RequestID: r.requestID,
 	}
-}
-
-func recordedEntries(entries []translate.Entry) []operation.Entry {
-	recorded := make([]operation.Entry, len(entries))
-	for i, e := range entries {
-		recorded[i] = operation.Entry{Given: e.Given, Key: e.Key, Start: e.Start, End: e.End}
-	}
-	return recorded
 }
 
 // beginWrite gives a write its id, and says that nothing was done yet. A dry

@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"cmd/bench/facade": {},
 	"cmd/ocigate": {
 		"config", "gateway", "gateway/auth", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres",
-		"oci", "oci/ocisim", "translate", "translate/errcode",
+		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/scope",
 	},
 	"config":                     {},
 	"gateway":                    {"gateway/auth", "gateway/operation", "oci", "translate", "translate/errcode", "translate/scope"},

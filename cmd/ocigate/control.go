@@ -20,6 +20,7 @@ import (
 	"ocigate/config"
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
+	"ocigate/translate/scope"
 )
 
 // controlSocket is the name of the socket by which a gateway takes the orders of
@@ -260,6 +261,7 @@ func answer(w http.ResponseWriter, body any, err error) {
 const (
 	queryTenant = "tenant_id"
 	queryGroup  = "group_id"
+	queryUser   = "user_id"
 	queryState  = "state"
 	queryOpen   = "open"
 	queryBefore = "before"
@@ -273,8 +275,9 @@ func parseQuery(r *http.Request) (operation.Query, error) {
 		return operation.Query{}, fmt.Errorf("limit must be 1 or more, not %q", values.Get(queryLimit))
 	}
 	return operation.Query{
-		TenantID: values.Get(queryTenant), GroupID: values.Get(queryGroup), State: operation.State(values.Get(queryState)),
-		Open: values.Has(queryOpen), Before: values.Get(queryBefore), Limit: limit,
+		Target: scope.Target{TenantID: values.Get(queryTenant), GroupID: values.Get(queryGroup), UserID: values.Get(queryUser)},
+		State:  operation.State(values.Get(queryState)),
+		Open:   values.Has(queryOpen), Before: values.Get(queryBefore), Limit: limit,
 	}, nil
 }
 

@@ -58,7 +58,10 @@ func (d *controlDesk) call(ctx context.Context, method, path string, query url.V
 
 func (d *controlDesk) list(ctx context.Context, q operation.Query) (found []standing, err error) {
 	query := url.Values{queryLimit: {strconv.Itoa(q.Limit)}}
-	for name, value := range map[string]string{queryTenant: q.TenantID, queryGroup: q.GroupID, queryState: string(q.State), queryBefore: q.Before} {
+	for name, value := range map[string]string{
+		queryTenant: q.Target.TenantID, queryGroup: q.Target.GroupID, queryUser: q.Target.UserID,
+		queryState: string(q.State), queryBefore: q.Before,
+	} {
 		if value != "" {
 			query.Set(name, value)
 		}

@@ -31,8 +31,8 @@ type desk interface {
 // standing is an operation as operators see it.
 type standing struct {
 	operation.Operation
-	// Held are the keys of the entries that it holds.
-	Held []string `json:"held"`
+	// Held is what it holds: entries without an outcome, and claims beside these.
+	Held []operation.Claim `json:"held"`
 	// Readings is what its process knows of them, nil where that is another.
 	Readings *operation.Standing `json:"readings,omitempty"`
 }
@@ -67,7 +67,7 @@ func (d *storeDesk) release(ctx context.Context, order operation.Release) (stand
 func (d *storeDesk) close() error { return d.store.Close() }
 
 func (d *storeDesk) of(op operation.Operation) standing {
-	s := standing{Operation: op, Held: append([]string{}, op.Holds()...)}
+	s := standing{Operation: op, Held: append([]operation.Claim{}, op.Holds()...)}
 	if d.keeper != nil && !op.Over() {
 		if readings, ok := d.keeper.Standing(op.ID); ok {
 			s.Readings = &readings

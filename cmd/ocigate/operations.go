@@ -14,6 +14,7 @@ import (
 
 	"ocigate/config"
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 func newOperations() *cobra.Command {
@@ -31,6 +32,27 @@ func newOperations() *cobra.Command {
 	}
 	c.AddCommand(newOperationsList(), newOperationsShow(), newOperationsRelease())
 	return c
+}
+
+// heldKeys are the keys of what an operation holds.
+func heldKeys(s *standing) []string {
+	var keys []string
+	for _, c := range s.Held {
+		keys = append(keys, c.Key)
+	}
+	return keys
+}
+
+// checkTarget reports which flag a list of a group or user lacks: their ids are
+// unique in a tenant or group only.
+func checkTarget(t scope.Target) error {
+	switch {
+	case t.GroupID != "" && t.TenantID == "":
+		return errors.New("--group needs --tenant")
+	case t.UserID != "" && t.GroupID == "":
+		return errors.New("--user needs --group")
+	}
+	return nil
 }
 
 // listPage is how many operations are asked for at a time.
@@ -53,6 +75,9 @@ func newOperationsList() *cobra.Command {
 		if q.Limit < 1 {
 			return errors.New("--limit must be 1 or more")
 		}
+		if err := checkTarget(q.Target); err != nil {
+			return err
+		}
 		q.Open = state == "" && !all
 		found, more, err := listed(c.Context(), d, q)
 		if err != nil {
@@ -64,8 +89,9 @@ func newOperationsList() *cobra.Command {
 		return printTable(c.OutOrStdout(), found, more)
 	})
 	flags := c.Flags()
-	flags.StringVar(&q.TenantID, "tenant", "", "only those of this tenant")
-	flags.StringVar(&q.GroupID, "group", "", "only those of this group")
+	flags.StringVar(&q.Target.TenantID, "tenant", "", "only those of this tenant")
+	flags.StringVar(&q.Target.GroupID, "group", "", "only those of this group, with --tenant")
+	flags.StringVar(&q.Target.UserID, "user", "", "only those of this user, with --group")
 	flags.StringVar(&state, "state", "", "those of this state: unknown, intent, done, not_done or partly_done")
 	flags.BoolVar(&all, "all", false, "those of every state")
 	flags.IntVar(&q.Limit, "limit", 100, "at most so many")
@@ -162,7 +188,7 @@ func newOperationsRelease() *cobra.Command {
 			return printJSON(c, s)
 		}
 		last := s.Releases[len(s.Releases)-1]
-		_, err = fmt.Fprintf(c.OutOrStdout(), "Free again: %s. It holds %s.\n", strings.Join(cells(last.Entries), ", "), noneOr(strings.Join(cells(s.Held), ", ")))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "Free again: %s. It holds %s.\n", strings.Join(cells(last.Entries), ", "), noneOr(strings.Join(cells(heldKeys(&s)), ", ")))
 		return err
 	})
 	flags := c.Flags()

@@ -57,7 +57,7 @@ func entriesOf(s *standing) string {
 	const most = 2
 	var given []string
 	for _, e := range s.Entries {
-		if len(s.Held) == 0 || slices.Contains(s.Held, e.Key) {
+		if len(s.Held) == 0 || slices.Contains(s.Held, e.Claim()) {
 			given = append(given, e.Given)
 		}
 	}
@@ -116,7 +116,7 @@ func printOne(to io.Writer, s *standing) error {
 	line("endpoint", s.Endpoint)
 	line("tenant", s.TenantID)
 	line("group", s.GroupID)
-	line("change", fmt.Sprintf("%s from group %q to group %q", s.Kind, s.From, s.To))
+	line("user", s.UserID)
 	line("requested by", s.Caller.Principal()+" (request "+s.Caller.RequestID+")")
 	line("sent to", s.Node)
 	line("looked after by", s.Owner)
@@ -131,7 +131,10 @@ func printOne(to io.Writer, s *standing) error {
 	}
 	printReadings(s.Readings, line, at)
 	for _, e := range s.Entries {
-		line("entry", e.Given+": "+entryState(s, &e))
+		line("entry", e.Given+": "+entryState(s, &e)+entryChange(&e))
+	}
+	for _, c := range s.Claims {
+		line("claim", c.Kind+" "+c.Key)
 	}
 	for _, r := range s.Releases {
 		line("released", fmt.Sprintf("%s by %s: %s (%s)", stamp(r.At), r.By, r.Reason, strings.Join(r.Entries, ", ")))
@@ -154,7 +157,7 @@ func printReadings(r *operation.Standing, line func(name, value string), at func
 
 func entryState(s *standing, e *operation.Entry) string {
 	switch {
-	case slices.Contains(s.Held, e.Key):
+	case slices.Contains(s.Held, e.Claim()):
 		return "held"
 	case e.Outcome != "":
 		return string(e.Outcome)
@@ -162,6 +165,17 @@ func entryState(s *standing, e *operation.Entry) string {
 		return "released, unknown"
 	}
 	return string(operation.Unknown)
+}
+
+// entryChange is how the entry was to be changed, empty where that is not known.
+func entryChange(e *operation.Entry) string {
+	switch {
+	case e.Before == nil && e.After == nil:
+		return ""
+	case e.Step == 0:
+		return fmt.Sprintf(" (%s is %s)", e.Kind, e.After)
+	}
+	return fmt.Sprintf(" (%s from %s to %s, step %d)", e.Kind, e.Before, e.After, e.Step)
 }
 
 // cell makes a text fit for a terminal: what callers and the platform wrote must

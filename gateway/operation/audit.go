@@ -35,13 +35,11 @@ type Event struct {
 	Operation string    `json:"operation_id,omitempty"`
 	TenantID  string    `json:"tenant_id,omitempty"`
 	GroupID   string    `json:"group_id,omitempty"`
-	EntryKind string    `json:"kind,omitempty"`
-	Entries   []Entry   `json:"entries,omitempty"`
-	// Before and After tell who has the entries. After an intent it is who is
-	// to have them; After is nil while that is unknown, or differs.
-	Before *Place `json:"before,omitempty"`
-	After  *Place `json:"after,omitempty"`
-	Node   string `json:"node,omitempty"`
+	UserID    string    `json:"user_id,omitempty"`
+	// Entries have the values before the change and those that it is to make. Their
+	// outcomes report which of them they have.
+	Entries []Entry `json:"entries,omitempty"`
+	Node    string  `json:"node,omitempty"`
 	// Outcome is a [State], or the result of a login.
 	Outcome string `json:"outcome,omitempty"`
 	Basis   Basis  `json:"basis,omitempty"`
@@ -49,25 +47,13 @@ type Event struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Place is where an entry is: in a group of the tenant, or in none.
-type Place struct {
-	GroupID string `json:"group_id"`
-}
-
 // EventOf is an event about an operation as it is now.
 func EventOf(kind EventKind, op *Operation, at time.Time) Event {
-	e := Event{
+	return Event{
 		Time: at.UTC(), Kind: kind, Caller: op.Caller, Endpoint: op.Endpoint, Operation: op.ID,
-		TenantID: op.TenantID, GroupID: op.GroupID, EntryKind: op.Kind, Entries: op.Entries,
-		Before: &Place{op.From}, Node: op.Node, Outcome: string(op.State), Basis: op.Basis,
+		TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID, Entries: op.Entries,
+		Node: op.Node, Outcome: string(op.State), Basis: op.Basis,
 	}
-	switch {
-	case kind == EventIntent || op.State == Done:
-		e.After = &Place{op.To}
-	case op.State == NotDone:
-		e.After = &Place{op.From}
-	}
-	return e
 }
 
 // Head is the end of an audit trail: the number of its last line and that

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // sealed makes a trail of some lines, and its head.
@@ -145,8 +146,11 @@ func TestSealedLineSaysWhatTheEventDoes(t *testing.T) {
 	t.Parallel()
 	op := operation.Operation{
 		ID: "op", State: operation.Done, Caller: operation.Caller{Name: `"hash":"`, Client: true, Level: "system", Method: "client", ClientIP: "192.0.2.1", RequestID: "r"},
-		Endpoint: "assign", TenantID: "t", GroupID: "g", Kind: "number", From: "old", To: "new", Node: "node", Basis: operation.ByReading,
-		Entries: []operation.Entry{{Given: "+32 2", Key: "+322", Start: "+32-2", End: "+32-9", Outcome: operation.Done}},
+		Endpoint: "assign", Target: scope.Target{TenantID: "t", GroupID: "g", UserID: "u"}, Node: "node", Basis: operation.ByReading,
+		Entries: []operation.Entry{{
+			Kind: "number", Given: "+32 2", Key: "+322", Start: "+32-2", End: "+32-9",
+			Before: json.RawMessage(`{"groupId":null}`), After: json.RawMessage(`{"groupId":"g"}`), Step: 1, Outcome: operation.Done,
+		}},
 	}
 	want := operation.EventOf(operation.EventCorrection, &op, time.Date(2026, 11, 1, 1, 2, 3, 4, time.FixedZone("", 3600)))
 	before := operation.Head{Sequence: 41, Hash: strings.Repeat("ab", 32)}

@@ -86,7 +86,7 @@ func (j *journal) held(key string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, k := range j.ops {
-		if slices.Contains(k.Holds(), key) {
+		if slices.ContainsFunc(k.Holds(), func(c operation.Claim) bool { return c.Key == key }) {
 			return true
 		}
 	}
@@ -218,12 +218,14 @@ func (s *store) Begin(ctx context.Context, op operation.Operation) error {
 	})
 }
 
+// holder returns a [operation.HeldError] where another operation holds what this
+// one needs.
 func (j *journal) holder(op *operation.Operation) error {
 	var held operation.HeldError
-	for _, key := range op.Keys() {
+	for _, c := range op.Holds() {
 		for id, k := range j.ops {
-			if k.TenantID == op.TenantID && k.Kind == op.Kind && slices.Contains(k.Holds(), key) {
-				held.ID, held.Keys = id, append(held.Keys, key)
+			if id != op.ID && k.TenantID == op.TenantID && slices.Contains(k.Holds(), c) {
+				held.ID, held.Held = id, append(held.Held, c)
 			}
 		}
 	}
@@ -259,6 +261,11 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 		if !ok || k.Version > op.Version || k.Version == op.Version && k.Owner != op.Owner {
 			return operation.ErrConflict
 		}
+		if op.State == operation.Intent {
+			if held := s.holder(&op); held != nil {
+				return held
+			}
+		}
 		if event.Kind != "" {
 			s.trail = append(s.trail, event)
 		}
@@ -289,7 +296,7 @@ func (s *store) Get(ctx context.Context, id string) (op operation.Operation, err
 func (s *store) List(ctx context.Context, q operation.Query) (ops []operation.Operation, err error) {
 	err = s.do(ctx, "List", "", func(bool) error {
 		for _, k := range s.ops {
-			if (q.TenantID == "" || q.TenantID == k.TenantID) && (q.GroupID == "" || q.GroupID == k.GroupID) &&
+			if q.Target.Contains(k.Target) &&
 				(q.State == "" || q.State == k.State) && (!q.Open || k.Open()) && (q.Before == "" || k.ID < q.Before) {
 				ops = append(ops, k.Operation)
 			}
@@ -335,8 +342,8 @@ func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operat
 func (s *store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
 	err = s.do(ctx, "Touched", op.ID, func(bool) error {
 		for _, k := range s.ops {
-			if k.TenantID == op.TenantID && k.Kind == op.Kind && k.begun > s.ops[op.ID].begun && k.State != operation.Received {
-				touched = touched || slices.ContainsFunc(k.Keys(), func(key string) bool { return slices.Contains(op.Keys(), key) })
+			if k.TenantID == op.TenantID && k.begun > s.ops[op.ID].begun && k.State != operation.Received {
+				touched = touched || slices.ContainsFunc(k.Touches(), func(c operation.Claim) bool { return slices.Contains(op.Keys(), c) })
 			}
 		}
 		return nil

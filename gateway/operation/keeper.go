@@ -2,10 +2,8 @@ package operation
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -133,8 +131,8 @@ func IsID(text string) bool {
 // caller wants. The error is a [*KeyUsedError], whose operation is as it is now,
 // a [*HeldError] or [ErrUnusable].
 //
-// Whoever begins one ends it, by [Write.Unsent] or [Write.Settle], and leaves
-// it by [Write.Leave].
+// Whoever begins one ends it, by [Write.Unsent], [Write.Settle] or
+// [Write.Unneeded], and leaves it by [Write.Leave].
 func (k *Keeper) Begin(ctx context.Context, op Operation) (*Write, error) {
 	now := time.Now()
 	op.Owner, op.State, op.ReceivedAt = k.options.Owner, Received, now.UTC()
@@ -263,221 +261,6 @@ func (k *Keeper) failed(ctx context.Context, doing string, err error) {
 	if k.options.Trace.Failed != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		k.options.Trace.Failed(doing, err)
 	}
-}
-
-// Write is an operation on its way to its first outcome. It belongs to one
-// goroutine. In the state Intent its intent may be recorded, or not.
-type Write struct {
-	keeper *Keeper
-	op     Operation // changed under the keeper's mutex
-}
-
-// State is the operation's.
-func (w *Write) State() State { return w.op.State }
-
-// Intend records that the operation may be sent from now on. Unless it
-// returns nil, nothing may be.
-//
-// Where a session was lost before anything left, and another takes its place,
-// it is called again, and only notes the other node.
-func (w *Write) Intend(ctx context.Context, entries []Entry, from, to, node string) error {
-	if w.op.State == Sent {
-		w.change(func(op *Operation) { op.Node = node })
-		return nil
-	}
-	now := time.Now().UTC()
-	w.change(func(op *Operation) {
-		op.State, op.Version, op.IntendedAt = Intent, op.Version+1, now
-		op.Entries, op.From, op.To, op.Node = entries, from, to, node
-	})
-	intent := w.now()
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
-	defer cancel()
-	if err := w.keeper.options.Store.Record(ctx, intent, EventOf(EventIntent, &intent, now)); err != nil {
-		w.keeper.failed(ctx, "recording an intent", err)
-		return fmt.Errorf("%w: %w", ErrUnusable, err)
-	}
-	w.change(func(op *Operation) { op.State, op.SentAt = Sent, time.Now().UTC() })
-	return nil
-}
-
-// Leave makes sure that the operation has an end. One that nobody ended was
-// refused before its intent, or met a failure of ours.
-func (w *Write) Leave() {
-	switch w.op.State {
-	case Received:
-		w.abandon()
-	case Intent:
-		w.finish(NotDone, NotTaken, nil)
-	case Sent:
-		w.finish(Unknown, "", nil)
-	}
-}
-
-// abandon ends an operation that was refused before its intent. It leaves no
-// trace.
-func (w *Write) abandon() {
-	k, op := w.keeper, w.now()
-	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
-	defer cancel()
-	if err := k.options.Store.Abandon(ctx, op); err != nil {
-		k.failed(ctx, "abandoning an operation", err)
-		k.abandonLater(op)
-		return
-	}
-	k.forget(op.ID)
-}
-
-// abandonLater has the store told again and again that an operation is
-// abandoned: it would keep its key and its entries for as long as we live.
-func (k *Keeper) abandonLater(op Operation) {
-	k.mu.Lock()
-	delete(k.running, op.ID)
-	if len(k.unrecorded) < maxUnrecorded {
-		k.unrecorded[op.ID] = &record{op: op}
-	}
-	k.mu.Unlock()
-	k.wake()
-}
-
-// Unsent ends an operation of which nothing left. There is nothing to look at
-// once more.
-func (w *Write) Unsent() {
-	if w.op.State != Received {
-		w.finish(NotDone, NotTaken, nil)
-	}
-}
-
-// Answer is what the platform answered to a write.
-type Answer int
-
-// The answers. NoAnswer is also that of a command that was lost on its way.
-const (
-	NoAnswer  Answer = iota
-	Succeeded        // it says that the write was done
-	Refused          // it says that nothing was done
-	Declined         // it says that it did not look at it
-	Unclear          // it says neither
-)
-
-// Settle ends an operation that was sent, after the platform's answer. Unless
-// that is Succeeded, what is to be seen of the write is read at once, as long
-// as ctx lasts: a refusal is no proof of what was not done, and a write whose
-// answer was lost may be seen already. Without a reading it is Unknown. told is
-// kept as the operation's answer where the platform's refusal stands, be it
-// that a later reading shows it.
-func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage) Operation {
-	switch answer {
-	case Succeeded:
-		return w.finish(Done, ByAnswer, nil)
-	case NoAnswer:
-		// First make it known as what it is: the reading may take its time.
-		op := w.finish(Unknown, "", nil)
-		return w.keeper.Resolve(ctx, op)
-	case Declined:
-		told = nil // to come back later is no advice for the same key
-	}
-	op := w.now()
-	if len(op.Releases) > 0 { // what is read may be another's doing
-		return w.finish(Unknown, "", told)
-	}
-	sight, err := w.keeper.look(ctx, &op)
-	if err != nil {
-		return w.finish(Unknown, "", told)
-	}
-	switch state := afterAnswer(answer, sight); {
-	case state == NotDone && answer == Declined:
-		return w.decline()
-	case state == NotDone:
-		return w.finish(NotDone, ByAnswer, told)
-	case state == Done:
-		return w.finish(Done, ByReading, nil)
-	}
-	return w.finish(Unknown, "", told)
-}
-
-// decline ends an operation that was sent and that the platform did not look at.
-// This rests on its word and on one reading right after it, so it is looked at
-// once more.
-func (w *Write) decline() Operation {
-	return w.end(NotDone, NotTaken, nil, time.Now().UTC().Add(w.keeper.options.Recheck))
-}
-
-// finish records the first outcome.
-func (w *Write) finish(state State, basis Basis, told json.RawMessage) Operation {
-	return w.end(state, basis, told, time.Time{})
-}
-
-// end records the first outcome, and when it is to be looked at once more, zero
-// for never. What the store does not take is recorded later: it is true all the
-// same.
-func (w *Write) end(state State, basis Basis, told json.RawMessage, recheckAt time.Time) Operation {
-	k := w.keeper
-	if !w.State().Running() {
-		return w.now() // it has its outcome
-	}
-	now := time.Now()
-	k.mu.Lock()
-	op := &w.op
-	op.conclude(state, basis, now.UTC())
-	op.Answer, op.RecheckAt = told, recheckAt
-	finished := *op
-	r := &record{op: finished, event: EventOf(EventOutcome, op, now), busy: true}
-	// Unless others have ended it, who took this process for dead.
-	if _, doubted := k.doubts[op.ID]; !doubted {
-		k.unrecorded[op.ID] = r
-		if finished.Open() {
-			k.doubts[op.ID] = newDoubt(finished, now)
-		}
-	}
-	delete(k.running, op.ID)
-	k.mu.Unlock()
-	if k.options.Trace.Recorded != nil {
-		k.options.Trace.Recorded(finished)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
-	defer cancel()
-	k.record(ctx, r)
-	k.wake()
-	return finished
-}
-
-// conclude gives the operation a state, and entries without an outcome of their
-// own the same.
-func (o *Operation) conclude(state State, basis Basis, now time.Time) {
-	o.Version++
-	o.State, o.Basis = state, basis
-	if state == Unknown {
-		o.DoubtedAt, o.Basis = now, ""
-		return
-	}
-	o.EndedAt = now
-	if state != PartlyDone {
-		o.Entries = withOutcomes(o.Entries, slices.Repeat([]State{state}, len(o.Entries)))
-	}
-}
-
-// withOutcomes are the entries with those outcomes. The entries given are left
-// as they are, since others may be reading them.
-func withOutcomes(entries []Entry, outcomes []State) []Entry {
-	entries = slices.Clone(entries)
-	for i := range entries {
-		entries[i].Outcome = outcomes[i]
-	}
-	return entries
-}
-
-// now is the operation as it is now.
-func (w *Write) now() Operation {
-	w.keeper.mu.Lock()
-	defer w.keeper.mu.Unlock()
-	return w.op
-}
-
-func (w *Write) change(by func(*Operation)) {
-	w.keeper.mu.Lock()
-	defer w.keeper.mu.Unlock()
-	by(&w.op)
 }
 
 // wake has the house looked after at once.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 func TestWriteGoesThroughItsStates(t *testing.T) {
@@ -27,11 +28,11 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 			if got := r.journal.told(op.ID); len(got) > 0 {
 				t.Errorf("the trail tells %v of what is only received", got)
 			}
-			if err := w.Intend(t.Context(), op.Entries, "", "G", "n1"); err != nil {
+			if err := r.intend(w, op, "n1"); err != nil {
 				t.Fatal(err)
 			}
 			r.stored(op.ID, operation.Intent, "")
-			if got := r.get(op.ID); got.State != operation.Sent || got.SentAt.IsZero() || got.Node != "n1" || got.To != "G" {
+			if got := r.get(op.ID); got.State != operation.Sent || got.SentAt.IsZero() || got.Node != "n1" || string(got.Entries[1].After) != `{"groupId":"G"}` {
 				t.Errorf("after Intend it is %+v", got)
 			}
 			op = w.Settle(t.Context(), operation.Succeeded, nil)
@@ -59,7 +60,7 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 			op := want("", "1")
 			w := r.send(op)
 			r.store.count("Record")
-			if err := w.Intend(t.Context(), op.Entries, "", "G", "n2"); err != nil || r.store.count("Record") > 0 {
+			if err := r.intend(w, op, "n2"); err != nil || r.store.count("Record") > 0 {
 				t.Errorf("the second Intend: %v, and a record", err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
@@ -76,7 +77,7 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 			op := want("", "1")
 			w := r.send(op)
 			w.Settle(t.Context(), operation.Succeeded, nil)
-			w.Unsent()
+			w.Unsent(1)
 			w.Leave()
 			if got := w.Settle(t.Context(), operation.NoAnswer, nil); got.State != operation.Done {
 				t.Errorf("it is %q now", got.State)
@@ -115,7 +116,7 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 				op := want("k", "1")
 				w := r.begin(op)
 				r.store.will(tc.fault, "Record")
-				err := w.Intend(t.Context(), op.Entries, "", "G", "n1")
+				err := r.intend(w, op, "n1")
 				if !errors.Is(err, operation.ErrUnusable) || w.State() != operation.Intent {
 					t.Fatalf("Intend: %v, and it is %q", err, w.State())
 				}
@@ -142,11 +143,11 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 			op := want("", "1")
 			w := r.begin(op)
 			r.store.will(forgets, "Record")
-			if w.Intend(t.Context(), op.Entries, "", "G", "n1") == nil {
+			if r.intend(w, op, "n1") == nil {
 				t.Fatal("an intent whose answer was lost may be sent")
 			}
 			r.store.will(works)
-			if err := w.Intend(t.Context(), op.Entries, "", "G", "n2"); err != nil {
+			if err := r.intend(w, op, "n2"); err != nil {
 				t.Fatal(err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
@@ -163,7 +164,7 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 			after(2 * lease)
 			b := newRig(t, r.journal, "B")
 			other := b.begin(want("k", "1")) // the key and the entry are free
-			if err := w.Intend(t.Context(), op.Entries, "", "G", "n1"); !errors.Is(err, operation.ErrUnusable) {
+			if err := r.intend(w, op, "n1"); !errors.Is(err, operation.ErrUnusable) {
 				t.Fatalf("Intend: %v", err)
 			}
 			w.Leave()
@@ -188,7 +189,7 @@ func TestLeave(t *testing.T) {
 		{"takes what was sent for unknown", (*rig).send, operation.Unknown, ""},
 		{"leaves alone what was not sent", func(r *rig, op operation.Operation) *operation.Write {
 			w := r.send(op)
-			w.Unsent()
+			w.Unsent(1)
 			return w
 		}, operation.NotDone, operation.NotTaken},
 		{"leaves alone what is done", func(r *rig, op operation.Operation) *operation.Write {
@@ -235,7 +236,7 @@ func TestUnsent(t *testing.T) {
 	t.Run("leaves what is only received to Leave", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			w := r.begin(want("k", "1"))
-			w.Unsent()
+			w.Unsent(1)
 			if w.State() != operation.Received {
 				t.Errorf("it is %q", w.State())
 			}
@@ -246,7 +247,7 @@ func TestUnsent(t *testing.T) {
 	t.Run("ends what was not sent, and frees its key", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("k", "1")
-			r.send(op).Unsent()
+			r.send(op).Unsent(1)
 			r.stored(op.ID, operation.NotDone, operation.NotTaken)
 			r.begin(want("k", "1")).Leave()
 			after(recheck + time.Minute)
@@ -304,7 +305,7 @@ func TestSettle(t *testing.T) {
 	t.Run("tells an unknown one of before it reads", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("", "1")
-			r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				r.stored(op.ID, operation.Unknown, "")
 				return sight("n1", "+"), nil
 			})
@@ -383,7 +384,7 @@ func TestUnknown(t *testing.T) {
 		if !op.HoldsKey() || op.RecheckAt.IsZero() != (state == operation.Done) {
 			t.Errorf("it is %+v", op)
 		}
-		return took, r.eyes.read(id)
+		return took, r.eyes.read(r.journal.stored(id))
 	}
 	n1 := func(effects string) operation.Sight { return sight("n1", effects) }
 	n2 := func(effects string) operation.Sight { return sight("n2", effects) }
@@ -421,7 +422,7 @@ func TestUnknown(t *testing.T) {
 	}
 	t.Run("is not proven not done by readings that began before the settle time, however long they take", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				time.Sleep(20 * time.Second)
 				return n1("--"), nil
 			})
@@ -434,7 +435,7 @@ func TestUnknown(t *testing.T) {
 	t.Run("needs a second between the end of one reading and the next", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			var ended time.Time
-			r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				if d := time.Since(ended); d < time.Second {
 					t.Errorf("a reading began %v after one", d)
 				}
@@ -448,7 +449,7 @@ func TestUnknown(t *testing.T) {
 	t.Run("stays unknown while nodes contradict each other, and is read ever less", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			turn := 0
-			r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				turn++
 				return [...]operation.Sight{n1("--"), n2("+-")}[turn%2], nil
 			})
@@ -479,7 +480,7 @@ func TestUnknown(t *testing.T) {
 	})
 	t.Run("gives up a reading that hangs", func(t *testing.T) {
 		bubble(t, func(_ *testing.T, r *rig) {
-			r.eyes.will(func(ctx context.Context, _ *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
 				<-ctx.Done()
 				return operation.Sight{}, ctx.Err()
 			})
@@ -494,7 +495,7 @@ func TestUnknown(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			id := r.doubt(want("k", "1", "2"))
 			_, err := r.Begin(t.Context(), want("other", "2", "3"))
-			if held, ok := errors.AsType[*operation.HeldError](err); !ok || held.ID != id || !slices.Equal(held.Keys, []string{"2"}) {
+			if held, ok := errors.AsType[*operation.HeldError](err); !ok || held.ID != id || !slices.Equal(held.Held, []operation.Claim{{Kind: "range", Key: "2"}}) {
 				t.Errorf("Begin: %v", err)
 			}
 			after(32 * time.Second)
@@ -509,7 +510,7 @@ func TestUnknown(t *testing.T) {
 // It would panic again after every start.
 func TestReadingThatPanicsIsNone(t *testing.T) {
 	bubble(t, func(_ *testing.T, r *rig) {
-		r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) { panic("a reading") })
+		r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) { panic("a reading") })
 		id := r.doubt(want("", "1"))
 		after(time.Minute)
 		r.stored(id, operation.Unknown, "")
@@ -522,7 +523,7 @@ func TestReadingThatPanicsIsNone(t *testing.T) {
 func TestManyDoubts(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		const many = 1000
-		r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+		r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 			time.Sleep(50 * time.Millisecond)
 			return sight("n1", "-"), nil
 		})
@@ -533,7 +534,7 @@ func TestManyDoubts(t *testing.T) {
 		after(3 * time.Minute)
 		for _, id := range ids {
 			r.stored(id, operation.NotDone, operation.ByReading)
-			if n := r.eyes.read(id); n > 8 {
+			if n := r.eyes.read(r.journal.stored(id)); n > 8 {
 				t.Errorf("%s was read %d times", id, n)
 			}
 		}
@@ -1081,8 +1082,8 @@ func TestReplicas(t *testing.T) {
 				}
 				w.Settle(t.Context(), operation.Succeeded, nil)
 				r.stored(running.ID, operation.Done, operation.ByAnswer)
-				r.eyes.will(func(_ context.Context, op *operation.Operation) (operation.Sight, error) {
-					return sight("n1", map[bool]string{true: "+", false: "-"}[op.ID == waiting.ID]), nil
+				r.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+					return sight("n1", map[bool]string{true: "+", false: "-"}[entries[0].Key == waiting.Entries[0].Key]), nil
 				})
 				after(settle + 5*time.Second)
 				r.stored(waiting.ID, operation.Done, operation.ByReading)
@@ -1099,7 +1100,7 @@ func TestReplicas(t *testing.T) {
 			r.store.will(fails)
 			after(10 * time.Second)
 			release := make(chan struct{})
-			r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				<-release
 				return sight("n1", "+"), nil
 			})
@@ -1203,7 +1204,7 @@ func TestResolve(t *testing.T) {
 	t.Run("looks once for all who ask at the same time", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.doubt(want("", "1")))
-			r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				time.Sleep(100 * time.Millisecond)
 				return sight("n1", "+"), nil
 			})
@@ -1236,7 +1237,7 @@ func TestResolve(t *testing.T) {
 	t.Run("waits for others no longer than its caller does", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.doubt(want("", "1")))
-			r.eyes.will(func(ctx context.Context, _ *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
 				<-ctx.Done()
 				return operation.Sight{}, ctx.Err()
 			})
@@ -1252,7 +1253,7 @@ func TestResolve(t *testing.T) {
 	t.Run("does not keep the house from looking by callers who go too early", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.doubt(want("", "1")))
-			r.eyes.will(func(ctx context.Context, _ *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
 				select {
 				case <-ctx.Done():
 					return operation.Sight{}, ctx.Err()
@@ -1274,7 +1275,7 @@ func TestResolve(t *testing.T) {
 			op := r.get(r.doubt(want("", "1")))
 			r.Resolve(over(), op)
 			ctx, cancel := context.WithCancel(t.Context())
-			r.eyes.will(func(ctx context.Context, _ *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
 				cancel()
 				return operation.Sight{}, ctx.Err()
 			})
@@ -1300,7 +1301,7 @@ func TestBegin(t *testing.T) {
 			}
 			w := r.begin(op)
 			states := []operation.State{state()}
-			_ = w.Intend(t.Context(), op.Entries, "", "G", "n1")
+			_ = r.intend(w, op, "n1")
 			states = append(states, state())
 			w.Leave()
 			states = append(states, state())
@@ -1357,7 +1358,7 @@ func TestList(t *testing.T) {
 			}
 			after(time.Millisecond)
 		}
-		ops, err := r.List(t.Context(), operation.Query{TenantID: "T", GroupID: "G", Limit: 2})
+		ops, err := r.List(t.Context(), operation.Query{Target: scope.Target{TenantID: "T", GroupID: "G"}, Limit: 2})
 		if err != nil || len(ops) != 2 || ops[0].ID != ids[2] || ops[1].ID != ids[1] {
 			t.Fatalf("List: %v, %v", ops, err)
 		}
@@ -1468,7 +1469,7 @@ func TestIdleness(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Run("in the middle of everything ends it", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.will(func(ctx context.Context, _ *operation.Operation) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
 				<-ctx.Done()
 				return operation.Sight{}, ctx.Err()
 			})

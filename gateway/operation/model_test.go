@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // seedsVariable is how many seeds to run, instead of modelSeeds.
@@ -120,7 +121,7 @@ func (r *replica) death() time.Time {
 
 func newWorld(t *testing.T, seed uint64, tally *tally) *world {
 	w := &world{t: t, tally: tally, seed: seed, start: time.Now(), claims: map[string]operation.State{}}
-	w.platform = &platform{w: w, places: map[string]string{}, sent: map[string]*sending{}}
+	w.platform = &platform{w: w, places: map[string]string{}, sent: map[string][]*sending{}, unneeded: map[string]bool{}}
 	w.shared = seed%2 == 1
 	if w.shared {
 		// Who is taken for dead may still be sending.
@@ -210,11 +211,11 @@ func (w *world) startReplica(name string, outages float64) *replica {
 	r.store.fault = func(method, id string) fault { return w.fault(r, method, id, outages) }
 	r.Keeper = operation.NewKeeper(operation.Options{
 		Store: r.store, Owner: name, Settle: settle, Recheck: recheck,
-		Look: func(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
+		Look: func(ctx context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
 			if r.isDead() {
 				return operation.Sight{}, errBlind
 			}
-			return w.look(ctx, op)
+			return w.look(ctx, entries)
 		},
 		Trace: operation.Trace{Corrected: func(op operation.Operation) {
 			w.t.Errorf("%s was corrected", op.ID)
@@ -270,19 +271,19 @@ func (w *world) pick(random *rand.Rand) *replica {
 
 // look is a reading of the platform: at some moment of its duration, by some
 // node.
-func (w *world) look(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
-	if err := nap(ctx, w.chance("before", op.ID)); err != nil {
+func (w *world) look(ctx context.Context, entries []operation.Entry) (operation.Sight, error) {
+	if err := nap(ctx, w.chance("before", entries[0].Key)); err != nil {
 		return operation.Sight{}, err
 	}
-	if w.inTrouble() && w.chance("blind", op.ID) < 0.2 {
+	if w.inTrouble() && w.chance("blind", entries[0].Key) < 0.2 {
 		return operation.Sight{}, errBlind
 	}
-	s := operation.Sight{Node: fmt.Sprint("n", int(w.chance("node", op.ID)*3))}
-	agree := !w.inTrouble() || w.chance("clear", op.ID) > 0.1
-	for _, e := range op.Entries {
-		s.Effects = append(s.Effects, operation.Effect{Seen: w.platform.place(e.Key) == op.To, Clear: agree})
+	s := operation.Sight{Node: fmt.Sprint("n", int(w.chance("node", entries[0].Key)*3))}
+	agree := !w.inTrouble() || w.chance("clear", entries[0].Key) > 0.1
+	for _, e := range entries {
+		s.Effects = append(s.Effects, operation.Effect{Seen: w.platform.place(e.Key) == placeOf(e.After), Clear: agree})
 	}
-	return s, nap(ctx, w.chance("after", op.ID))
+	return s, nap(ctx, w.chance("after", entries[0].Key))
 }
 
 // nap takes so much of the time that a reading may take.
@@ -293,99 +294,6 @@ func nap(ctx context.Context, part float64) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// client sends writes, one after the other.
-func (w *world) client(name string, random *rand.Rand) {
-	for n := 0; w.inTrouble(); n++ {
-		time.Sleep(upTo(6*time.Second, random))
-		request := operation.Operation{
-			TenantID: "T", GroupID: "G", Kind: "range", Fingerprint: fmt.Sprint(n),
-			Caller: operation.Caller{Name: name, RequestID: fmt.Sprint(n)},
-		}
-		for _, e := range random.Perm(12)[:1+random.IntN(3)] {
-			request.Entries = append(request.Entries, operation.Entry{Key: fmt.Sprint("e", e)})
-		}
-		request.Endpoint, request.To = "assign", "G"
-		if w.platform.place(request.Entries[0].Key) == "G" {
-			request.Endpoint, request.From, request.To = "unassign", "G", ""
-		}
-		tries := 1
-		if random.Float64() < 0.7 {
-			request.Key = fmt.Sprint(name, "-", n)
-			tries = 1 + random.IntN(10)
-		}
-		for try := range tries {
-			if r := w.pick(random); r != nil {
-				request.ID = fmt.Sprintf("%s-%d-%d", name, n, try)
-				if w.attempt(r, request, random) {
-					break
-				}
-			}
-			time.Sleep(upTo(5*time.Second, random))
-		}
-	}
-}
-
-// attempt is one request. It tells whether the client has got an answer that
-// he is content with.
-func (w *world) attempt(r *replica, op operation.Operation, random *rand.Rand) bool {
-	w.mu.Lock()
-	w.begun = append(w.begun, op.ID)
-	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second+upTo(15*time.Second, random))
-	defer cancel()
-	from, to := op.From, op.To
-	op.From, op.To = "", ""
-	write, err := r.Begin(ctx, op)
-	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
-		return w.replay(ctx, r, used.Operation)
-	}
-	if _, held := errors.AsType[*operation.HeldError](err); held {
-		w.tally.count("held")
-	}
-	if err != nil {
-		return false
-	}
-	defer write.Leave()
-	for _, e := range op.Entries {
-		if w.platform.place(e.Key) != from {
-			return true // refused before any intent
-		}
-	}
-	time.Sleep(upTo(time.Second, random))
-	sessions := 1 + random.IntN(2)*random.IntN(2) // sometimes one is lost before anything left
-	for range sessions {
-		if err := write.Intend(ctx, op.Entries, from, to, "n0"); err != nil {
-			write.Leave()
-			w.claim(r, op.ID, operation.NotDone)
-			return false
-		}
-	}
-	if random.Float64() < 0.05 {
-		write.Unsent()
-		w.claim(r, op.ID, operation.NotDone)
-		return false
-	}
-	op.From, op.To = from, to
-	answer, heard := w.platform.send(r, op, random)
-	if !heard {
-		return false // Leave finds it sent
-	}
-	w.claim(r, op.ID, write.Settle(ctx, answer, nil).State)
-	return random.Float64() < 0.5 // the answer may be lost on its way to the client
-}
-
-// replay is what a request gets whose key belongs to another operation.
-func (w *world) replay(ctx context.Context, r *replica, op operation.Operation) bool {
-	w.tally.count("replayed")
-	if op.State == operation.Unknown {
-		if op = r.Resolve(ctx, op); op.State.Ended() {
-			w.tally.count("resolved by a request")
-		}
-	}
-	w.claim(r, op.ID, op.State)
-	return op.State.Ended()
 }
 
 // asker asks what became of operations.
@@ -419,7 +327,7 @@ func (w *world) operator(random *rand.Rand) {
 		op := ops[len(ops)-1-random.IntN(min(len(ops), 2))]
 		r := operation.Release{ID: op.ID, By: "operator", Reason: "cannot wait"}
 		if held := op.Holds(); len(held) > 1 && random.Float64() < 0.5 {
-			r.Entries = held[:1]
+			r.Entries = []string{held[0].Key}
 		}
 		released, err := r.Record(context.Background(), store, settle)
 		if _, refused := errors.AsType[*operation.ReleaseError](err); err != nil && !refused {
@@ -455,7 +363,7 @@ func (w *world) watchRelease(before, after operation.Operation) {
 		if e.Released && after.Basis == operation.ByReading {
 			w.t.Errorf("entry %s of %s was released, and is %q by a reading", e.Key, after.ID, e.Outcome)
 		}
-		if e.Outcome != w.platform.outcome(after.ID, e.Key) {
+		if e.Outcome != w.platform.outcome(after.ID, e) {
 			w.t.Errorf("entry %s of %s is recorded as %q", e.Key, after.ID, e.Outcome)
 		}
 	}
@@ -518,12 +426,12 @@ func (w *world) allEnded() {
 			w.t.Errorf("the trail does not tell that %s is %q", id, k.State)
 		}
 	}
-	for id, s := range w.platform.sent {
+	for id, steps := range w.platform.sent {
 		if _, ok := w.journal.ops[id]; !ok {
 			w.t.Errorf("%s was sent, and is not in the journal", id)
 		}
-		key := s.op.Key
-		if key == "" || len(s.applied) == 0 {
+		key := steps[0].op.Key
+		if key == "" || !slices.ContainsFunc(steps, func(s *sending) bool { return len(s.applied) > 0 }) {
 			continue
 		}
 		if other, ok := byKey[key]; ok {
@@ -562,160 +470,4 @@ func (w *world) tell() {
 		fmt.Fprintf(&text, "%10v %-10s %-8s %s\n", e.Time.Sub(w.start), e.Kind, e.Outcome, e.Operation)
 	}
 	w.t.Logf("seed %d: the trail\n%s", w.seed, &text)
-}
-
-// platform is a map of entries and the groups that have them.
-type platform struct {
-	w      *world
-	mu     sync.Mutex
-	places map[string]string
-	sent   map[string]*sending
-}
-
-// sending is a write that was sent, and what becomes of it.
-type sending struct {
-	op      operation.Operation
-	by      *replica
-	takes   []string  // the entries that it takes effect on
-	at      time.Time // when
-	over    bool
-	applied []string
-}
-
-// The ways of the platform with a write: what it answers, after how much of
-// the entries took effect, and when.
-type way struct {
-	weight int
-	answer operation.Answer
-	part   part
-	late   bool // after the answer, or what should have been one
-}
-
-type part int
-
-const (
-	none part = iota
-	some
-	all
-)
-
-var ways = []way{
-	{8, operation.Succeeded, all, false},
-	{2, operation.Refused, none, false},
-	{2, operation.Declined, none, false},
-	{3, operation.NoAnswer, all, false},
-	{3, operation.NoAnswer, none, false},
-	{3, operation.NoAnswer, all, true},
-	{1, operation.NoAnswer, some, false},
-	{1, operation.NoAnswer, some, true},
-	{1, operation.Unclear, none, false},
-	{1, operation.Unclear, some, false},
-	{1, operation.Unclear, all, false},
-}
-
-func pickWay(random *rand.Rand) way {
-	var bag []way
-	for _, w := range ways {
-		bag = append(bag, slices.Repeat([]way{w}, w.weight)...)
-	}
-	return bag[random.IntN(len(bag))]
-}
-
-// of are the entries that are a part of those of an operation.
-func (p part) of(op *operation.Operation) []string {
-	keys := op.Keys()
-	return keys[:map[part]int{none: 0, some: len(keys) / 2, all: len(keys)}[p]]
-}
-
-// send is a write on its way, until its answer is there or its session has
-// ended. It tells whether there is still somebody who cares.
-func (p *platform) send(r *replica, op operation.Operation, random *rand.Rand) (operation.Answer, bool) {
-	way := pickWay(random)
-	applies, answers := upTo(3*time.Second, random), upTo(3*time.Second, random)
-	applies, answers = min(applies, answers), max(applies, answers)
-	if way.late {
-		applies = answers + upTo(p.w.late, random)
-	}
-	fails := random.Float64() < 0.05 // by a mistake of ours
-	if r.isDead() {
-		return operation.NoAnswer, false
-	}
-	p.accept(&sending{op: op, by: r, takes: way.part.of(&op), at: time.Now().Add(applies)})
-	p.w.closing.Go(func() {
-		time.Sleep(applies)
-		p.apply(op.ID)
-	})
-	time.Sleep(answers + time.Nanosecond) // after what takes effect at the same moment
-	return way.answer, !fails && !r.isDead()
-}
-
-func (p *platform) accept(s *sending) {
-	intended := func(e operation.Event) bool { return e.Kind == operation.EventIntent }
-	if !slices.ContainsFunc(p.w.journal.events(s.op.ID), intended) {
-		p.w.t.Errorf("%s is sent, and the trail does not tell of it", s.op.ID)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sent[s.op.ID] != nil {
-		p.w.t.Errorf("%s is sent twice", s.op.ID)
-	}
-	p.sent[s.op.ID] = s
-	p.w.tally.count("sent")
-}
-
-// apply has a write take effect.
-func (p *platform) apply(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.sent[id]
-	if p.isPending(s) {
-		for _, e := range s.takes {
-			if p.places[e] != s.op.From {
-				p.w.t.Errorf("others have changed entry %s, which %s holds", e, id)
-			}
-			p.places[e] = s.op.To
-		}
-		s.applied = s.takes
-	}
-	s.over = true
-}
-
-// isPending tells whether a write may still take effect. When its process dies,
-// so does the session, after which the settle time holds.
-func (p *platform) isPending(s *sending) bool {
-	died := s.by.death()
-	return !s.over && len(s.takes) > 0 && (died.IsZero() || !s.at.After(died.Add(p.w.late)))
-}
-
-func (p *platform) place(entry string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.places[entry]
-}
-
-// truth is what became of an operation, Unknown where that is not decided yet.
-func (p *platform) truth(id string) operation.State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s, ok := p.sent[id]
-	switch {
-	case !ok:
-		return operation.NotDone
-	case p.isPending(s):
-		return operation.Unknown
-	case len(s.applied) == 0:
-		return operation.NotDone
-	case len(s.applied) == len(s.op.Entries):
-		return operation.Done
-	}
-	return operation.PartlyDone
-}
-
-func (p *platform) outcome(id, entry string) operation.State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s, ok := p.sent[id]; ok && slices.Contains(s.applied, entry) {
-		return operation.Done
-	}
-	return operation.NotDone
 }

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"ocigate/translate/scope"
 )
 
 // State is what is known of an operation.
@@ -16,17 +19,17 @@ const (
 	// Received: it is being judged. Nothing is recorded that outlives the
 	// process, and nothing was sent.
 	Received State = "received"
-	// Intent: it is recorded, and may be sent from now on.
+	// Intent: a step of it is recorded, and may be sent from now on.
 	Intent State = "intent"
-	// Sent: it is on its way, or the platform's answer is waited for. This is
-	// known to the process that sends it; the store holds an Intent until the
-	// end.
+	// Sent: a step of it is on its way, or the platform's answer is waited for.
+	// This is known to the process that sends it; the store holds an Intent until
+	// the end.
 	Sent State = "sent"
 	// Done: the platform did it, all of it.
 	Done State = "done"
 	// NotDone: the platform did nothing of it.
 	NotDone State = "not_done"
-	// PartlyDone: the entries' own outcomes differ.
+	// PartlyDone: the outcomes of the entries that it was to change differ.
 	PartlyDone State = "partly_done"
 	// Unknown: it was sent, or may have been, and it is not known whether the
 	// platform did it. It is being read back.
@@ -62,16 +65,16 @@ type Operation struct {
 
 	Caller   Caller `json:"caller"`
 	Endpoint string `json:"endpoint"` // the name of the API's row
-	TenantID string `json:"tenant_id"`
-	GroupID  string `json:"group_id"`
+	// Target is what the request is about.
+	scope.Target
 
-	// Kind is what the entries are. An entry is one of its kind and tenant.
-	Kind    string  `json:"kind"`
+	// Entries are in the order of the request, and behind those the ones that
+	// only the plan knows.
 	Entries []Entry `json:"entries"`
-	// From and To are the groups that have the entries before and after the
-	// change, empty for none.
-	From string `json:"from"`
-	To   string `json:"to"`
+	// Claims are held as long as the operation is not over, beside its entries.
+	Claims []Claim `json:"claims,omitempty"`
+	// Step is the last step that may have been sent, from 1; 0 for none.
+	Step int `json:"step,omitempty"`
 
 	// Key is the caller's idempotency key, empty for none and where it was free
 	// when the end was corrected; Fingerprint says what it stands for; KeyExpires
@@ -132,24 +135,6 @@ func (c Caller) Principal() string {
 	return "user " + c.Name
 }
 
-// Entry is one thing that an operation changes.
-type Entry struct {
-	// Given is the caller's spelling.
-	Given string `json:"given"`
-	// Key is the same for every spelling of the entry.
-	Key string `json:"key"`
-	// Start and End are the platform's spelling, known from the intent on.
-	// End is empty where there is none.
-	Start string `json:"start,omitempty"`
-	End   string `json:"end,omitempty"`
-	// Outcome is Done or NotDone once it is known.
-	Outcome State `json:"outcome,omitempty"`
-	// Released reports whether an operator has freed it while its outcome was
-	// unknown. From then on, what is to be seen of it may be another's doing, so
-	// that no reading can prove its outcome any more.
-	Released bool `json:"released,omitempty"`
-}
-
 // Correction is an end that turned out to be wrong.
 type Correction struct {
 	At   time.Time `json:"at"`
@@ -157,34 +142,11 @@ type Correction struct {
 	To   State     `json:"to"`
 }
 
-// Keys are those of the entries, in order.
-func (o *Operation) Keys() []string {
-	keys := make([]string, len(o.Entries))
-	for i, e := range o.Entries {
-		keys[i] = e.Key
-	}
-	return keys
-}
-
-// Holds are the keys of the entries that no other operation may touch, in order.
-func (o *Operation) Holds() []string {
-	var keys []string
-	for _, e := range o.Entries {
-		if !o.State.Ended() && e.isHeld() {
-			keys = append(keys, e.Key)
-		}
-	}
-	return keys
-}
-
-// isHeld reports whether an entry of an operation that has not ended is held.
-func (e *Entry) isHeld() bool { return !e.Released && e.Outcome == "" }
-
 // Over reports whether nothing is to be found out about the operation any more:
 // it has ended, or it is unknown for good because entries of it were released
 // and it holds none of the others.
 func (o *Operation) Over() bool {
-	return o.State.Ended() || len(o.Releases) > 0 && len(o.Holds()) == 0
+	return o.State.Ended() || len(o.Releases) > 0 && !slices.ContainsFunc(o.Entries, Entry.isHeld)
 }
 
 // Open tells whether somebody has to take care of the operation: it is not
@@ -213,13 +175,13 @@ func (e *KeyUsedError) Error() string {
 	return "operation: the idempotency key belongs to operation " + e.Operation.ID
 }
 
-// HeldError says that an operation that is not ended touches some of the same
-// entries.
+// HeldError says that an operation that is not over holds some of the same
+// entries or claims.
 type HeldError struct {
-	ID   string   // of that operation, or of one of them
-	Keys []string // of the entries, in the order of the request
+	ID   string  // of that operation, or of one of them
+	Held []Claim // in the order of the operation that was refused
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("operation: %s is held by operation %s", strings.Join(e.Keys, ", "), e.ID)
+	return fmt.Sprintf("operation: %s is held by operation %s", strings.Join(keysOf(e.Held), ", "), e.ID)
 }

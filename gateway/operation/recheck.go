@@ -10,13 +10,11 @@ import (
 // declined, has been done after all. What others did to its entries meanwhile is
 // not its own doing.
 func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
-	outcomes := outcomesOf(sight.Effects)
 	var late []Entry
-	for i, e := range op.Entries { // one that was released has no outcome
-		if e.Outcome == NotDone && sight.Effects[i] == (Effect{Seen: true, Clear: true}) {
-			late = append(late, e)
-		} else {
-			outcomes[i] = e.Outcome
+	var places []int
+	for i, place := range op.inQuestion() {
+		if sight.Effects[i] == (Effect{Seen: true, Clear: true}) {
+			late, places = append(late, op.Entries[place]), append(places, place)
 		}
 	}
 	changed := len(late) > 0
@@ -43,7 +41,7 @@ func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	if op.Basis == NotTaken {
 		op.Key = "" // free since then, so that it may be another operation's
 	}
-	op.concludeBy(outcomes, now)
+	op.concludeBy(places, slices.Repeat([]State{Done}, len(places)), now)
 	op.Corrections = append(slices.Clone(op.Corrections), Correction{now, from, op.State})
 	k.keep(d, op, EventOf(EventCorrection, &op, now))
 }

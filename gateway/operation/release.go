@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -118,12 +119,12 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 	op.Entries = slices.Clone(op.Entries) // others may be reading them
 	var entries []Entry
 	for i := range op.Entries {
-		if e := &op.Entries[i]; slices.Contains(freed, e.Key) {
+		if e := &op.Entries[i]; slices.Contains(freed, e.Claim()) {
 			e.Released = true
 			entries = append(entries, *e)
 		}
 	}
-	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: freed})
+	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: keysOf(freed)})
 	op.Version++
 	// Nobody's name, and another one each time, so that no two records of one
 	// version are taken for the same. What is left of the operation is adopted
@@ -144,27 +145,38 @@ const (
 	operatorMethod = "command line"
 )
 
-// choose finds the keys of the entries to free.
-func (r Release) choose(op *Operation) ([]string, error) {
-	held := op.Holds()
+// choose finds the entries to free: all that are held, or all that a name fits,
+// by their keys.
+func (r Release) choose(op *Operation) ([]Claim, error) {
+	held := claimsOf(op.Entries, Entry.isHeld)
 	if len(r.Entries) == 0 {
 		return held, nil
 	}
-	var freed []string
+	var freed []Claim
 	for _, wanted := range r.Entries {
-		at := slices.IndexFunc(op.Entries, func(e Entry) bool {
+		named := claimsOf(op.Entries, func(e Entry) bool {
 			return wanted != "" && (wanted == e.Key || wanted == e.Given || wanted == e.Start)
 		})
-		switch {
-		case at < 0:
+		if len(named) == 0 {
 			return nil, refuseRelease("the operation has no entry %q", wanted)
-		case !slices.Contains(held, op.Entries[at].Key):
+		}
+		named = slices.DeleteFunc(named, func(c Claim) bool { return !slices.Contains(held, c) })
+		if len(named) == 0 {
 			return nil, refuseRelease("the operation does not hold %q any more", wanted)
 		}
-		freed = append(freed, op.Entries[at].Key)
+		freed = append(freed, named...)
 	}
-	slices.Sort(freed)
+	slices.SortFunc(freed, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind)) })
 	return slices.Compact(freed), nil
+}
+
+// keysOf are the keys of claims, in order.
+func keysOf(claims []Claim) []string {
+	keys := make([]string, len(claims))
+	for i, c := range claims {
+		keys[i] = c.Key
+	}
+	return keys
 }
 
 // stillHeld reports whether the store still has the operation as the keeper knows
@@ -198,40 +210,13 @@ func (k *Keeper) stillHeld(d *doubt, op *Operation) bool {
 	return true
 }
 
-// ofHeld is the part of a reading that is about the entries an operation holds.
-func ofHeld(op *Operation, sight Sight) Sight {
-	if len(op.Releases) == 0 {
-		return sight
-	}
-	held := Sight{Node: sight.Node}
-	for i, e := range op.Entries {
-		if e.isHeld() {
-			held.Effects = append(held.Effects, sight.Effects[i])
-		}
-	}
-	return held
-}
-
-// outcomesWith are those of all entries of an operation once those of the ones
-// that it holds are known, in their order.
-func outcomesWith(op *Operation, held []State) []State {
-	outcomes := make([]State, len(op.Entries))
-	for i, e := range op.Entries {
-		outcomes[i] = e.Outcome
-		if e.isHeld() {
-			outcomes[i], held = held[0], held[1:]
-		}
-	}
-	return outcomes
-}
-
-// concludeBy gives the entries the outcomes that readings have proven, and the
-// operation the state that follows. It stays Unknown for good where an entry has
-// none.
-func (o *Operation) concludeBy(outcomes []State, now time.Time) {
-	o.Entries = withOutcomes(o.Entries, outcomes)
-	if !slices.Contains(outcomes, "") {
-		o.conclude(wholeOf(outcomes), ByReading, now)
+// concludeBy gives the entries at those places the outcomes that readings have
+// proven, and the operation the state that follows. It stays Unknown for good
+// where an entry has none.
+func (o *Operation) concludeBy(places []int, outcomes []State, now time.Time) {
+	o.Entries = withOutcomes(o.Entries, places, outcomes)
+	if !slices.ContainsFunc(o.Entries, func(e Entry) bool { return e.Outcome == "" }) {
+		o.conclude(o.whole(), ByReading, now)
 		return
 	}
 	o.Version++

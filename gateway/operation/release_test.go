@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // release frees entries of an operation, or all, as an operator would in another
@@ -93,7 +94,7 @@ func TestRelease(t *testing.T) {
 				id := r.doubt(want("", "1"))
 				after(settle + 15*time.Second)
 				readings := 0
-				r.eyes.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+				r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 					if readings++; readings == len(proof) {
 						r.freed(id) // another may write it at once
 					}
@@ -248,7 +249,7 @@ func TestJournalState(t *testing.T) {
 		var changes []string
 		store := newStore(newJournal(lease))
 		k := operation.NewKeeper(operation.Options{
-			Store: store, Owner: "A", Look: func(context.Context, *operation.Operation) (operation.Sight, error) {
+			Store: store, Owner: "A", Look: func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 				return operation.Sight{}, errBlind
 			},
 			Trace: operation.Trace{Journal: func(err error) {

@@ -6,23 +6,25 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"ocigate/translate/scope"
 )
 
-// Look reads what is to be seen of an operation now. An error says that nothing
-// could be read.
-type Look func(ctx context.Context, op *Operation) (Sight, error)
+// Look reads the present values of entries, which an operation about the target
+// is to have changed. An error says that nothing could be read.
+type Look func(ctx context.Context, target scope.Target, entries []Entry) (Sight, error)
 
 // Sight is one reading of what became of an operation.
 type Sight struct {
 	// Node is the server of the platform that was read.
 	Node string
-	// Effects are those on the entries, in their order.
+	// Effects are those on the entries that were asked about, in their order.
 	Effects []Effect
 }
 
 // Effect is what a reading shows of one entry.
 type Effect struct {
-	// Seen tells that the entry is as the operation wants it.
+	// Seen reports whether the entry has the value that the operation wants.
 	Seen bool
 	// Clear tells that all that was read agrees on that. Where it does not,
 	// somebody else has the entry, or the platform is between two states.
@@ -143,15 +145,23 @@ func wholeOf(outcomes []State) State {
 	return PartlyDone
 }
 
-// look asks what is to be seen of an operation.
+// look asks what is to be seen of an operation's entries that are in question,
+// and of nothing where there are none.
 func (k *Keeper) look(ctx context.Context, op *Operation) (Sight, error) {
 	if err := ctx.Err(); err != nil {
 		return Sight{}, err
 	}
+	var entries []Entry
+	for _, place := range op.inQuestion() {
+		entries = append(entries, op.Entries[place])
+	}
+	if len(entries) == 0 {
+		return Sight{}, nil
+	}
 	limited, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	sight, err := k.sight(limited, op)
-	if err == nil && len(sight.Effects) != len(op.Entries) {
+	sight, err := k.sight(limited, op.Target, entries)
+	if err == nil && len(sight.Effects) != len(entries) {
 		err = errors.New("operation: the reading is not of the operation's entries")
 	}
 	if err != nil && k.options.Trace.Blind != nil && !errors.Is(ctx.Err(), context.Canceled) {
@@ -162,13 +172,13 @@ func (k *Keeper) look(ctx context.Context, op *Operation) (Sight, error) {
 
 // sight is what the Look sees. One that panics sees nothing: it would do so for
 // the same operation after every start.
-func (k *Keeper) sight(ctx context.Context, op *Operation) (sight Sight, err error) {
+func (k *Keeper) sight(ctx context.Context, target scope.Target, entries []Entry) (sight Sight, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("operation: reading back: panic: %v", cause)
 		}
 	}()
-	return k.options.Look(ctx, op)
+	return k.options.Look(ctx, target, entries)
 }
 
 // Resolve looks once what became of an Unknown operation, unless somebody is at
@@ -252,7 +262,6 @@ func (k *Keeper) examine(ctx context.Context, d *doubt) {
 	case !op.Over() && !k.stillHeld(d, &op):
 		return
 	case err == nil:
-		sight = ofHeld(&op, sight)
 		if outcomes, proven := d.weigh(sight, began, ended, k.options.Settle); proven {
 			k.resolve(d, op, outcomes)
 			return
@@ -278,8 +287,7 @@ func (d *doubt) postpone(began, ended time.Time, settle time.Duration) {
 // resolve records what became of the entries that an unknown operation holds.
 func (k *Keeper) resolve(d *doubt, op Operation, outcomes []State) {
 	now := time.Now().UTC()
-	outcomes = outcomesWith(&op, outcomes)
-	op.concludeBy(outcomes, now)
+	op.concludeBy(op.inQuestion(), outcomes, now)
 	if slices.Contains(outcomes, NotDone) {
 		op.RecheckAt = now.Add(k.options.Recheck)
 	}
@@ -322,7 +330,8 @@ func (k *Keeper) adopt() {
 }
 
 // takeOver takes care of an operation of somebody who is dead. Where that one
-// was about to send it, it may have been sent, even a moment ago.
+// was about to send a step of it, it may have been sent, even a moment ago. No
+// further step can be: its intent would be an [ErrConflict].
 func (k *Keeper) takeOver(op Operation) {
 	if k.takeBack(op) {
 		return
@@ -330,6 +339,7 @@ func (k *Keeper) takeOver(op Operation) {
 	now := time.Now()
 	orphaned := op.State.Running()
 	if orphaned {
+		op.closeSteps(Unknown)
 		op.conclude(Unknown, "", now.UTC())
 	}
 	k.mu.Lock()
@@ -355,7 +365,8 @@ func (k *Keeper) takeBack(op Operation) bool {
 		return false
 	}
 	w.op.Version = max(w.op.Version, op.Version)
-	if len(op.Releases) > 0 { // before this process was heard of again
+	w.lost = w.lost || op.State == Unknown // others may have what further steps change
+	if len(op.Releases) > 0 {              // before this process was heard of again
 		w.op.Entries, w.op.Releases = op.Entries, op.Releases
 	}
 	return true

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate/scope"
 )
 
 // effects are those of one entry for each sign: + seen and clear, - clearly not
@@ -171,13 +173,14 @@ func TestPostpone(t *testing.T) {
 // fake time there is no other clock.
 func TestSettleTimeIsNotMeasuredByTheWallClock(t *testing.T) {
 	isMonotonic := func(at time.Time) bool { return at != at.Round(0) }
-	k := NewKeeper(Options{Store: mute{}, Look: func(context.Context, *Operation) (Sight, error) { return Sight{}, nil }})
+	k := NewKeeper(Options{Store: mute{}, Look: func(context.Context, scope.Target, []Entry) (Sight, error) { return Sight{}, nil }})
 	defer k.Close(context.Background())
 	w, err := k.Begin(t.Context(), Operation{ID: "sent"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Intend(t.Context(), []Entry{{}}, "", "", ""); err != nil {
+	w.Plan([]Entry{{Step: 1}})
+	if err := w.Intend(t.Context(), 1, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.Leave()

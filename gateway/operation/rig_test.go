@@ -2,15 +2,18 @@ package operation_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 const (
@@ -25,17 +28,17 @@ type eyes struct {
 	mu    sync.Mutex
 	look  operation.Look
 	times []time.Time    // when readings began
-	of    map[string]int // how many there were of each operation
+	of    map[string]int // how many there were, by the first entry
 	now   int            // how many are under way
 	most  int            // how many were at once
 }
 
 var errBlind = errors.New("the platform does not answer")
 
-func (e *eyes) Look(ctx context.Context, op *operation.Operation) (operation.Sight, error) {
+func (e *eyes) Look(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
 	e.mu.Lock()
 	e.times = append(e.times, time.Now())
-	e.of[op.ID]++
+	e.of[entries[0].Key]++
 	e.now++
 	e.most = max(e.most, e.now)
 	look := e.look
@@ -45,7 +48,7 @@ func (e *eyes) Look(ctx context.Context, op *operation.Operation) (operation.Sig
 		defer e.mu.Unlock()
 		e.now--
 	}()
-	return look(ctx, op)
+	return look(ctx, target, entries)
 }
 
 // will has readings be made by a function from now on.
@@ -57,9 +60,9 @@ func (e *eyes) will(look operation.Look) {
 
 // see has every reading show the same, of any number of entries.
 func (e *eyes) see(effects string) {
-	e.will(func(_ context.Context, op *operation.Operation) (operation.Sight, error) {
-		s := sight("n1", effects)
-		for len(s.Effects) < len(op.Entries) {
+	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+		s := shown(sight("n1", effects), entries)
+		for len(s.Effects) < len(entries) {
 			s.Effects = append(s.Effects, s.Effects[0])
 		}
 		return s, nil
@@ -69,17 +72,31 @@ func (e *eyes) see(effects string) {
 // script has readings show one after the other, and the last one for ever.
 func (e *eyes) script(sights ...operation.Sight) {
 	next := 0
-	e.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		s := sights[min(next, len(sights)-1)]
 		next++
-		return s, nil
+		return shown(s, entries), nil
 	})
 }
 
+// shown is what a sight of entries that are named by numbers from 1 shows of some of
+// them. One that does not go so far is left as it is.
+func shown(s operation.Sight, entries []operation.Entry) operation.Sight {
+	asked := operation.Sight{Node: s.Node}
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Key)
+		if err != nil || n < 1 || n > len(s.Effects) {
+			return s
+		}
+		asked.Effects = append(asked.Effects, s.Effects[n-1])
+	}
+	return asked
+}
+
 func (e *eyes) fail() {
-	e.will(func(context.Context, *operation.Operation) (operation.Sight, error) {
+	e.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 		return operation.Sight{}, errBlind
 	})
 }
@@ -93,11 +110,11 @@ func (e *eyes) count() int {
 	return n
 }
 
-// read tells how often an operation was read.
-func (e *eyes) read(id string) int {
+// read is how often an operation was read, whose first entry no other has.
+func (e *eyes) read(op operation.Operation) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.of[id]
+	return e.of[op.Entries[0].Key]
 }
 
 // atOnce tells how many readings were under way at once, at the most.
@@ -194,11 +211,11 @@ func (r *rig) failed() []string {
 // want is a request to give a group some entries, by a key or by none.
 func want(key string, entries ...string) operation.Operation {
 	op := operation.Operation{
-		ID: operation.NewID(), Endpoint: "assign", TenantID: "T", GroupID: "G", Kind: "range",
+		ID: operation.NewID(), Endpoint: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
 		Caller: operation.Caller{Name: "anna", RequestID: "r"}, Key: key, Fingerprint: "f",
 	}
 	for _, e := range entries {
-		op.Entries = append(op.Entries, operation.Entry{Given: e, Key: e})
+		op.Entries = append(op.Entries, operation.Entry{Kind: "range", Given: e, Key: e})
 	}
 	return op
 }
@@ -217,10 +234,26 @@ func (r *rig) begin(op operation.Operation) *operation.Write {
 func (r *rig) send(op operation.Operation) *operation.Write {
 	r.t.Helper()
 	w := r.begin(op)
-	if err := w.Intend(r.t.Context(), op.Entries, "", "G", "n1"); err != nil {
+	if err := r.intend(w, op, "n1"); err != nil {
 		r.t.Fatalf("Intend: %v", err)
 	}
 	return w
+}
+
+// intend intends the one step of a write, which gives all of its entries a group.
+func (r *rig) intend(w *operation.Write, op operation.Operation, node string) error {
+	w.Plan(planned(op.Entries))
+	return w.Intend(r.t.Context(), 1, node)
+}
+
+// planned are entries as one step changes them.
+func planned(entries []operation.Entry) []operation.Entry {
+	entries = slices.Clone(entries)
+	for i := range entries {
+		e := &entries[i]
+		e.Before, e.After, e.Step = json.RawMessage(`{"groupId":null}`), json.RawMessage(`{"groupId":"G"}`), 1
+	}
+	return entries
 }
 
 // doubt makes an operation whose answer was lost, and tells its id.

@@ -3,6 +3,8 @@ package operation
 import (
 	"context"
 	"time"
+
+	"ocigate/translate/scope"
 )
 
 // Store keeps operations, keys and the audit trail. Its methods may be called
@@ -14,13 +16,12 @@ import (
 // open.
 type Store interface {
 	// Begin enters an operation that is Received, for as long as its owner
-	// lives: claims its key and holds its entries, or does nothing. The key
-	// is judged before the entries.
+	// lives: claims its key and holds its entries and claims, or does nothing. The
+	// key is judged before the entries.
 	//
 	// The error is a [*KeyUsedError] where the key of the same caller and
 	// endpoint stands for another operation and has not expired, and a
-	// [*HeldError] where another operation that has not ended has one of the
-	// entries.
+	// [*HeldError] where another operation holds one of the entries or claims.
 	Begin(ctx context.Context, op Operation) error
 
 	// Abandon forgets an operation that never got further than Begin. It
@@ -32,8 +33,10 @@ type Store interface {
 	// without the other when it fails, but never an Intent without its event
 	// when it succeeds.
 	//
-	// The entries that the operation does not hold ([Operation.Holds]) are free,
-	// also while it is open; once it ended as [NotTaken] so is its key
+	// An Intent takes what the operation holds ([Operation.Holds]) and did not
+	// hold yet. The error is a [*HeldError] where another operation holds some of
+	// that; then nothing is recorded. What an operation of any state does not hold
+	// is free, also while it is open; once it ended as [NotTaken] so is its key
 	// ([Operation.HoldsKey]).
 	//
 	// The error is [ErrConflict] unless the stored version is lower, or the
@@ -55,9 +58,9 @@ type Store interface {
 	// call took over all the same, the owner's next one returns.
 	Adopt(ctx context.Context, owner string) ([]Operation, error)
 
-	// Touched tells whether an operation that was begun after this one, and got
-	// as far as an intent, has one of the entries that op has here, which may be
-	// some of those that are stored.
+	// Touched reports whether an operation that was begun after this one, and got
+	// as far as an intent, may have changed ([Operation.Touches]) one of the entries
+	// that op has here, which may be some of those that are stored.
 	Touched(ctx context.Context, op Operation) (bool, error)
 
 	// Append adds an event to the audit trail that belongs to no operation.
@@ -78,8 +81,10 @@ type Store interface {
 
 // Query says which operations to list.
 type Query struct {
-	// TenantID and GroupID are the scope, empty for all.
-	TenantID, GroupID string
+	// Target is what the operations are about: itself or a part of it. The zero
+	// Target stands for all. One with a user has a group, and one with a group has
+	// a tenant.
+	Target scope.Target
 	// State is that of the operations, empty for any. Of those that have not
 	// ended and are not running, Unknown.
 	State State

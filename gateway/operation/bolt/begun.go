@@ -12,7 +12,7 @@ import (
 type begun struct {
 	operations map[string]operation.Operation // by id
 	keys       map[string]string              // ids by idempotency key
-	holds      map[string]string              // ids by entry
+	holds      map[string]string              // ids by claim
 }
 
 func newBegun() begun {
@@ -25,8 +25,8 @@ func (b *begun) add(op *operation.Operation) {
 	if op.HoldsKey() {
 		b.keys[string(callerKey(op))] = op.ID
 	}
-	for _, entry := range op.Keys() {
-		b.holds[string(entryKey(op, entry))] = op.ID
+	for _, c := range op.Holds() {
+		b.holds[string(claimKey(op, c))] = op.ID
 	}
 }
 
@@ -39,8 +39,8 @@ func (b *begun) remove(id string) {
 	if key := string(callerKey(&op)); b.keys[key] == id {
 		delete(b.keys, key)
 	}
-	for _, entry := range op.Keys() {
-		if key := string(entryKey(&op, entry)); b.holds[key] == id {
+	for _, c := range op.Holds() {
+		if key := string(claimKey(&op, c)); b.holds[key] == id {
 			delete(b.holds, key)
 		}
 	}
@@ -52,18 +52,21 @@ func (b *begun) claimed(op *operation.Operation, now time.Time) (operation.Opera
 	return other, found && other.ID != op.ID && now.Before(other.KeyExpires)
 }
 
-// holder is the id of another operation that has the entry, empty for none.
-func (b *begun) holder(op *operation.Operation, entry string) string {
-	if id := b.holds[string(entryKey(op, entry))]; id != op.ID {
-		return id
-	}
-	return ""
+// holder is the id of the operation that has the claim, empty for none.
+func (b *begun) holder(op *operation.Operation, c operation.Claim) string {
+	return b.holds[string(claimKey(op, c))]
 }
 
 // clone makes an operation that shares nothing with another.
 func clone(op operation.Operation) operation.Operation {
 	op.Entries = slices.Clone(op.Entries)
+	for i := range op.Entries {
+		e := &op.Entries[i]
+		e.Before, e.After = slices.Clone(e.Before), slices.Clone(e.After)
+	}
+	op.Claims = slices.Clone(op.Claims)
 	op.Answer = slices.Clone(op.Answer)
 	op.Corrections = slices.Clone(op.Corrections)
+	op.Releases = slices.Clone(op.Releases)
 	return op
 }

@@ -13,6 +13,7 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
+	"ocigate/translate/scope"
 )
 
 // watched is a keeper on a store that nobody writes to.
@@ -29,7 +30,9 @@ func (r *rig) watch() *watched {
 	w := &watched{T: r.T}
 	w.keeper = operation.NewKeeper(operation.Options{
 		Store: r.store, Owner: "watched",
-		Look: func(context.Context, *operation.Operation) (operation.Sight, error) { return operation.Sight{}, nil },
+		Look: func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			return operation.Sight{}, nil
+		},
 		Trace: operation.Trace{Journal: func(err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

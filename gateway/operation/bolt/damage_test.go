@@ -11,6 +11,7 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
+	"ocigate/translate/scope"
 )
 
 // A crash between the steps of Record leaves the database as it was before, or
@@ -253,7 +254,7 @@ func TestDatabaseIsMended(t *testing.T) {
 func use(ctx context.Context, s *bolt.Store) map[string]error {
 	_, getErr := s.Get(ctx, "op-000050")
 	_, listErr := s.List(ctx, operation.Query{Limit: 1000})
-	_, tenantErr := s.List(ctx, operation.Query{TenantID: "tenant", Limit: 1000})
+	_, tenantErr := s.List(ctx, operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 1000})
 	_, adoptErr := s.Adopt(ctx, "next")
 	_, touchedErr := s.Touched(ctx, newOp("op-000050"))
 	return map[string]error{

@@ -46,6 +46,8 @@ type database struct {
 	info os.FileInfo
 	// fresh tells that there was nothing in it.
 	fresh bool
+	// migrated reports that its format was an older one.
+	migrated bool
 	// stuck tells that bbolt panicked with its locks held, so that closing
 	// it would wait forever.
 	stuck bool
@@ -108,25 +110,6 @@ func openOrMake(path string, noSync bool) (*database, error) {
 		return nil, err
 	}
 	return d, nil
-}
-
-// prepare makes the buckets of a new database, and judges the version of one
-// that is not new.
-func (d *database) prepare() error {
-	err := d.view(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(metaBucket)
-		if d.fresh = meta == nil; d.fresh {
-			return nil
-		}
-		if version := string(meta.Get(schemaKey)); version != schemaVersion {
-			return fmt.Errorf("the database has the layout %q, this program knows %q", version, schemaVersion)
-		}
-		return nil
-	})
-	if err != nil || !d.fresh {
-		return err
-	}
-	return d.update(createBuckets)
 }
 
 // close gives the file up, and the lock with it.

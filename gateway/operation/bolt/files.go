@@ -63,6 +63,9 @@ func (s *Store) openDatabase() error {
 	if err != nil {
 		return s.fail(err)
 	}
+	if s.database.migrated {
+		s.log.Info("the journal was migrated to the format of this version; earlier versions cannot read it any more", "folder", s.folder, "format", operation.Format)
+	}
 	s.known = true
 	return nil
 }

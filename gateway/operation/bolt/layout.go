@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // The buckets. A compound key ends in the id, so that ids stand in order
@@ -19,30 +21,24 @@ import (
 var (
 	metaBucket       = []byte("meta")
 	operationsBucket = []byte("operations") // id: the operation as JSON
-	listsBucket      = []byte("lists")      // tenant, group, state, id: nothing; each may be empty for any
+	listsBucket      = []byte("lists")      // tenant, group, user, state, id: nothing; each may be empty for any
 	openBucket       = []byte("open")       // id: nothing
-	holdsBucket      = []byte("holds")      // entry, id: nothing, of those that are held
-	touchesBucket    = []byte("touches")    // entry, id: nothing, of all
+	holdsBucket      = []byte("holds")      // tenant, kind, key, id: nothing, of what is held
+	touchesBucket    = []byte("touches")    // tenant, kind, key, id: nothing, of entries that may be changed
 	endsBucket       = []byte("ends")       // time of the end, id: nothing, of those that are not open
-	keysBucket       = []byte("keys")       // caller, endpoint, key: a claim
+	keysBucket       = []byte("keys")       // caller, endpoint, key: a keyClaim
 )
 
-var schemaKey = []byte("schema")
-
-// schemaVersion changes with the layout of the buckets.
-const schemaVersion = "1"
+// indexBuckets follow from the operations.
+var indexBuckets = [][]byte{listsBucket, openBucket, holdsBucket, touchesBucket, endsBucket}
 
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{operationsBucket, listsBucket, openBucket, holdsBucket, touchesBucket, endsBucket, keysBucket} {
+	for _, name := range append([][]byte{operationsBucket, keysBucket}, indexBuckets...) {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
-	meta, err := tx.CreateBucketIfNotExists(metaBucket)
-	if err != nil {
-		return err
-	}
-	return meta.Put(schemaKey, []byte(schemaVersion))
+	return putFormat(tx)
 }
 
 // compound makes one key of several strings. No two lists of strings give the
@@ -56,8 +52,8 @@ func compound(parts ...string) []byte {
 	return key
 }
 
-func entryKey(op *operation.Operation, key string) []byte {
-	return compound(op.TenantID, op.Kind, key)
+func claimKey(op *operation.Operation, c operation.Claim) []byte {
+	return compound(op.TenantID, c.Kind, c.Key)
 }
 
 func callerKey(op *operation.Operation) []byte {
@@ -73,45 +69,51 @@ func encodeTime(at time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())^1<<63)
 }
 
-// claim is the value of an idempotency key: until when it is whose.
-type claim struct {
+// keyClaim is the value of an idempotency key: until when it is whose.
+type keyClaim struct {
 	expires []byte // an encoded time
 	id      string
 }
 
-func decodeClaim(value []byte) (claim, bool) {
+func decodeKeyClaim(value []byte) (keyClaim, bool) {
 	if len(value) < timeSize {
-		return claim{}, false
+		return keyClaim{}, false
 	}
-	return claim{value[:timeSize], string(value[timeSize:])}, true
+	return keyClaim{value[:timeSize], string(value[timeSize:])}, true
 }
 
 // isOver tells whether an encoded time has come.
 func isOver(at []byte, now time.Time) bool { return bytes.Compare(at, encodeTime(now)) <= 0 }
 
 // claimOn is who has the operation's key at the moment, if anybody.
-func claimOn(tx *bbolt.Tx, op *operation.Operation, now time.Time) (claim, bool) {
-	c, ok := decodeClaim(tx.Bucket(keysBucket).Get(callerKey(op)))
+func claimOn(tx *bbolt.Tx, op *operation.Operation, now time.Time) (keyClaim, bool) {
+	c, ok := decodeKeyClaim(tx.Bucket(keysBucket).Get(callerKey(op)))
 	return c, ok && !isOver(c.expires, now)
 }
 
 // reference is an entry of an index.
 type reference struct{ bucket, key []byte }
 
-// lists are the lists that an operation is in.
+// lists are the lists that an operation is in: of all, and of each target that
+// contains its own.
 func lists(op *operation.Operation) []reference {
+	targets := []scope.Target{{}}
+	for _, t := range []scope.Target{{TenantID: op.TenantID}, {TenantID: op.TenantID, GroupID: op.GroupID}, op.Target} {
+		if !slices.Contains(targets, t) {
+			targets = append(targets, t)
+		}
+	}
 	var refs []reference
-	for _, scope := range [][2]string{{}, {op.TenantID}, {"", op.GroupID}, {op.TenantID, op.GroupID}} {
+	for _, target := range targets {
 		for _, state := range []operation.State{"", op.State} {
-			key := append(listKey(scope[0], scope[1], state), op.ID...)
-			refs = append(refs, reference{listsBucket, key})
+			refs = append(refs, reference{listsBucket, append(listKey(target, state), op.ID...)})
 		}
 	}
 	return refs
 }
 
-func listKey(tenantID, groupID string, state operation.State) []byte {
-	return compound(tenantID, groupID, string(state))
+func listKey(t scope.Target, state operation.State) []byte {
+	return compound(t.TenantID, t.GroupID, t.UserID, string(state))
 }
 
 // references are those by which an operation is found.
@@ -123,12 +125,11 @@ func references(op *operation.Operation) []reference {
 	} else {
 		refs = append(refs, reference{endsBucket, append(encodeTime(op.EndedAt), id...)})
 	}
-	for _, key := range op.Keys() {
-		key := append(entryKey(op, key), id...)
-		refs = append(refs, reference{touchesBucket, key})
+	for _, c := range op.Touches() {
+		refs = append(refs, reference{touchesBucket, append(claimKey(op, c), id...)})
 	}
-	for _, key := range op.Holds() {
-		refs = append(refs, reference{holdsBucket, append(entryKey(op, key), id...)})
+	for _, c := range op.Holds() {
+		refs = append(refs, reference{holdsBucket, append(claimKey(op, c), id...)})
 	}
 	return refs
 }
@@ -161,15 +162,15 @@ func put(tx *bbolt.Tx, op *operation.Operation, value []byte) error {
 			return err
 		}
 	}
-	if err := claimKey(tx, op); err != nil {
+	if err := takeKey(tx, op); err != nil {
 		return err
 	}
 	return tx.Bucket(operationsBucket).Put([]byte(op.ID), value)
 }
 
-// claimKey makes an idempotency key the operation's, where it has one that is
+// takeKey makes an idempotency key the operation's, where it has one that is
 // not another's meanwhile.
-func claimKey(tx *bbolt.Tx, op *operation.Operation) error {
+func takeKey(tx *bbolt.Tx, op *operation.Operation) error {
 	if !op.HoldsKey() {
 		return nil
 	}
@@ -191,7 +192,7 @@ func remove(tx *bbolt.Tx, id string) error {
 		}
 	}
 	keys := tx.Bucket(keysBucket)
-	if c, ok := decodeClaim(keys.Get(callerKey(&op))); ok && c.id == id {
+	if c, ok := decodeKeyClaim(keys.Get(callerKey(&op))); ok && c.id == id {
 		if err := keys.Delete(callerKey(&op)); err != nil {
 			return err
 		}
@@ -218,11 +219,11 @@ func newest(tx *bbolt.Tx, bucket, prefix []byte, before string) iter.Seq[string]
 	}
 }
 
-// others are the ids of the operations that an index of entries has for an
-// entry, but for the operation's own.
-func others(tx *bbolt.Tx, bucket []byte, op *operation.Operation, entry string) iter.Seq[string] {
+// others are the ids of the operations that an index of claims has for one, but
+// for the operation's own.
+func others(tx *bbolt.Tx, bucket []byte, op *operation.Operation, c operation.Claim) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for id := range newest(tx, bucket, entryKey(op, entry), "") {
+		for id := range newest(tx, bucket, claimKey(op, c), "") {
 			if id != op.ID && !yield(id) {
 				return
 			}

@@ -14,6 +14,7 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
+	"ocigate/translate/scope"
 )
 
 // childFolder names, to a process that is started to be killed, the folder in
@@ -112,9 +113,9 @@ func (r *rig) op() operation.Operation {
 
 func newOp(id string) operation.Operation {
 	return operation.Operation{
-		ID: id, Owner: "me", State: operation.Received, Endpoint: "assign", TenantID: "tenant", GroupID: "group", Kind: "number",
+		ID: id, Owner: "me", State: operation.Received, Endpoint: "assign", Target: scope.Target{TenantID: "tenant", GroupID: "group"},
 		Caller: operation.Caller{Name: "portal"}, Key: "key of " + id, KeyExpires: time.Now().Add(time.Hour),
-		Entries: []operation.Entry{{Given: id, Key: id}}, To: "group", ReceivedAt: time.Now(),
+		Entries: []operation.Entry{{Kind: "number", Given: id, Key: id}}, ReceivedAt: time.Now(),
 	}
 }
 

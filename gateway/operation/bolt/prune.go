@@ -30,7 +30,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	expired := sweep{
 		bucket: keysBucket,
 		judge: func(_, value []byte) verdict {
-			if c, ok := decodeClaim(value); ok && !isOver(c.expires, now) {
+			if c, ok := decodeKeyClaim(value); ok && !isOver(c.expires, now) {
 				return keep
 			}
 			return forget

@@ -96,7 +96,11 @@ func (s *Store) write(batch []*record) {
 	}
 	err := s.ready()
 	if err == nil {
-		err = s.view(func(tx *bbolt.Tx) error { s.judgeVersions(tx, batch); return nil })
+		err = s.view(func(tx *bbolt.Tx) error {
+			s.judgeVersions(tx, batch)
+			s.judgeIntents(tx, batch)
+			return nil
+		})
 	}
 	if err != nil {
 		failAll(batch, err)
@@ -160,6 +164,37 @@ func (s *Store) judgeVersions(tx *bbolt.Tx, batch []*record) {
 		}
 		if r.err == nil {
 			latest[r.op.ID] = *r.op
+		}
+	}
+}
+
+// judgeIntents refuses the intents that need what another operation holds, be it
+// by an intent of the same batch. What others of the batch set free still counts
+// as held, since intents reach the disk before them.
+func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
+	taken := map[string]string{} // ids by claim, of the batch
+	for _, r := range batch {
+		if r.op == nil || r.err != nil || r.op.State != operation.Intent {
+			continue
+		}
+		var held operation.HeldError
+		holds := r.op.Holds()
+		for _, c := range holds {
+			if id, ok := taken[string(claimKey(r.op, c))]; ok && id != r.op.ID {
+				held.ID, held.Held = id, append(held.Held, c)
+			} else {
+				s.judgeClaim(tx, r.op, c, &held)
+			}
+		}
+		if held.ID == "" {
+			for _, c := range holds {
+				taken[string(claimKey(r.op, c))] = r.op.ID
+			}
+			continue
+		}
+		r.err = &held
+		if _, begun := s.begun.operations[r.op.ID]; !begun && tx.Bucket(operationsBucket).Get([]byte(r.op.ID)) == nil {
+			r.err = operation.ErrConflict // it was forgotten
 		}
 	}
 }

@@ -147,22 +147,29 @@ func (s *Store) judge(tx *bbolt.Tx, op *operation.Operation) error {
 			return err
 		}
 	}
-	held := &operation.HeldError{}
-	for _, entry := range op.Keys() {
-		holder := s.begun.holder(op, entry)
-		for id := range others(tx, holdsBucket, op, entry) {
-			holder = id
-			break
-		}
-		if holder != "" {
-			held.ID = holder
-			held.Keys = append(held.Keys, entry)
-		}
+	var held operation.HeldError
+	for _, c := range op.Holds() {
+		s.judgeClaim(tx, op, c, &held)
 	}
 	if held.ID != "" {
-		return held
+		return &held
 	}
 	return nil
+}
+
+// judgeClaim adds a claim to those that are held where another operation has it.
+func (s *Store) judgeClaim(tx *bbolt.Tx, op *operation.Operation, c operation.Claim, held *operation.HeldError) {
+	holder := s.begun.holder(op, c)
+	if holder == op.ID {
+		return // since it was begun, so that nobody else has it
+	}
+	for id := range others(tx, holdsBucket, op, c) {
+		holder = id
+		break
+	}
+	if holder != "" {
+		held.ID, held.Held = holder, append(held.Held, c)
+	}
 }
 
 func (s *Store) judgeKey(tx *bbolt.Tx, op *operation.Operation) error {
@@ -242,12 +249,11 @@ func listed(tx *bbolt.Tx, q *operation.Query) iter.Seq[string] {
 	if q.Open {
 		return newest(tx, openBucket, nil, q.Before)
 	}
-	return newest(tx, listsBucket, listKey(q.TenantID, q.GroupID, q.State), q.Before)
+	return newest(tx, listsBucket, listKey(q.Target, q.State), q.Before)
 }
 
 func matches(op *operation.Operation, q *operation.Query) bool {
-	return (q.TenantID == "" || op.TenantID == q.TenantID) &&
-		(q.GroupID == "" || op.GroupID == q.GroupID) &&
+	return q.Target.Contains(op.Target) &&
 		(q.State == "" || op.State == q.State) &&
 		(!q.Open || op.Open()) &&
 		(q.Before == "" || op.ID < q.Before)
@@ -256,8 +262,8 @@ func matches(op *operation.Operation, q *operation.Query) bool {
 // Touched implements [operation.Store].
 func (s *Store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
 	err = s.read(ctx, func(tx *bbolt.Tx, _ map[string]operation.Operation) error {
-		for _, entry := range op.Keys() {
-			for id := range others(tx, touchesBucket, &op, entry) {
+		for _, c := range op.Keys() {
+			for id := range others(tx, touchesBucket, &op, c) {
 				later, err := isLater(tx, id, &op)
 				if err != nil {
 					return err

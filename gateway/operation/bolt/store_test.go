@@ -19,6 +19,7 @@ import (
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
 	"ocigate/gateway/operation/storetest"
+	"ocigate/translate/scope"
 )
 
 func TestStore(t *testing.T) {
@@ -148,7 +149,7 @@ func TestPruneForgetsManyAtOnce(t *testing.T) {
 		r.record(op)
 	}
 	must(t, r.store.Prune(t.Context(), time.Now().Add(-time.Minute)))
-	left, err := r.store.List(t.Context(), operation.Query{TenantID: "tenant", Limit: old})
+	left, err := r.store.List(t.Context(), operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: old})
 	if err != nil || len(left) != recent {
 		t.Errorf("%d operations are left, %v, want %d", len(left), err, recent)
 	}

@@ -44,7 +44,7 @@ func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	adopted, err := collect(s.pool.Query(ctx, `SELECT operation FROM ocigate_operations
+	adopted, err := collect(s.pool.Query(ctx, `SELECT record FROM ocigate_operations
 		WHERE open AND owner = $1 AND adoption = $2 ORDER BY begun`, owner, adoption))
 	if err != nil {
 		return nil, unusable("adopt", err)
@@ -81,7 +81,7 @@ func (s *Store) renew(ctx context.Context, owner string) error {
 // and tells how many it dealt with. Those that somebody else is dealing with it
 // leaves for another time.
 func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, error) {
-	orphans, err := collect(tx.Query(ctx, `SELECT operation FROM ocigate_operations o
+	orphans, err := collect(tx.Query(ctx, `SELECT record FROM ocigate_operations o
 		WHERE open AND owner <> $1 AND NOT EXISTS (
 			SELECT FROM ocigate_replicas r WHERE r.owner = o.owner AND r.seen + r.lease > clock_timestamp())
 		LIMIT $2 FOR UPDATE OF o SKIP LOCKED`, owner, adoptBatch))
@@ -106,7 +106,7 @@ func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, erro
 		return 0, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE ocigate_operations o
-		SET owner = $1, adoption = $2, version = o.version + 1, operation = taken.body::json
+		SET owner = $1, adoption = $2, version = o.version + 1, record = taken.body::json
 		FROM unnest($3::text[], $4::text[]) AS taken (id, body) WHERE o.id = taken.id`,
 		owner, adoption, ids, bodies)
 	return len(orphans), err

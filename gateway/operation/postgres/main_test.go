@@ -14,6 +14,7 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/postgres/postgrestest"
+	"ocigate/translate/scope"
 )
 
 // cluster starts the server of all tests, for the first that needs it. They run
@@ -79,12 +80,12 @@ func moment() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 // received is an operation that was just received.
 func received(id, owner string, entries ...string) operation.Operation {
 	op := operation.Operation{
-		ID: id, Owner: owner, State: operation.Received, Endpoint: "assign", TenantID: "T", GroupID: "G", Kind: "dn", To: "G",
+		ID: id, Owner: owner, State: operation.Received, Endpoint: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
 		Caller:     operation.Caller{Name: "alice", Level: "group", Method: "token", RequestID: "r"},
 		ReceivedAt: moment(),
 	}
 	for _, e := range entries {
-		op.Entries = append(op.Entries, operation.Entry{Given: e, Key: e})
+		op.Entries = append(op.Entries, operation.Entry{Kind: "dn", Given: e, Key: e})
 	}
 	return op
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -35,7 +36,7 @@ func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 		if err := claimKey(ctx, tx, &op); err != nil {
 			return err
 		}
-		if err := hold(ctx, tx, &op); err != nil {
+		if err := hold(ctx, tx, &op, op.Holds()); err != nil {
 			return err
 		}
 		if err := enter(ctx, tx, &op, body); err != nil {
@@ -64,7 +65,7 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	if err != nil || claimed.RowsAffected() == 1 {
 		return err
 	}
-	users, err := collect(tx.Query(ctx, `SELECT o.operation FROM ocigate_keys k JOIN ocigate_operations o ON o.id = k.operation
+	users, err := collect(tx.Query(ctx, `SELECT o.record FROM ocigate_keys k JOIN ocigate_operations o ON o.id = k.operation
 		WHERE k.caller = $1 AND k.endpoint = $2 AND k.key = $3`, op.Caller.Principal(), op.Endpoint, op.Key))
 	if err != nil {
 		return err
@@ -75,47 +76,60 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	return &operation.KeyUsedError{Operation: users[0]}
 }
 
-// hold takes all entries of the operation, in their order, so that no two
-// transactions can wait for each other.
-func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
-	keys := op.Holds()
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
+// hold takes claims for the operation, in their order, so that no two transactions
+// can wait for each other.
+func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation, claims []operation.Claim) error {
+	kinds, keys := sortedClaims(claims)
 	if len(keys) == 0 {
 		return nil
 	}
-	taken, err := tx.Exec(ctx, `INSERT INTO ocigate_holds (tenant_id, kind, entry, operation)
-		SELECT $1, $2, entry, $3 FROM unnest($4::text[]) entry
-		ON CONFLICT DO NOTHING`, op.TenantID, op.Kind, op.ID, keys)
+	taken, err := tx.Exec(ctx, `INSERT INTO ocigate_holds (tenant_id, kind, key, operation)
+		SELECT $1, kind, key, $2 FROM unnest($3::text[], $4::text[]) AS c (kind, key)
+		ON CONFLICT DO NOTHING`, op.TenantID, op.ID, kinds, keys)
 	if err != nil || int(taken.RowsAffected()) == len(keys) {
 		return err
 	}
-	rows, err := tx.Query(ctx, `SELECT entry, operation FROM ocigate_holds
-		WHERE tenant_id = $1 AND kind = $2 AND entry = ANY($3)`, op.TenantID, op.Kind, keys)
+	rows, err := tx.Query(ctx, `SELECT kind, key, operation FROM ocigate_holds
+		WHERE tenant_id = $1 AND (kind, key) IN (SELECT * FROM unnest($2::text[], $3::text[]))`, op.TenantID, kinds, keys)
 	if err != nil {
 		return err
 	}
-	holders := make(map[string]string, len(keys))
-	var entry, holder string
-	if _, err := pgx.ForEachRow(rows, []any{&entry, &holder}, func() error {
-		holders[entry] = holder
+	holders := make(map[operation.Claim]string, len(keys))
+	var c operation.Claim
+	var holder string
+	if _, err := pgx.ForEachRow(rows, []any{&c.Kind, &c.Key, &holder}, func() error {
+		holders[c] = holder
 		return nil
 	}); err != nil {
 		return err
 	}
-	return heldBy(op, holders)
+	return heldBy(op, claims, holders)
 }
 
-// heldBy judges who holds the entries of an operation.
-func heldBy(op *operation.Operation, holders map[string]string) error {
+// sortedClaims are the kinds and the keys of claims, sorted, each claim once.
+func sortedClaims(claims []operation.Claim) (kinds, keys []string) {
+	claims = slices.Clone(claims)
+	slices.SortFunc(claims, func(a, b operation.Claim) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Key, b.Key))
+	})
+	claims = slices.Compact(claims)
+	kinds, keys = make([]string, len(claims)), make([]string, len(claims))
+	for i, c := range claims {
+		kinds[i], keys[i] = c.Kind, c.Key
+	}
+	return kinds, keys
+}
+
+// heldBy finds out who holds the claims that an operation needs.
+func heldBy(op *operation.Operation, claims []operation.Claim, holders map[operation.Claim]string) error {
 	var held operation.HeldError
-	for _, key := range op.Holds() {
-		switch holder := holders[key]; holder {
+	for _, c := range claims {
+		switch holder := holders[c]; holder {
 		case op.ID:
 		case "":
 			return errAgain // it was freed after it could not be taken
 		default:
-			held.Keys = append(held.Keys, key)
+			held.Held = append(held.Held, c)
 			if held.ID == "" {
 				held.ID = holder
 			}
@@ -127,6 +141,16 @@ func heldBy(op *operation.Operation, holders map[string]string) error {
 	return &held
 }
 
+// columnOf is how claims stand in a row of the operations: kind:key. A kind has no
+// colon.
+func columnOf(claims []operation.Claim) []string {
+	texts := make([]string, len(claims))
+	for i, c := range claims {
+		texts[i] = c.Kind + ":" + c.Key
+	}
+	return texts
+}
+
 // columns are the values of an operation's row, but for those that the database
 // gives itself: parameters 1 to 11 of enter and update.
 func columns(op *operation.Operation, body string) []any {
@@ -135,7 +159,7 @@ func columns(op *operation.Operation, body string) []any {
 		ended = &op.EndedAt
 	}
 	return []any{
-		op.ID, op.Version, op.Owner, string(op.State), op.Open(), ended, op.TenantID, op.GroupID, op.Kind, op.Keys(), body,
+		op.ID, op.Version, op.Owner, string(op.State), op.Open(), ended, op.TenantID, op.GroupID, op.UserID, columnOf(op.Touches()), body,
 	}
 }
 
@@ -143,7 +167,7 @@ func columns(op *operation.Operation, body string) []any {
 // order of Begin is given when nobody else can have the entries any more.
 func enter(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
 	entered, err := tx.Exec(ctx, `INSERT INTO ocigate_operations
-		(id, version, owner, state, open, ended_at, tenant_id, group_id, kind, entries, operation)
+		(id, version, owner, state, open, ended_at, tenant_id, group_id, user_id, touches, record)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`, columns(op, body)...)
 	if err == nil && entered.RowsAffected() == 0 {
 		return errBegun
@@ -190,7 +214,7 @@ func forget(ctx context.Context, tx pgx.Tx, ids []string) error {
 // forgot it in a crash, it is entered again, unless somebody else has its key or
 // one of its entries meanwhile: that is an [operation.ErrConflict], too.
 //
-// An Intent fails with [ErrLease] where the owner's lease has run out.
+// An Intent takes what the operation does not hold yet. It fails with [ErrLease] where the owner's lease has run out.
 //
 // A call whose answer was lost may be repeated with the same version; the trail
 // may then have the event twice.
@@ -200,12 +224,12 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 		return unusable("record", err)
 	}
 	err = s.transact(ctx, "record", durably, func(ctx context.Context, tx pgx.Tx) error {
-		found, err := update(ctx, tx, &op, body)
+		found, held, err := update(ctx, tx, &op, body)
 		if err != nil {
 			return err
 		}
 		if found {
-			err = settle(ctx, tx, &op)
+			err = settle(ctx, tx, &op, held)
 		} else {
 			err = enterLate(ctx, tx, &op, body)
 		}
@@ -230,21 +254,67 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 	return err
 }
 
-// update writes the operation where it is there with a version that allows it.
-func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, err error) {
-	updated, err := tx.Exec(ctx, `UPDATE ocigate_operations
+// update writes the operation where it is there with a version that allows it. It
+// returns what an Intent holds already, as columnOf has it.
+func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, held []string, err error) {
+	sql := `UPDATE ocigate_operations
 		SET version = $2, owner = $3, state = $4, open = $5, ended_at = $6,
-			tenant_id = $7, group_id = $8, kind = $9, entries = $10, operation = $11
-		WHERE id = $1 AND (version < $2 OR version = $2 AND owner = $3)`, columns(op, body)...)
-	return updated.RowsAffected() > 0, err
+			tenant_id = $7, group_id = $8, user_id = $9, touches = $10, record = $11
+		WHERE id = $1 AND (version < $2 OR version = $2 AND owner = $3)`
+	if op.State != operation.Intent {
+		updated, err := tx.Exec(ctx, sql, columns(op, body)...)
+		return updated.RowsAffected() > 0, nil, err
+	}
+	sql += ` RETURNING ARRAY(SELECT kind || ':' || key FROM ocigate_holds WHERE operation = $1)`
+	err = tx.QueryRow(ctx, sql, columns(op, body)...).Scan(&held)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil, nil
+	}
+	return err == nil, held, err
 }
 
-// settle does with the key and the entries what the operation's state says.
-func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
-	if err := keepKey(ctx, tx, op); err != nil || !op.State.Ended() && len(op.Releases) == 0 {
+// settle does with the key and the claims what the operation's state says. An
+// Intent takes what it does not hold yet, and any operation frees what it does not
+// hold any more.
+func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, held []string) error {
+	if err := keepKey(ctx, tx, op); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = $1 AND entry <> ALL ($2)`, op.ID, append([]string{}, op.Holds()...))
+	if op.State != operation.Intent {
+		if op.HoldsAll() {
+			return nil
+		}
+		return free(ctx, tx, op)
+	}
+	missing, surplus := compare(op.Holds(), held)
+	if err := hold(ctx, tx, op, missing); err != nil || !surplus {
+		return err
+	}
+	return free(ctx, tx, op)
+}
+
+// compare returns which of the claims are not held, and reports whether anything
+// else is.
+func compare(claims []operation.Claim, held []string) (missing []operation.Claim, surplus bool) {
+	left := make(map[string]bool, len(held))
+	for _, text := range held {
+		left[text] = true
+	}
+	found := make(map[string]bool, len(claims))
+	for i, text := range columnOf(claims) {
+		if !left[text] {
+			missing = append(missing, claims[i])
+		}
+		found[text] = true
+	}
+	return missing, slices.ContainsFunc(held, func(text string) bool { return !found[text] })
+}
+
+// free frees what an operation does not hold any more.
+func free(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
+	kinds, keys := sortedClaims(op.Holds())
+	_, err := tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = $1
+		AND (kind, key) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))`, op.ID, kinds, keys)
 	return err
 }
 
@@ -252,7 +322,7 @@ func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
 	err := claimKey(ctx, tx, op)
 	if err == nil {
-		err = hold(ctx, tx, op)
+		err = hold(ctx, tx, op, op.Holds())
 	}
 	if err == nil {
 		err = enter(ctx, tx, op, body)
@@ -295,7 +365,7 @@ func keepKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := collect(s.pool.Query(ctx, `SELECT operation FROM ocigate_operations WHERE id = $1`, id))
+	found, err := collect(s.pool.Query(ctx, `SELECT record FROM ocigate_operations WHERE id = $1`, id))
 	if err != nil {
 		return operation.Operation{}, unusable("get", err)
 	}
@@ -322,8 +392,9 @@ func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operat
 func listing(q operation.Query) (sql string, args []any) {
 	conditions := []string{"true"}
 	for _, c := range []struct{ condition, value string }{
-		{"tenant_id = $", q.TenantID},
-		{"group_id = $", q.GroupID},
+		{"tenant_id = $", q.Target.TenantID},
+		{"group_id = $", q.Target.GroupID},
+		{"user_id = $", q.Target.UserID},
 		{"state = $", string(q.State)},
 		{"id < $", q.Before},
 	} {
@@ -336,21 +407,21 @@ func listing(q operation.Query) (sql string, args []any) {
 		conditions = append(conditions, "open")
 	}
 	args = append(args, q.Limit)
-	return "SELECT operation FROM ocigate_operations WHERE " + strings.Join(conditions, " AND ") +
+	return "SELECT record FROM ocigate_operations WHERE " + strings.Join(conditions, " AND ") +
 		" ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args)), args
 }
 
-// Touched tells whether a later operation has one of the entries. The error is
-// [operation.ErrNotFound] where this one is not there.
+// Touched reports whether a later operation may have changed one of the entries.
+// The error is [operation.ErrNotFound] where this one is not there.
 func (s *Store) Touched(ctx context.Context, op operation.Operation) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var touched bool
 	err := s.pool.QueryRow(ctx, `SELECT EXISTS (
 			SELECT FROM ocigate_operations later
-			WHERE later.tenant_id = this.tenant_id AND later.kind = this.kind
-			AND later.begun > this.begun AND later.state <> 'received' AND later.entries && $2::text[])
-		FROM ocigate_operations this WHERE this.id = $1`, op.ID, op.Keys()).Scan(&touched)
+			WHERE later.tenant_id = this.tenant_id
+			AND later.begun > this.begun AND later.state <> 'received' AND later.touches && $2::text[])
+		FROM ocigate_operations this WHERE this.id = $1`, op.ID, columnOf(op.Keys())).Scan(&touched)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, operation.ErrNotFound
 	}

@@ -4,14 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"ocigate/gateway/operation"
 )
 
-// migrations make the tables, one step for each version of the schema. A step
-// that was released is never changed.
-var migrations = []string{`
+// migrations make the tables, one step for each version of the schema, which is
+// also the number of [operation.Format]. A step that was released is never changed.
+var migrations = []migration{{sql: tables1}, {sql: tables2, rewrite: rewrite1}}
+
+// migration is one step: statements, and then what they cannot do.
+type migration struct {
+	sql     string
+	rewrite func(ctx context.Context, tx pgx.Tx) error // nil for nothing
+}
+
+const tables1 = `
 CREATE TABLE ocigate_operations (
 	id        text COLLATE "C" PRIMARY KEY,
 	begun     bigint GENERATED ALWAYS AS IDENTITY, -- in the order of Begin
@@ -70,7 +81,55 @@ CREATE TABLE ocigate_audit_head (
 	hash   text NOT NULL
 );
 INSERT INTO ocigate_audit_head (seq, hash) VALUES (0, '');
-`}
+`
+
+// tables2 gives the column of the operation another name, so that a program that
+// knows only version 1 fails with a connection that it has had from before, and
+// does not take what it reads for version 1.
+const tables2 = `
+ALTER TABLE ocigate_operations RENAME COLUMN operation TO record;
+ALTER TABLE ocigate_operations RENAME COLUMN entries TO touches; -- kind:key, of the entries that it may change
+UPDATE ocigate_operations SET touches = ARRAY(SELECT kind || ':' || key FROM unnest(touches) WITH ORDINALITY AS t (key, place) ORDER BY place);
+ALTER TABLE ocigate_operations DROP COLUMN kind;
+ALTER TABLE ocigate_operations ADD COLUMN user_id text COLLATE "C" NOT NULL DEFAULT '';
+CREATE INDEX ocigate_operations_user ON ocigate_operations (tenant_id, group_id, user_id, id) WHERE user_id <> '';
+ALTER TABLE ocigate_holds RENAME COLUMN entry TO key;
+`
+
+// rewriteBatch is how many operations are rewritten with one statement.
+const rewriteBatch = 1000
+
+// rewrite1 writes the operations of version 1 anew, with the format of version 2.
+func rewrite1(ctx context.Context, tx pgx.Tx) error {
+	for last := ""; ; {
+		rows, err := tx.Query(ctx, `SELECT id, record FROM ocigate_operations WHERE id > $1 ORDER BY id LIMIT $2`, last, rewriteBatch)
+		if err != nil {
+			return err
+		}
+		var ids, bodies []string
+		var id string
+		var body []byte
+		if _, err := pgx.ForEachRow(rows, []any{&id, &body}, func() error {
+			op, err := operation.Decode1(body)
+			if err != nil {
+				return fmt.Errorf("operation %s: %w", id, err)
+			}
+			text, err := encode(&op)
+			ids, bodies = append(ids, id), append(bodies, text)
+			return err
+		}); err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, `UPDATE ocigate_operations o SET record = new.body::json
+			FROM unnest($1::text[], $2::text[]) AS new (id, body) WHERE o.id = new.id`, ids, bodies); err != nil {
+			return err
+		}
+		last = ids[len(ids)-1]
+	}
+}
 
 // schemaLock is the advisory lock of whoever makes the tables: "ocigate" in
 // ASCII.
@@ -80,16 +139,14 @@ const schemaLock = 0x6f636967617465
 // nobody has to remember whether that was done: not even when the server comes
 // back with another database.
 func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	version, err := schemaVersion(ctx, conn)
+	version, err := s.schemaVersion(ctx, conn)
 	if err == nil && version < len(migrations) {
 		if version, err = s.migrate(ctx, conn); mayNotCreate(err) {
 			err = fmt.Errorf("making them: %w: the role needs CREATE on the first schema of its search path, or another role makes them once", err)
 		}
 	}
-	if err == nil && version > len(migrations) {
-		err = fmt.Errorf("they have version %d, and this program knows none above %d", version, len(migrations))
+	if err == nil {
+		err = operation.CheckFormat(version)
 	}
 	if err != nil {
 		return fmt.Errorf("the tables cannot be used: %w", err)
@@ -105,7 +162,9 @@ func mayNotCreate(err error) bool {
 }
 
 // schemaVersion is how many of the migrations were made.
-func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+func (s *Store) schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	var made bool
 	err = conn.QueryRow(ctx, `SELECT to_regclass('ocigate_schema') IS NOT NULL`).Scan(&made)
 	if err == nil && made {
@@ -114,9 +173,15 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 	return version, err
 }
 
-// migrate makes the migrations that were not made yet, all or none, and tells
+// migrationTime bounds the migrations together. Each of their statements has the
+// store's timeout.
+const migrationTime = 10 * time.Minute
+
+// migrate makes the migrations that were not made yet, all or none, and returns
 // the version of the schema afterwards.
 func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, migrationTime)
+	defer cancel()
 	tx, err := conn.BeginTx(ctx, s.begin(durably))
 	if err != nil {
 		return 0, err
@@ -137,7 +202,14 @@ func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err e
 		return 0, err
 	}
 	for ; version < len(migrations); version++ {
-		if _, err := tx.Exec(ctx, migrations[version]); err != nil {
+		m := migrations[version]
+		if _, err := tx.Exec(ctx, m.sql); err != nil {
+			return 0, err
+		}
+		if m.rewrite == nil {
+			continue
+		}
+		if err := m.rewrite(ctx, tx); err != nil {
 			return 0, err
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/postgres/postgrestest"
+	"ocigate/translate/scope"
 )
 
 // rivals is how many goroutines race on each of two stores.
@@ -74,7 +75,7 @@ func TestRaces(t *testing.T) {
 		winner := slices.Index(errs, nil)
 		for i, err := range errs {
 			held, ok := errors.AsType[*operation.HeldError](err)
-			if i != winner && (!ok || held.ID != fmt.Sprint("op", winner) || len(held.Keys) != 5) {
+			if i != winner && (!ok || held.ID != fmt.Sprint("op", winner) || len(held.Held) != 5) {
 				t.Errorf("rival %d of %d: %v", i, winner, err)
 			}
 		}
@@ -183,7 +184,7 @@ func TestBegin(t *testing.T) {
 		if !ok {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(operation.HeldError{ID: "first", Keys: []string{"2"}}, *held); diff != "" {
+		if diff := cmp.Diff(operation.HeldError{ID: "first", Held: []operation.Claim{{Kind: "dn", Key: "2"}}}, *held); diff != "" {
 			t.Error(diff)
 		}
 		if got := server.Value(t, address, `SELECT (SELECT count(*) FROM ocigate_keys) + (SELECT count(*) FROM ocigate_holds) + (SELECT count(*) FROM ocigate_operations) || ''`); got != "2" {
@@ -316,8 +317,8 @@ func TestLease(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
 		beginAll(t, s, received("first", "a", "1"))
-		server.Exec(t, address, `INSERT INTO ocigate_operations (id, version, owner, state, open, tenant_id, group_id, kind, entries, operation)
-			SELECT 'more' || n, 1, 'a', 'unknown', true, 'T', 'G', 'dn', '{}', json_build_object('id', 'more' || n, 'version', 1, 'owner', 'a', 'state', 'unknown')
+		server.Exec(t, address, `INSERT INTO ocigate_operations (id, version, owner, state, open, tenant_id, group_id, touches, record)
+			SELECT 'more' || n, 1, 'a', 'unknown', true, 'T', 'G', '{}', json_build_object('id', 'more' || n, 'version', 1, 'owner', 'a', 'state', 'unknown')
 			FROM generate_series(1, $1::int) n`, 2*adoptBatch)
 		expire(t, server, address, "a")
 		if got, err := s.Adopt(t.Context(), "b"); err != nil || len(got) != 2*adoptBatch {
@@ -345,8 +346,8 @@ func TestPruneRemovesAllInBatches(t *testing.T) {
 		must(t, s.Record(t.Context(), op, event(op)))
 	}
 	server.Exec(t, address, `INSERT INTO ocigate_keys SELECT 'c', 'e', 'old' || n, 'o' || n, now() - interval '1 s' FROM generate_series(1, $1::int) n`, 2*pruneBatch+1)
-	server.Exec(t, address, `INSERT INTO ocigate_operations (id, version, owner, state, open, ended_at, tenant_id, group_id, kind, entries, operation)
-		SELECT 'more' || n, 1, 'a', 'done', false, now() - interval '1 day', 'T', 'G', 'dn', '{}', '{}' FROM generate_series(1, $1::int) n`, 2*pruneBatch)
+	server.Exec(t, address, `INSERT INTO ocigate_operations (id, version, owner, state, open, ended_at, tenant_id, group_id, touches, record)
+		SELECT 'more' || n, 1, 'a', 'done', false, now() - interval '1 day', 'T', 'G', '{}', '{}' FROM generate_series(1, $1::int) n`, 2*pruneBatch)
 	server.Exec(t, address, `INSERT INTO ocigate_replicas VALUES ('gone', now() - interval '2 days', interval '1 minute')`)
 	must(t, s.Prune(t.Context(), moment().Add(-time.Minute)))
 	for table, want := range map[string]string{
@@ -628,7 +629,7 @@ func TestErrorsOfTheServer(t *testing.T) {
 		{"a database that is not there", server.URL(postgrestest.User, postgrestest.Password, "nowhere"), `database "nowhere" does not exist`},
 		{"a role that may not make tables", server.URL("guest_"+name, "hush", name), "permission denied for schema public"},
 		{"another encoding", server.URL(postgrestest.User, postgrestest.Password, "latin_"+name), "the database is encoded in LATIN1, and must be in UTF8"},
-		{"tables of a later program", newer, "version 1000, and this program knows none above"},
+		{"tables of a later program", newer, "format 1000, and this program knows none above"},
 	} {
 		t.Run("name "+c.name, func(t *testing.T) {
 			_, err := open(t, c.address, Options{}).Get(t.Context(), "op")
@@ -645,12 +646,12 @@ func TestErrorsOfTheServer(t *testing.T) {
 }
 
 func TestListUsesEveryPartOfTheQuery(t *testing.T) {
-	sql, args := listing(operation.Query{TenantID: "T", GroupID: "G", State: operation.Done, Before: "op", Limit: 3})
-	want := "SELECT operation FROM ocigate_operations WHERE true AND tenant_id = $1 AND group_id = $2 AND state = $3 AND id < $4 ORDER BY id DESC LIMIT $5"
+	sql, args := listing(operation.Query{Target: scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}, State: operation.Done, Before: "op", Limit: 3})
+	want := "SELECT record FROM ocigate_operations WHERE true AND tenant_id = $1 AND group_id = $2 AND user_id = $3 AND state = $4 AND id < $5 ORDER BY id DESC LIMIT $6"
 	if diff := cmp.Diff(want, sql); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]any{"T", "G", "done", "op", 3}, args); diff != "" {
+	if diff := cmp.Diff([]any{"T", "G", "U", "done", "op", 3}, args); diff != "" {
 		t.Error(diff)
 	}
 }

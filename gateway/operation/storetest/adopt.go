@@ -43,7 +43,7 @@ var adoptTests = []test{
 		rechecked := w.record(in(operation.NotDone, w.through(w.op(), toIntent...), recheck))
 		w.die(first)
 		w.wantAdopted(second, intent, unknown, rechecked)
-		w.wantHeld(w.op(entries(intent.Keys()...)), intent.Keys(), intent.ID)
+		w.wantHeld(w.op(entries(keysOf(intent)...)), keysOf(intent), intent.ID)
 		w.wantAdopted(second)
 	}},
 	{"adopts what was not taken and is to be looked at once more, and leaves its key and its entries free", func(w *world) {
@@ -51,10 +51,10 @@ var adoptTests = []test{
 		op := w.record(in(operation.NotDone, w.through(w.op(key("k")), toIntent...), notTaken, recheck))
 		w.die(first)
 		op = w.wantAdopted(second, op)[0]
-		w.wantFree(w.op(key("k"), entries(op.Keys()...)))
+		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
 		op = w.record(in(operation.Done, op, corrected))
 		w.wantStored(op)
-		w.wantFree(w.op(key("k"), entries(op.Keys()...)))
+		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
 		w.die(second)
 		w.wantAdopted(third)
 	}},
@@ -65,7 +65,7 @@ var adoptTests = []test{
 		w.die(first)
 		w.wantAdopted(second)
 		w.wantNone(op.ID)
-		w.wantFree(w.op(owner(second), key("k"), entries(op.Keys()...)))
+		w.wantFree(w.op(owner(second), key("k"), entries(keysOf(op)...)))
 	}},
 	{"leaves alone what is of a living owner", func(w *world) {
 		w.adopt(first)

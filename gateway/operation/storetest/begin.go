@@ -31,7 +31,7 @@ var beginTests = []test{
 		w.begin(op)
 		w.begin(op)
 		w.abandon(op)
-		w.wantFree(w.op(key("k"), entries(op.Keys()...)))
+		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
 	}},
 	{"refuses a key that another operation has, whatever became of that", func(w *world) {
 		for _, states := range append(toOpen, toEnds...) {
@@ -99,7 +99,7 @@ var beginTests = []test{
 		w.through(w.op(entries("a")), toReceived...)
 		w.through(w.op(entries("b")), toIntent...)
 		for _, held := range []string{"a", "b"} {
-			w.wantFree(w.op(entries(held), func(op *operation.Operation) { op.Kind = "prefix" }))
+			w.wantFree(w.op(entries(held), kind("prefix")))
 			w.wantFree(w.op(entries(held), func(op *operation.Operation) { op.TenantID = "another" }))
 			w.wantFree(w.op(entries(held + held)))
 			w.wantHeld(w.op(entries(held), func(op *operation.Operation) { op.GroupID = "another" }), []string{held}, "operation-0001", "operation-0002")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // ago is an operation of long ago, as far as its times tell.
@@ -45,11 +46,11 @@ var pruneTests = []test{
 		for _, op := range kept {
 			w.wantStored(op)
 		}
-		list, err := w.store.List(w.Context(), operation.Query{TenantID: "tenant", Limit: 100})
+		list, err := w.store.List(w.Context(), operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 100})
 		if err != nil || len(list) != len(kept) {
 			w.Errorf("List has %d operations, %v, want %d", len(list), err, len(kept))
 		}
-		w.wantHeld(w.op(entries(received.Keys()...)), received.Keys(), received.ID)
+		w.wantHeld(w.op(entries(keysOf(received)...)), keysOf(received), received.ID)
 	}},
 	{"forgets keys that have expired, and no others", func(w *world) {
 		w.through(w.op(keyUntil("expired", -time.Second)), toDone...)

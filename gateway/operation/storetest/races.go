@@ -60,7 +60,7 @@ var raceTests = []test{
 		for i, op := range ops {
 			if i != winner {
 				w.wantNone(op.ID)
-				w.wantFree(w.op(entries(op.Keys()...)))
+				w.wantFree(w.op(entries(keysOf(op)...)))
 			}
 		}
 		w.wantKeyUsed(w.op(key("k")), ops[winner])
@@ -85,7 +85,7 @@ var raceTests = []test{
 		for i, op := range ops {
 			if i != winner {
 				w.wantNone(op.ID)
-				w.wantFree(w.op(key(op.Key), entries(op.Keys()[1])))
+				w.wantFree(w.op(key(op.Key), entries(keysOf(op)[1])))
 			}
 		}
 		w.wantHeld(w.op(entries("a", "b")), []string{"a", "b"}, ops[winner].ID)

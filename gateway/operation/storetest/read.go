@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 func (w *world) get(id string) operation.Operation {
@@ -113,30 +114,41 @@ var listTests = []test{
 		w.begin(c)
 		w.wantList(operation.Query{Limit: 3}, c, b, a)
 		w.wantList(operation.Query{Limit: 2}, c, b)
-		w.wantList(operation.Query{Limit: 2, TenantID: a.TenantID, Before: c.ID}, b, a)
+		w.wantList(operation.Query{Limit: 2, Target: scope.Target{TenantID: a.TenantID}, Before: c.ID}, b, a)
 	}},
-	{"finds those of a scope only", func(w *world) {
-		scope := func(tenant, group string, states []operation.State) operation.Operation {
-			return w.through(w.op(func(op *operation.Operation) { op.TenantID, op.GroupID = tenant, group }), states...)
+	{"finds those of a target and its parts only", func(w *world) {
+		of := func(target scope.Target, states []operation.State) operation.Operation {
+			return w.through(w.op(func(op *operation.Operation) { op.Target = target }), states...)
 		}
-		a := scope("t", "g", toReceived)
-		b := scope("t", "h", toDone)
-		c := scope("tt", "g", toDone)
-		d := scope("", "", toDone)
-		e := scope("t", "g", toDone)
-		for _, c := range []struct {
-			tenant, group string
-			want          []operation.Operation
-		}{
-			{"", "", []operation.Operation{e, d, c, b, a}},
-			{"t", "", []operation.Operation{e, b, a}},
-			{"tt", "", []operation.Operation{c}},
-			{"t", "g", []operation.Operation{e, a}},
-			{"", "g", []operation.Operation{e, c, a}},
-			{"t", "another", nil},
-			{"another", "", nil},
+		t := func(ids ...string) scope.Target {
+			ids = append(ids, "", "", "")
+			return scope.Target{TenantID: ids[0], GroupID: ids[1], UserID: ids[2]}
+		}
+		a := of(t("t", "g"), toReceived)
+		b := of(t("t", "h"), toDone)
+		c := of(t("tt", "g"), toDone)
+		d := of(t(), toDone)
+		e := of(t("t", "g"), toDone)
+		f := of(t("t"), toDone)
+		g := of(t("t", "g", "u"), toDone)
+		h := of(t("t", "g", "v"), toReceived)
+		i := of(t("t", "h", "u"), toDone)
+		for target, want := range map[scope.Target][]operation.Operation{
+			t():                    {i, h, g, f, e, d, c, b, a},
+			t("t"):                 {i, h, g, f, e, b, a},
+			t("tt"):                {c},
+			t("t", "g"):            {h, g, e, a},
+			t("t", "h"):            {i, b},
+			t("t", "g", "u"):       {g},
+			t("t", "g", "v"):       {h},
+			t("t", "h", "v"):       nil,
+			t("t", "another"):      nil,
+			t("another"):           nil,
+			t("t", "g", "another"): nil,
 		} {
-			w.wantList(operation.Query{TenantID: c.tenant, GroupID: c.group, Limit: 10}, c.want...)
+			w.wantList(operation.Query{Target: target, Limit: 10}, want...)
+			done := slices.DeleteFunc(slices.Clone(want), func(op operation.Operation) bool { return op.State != operation.Done })
+			w.wantList(operation.Query{Target: target, State: operation.Done, Limit: 10}, done...)
 		}
 	}},
 	{"finds those of a state only", func(w *world) {
@@ -151,8 +163,8 @@ var listTests = []test{
 		of[operation.Done] = slices.Insert(of[operation.Done], 0, rechecked)
 		for state, want := range of {
 			w.wantList(operation.Query{State: state, Limit: 10}, want...)
-			w.wantList(operation.Query{State: state, TenantID: "tenant", GroupID: "group", Limit: 10}, want...)
-			w.wantList(operation.Query{State: state, TenantID: "another", Limit: 10})
+			w.wantList(operation.Query{State: state, Target: scope.Target{TenantID: "tenant", GroupID: "group"}, Limit: 10}, want...)
+			w.wantList(operation.Query{State: state, Target: scope.Target{TenantID: "another"}, Limit: 10})
 			w.wantList(operation.Query{State: state, Before: want[0].ID, Limit: 1}, want[1])
 		}
 	}},
@@ -167,16 +179,16 @@ var listTests = []test{
 			ops = append(ops, op)
 		}
 		for _, tenant := range []string{"", "tenant"} {
-			w.wantList(operation.Query{TenantID: tenant, Before: ops[0].ID, Limit: 10})
-			w.wantList(operation.Query{TenantID: tenant, Before: ops[3].ID, Limit: 2}, ops[2], ops[1])
-			w.wantList(operation.Query{TenantID: tenant, Before: ops[5].ID, Limit: 2}, ops[4], ops[2])
+			w.wantList(operation.Query{Target: scope.Target{TenantID: tenant}, Before: ops[0].ID, Limit: 10})
+			w.wantList(operation.Query{Target: scope.Target{TenantID: tenant}, Before: ops[3].ID, Limit: 2}, ops[2], ops[1])
+			w.wantList(operation.Query{Target: scope.Target{TenantID: tenant}, Before: ops[5].ID, Limit: 2}, ops[4], ops[2])
 		}
 	}},
 	{"finds them in another process too", func(w *world) {
 		a := w.through(w.op(), toDone...)
 		b := w.through(w.op(), toUnknown...)
 		w.another()
-		w.wantList(operation.Query{TenantID: "tenant", Limit: 10}, b, a)
+		w.wantList(operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 10}, b, a)
 		w.wantList(operation.Query{State: operation.Unknown, Limit: 10}, b)
 	}},
 }
@@ -187,7 +199,7 @@ var touchedTests = []test{
 		w.through(w.op(entries("c")), toDone...)
 		w.begin(w.op(entries("aa")))
 		w.begin(w.op(entries("a"), func(op *operation.Operation) { op.TenantID = "another" }))
-		w.begin(w.op(entries("b"), func(op *operation.Operation) { op.Kind = "prefix" }))
+		w.begin(w.op(entries("b"), kind("prefix")))
 		w.wantTouched(op, false)
 	}},
 	{"is true of what a later operation has, whatever becomes of that", func(w *world) {

@@ -16,10 +16,14 @@ func full(op *operation.Operation) {
 	op.Version, op.State = 7, operation.PartlyDone
 	op.Key, op.Fingerprint, op.KeyExpires = "k", "f", at.Add(time.Hour)
 	op.Entries = []operation.Entry{
-		{Given: "tel:+32 2 123 45 67", Key: "+3221234567", Start: "+32-21234567", Outcome: operation.Done},
-		{Given: "<é&\"\\\x01\u2028>", Key: "2", Start: "+1", End: "+9", Outcome: operation.NotDone},
+		{
+			Kind: "number", Given: "tel:+32 2 123 45 67", Key: "+3221234567", Start: "+32-21234567",
+			Before: json.RawMessage(`{"groupId":null}`), After: json.RawMessage(`{"groupId":"<é&>"}`), Step: 1, Outcome: operation.Done,
+		},
+		{Kind: "prefix", Given: "<é&\"\\\x01\u2028>", Key: "2", Start: "+1", End: "+9", Before: json.RawMessage("1"), After: json.RawMessage("[2]"), Step: 2, Outcome: operation.NotDone},
 	}
-	op.From, op.To, op.Node = "other", "group", "node-1.example.com"
+	op.Claims = []operation.Claim{{Kind: "list", Key: "group"}}
+	op.UserID, op.Step, op.Node = "user", 2, "node-1.example.com"
 	op.Basis = operation.ByReading
 	op.Answer = json.RawMessage(`{"code":"<3100>","more":[1,null,{"a":"b"}]}`)
 	op.IntendedAt = at.Add(time.Microsecond)
@@ -45,7 +49,7 @@ var recordTests = []test{
 		w.record(op)
 		bare := operation.Operation{
 			ID: op.ID, Version: op.Version + 1, Owner: second, State: operation.Unknown, Caller: op.Caller, Endpoint: op.Endpoint,
-			TenantID: op.TenantID, GroupID: op.GroupID, Kind: op.Kind, Entries: []operation.Entry{entry("a")}, ReceivedAt: op.ReceivedAt,
+			Target: op.Target, Entries: []operation.Entry{entry("a")}, ReceivedAt: op.ReceivedAt,
 		}
 		w.record(bare)
 		w.wantStored(bare)
@@ -101,7 +105,7 @@ var recordTests = []test{
 			}
 			w.wantStored(stored)
 		}
-		w.wantHeld(w.op(entries(stored.Keys()...)), stored.Keys(), stored.ID)
+		w.wantHeld(w.op(entries(keysOf(stored)...)), keysOf(stored), stored.ID)
 	}},
 	{"holds the key and the entries in another process too", func(w *world) {
 		for _, states := range [][]operation.State{toIntent, toUnknown} {
@@ -110,20 +114,20 @@ var recordTests = []test{
 			op = w.through(op, states...)
 			w.another()
 			w.wantKeyUsed(w.op(key(op.Key)), op)
-			w.wantHeld(w.op(entries(op.Keys()...)), op.Keys(), op.ID)
+			w.wantHeld(w.op(entries(keysOf(op)...)), keysOf(op), op.ID)
 		}
 	}},
 	{"keeps the key of an operation that ended, in another process too", func(w *world) {
 		op := w.through(w.op(key("k")), toDone...)
 		w.another()
 		w.wantKeyUsed(w.op(key("k")), op)
-		w.wantFree(w.op(entries(op.Keys()...)))
+		w.wantFree(w.op(entries(keysOf(op)...)))
 	}},
 	{"frees the key of an operation that was not taken", func(w *world) {
 		recorded := w.record(in(operation.NotDone, w.through(w.op(key("k")), toIntent...), notTaken))
-		w.wantFree(w.op(key("k"), entries(recorded.Keys()...)))
+		w.wantFree(w.op(key("k"), entries(keysOf(recorded)...)))
 		w.another()
-		w.wantFree(w.op(key("k"), entries(recorded.Keys()...)))
+		w.wantFree(w.op(key("k"), entries(keysOf(recorded)...)))
 		w.wantStored(recorded)
 	}},
 	{"frees the key and the entries of an operation that was not taken and is to be looked at once more", func(w *world) {
@@ -148,7 +152,7 @@ var recordTests = []test{
 		op := w.op(key("k"))
 		w.begin(op)
 		w.record(in(operation.NotDone, op, notTaken))
-		w.wantFree(w.op(key("k"), entries(op.Keys()...)))
+		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
 	}},
 	{"leaves a freed key and freed entries to those that took them", func(w *world) {
 		old := w.record(in(operation.NotDone, w.through(w.op(key("k"), entries("a")), toIntent...), notTaken))

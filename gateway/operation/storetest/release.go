@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // release frees entries of an operation, or all, and returns it as it is then.
@@ -88,8 +89,8 @@ var releaseTests = []test{
 		want := operation.Event{
 			Time: released.Releases[0].At, Kind: operation.EventRelease,
 			Caller:   operation.Caller{Name: "operator", Level: "operator", Method: "command line"},
-			Endpoint: op.Endpoint, Operation: op.ID, TenantID: op.TenantID, GroupID: op.GroupID, EntryKind: op.Kind,
-			Entries: released.Entries[1:], Before: &operation.Place{GroupID: op.From}, Node: op.Node,
+			Endpoint: op.Endpoint, Operation: op.ID, TenantID: op.TenantID, GroupID: op.GroupID,
+			Entries: released.Entries[1:], Node: op.Node,
 			Outcome: string(operation.Unknown), Reason: "seen on the platform",
 		}
 		if diff := equal(got, want); diff != "" {
@@ -150,7 +151,7 @@ var releaseTests = []test{
 				w.Errorf("it is %s with %d releases, after %v", got.State, len(got.Releases), errs)
 			}
 			for _, e := range got.Entries {
-				if slices.Contains(got.Holds(), e.Key) {
+				if slices.Contains(got.Holds(), e.Claim()) {
 					w.wantHeld(w.op(entries(e.Key)), []string{e.Key}, op.ID)
 				} else {
 					w.wantFree(w.op(entries(e.Key)))
@@ -176,8 +177,8 @@ var releaseTests = []test{
 		w.wantList(operation.Query{Open: true, Limit: 2}, want[:2]...)
 		w.wantList(operation.Query{Open: true, Limit: 10, Before: want[1].ID}, want[2:]...)
 		w.wantList(operation.Query{Open: true, Limit: 10, State: operation.Unknown}, want[1])
-		w.wantList(operation.Query{Open: true, Limit: 10, TenantID: "tenant", GroupID: "group"}, want...)
-		w.wantList(operation.Query{Open: true, Limit: 10, TenantID: "another"})
+		w.wantList(operation.Query{Open: true, Limit: 10, Target: scope.Target{TenantID: "tenant", GroupID: "group"}}, want...)
+		w.wantList(operation.Query{Open: true, Limit: 10, Target: scope.Target{TenantID: "another"}})
 	}},
 	{"finds a store usable, before anything is recorded too", func(w *world) {
 		for range 2 {

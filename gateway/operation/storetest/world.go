@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // The owners of the tests. Operations are made for the first one.
@@ -84,11 +85,8 @@ func (w *world) op(edits ...edit) operation.Operation {
 			Name: "portal", Client: true, Level: "system", Method: "client", ClientIP: "192.0.2.1", RequestID: fmt.Sprint("request-", w.made),
 		},
 		Endpoint:   "assign",
-		TenantID:   "tenant",
-		GroupID:    "group",
-		Kind:       "number",
+		Target:     scope.Target{TenantID: "tenant", GroupID: "group"},
 		Entries:    []operation.Entry{entry(fmt.Sprint("own-", w.made))},
-		To:         "group",
 		ReceivedAt: now(),
 	}
 	for _, e := range edits {
@@ -99,7 +97,30 @@ func (w *world) op(edits ...edit) operation.Operation {
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-func entry(key string) operation.Entry { return operation.Entry{Given: "given " + key, Key: key} }
+func entry(key string) operation.Entry {
+	return operation.Entry{Kind: "number", Given: "given " + key, Key: key}
+}
+
+// kind makes the entries of an operation be of a kind.
+func kind(kind string) edit {
+	return func(op *operation.Operation) {
+		op.Entries = slices.Clone(op.Entries)
+		for i := range op.Entries {
+			op.Entries[i].Kind = kind
+		}
+	}
+}
+
+// keysOf are the keys of an operation's entries.
+func keysOf(op operation.Operation) []string { return keysIn(op.Keys()) }
+
+func keysIn(claims []operation.Claim) []string {
+	var keys []string
+	for _, c := range claims {
+		keys = append(keys, c.Key)
+	}
+	return keys
+}
 
 // entries gives an operation these entries.
 func entries(keys ...string) edit {
@@ -263,7 +284,7 @@ func (w *world) wantHeld(op operation.Operation, keys []string, holders ...strin
 	if !ok {
 		w.Fatalf("Begin of %s: %v, want a HeldError", op.ID, err)
 	}
-	if diff := cmp.Diff(keys, held.Keys); diff != "" {
+	if diff := cmp.Diff(keys, keysIn(held.Held)); diff != "" {
 		w.Errorf("the entries held (-want +got):\n%s", diff)
 	}
 	if !slices.Contains(holders, held.ID) {

@@ -1,0 +1,78 @@
+package operation
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Format is the version of what stores keep of operations: their JSON, the names
+// in it, and the lines of the audit trail. A store records it with its data. Data
+// of an older format are migrated when they are opened; those of a newer one are
+// refused by [CheckFormat].
+//
+// Format 2 has kind, values and step with each entry. Format 1 had one kind for
+// all entries of an operation, and the groups that have the entries before and
+// after it.
+const Format = 2
+
+// CheckFormat returns an error that says what to do where data have a newer format
+// than this program knows.
+func CheckFormat(format int) error {
+	if format > Format {
+		return fmt.Errorf("the data have format %d, and this program knows none above %d: they were written by a later version of the gateway. "+
+			"Run that version, or one after it; do not change the data", format, Format)
+	}
+	return nil
+}
+
+// operation1 is an operation of format 1.
+type operation1 struct {
+	Operation
+	Kind string `json:"kind"`
+	// From and To are the groups that have the entries before and after the
+	// change, empty for none.
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Decode1 reads the JSON of an operation of format 1 as one of today. Those of
+// format 1 had one step.
+func Decode1(value []byte) (Operation, error) {
+	var old operation1
+	if err := json.Unmarshal(value, &old); err != nil {
+		return Operation{}, err
+	}
+	before, err := holder1(old.From)
+	if err != nil {
+		return Operation{}, err
+	}
+	after, err := holder1(old.To)
+	if err != nil {
+		return Operation{}, err
+	}
+	op := old.Operation
+	planned := op.State != Received
+	if planned {
+		op.Step = 1
+	}
+	for i := range op.Entries {
+		e := &op.Entries[i]
+		e.Kind = old.Kind
+		if planned {
+			e.Before, e.After, e.Step = before, after, 1
+		}
+	}
+	return op, nil
+}
+
+// holder1 is the value of an entry of format 1: the group that has it, null for
+// none.
+func holder1(groupID string) (json.RawMessage, error) {
+	var holder struct {
+		GroupID *string `json:"groupId"`
+	}
+	if groupID != "" {
+		holder.GroupID = &groupID
+	}
+	return json.Marshal(holder)
+}

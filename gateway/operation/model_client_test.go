@@ -1,0 +1,252 @@
+package operation_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
+)
+
+// The entries e0 to e11 are of three lists, of four each.
+const (
+	lists  = 3
+	inList = 4
+)
+
+func entryName(list, n int) string { return fmt.Sprint("e", list*inList+n) }
+
+// request is what a client asks for: to give the group some entries, to take some
+// from it, or to have it have exactly these of a list.
+type request struct {
+	operation.Operation
+	to   string // the group that is to have the entries
+	list int    // of a request for a whole list, else -1
+}
+
+// client sends writes, one after the other.
+func (w *world) client(name string, random *rand.Rand) {
+	for n := 0; w.inTrouble(); n++ {
+		time.Sleep(upTo(6*time.Second, random))
+		request := w.request(random)
+		request.Target = scope.Target{TenantID: "T", GroupID: "G"}
+		request.Fingerprint, request.Caller = fmt.Sprint(n), operation.Caller{Name: name, RequestID: fmt.Sprint(n)}
+		tries := 1
+		if random.Float64() < 0.7 {
+			request.Key = fmt.Sprint(name, "-", n)
+			tries = 1 + random.IntN(10)
+		}
+		for try := range tries {
+			if r := w.pick(random); r != nil {
+				request.ID = fmt.Sprintf("%s-%d-%d", name, n, try)
+				if w.attempt(r, request, random) {
+					break
+				}
+			}
+			time.Sleep(upTo(5*time.Second, random))
+		}
+	}
+}
+
+// request draws what a client asks for.
+func (w *world) request(random *rand.Rand) request {
+	r := request{list: -1, to: "G"}
+	add := func(name string) {
+		r.Entries = append(r.Entries, operation.Entry{Kind: "range", Given: name, Key: name})
+	}
+	if random.Float64() < 0.4 {
+		r.Endpoint, r.list = "replace", random.IntN(lists)
+		r.Claims = []operation.Claim{{Kind: "list", Key: fmt.Sprint(r.list)}}
+		for _, n := range random.Perm(inList)[:random.IntN(inList+1)] {
+			add(entryName(r.list, n))
+		}
+		return r
+	}
+	for _, n := range random.Perm(lists * inList)[:1+random.IntN(3)] {
+		add(entryName(0, n))
+	}
+	r.Endpoint = "assign"
+	if w.platform.place(r.Entries[0].Key) == "G" {
+		r.Endpoint, r.to = "unassign", ""
+	}
+	return r
+}
+
+// placeValue is the value of an entry that a group has.
+func placeValue(group string) json.RawMessage {
+	value, _ := json.Marshal(group) // a string has one
+	return value
+}
+
+// placeOf is the group of a value.
+func placeOf(value json.RawMessage) string {
+	var group string
+	_ = json.Unmarshal(value, &group) // it is of placeValue
+	return group
+}
+
+// plan is how the entries of a request are changed, or nil where it is refused. A
+// whole list is changed in up to three steps: what is to go, and what is to come in
+// one step or two.
+func (w *world) plan(r request, random *rand.Rand) []operation.Entry {
+	var planned []operation.Entry
+	add := func(name, from, to string, step int) {
+		planned = append(planned, operation.Entry{
+			Kind: "range", Given: name, Key: name, Before: placeValue(from), After: placeValue(to), Step: step,
+		})
+	}
+	if r.list < 0 {
+		for _, e := range r.Entries {
+			from := w.platform.place(e.Key)
+			if from == r.to {
+				return nil
+			}
+			add(e.Key, from, r.to, 1)
+		}
+		return planned
+	}
+	wanted := r.Keys()
+	step := 1
+	for n := range inList {
+		name := entryName(r.list, n)
+		if w.platform.place(name) == "G" && !slices.Contains(wanted, operation.Claim{Kind: "range", Key: name}) {
+			add(name, "G", "", 1)
+			step = 2
+		}
+	}
+	split := random.Float64() < 0.5
+	come := 0
+	for _, e := range r.Entries {
+		switch w.platform.place(e.Key) {
+		case "G":
+			add(e.Key, "G", "G", 0)
+		default:
+			if come++; come == 2 && split {
+				step++
+			}
+			add(e.Key, "", "G", step)
+		}
+	}
+	return planned
+}
+
+// stepsOf is how many steps a plan has.
+func stepsOf(planned []operation.Entry) int {
+	most := 0
+	for _, e := range planned {
+		most = max(most, e.Step)
+	}
+	return most
+}
+
+// attempt is one request. It reports whether the client has got an answer that
+// ends its tries.
+func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
+	op := request.Operation
+	w.mu.Lock()
+	w.begun = append(w.begun, op.ID)
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second+upTo(15*time.Second, random))
+	defer cancel()
+	write, err := r.Begin(ctx, op)
+	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
+		return w.replay(ctx, r, used.Operation)
+	}
+	if _, held := errors.AsType[*operation.HeldError](err); held {
+		w.tally.count("held")
+	}
+	if err != nil {
+		return false
+	}
+	defer write.Leave()
+	planned := w.plan(request, random)
+	if planned == nil && request.list < 0 {
+		return true // refused before any intent
+	}
+	time.Sleep(upTo(time.Second, random))
+	if stepsOf(planned) == 0 {
+		if !w.platform.has(planned) {
+			return false // it has changed since, and is not held
+		}
+		w.platform.noteUnneeded(op.ID)
+		w.tally.count("unneeded")
+		w.claim(r, op.ID, write.Unneeded(planned).State)
+		return random.Float64() < 0.5
+	}
+	write.Plan(planned)
+	op.Entries = planned
+	return w.sendAll(ctx, r, write, op, random)
+}
+
+// sendAll sends the steps of a write.
+func (w *world) sendAll(ctx context.Context, r *replica, write *operation.Write, op operation.Operation, random *rand.Rand) bool {
+	last := stepsOf(op.Entries)
+	for step := 1; ; step++ {
+		if !w.intend(ctx, r, write, op, step, random) {
+			return false
+		}
+		answer, heard := w.platform.send(r, op, step, random)
+		if !heard {
+			return false // Leave finds it sent
+		}
+		// Sometimes there is no session for the next step.
+		if answer == operation.Succeeded && step < last && random.Float64() > 0.05 {
+			time.Sleep(upTo(2*time.Second, random))
+			continue
+		}
+		w.claim(r, op.ID, write.Settle(ctx, answer, nil).State)
+		return random.Float64() < 0.5 // the answer may be lost on its way to the client
+	}
+}
+
+// intend intends a step, and reports whether it may be sent. Where it may not, the
+// write has ended.
+func (w *world) intend(ctx context.Context, r *replica, write *operation.Write, op operation.Operation, step int, random *rand.Rand) bool {
+	unsent := func() bool {
+		if step == 1 {
+			w.claim(r, op.ID, operation.NotDone)
+		} else {
+			w.tally.count("a later step not sent")
+			w.claim(r, op.ID, write.State())
+		}
+		return false
+	}
+	sessions := 1 + random.IntN(2)*random.IntN(2) // sometimes one is lost before anything left
+	for range sessions {
+		err := write.Intend(ctx, step, "n0")
+		if _, held := errors.AsType[*operation.HeldError](err); held {
+			w.tally.count("held at intent")
+		}
+		if errors.Is(err, operation.ErrConflict) && step > 1 && !r.isDead() {
+			w.tally.count("taken over between steps")
+		}
+		if err != nil {
+			write.Leave()
+			return unsent()
+		}
+	}
+	// What only the plan knew may have changed before it was held.
+	stale := step == 1 && !w.platform.has(op.Entries)
+	if stale || random.Float64() < 0.05 {
+		write.Unsent(step)
+		return unsent()
+	}
+	return true
+}
+
+// replay is what a request gets whose key belongs to another operation.
+func (w *world) replay(ctx context.Context, r *replica, op operation.Operation) bool {
+	w.tally.count("replayed")
+	if op.State == operation.Unknown {
+		if op = r.Resolve(ctx, op); op.State.Ended() {
+			w.tally.count("resolved by a request")
+		}
+	}
+	w.claim(r, op.ID, op.State)
+	return op.State.Ended()
+}
