@@ -115,9 +115,9 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 	waitFor(t, func() bool { return strings.Contains(s.operations(t, "list"), "the last reading failed") })
 	wantParts(t, s.operations(t, "list"), s.id, "unknown", "ApioSpTest", "ApioGrpTest", "+3225126999", "itc_numbers_assign")
 	wantParts(t, s.operations(t, "list", "--tenant", "ApioSpTest", "--group", "ApioGrpTest"), s.id)
-	wantParts(t, s.operations(t, "list", "--group", "another"), "There are no such writes.")
+	wantParts(t, s.operations(t, "list", "--tenant", "ApioSpTest", "--group", "another"), "There are no such writes.")
 	wantParts(t, s.operations(t, "list", "--state", "done"), "There are no such writes.")
-	wantParts(t, s.operations(t, "show", s.id), s.id, "state", "it failed", "can prove absence", "+3225126999: held", "portal")
+	wantParts(t, s.operations(t, "show", s.id), s.id, "state", "it failed", "can prove absence", `+3225126999: held (numbers from {"groupId":null} to {"groupId":"ApioGrpTest"}, step 1)`, "portal")
 
 	var listed []standing
 	if err := json.Unmarshal([]byte(s.operations(t, "list", "--json")), &listed); err != nil || len(listed) != 1 {
@@ -272,6 +272,8 @@ func TestOperationsRefuse(t *testing.T) {
 	for line, want := range map[string]string{
 		"list --state nonsense":                   "--state must be",
 		"list --limit 0":                          "--limit",
+		"list --group g":                          "--group needs --tenant",
+		"list --tenant t --user u":                "--user needs --group",
 		"show nonsense":                           "not the id",
 		"release nonsense --reason x":             "not the id",
 		"show " + id:                              "no such operation",
