@@ -15,6 +15,7 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // handle is the journey of a request to that row. What is not the caller's to
@@ -42,8 +43,8 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		group := pathGroup(c)
-		if err := e.refuse(who, group); err != nil {
+		target := pathTarget(c)
+		if err := e.refuse(who, target); err != nil {
 			return err
 		}
 		if oversized != nil {
@@ -56,21 +57,21 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 			return errcode.Invalid(errcode.InvalidParameters, problems...)
 		}
 		if e.Query != nil {
-			list, err := e.Query(ctx, group)
+			list, err := e.Query(ctx, target)
 			if err != nil {
 				return readFailure(err)
 			}
 			return g.writeList(c, e.Status, list)
 		}
-		return g.change(ctx, c, e, group)
+		return g.change(ctx, c, e, target)
 	}
 }
 
 // refuse is the error for a caller whose level is too low, or whose scope does
 // not cover the group of the path. The scope of an endpoint that answers from
 // the journal is not in its path.
-func (e Endpoint) refuse(who auth.Principal, group translate.Group) error {
-	if e.Journal != nil && who.Level >= e.Level || e.Journal == nil && who.May(e.Level, group.Target()) {
+func (e Endpoint) refuse(who auth.Principal, target scope.Target) error {
+	if e.Journal != nil && who.Level >= e.Level || e.Journal == nil && who.May(e.Level, target) {
 		return nil
 	}
 	return errcode.New(errcode.Forbidden)
@@ -108,9 +109,9 @@ func rawPath(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// pathGroup is the group that the path names, percent-decoded once.
-func pathGroup(c echo.Context) translate.Group {
-	return translate.Group{TenantID: pathParameter(c, "tenant_id"), GroupID: pathParameter(c, "group_id")}
+// pathTarget is the group that the path names, percent-decoded once.
+func pathTarget(c echo.Context) scope.Target {
+	return scope.Group.Target(func(name string) string { return pathParameter(c, name) })
 }
 
 func pathParameter(c echo.Context, name string) string {

@@ -68,7 +68,7 @@ func observerOf(assign translate.Change) observer {
 		for i, e := range entries {
 			keys[i] = e.Key
 		}
-		sight, err := assign.Observe(ctx, translate.Group{TenantID: target.TenantID, GroupID: target.GroupID}, keys)
+		sight, err := assign.Observe(ctx, target, keys)
 		if err != nil {
 			return operation.Sight{}, err
 		}

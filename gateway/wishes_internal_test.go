@@ -10,8 +10,8 @@ import (
 
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
-	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // Whatever headers and queries say, a key that is taken is one that can be
@@ -49,7 +49,7 @@ func FuzzWishes(f *testing.F) {
 		if !asked.dryRun && len(problems) == 0 && (err != nil || values.Has(dryRunParameter) && values.Get(dryRunParameter) != "false") {
 			t.Errorf("%q is passed over", query)
 		}
-		fingerprint(translate.Group{TenantID: key, GroupID: prefer}, []byte(query))
+		fingerprint(scope.Target{TenantID: key, GroupID: prefer}, []byte(query))
 	})
 }
 
@@ -90,24 +90,34 @@ func FuzzQueryOf(f *testing.F) {
 	})
 }
 
-// Requests are the same where group and content are, and in no other case.
-func TestFingerprints(t *testing.T) {
-	type request struct{ tenant, group, body string }
-	of := func(r request) string {
-		return fingerprint(translate.Group{TenantID: r.tenant, GroupID: r.group}, []byte(r.body))
+// The fingerprints of a group's requests are kept by the journal, so they must
+// never change.
+func TestFingerprintOfAGroup(t *testing.T) {
+	got := fingerprint(scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}, []byte(`{"numbers":[{"minPhoneNumber":"+3225126999"}]}`))
+	if want := "15a53b0ce51a165fd8e3d553bd09aec61169aea10d72c54b57cf10f414170092"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
-	plain := request{"a", "b", `{"numbers":[{"minPhoneNumber":"+32"}]}`}
-	if same := (request{"a", "b", " {\"numbers\" :\n[ {\"minPhoneNumber\":\t\"+32\"}] } "}); of(same) != of(plain) {
+}
+
+// Requests are the same where target and content are, and in no other case.
+func TestFingerprints(t *testing.T) {
+	type request struct{ tenant, group, user, body string }
+	of := func(r request) string {
+		return fingerprint(scope.Target{TenantID: r.tenant, GroupID: r.group, UserID: r.user}, []byte(r.body))
+	}
+	plain := request{"a", "b", "", `{"numbers":[{"minPhoneNumber":"+32"}]}`}
+	if same := (request{"a", "b", "", " {\"numbers\" :\n[ {\"minPhoneNumber\":\t\"+32\"}] } "}); of(same) != of(plain) {
 		t.Error("blanks count")
 	}
 	seen := map[string]request{}
 	for _, r := range []request{
 		plain,
-		{"a", "b", `{"numbers":[{"minPhoneNumber":"+32 "}]}`},
-		{"a", "b", `{"numbers":[{"minPhoneNumber":"+33"}]}`},
-		{"a", "c", plain.body}, {"b", "a", plain.body}, {"ab", "", plain.body}, {"", "ab", plain.body},
-		{"a", "1:b", plain.body}, {"a1", ":b", plain.body},
-		{"a", "b", ""}, {"a", "b", "{"}, {"a", "b", "{ "},
+		{"a", "b", "", `{"numbers":[{"minPhoneNumber":"+32 "}]}`},
+		{"a", "b", "", `{"numbers":[{"minPhoneNumber":"+33"}]}`},
+		{"a", "c", "", plain.body}, {"b", "a", "", plain.body}, {"ab", "", "", plain.body}, {"", "ab", "", plain.body},
+		{"a", "1:b", "", plain.body}, {"a1", ":b", "", plain.body},
+		{"a", "b", "", ""}, {"a", "b", "", "{"}, {"a", "b", "", "{ "},
+		{"a", "b", "u", plain.body}, {"a", "b", "v", plain.body}, {"a", "", "b", plain.body}, {"a", "b", plain.body, ""},
 	} {
 		if other, known := seen[of(r)]; known {
 			t.Errorf("%+v and %+v are the same", r, other)

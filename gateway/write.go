@@ -38,13 +38,13 @@ const (
 )
 
 // change is the journey of a write, from its body to the truth about it.
-func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group translate.Group) error {
+func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, target scope.Target) error {
 	body, err := readBody(c, g.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
 	wishes, problems := wishesOf(c.Request())
-	draft, err := decodeChange(c.Request(), e, group, body, problems)
+	draft, err := decodeChange(c.Request(), e, target, body, problems)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, group 
 	}
 	op := operationOf(c, e, draft)
 	if wishes.key != "" {
-		op.Key, op.Fingerprint = wishes.key, fingerprint(group, body)
+		op.Key, op.Fingerprint = wishes.key, fingerprint(target, body)
 	}
 	if err := g.write(ctx, c, e, draft, op); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *
 
 // decodeChange has the change decode its body. The error tells the problems
 // that are known already as well.
-func decodeChange(r *http.Request, e Endpoint, group translate.Group, body []byte, known []errcode.Problem) (*translate.Draft, error) {
-	draft, err := e.Change.Decode(group, body)
+func decodeChange(r *http.Request, e Endpoint, target scope.Target, body []byte, known []errcode.Problem) (*translate.Draft, error) {
+	draft, err := e.Change.Decode(target, body)
 	if err == nil && len(known) == 0 {
 		return draft, nil
 	}
@@ -333,16 +333,21 @@ func keyOf(values []string) string {
 	return key
 }
 
-// fingerprint is what an idempotency key stands for: the group and the body,
-// but for blanks between its parts.
-func fingerprint(group translate.Group, body []byte) string {
+// fingerprint is what an idempotency key stands for: the target and the body,
+// but for blanks between its parts. A user id takes part where there is one, so
+// that the fingerprints of other targets stay as they were.
+func fingerprint(target scope.Target, body []byte) string {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, body); err != nil {
 		compact.Reset()
 		compact.Write(body)
 	}
 	sum := sha256.New()
-	for _, part := range [][]byte{[]byte(group.TenantID), []byte(group.GroupID), compact.Bytes()} {
+	parts := [][]byte{[]byte(target.TenantID), []byte(target.GroupID), compact.Bytes()}
+	if target.UserID != "" {
+		parts = slices.Insert(parts, 2, []byte(target.UserID))
+	}
+	for _, part := range parts {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // a hash takes everything
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -358,7 +363,7 @@ func operationOf(c echo.Context, e Endpoint, draft *translate.Draft) operation.O
 		ID:       id,
 		Caller:   callerOf(c),
 		Endpoint: e.Name,
-		Target:   scope.Target{TenantID: draft.Group.TenantID, GroupID: draft.Group.GroupID},
+		Target:   draft.Target,
 		Entries:  recordedEntries(draft.Kind, draft.Entries, nil),
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // Change is one kind of change of what groups have, in three steps: Decode
@@ -19,7 +20,7 @@ type Change interface {
 	// Decode judges a request as far as that goes without the platform: body
 	// and path together. Its error is of type [*errcode.Error] and tells all
 	// problems at once.
-	Decode(group Group, body []byte) (*Draft, error)
+	Decode(group scope.Target, body []byte) (*Draft, error)
 	// Plan asks the platform whether the change may be made, and makes its
 	// command: the group is judged first, then the entries. The draft, which
 	// this Change decoded, stays as it is. Where entries are at fault, the
@@ -37,12 +38,12 @@ type Change interface {
 	// nothing, and no effect of that reading is clear. With any other trouble
 	// there is no reading: errors are of type [*errcode.Error], or wrap the
 	// Reader's.
-	Observe(ctx context.Context, group Group, keys []string) (*Sight, error)
+	Observe(ctx context.Context, group scope.Target, keys []string) (*Sight, error)
 }
 
 // Draft is a change that is asked for in the right form.
 type Draft struct {
-	Group Group
+	Target scope.Target
 	// Kind is what the entries are: "numbers" for number ranges or "prefixes".
 	Kind string
 	// Entries are in the order of the body, all of them, and no two have the
@@ -146,16 +147,16 @@ func (s *ITC) unassign(r *resource) Change {
 	return change{itc: s, resource: r, command: r.unassign, source: &r.own}
 }
 
-func (c change) Decode(group Group, body []byte) (*Draft, error) {
-	entries, err := c.resource.form.decode(body, group.Problems(c.itc.charset))
+func (c change) Decode(group scope.Target, body []byte) (*Draft, error) {
+	entries, err := c.resource.form.decode(body, scope.Group.Problems(group, c.itc.charset))
 	if err != nil {
 		return nil, err
 	}
-	return &Draft{Group: group, Kind: c.resource.form.list, Entries: entries}, nil
+	return &Draft{Target: group, Kind: c.resource.form.list, Entries: entries}, nil
 }
 
 func (c change) Plan(ctx context.Context, draft *Draft) (*Plan, error) {
-	table, err := c.itc.tableInContext(ctx, draft.Group, *c.source)
+	table, err := c.itc.tableInContext(ctx, draft.Target, *c.source)
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +165,13 @@ func (c change) Plan(ctx context.Context, draft *Draft) (*Plan, error) {
 		return nil, err
 	}
 	if len(faults) > 0 {
-		return nil, c.notAvailable(ctx, draft.Group, faults)
+		return nil, c.notAvailable(ctx, draft.Target, faults)
 	}
 	plan := &Plan{
-		Command:     c.write(draft.Group, entries),
+		Command:     c.write(draft.Target, entries),
 		Entries:     entries,
-		From:        draft.Group.GroupID,
-		tenantID:    draft.Group.TenantID,
+		From:        draft.Target.GroupID,
+		tenantID:    draft.Target.TenantID,
 		unavailable: c.resource.unavailable,
 	}
 	if c.assigns {
@@ -180,12 +181,12 @@ func (c change) Plan(ctx context.Context, draft *Draft) (*Plan, error) {
 }
 
 // write makes the command from the platform's spelling of the entries.
-func (c change) write(group Group, entries []Entry) oci.Write {
+func (c change) write(group scope.Target, entries []Entry) oci.Write {
 	starts := make([]string, len(entries))
 	for i, e := range entries {
 		starts[i] = e.Start
 	}
-	return oci.NewWrite(c.command, append(group.elements(), oci.Texts(c.resource.element, starts)...)...)
+	return oci.NewWrite(c.command, append(elementsOf(group), oci.Texts(c.resource.element, starts)...)...)
 }
 
 // Observe reads both lists and the group's context in one document, so that
@@ -193,7 +194,7 @@ func (c change) write(group Group, entries []Entry) oci.Write {
 // from one moment. Only whether a tenant or group exists that the platform
 // refused to speak of is asked afterwards. What is remembered of groups is
 // neither used nor added to: it may be older than the change.
-func (c change) Observe(ctx context.Context, group Group, keys []string) (*Sight, error) {
+func (c change) Observe(ctx context.Context, group scope.Target, keys []string) (*Sight, error) {
 	r := c.resource
 	replies, err := c.itc.read(ctx, append(contextOf(group), r.own.read(group), r.tenantFree.read(group))...)
 	if err != nil {
@@ -265,7 +266,7 @@ func (r *resource) choose(entries []Entry, table *oci.Table) (chosen []Entry, fa
 }
 
 // rowsIn finds the rows of the keys in the answer to a list's command.
-func (s *ITC) rowsIn(reply oci.Reply, group Group, l listCommand, keys []string) (map[string]oci.Row, error) {
+func (s *ITC) rowsIn(reply oci.Reply, group scope.Target, l listCommand, keys []string) (map[string]oci.Row, error) {
 	table, err := s.tableIn(reply, group, l.table, l.key)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // changes are the operations that change something, by their names in this
@@ -40,7 +41,7 @@ var unknownBodies = map[string]string{
 }
 
 // planned takes a request through both judgements.
-func planned(t testing.TB, change translate.Change, group translate.Group, body string) (*translate.Plan, error) {
+func planned(t testing.TB, change translate.Change, group scope.Target, body string) (*translate.Plan, error) {
 	t.Helper()
 	draft, err := change.Decode(group, []byte(body))
 	if err != nil {
@@ -65,14 +66,14 @@ func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
 	}{
 		"of ranges with and without an end": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+32 2-9"},{"minPhoneNumber":"7"}]}`,
-			translate.Draft{Group: testGroup, Kind: "numbers", Entries: []translate.Entry{
+			translate.Draft{Target: testGroup, Kind: "numbers", Entries: []translate.Entry{
 				{Given: "+32-2 1", Key: "+3221", End: "+32 2-9"}, {Given: "7", Key: "7"}}}},
 		"of ranges to remove": {"remove numbers", goodBodies["remove numbers"],
-			translate.Draft{Group: testGroup, Kind: "numbers", Entries: []translate.Entry{{Given: "+3226127000", Key: "+3226127000"}}}},
+			translate.Draft{Target: testGroup, Kind: "numbers", Entries: []translate.Entry{{Given: "+3226127000", Key: "+3226127000"}}}},
 		"of prefixes": {"assign prefixes", goodBodies["assign prefixes"],
-			translate.Draft{Group: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}, {Given: "+32-02", Key: "+3202"}}}},
+			translate.Draft{Target: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}, {Given: "+32-02", Key: "+3202"}}}},
 		"of prefixes to remove": {"remove prefixes", `{"prefixes":[{"prefix":"+32-01"}]}`,
-			translate.Draft{Group: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}}}},
+			translate.Draft{Target: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -102,7 +103,7 @@ func TestEntriesAreListedInTheirOrder(t *testing.T) {
 
 func TestPathAndBodyAreJudgedTogether(t *testing.T) {
 	itc := newPlatform(t).service(translate.Options{})
-	group := translate.Group{TenantID: "", GroupID: "g"}
+	group := scope.Target{TenantID: "", GroupID: "g"}
 	for name, test := range map[string]struct{ body, code, text string }{
 		"with values at fault": {`{"numbers":[{"minPhoneNumber":"+"}]}`, "INVALID_PARAMETERS",
 			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
@@ -288,7 +289,7 @@ func TestOrderOfJudgement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			maps.Copy(p.answers, test.answers)
-			group := translate.Group{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
+			group := scope.Target{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
 			plan, err := planned(t, p.service(remembering).AssignNumbers(), group, test.body)
 			code(t, err, test.want)
 			if plan != nil {

@@ -10,6 +10,7 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 const (
@@ -40,25 +41,25 @@ const maxContexts = 10_000
 // counts at once.
 type contexts struct {
 	ttl   time.Duration
-	until *lru.Cache[Group, time.Time]
+	until *lru.Cache[scope.Target, time.Time]
 }
 
 func newContexts(ttl time.Duration) (*contexts, error) {
-	until, err := lru.New[Group, time.Time](maxContexts)
+	until, err := lru.New[scope.Target, time.Time](maxContexts)
 	if err != nil {
 		return nil, fmt.Errorf("translate: memory for contexts: %w", err)
 	}
 	return &contexts{ttl: ttl, until: until}, nil
 }
 
-func (c *contexts) good(group Group) bool {
+func (c *contexts) good(group scope.Target) bool {
 	until, _ := c.until.Get(group)
 	return time.Now().Before(until)
 }
 
 // remember notes that a group had the service when that was asked. With a ttl
 // of 0 the note is out of date at once.
-func (c *contexts) remember(group Group, asked time.Time) {
+func (c *contexts) remember(group scope.Target, asked time.Time) {
 	c.until.Add(group, asked.Add(c.ttl))
 }
 
@@ -71,7 +72,7 @@ func (c *contexts) remember(group Group, asked time.Time) {
 // the same document as the list. This is safe: the commands of a document are
 // transactions of their own, and none of these changes anything. The answer
 // about the list is looked at only when the others are good.
-func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*oci.Table, error) {
+func (s *ITC) tableInContext(ctx context.Context, group scope.Target, l listCommand) (*oci.Table, error) {
 	if !s.contexts.good(group) {
 		asked := time.Now()
 		replies, err := s.read(ctx, append(contextOf(group), l.read(group))...)
@@ -88,23 +89,23 @@ func (s *ITC) tableInContext(ctx context.Context, group Group, l listCommand) (*
 }
 
 // contextOf asks for the tenant, then for the group's authorization.
-func contextOf(group Group) []oci.Read {
+func contextOf(group scope.Target) []oci.Read {
 	return []oci.Read{
 		oci.NewRead(tenantGetCommand, oci.Text("serviceProviderId", group.TenantID)),
-		oci.NewRead(authorizationGetCommand, append(group.elements(), oci.Text("userServiceName", routeList))...),
+		oci.NewRead(authorizationGetCommand, append(elementsOf(group), oci.Text("userServiceName", routeList))...),
 	}
 }
 
 // judgeContext tells why the group cannot have a list, from the replies to a
 // document that began with contextOf.
-func (s *ITC) judgeContext(ctx context.Context, group Group, replies []oci.Reply) error {
+func (s *ITC) judgeContext(ctx context.Context, group scope.Target, replies []oci.Reply) error {
 	if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
 		return err
 	}
 	return s.judgeGroup(ctx, group, replies[1])
 }
 
-func (s *ITC) judgeTenant(ctx context.Context, group Group, reply oci.Reply) error {
+func (s *ITC) judgeTenant(ctx context.Context, group scope.Target, reply oci.Reply) error {
 	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
 		return s.judgeRefusal(ctx, group, refusal, tenantExistence(group))
 	}
@@ -129,7 +130,7 @@ func states(reply oci.Reply, element string) bool {
 	return present || err != nil
 }
 
-func (s *ITC) judgeGroup(ctx context.Context, group Group, reply oci.Reply) error {
+func (s *ITC) judgeGroup(ctx context.Context, group scope.Target, reply oci.Reply) error {
 	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
 		return s.judgeRefusal(ctx, group, refusal, groupExistence(group))
 	}
@@ -187,7 +188,7 @@ type existence struct {
 	missing *errcode.Code // what its absence means
 }
 
-func tenantExistence(group Group) existence {
+func tenantExistence(group scope.Target) existence {
 	return existence{
 		command: oci.NewRead(tenantListCommand, equalTo("searchCriteriaServiceProviderId", group.TenantID)),
 		table:   "serviceProviderTable",
@@ -197,7 +198,7 @@ func tenantExistence(group Group) existence {
 	}
 }
 
-func groupExistence(group Group) existence {
+func groupExistence(group scope.Target) existence {
 	return existence{
 		command: oci.NewRead(groupListCommand,
 			oci.Text("serviceProviderId", group.TenantID), equalTo("searchCriteriaGroupId", group.GroupID)),
@@ -219,11 +220,11 @@ func equalTo(criterion, value string) oci.Element {
 // exists at all. Only what exists is refused for a text of the table: an id that
 // does not exist may hold that text, in a form in which it is not recognized.
 // Where that question is not answered, the text counts.
-func (s *ITC) judgeRefusal(ctx context.Context, group Group, refusal *oci.ErrorReply, what existence) error {
+func (s *ITC) judgeRefusal(ctx context.Context, group scope.Target, refusal *oci.ErrorReply, what existence) error {
 	if code, known := s.errors.numbers[refusal.Number]; known {
 		return refusedWith(code, refusal)
 	}
-	code, known := s.errors.textMeaning(refusal, group.values())
+	code, known := s.errors.textMeaning(refusal, group.IDs())
 	table, err := s.table(ctx, group, what.command, what.table, what.heading)
 	switch {
 	case err == nil && !holds(table, what.heading, what.id):

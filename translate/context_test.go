@@ -10,6 +10,7 @@ import (
 
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 func TestContextIsAskedForByTheGroupsIDs(t *testing.T) {
@@ -173,10 +174,10 @@ func TestContextIsOneForAllOperations(t *testing.T) {
 }
 
 func TestContextIsRememberedForItsTime(t *testing.T) {
-	other := translate.Group{TenantID: testGroup.TenantID, GroupID: "Other"}
+	other := scope.Target{TenantID: testGroup.TenantID, GroupID: "Other"}
 	for name, test := range map[string]struct {
 		ttl, after time.Duration
-		group      translate.Group
+		group      scope.Target
 		again      bool
 	}{
 		"while it is young":          {30 * time.Second, 30*time.Second - 1, testGroup, false},
@@ -188,7 +189,7 @@ func TestContextIsRememberedForItsTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlatform(t)
 				itc := p.service(translate.Options{ContextTTL: test.ttl})
-				ask := func(group translate.Group) {
+				ask := func(group scope.Target) {
 					t.Helper()
 					if _, err := itc.AvailablePrefixes(t.Context(), group); err != nil {
 						t.Fatal(err)

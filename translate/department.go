@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ocigate/oci"
+	"ocigate/translate/scope"
 )
 
 const (
@@ -24,7 +25,7 @@ type departmentNames map[string]string
 // only where a path holds the separator, because any other is a name by
 // itself. Where the platform refuses to tell, or does not know the command, the
 // part after the last separator is taken for the name, as the API's documents do.
-func (s *ITC) nameDepartments(ctx context.Context, group Group, list *List) error {
+func (s *ITC) nameDepartments(ctx context.Context, group scope.Target, list *List) error {
 	if !list.hasLongPath() {
 		return nil
 	}
@@ -62,8 +63,8 @@ func (l *List) hasLongPath() bool {
 
 // departmentList lists the group's departments. Those of an enterprise are
 // left out: its groups have no lists of their own to be shown.
-func departmentList(group Group) oci.Read {
-	return oci.NewRead(departmentListCommand, append(group.elements(), oci.Text("includeEnterpriseDepartments", "false"))...)
+func departmentList(group scope.Target) oci.Read {
+	return oci.NewRead(departmentListCommand, append(elementsOf(group), oci.Text("includeEnterpriseDepartments", "false"))...)
 }
 
 // readDepartmentNames reads the platform's list of departments. Two

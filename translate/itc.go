@@ -122,8 +122,8 @@ var ownerFields = []field{
 	{"enterpriseTrunk", "Enterprise Trunk", text},
 }
 
-func (l listCommand) read(group Group) oci.Read {
-	elements := group.elements()
+func (l listCommand) read(group scope.Target) oci.Read {
+	elements := elementsOf(group)
 	if !l.ofGroup {
 		elements = elements[:1]
 	}
@@ -131,8 +131,8 @@ func (l listCommand) read(group Group) oci.Read {
 }
 
 // query lists for a request that has no body.
-func (s *ITC) query(ctx context.Context, group Group, l listCommand) (*List, error) {
-	if problems := group.Problems(s.charset); len(problems) > 0 {
+func (s *ITC) query(ctx context.Context, group scope.Target, l listCommand) (*List, error) {
+	if problems := scope.Group.Problems(group, s.charset); len(problems) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, problems...)
 	}
 	table, err := s.tableInContext(ctx, group, l)

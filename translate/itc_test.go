@@ -14,6 +14,7 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // queries are the operations that change nothing, by their names in this test.
@@ -262,7 +263,7 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 func TestEveryOperationJudgesItsGroup(t *testing.T) {
 	p := newPlatform(t)
 	itc := p.service(translate.Options{Charset: latin1(t)})
-	for want, bad := range map[string]translate.Group{
+	for want, bad := range map[string]scope.Target{
 		"group_id must not begin or end with a blank.": {TenantID: "t", GroupID: "  "},
 		"tenant_id must not hold characters outside the platform's character set; group_id must not begin or end with a blank.": {TenantID: "Zażółć", GroupID: "  "},
 	} {

@@ -7,6 +7,7 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // field is one member of the JSON object that the API makes of a table's row.
@@ -36,12 +37,12 @@ type List struct {
 	fields      []field
 	columns     []oci.Column // of the fields, in their order
 	table       *oci.Table
-	group       Group
+	group       scope.Target
 	departments departmentNames // nil where no path needs them
 }
 
 // newList judges the table of a reply to l.
-func newList(l listCommand, group Group, table *oci.Table) (*List, error) {
+func newList(l listCommand, group scope.Target, table *oci.Table) (*List, error) {
 	list := &List{name: l.name, fields: l.fields, columns: make([]oci.Column, len(l.fields)), table: table, group: group}
 	for i, f := range l.fields {
 		list.columns[i] = table.Column(f.heading)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/translate"
+	"ocigate/translate/scope"
 )
 
 // numbers is a list of so many number ranges, of which every fourth has no
@@ -56,7 +57,7 @@ func TestEveryKindOfCellIsEscaped(t *testing.T) {
 		"Number Range Start|Group Id|User Id|Last Name|First Name|Extension|Department|Email Address|Enterprise Trunk|Extension Length",
 		"\"+1\"\\-2\u2028"+strings.Repeat("|"+cell, 9)))
 	p.answers[departments] = refusal("Error", 5404, "unauthorized")
-	group := translate.Group{TenantID: `a "tenant" \`, GroupID: `a "group" \`}
+	group := scope.Target{TenantID: `a "tenant" \`, GroupID: `a "group" \`}
 	list, err := p.service(translate.Options{}).Numbers(t.Context(), group)
 	if err != nil {
 		t.Fatal(err)

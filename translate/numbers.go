@@ -3,6 +3,8 @@ package translate
 import (
 	"context"
 	"slices"
+
+	"ocigate/translate/scope"
 )
 
 const (
@@ -69,12 +71,12 @@ var numberRanges = resource{
 }
 
 // Numbers lists the group's number ranges.
-func (s *ITC) Numbers(ctx context.Context, group Group) (*List, error) {
+func (s *ITC) Numbers(ctx context.Context, group scope.Target) (*List, error) {
 	return s.query(ctx, group, numberRanges.own)
 }
 
 // AvailableNumbers lists the number ranges that are free.
-func (s *ITC) AvailableNumbers(ctx context.Context, group Group) (*List, error) {
+func (s *ITC) AvailableNumbers(ctx context.Context, group scope.Target) (*List, error) {
 	return s.query(ctx, group, s.available(&numberRanges))
 }
 

@@ -16,6 +16,7 @@ import (
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // lists are the two that tell what became of a change, by its name in this
@@ -395,16 +396,16 @@ func TestChangesOfTheSimulatedPlatformAreSeen(t *testing.T) {
 func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 	nothing := translate.Effect{}
 	for name, test := range map[string]struct {
-		group translate.Group
+		group scope.Target
 		key   string
 		want  translate.Effect
 	}{
 		"finds nothing of what is another group's":     {testGroup, "+3225129000", nothing},
 		"finds nothing of what does not exist":         {testGroup, "+3225120000", nothing},
-		"finds nothing in a group without the service": {translate.Group{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", nothing},
-		"finds nothing in a group that is not there":   {translate.Group{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
-		"finds nothing in a tenant that is not there":  {translate.Group{TenantID: "gone", GroupID: "ApioGrpTest"}, "+3225126999", nothing},
-		"finds nothing in an enterprise":               {translate.Group{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nothing},
+		"finds nothing in a group without the service": {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", nothing},
+		"finds nothing in a group that is not there":   {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
+		"finds nothing in a tenant that is not there":  {scope.Target{TenantID: "gone", GroupID: "ApioGrpTest"}, "+3225126999", nothing},
+		"finds nothing in an enterprise":               {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nothing},
 		"finds what is free":                           {testGroup, "+3225126999", translate.Effect{Clear: true}},
 		"finds what the group has":                     {testGroup, "+3226127000", translate.Effect{Seen: true, Clear: true}},
 	} {

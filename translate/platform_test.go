@@ -14,6 +14,7 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // platform is a Reader with a prepared answer for each command.
@@ -137,7 +138,7 @@ const (
 	allPrefixColumns  = "Number Prefix|Group Id|Is Active|Extension Range Start|Extension Range End"
 )
 
-var testGroup = translate.Group{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
+var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
 // newPlatform holds what the API's documents have in their examples, and a
 // range and a prefix of another group.

@@ -11,6 +11,7 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 func TestReadResult(t *testing.T) {
@@ -364,7 +365,7 @@ func TestAValueOfTheRequestIsNoText(t *testing.T) {
 
 // A group may have any name, and an entry any digits.
 func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
-	group := translate.Group{TenantID: "NO_OCS_CONNECTIONx", GroupID: "temporarily unavailable"}
+	group := scope.Target{TenantID: "NO_OCS_CONNECTIONx", GroupID: "temporarily unavailable"}
 	table := translate.NewPlatformErrors(nil,
 		translate.PlatformText{Text: "+32-01", Code: errcode.PlatformBusy}, translate.PlatformText{Text: "+32 01", Code: errcode.PlatformBusy})
 	for name, test := range map[string]struct{ change, body string }{
@@ -391,7 +392,7 @@ func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
 
 // Which values a read is asked with is the service's matter.
 func TestAReadIsNotKnownByItsOwnValues(t *testing.T) {
-	for name, group := range map[string]translate.Group{
+	for name, group := range map[string]scope.Target{
 		"of the tenant": {TenantID: "NO_OCS_CONNECTIONx", GroupID: "g"},
 		"of the group":  {TenantID: "t", GroupID: "NO_OCS_CONNECTIONx"},
 	} {

@@ -3,6 +3,8 @@ package translate
 import (
 	"context"
 	"slices"
+
+	"ocigate/translate/scope"
 )
 
 const prefixHeading = "Number Prefix"
@@ -66,12 +68,12 @@ var numberPrefixes = resource{
 }
 
 // Prefixes lists the group's prefixes.
-func (s *ITC) Prefixes(ctx context.Context, group Group) (*List, error) {
+func (s *ITC) Prefixes(ctx context.Context, group scope.Target) (*List, error) {
 	return s.query(ctx, group, numberPrefixes.own)
 }
 
 // AvailablePrefixes lists the prefixes that are free.
-func (s *ITC) AvailablePrefixes(ctx context.Context, group Group) (*List, error) {
+func (s *ITC) AvailablePrefixes(ctx context.Context, group scope.Target) (*List, error) {
 	return s.query(ctx, group, s.available(&numberPrefixes))
 }
 

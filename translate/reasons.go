@@ -7,6 +7,7 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 const groupIDHeading = "Group Id"
@@ -59,7 +60,7 @@ func (f form) pointer(place int, key string) string {
 // names the entries, and gives the reason of each as far as there is room. The
 // reasons may take one more reading. Where that fails or takes too long, the error
 // is the same and its reasons are general. Only the end of ctx is another error.
-func (c change) notAvailable(ctx context.Context, group Group, faults []fault) error {
+func (c change) notAvailable(ctx context.Context, group scope.Target, faults []fault) error {
 	owners, err := c.owners(ctx, group, faults)
 	if err != nil {
 		return err
@@ -86,7 +87,7 @@ type owners struct {
 // owners reads which group has each entry whose reason is not known yet. There is
 // no reading where there is no such entry, and no result where the platform does
 // not answer in time.
-func (c change) owners(ctx context.Context, group Group, faults []fault) (owners, error) {
+func (c change) owners(ctx context.Context, group scope.Target, faults []fault) (owners, error) {
 	var keys []string
 	for _, f := range faults {
 		if f.reason == "" {
@@ -131,7 +132,7 @@ func patience(ctx context.Context) (context.Context, context.CancelFunc) {
 // that the change takes from. The owners were read later than that list: where
 // they now show the entry as the list would have it, or were not read, the
 // reason is the general one, which was true of the list.
-func (c change) reason(group Group, owners owners, key string) string {
+func (c change) reason(group scope.Target, owners owners, key string) string {
 	owner, inTenant := owners.by[key]
 	switch {
 	case owners.read && !inTenant:

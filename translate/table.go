@@ -7,11 +7,12 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // table asks one question about a group or its tenant that is answered with a
 // table.
-func (s *ITC) table(ctx context.Context, group Group, command oci.Read, element, key string) (*oci.Table, error) {
+func (s *ITC) table(ctx context.Context, group scope.Target, command oci.Read, element, key string) (*oci.Table, error) {
 	replies, err := s.read(ctx, command)
 	if err != nil {
 		return nil, err
@@ -21,8 +22,8 @@ func (s *ITC) table(ctx context.Context, group Group, command oci.Read, element,
 
 // tableIn is the table in the answer to one question about a group or its tenant,
 // or the error in it.
-func (s *ITC) tableIn(reply oci.Reply, group Group, element, key string) (*oci.Table, error) {
-	if err := s.errors.ReadResult(reply, group.values()...); err != nil {
+func (s *ITC) tableIn(reply oci.Reply, group scope.Target, element, key string) (*oci.Table, error) {
+	if err := s.errors.ReadResult(reply, group.IDs()...); err != nil {
 		return nil, err
 	}
 	return tableOf(reply, element, key)

@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"ocigate/oci"
+	"ocigate/translate/scope"
 )
 
 // Reader asks the platform. *oci.Client is one.
@@ -30,7 +31,7 @@ type Reader interface {
 // answer.
 //
 // Errors are of type [*errcode.Error], or wrap the Reader's.
-type Query func(ctx context.Context, group Group) (*List, error)
+type Query func(ctx context.Context, group scope.Target) (*List, error)
 
 // Commands lists the names of all commands that this package makes, sorted.
 func Commands() []string {
