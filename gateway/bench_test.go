@@ -48,7 +48,8 @@ func BenchmarkGet(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	itc, err := translate.NewITC(translate.Options{Reader: sameReply(replies), ContextTTL: time.Hour})
+	engine := translate.New(translate.Options{Reader: sameReply(replies), ContextTTL: time.Hour})
+	services, err := gateway.NewServices(engine, gateway.ServiceOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func BenchmarkGet(b *testing.B) {
 	}
 	defer func() { _ = null.Close() }()
 	handler := gateway.New(gateway.Options{
-		Services: gateway.Services{ITC: itc}, Auth: authenticator, Metrics: gateway.NewMetrics("bench"),
+		Services: services, Auth: authenticator, Metrics: gateway.NewMetrics("bench"),
 		Logger: slog.New(slog.NewJSONHandler(null, nil)),
 	})
 	session, err := authenticator.Login(b.Context(), netip.MustParseAddr("127.0.0.1"), "bench@example.com", "bench")

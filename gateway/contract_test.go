@@ -230,13 +230,13 @@ func TestContractIsWhatTheRowsSay(t *testing.T) {
 			t.Errorf("%s is printed as %q, the row says %q", e.name, line, want)
 		}
 		for _, status := range e.statuses {
-			inRow := slices.ContainsFunc(row.Errors, func(c *errcode.Code) bool { return c.Status == status })
+			inRow := slices.ContainsFunc(row.Describe().Errors, func(c *errcode.Code) bool { return c.Status == status })
 			if status != row.Status && !inRow {
 				t.Errorf("%s is documented with status %d, the row has no such error", row.Name, status)
 			}
 		}
 		for code, documented := range e.errors {
-			inRow := slices.ContainsFunc(row.Errors, func(c *errcode.Code) bool { return c.Number == code && c.Name == documented.name })
+			inRow := slices.ContainsFunc(row.Describe().Errors, func(c *errcode.Code) bool { return c.Number == code && c.Name == documented.name })
 			if !inRow {
 				t.Errorf("%s is documented with %d %s, the row has no such error", row.Name, code, documented.name)
 			}

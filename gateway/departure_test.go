@@ -225,7 +225,7 @@ func TestCallerWhoLeavesAfterTheAnswer(t *testing.T) {
 
 // Our own failure is one, whoever is left to be told.
 func TestPanicsOfCallersWhoLeft(t *testing.T) {
-	r := start(t, setup{itc: func(o *translate.Options) { o.Reader = panicking{} }})
+	r := start(t, setup{engine: func(o *translate.Options) { o.Reader = panicking{} }})
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	request := r.request(t, call{path: ownList("numbers"), client: system})

@@ -36,7 +36,7 @@ func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Endpoint, draf
 		return checkFailure(err)
 	}
 	answer := rehearsal{DryRun: true, Changes: make([]rehearsedChange, len(plan.Entries))}
-	for i, e := range recordedEntries(draft.Kind, plan.Entries, plan) {
+	for i, e := range plan.Entries {
 		answer.Changes[i] = rehearsedChange{e.Given, e.Start, e.End, e.Before, e.After}
 	}
 	return writeJSON(c, http.StatusOK, answer)

@@ -4,10 +4,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"ocigate/gateway/auth"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/itc"
+	"ocigate/translate/scope"
 )
 
 // basePath is what all endpoints begin with.
@@ -20,133 +23,142 @@ const loginRow = "login"
 type Endpoint struct {
 	// Name is the endpoint's own: the label of its metrics, the field of its
 	// log lines and its folder under testdata/api.
-	Name string
-	// Method and Path as documented. Path begins with /api/v1, ends in / and
-	// has its parameters in braces.
-	Method, Path string
+	Name   string
+	Method string
+	// Scope is what the path names. Path is what follows the scope's prefix, as
+	// documented: it ends in / and has parameters of its own in braces.
+	Scope scope.Scope
+	Path  string
 	// Summary is one line for people.
 	Summary string
-	// Level is the least that a caller needs; his scope must cover the path's
-	// tenant and group, or those of the operations that he asks for. Neither
-	// applies to an endpoint with a Session.
+	// Level is the least that a caller needs, whose scope must cover the path's
+	// target, or those of the operations that are asked for. Neither applies to
+	// an endpoint with a Session.
 	Level auth.Level
+	// Self lets a user use the endpoint about themself, whatever their level.
+	Self bool
 	// Status is that of a good answer.
 	Status int
-	// Errors are the codes that the endpoint's own operation can answer
-	// with, besides those that every endpoint has.
-	Errors []*errcode.Code
 
 	// One of these does the work.
 	Query   translate.Query
 	Change  translate.Change
 	Session sessionWork
 	Journal journalWork
+
+	// own describes the work of a Session or Journal. Query and Change describe
+	// themselves.
+	own translate.Description
 }
 
-// Services are what the endpoints' operations belong to.
+// Services are all services of the API on one platform.
 type Services struct {
-	ITC *translate.ITC
+	engine *translate.Engine
+	itc    *itc.Service
 }
 
-// Endpoints is the API. The operations of services that are nil must not be
-// called, but the rest of the rows is whole.
-func Endpoints(s Services) []Endpoint {
-	const (
-		group    = basePath + "/tenant/{tenant_id}/group/{group_id}"
-		itc      = group + "/services/immediate_trunking_connectivity"
-		numbers  = itc + "/numbers/"
-		prefixes = itc + "/prefixes/"
-	)
-	itcReads := []*errcode.Code{
-		errcode.InvalidParameters, errcode.NotAvailableInEnterpriseMode,
-		errcode.TenantNotFound, errcode.GroupNotFound, errcode.ServiceNotAssigned,
-		errcode.PlatformError, errcode.PlatformTimeout,
+// ServiceOptions are the options of the services.
+type ServiceOptions struct {
+	ITC itc.Options
+}
+
+// NewServices makes the services. Its error names an option that does not exist.
+func NewServices(engine *translate.Engine, o ServiceOptions) (Services, error) {
+	immediate, err := itc.New(engine, o.ITC)
+	if err != nil {
+		return Services{}, err
 	}
-	itcWrites := []*errcode.Code{
-		errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.NotAvailableForAssignment,
-		errcode.NotAvailableInEnterpriseMode, errcode.TenantNotFound, errcode.GroupNotFound,
-		errcode.ServiceNotAssigned, errcode.BadMediaType,
+	return Services{engine, immediate}, nil
+}
+
+// observers are those of all kinds of entries.
+func (s Services) observers() translate.Observers { return s.itc.Observers() }
+
+// Endpoints is the API of the services, which [NewServices] made.
+func Endpoints(s Services) []Endpoint {
+	return slices.Concat(sessionRows(), journalRows(), itcRows(s.itc))
+}
+
+// Table is the API without a platform: what can be known of the rows, and none of
+// which can be carried out.
+var Table = sync.OnceValue(func() []Endpoint {
+	services, err := NewServices(translate.New(translate.Options{}), ServiceOptions{})
+	if err != nil {
+		panic(err) // the options of a service are valid where they are empty
+	}
+	return Endpoints(services)
+})
+
+func sessionRows() []Endpoint {
+	return []Endpoint{
+		{
+			Name: loginRow, Method: http.MethodPost, Path: "/login/",
+			Summary: "Log in with the platform's credentials and get a token.",
+			Status:  http.StatusOK, Session: (*Gateway).login,
+			own: translate.Description{
+				Request: translate.LoginShape,
+				Errors: []*errcode.Code{
+					errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType,
+					errcode.BodyTooLarge, errcode.PlatformError, errcode.PlatformTimeout,
+				},
+			},
+		},
+		{
+			Name: "logout", Method: http.MethodPost, Path: "/logout/",
+			Summary: "End the token that the request carries.",
+			Status:  http.StatusOK, Session: (*Gateway).logout,
+		},
+	}
+}
+
+func journalRows() []Endpoint {
+	return []Endpoint{
+		{
+			Name: "operation_get", Method: http.MethodGet, Path: "/operations/{operation_id}/",
+			Summary: "Tell what became of a write.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operation,
+			own: translate.Description{
+				Errors: []*errcode.Code{errcode.InvalidParameters, errcode.OperationNotFound, errcode.JournalUnavailable},
+			},
+		},
+		{
+			Name: "operations_list", Method: http.MethodGet, Path: "/operations/",
+			Summary: "List the writes of a tenant or a group, the last ones first.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operations,
+			own: translate.Description{
+				Params: listParams,
+				Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JournalUnavailable},
+			},
+		},
+	}
+}
+
+// readErrors and writeErrors are the codes that every Query and every Change can
+// be answered with, besides those that every endpoint has.
+var (
+	readErrors  = []*errcode.Code{errcode.InvalidParameters, errcode.PlatformError, errcode.PlatformTimeout}
+	writeErrors = []*errcode.Code{
+		errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType,
 		errcode.PlatformCheckFailed, errcode.PlatformRefused, errcode.PlatformError, errcode.OutcomeUnknown,
 		errcode.JournalUnavailable, errcode.EntriesHeld, errcode.KeyReused, errcode.RequestRunning,
 		errcode.OperationNotDone, errcode.PartlyDone,
 	}
-	prefixReads := append(slices.Clone(itcReads), errcode.NotAvailableInRelease)
-	prefixWrites := append(slices.Clone(itcWrites), errcode.NotAvailableInRelease)
-	return []Endpoint{
-		{
-			Name: loginRow, Method: http.MethodPost, Path: basePath + "/login/",
-			Summary: "Log in with the platform's credentials and get a token.",
-			Status:  http.StatusOK, Session: (*Gateway).login,
-			Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType, errcode.BodyTooLarge, errcode.PlatformError, errcode.PlatformTimeout},
-		},
-		{
-			Name: "logout", Method: http.MethodPost, Path: basePath + "/logout/",
-			Summary: "End the token that the request carries.",
-			Status:  http.StatusOK, Session: (*Gateway).logout,
-		},
-		{
-			Name: "operation_get", Method: http.MethodGet, Path: basePath + "/operations/{operation_id}/",
-			Summary: "Tell what became of a write.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operation,
-			Errors: []*errcode.Code{errcode.OperationNotFound, errcode.JournalUnavailable},
-		},
-		{
-			Name: "operations_list", Method: http.MethodGet, Path: basePath + "/operations/",
-			Summary: "List the writes of a tenant or a group, the last ones first.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operations,
-			Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JournalUnavailable},
-		},
-		{
-			Name: "itc_numbers_list", Method: http.MethodGet, Path: numbers,
-			Summary: "List the number ranges of the group.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Errors: itcReads, Query: s.ITC.Numbers,
-		},
-		{
-			Name: "itc_numbers_assign", Method: http.MethodPost, Path: numbers,
-			Summary: "Assign number ranges of the tenant to the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: itcWrites, Change: s.ITC.AssignNumbers(),
-		},
-		{
-			Name: "itc_available_numbers_list", Method: http.MethodGet, Path: itc + "/available_numbers/",
-			Summary: "List the number ranges that are available: the group's own, or those that can be assigned.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcReads, Query: s.ITC.AvailableNumbers,
-		},
-		{
-			Name: "itc_numbers_remove", Method: http.MethodDelete, Path: numbers,
-			Summary: "Remove number ranges from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemoveNumbers(),
-		},
-		{
-			Name: "itc_numbers_remove_by_post", Method: http.MethodPost, Path: numbers + "remove/",
-			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: itcWrites, Change: s.ITC.RemoveNumbers(),
-		},
-		{
-			Name: "itc_prefixes_list", Method: http.MethodGet, Path: prefixes,
-			Summary: "List the prefixes of the group.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Errors: prefixReads, Query: s.ITC.Prefixes,
-		},
-		{
-			Name: "itc_prefixes_assign", Method: http.MethodPost, Path: prefixes,
-			Summary: "Assign prefixes of the tenant to the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusCreated, Errors: prefixWrites, Change: s.ITC.AssignPrefixes(),
-		},
-		{
-			Name: "itc_available_prefixes_list", Method: http.MethodGet, Path: itc + "/available_prefixes/",
-			Summary: "List the prefixes that are available: the group's own, or those that can be assigned.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: prefixReads, Query: s.ITC.AvailablePrefixes,
-		},
-		{
-			Name: "itc_prefixes_remove", Method: http.MethodDelete, Path: prefixes,
-			Summary: "Remove prefixes from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: prefixWrites, Change: s.ITC.RemovePrefixes(),
-		},
-		{
-			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Path: prefixes + "remove/",
-			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Errors: prefixWrites, Change: s.ITC.RemovePrefixes(),
-		},
+)
+
+// Describe is what is known of the row without the platform. Its errors are all
+// that the row can be answered with, besides those that every endpoint has.
+func (e Endpoint) Describe() translate.Description {
+	described := e.own
+	switch {
+	case e.Query != nil:
+		described = e.Query.Describe()
+		described.Errors = slices.Concat(readErrors, described.Errors)
+	case e.Change != nil:
+		described = e.Change.Describe()
+		described.Params = append([]translate.Param{dryRunParam}, described.Params...)
+		described.Errors = slices.Concat(writeErrors, described.Errors)
 	}
+	return described
 }
 
 // CommonErrors are the codes that any endpoint can answer with.
@@ -166,15 +178,16 @@ func (e Endpoint) methods() []string {
 	return []string{e.Method}
 }
 
-// routes are the paths that serve the row, in the router's spelling: with and
-// without the final slash, and with the plural that the rest of the API family
-// uses.
+// FullPath is the documented path, with its parameters in braces.
+func (e Endpoint) FullPath() string { return basePath + e.Scope.Prefix() + e.Path }
+
+// routes are the paths that serve the row, in the router's spelling: under each
+// spelling of the scope's prefix, with and without the final slash.
 func (e Endpoint) routes() []string {
-	path := strings.NewReplacer("{", ":", "}", "").Replace(e.Path)
-	plural := strings.NewReplacer("/tenant/", "/tenants/", "/group/", "/groups/").Replace(path)
-	routes := []string{path, strings.TrimSuffix(path, "/")}
-	if plural != path {
-		routes = append(routes, plural, strings.TrimSuffix(plural, "/"))
+	var routes []string
+	for _, prefix := range e.Scope.Prefixes() {
+		path := strings.NewReplacer("{", ":", "}", "").Replace(basePath + prefix + e.Path)
+		routes = append(routes, path, strings.TrimSuffix(path, "/"))
 	}
 	return routes
 }

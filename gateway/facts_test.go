@@ -265,7 +265,7 @@ func ownIDs() ids {
 
 // pathOf is the row's path with its parameters filled in.
 func pathOf(e gateway.Endpoint, with ids) string {
-	filled := e.Path
+	filled := e.FullPath()
 	for name, value := range with {
 		filled = strings.ReplaceAll(filled, "{"+name+"}", value)
 	}

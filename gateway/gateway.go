@@ -30,7 +30,7 @@ type Writer interface {
 // Options are what a [Gateway] is made of. All fields but the numbers and
 // TrustedProxies are required.
 type Options struct {
-	Services       Services
+	Services       Services // of NewServices
 	Writer         Writer
 	Operations     *operation.Keeper
 	PlatformErrors translate.PlatformErrors
@@ -57,7 +57,7 @@ type Gateway struct {
 	options   Options
 	router    *echo.Echo
 	addresses *clientAddresses
-	pieces    sync.Pool // of *bufio.Writer, for writeList
+	pieces    sync.Pool // of *bufio.Writer, for writeBody
 }
 
 // New makes the API's handler.

@@ -22,6 +22,7 @@ import (
 // know is refused before anything is looked up. Each step may end it with an
 // error, which the error writer answers with.
 func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
+	params := e.Describe().Params
 	return func(c echo.Context) error {
 		record := recordOf(c)
 		record.endpoint = e.Name
@@ -43,35 +44,58 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		target := pathTarget(c)
+		target := e.Scope.Target(func(name string) string { return pathParameter(c, name) })
 		if err := e.refuse(who, target); err != nil {
 			return err
 		}
 		if oversized != nil {
 			return oversized
 		}
-		if e.Journal != nil {
-			return e.Journal(g, ctx, c, who)
+		if e.Change == nil {
+			return g.read(ctx, c, e, who, target, params)
 		}
 		if problems := overrides(c.Request()); len(problems) > 0 {
 			return errcode.Invalid(errcode.InvalidParameters, problems...)
-		}
-		if e.Query != nil {
-			list, err := e.Query(ctx, target)
-			if err != nil {
-				return readFailure(err)
-			}
-			return g.writeList(c, e.Status, list)
 		}
 		return g.change(ctx, c, e, target)
 	}
 }
 
+// read answers from the platform or from the journal. All problems of path and
+// query are named at once.
+func (g *Gateway) read(ctx context.Context, c echo.Context, e Endpoint, who auth.Principal, target scope.Target, declared []translate.Param) error {
+	if e.Query != nil {
+		if problems := overrides(c.Request()); len(problems) > 0 {
+			return errcode.Invalid(errcode.InvalidParameters, problems...)
+		}
+	}
+	params, problems := parametersOf(c.Request(), declared)
+	if problems = append(g.pathProblems(e, target), problems...); len(problems) > 0 {
+		return errcode.Invalid(errcode.InvalidParameters, problems...)
+	}
+	if e.Journal != nil {
+		return e.Journal(g, ctx, c, who, params)
+	}
+	body, err := e.Query.Read(ctx, target, params)
+	if err != nil {
+		return readFailure(err)
+	}
+	return g.writeBody(c, e.Status, body)
+}
+
+// pathProblems are what is wrong with the ids of the path.
+func (g *Gateway) pathProblems(e Endpoint, target scope.Target) []errcode.Problem {
+	return g.options.Services.engine.Problems(e.Scope, target)
+}
+
 // refuse is the error for a caller whose level is too low, or whose scope does
-// not cover the group of the path. The scope of an endpoint that answers from
+// not cover the target of the path. The scope of an endpoint that answers from
 // the journal is not in its path.
 func (e Endpoint) refuse(who auth.Principal, target scope.Target) error {
-	if e.Journal != nil && who.Level >= e.Level || e.Journal == nil && who.May(e.Level, target) {
+	switch {
+	case e.Journal != nil && who.Level >= e.Level,
+		e.Journal == nil && who.May(e.Level, target),
+		e.Self && who.Is(target):
 		return nil
 	}
 	return errcode.New(errcode.Forbidden)
@@ -109,11 +133,7 @@ func rawPath(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// pathTarget is the group that the path names, percent-decoded once.
-func pathTarget(c echo.Context) scope.Target {
-	return scope.Group.Target(func(name string) string { return pathParameter(c, name) })
-}
-
+// pathParameter is a parameter of the path, percent-decoded once.
 func pathParameter(c echo.Context, name string) string {
 	decoded, err := url.PathUnescape(c.Param(name))
 	if err != nil {
@@ -138,13 +158,13 @@ func writeMedia(c echo.Context, status int, media string, value any) error {
 	return c.Blob(status, media, body.Bytes())
 }
 
-// pieceBytes is how much of a list is written at a time.
+// pieceBytes is how much of a body is written at a time.
 const pieceBytes = 32 << 10
 
-// writeList writes a list in pieces, so that a large one is never held as a
+// writeBody writes a body in pieces, so that a large one is never held as a
 // whole. One that fits into a piece tells its length. When the header is out,
 // with the first piece, nothing but the connection can fail.
-func (g *Gateway) writeList(c echo.Context, status int, list *translate.List) error {
+func (g *Gateway) writeBody(c echo.Context, status int, body translate.Body) error {
 	response := c.Response()
 	response.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	response.Status = status // goes out with the first piece
@@ -157,7 +177,7 @@ func (g *Gateway) writeList(c echo.Context, status int, list *translate.List) er
 		piece.Reset(nil)
 		g.pieces.Put(piece)
 	}()
-	if err := list.WriteJSON(piece); err != nil {
+	if err := body.WriteJSON(piece); err != nil {
 		return err
 	}
 	if !response.Committed {

@@ -19,6 +19,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/translate"
+	"ocigate/translate/itc"
 )
 
 func TestMethods(t *testing.T) {
@@ -690,7 +691,7 @@ func TestCallersWithoutAnAddress(t *testing.T) {
 }
 
 func TestAvailableFromTheTenant(t *testing.T) {
-	r := start(t, setup{itc: func(o *translate.Options) { o.AvailableFrom = translate.AvailableFromTenant }})
+	r := start(t, setup{services: func(o *gateway.ServiceOptions) { o.ITC.AvailableFrom = itc.AvailableFromTenant }})
 	for list, want := range map[string]string{
 		"available_numbers": `{"available_numbers":[` +
 			`{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999","active":true,"extensionLength":""},` +
@@ -718,7 +719,7 @@ func TestEmptyListsAreListsAllTheSame(t *testing.T) {
 type panicking struct{ translate.Reader }
 
 func TestPanics(t *testing.T) {
-	r := start(t, setup{itc: func(o *translate.Options) { o.Reader = panicking{} }})
+	r := start(t, setup{engine: func(o *translate.Options) { o.Reader = panicking{} }})
 	got := r.get(t, "numbers")
 	told := got.wantError(t, http.StatusInternalServerError, "INTERNAL")
 	if told.Message != "The gateway failed." || strings.Contains(got.body, "nil pointer") {

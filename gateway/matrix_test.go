@@ -32,10 +32,10 @@ var places = []place{
 // of is the place that is left where the row's path names a tenant alone. A path
 // that names a user names the own group's.
 func (p place) of(e gateway.Endpoint) place {
-	if !strings.Contains(e.Path, "{group_id}") {
+	if !strings.Contains(e.FullPath(), "{group_id}") {
 		p.ofGroup, p.group = false, p.tenant
 	}
-	if strings.Contains(e.Path, "{user_id}") {
+	if strings.Contains(e.FullPath(), "{user_id}") {
 		p.group = p.group && p.ofGroup
 	}
 	return p

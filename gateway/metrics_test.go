@@ -186,7 +186,7 @@ func TestPlatformIsCounted(t *testing.T) {
 func TestReadsThatAnothersAnsweredAreCounted(t *testing.T) {
 	s := setup{
 		faults: []string{"slow delay=5s command=*PrefixGetSummaryListRequest"},
-		itc:    func(o *translate.Options) { o.ContextTTL = time.Hour },
+		engine: func(o *translate.Options) { o.ContextTTL = time.Hour },
 	}
 	inTime(t, s, func(t *testing.T, r *rig) {
 		r.get(t, "prefixes").wantStatus(t, http.StatusOK)

@@ -10,7 +10,6 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/oci"
-	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -71,7 +70,7 @@ func (m *Metrics) startPlatform(endpoint string) {
 // startRequests makes the series of requests. meanings are the codes that the
 // operator gives refusals of the platform, besides those that rows name.
 func (m *Metrics) startRequests(meanings []*errcode.Code) {
-	for _, e := range Endpoints(Services{}) {
+	for _, e := range Table() {
 		codes := e.codes(meanings)
 		for _, method := range e.methods() {
 			m.requestDuration.WithLabelValues(e.Name, method)
@@ -100,7 +99,7 @@ func (m *Metrics) startRequests(meanings []*errcode.Code) {
 // codes are all that the row can be counted with. meanings are as in
 // [Metrics.startRequests].
 func (e Endpoint) codes(meanings []*errcode.Code) []*errcode.Code {
-	codes := slices.Concat(CommonErrors(), e.Errors, []*errcode.Code{errcode.CallerLeft})
+	codes := slices.Concat(CommonErrors(), e.Describe().Errors, []*errcode.Code{errcode.CallerLeft})
 	if e.Query == nil && e.Change == nil && e.Name != loginRow {
 		return codes // it does not ask the platform
 	}
@@ -123,7 +122,7 @@ func (e Endpoint) goodStatuses() []int {
 // writingRows are the names of the rows that make operations.
 func writingRows() []string {
 	var names []string
-	for _, e := range Endpoints(Services{}) {
+	for _, e := range Table() {
 		if e.Change != nil {
 			names = append(names, e.Name)
 		}
@@ -139,15 +138,18 @@ var (
 )
 
 // sentCommands are the names of the commands that are counted: those of the
-// services in all their forms, of which reads are the ones that callers can
-// share, and those that verify credentials. The commands that log a session in
-// or keep it are not counted.
+// rows in all their forms, of which reads are the ones that callers can share, and
+// those that verify credentials. The commands that log a session in or keep it are
+// not counted.
 func sentCommands() (reads, all []string) {
-	for _, command := range translate.ReadCommands() {
-		reads = append(reads, command)
-		all = append(all, oci.Forms(command)...)
+	var writes []string
+	for _, e := range Table() {
+		described := e.Describe()
+		reads, writes = append(reads, described.Reads...), append(writes, described.Writes...)
 	}
-	for _, command := range translate.WriteCommands() {
+	slices.Sort(reads)
+	reads = slices.Compact(reads)
+	for _, command := range slices.Concat(reads, writes) {
 		all = append(all, oci.Forms(command)...)
 	}
 	return reads, append(all, oci.VerificationForms()...)

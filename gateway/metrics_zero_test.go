@@ -198,7 +198,7 @@ func TestSeriesOfTheOperatorsErrors(t *testing.T) {
 func TestRowsHaveSeriesForTheirErrors(t *testing.T) {
 	first := start(t, setup{}).series(t)
 	for _, e := range endpoints() {
-		for _, code := range slices.Concat(e.Errors, gateway.CommonErrors()) {
+		for _, code := range slices.Concat(e.Describe().Errors, gateway.CommonErrors()) {
 			name := fmt.Sprintf("ocigate_http_requests_total endpoint=%s error=%s method=%s status=%d", e.Name, code.Name, e.Method, code.Status)
 			if !first[name] {
 				t.Errorf("there is no %s", name)

@@ -1,27 +1,24 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
 
 // journalWork is the work of an endpoint that answers from the journal of
 // writes. Who is calling is known, and that his level suffices.
-type journalWork func(*Gateway, context.Context, echo.Context, auth.Principal) error
+type journalWork func(*Gateway, context.Context, echo.Context, auth.Principal, translate.Params) error
 
 func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
 
@@ -80,7 +77,7 @@ func bodyOf(op operation.Operation) operationBody {
 
 // operation tells what became of one write. One that is outside the caller's
 // scope is not there for him.
-func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Principal) error {
+func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Principal, _ translate.Params) error {
 	id := pathParameter(c, "operation_id")
 	if !operation.IsID(id) {
 		return errcode.New(errcode.OperationNotFound)
@@ -116,8 +113,8 @@ const (
 
 // operations lists the writes of a scope, which is the caller's own unless the
 // query names a smaller one.
-func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Principal) error {
-	q, err := queryOf(c.Request().URL.RawQuery, who)
+func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Principal, params translate.Params) error {
+	q, err := queryOf(params, who)
 	if err != nil {
 		return err
 	}
@@ -149,64 +146,54 @@ func mayList(who auth.Principal, q operation.Query) bool {
 	return who.Covers(q.Target)
 }
 
-// queryOf reads what to list from the query of a request.
-func queryOf(query string, who auth.Principal) (operation.Query, error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, unreadableQuery)
-	}
-	q := operation.Query{Target: scope.Target{TenantID: who.TenantID, GroupID: who.GroupID}, Limit: defaultPage}
-	var problems []errcode.Problem
-	refuse := func(parameter, reason string) {
-		problems = append(problems, errcode.Problem{Parameter: parameter, Reason: reason})
-	}
-	for name, given := range values {
-		value := given[0]
-		switch {
-		case len(given) > 1:
-			refuse(name, "must stand once")
-		case name == "tenant_id":
-			q.Target.TenantID = value
-			problems = append(problems, idProblems(name, value)...)
-		case name == "group_id":
-			q.Target.GroupID = value
-			problems = append(problems, idProblems(name, value)...)
-		case name == "state":
-			q.State = operation.State(value)
-			if !slices.Contains(listedStates, q.State) {
-				refuse(name, fmt.Sprintf("must be one of %v", listedStates))
-			}
-		case name == "before":
-			q.Before = value
-			if !operation.IsID(value) {
-				refuse(name, "must be the id of an operation")
-			}
-		case name == "limit":
-			n, err := strconv.Atoi(value)
-			if q.Limit = n; err != nil || n < 1 || n > maxPage {
-				refuse(name, fmt.Sprintf("must be a number from 1 to %d", maxPage))
-			}
-		default:
-			refuse(name, "is no parameter of this list")
-		}
-	}
-	if q.Target.GroupID != "" && q.Target.TenantID == "" {
-		refuse("group_id", "needs tenant_id")
-	}
-	if len(problems) > 0 {
-		slices.SortFunc(problems, func(a, b errcode.Problem) int { return cmp.Compare(a.Parameter, b.Parameter) })
-		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, problems...)
-	}
-	return q, nil
+// listParams are the parameters of the list of operations. An id that is empty
+// stands for all.
+var listParams = []translate.Param{
+	{Name: "tenant_id", Check: idProblem("tenant_id"), Doc: "Only the writes of this tenant."},
+	{Name: "group_id", Check: idProblem("group_id"), Doc: "Only the writes of this group. It needs tenant_id."},
+	{Name: "state", Kind: translate.ChoiceParam, Values: texts(listedStates), Doc: "Only the writes of which this is known."},
+	{Name: "before", Check: operationIDProblem, Doc: "Only the writes that were begun before this operation: the next of a page."},
+	{Name: "limit", Kind: translate.IntegerParam, Min: 1, Max: maxPage, Doc: "The most that a page holds."},
 }
 
-// idProblems is what is wrong with an id; an empty one stands for all.
-func idProblems(name, id string) []errcode.Problem {
-	parameter, known := scope.ParameterByName(name)
-	if id == "" || !known {
-		return nil
+// idProblem is the check of an id.
+func idProblem(name string) func(id string) string {
+	return func(id string) string {
+		parameter, known := scope.ParameterByName(name)
+		if id == "" || !known {
+			return ""
+		}
+		var reasons []string
+		for _, problem := range parameter.Problems(id, nil) {
+			reasons = append(reasons, problem.Reason)
+		}
+		return strings.Join(reasons, ", ")
 	}
-	return parameter.Problems(id, nil)
+}
+
+func operationIDProblem(id string) string {
+	if !operation.IsID(id) {
+		return "must be the id of an operation"
+	}
+	return ""
+}
+
+// queryOf is what to list.
+func queryOf(params translate.Params, who auth.Principal) (operation.Query, error) {
+	q := operation.Query{
+		Target: scope.Target{TenantID: who.TenantID, GroupID: who.GroupID}, State: operation.State(params["state"]),
+		Before: params["before"], Limit: params.Integer("limit", defaultPage),
+	}
+	if id, given := params["tenant_id"]; given {
+		q.Target.TenantID = id
+	}
+	if id, given := params["group_id"]; given {
+		q.Target.GroupID = id
+	}
+	if q.Target.GroupID != "" && q.Target.TenantID == "" {
+		return operation.Query{}, errcode.Invalid(errcode.InvalidParameters, errcode.Problem{Parameter: "group_id", Reason: "needs tenant_id"})
+	}
+	return q, nil
 }
 
 // listedStates are those by which operations can be listed.

@@ -42,7 +42,7 @@ func (p *oneGroup) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 func pathRig(t testing.TB) (*rig, *oneGroup) {
 	t.Helper()
 	seen := &oneGroup{}
-	return start(t, setup{itc: func(o *translate.Options) { o.Reader = seen }}), seen
+	return start(t, setup{engine: func(o *translate.Options) { o.Reader = seen }}), seen
 }
 
 func TestPathParametersAreDecodedOnce(t *testing.T) {
@@ -148,7 +148,9 @@ func TestSpellingsOfAPath(t *testing.T) {
 		"without the final slash":            "/api/v1/tenant/ApioSpTest/group/ApioGrpTest" + services,
 		"with the plural":                    "/api/v1/tenants/ApioSpTest/groups/ApioGrpTest" + services + "/",
 		"with the plural, without the slash": "/api/v1/tenants/ApioSpTest/groups/ApioGrpTest" + services,
-		"with a query":                       "/api/v1/tenant/ApioSpTest/group/ApioGrpTest" + services + "/?tenant_id=footenant",
+		"with the plural of tenant alone":    "/api/v1/tenants/ApioSpTest/group/ApioGrpTest" + services + "/",
+		"with the plural of group alone":     "/api/v1/tenant/ApioSpTest/groups/ApioGrpTest" + services,
+		"with a query":                       "/api/v1/tenant/ApioSpTest/group/ApioGrpTest" + services + "/?_=1764376000",
 	} {
 		t.Run("serves it "+name, func(t *testing.T) {
 			got := r.call(t, call{path: path, client: system})
@@ -159,7 +161,6 @@ func TestSpellingsOfAPath(t *testing.T) {
 		})
 	}
 	for name, path := range map[string]string{
-		"half a plural":         "/api/v1/tenants/ApioSpTest/group/ApioGrpTest" + services + "/",
 		"a doubled slash":       "/api/v1/tenant/ApioSpTest/group/ApioGrpTest" + services + "//",
 		"another letter case":   "/api/v1/Tenant/ApioSpTest/group/ApioGrpTest" + services + "/",
 		"dots to be resolved":   "/api/v1/tenant/ApioSpTest/group/../group/ApioGrpTest" + services + "/",
@@ -248,4 +249,50 @@ func decodedOnce(t *testing.T, segment string) string {
 		t.Fatal(err)
 	}
 	return decoded
+}
+
+// All that is wrong with a write is named at once: its path, its body, and the
+// rest of the request, in this order.
+func TestPathAndBodyOfAWriteAreCheckedTogether(t *testing.T) {
+	r := start(t, setup{})
+	const (
+		ofPath  = "tenant_id must not begin or end with a blank"
+		ofValue = "/numbers/0/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them"
+		ofQuery = "dry_run must be true or false"
+	)
+	for name, test := range map[string]struct {
+		path, query, body string
+		status            int
+		code              string
+		want              []string
+	}{
+		"the path alone":           {"%20", "", `{"numbers":[{"minPhoneNumber":"+1"}]}`, 400, "INVALID_PARAMETERS", []string{ofPath}},
+		"with values at fault":     {"%20", "", `{"numbers":[{"minPhoneNumber":"+"}]}`, 400, "INVALID_PARAMETERS", []string{ofPath, ofValue}},
+		"with the query at fault":  {"%20", "?dry_run=1", `{"numbers":[{"minPhoneNumber":"+"}]}`, 400, "INVALID_PARAMETERS", []string{ofPath, ofValue, ofQuery}},
+		"path and query":           {"%20", "?dry_run=1", `{"numbers":[{"minPhoneNumber":"+1"}]}`, 400, "INVALID_PARAMETERS", []string{ofPath, ofQuery}},
+		"with the form at fault":   {"%20", "", `{"numbers":[{"minPhoneNumber":"+"},{}]}`, 400, "JSON_SCHEMA_VALIDATION", []string{ofPath, ofValue, "/numbers/1/minPhoneNumber is missing"}},
+		"with no object at all":    {"%20", "", `[]`, 416, "BAD_MEDIA_TYPE", []string{ofPath}},
+		"outside of the character": {"%E2%82%AC", "", `{"numbers":[{"minPhoneNumber":"+1"}]}`, 400, "INVALID_PARAMETERS", []string{"tenant_id must not hold characters outside the platform's character set"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			heard := len(r.platform.Ledger())
+			c := assignFreeRange()
+			c.client, c.path, c.body = system, listOf(test.path, ownGroup, "numbers")+test.query, test.body
+			told := r.call(t, c).wantError(t, test.status, test.code)
+			var problems []string
+			for _, p := range told.Details.Problems {
+				place := p.Parameter
+				if p.Pointer != nil {
+					place = *p.Pointer
+				}
+				problems = append(problems, place+" "+p.Reason)
+			}
+			if diff := cmp.Diff(test.want, problems); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+			if len(r.platform.Ledger()) != heard {
+				t.Error("the platform was asked")
+			}
+		})
+	}
 }

@@ -379,10 +379,10 @@ func TestQuartetsAreInTheirFolders(t *testing.T) {
 		if !ok {
 			continue // which TestEveryRowHasWhatItNeeds reports
 		}
-		pattern := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(row.Path, `[^/]+`)
+		pattern := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(row.FullPath(), `[^/]+`)
 		path, _, _ := strings.Cut(asked.Path, "?")
 		if asked.Method != row.Method || !regexp.MustCompile("^"+pattern+"$").MatchString(path) {
-			t.Errorf("%s/%s asks for %s %s, the row is %s %s", q.endpoint, q.name, asked.Method, asked.Path, row.Method, row.Path)
+			t.Errorf("%s/%s asks for %s %s, the row is %s %s", q.endpoint, q.name, asked.Method, asked.Path, row.Method, row.FullPath())
 		}
 	}
 }

@@ -92,7 +92,8 @@ type setup struct {
 	verify   gateway.VerifyBy
 	platform func(*oci.Options)
 	auth     func(*auth.Options)
-	itc      func(*translate.Options)
+	engine   func(*translate.Options)
+	services func(*gateway.ServiceOptions)
 	journal  func(*operation.Options)
 	folder   string // of the journal; a new one where it is empty
 	gateway  func(*gateway.Options)
@@ -267,12 +268,12 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	authenticator, err := auth.New(authOptions)
 	must(t, err)
 
-	itcOptions := translate.Options{Reader: r.client, PlatformErrors: table, Charset: encoding}
-	change(s.itc, &itcOptions)
-	itc, err := translate.NewITC(itcOptions)
+	engineOptions := translate.Options{Reader: r.client, PlatformErrors: table, Charset: encoding}
+	change(s.engine, &engineOptions)
+	serviceOptions := gateway.ServiceOptions{}
+	change(s.services, &serviceOptions)
+	services, err := gateway.NewServices(translate.New(engineOptions), serviceOptions)
 	must(t, err)
-
-	services := gateway.Services{ITC: itc}
 	s.keep(t, r, services)
 
 	gatewayOptions := gateway.Options{
@@ -511,4 +512,4 @@ func (a answer) wantRetryAfter(t testing.TB) {
 }
 
 // endpoints are the rows of the API without their operations.
-func endpoints() []gateway.Endpoint { return gateway.Endpoints(gateway.Services{}) }
+func endpoints() []gateway.Endpoint { return gateway.Table() }

@@ -528,7 +528,8 @@ func (s *story) live(number int) *generation {
 	})
 	must(s.t, err)
 	table := translate.NewPlatformErrors(nil)
-	itc, err := translate.NewITC(translate.Options{Reader: g.client, PlatformErrors: table, Charset: encoding, ContextTTL: time.Minute})
+	engine := translate.New(translate.Options{Reader: g.client, PlatformErrors: table, Charset: encoding, ContextTTL: time.Minute})
+	services, err := gateway.NewServices(engine, gateway.ServiceOptions{})
 	must(s.t, err)
 	if s.auth == nil {
 		// One for all lives: proving the secret anew would take most of the time.
@@ -537,7 +538,7 @@ func (s *story) live(number int) *generation {
 		s.auth, err = auth.New(auth.Options{Verifier: verifier, Clients: listedClients()})
 		must(s.t, err)
 	}
-	services, metrics := gateway.Services{ITC: itc}, gateway.NewMetrics("test")
+	metrics := gateway.NewMetrics("test")
 	g.keeper = operation.NewKeeper(operation.Options{
 		Store: g.disk, Look: services.Look(), Owner: fmt.Sprint("gateway ", number),
 		Settle: settleTime, Recheck: recheckTime,

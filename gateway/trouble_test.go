@@ -293,7 +293,7 @@ func TestReadsOverAPlatformInTrouble(t *testing.T) {
 				continue // a platform forgets sessions between documents, and not inside one
 			}
 			prepared := func(t *testing.T, test func(t *testing.T, r *rig)) {
-				s := setup{itc: func(o *translate.Options) { o.ContextTTL = time.Hour }}
+				s := setup{engine: func(o *translate.Options) { o.ContextTTL = time.Hour }}
 				inTime(t, s, func(t *testing.T, r *rig) {
 					if known {
 						r.get(t, "prefixes").wantStatus(t, http.StatusOK)

@@ -72,9 +72,12 @@ func FuzzQueryOf(f *testing.F) {
 		{Level: auth.GroupAdmin, TenantID: "T", GroupID: "G"},
 	}
 	f.Fuzz(func(t *testing.T, query string) {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		request.URL.RawQuery = query
+		params, problems := parametersOf(request, listParams)
 		for _, who := range callers {
-			q, err := queryOf(query, who)
-			if err != nil || !mayList(who, q) {
+			q, err := queryOf(params, who)
+			if len(problems) > 0 || err != nil || !mayList(who, q) {
 				continue
 			}
 			if q.Limit < 1 || q.Limit > maxPage || q.Before != "" && !operation.IsID(q.Before) || q.State != "" && !slices.Contains(listedStates, q.State) {

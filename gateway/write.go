@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -44,7 +42,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, target
 		return err
 	}
 	wishes, problems := wishesOf(c.Request())
-	draft, err := decodeChange(c.Request(), e, target, body, problems)
+	draft, err := decodeChange(c.Request(), e, target, body, g.pathProblems(e, target), problems)
 	if err != nil {
 		return err
 	}
@@ -73,22 +71,22 @@ func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *
 	if err != nil {
 		return checkFailure(err)
 	}
-	write.Plan(recordedEntries(draft.Kind, plan.Entries, plan))
+	write.Plan(recordedEntries(plan.Entries))
 	return g.send(ctx, c, write, plan)
 }
 
-// decodeChange has the change decode its body. The error tells the problems
-// that are known already as well.
-func decodeChange(r *http.Request, e Endpoint, target scope.Target, body []byte, known []errcode.Problem) (*translate.Draft, error) {
+// decodeChange has the change decode its body. The error names the problems of
+// the path, of the body, and of the rest of the request, in this order.
+func decodeChange(r *http.Request, e Endpoint, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
 	draft, err := e.Change.Decode(target, body)
-	if err == nil && len(known) == 0 {
-		return draft, nil
-	}
-	if err == nil {
+	if known := slices.Concat(ofPath, ofRest); err == nil && len(known) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, known...)
 	}
+	if err == nil {
+		return draft, nil
+	}
 	told := errcode.Of(err)
-	told.Problems = append(told.Problems, known...)
+	told.Problems = slices.Concat(ofPath, told.Problems, ofRest)
 	if len(body) == 0 && r.Method == http.MethodDelete && told.Code == errcode.BadMediaType {
 		told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
 	}
@@ -101,7 +99,7 @@ const onlyStep = 1
 // send has the command of a plan sent, and tells what became of it.
 func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan) error {
 	tries := 0
-	reply, err := g.options.Writer.Write(ctx, plan.Command, func(node string) error {
+	reply, err := g.options.Writer.Write(ctx, plan.Steps[0].Command, func(node string) error {
 		tries++
 		err := write.Intend(ctx, onlyStep, node)
 		if err == nil {
@@ -135,7 +133,7 @@ func (g *Gateway) judgeReply(plan *translate.Plan, reply oci.Reply, err error) (
 	if err != nil {
 		return operation.NoAnswer, errcode.Because(errcode.OutcomeUnknown, err)
 	}
-	err = g.options.PlatformErrors.WriteResult(plan, reply)
+	err = g.options.PlatformErrors.WriteResult(plan, plan.Steps[0], reply)
 	if err == nil {
 		return operation.Succeeded, nil
 	}
@@ -257,27 +255,11 @@ const maxKeyLength = 255
 // wishesOf reads what a write asks for, and tells what is wrong with that.
 func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
 	var w wishes
-	var problems []errcode.Problem
+	params, problems := parametersOf(r, []translate.Param{dryRunParam})
 	refuse := func(parameter, reason string) {
 		problems = append(problems, errcode.Problem{Parameter: parameter, Reason: reason})
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		// What cannot be read may be the wish that nothing be sent.
-		problems = append(problems, unreadableQuery)
-	}
-	switch values := query[dryRunParameter]; {
-	case len(values) == 0 || len(values) == 1 && values[0] == "false":
-	case len(values) == 1 && values[0] == "true":
-		w.dryRun = true
-	default:
-		refuse(dryRunParameter, "must be true or false, and stand once")
-	}
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		if name != dryRunParameter {
-			refuse(name, "is no parameter of a write") // it may be a misspelled wish that nothing be sent
-		}
-	}
+	w.dryRun = params[dryRunParameter] == "true"
 	for _, value := range r.Header.Values(headerPrefer) {
 		for one := range strings.SplitSeq(value, ",") {
 			name, rest := preference(one)
@@ -300,10 +282,6 @@ func wishesOf(r *http.Request) (wishes, []errcode.Problem) {
 	}
 	return w, append(problems, misplaced(r.Header)...)
 }
-
-// unreadableQuery is what is wrong with a query that is not in the form in which
-// browsers send it.
-var unreadableQuery = errcode.Problem{Parameter: "query", Reason: "must be name=value pairs, joined by & and percent-encoded"}
 
 // preference is one preference of a Prefer header: its name, and what follows
 // that, be it a value or parameters.
@@ -364,7 +342,8 @@ func operationOf(c echo.Context, e Endpoint, draft *translate.Draft) operation.O
 		Caller:   callerOf(c),
 		Endpoint: e.Name,
 		Target:   draft.Target,
-		Entries:  recordedEntries(draft.Kind, draft.Entries, nil),
+		Entries:  recordedEntries(draft.Entries),
+		Claims:   recordedClaims(draft.Claims),
 	}
 }
 

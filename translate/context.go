@@ -3,7 +3,6 @@ package translate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -13,222 +12,228 @@ import (
 	"ocigate/translate/scope"
 )
 
-const (
-	tenantGetCommand        = "ServiceProviderGetRequest17sp1"
-	authorizationGetCommand = "GroupServiceGetAuthorizationRequest"
-	tenantListCommand       = "ServiceProviderGetListRequest"
-	groupListCommand        = "GroupGetListInServiceProviderRequest"
+// Context is what must hold of a target before anything is read or changed in it,
+// for example that it exists and has a service. It is declared once, since its
+// answers are remembered by its address.
+type Context struct {
+	// Questions are asked in one document, in this order, and their answers are
+	// checked in this order.
+	Questions []Question
+}
 
-	// authorizationListResponse answers authorizationGetCommand where the
-	// platform has only its older form, which lists the services of the group.
-	authorizationListResponse = "GroupServiceGetAuthorizationListResponse"
-	userServicesTable         = "userServicesAuthorizationTable"
+// Question is one command of a [Context].
+type Question struct {
+	// Name is the question's own in its context. Facts are found by it.
+	Name string
+	// Command asks about a target.
+	Command func(scope.Target) oci.Read
+	// Check returns the error in an answer that is no refusal, or the fact in it,
+	// which is remembered with the context. Its errors are of type
+	// [*errcode.Error].
+	Check func(oci.Reply) (fact string, err error)
+	// About is what is asked whether it exists, where the platform refuses to
+	// answer; nil where that cannot be asked.
+	About *Existence
+	// Errors are the codes that Check returns, besides PlatformError.
+	Errors []*errcode.Code
+}
 
-	// successResponse is the name of an answer that says nothing but that.
-	successResponse    = "SuccessResponse"
-	serviceNameHeading = "Service Name"
+// Existence is the question whether something exists. It is asked only where the
+// platform refuses to answer another one.
+type Existence struct {
+	// Listing lists what has the id.
+	Listing Listing
+	// ID is the part of the target that is looked for under the listing's key.
+	ID func(scope.Target) string
+	// Missing is what its absence means.
+	Missing *errcode.Code
+}
 
-	// routeList is the platform's name of the service. It is a user service,
-	// which is authorized to a group and assigned to users.
-	routeList = "Route List"
-)
+// Facts are what the answers of a context say, by the names of the questions. A
+// question whose answer says nothing has none.
+type Facts map[string]string
 
-// maxContexts bounds the memory for groups that are known to have the service.
+// Reads are the names of all commands that the context may ask.
+func (c *Context) Reads() []string {
+	var names []string
+	for _, q := range c.Questions {
+		names = append(names, q.Command(scope.Target{}).Name())
+		if q.About != nil {
+			names = append(names, q.About.Listing.Command)
+		}
+	}
+	return names
+}
+
+// Errors are the codes that say that a target is not in the context.
+func (c *Context) Errors() []*errcode.Code {
+	var codes []*errcode.Code
+	for _, q := range c.Questions {
+		codes = append(codes, q.Errors...)
+		if q.About != nil {
+			codes = append(codes, q.About.Missing)
+		}
+	}
+	return codes
+}
+
+// commands are those of the questions, with room for n more behind them.
+func (c *Context) commands(target scope.Target, n int) []oci.Read {
+	commands := make([]oci.Read, 0, len(c.Questions)+n)
+	for _, q := range c.Questions {
+		commands = append(commands, q.Command(target))
+	}
+	return commands
+}
+
+// maxContexts bounds the memory for targets that are known to be in a context.
 const maxContexts = 10_000
 
-// contexts remembers for a time which groups have the service. That a group
-// does not have it is never remembered, so that what an operator puts right
-// counts at once.
+// contexts remembers for a time which targets are in which contexts. That one is
+// not is never remembered, so that what an operator puts right counts at once.
 type contexts struct {
 	ttl   time.Duration
-	until *lru.Cache[scope.Target, time.Time]
+	known *lru.Cache[contextKey, rememberedContext]
 }
 
-func newContexts(ttl time.Duration) (*contexts, error) {
-	until, err := lru.New[scope.Target, time.Time](maxContexts)
+type contextKey struct {
+	context *Context
+	target  scope.Target
+}
+
+type rememberedContext struct {
+	until time.Time
+	facts Facts
+}
+
+func newContexts(ttl time.Duration) *contexts {
+	return &contexts{ttl: ttl, known: newMemory[contextKey, rememberedContext](maxContexts)}
+}
+
+// newMemory makes a memory of so many entries, which must be one or more.
+func newMemory[K comparable, V any](entries int) *lru.Cache[K, V] {
+	memory, err := lru.New[K, V](entries)
 	if err != nil {
-		return nil, fmt.Errorf("translate: memory for contexts: %w", err)
+		panic(err) // there is no other error than that of a size below 1
 	}
-	return &contexts{ttl: ttl, until: until}, nil
+	return memory
 }
 
-func (c *contexts) good(group scope.Target) bool {
-	until, _ := c.until.Get(group)
-	return time.Now().Before(until)
+// good returns the facts of a target that is known to be in the context.
+func (c *contexts) good(context *Context, target scope.Target) (facts Facts, known bool) {
+	remembered, _ := c.known.Get(contextKey{context, target})
+	return remembered.facts, time.Now().Before(remembered.until)
 }
 
-// remember notes that a group had the service when that was asked. With a ttl
+// remember notes that a target was in a context when that was asked. With a ttl
 // of 0 the note is out of date at once.
-func (c *contexts) remember(group scope.Target, asked time.Time) {
-	c.until.Add(group, asked.Add(c.ttl))
+func (c *contexts) remember(context *Context, target scope.Target, asked time.Time, facts Facts) {
+	c.known.Add(contextKey{context, target}, rememberedContext{asked.Add(c.ttl), facts})
 }
 
-// tableInContext reads a list of a group that has the service, else it tells
-// why the group cannot have it: its tenant or itself does not exist, the tenant
-// is in Enterprise mode, or the service is not authorized to it. The tenant is
-// judged first, and the list's own refusal last.
+// Remembered returns the facts of a target that is remembered to be in the
+// context.
+func (e *Engine) Remembered(c *Context, target scope.Target) (facts Facts, known bool) {
+	return e.contexts.good(c, target)
+}
+
+// InContext asks the commands about a target that is in the context, and returns
+// their replies. Where the target is not in it, that is the error.
 //
-// Where it is not remembered that the group has the service, that is asked in
-// the same document as the list. This is safe: the commands of a document are
-// transactions of their own, and none of these changes anything. The answer
-// about the list is looked at only when the others are good.
-func (s *ITC) tableInContext(ctx context.Context, group scope.Target, l listCommand) (*oci.Table, error) {
-	if !s.contexts.good(group) {
-		asked := time.Now()
-		replies, err := s.read(ctx, append(contextOf(group), l.read(group))...)
+// Where it is not remembered that the target is in the context, that is asked in
+// the same document, before the commands. This is safe: the commands of a document
+// are transactions of their own, and none of these changes anything. The replies
+// are returned only when the answers of the context are good.
+func (e *Engine) InContext(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
+	if facts, known := e.contexts.good(c, target); known {
+		replies, err := e.Read(ctx, commands...)
+		return replies, facts, err
+	}
+	asked := time.Now()
+	replies, err := e.Read(ctx, append(c.commands(target, len(commands)), commands...)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	facts, err := e.check(ctx, target, c, replies)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.contexts.remember(c, target, asked, facts)
+	return replies[len(c.Questions):], facts, nil
+}
+
+// Reading is what the platform answers in one document about a context and the
+// commands behind it.
+type Reading struct {
+	// Endpoint names the platform's endpoint that was read.
+	Endpoint string
+	// Context is the error that says that the target is not in the context, or
+	// that this could not be found out; nil where it is.
+	Context error
+	// Facts are those of the context, where there is no error of it.
+	Facts Facts
+	// Replies are those to the commands.
+	Replies []oci.Reply
+}
+
+// Afresh asks the context and the commands in one document, so that the answers
+// come from one endpoint of the platform and, as far as the protocol allows, from
+// one moment. Only whether something exists that the platform refused to speak of
+// is asked afterwards. What is remembered of contexts is neither used nor added to.
+func (e *Engine) Afresh(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) (*Reading, error) {
+	replies, err := e.Read(ctx, append(c.commands(target, len(commands)), commands...)...)
+	if err != nil {
+		return nil, err
+	}
+	reading := &Reading{Endpoint: replies[0].Endpoint(), Replies: replies[len(c.Questions):]}
+	reading.Facts, reading.Context = e.check(ctx, target, c, replies)
+	return reading, nil
+}
+
+// check returns why a target is not in the context, or the facts of it, from the
+// replies to a document that began with the questions.
+func (e *Engine) check(ctx context.Context, target scope.Target, c *Context, replies []oci.Reply) (Facts, error) {
+	var facts Facts
+	for i, q := range c.Questions {
+		fact, err := e.answer(ctx, target, q, replies[i])
 		if err != nil {
 			return nil, err
 		}
-		if err := s.judgeContext(ctx, group, replies); err != nil {
-			return nil, err
-		}
-		s.contexts.remember(group, asked)
-		return s.tableIn(replies[2], group, l.table, l.key)
-	}
-	return s.table(ctx, group, l.read(group), l.table, l.key)
-}
-
-// contextOf asks for the tenant, then for the group's authorization.
-func contextOf(group scope.Target) []oci.Read {
-	return []oci.Read{
-		oci.NewRead(tenantGetCommand, oci.Text("serviceProviderId", group.TenantID)),
-		oci.NewRead(authorizationGetCommand, append(elementsOf(group), oci.Text("userServiceName", routeList))...),
-	}
-}
-
-// judgeContext tells why the group cannot have a list, from the replies to a
-// document that began with contextOf.
-func (s *ITC) judgeContext(ctx context.Context, group scope.Target, replies []oci.Reply) error {
-	if err := s.judgeTenant(ctx, group, replies[0]); err != nil {
-		return err
-	}
-	return s.judgeGroup(ctx, group, replies[1])
-}
-
-func (s *ITC) judgeTenant(ctx context.Context, group scope.Target, reply oci.Reply) error {
-	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
-		return s.judgeRefusal(ctx, group, refusal, tenantExistence(group))
-	}
-	// A service provider has no such element at all, but it has others.
-	enterprise, told, err := reply.Bool("isEnterprise")
-	switch {
-	case reply.Name() == successResponse:
-		return errcode.Because(errcode.PlatformError, errors.New("translate: the question about a tenant was answered with mere success"))
-	case err != nil:
-		return errcode.Because(errcode.PlatformError, err)
-	case !told && !states(reply, "useCustomRoutingProfile") && !states(reply, "defaultDomain"):
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s says nothing about the tenant", reply.Name()))
-	case enterprise:
-		return errcode.New(errcode.NotAvailableInEnterpriseMode)
-	}
-	return nil
-}
-
-// states reports whether a reply has an element of that name, be it several times.
-func states(reply oci.Reply, element string) bool {
-	_, present, err := reply.Text(element)
-	return present || err != nil
-}
-
-func (s *ITC) judgeGroup(ctx context.Context, group scope.Target, reply oci.Reply) error {
-	if refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err()); refused {
-		return s.judgeRefusal(ctx, group, refusal, groupExistence(group))
-	}
-	if reply.Name() == authorizationListResponse {
-		return s.checkServices(reply)
-	}
-	authorized, present, err := reply.Bool("authorized")
-	switch {
-	case err != nil:
-		return errcode.Because(errcode.PlatformError, err)
-	case !present:
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s has no element authorized", reply.Name()))
-	case !authorized:
-		return errcode.New(errcode.ServiceNotAssigned)
-	}
-	return nil
-}
-
-// checkServices validates the list of services that releases before 22 return in
-// the place of the one authorization.
-func (s *ITC) checkServices(reply oci.Reply) error {
-	table, err := tableOf(reply, userServicesTable, serviceNameHeading)
-	if err != nil {
-		return err
-	}
-	name, authorized := table.Column(serviceNameHeading), table.Column("Authorized")
-	if authorized == oci.NoColumn {
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s has no column Authorized", userServicesTable))
-	}
-	stated := ""
-	for row := range table.Rows() {
-		switch {
-		case row.Cell(name) != routeList:
-		case stated != "":
-			return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s lists %s twice", userServicesTable, routeList))
-		default:
-			stated = row.Cell(authorized)
-			if stated != "true" && stated != "false" {
-				return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s is authorized: %.32q", routeList, stated))
+		if fact != "" {
+			if facts == nil {
+				facts = Facts{}
 			}
+			facts[q.Name] = fact
 		}
 	}
-	if stated != "true" {
-		return errcode.New(errcode.ServiceNotAssigned)
+	return facts, nil
+}
+
+func (e *Engine) answer(ctx context.Context, target scope.Target, q Question, reply oci.Reply) (fact string, err error) {
+	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
+	switch {
+	case refused && q.About != nil:
+		return "", e.refusal(ctx, target, refusal, q.About)
+	case refused:
+		return "", e.errors.ReadResult(reply, target.IDs()...)
 	}
-	return nil
+	return q.Check(reply)
 }
 
-// existence is a question whether something exists.
-type existence struct {
-	command oci.Read // lists what has the id
-	table   string
-	heading string // of the column that holds the id
-	id      string
-	missing *errcode.Code // what its absence means
-}
-
-func tenantExistence(group scope.Target) existence {
-	return existence{
-		command: oci.NewRead(tenantListCommand, equalTo("searchCriteriaServiceProviderId", group.TenantID)),
-		table:   "serviceProviderTable",
-		heading: "Service Provider Id",
-		id:      group.TenantID,
-		missing: errcode.TenantNotFound,
-	}
-}
-
-func groupExistence(group scope.Target) existence {
-	return existence{
-		command: oci.NewRead(groupListCommand,
-			oci.Text("serviceProviderId", group.TenantID), equalTo("searchCriteriaGroupId", group.GroupID)),
-		table:   "groupTable",
-		heading: "Group Id",
-		id:      group.GroupID,
-		missing: errcode.GroupNotFound,
-	}
-}
-
-// equalTo is a search criterion for exactly that value.
-func equalTo(criterion, value string) oci.Element {
-	return oci.Parent(criterion,
-		oci.Text("mode", "Equal To"), oci.Text("value", value), oci.Text("isCaseInsensitive", "false"))
-}
-
-// judgeRefusal returns why the platform refused to answer. Where the table does
-// not have its number, the platform is asked whether what it was asked about
-// exists at all. Only what exists is refused for a text of the table: an id that
-// does not exist may hold that text, in a form in which it is not recognized.
-// Where that question is not answered, the text counts.
-func (s *ITC) judgeRefusal(ctx context.Context, group scope.Target, refusal *oci.ErrorReply, what existence) error {
-	if code, known := s.errors.numbers[refusal.Number]; known {
+// refusal returns why the platform refused to answer. Where the table does not
+// have its number, the platform is asked whether what it was asked about exists at
+// all. Only what exists is refused for a text of the table: an id that does not
+// exist may hold that text, in a form in which it is not recognized. Where that
+// question is not answered, the text counts.
+func (e *Engine) refusal(ctx context.Context, target scope.Target, refusal *oci.ErrorReply, what *Existence) error {
+	if code, known := e.errors.numbers[refusal.Number]; known {
 		return refusedWith(code, refusal)
 	}
-	code, known := s.errors.textMeaning(refusal, group.IDs())
-	table, err := s.table(ctx, group, what.command, what.table, what.heading)
+	code, known := e.errors.textMeaning(refusal, target.IDs())
+	table, err := e.Table(ctx, target, what.Listing)
 	switch {
-	case err == nil && !holds(table, what.heading, what.id):
-		code = what.missing
+	case err == nil && !holds(table, what.Listing.Key, what.ID(target)):
+		code = what.Missing
 	case known:
 	case err != nil:
 		return err

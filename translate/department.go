@@ -3,7 +3,11 @@ package translate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"ocigate/oci"
 	"ocigate/translate/scope"
@@ -17,71 +21,18 @@ const (
 	pathSeparator = ` \ `
 )
 
-// departmentNames holds the last name of each path of which it is known for
-// certain.
+// DepartmentShape is the object that answers hold of a department: its ids, its
+// name, and the full path that the platform knows it by.
+var DepartmentShape = &Shape{Fields: []Field{
+	{Key: "tenantId", Example: "ApioSpTest"},
+	{Key: "groupId", Example: "ApioGrpTest"},
+	{Key: "departmentName", Example: "Coast"},
+	{Key: "fullPathName", Example: `Sales \ Coast`},
+}}
+
+// departmentNames holds, for the paths of an answer, the last name where it is
+// known for certain, else "".
 type departmentNames map[string]string
-
-// nameDepartments asks the platform for the names in the list's paths. It asks
-// only where a path holds the separator, because any other is a name by
-// itself. Where the platform refuses to tell, or does not know the command, the
-// part after the last separator is taken for the name, as the API's documents do.
-func (s *ITC) nameDepartments(ctx context.Context, group scope.Target, list *List) error {
-	if !list.hasLongPath() {
-		return nil
-	}
-	replies, err := s.read(ctx, departmentList(group))
-	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if refusal := replies[0].Err(); refusal != nil {
-		return nil //nolint:nilerr // see above: the names are a help, not a need
-	}
-	departments, err := tableOf(replies[0], "departmentTable", fullPathHeading)
-	if err != nil {
-		return err
-	}
-	list.departments = readDepartmentNames(departments)
-	return nil
-}
-
-func (l *List) hasLongPath() bool {
-	for i, f := range l.fields {
-		if f.kind != department {
-			continue
-		}
-		for row := range l.table.Rows() {
-			if strings.Contains(row.Cell(l.columns[i]), pathSeparator) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// departmentList lists the group's departments. Those of an enterprise are
-// left out: its groups have no lists of their own to be shown.
-func departmentList(group scope.Target) oci.Read {
-	return oci.NewRead(departmentListCommand, append(elementsOf(group), oci.Text("includeEnterpriseDepartments", "false"))...)
-}
-
-// readDepartmentNames reads the platform's list of departments. Two
-// departments may have the same path, where a name holds the separator: of
-// those no name is certain.
-func readDepartmentNames(table *oci.Table) departmentNames {
-	path, name := table.Column(fullPathHeading), table.Column("Department Name")
-	names := make(departmentNames, table.Len())
-	for row := range table.Rows() {
-		key, value := row.Cell(path), row.Cell(name)
-		if known, twice := names[key]; twice && known != value {
-			value = ""
-		}
-		names[key] = value
-	}
-	return names
-}
 
 // of is the name of the department with that path.
 func (names departmentNames) of(path string) string {
@@ -94,11 +45,174 @@ func (names departmentNames) of(path string) string {
 	return path
 }
 
+// departmentList lists a group's departments. Those of an enterprise are left
+// out: its groups have no lists of their own to be shown.
+var departmentList = Listing{
+	Command: departmentListCommand,
+	Elements: func(t scope.Target) []oci.Element {
+		return append(GroupElements(t), oci.Text("includeEnterpriseDepartments", "false"))
+	},
+	Table: "departmentTable",
+	Key:   fullPathHeading,
+}
+
+const (
+	// maxDepartments bounds the memory for departments, in paths of all groups.
+	maxDepartments = 20_000
+	// departmentTTL is how long a path is remembered. A department that gets
+	// another name or another parent gets another path, which is asked for at
+	// once. So this is only how long it may take until two departments of one
+	// path, which is possible where a name holds the separator, are noticed.
+	departmentTTL = 5 * time.Minute
+)
+
+// departments remembers names of departments, by group and full path. What the
+// platform's list does not have is remembered, too. It is safe for several
+// goroutines.
+type departments struct {
+	known *lru.Cache[departmentKey, rememberedName]
+}
+
+type departmentKey struct{ tenantID, groupID, path string }
+
+type rememberedName struct {
+	name  string // "" where it is not certain
+	until time.Time
+}
+
+func newDepartments() *departments {
+	return &departments{newMemory[departmentKey, rememberedName](maxDepartments)}
+}
+
+// recall adds the names of paths to names. It returns those that are not
+// remembered, each once.
+func (d *departments) recall(target scope.Target, a *Answer) (names departmentNames, unknown []string) {
+	now, last := time.Now(), ""
+	for path := range a.longPaths() {
+		if path == last {
+			continue // as it mostly is in the rows of a group
+		}
+		last = path
+		if _, found := names[path]; found {
+			continue
+		}
+		if names == nil {
+			names = departmentNames{}
+		}
+		remembered, _ := d.known.Get(departmentKey{target.TenantID, target.GroupID, path})
+		names[path] = remembered.name
+		if !now.Before(remembered.until) {
+			unknown = append(unknown, path)
+		}
+	}
+	return names, unknown
+}
+
+// remember notes the names of paths that were asked for.
+func (d *departments) remember(target scope.Target, paths []string, names departmentNames, asked time.Time) {
+	for _, path := range paths {
+		// A cell is a piece of its table's text, which must not live as long.
+		key := departmentKey{target.TenantID, target.GroupID, strings.Clone(path)}
+		d.known.Add(key, rememberedName{strings.Clone(names[path]), asked.Add(departmentTTL)})
+	}
+}
+
+// named gives an answer the names of its departments. The platform is asked only
+// for paths that hold the separator, because any other is a name by itself, and
+// only where one of them is not remembered. Where the platform refuses, or does
+// not know the command, the part after the last separator is taken for the name, as
+// the API's documents do.
+func (e *Engine) named(ctx context.Context, a *Answer) (*Answer, error) {
+	var unknown []string
+	if a.names, unknown = e.departments.recall(a.target, a); len(unknown) == 0 {
+		return a, nil
+	}
+	asked := time.Now()
+	replies, err := e.Read(ctx, departmentList.Read(a.target))
+	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
+		return a, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if refusal := replies[0].Err(); refusal != nil {
+		return a, nil //nolint:nilerr // see above: the names are a help, not a need
+	}
+	table, err := TableOf(replies[0], departmentList.Table, departmentList.Key, departmentList.KeyKind)
+	if err != nil {
+		return nil, err
+	}
+	listed := readDepartmentNames(table, unknown)
+	for _, path := range unknown {
+		a.names[path] = listed[path]
+	}
+	e.departments.remember(a.target, unknown, listed, asked)
+	return a, nil
+}
+
+// longPaths goes through the cells of departments that hold the separator.
+func (a *Answer) longPaths() func(yield func(path string) bool) {
+	return func(yield func(path string) bool) {
+		for i := range a.values {
+			if v := &a.values[i]; v.isList() && !v.rows.longPaths(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (r *rows) longPaths(yield func(path string) bool) (more bool) {
+	for i := range r.fields {
+		if r.fields[i].Kind != Department || r.columns[i] == oci.NoColumn {
+			continue
+		}
+		for row := range r.table.Rows() {
+			if path := row.Cell(r.columns[i]); strings.Contains(path, pathSeparator) && !yield(path) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// readDepartmentNames reads the names of paths from the platform's list of
+// departments. Two departments may have the same path, where a name holds the
+// separator: of those no name is certain.
+func readDepartmentNames(table *oci.Table, paths []string) departmentNames {
+	path, name := table.Column(fullPathHeading), table.Column("Department Name")
+	wanted, names := map[string]bool{}, departmentNames{}
+	for _, p := range paths {
+		wanted[p] = true
+	}
+	for row := range table.Rows() {
+		key, value := row.Cell(path), row.Cell(name)
+		if !wanted[key] {
+			continue
+		}
+		if known, twice := names[key]; twice && known != value {
+			value = ""
+		}
+		names[key] = value
+	}
+	return names
+}
+
+// sorted are the paths, in order.
+func (names departmentNames) sorted() []string {
+	paths := make([]string, 0, len(names))
+	for path := range names {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 // appendDepartment appends the object of the department with that path.
-func (l *List) appendDepartment(b []byte, path string) []byte {
-	b = appendString(append(b, `{"tenantId":`...), l.group.TenantID)
-	b = appendString(append(b, `,"groupId":`...), l.group.GroupID)
-	b = appendString(append(b, `,"departmentName":`...), l.departments.of(path))
-	b = appendString(append(b, `,"fullPathName":`...), path)
+func (a *Answer) appendDepartment(b []byte, path string) []byte {
+	before := byte('{')
+	for i, value := range [...]string{a.target.TenantID, a.target.GroupID, a.names.of(path), path} {
+		b = appendString(appendKey(b, before, DepartmentShape.Fields[i].Key), value)
+		before = ','
+	}
 	return append(b, '}')
 }

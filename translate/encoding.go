@@ -21,13 +21,13 @@ var byteOrderMarks = []struct {
 
 // checkEncoding refuses a body whose beginning shows that it is not plain
 // UTF-8, by the name of what it is. RFC 8259, section 8.1, demands UTF-8
-// without a byte order mark. known are problems that are known already.
-func checkEncoding(body []byte, known []errcode.Problem) error {
+// without a byte order mark.
+func checkEncoding(body []byte) error {
 	reason := encodingProblem(body)
 	if reason == "" {
 		return nil
 	}
-	return errcode.Invalid(errcode.JSONSchemaValidation, append([]errcode.Problem{{Reason: reason}}, known...)...)
+	return errcode.Invalid(errcode.JSONSchemaValidation, errcode.Problem{Reason: reason})
 }
 
 func encodingProblem(body []byte) string {

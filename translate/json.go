@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"unicode/utf8"
 )
@@ -49,4 +51,16 @@ func appendEscape(b []byte, r rune) []byte {
 		return append(b, '\\', shortEscapes[i])
 	}
 	return append(b, '\\', 'u', hexDigits[r>>12&0xF], hexDigits[r>>8&0xF], hexDigits[r>>4&0xF], hexDigits[r&0xF])
+}
+
+// MarshalValue is the JSON of a value of an entry, without the escaping of HTML,
+// so that it is printed as it is. The value must be one that JSON can hold.
+func MarshalValue(value any) json.RawMessage {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // see above
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// maxNumberLength is the longest phone number or prefix, in characters.
-const maxNumberLength = 23
+// MaxNumberLength is the longest phone number or prefix, in characters.
+const MaxNumberLength = 23
 
-// canonical is a phone number or prefix by its + and digits alone: the form in
+// Canonical is a phone number or prefix by its + and digits alone: the form in
 // which the API prints phone numbers, and in which two of them are compared.
-func canonical(number string) string {
-	return string(appendCanonical(make([]byte, 0, maxNumberLength), number))
+func Canonical(number string) string {
+	return string(AppendCanonical(make([]byte, 0, MaxNumberLength), number))
 }
 
-// appendCanonical appends the canonical form of a phone number or prefix. Going
+// AppendCanonical appends the canonical form of a phone number or prefix. Going
 // by bytes is safe: those of a longer character are no ASCII.
-func appendCanonical(b []byte, number string) []byte {
+func AppendCanonical(b []byte, number string) []byte {
 	for i := range len(number) {
 		if c := number[i]; c == '+' || isDigit(rune(c)) {
 			b = append(b, c)
@@ -50,7 +50,7 @@ func isNumber(s string) bool {
 // below tells whether a is certainly a lower number than b. One with a + and
 // one without cannot be compared.
 func below(a, b string) bool {
-	a, b = canonical(a), canonical(b)
+	a, b = Canonical(a), Canonical(b)
 	if strings.HasPrefix(a, "+") != strings.HasPrefix(b, "+") {
 		return false
 	}

@@ -42,15 +42,15 @@ func FuzzCanonical(f *testing.F) {
 		f.Add(seed, " ")
 	}
 	f.Fuzz(func(t *testing.T, number, noise string) {
-		key := canonical(number)
+		key := Canonical(number)
 		if strings.Trim(key, "+0123456789") != "" {
-			t.Errorf("canonical(%q) = %q", number, key)
+			t.Errorf("Canonical(%q) = %q", number, key)
 		}
-		if again := canonical(key); again != key {
-			t.Errorf("canonical(%q) = %q, of which it is %q", number, key, again)
+		if again := Canonical(key); again != key {
+			t.Errorf("Canonical(%q) = %q, of which it is %q", number, key, again)
 		}
 		if !strings.ContainsAny(noise, "+0123456789") {
-			if noisy := canonical(strings.Join(strings.Split(key, ""), noise)); noisy != key {
+			if noisy := Canonical(strings.Join(strings.Split(key, ""), noise)); noisy != key {
 				t.Errorf("%q between the characters of %q makes it %q", noise, key, noisy)
 			}
 		}

@@ -1,9 +1,11 @@
 package translate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"ocigate/oci"
@@ -43,8 +45,7 @@ type PlatformText struct {
 var temporaryTexts = []string{"temporarily unavailable", "Server Connection Failure", "NO_OCS_CONNECTION"}
 
 // NewPlatformErrors is the table of the numbers and texts that are known
-// publicly, with the operator's own over it. The numbers for Route List are not
-// public.
+// publicly, with the operator's own over it.
 func NewPlatformErrors(numbers map[int]*errcode.Code, texts ...PlatformText) PlatformErrors {
 	table := PlatformErrors{numbers: map[int]*errcode.Code{
 		4152: errcode.GroupNotFound,
@@ -112,18 +113,24 @@ func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
 	return refusedWith(code, refusal)
 }
 
-// WriteResult is the error in the answer to a plan's command, nil where the
+// successResponse is the name of an answer that says nothing but that.
+const successResponse = "SuccessResponse"
+
+// IsSuccess reports whether a reply says nothing but that the command succeeded.
+func IsSuccess(reply oci.Reply) bool { return reply.Name() == successResponse }
+
+// WriteResult is the error in the answer to a step's command, nil where the
 // platform did it. A refusal has the table's code where that promises that
 // nothing was done, else PlatformRefused. A warning and an information leave
 // open what was done, so they are a PlatformError whatever their number.
-func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
+func (e PlatformErrors) WriteResult(plan *Plan, step Step, reply oci.Reply) error {
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	switch {
-	case !refused && reply.Name() == successResponse:
+	case !refused && IsSuccess(reply):
 		return nil
 	case !refused:
 		return errcode.Because(errcode.PlatformError,
-			fmt.Errorf("translate: %s was answered with %s", plan.Command.Name(), reply.Name()))
+			fmt.Errorf("translate: %s was answered with %s", step.Command.Name(), reply.Name()))
 	case refusal.Severity != oci.SeverityError:
 		return refusedWith(errcode.PlatformError, refusal)
 	}
@@ -132,9 +139,7 @@ func (e PlatformErrors) WriteResult(plan *Plan, reply oci.Reply) error {
 		code = errcode.PlatformRefused
 	}
 	err := refusedWith(code, refusal)
-	if code == errcode.NotAvailableForAssignment {
-		err.Message = plan.unavailable
-	}
+	err.Message = plan.Messages[code]
 	return err
 }
 
@@ -157,4 +162,15 @@ func refusedSilently(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error
 		err.RetryAfter = temporaryPause
 	}
 	return err
+}
+
+// Codes are the codes that the table gives refusals, each once, in the order of
+// their numbers.
+func (e PlatformErrors) Codes() []*errcode.Code {
+	codes := slices.Collect(maps.Values(e.numbers))
+	for _, t := range e.texts {
+		codes = append(codes, t.Code)
+	}
+	slices.SortFunc(codes, func(a, b *errcode.Code) int { return cmp.Compare(a.Number, b.Number) })
+	return slices.Compact(codes)
 }

@@ -3,15 +3,16 @@ package translate_test
 import (
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
-	"ocigate/translate/scope"
 )
 
 func TestReadResult(t *testing.T) {
@@ -49,6 +50,14 @@ func TestReadResult(t *testing.T) {
 	}
 }
 
+// testPlan is a plan of one step.
+var testPlan = &translate.Plan{
+	Target:   testGroup,
+	Entries:  []translate.Entry{{Kind: "prefixes", Key: "+3201", Given: "+32-01", Start: "+32-01", Step: 1}},
+	Steps:    []translate.Step{{Command: oci.NewWrite("GroupThingsAssignRequest"), Entries: []int{0}}},
+	Messages: map[*errcode.Code]string{errcode.NotAvailableForAssignment: "The prefix provided is gone."},
+}
+
 func TestWriteResult(t *testing.T) {
 	own := map[int]*errcode.Code{
 		1: errcode.PlatformUnavailable, 2: errcode.OutcomeUnknown, 3: errcode.PlatformTimeout,
@@ -73,12 +82,7 @@ func TestWriteResult(t *testing.T) {
 		"may say that the entries are no longer there": {refusal("Error", 5, "x"), errcode.NotAvailableForAssignment},
 	} {
 		t.Run(name, func(t *testing.T) {
-			itc := newPlatform(t).service(remembering)
-			plan, err := planned(t, itc.AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = translate.NewPlatformErrors(own).WriteResult(plan, one(t, test.reply))
+			err := translate.NewPlatformErrors(own).WriteResult(testPlan, testPlan.Steps[0], one(t, test.reply))
 			if test.want == nil {
 				if err != nil {
 					t.Error(err)
@@ -219,14 +223,9 @@ func TestTheFirstOfSeveralTextsCounts(t *testing.T) {
 }
 
 func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
-	itc := newPlatform(t).service(remembering)
-	plan, err := planned(t, itc.AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
-	if err != nil {
-		t.Fatal(err)
-	}
 	table := translate.NewPlatformErrors(nil)
 	reply := one(t, saying("Error", "Panne", "Temporarily unavailable"))
-	for name, err := range map[string]error{"of a read": table.ReadResult(reply), "of a write": table.WriteResult(plan, reply)} {
+	for name, err := range map[string]error{"of a read": table.ReadResult(reply), "of a write": table.WriteResult(testPlan, testPlan.Steps[0], reply)} {
 		t.Run(name, func(t *testing.T) {
 			code(t, err, errcode.PlatformUnavailable)
 			got := errcode.Of(err)
@@ -240,60 +239,11 @@ func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
 	}
 	for _, severity := range []string{"Warning", "Info"} {
 		t.Run("but not a write that may be done: "+severity, func(t *testing.T) {
-			err := table.WriteResult(plan, one(t, saying(severity, "", "Temporarily unavailable")))
+			err := table.WriteResult(testPlan, testPlan.Steps[0], one(t, saying(severity, "", "Temporarily unavailable")))
 			code(t, err, errcode.PlatformError)
 			if after := errcode.Of(err).RetryAfter; after != 0 {
 				t.Errorf("the advice is to wait %v", after)
 			}
-		})
-	}
-}
-
-// A tenant or group whose absence cannot be read is not missing.
-func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
-	const unavailable = "Temporarily unavailable"
-	there := map[string]string{
-		tenantList: answer(tenantList, table("serviceProviderTable", "Service Provider Id", testGroup.TenantID)),
-		groupList:  answer(groupList, table("groupTable", "Group Id", testGroup.GroupID)),
-	}
-	searches := map[string]string{tenantGet: tenantList, authorization: groupList, ownNumbers: ""}
-	for command, search := range searches {
-		for name, answers := range map[string]map[string]string{
-			"though it exists":                 there,
-			"and says so when it is searched":  {search: saying("Error", "", unavailable)},
-			"and refuses the search otherwise": {search: refusal("Error", 5404, "Unauthorized")},
-		} {
-			t.Run(command+" "+name, func(t *testing.T) {
-				p := newPlatform(t)
-				maps.Copy(p.answers, answers)
-				p.answers[command] = saying("Error", "", unavailable)
-				_, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup)
-				code(t, err, errcode.PlatformUnavailable)
-				if asked := len(p.asked) - 1; (asked == 1) != (search != "") {
-					t.Errorf("asked %v", p.asked)
-				}
-			})
-		}
-	}
-	for name, test := range map[string]struct {
-		command, reply string
-		want           *errcode.Code
-	}{
-		"but a tenant that does not exist is missing":  {tenantGet, saying("Error", "", unavailable), errcode.TenantNotFound},
-		"but a group that does not exist is missing":   {authorization, saying("Error", "", unavailable), errcode.GroupNotFound},
-		"but a number comes first":                     {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
-		"but a warning leaves open why it was refused": {tenantGet, saying("Warning", "", unavailable), errcode.PlatformError},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := newPlatform(t)
-			p.answers[test.command] = test.reply
-			p.answers[tenantList] = answer(tenantList, table("serviceProviderTable", "Service Provider Id"))
-			p.answers[groupList] = answer(groupList, table("groupTable", "Group Id"))
-			if test.want == errcode.PlatformError {
-				maps.Copy(p.answers, there)
-			}
-			_, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup)
-			code(t, err, test.want)
 		})
 	}
 }
@@ -363,55 +313,6 @@ func TestAValueOfTheRequestIsNoText(t *testing.T) {
 	}
 }
 
-// A group may have any name, and an entry any digits.
-func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
-	group := scope.Target{TenantID: "NO_OCS_CONNECTIONx", GroupID: "temporarily unavailable"}
-	table := translate.NewPlatformErrors(nil,
-		translate.PlatformText{Text: "+32-01", Code: errcode.PlatformBusy}, translate.PlatformText{Text: "+32 01", Code: errcode.PlatformBusy})
-	for name, test := range map[string]struct{ change, body string }{
-		"of an assignment": {"assign prefixes", `{"prefixes":[{"prefix":"+32 01"}]}`},
-		"of a removal":     {"remove prefixes", `{"prefixes":[{"prefix":"+32 01"}]}`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			plan, err := planned(t, changes(newPlatform(t).service(remembering))[test.change], group, test.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for summary, want := range map[string]*errcode.Code{
-				"Prefix +32-01 is blocked":                       errcode.PlatformRefused,
-				"Prefix +32 01 is blocked":                       errcode.PlatformRefused,
-				"Blocked in group temporarily unavailable":       errcode.PlatformRefused,
-				"Blocked in tenant no_ocs_connectionx":           errcode.PlatformRefused,
-				"NO_OCS_CONNECTION in tenant NO_OCS_CONNECTIONx": errcode.PlatformUnavailable,
-			} {
-				code(t, table.WriteResult(plan, one(t, saying("Error", "", summary))), want)
-			}
-		})
-	}
-}
-
-// Which values a read is asked with is the service's matter.
-func TestAReadIsNotKnownByItsOwnValues(t *testing.T) {
-	for name, group := range map[string]scope.Target{
-		"of the tenant": {TenantID: "NO_OCS_CONNECTIONx", GroupID: "g"},
-		"of the group":  {TenantID: "t", GroupID: "NO_OCS_CONNECTIONx"},
-	} {
-		for _, command := range []string{ownNumbers, tenantGet, authorization} {
-			t.Run(command+" "+name, func(t *testing.T) {
-				p := newPlatform(t)
-				p.answers[command] = saying("Error", "", "NO_OCS_CONNECTIONx is strange")
-				p.answers[tenantList] = answer(tenantList, table("serviceProviderTable", "Service Provider Id", group.TenantID))
-				p.answers[groupList] = answer(groupList, table("groupTable", "Group Id", group.GroupID))
-				itc := p.service(translate.Options{})
-				_, err := itc.Numbers(t.Context(), group)
-				code(t, err, errcode.PlatformError)
-				_, err = itc.AssignNumbers().Observe(t.Context(), group, []string{"1"})
-				code(t, err, errcode.PlatformError)
-			})
-		}
-	}
-}
-
 // A failed attempt is one, whatever the user is called.
 func TestALoginIsNotKnownByItsUser(t *testing.T) {
 	table := translate.NewPlatformErrors(nil)
@@ -455,5 +356,21 @@ func TestRefusedLoginsAreAnsweredInOurWords(t *testing.T) {
 				t.Errorf("the log is given %q", err)
 			}
 		})
+	}
+}
+func TestCodesOfTheTable(t *testing.T) {
+	known := translate.NewPlatformErrors(nil).Codes()
+	want := []*errcode.Code{errcode.GroupNotFound, errcode.ServiceNotAssigned, errcode.PlatformError, errcode.PlatformUnavailable}
+	if diff := cmp.Diff(want, known); diff != "" {
+		t.Errorf("known publicly (-want +got):\n%s", diff)
+	}
+	own := translate.NewPlatformErrors(
+		map[int]*errcode.Code{1: errcode.Forbidden, 2: errcode.Forbidden},
+		translate.PlatformText{Text: "busy", Code: errcode.PlatformBusy},
+	).Codes()
+	for _, code := range []*errcode.Code{errcode.Forbidden, errcode.PlatformBusy} {
+		if n := len(slices.DeleteFunc(slices.Clone(own), func(c *errcode.Code) bool { return c != code })); n != 1 {
+			t.Errorf("%s is listed %d times", code.Name, n)
+		}
 	}
 }

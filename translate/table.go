@@ -10,29 +10,56 @@ import (
 	"ocigate/translate/scope"
 )
 
-// table asks one question about a group or its tenant that is answered with a
-// table.
-func (s *ITC) table(ctx context.Context, group scope.Target, command oci.Read, element, key string) (*oci.Table, error) {
-	replies, err := s.read(ctx, command)
+// Listing is a command that is answered with a table.
+type Listing struct {
+	// Command is its name, and Elements are what it says about a target.
+	Command  string
+	Elements func(scope.Target) []oci.Element
+	// Table is the element of the reply that holds the table.
+	Table string
+	// Key is the heading of the column that identifies a row, and KeyKind what it
+	// holds: a phone number or prefix needs digits, a text must not be blank.
+	Key     string
+	KeyKind Kind
+}
+
+// Read is the command about a target.
+func (l *Listing) Read(target scope.Target) oci.Read {
+	return oci.NewRead(l.Command, l.Elements(target)...)
+}
+
+// Table asks for the table alone.
+func (e *Engine) Table(ctx context.Context, target scope.Target, l Listing) (*oci.Table, error) {
+	replies, err := e.Read(ctx, l.Read(target))
 	if err != nil {
 		return nil, err
 	}
-	return s.tableIn(replies[0], group, element, key)
+	return e.TableIn(replies[0], target, l)
 }
 
-// tableIn is the table in the answer to one question about a group or its tenant,
-// or the error in it.
-func (s *ITC) tableIn(reply oci.Reply, group scope.Target, element, key string) (*oci.Table, error) {
-	if err := s.errors.ReadResult(reply, group.IDs()...); err != nil {
+// TableInContext asks for the table of a target that is in the context. See
+// [Engine.InContext].
+func (e *Engine) TableInContext(ctx context.Context, target scope.Target, c *Context, l Listing) (*oci.Table, error) {
+	replies, _, err := e.InContext(ctx, target, c, l.Read(target))
+	if err != nil {
 		return nil, err
 	}
-	return tableOf(reply, element, key)
+	return e.TableIn(replies[0], target, l)
 }
 
-// tableOf finds the table in a reply. It must have the column that identifies
-// its rows, and each row must say there what it is about; any other column may be
-// missing, since releases differ, and reads as empty.
-func tableOf(reply oci.Reply, element, key string) (*oci.Table, error) {
+// TableIn is the table in the answer to a listing about a target, or the error in
+// it. Each row has a key. Any column but the key's may be missing, since releases
+// differ, and reads as empty.
+func (e *Engine) TableIn(reply oci.Reply, target scope.Target, l Listing) (*oci.Table, error) {
+	if err := e.errors.ReadResult(reply, target.IDs()...); err != nil {
+		return nil, err
+	}
+	return TableOf(reply, l.Table, l.Key, l.KeyKind)
+}
+
+// TableOf finds the table in a reply that is no refusal. It must have the column
+// that identifies its rows, and each row must hold a key there.
+func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error) {
 	table, err := reply.Table(element)
 	if err != nil {
 		return nil, errcode.Because(errcode.PlatformError, err)
@@ -41,7 +68,7 @@ func tableOf(reply oci.Reply, element, key string) (*oci.Table, error) {
 		return nil, errcode.Because(errcode.PlatformError,
 			fmt.Errorf("translate: table %s of %s has no column %q", element, reply.Name(), key))
 	}
-	if err := checkKeys(table, element, key); err != nil {
+	if err := checkKeys(table, element, key, kind); err != nil {
 		return nil, err
 	}
 	return table, nil
@@ -50,10 +77,14 @@ func tableOf(reply oci.Reply, element, key string) (*oci.Table, error) {
 // checkKeys demands of each row that the cell under the key identifies something.
 // A row that does not is no entry, and what it stands for must not be guessed: it
 // may be the one that somebody looks for.
-func checkKeys(table *oci.Table, element, key string) error {
+func checkKeys(table *oci.Table, element, key string, kind Kind) error {
+	identifies := isNotBlank
+	if kind.isNumber() {
+		identifies = hasDigits
+	}
 	column := table.Column(key)
 	for row := range table.Rows() {
-		if cell := row.Cell(column); !identifies(key, cell) {
+		if cell := row.Cell(column); !identifies(cell) {
 			return errcode.Because(errcode.PlatformError,
 				fmt.Errorf("translate: a row of table %s has %.32q under %q, which identifies nothing", element, cell, key))
 		}
@@ -61,11 +92,4 @@ func checkKeys(table *oci.Table, element, key string) error {
 	return nil
 }
 
-// identifies reports whether a cell under that heading can identify a row: one
-// that is not blank, and of numbers and prefixes one with digits.
-func identifies(key, cell string) bool {
-	if key == rangeStartHeading || key == prefixHeading {
-		return hasDigits(cell)
-	}
-	return strings.TrimSpace(cell) != ""
-}
+func isNotBlank(cell string) bool { return strings.TrimSpace(cell) != "" }

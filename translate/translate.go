@@ -1,10 +1,11 @@
-// Package translate says what the API's requests mean on the platform. It
-// judges a request, makes the commands that it needs, and turns the
-// platform's replies into the bodies and errors that the API answers with. Of
-// a write whose answer was lost it reads back what became of it.
+// Package translate is the engine of the API's endpoints: it decodes requests,
+// asks the platform, and makes the answers. It knows no service. A service is a
+// package of its own that declares what it asks ([Context], [Listing]), the forms
+// of its bodies ([Shape]), and how its writes are planned ([Change]) and read back
+// ([Observer]).
 //
-// It does no network I/O of its own: what it must know it asks of a [Reader],
-// and a [Change] it only plans, as a [Plan] whose command somebody else sends.
+// It does no network I/O of its own: what must be known is asked of a [Reader],
+// and a [Change] is only planned, as a [Plan] whose commands are sent by others.
 // HTTP, authorization and the writing of answers belong to package gateway;
 // sessions and XML belong to package oci.
 //
@@ -13,10 +14,11 @@
 package translate
 
 import (
+	"bufio"
 	"context"
-	"slices"
 
 	"ocigate/oci"
+	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
 
@@ -27,21 +29,44 @@ type Reader interface {
 	Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error)
 }
 
-// Query answers a request that changes nothing. Its result is the body of the
-// answer.
-//
-// Errors are of type [*errcode.Error], or wrap the Reader's.
-type Query func(ctx context.Context, group scope.Target) (*List, error)
+// Query is the operation of an endpoint that changes nothing. It may be used by
+// several goroutines at a time.
+type Query interface {
+	Describe() Description
+	// Read returns the body of the answer. The target's ids and the parameters
+	// are valid: whoever calls it has checked them against the endpoint's scope
+	// and [Description.Params].
+	//
+	// Errors are of type [*errcode.Error], or wrap the Reader's.
+	Read(ctx context.Context, target scope.Target, params Params) (Body, error)
+}
 
-// Commands lists the names of all commands that this package makes, sorted.
-func Commands() []string {
-	names := []string{
-		tenantGetCommand, authorizationGetCommand, tenantListCommand, groupListCommand,
-		departmentListCommand,
-	}
-	for _, r := range []*resource{&numberRanges, &numberPrefixes} {
-		names = append(names, r.own.command, r.groupFree.command, r.tenantFree.command, r.tenantAll.command, r.assign, r.unassign)
-	}
-	slices.Sort(names)
-	return names
+// Body is the body of an answer. Whatever can be wrong with the platform's reply
+// was found before there is a Body.
+type Body interface {
+	// WriteJSON writes the body, to the byte as encoding/json would without its
+	// escaping of HTML: with a line feed at the end. w is flushed when it is
+	// full, but not at the end: as long as nothing was flushed, w.Buffered is the
+	// body's length. An error is w's, and ends the writing.
+	WriteJSON(w *bufio.Writer) error
+	// ETag is the entity tag of RFC 9110: strong, and with its quotes. It is the
+	// same for the same content in every replica.
+	ETag() string
+}
+
+// Description is what is known of an operation without the platform. Tables,
+// metrics and documentation are made of it.
+type Description struct {
+	// Reads and Writes are the names of all commands with which the operation
+	// may ask or change the platform, in the form that is handed to the Reader or
+	// the Writer: those of its context and of its observers, too, and those of all
+	// options. Each is there once.
+	Reads, Writes []string
+	// Params are the query parameters.
+	Params []Param
+	// Request and Response are the bodies. Request is nil where there is none.
+	Request, Response *Shape
+	// Errors are those that are the operation's own, each once. Errors that any
+	// read or any write may have are not listed.
+	Errors []*errcode.Code
 }

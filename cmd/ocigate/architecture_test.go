@@ -21,10 +21,10 @@ var mayImport = map[string][]string{
 	"cmd/bench/facade": {},
 	"cmd/ocigate": {
 		"config", "gateway", "gateway/auth", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres",
-		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/scope",
+		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/itc", "translate/scope",
 	},
 	"config":                     {},
-	"gateway":                    {"gateway/auth", "gateway/operation", "oci", "translate", "translate/errcode", "translate/scope"},
+	"gateway":                    {"gateway/auth", "gateway/operation", "oci", "translate", "translate/errcode", "translate/itc", "translate/scope"},
 	"gateway/auth":               {"translate/scope"},
 	"gateway/operation":          {"translate/scope"},
 	"gateway/operation/bolt":     {"gateway/operation", "translate/scope"},
@@ -35,7 +35,9 @@ var mayImport = map[string][]string{
 	"oci/ocisim":                              {},
 	"translate":                               {"oci", "translate/errcode", "translate/scope"},
 	"translate/errcode":                       {},
+	"translate/itc":                           {"oci", "translate", "translate/errcode", "translate/scope"},
 	"translate/scope":                         {"translate/errcode"},
+	"translate/translatetest":                 {"oci"},
 }
 
 // onlyIn holds, for some packages of others, the ones of ours that may know
@@ -45,13 +47,13 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/viper":              {"config"},
 	"github.com/spf13/cobra":              {"cmd/ocigate"},
 	"github.com/beevik/etree":             {"oci/ocisim", "cmd/bench"},
-	"encoding/xml":                        {"oci/ocisim", "cmd/bench/facade"},
+	"encoding/xml":                        {"oci/ocisim", "translate/translatetest", "cmd/bench/facade"},
 	"github.com/prometheus/client_golang": {"gateway", "cmd/ocigate"},
 	"github.com/prometheus/procfs":        {"cmd/bench"},
 	"github.com/golang-jwt/jwt/v5":        {"gateway/auth"},
 	"golang.org/x/crypto":                 {"gateway/auth"},
 	"net/http":                            {"gateway", "gateway/auth", "cmd/ocigate", "translate/errcode", "cmd/bench", "cmd/bench/facade"},
-	"encoding/json":                       {"gateway", "gateway/auth", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/operation/storetest", "cmd/ocigate", "translate", "cmd/bench", "cmd/bench/facade"},
+	"encoding/json":                       {"gateway", "gateway/auth", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/operation/storetest", "cmd/ocigate", "translate", "translate/itc", "cmd/bench", "cmd/bench/facade"},
 	"go.etcd.io/bbolt":                    {"gateway/operation/bolt"},
 	"github.com/jackc/pgx/v5":             {"gateway/operation/postgres", "gateway/operation/postgres/postgrestest"},
 	"github.com/google/uuid":              {"gateway/operation"},

@@ -20,6 +20,7 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	trunking "ocigate/translate/itc"
 )
 
 // parts are what a configuration describes, checked as far as that goes
@@ -200,17 +201,19 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 
 // services are what the API is made of.
 func (p *parts) services(client *oci.Client) (gateway.Services, error) {
-	itc, err := translate.NewITC(translate.Options{
+	engine := translate.New(translate.Options{
 		Reader:         client,
-		AvailableFrom:  translate.AvailableFrom(p.config.API.AvailableFrom),
 		ContextTTL:     p.config.API.ContextTTL,
 		PlatformErrors: p.errors,
 		Charset:        p.platform.Encoding,
 	})
+	services, err := gateway.NewServices(engine, gateway.ServiceOptions{
+		ITC: trunking.Options{AvailableFrom: trunking.AvailableFrom(p.config.API.AvailableFrom)},
+	})
 	if err != nil {
 		return gateway.Services{}, fmt.Errorf("api: %w", err)
 	}
-	return gateway.Services{ITC: itc}, nil
+	return services, nil
 }
 
 // journal is the store of operations that the configuration chooses.

@@ -59,12 +59,12 @@ func TestGenerated(t *testing.T) {
 func endpointTable() string {
 	var b strings.Builder
 	b.WriteString("| endpoint | request | least level | what it does |\n|---|---|---|---|\n")
-	for _, e := range gateway.Endpoints(gateway.Services{}) {
+	for _, e := range gateway.Table() {
 		level := e.Level.String()
 		if e.Session != nil {
 			level = "none"
 		}
-		path := strings.Replace(e.Path, "/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity", "/…", 1)
+		path := strings.Replace(e.FullPath(), "/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity", "/…", 1)
 		fmt.Fprintf(&b, "| `%s` | `%s %s` | %s | %s |\n", e.Name, e.Method, path, level, e.Summary)
 	}
 	return b.String()
@@ -141,8 +141,8 @@ func (idleLog) Dropped() uint64 { return 0 }
 // TestDemoShowsEveryEndpoint demands a good call of each row.
 func TestDemoShowsEveryEndpoint(t *testing.T) {
 	parameters := regexp.MustCompile(`\{[^}]*\}`)
-	for _, e := range gateway.Endpoints(gateway.Services{}) {
-		path := regexp.MustCompile("^" + parameters.ReplaceAllString(strings.TrimPrefix(e.Path, "/api/v1"), "[^/]+") + "$")
+	for _, e := range gateway.Table() {
+		path := regexp.MustCompile("^" + parameters.ReplaceAllString(strings.TrimPrefix(e.FullPath(), "/api/v1"), "[^/]+") + "$")
 		for _, from := range availableLists {
 			shown := slices.ContainsFunc(demoCalls(from), func(c demoCall) bool {
 				return c.method == e.Method && c.status == e.Status && path.MatchString(c.path)
@@ -157,8 +157,8 @@ func TestDemoShowsEveryEndpoint(t *testing.T) {
 // TestEndpointsAreWhole holds each row against what all rows need.
 func TestEndpointsAreWhole(t *testing.T) {
 	names, routes := map[string]bool{}, map[string]bool{}
-	for _, e := range gateway.Endpoints(gateway.Services{}) {
-		route := e.Method + " " + e.Path
+	for _, e := range gateway.Table() {
+		route := e.Method + " " + e.FullPath()
 		if names[e.Name] || routes[route] {
 			t.Errorf("%s or %s stands twice", e.Name, route)
 		}

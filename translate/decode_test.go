@@ -14,31 +14,70 @@ import (
 	"ocigate/translate/errcode"
 )
 
+// rangesShape and prefixesShape are bodies of the kind that services take.
+var (
+	rangesShape = &Shape{Fields: []Field{{
+		Key: "numbers", Kind: List, Min: 1, Max: MaxEntries, UniqueBy: "minPhoneNumber",
+		Item: &Shape{Fields: []Field{
+			{Key: "minPhoneNumber", Kind: PhoneNumber, Min: 1, Max: MaxNumberLength},
+			{Key: "maxPhoneNumber", Kind: PhoneNumber, Min: 1, Max: MaxNumberLength, Optional: true, NotBelow: "minPhoneNumber"},
+		}},
+	}}}
+	prefixesShape = &Shape{Fields: []Field{{
+		Key: "prefixes", Kind: List, Min: 1, Max: MaxEntries, UniqueBy: "prefix",
+		Item: &Shape{Fields: []Field{{Key: "prefix", Kind: Prefix, Min: 1, Max: MaxNumberLength}}},
+	}}}
+)
+
+// span is a decoded entry of these shapes.
+type span struct{ Start, End string }
+
+// spans decodes a body of one of these shapes.
+func spans(s *Shape, body []byte) ([]span, error) {
+	in, err := s.Decode(body)
+	if err != nil {
+		if in.values != nil {
+			return []span{}, err
+		}
+		return nil, err
+	}
+	list := s.Fields[0]
+	var all []span
+	for _, item := range in.List(list.Key) {
+		one := span{Start: item.Text(list.Item.Fields[0].Key)}
+		if len(list.Item.Fields) > 1 {
+			one.End = item.Text(list.Item.Fields[1].Key)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
 func TestDecodeAccepts(t *testing.T) {
 	for name, test := range map[string]struct {
-		form form
-		body string
-		want []Entry
+		shape *Shape
+		body  string
+		want  []span
 	}{
-		"the documented body of numbers": {numberRanges.form,
-			`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`, []Entry{{Given: "+3225126999", Key: "+3225126999", End: "+3225126999"}}},
-		"the documented body of prefixes": {numberPrefixes.form,
-			`{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`, []Entry{{Given: "+32-01", Key: "+3201"}, {Given: "+32-02", Key: "+3202"}}},
-		"blanks anywhere": {numberPrefixes.form,
-			" \t\r\n{ \"prefixes\" :\n[ { \"prefix\" : \"1\" } ,\t{\"prefix\":\"2\"} ] } \n", []Entry{{Given: "1", Key: "1"}, {Given: "2", Key: "2"}}},
-		"escaped keys and values": {numberPrefixes.form,
-			`{"prefixe\u0073":[{"\u0070refix":"\u002b\u0033"}]}`, []Entry{{Given: "+3", Key: "+3"}}},
-		"23 characters": {numberPrefixes.form,
-			`{"prefixes":[{"prefix":"12345678901234567890123"}]}`, []Entry{{Given: "12345678901234567890123", Key: "12345678901234567890123"}}},
-		"keys in any order": {numberRanges.form,
-			`{"numbers":[{"maxPhoneNumber":"2","minPhoneNumber":"1"}]}`, []Entry{{Given: "1", Key: "1", End: "2"}}},
-		"ends that cannot be compared": {numberRanges.form,
-			`{"numbers":[{"minPhoneNumber":"+9","maxPhoneNumber":"1"}]}`, []Entry{{Given: "+9", Key: "+9", End: "1"}}},
-		"dashes and blanks, which stay with the caller": {numberRanges.form,
-			`{"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+32 2-9"}]}`, []Entry{{Given: "+32-2 1", Key: "+3221", End: "+32 2-9"}}},
+		"the documented body of numbers": {rangesShape,
+			`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`, []span{{Start: "+3225126999", End: "+3225126999"}}},
+		"the documented body of prefixes": {prefixesShape,
+			`{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`, []span{{Start: "+32-01"}, {Start: "+32-02"}}},
+		"blanks anywhere": {prefixesShape,
+			" \t\r\n{ \"prefixes\" :\n[ { \"prefix\" : \"1\" } ,\t{\"prefix\":\"2\"} ] } \n", []span{{Start: "1"}, {Start: "2"}}},
+		"escaped keys and values": {prefixesShape,
+			`{"prefixe\u0073":[{"\u0070refix":"\u002b\u0033"}]}`, []span{{Start: "+3"}}},
+		"23 characters": {prefixesShape,
+			`{"prefixes":[{"prefix":"12345678901234567890123"}]}`, []span{{Start: "12345678901234567890123"}}},
+		"keys in any order": {rangesShape,
+			`{"numbers":[{"maxPhoneNumber":"2","minPhoneNumber":"1"}]}`, []span{{Start: "1", End: "2"}}},
+		"ends that cannot be compared": {rangesShape,
+			`{"numbers":[{"minPhoneNumber":"+9","maxPhoneNumber":"1"}]}`, []span{{Start: "+9", End: "1"}}},
+		"dashes and blanks, which stay with the caller": {rangesShape,
+			`{"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+32 2-9"}]}`, []span{{Start: "+32-2 1", End: "+32 2-9"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := test.form.decode([]byte(test.body), nil)
+			got, err := spans(test.shape, []byte(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +127,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"a null list":             {`{"numbers":null}`, errcode.JSONSchemaValidation, []string{"/numbers must be a list, not null"}},
 		"an object for a list":    {`{"numbers":{}}`, errcode.JSONSchemaValidation, []string{"/numbers must be a list, not an object"}},
 		"an empty list":           {`{"numbers":[]}`, errcode.JSONSchemaValidation, []string{"/numbers must not be empty"}},
-		"a list that is too long": {`{"numbers":[` + strings.Repeat(`1,`, maxEntries) + `1]}`, errcode.JSONSchemaValidation, []string{"/numbers must not hold more than 10000 entries"}},
+		"a list that is too long": {`{"numbers":[` + strings.Repeat(`1,`, MaxEntries) + `1]}`, errcode.JSONSchemaValidation, []string{"/numbers must not hold more than 10000 entries"}},
 		"a deep nest":             {`{"numbers":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, errcode.JSONSchemaValidation, []string{"/numbers/0 must be an object, not a list"}},
 		"a bottomless nest":       {`{"numbers":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, errcode.JSONSchemaValidation, []string{"the body must be JSON and nothing else, but at byte 10011: invalid character '[' exceeded max depth"}},
 		"a null entry":            {`{"numbers":[null]}`, errcode.JSONSchemaValidation, []string{"/numbers/0 must be an object, not null"}},
@@ -113,7 +152,7 @@ func TestDecodeRefuses(t *testing.T) {
 			"/numbers/3/minPhoneNumber must not be the same as /numbers/2/minPhoneNumber"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			entries, err := numberRanges.form.decode([]byte(test.body), nil)
+			entries, err := spans(rangesShape, []byte(test.body))
 			if err == nil {
 				t.Fatalf("accepted as %v", entries)
 			}
@@ -136,7 +175,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestDecodeOfPrefixesHasNoEnd(t *testing.T) {
-	_, err := numberPrefixes.form.decode([]byte(`{"prefixes":[{"prefix":"1","":"2"}]}`), nil)
+	_, err := spans(prefixesShape, []byte(`{"prefixes":[{"prefix":"1","":"2"}]}`))
 	if err == nil || errcode.Of(err).Code != errcode.JSONSchemaValidation {
 		t.Errorf("the error is %v", err)
 	}
@@ -145,12 +184,12 @@ func TestDecodeOfPrefixesHasNoEnd(t *testing.T) {
 func TestDecodeTakesAsManyEntriesAsItSays(t *testing.T) {
 	var body strings.Builder
 	body.WriteString(`{"prefixes":[{"prefix":"0"}`)
-	for i := 1; i < maxEntries; i++ {
+	for i := 1; i < MaxEntries; i++ {
 		fmt.Fprintf(&body, `,{"prefix":"%d"}`, i)
 	}
 	body.WriteString(`]}`)
-	entries, err := numberPrefixes.form.decode([]byte(body.String()), nil)
-	if err != nil || len(entries) != maxEntries {
+	entries, err := spans(prefixesShape, []byte(body.String()))
+	if err != nil || len(entries) != MaxEntries {
 		t.Errorf("got %d entries, %v", len(entries), err)
 	}
 }
@@ -168,7 +207,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		entries, err := numberRanges.form.decode(body, nil)
+		entries, err := spans(rangesShape, body)
 		if err != nil {
 			refusal := errcode.Of(err)
 			switch refusal.Code {
@@ -194,9 +233,9 @@ func FuzzDecode(f *testing.F) {
 		if err := strict.Decode(&want); err != nil || !json.Valid(body) || !utf8.Valid(body) {
 			t.Fatalf("accepted what encoding/json does not: %v", err)
 		}
-		var same []Entry
+		var same []span
 		for _, n := range want.Numbers {
-			e := Entry{Given: n.Min, Key: canonical(n.Min)}
+			e := span{Start: n.Min}
 			if n.Max != nil {
 				e.End = *n.Max
 			}

@@ -1,25 +1,28 @@
-package translate_test
+package itc_test
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/itc"
 	"ocigate/translate/scope"
 )
 
 // changes are the operations that change something, by their names in this
 // test.
-func changes(itc *translate.ITC) map[string]translate.Change {
+func changes(service *itc.Service) map[string]translate.Change {
 	return map[string]translate.Change{
-		"assign numbers":  itc.AssignNumbers(),
-		"remove numbers":  itc.RemoveNumbers(),
-		"assign prefixes": itc.AssignPrefixes(),
-		"remove prefixes": itc.RemovePrefixes(),
+		"assign numbers":  service.AssignNumbers(),
+		"remove numbers":  service.RemoveNumbers(),
+		"assign prefixes": service.AssignPrefixes(),
+		"remove prefixes": service.RemovePrefixes(),
 	}
 }
 
@@ -50,15 +53,6 @@ func planned(t testing.TB, change translate.Change, group scope.Target, body str
 	return change.Plan(t.Context(), draft)
 }
 
-// The endpoint table is also made without services.
-func TestChangesOfNoServiceCanBeNamed(t *testing.T) {
-	for name, change := range changes(nil) {
-		if change == nil {
-			t.Errorf("there is no change to %s", name)
-		}
-	}
-}
-
 func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		change, body string
@@ -66,26 +60,26 @@ func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
 	}{
 		"of ranges with and without an end": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+32 2-9"},{"minPhoneNumber":"7"}]}`,
-			translate.Draft{Target: testGroup, Kind: "numbers", Entries: []translate.Entry{
-				{Given: "+32-2 1", Key: "+3221", End: "+32 2-9"}, {Given: "7", Key: "7"}}}},
+			translate.Draft{Target: testGroup, Entries: []translate.Entry{
+				{Kind: "numbers", Given: "+32-2 1", Key: "+3221", End: "+32 2-9"}, {Kind: "numbers", Given: "7", Key: "7"}}}},
 		"of ranges to remove": {"remove numbers", goodBodies["remove numbers"],
-			translate.Draft{Target: testGroup, Kind: "numbers", Entries: []translate.Entry{{Given: "+3226127000", Key: "+3226127000"}}}},
+			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "numbers", Given: "+3226127000", Key: "+3226127000"}}}},
 		"of prefixes": {"assign prefixes", goodBodies["assign prefixes"],
-			translate.Draft{Target: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}, {Given: "+32-02", Key: "+3202"}}}},
+			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "prefixes", Given: "+32-01", Key: "+3201"}, {Kind: "prefixes", Given: "+32-02", Key: "+3202"}}}},
 		"of prefixes to remove": {"remove prefixes", `{"prefixes":[{"prefix":"+32-01"}]}`,
-			translate.Draft{Target: testGroup, Kind: "prefixes", Entries: []translate.Entry{{Given: "+32-01", Key: "+3201"}}}},
+			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "prefixes", Given: "+32-01", Key: "+3201"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			got, err := changes(p.service(translate.Options{}))[test.change].Decode(testGroup, []byte(test.body))
+			got, err := changes(p.service(options{}))[test.change].Decode(testGroup, []byte(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(&test.want, got); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
-			if len(p.asked) > 0 {
-				t.Errorf("asked %v", p.asked)
+			if len(p.Asked) > 0 {
+				t.Errorf("asked %v", p.Asked)
 			}
 		})
 	}
@@ -96,47 +90,15 @@ func TestEntriesAreListedInTheirOrder(t *testing.T) {
 	if diff := cmp.Diff([]string{"+32-02", "+32 01"}, translate.Given(entries)); diff != "" {
 		t.Error("given (-want +got)\n" + diff)
 	}
-	if diff := cmp.Diff([]string{"+3202", "+3201"}, translate.Keys(entries)); diff != "" {
-		t.Error("keys (-want +got)\n" + diff)
-	}
-}
-
-func TestPathAndBodyAreJudgedTogether(t *testing.T) {
-	itc := newPlatform(t).service(translate.Options{})
-	group := scope.Target{TenantID: "", GroupID: "g"}
-	for name, test := range map[string]struct{ body, code, text string }{
-		"with values at fault": {`{"numbers":[{"minPhoneNumber":"+"}]}`, "INVALID_PARAMETERS",
-			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
-		"with the form at fault": {`{"numbers":[{"minPhoneNumber":7},{"minPhoneNumber":"+"}]}`, "JSON_SCHEMA_VALIDATION",
-			"tenant_id must not be empty; /numbers/0/minPhoneNumber must be a string, not a number; " +
-				"/numbers/1/minPhoneNumber must be an optional + and digits, with dashes and blanks only between them."},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := itc.RemoveNumbers().Decode(group, []byte(test.body))
-			if diff := cmp.Diff(judged{Code: test.code, Text: test.text}, judge(t, err)); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-		})
-	}
-	t.Run("with no object at all", func(t *testing.T) {
-		_, err := itc.RemoveNumbers().Decode(group, nil)
-		got := errcode.Of(err)
-		want := []errcode.Problem{{Parameter: "tenant_id", Reason: "must not be empty"}}
-		if diff := cmp.Diff(want, got.Problems); diff != "" {
-			t.Error("(-want +got)\n" + diff)
-		}
-		if got.Code != errcode.BadMediaType || got.Text() != "The body must be a JSON object." {
-			t.Errorf("got %s: %s", got.Code.Name, got.Text())
-		}
-	})
 }
 
 func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
 	const ids = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId>"
+	const own, free = `{"groupId":"ApioGrpTest"}`, `{"groupId":null}`
 	type plan struct {
 		Command, Elements string
 		Entries           []translate.Entry
-		From, To          string
+		Before, After     string
 		Asked             []string
 	}
 	for name, test := range map[string]struct {
@@ -146,7 +108,7 @@ func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
 		"assigns a range": {"assign numbers", goodBodies["assign numbers"], plan{
 			"GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest", ids + "<numberRangeStart>+32-25126999</numberRangeStart>",
 			[]translate.Entry{{Given: "+3225126999", Key: "+3225126999", Start: "+32-25126999", End: "+32-25126999"}},
-			"", "ApioGrpTest", []string{inContext + tenantNumbers},
+			free, own, []string{inContext + tenantNumbers},
 		}},
 		"assigns ranges in the caller's order": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+32 251 27-000"},{"maxPhoneNumber":"+32-2512-6999","minPhoneNumber":"+3225126999"}]}`, plan{
@@ -156,32 +118,44 @@ func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
 					{Given: "+32 251 27-000", Key: "+3225127000", Start: "+32-25127000", End: "+32-25127999"},
 					{Given: "+3225126999", Key: "+3225126999", Start: "+32-25126999", End: "+32-25126999"},
 				},
-				"", "ApioGrpTest", []string{inContext + tenantNumbers},
+				free, own, []string{inContext + tenantNumbers},
 			}},
 		"removes a range": {"remove numbers", goodBodies["remove numbers"], plan{
 			"GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest", ids + "<numberRangeStart>+32-26127000</numberRangeStart>",
 			[]translate.Entry{{Given: "+3226127000", Key: "+3226127000", Start: "+32-26127000", End: "+32-26127002"}},
-			"ApioGrpTest", "", []string{inContext + ownNumbers},
+			own, free, []string{inContext + ownNumbers},
 		}},
 		"assigns prefixes": {"assign prefixes", `{"prefixes":[{"prefix":"+3201"},{"prefix":"+32-02"}]}`, plan{
 			"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
 			[]translate.Entry{{Given: "+3201", Key: "+3201", Start: "+32-01"}, {Given: "+32-02", Key: "+3202", Start: "+32-02"}},
-			"", "ApioGrpTest", []string{inContext + tenantPrefixes},
+			free, own, []string{inContext + tenantPrefixes},
 		}},
 		"removes prefixes": {"remove prefixes", goodBodies["remove prefixes"], plan{
 			"GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
 			[]translate.Entry{{Given: "+32-01", Key: "+3201", Start: "+32-01"}, {Given: "+32-02", Key: "+3202", Start: "+32-02"}},
-			"ApioGrpTest", "", []string{inContext + ownPrefixes},
+			own, free, []string{inContext + ownPrefixes},
 		}},
 	} {
-		for _, from := range []translate.AvailableFrom{translate.AvailableFromGroup, translate.AvailableFromTenant} {
+		for _, from := range []itc.AvailableFrom{itc.AvailableFromGroup, itc.AvailableFromTenant} {
 			t.Run(name+" with available from "+string(from), func(t *testing.T) {
 				p := newPlatform(t)
-				got, err := planned(t, changes(p.service(translate.Options{AvailableFrom: from}))[test.change], testGroup, test.body)
+				got, err := planned(t, changes(p.service(options{AvailableFrom: from}))[test.change], testGroup, test.body)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(test.want, plan{got.Command.Name(), writeXML(got.Command.Elements()), got.Entries, got.From, got.To, p.asked}); diff != "" {
+				if got.Target != testGroup || len(got.Steps) != 1 {
+					t.Fatalf("planned %+v", got)
+				}
+				step := got.Steps[0]
+				for i := range test.want.Entries {
+					e := &test.want.Entries[i]
+					e.Kind, e.Step = strings.Fields(test.change)[1], 1
+					e.Before, e.After = json.RawMessage(test.want.Before), json.RawMessage(test.want.After)
+					if step.Entries[i] != i {
+						t.Errorf("the entries of the step are %v", step.Entries)
+					}
+				}
+				if diff := cmp.Diff(test.want, plan{step.Command.Name(), writeXML(step.Command.Elements()), got.Entries, test.want.Before, test.want.After, p.Asked}); diff != "" {
 					t.Error("(-want +got)\n" + diff)
 				}
 			})
@@ -207,7 +181,7 @@ func TestPlanLeavesTheDraftAsItIs(t *testing.T) {
 
 func TestAPrefixHasNoEnd(t *testing.T) {
 	p := newPlatform(t)
-	p.answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", "Number Prefix|", "+32-01|x", "+32-02|x"))
+	p.Answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", "Number Prefix|", "+32-01|x", "+32-02|x"))
 	plan, err := planned(t, p.service(remembering).AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +230,7 @@ func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
 
 func TestAnEndThatThePlatformDoesNotTellIsNotTaken(t *testing.T) {
 	p := newPlatform(t)
-	p.answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
+	p.Answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
 	_, err := planned(t, p.service(remembering).AssignNumbers(), testGroup, goodBodies["assign numbers"])
 	code(t, err, errcode.NotAvailableForAssignment)
 }
@@ -275,7 +249,6 @@ func TestOrderOfJudgement(t *testing.T) {
 	}{
 		"a bad body comes before the context":               {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
 		"a bad value comes before the context":              {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
-		"a bad path comes before the context":               {" ", absent, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
 		"no object at all comes before the context":         {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
 		"Enterprise mode comes before the group":            {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, together},
 		"a missing service comes before the entries":        {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, together},
@@ -288,14 +261,14 @@ func TestOrderOfJudgement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			maps.Copy(p.answers, test.answers)
+			maps.Copy(p.Answers, test.answers)
 			group := scope.Target{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
 			plan, err := planned(t, p.service(remembering).AssignNumbers(), group, test.body)
 			code(t, err, test.want)
 			if plan != nil {
 				t.Errorf("planned %v", plan)
 			}
-			if diff := cmp.Diff(test.asked, p.asked); diff != "" {
+			if diff := cmp.Diff(test.asked, p.Asked); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 		})

@@ -18,10 +18,10 @@ import (
 // numbers is a list of so many number ranges, of which every fourth has no
 // user, another fourth a user without a department, and the rest one with a
 // department of a long path.
-func numbers(t testing.TB, rows int) *translate.List {
+func numbers(t testing.TB, rows int) translate.Body {
 	t.Helper()
 	p := newPlatform(t)
-	p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", numberColumns, numberRows(rows)...))
+	p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", numberColumns, numberRows(rows)...))
 	return listed(t, p)
 }
 
@@ -40,9 +40,9 @@ func numberRows(rows int) []string {
 	return lines
 }
 
-func listed(t testing.TB, p *platform) *translate.List {
+func listed(t testing.TB, p *platform) translate.Body {
 	t.Helper()
-	list, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup)
+	list, err := p.query(translate.Options{}).Read(t.Context(), testGroup, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,12 +53,12 @@ func TestEveryKindOfCellIsEscaped(t *testing.T) {
 	const cell = "\"q\" \\ <b>&</b> \u2028 é"
 	const json = `"\"q\" \\ <b>&</b> \u2028 é"`
 	p := newPlatform(t)
-	p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable",
+	p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable",
 		"Number Range Start|Group Id|User Id|Last Name|First Name|Extension|Department|Email Address|Enterprise Trunk|Extension Length",
 		"\"+1\"\\-2\u2028"+strings.Repeat("|"+cell, 9)))
-	p.answers[departments] = refusal("Error", 5404, "unauthorized")
+	p.Answers[departments] = refusal("Error", 5404, "unauthorized")
 	group := scope.Target{TenantID: `a "tenant" \`, GroupID: `a "group" \`}
-	list, err := p.service(translate.Options{}).Numbers(t.Context(), group)
+	list, err := p.query(translate.Options{}).Read(t.Context(), group, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestListIsWrittenInPieces(t *testing.T) {
 	long := strings.Repeat("x", 2*size)
 	t.Run("and none after one that is not taken, wherever it ends", func(t *testing.T) {
 		p := newPlatform(t)
-		p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long))
+		p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long))
 		list := listed(t, p)
 		whole := len(body(t, list)) + 1
 		for name, size := range map[string]int{"in the head": 8, "in a row": whole - 4, "behind the rows": whole - 1} {
@@ -136,7 +136,7 @@ func TestListIsWrittenInPieces(t *testing.T) {
 	})
 	t.Run("whatever the size of a row", func(t *testing.T) {
 		p := newPlatform(t)
-		p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long, "+2|", "+3|"+long))
+		p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long, "+2|", "+3|"+long))
 		list := listed(t, p)
 		to := &receiver{takes: 1000}
 		w := bufio.NewWriterSize(to, size)

@@ -1,11 +1,10 @@
-package translate_test
+package itc_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -29,10 +28,10 @@ func TestARowThatIdentifiesNothingIsNoEntry(t *testing.T) {
 		for _, first := range []bool{true, false} {
 			p := newPlatform(t)
 			for _, command := range []string{ownNumbers, ownPrefixes, groupNumbers, groupPrefixes} {
-				p.answers[command] = withRow(p.answers[command], cell, first)
+				p.Answers[command] = withRow(p.Answers[command], cell, first)
 			}
 			for name, query := range queries(p.service(remembering)) {
-				got, err := query(t.Context(), testGroup)
+				got, err := query.Read(t.Context(), testGroup, nil)
 				if code(t, err, errcode.PlatformError); got != nil {
 					t.Errorf("%s, %q: got %v", name, cell, got)
 				}
@@ -45,7 +44,7 @@ func TestARowThatIdentifiesNothingPlansNoChange(t *testing.T) {
 	for _, cell := range blankNumbers {
 		p := newPlatform(t)
 		for _, command := range []string{ownNumbers, ownPrefixes, tenantNumbers, tenantPrefixes} {
-			p.answers[command] = withRow(p.answers[command], cell, false)
+			p.Answers[command] = withRow(p.Answers[command], cell, false)
 		}
 		for name, change := range changes(p.service(remembering)) {
 			plan, err := planned(t, change, testGroup, goodBodies[name])
@@ -62,8 +61,8 @@ func TestARowThatIdentifiesNothingProvesNothing(t *testing.T) {
 		for _, list := range []string{l.own, l.free} {
 			for _, cell := range blankNumbers {
 				p := newPlatform(t)
-				p.answers[list] = withRow(p.answers[list], cell, true)
-				sight, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201"})
+				p.Answers[list] = withRow(p.Answers[list], cell, true)
+				sight, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201"})
 				if code(t, err, errcode.PlatformError); sight != nil {
 					t.Errorf("%s, %s, %q: got %+v", name, list, cell, sight)
 				}
@@ -78,8 +77,8 @@ func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
 		"remove prefixes": `{"prefixes":[{"prefix":"+32-01"}]}`,
 	} {
 		p := newPlatform(t)
-		p.answers[tenantNumbers] = withRow(p.answers[tenantNumbers], "+3-225126999", false)
-		p.answers[ownPrefixes] = withRow(p.answers[ownPrefixes], "+3201", false)
+		p.Answers[tenantNumbers] = withRow(p.Answers[tenantNumbers], "+3-225126999", false)
+		p.Answers[ownPrefixes] = withRow(p.Answers[ownPrefixes], "+3201", false)
 		plan, err := planned(t, changes(p.service(remembering))[name], testGroup, body)
 		if code(t, err, errcode.PlatformError); plan != nil {
 			t.Errorf("%s: got %+v", name, plan)
@@ -87,7 +86,7 @@ func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
 	}
 	t.Run("nor names the group of it", func(t *testing.T) {
 		p := newPlatform(t)
-		p.answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
+		p.Answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
 			"+32-25129000|+32-25129009|ApioGrpOther|true|", "+3225129000|+32-25129009|ApioGrpTest|true|"))
 		_, err := planned(t, changes(p.service(remembering))["assign numbers"], testGroup, `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`)
 		problems := errcode.Of(err).Problems
@@ -104,39 +103,39 @@ func TestWhatIsStatedTwiceOrNotAtAllIsThePlatformsFault(t *testing.T) {
 	}
 	for name, change := range map[string]func(p *platform){
 		"isEnterprise": func(p *platform) {
-			p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>true</isEnterprise><isEnterprise>false</isEnterprise>`)
+			p.Answers[tenantGet] = answer(tenantGet, `<isEnterprise>true</isEnterprise><isEnterprise>false</isEnterprise>`)
 		},
 		"isEnterprise, the same": func(p *platform) {
-			p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise><isEnterprise>false</isEnterprise>`)
+			p.Answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise><isEnterprise>false</isEnterprise>`)
 		},
 		"authorized": func(p *platform) {
-			p.answers[authorization] = answer(authorization, `<authorized>true</authorized><authorized>false</authorized>`)
+			p.Answers[authorization] = answer(authorization, `<authorized>true</authorized><authorized>false</authorized>`)
 		},
 		"the table": func(p *platform) {
-			p.answers[ownNumbers] = strings.Replace(p.answers[ownNumbers], "</command>", table("numberRangeSummaryTable", "Number Range Start", "+1")+"</command>", 1)
+			p.Answers[ownNumbers] = strings.Replace(p.Answers[ownNumbers], "</command>", table("numberRangeSummaryTable", "Number Range Start", "+1")+"</command>", 1)
 		},
 		"the table, as a text": func(p *platform) {
-			p.answers[ownNumbers] = strings.Replace(p.answers[ownNumbers], "</command>", "<numberRangeSummaryTable/></command>", 1)
+			p.Answers[ownNumbers] = strings.Replace(p.Answers[ownNumbers], "</command>", "<numberRangeSummaryTable/></command>", 1)
 		},
-		"the service":                         func(p *platform) { p.answers[authorization] = list("Route List|true", "Route List|false") },
-		"a service without a name":            func(p *platform) { p.answers[authorization] = list("Route List|true", " |true") },
-		"whether it is authorized":            func(p *platform) { p.answers[authorization] = list("Route List|yes") },
-		"a tenant of which nothing is said":   func(p *platform) { p.answers[tenantGet] = success },
-		"a tenant of an answer that is empty": func(p *platform) { p.answers[tenantGet] = answer(tenantGet, "<x/>") },
+		"the service":                         func(p *platform) { p.Answers[authorization] = list("Route List|true", "Route List|false") },
+		"a service without a name":            func(p *platform) { p.Answers[authorization] = list("Route List|true", " |true") },
+		"whether it is authorized":            func(p *platform) { p.Answers[authorization] = list("Route List|yes") },
+		"a tenant of which nothing is said":   func(p *platform) { p.Answers[tenantGet] = success },
+		"a tenant of an answer that is empty": func(p *platform) { p.Answers[tenantGet] = answer(tenantGet, "<x/>") },
 		"a department without a path": func(p *platform) {
-			p.answers[departments] = answer(departments, table("departmentTable", "Department Name|Full Path Name", "a|"))
+			p.Answers[departments] = answer(departments, table("departmentTable", "Department Name|Full Path Name", "a|"))
 		},
 		"a phone number without digits": func(p *platform) {
-			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Phone Number|Is Active", "+1|none|true"))
+			p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Phone Number|Is Active", "+1|none|true"))
 		},
 		"an end without digits": func(p *platform) {
-			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Number Range End|Is Active", "+1|none|true"))
+			p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Number Range End|Is Active", "+1|none|true"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			change(p)
-			got, err := p.service(translate.Options{ContextTTL: time.Hour}).Numbers(t.Context(), testGroup)
+			got, err := p.service(options{ContextTTL: time.Hour}).Numbers().Read(t.Context(), testGroup, nil)
 			if code(t, err, errcode.PlatformError); got != nil {
 				t.Errorf("got %v beside the error", got)
 			}

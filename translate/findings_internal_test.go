@@ -20,7 +20,7 @@ func TestManyProblemsAreCutShort(t *testing.T) {
 		"both":         "{" + keys.String() + `"numbers":[` + strings.Repeat(`{},`, 5000) + `{}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := numberRanges.form.decode([]byte(body), nil)
+			_, err := rangesShape.Decode([]byte(body))
 			told := errcode.Of(err)
 			if len(told.Problems) != maxProblems+1 {
 				t.Fatalf("%d problems", len(told.Problems))
@@ -31,7 +31,7 @@ func TestManyProblemsAreCutShort(t *testing.T) {
 		})
 	}
 	t.Run("a long key", func(t *testing.T) {
-		_, err := numberRanges.form.decode([]byte(`{"`+long+`":1,"numbers":[{"minPhoneNumber":"1"}]}`), nil)
+		_, err := rangesShape.Decode([]byte(`{"` + long + `":1,"numbers":[{"minPhoneNumber":"1"}]}`))
 		if told := errcode.Of(err); len(told.Problems) != 1 || len(told.Problems[0].Pointer) > 2*maxKeyInProblem {
 			t.Errorf("problems %v", told.Problems)
 		}

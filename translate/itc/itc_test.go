@@ -1,4 +1,4 @@
-package translate_test
+package itc_test
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
-	"ocigate/translate/scope"
+	"ocigate/translate/itc"
 )
 
 // queries are the operations that change nothing, by their names in this test.
-func queries(itc *translate.ITC) map[string]translate.Query {
+func queries(service *itc.Service) map[string]translate.Query {
 	return map[string]translate.Query{
-		"numbers":            itc.Numbers,
-		"available_numbers":  itc.AvailableNumbers,
-		"prefixes":           itc.Prefixes,
-		"available_prefixes": itc.AvailablePrefixes,
+		"numbers":            service.Numbers(),
+		"available_numbers":  service.AvailableNumbers(),
+		"prefixes":           service.Prefixes(),
+		"available_prefixes": service.AvailablePrefixes(),
 	}
 }
 
@@ -57,14 +57,14 @@ func TestQueriesAnswerAsDocumented(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			got, err := queries(p.service(translate.Options{}))[name](t.Context(), testGroup)
+			got, err := queries(p.service(options{}))[name].Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want.body, body(t, got)); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
-			if diff := cmp.Diff(want.asked, p.asked); diff != "" {
+			if diff := cmp.Diff(want.asked, p.Asked); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 		})
@@ -82,15 +82,15 @@ func TestAvailableListsOfTheTenant(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			itc := p.service(translate.Options{AvailableFrom: translate.AvailableFromTenant})
-			got, err := queries(itc)[name](t.Context(), testGroup)
+			service := p.service(options{AvailableFrom: itc.AvailableFromTenant})
+			got, err := queries(service)[name].Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want.body, body(t, got)); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
-			last := p.sent[len(p.sent)-1]
+			last := p.Sent[len(p.Sent)-1]
 			if last.Name() != want.asked {
 				t.Errorf("asked %s, want %s", last.Name(), want.asked)
 			}
@@ -103,13 +103,13 @@ func TestAvailableListsOfTheTenant(t *testing.T) {
 
 func TestEmptyListsAreNotNull(t *testing.T) {
 	p := newPlatform(t)
-	p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", numberColumns))
-	p.answers[groupNumbers] = answer(groupNumbers, table("availableNumberRangeTable", freeNumberColumns))
-	p.answers[ownPrefixes] = answer(ownPrefixes, table("numberPrefixSummaryTable", prefixColumns))
-	p.answers[groupPrefixes] = answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns))
+	p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", numberColumns))
+	p.Answers[groupNumbers] = answer(groupNumbers, table("availableNumberRangeTable", freeNumberColumns))
+	p.Answers[ownPrefixes] = answer(ownPrefixes, table("numberPrefixSummaryTable", prefixColumns))
+	p.Answers[groupPrefixes] = answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns))
 	for name, query := range queries(p.service(remembering)) {
 		t.Run(name, func(t *testing.T) {
-			got, err := query(t.Context(), testGroup)
+			got, err := query.Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,8 +155,8 @@ func TestColumns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			p.answers[ownNumbers] = answer(ownNumbers, test.table)
-			got, err := p.service(remembering).Numbers(t.Context(), testGroup)
+			p.Answers[ownNumbers] = answer(ownNumbers, test.table)
+			got, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,8 +178,8 @@ func TestUnusableRepliesAreThePlatformsFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			p.answers[ownPrefixes] = reply
-			got, err := p.service(remembering).Prefixes(t.Context(), testGroup)
+			p.Answers[ownPrefixes] = reply
+			got, err := p.service(remembering).Prefixes().Read(t.Context(), testGroup, nil)
 			code(t, err, errcode.PlatformError)
 			if got != nil {
 				t.Errorf("got %v beside the error", got)
@@ -191,32 +191,32 @@ func TestUnusableRepliesAreThePlatformsFault(t *testing.T) {
 func TestEveryListNeedsBooleans(t *testing.T) {
 	p := newPlatform(t)
 	for _, command := range []string{ownNumbers, groupNumbers, ownPrefixes, groupPrefixes} {
-		p.answers[command] = strings.ReplaceAll(p.answers[command], "<col>true</col>", "<col>TRUE</col>")
+		p.Answers[command] = strings.ReplaceAll(p.Answers[command], "<col>true</col>", "<col>TRUE</col>")
 	}
 	for name, query := range queries(p.service(remembering)) {
 		t.Run(name, func(t *testing.T) {
-			_, err := query(t.Context(), testGroup)
+			_, err := query.Read(t.Context(), testGroup, nil)
 			code(t, err, errcode.PlatformError)
 		})
 	}
 }
 
 func TestEveryRefusedReadFailsItsOperation(t *testing.T) {
-	for _, from := range []translate.AvailableFrom{translate.AvailableFromGroup, translate.AvailableFromTenant} {
+	for _, from := range []itc.AvailableFrom{itc.AvailableFromGroup, itc.AvailableFromTenant} {
 		p := newPlatform(t)
-		for command := range p.answers {
+		for command := range p.Answers {
 			if strings.Contains(command, "RouteList") {
-				p.answers[command] = refusal("Error", 4410, "not assigned")
+				p.Answers[command] = refusal("Error", 4410, "not assigned")
 			}
 		}
-		itc := p.service(translate.Options{ContextTTL: time.Hour, AvailableFrom: from})
-		for name, query := range queries(itc) {
+		service := p.service(options{ContextTTL: time.Hour, AvailableFrom: from})
+		for name, query := range queries(service) {
 			t.Run(name, func(t *testing.T) {
-				_, err := query(t.Context(), testGroup)
+				_, err := query.Read(t.Context(), testGroup, nil)
 				code(t, err, errcode.ServiceNotAssigned)
 			})
 		}
-		for name, change := range changes(itc) {
+		for name, change := range changes(service) {
 			t.Run(name, func(t *testing.T) {
 				_, err := planned(t, change, testGroup, goodBodies[name])
 				code(t, err, errcode.ServiceNotAssigned)
@@ -227,8 +227,8 @@ func TestEveryRefusedReadFailsItsOperation(t *testing.T) {
 
 func TestRefusedReadsCarryThePlatformsWords(t *testing.T) {
 	p := newPlatform(t)
-	p.answers[ownNumbers] = refusal("Error", 4999, "Nichts <da>")
-	_, err := p.service(remembering).Numbers(t.Context(), testGroup)
+	p.Answers[ownNumbers] = refusal("Error", 4999, "Nichts <da>")
+	_, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
 	want := []errcode.Platform{{Number: 4999, Level: "Error", Summary: "[Error 4999] Nichts <da>"}}
 	if diff := cmp.Diff(want, judge(t, err).Platform); diff != "" {
 		t.Error("(-want +got)\n" + diff)
@@ -239,16 +239,16 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 	for _, command := range []string{tenantGet, ownNumbers, departments, tenantNumbers, tenantList} {
 		t.Run(command, func(t *testing.T) {
 			p := newPlatform(t)
-			p.err[command] = oci.ErrBusy
+			p.Err[command] = oci.ErrBusy
 			if command == tenantList {
-				p.answers[tenantGet] = refusal("Error", 9999, "what?")
+				p.Answers[tenantGet] = refusal("Error", 9999, "what?")
 			}
-			itc := p.service(remembering)
+			service := p.service(remembering)
 			var err error
 			if command == tenantNumbers {
-				_, err = planned(t, itc.AssignNumbers(), testGroup, goodBodies["assign numbers"])
+				_, err = planned(t, service.AssignNumbers(), testGroup, goodBodies["assign numbers"])
 			} else {
-				_, err = itc.Numbers(t.Context(), testGroup)
+				_, err = service.Numbers().Read(t.Context(), testGroup, nil)
 			}
 			if !errors.Is(err, oci.ErrBusy) {
 				t.Errorf("the error is %v", err)
@@ -257,35 +257,6 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 				t.Errorf("the error was given code %s", e.Code.Name)
 			}
 		})
-	}
-}
-
-func TestEveryOperationJudgesItsGroup(t *testing.T) {
-	p := newPlatform(t)
-	itc := p.service(translate.Options{Charset: latin1(t)})
-	for want, bad := range map[string]scope.Target{
-		"group_id must not begin or end with a blank.": {TenantID: "t", GroupID: "  "},
-		"tenant_id must not hold characters outside the platform's character set; group_id must not begin or end with a blank.": {TenantID: "Zażółć", GroupID: "  "},
-	} {
-		for name, query := range queries(itc) {
-			t.Run(name, func(t *testing.T) {
-				_, err := query(t.Context(), bad)
-				if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
-					t.Error("(-want +got)\n" + diff)
-				}
-			})
-		}
-		for name, change := range changes(itc) {
-			t.Run(name, func(t *testing.T) {
-				_, err := change.Decode(bad, []byte(goodBodies[name]))
-				if diff := cmp.Diff(judged{Code: "INVALID_PARAMETERS", Text: want}, judge(t, err)); diff != "" {
-					t.Error("(-want +got)\n" + diff)
-				}
-			})
-		}
-	}
-	if len(p.asked) > 0 {
-		t.Errorf("asked %v", p.asked)
 	}
 }
 
@@ -313,9 +284,9 @@ func TestDepartments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			p.answers[departments] = test.reply
-			p.answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name|Department", `+3210|West \ Coast|`+test.cell))
-			got, err := p.service(remembering).Numbers(t.Context(), testGroup)
+			p.Answers[departments] = test.reply
+			p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name|Department", `+3210|West \ Coast|`+test.cell))
+			got, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -329,12 +300,12 @@ func TestDepartments(t *testing.T) {
 			if diff := cmp.Diff(want, printed.Numbers[0].Department); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
-			if asked := slices.Contains(p.asked, departments); asked != test.asked {
+			if asked := slices.Contains(p.Asked, departments); asked != test.asked {
 				t.Errorf("asked: %v, want %v", asked, test.asked)
 			}
 			if test.asked {
 				const want = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId><includeEnterpriseDepartments>false</includeEnterpriseDepartments>"
-				if got := writeXML(p.sent[len(p.sent)-1].Elements()); got != want {
+				if got := writeXML(p.Sent[len(p.Sent)-1].Elements()); got != want {
 					t.Errorf("asked with %s", got)
 				}
 			}
@@ -342,8 +313,8 @@ func TestDepartments(t *testing.T) {
 	}
 	t.Run("in a table without paths are the platform's fault", func(t *testing.T) {
 		p := newPlatform(t)
-		p.answers[departments] = answer(departments, table("departmentTable", "Department Name", "Sales"))
-		_, err := p.service(remembering).Numbers(t.Context(), testGroup)
+		p.Answers[departments] = answer(departments, table("departmentTable", "Department Name", "Sales"))
+		_, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
 		code(t, err, errcode.PlatformError)
 	})
 }
@@ -357,66 +328,13 @@ func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, err
 }
 
 func TestMissingRepliesAreThePlatformsFault(t *testing.T) {
-	itc, err := translate.NewITC(translate.Options{Reader: brief{newPlatform(t)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = itc.Numbers(t.Context(), testGroup)
+	_, err := options{}.service(t, brief{newPlatform(t)}).Numbers().Read(t.Context(), testGroup, nil)
 	code(t, err, errcode.PlatformError)
 }
 
-func TestNewITCRefusesAnUnknownChoice(t *testing.T) {
-	itc, err := translate.NewITC(translate.Options{AvailableFrom: "enterprise"})
-	if err == nil || itc != nil {
-		t.Errorf("got %v, %v", itc, err)
+func TestNewRefusesAnUnknownChoice(t *testing.T) {
+	service, err := itc.New(translate.New(translate.Options{}), itc.Options{AvailableFrom: "enterprise"})
+	if err == nil || service != nil {
+		t.Errorf("got %v, %v", service, err)
 	}
-}
-
-func TestCommandsAreAllThatAreMade(t *testing.T) {
-	made := map[string]bool{}
-	use := func(p *platform, itc *translate.ITC) {
-		for _, query := range queries(itc) {
-			_, _ = query(t.Context(), testGroup)
-		}
-		for name, change := range changes(itc) {
-			if plan, err := planned(t, change, testGroup, goodBodies[name]); err == nil {
-				made[plan.Command.Name()] = true
-			}
-			_, _ = planned(t, change, testGroup, unknownBodies[name])
-			_, _ = change.Observe(t.Context(), testGroup, nil)
-		}
-		for _, command := range p.sent {
-			made[command.Name()] = true
-		}
-	}
-	for _, broken := range []string{"", tenantGet, authorization} {
-		for _, from := range []translate.AvailableFrom{translate.AvailableFromGroup, translate.AvailableFromTenant} {
-			p := newPlatform(t)
-			delete(p.answers, broken)
-			use(p, p.service(translate.Options{AvailableFrom: from}))
-		}
-	}
-	listed := translate.Commands()
-	if !slices.IsSorted(listed) {
-		t.Error("the names are not sorted")
-	}
-	got := map[string]bool{}
-	for _, name := range listed {
-		if got[name] {
-			t.Errorf("%s is listed twice", name)
-		}
-		got[name] = true
-	}
-	if diff := cmp.Diff(made, got); diff != "" {
-		t.Error("(-made +listed)\n" + diff)
-	}
-}
-
-func latin1(t *testing.T) oci.Encoding {
-	t.Helper()
-	encoding, err := oci.EncodingByName("ISO-8859-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return encoding
 }

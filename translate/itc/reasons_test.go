@@ -1,4 +1,4 @@
-package translate_test
+package itc_test
 
 import (
 	"context"
@@ -91,8 +91,8 @@ func TestEachEntryHasItsReason(t *testing.T) {
 			if test.asked {
 				documents = 2
 			}
-			if len(p.asked) != documents {
-				t.Errorf("asked %v", p.asked)
+			if len(p.Asked) != documents {
+				t.Errorf("asked %v", p.Asked)
 			}
 		})
 	}
@@ -105,10 +105,10 @@ func TestReasonsAskForTheTenantsListAlone(t *testing.T) {
 		t.Run(change, func(t *testing.T) {
 			p := newPlatform(t)
 			refused(t, p, change, unknownBodies[change])
-			if got := p.asked[len(p.asked)-1]; got != want {
+			if got := p.Asked[len(p.Asked)-1]; got != want {
 				t.Errorf("asked %s", got)
 			}
-			if got := writeXML(p.sent[len(p.sent)-1].Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
+			if got := writeXML(p.Sent[len(p.Sent)-1].Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
 				t.Errorf("asked with %s", got)
 			}
 		})
@@ -159,8 +159,8 @@ func TestReasonsThatCannotBeReadAreGeneral(t *testing.T) {
 		for change, body := range bodies {
 			t.Run(name+"/"+change, func(t *testing.T) {
 				p := newPlatform(t)
-				maps.Copy(p.answers, test.answers)
-				p.err[allNumbers], p.err[allPrefixes] = test.err, test.err
+				maps.Copy(p.Answers, test.answers)
+				p.Err[allNumbers], p.Err[allPrefixes] = test.err, test.err
 				entries, problems := refused(t, p, change, body)
 				if diff := cmp.Diff([]string{want[change]}, problems); diff != "" {
 					t.Error("(-want +got)\n" + diff)
@@ -181,7 +181,7 @@ func TestReasonsThatAreOutOfDateAreGeneral(t *testing.T) {
 	} {
 		t.Run(change, func(t *testing.T) {
 			p := newPlatform(t)
-			p.answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns, "+32-25129000|+32-25129009|"+test.holder+"|true|"))
+			p.Answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns, "+32-25129000|+32-25129009|"+test.holder+"|true|"))
 			_, problems := refused(t, p, change, `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`)
 			if diff := cmp.Diff([]string{test.want}, problems); diff != "" {
 				t.Error("(-want +got)\n" + diff)
@@ -192,7 +192,7 @@ func TestReasonsThatAreOutOfDateAreGeneral(t *testing.T) {
 
 func TestAnEndThatIsNotInTheListIsNotNamed(t *testing.T) {
 	p := newPlatform(t)
-	p.answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
+	p.Answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
 	_, problems := refused(t, p, "assign numbers", goodBodies["assign numbers"])
 	if diff := cmp.Diff([]string{"/numbers/0/maxPhoneNumber is not the end of its range"}, problems); diff != "" {
 		t.Error("(-want +got)\n" + diff)
@@ -288,15 +288,12 @@ func TestReasonsAreNotWaitedForForLong(t *testing.T) {
 // unknownRange plans to assign a range that the tenant does not have.
 func unknownRange(ctx context.Context, t *testing.T, reader translate.Reader) error {
 	t.Helper()
-	itc, err := translate.NewITC(translate.Options{Reader: reader})
+	service := options{}.service(t, reader)
+	draft, err := service.AssignNumbers().Decode(testGroup, []byte(unknownBodies["assign numbers"]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft, err := itc.AssignNumbers().Decode(testGroup, []byte(unknownBodies["assign numbers"]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = itc.AssignNumbers().Plan(ctx, draft)
+	_, err = service.AssignNumbers().Plan(ctx, draft)
 	return err
 }
 

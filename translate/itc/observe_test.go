@@ -1,7 +1,8 @@
-package translate_test
+package itc_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/itc"
 	"ocigate/translate/scope"
 )
 
@@ -40,20 +42,35 @@ func listing(command string, entries ...string) string {
 	return answer(command, table(form.table, "Is Active|"+form.heading, entries...))
 }
 
+// observed reads back a change, by its name in this test, of entries of which only
+// the keys are known.
+func observed(ctx context.Context, service *itc.Service, change string, target scope.Target, keys []string) (*translate.Comparison, error) {
+	direction, kind, _ := strings.Cut(change, " ")
+	after := `{"groupId":null}`
+	if direction == "assign" {
+		after = fmt.Sprintf(`{"groupId":%q}`, target.GroupID)
+	}
+	entries := make([]translate.Entry, len(keys))
+	for i, key := range keys {
+		entries[i] = translate.Entry{Kind: kind, Key: key, After: json.RawMessage(after)}
+	}
+	return service.Observers().Compare(ctx, target, entries)
+}
+
 func TestObserveReadsBothListsInOneDocument(t *testing.T) {
 	const tenant = "<serviceProviderId>ApioSpTest</serviceProviderId>"
 	const ids = tenant + "<groupId>ApioGrpTest</groupId>"
 	for name, l := range lists {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			if _, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201"}); err != nil {
+			if _, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201"}); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]string{inContext + l.own + "+" + l.free}, p.asked); diff != "" {
+			if diff := cmp.Diff([]string{inContext + l.own + "+" + l.free}, p.Asked); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 			var got []string
-			for _, command := range p.sent {
+			for _, command := range p.Sent {
 				got = append(got, writeXML(command.Elements()))
 			}
 			want := []string{tenant, ids + "<userServiceName>Route List</userServiceName>", ids, tenant}
@@ -84,8 +101,8 @@ func TestObserveTellsWhatBecameOfAnEntry(t *testing.T) {
 		for name, l := range lists {
 			t.Run(name+" "+where, func(t *testing.T) {
 				p := newPlatform(t)
-				p.answers[l.own], p.answers[l.free] = listing(l.own, test.own...), listing(l.free, test.free...)
-				got, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{key})
+				p.Answers[l.own], p.Answers[l.free] = listing(l.own, test.own...), listing(l.free, test.free...)
+				got, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{key})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -120,8 +137,8 @@ func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
 		}
 		slices.Reverse(own)
 		p := newPlatform(t)
-		p.answers[ownNumbers], p.answers[tenantNumbers] = listing(ownNumbers, own...), listing(tenantNumbers, free...)
-		got, err := p.service(translate.Options{}).AssignNumbers().Observe(t.Context(), testGroup, keys)
+		p.Answers[ownNumbers], p.Answers[tenantNumbers] = listing(ownNumbers, own...), listing(tenantNumbers, free...)
+		got, err := observed(t.Context(), p.service(options{}), "assign numbers", testGroup, keys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +147,7 @@ func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
 		}
 	})
 	t.Run("one twice", func(t *testing.T) {
-		got, err := newPlatform(t).service(translate.Options{}).RemovePrefixes().Observe(t.Context(), testGroup, []string{"+3209", "+3201", "+3209"})
+		got, err := observed(t.Context(), newPlatform(t).service(options{}), "remove prefixes", testGroup, []string{"+3209", "+3201", "+3209"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +157,7 @@ func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
 		}
 	})
 	t.Run("none", func(t *testing.T) {
-		got, err := newPlatform(t).service(translate.Options{}).RemovePrefixes().Observe(t.Context(), testGroup, nil)
+		got, err := observed(t.Context(), newPlatform(t).service(options{}), "remove prefixes", testGroup, nil)
 		if err != nil || len(got.Effects) != 0 {
 			t.Errorf("got %v, %v", got, err)
 		}
@@ -171,9 +188,9 @@ func TestObserveFindsNothingInAGroupThatCannotHaveAnything(t *testing.T) {
 			} {
 				t.Run(name+" when "+why+" "+what, func(t *testing.T) {
 					p := newPlatform(t)
-					maps.Copy(p.answers, answers)
-					p.answers[l.own], p.answers[l.free] = reply(l.own), reply(l.free)
-					got, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201", "+3209"})
+					maps.Copy(p.Answers, answers)
+					p.Answers[l.own], p.Answers[l.free] = reply(l.own), reply(l.free)
+					got, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201", "+3209"})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -213,8 +230,8 @@ func TestTroubleIsNoReading(t *testing.T) {
 		} {
 			t.Run(name+" when "+why, func(t *testing.T) {
 				p := newPlatform(t)
-				maps.Copy(p.answers, test.answers)
-				got, err := changes(p.service(translate.Options{}))[name].Observe(t.Context(), testGroup, []string{"+3201"})
+				maps.Copy(p.Answers, test.answers)
+				got, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201"})
 				code(t, err, test.want)
 				if got != nil {
 					t.Errorf("got %v beside the error", got)
@@ -228,11 +245,11 @@ func TestObservePassesReaderErrorsThrough(t *testing.T) {
 	for _, command := range []string{tenantGet, ownNumbers, tenantNumbers, tenantList} {
 		t.Run(command, func(t *testing.T) {
 			p := newPlatform(t)
-			p.err[command] = oci.ErrBusy
+			p.Err[command] = oci.ErrBusy
 			if command == tenantList {
-				p.answers[tenantGet] = refusal("Error", 9999, "what?")
+				p.Answers[tenantGet] = refusal("Error", 9999, "what?")
 			}
-			got, err := p.service(translate.Options{}).AssignNumbers().Observe(t.Context(), testGroup, []string{"+1"})
+			got, err := observed(t.Context(), p.service(options{}), "assign numbers", testGroup, []string{"+1"})
 			if !errors.Is(err, oci.ErrBusy) || got != nil {
 				t.Errorf("got %v, %v", got, err)
 			}
@@ -245,21 +262,21 @@ func TestObservePassesReaderErrorsThrough(t *testing.T) {
 
 func TestObserveHasNothingToDoWithRememberedContexts(t *testing.T) {
 	p := newPlatform(t)
-	itc := p.service(remembering)
+	service := p.service(remembering)
 	use := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	change := itc.AssignPrefixes()
-	use(change.Observe(t.Context(), testGroup, []string{"+3201"}))
+	change := service.AssignPrefixes()
+	use(observed(t.Context(), service, "assign prefixes", testGroup, []string{"+3201"}))
 	use(planned(t, change, testGroup, goodBodies["assign prefixes"]))
-	use(change.Observe(t.Context(), testGroup, []string{"+3201"}))
+	use(observed(t.Context(), service, "assign prefixes", testGroup, []string{"+3201"}))
 	use(planned(t, change, testGroup, goodBodies["assign prefixes"]))
 	const reading = inContext + ownPrefixes + "+" + tenantPrefixes
 	want := []string{reading, inContext + tenantPrefixes, reading, tenantPrefixes}
-	if diff := cmp.Diff(want, p.asked); diff != "" {
+	if diff := cmp.Diff(want, p.Asked); diff != "" {
 		t.Error("(-want +got)\n" + diff)
 	}
 }
@@ -279,13 +296,12 @@ func FuzzObserve(f *testing.F) {
 			return strings.Split("true|"+strings.ReplaceAll(cells, "\n", "\ntrue|"), "\n")
 		}
 		p := newPlatform(t)
-		p.answers[ownPrefixes], p.answers[tenantPrefixes] = listing(ownPrefixes, rows(own)...), listing(tenantPrefixes, rows(free)...)
-		itc := p.service(translate.Options{})
-		draft, err := itc.AssignPrefixes().Decode(testGroup, fmt.Appendf(nil, `{"prefixes":[{"prefix":%q}]}`, given))
+		p.Answers[ownPrefixes], p.Answers[tenantPrefixes] = listing(ownPrefixes, rows(own)...), listing(tenantPrefixes, rows(free)...)
+		service := p.service(options{})
+		draft, err := service.AssignPrefixes().Decode(testGroup, fmt.Appendf(nil, `{"prefixes":[{"prefix":%q}]}`, given))
 		if err != nil {
 			t.Skip("not a prefix")
 		}
-		keys := translate.Keys(draft.Entries)
 		holds := func(cells string) bool {
 			return slices.ContainsFunc(strings.Split(cells, "\n"), func(cell string) bool { return digits(cell) == digits(given) })
 		}
@@ -294,11 +310,11 @@ func FuzzObserve(f *testing.F) {
 		for _, row := range append(rows(own), rows(free)...) {
 			whole = whole && strings.ContainsAny(row, "0123456789")
 		}
-		for change, want := range map[translate.Change]translate.Effect{
-			itc.AssignPrefixes(): {Seen: holds(own), Clear: inOne},
-			itc.RemovePrefixes(): {Seen: !holds(own), Clear: inOne},
+		for change, want := range map[string]translate.Effect{
+			"assign prefixes": {Seen: holds(own), Clear: inOne},
+			"remove prefixes": {Seen: !holds(own), Clear: inOne},
 		} {
-			got, err := change.Observe(t.Context(), testGroup, keys)
+			got, err := observed(t.Context(), service, change, testGroup, []string{draft.Entries[0].Key})
 			if !whole {
 				code(t, err, errcode.PlatformError)
 				continue
@@ -325,7 +341,7 @@ func digits(number string) string {
 
 // simulated runs a test in a bubble, on a client of a simulated platform that
 // has the demonstration's seed.
-func simulated(t *testing.T, test func(t *testing.T, client *oci.Client, itc *translate.ITC)) {
+func simulated(t *testing.T, test func(t *testing.T, client *oci.Client, service *itc.Service)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		platform, err := ocisim.New(ocisim.DemoSeed())
@@ -345,11 +361,8 @@ func simulated(t *testing.T, test func(t *testing.T, client *oci.Client, itc *tr
 				t.Error(err)
 			}
 		}()
-		itc, err := translate.NewITC(translate.Options{Reader: client})
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(t, client, itc)
+		service := options{}.service(t, client)
+		test(t, client, service)
 	})
 }
 
@@ -361,15 +374,15 @@ func TestChangesOfTheSimulatedPlatformAreSeen(t *testing.T) {
 		"remove prefixes": `{"prefixes":[{"prefix":"+32-02"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			simulated(t, func(t *testing.T, client *oci.Client, itc *translate.ITC) {
-				change := changes(itc)[name]
+			simulated(t, func(t *testing.T, client *oci.Client, service *itc.Service) {
+				change := changes(service)[name]
 				plan, err := planned(t, change, testGroup, body)
 				if err != nil {
 					t.Fatal(err)
 				}
 				observe := func(want translate.Effect) {
 					t.Helper()
-					sight, err := change.Observe(t.Context(), testGroup, translate.Keys(plan.Entries))
+					sight, err := service.Observers().Compare(t.Context(), testGroup, plan.Entries)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -378,11 +391,11 @@ func TestChangesOfTheSimulatedPlatformAreSeen(t *testing.T) {
 					}
 				}
 				observe(translate.Effect{Seen: false, Clear: true})
-				reply, err := client.Write(t.Context(), plan.Command, nil)
+				reply, err := client.Write(t.Context(), plan.Steps[0].Command, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := translate.NewPlatformErrors(nil).WriteResult(plan, reply); err != nil {
+				if err := translate.NewPlatformErrors(nil).WriteResult(plan, plan.Steps[0], reply); err != nil {
 					t.Fatal(err)
 				}
 				observe(translate.Effect{Seen: true, Clear: true})
@@ -410,8 +423,8 @@ func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 		"finds what the group has":                     {testGroup, "+3226127000", translate.Effect{Seen: true, Clear: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			simulated(t, func(t *testing.T, _ *oci.Client, itc *translate.ITC) {
-				got, err := itc.AssignNumbers().Observe(t.Context(), test.group, []string{test.key})
+			simulated(t, func(t *testing.T, _ *oci.Client, service *itc.Service) {
+				got, err := observed(t.Context(), service, "assign numbers", test.group, []string{test.key})
 				if err != nil {
 					t.Fatal(err)
 				}

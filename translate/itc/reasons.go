@@ -1,4 +1,4 @@
-package translate
+package itc
 
 import (
 	"context"
@@ -6,11 +6,10 @@ import (
 	"time"
 
 	"ocigate/oci"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
-
-const groupIDHeading = "Group Id"
 
 // reasonsPatience is how long the reading of the reasons may take. The answer
 // does not depend on them, so it must not wait for a platform that is slow.
@@ -28,32 +27,32 @@ const (
 
 // fault is an entry to which a change cannot be made.
 type fault struct {
-	entry   Entry
+	entry   translate.Entry
 	pointer string // its place in the body
 	reason  string // "" where the entry was not in the list that was read
 }
 
 // notListed is the fault of an entry that is not in the list that the change
 // takes from. place is its index in the body.
-func (r *resource) notListed(place int, e Entry) fault {
-	return fault{entry: e, pointer: r.form.pointer(place, r.form.start)}
+func (r *resource) notListed(place int, e translate.Entry) fault {
+	return fault{entry: e, pointer: r.pointer(place, r.start)}
 }
 
 // endDiffers is the fault of an entry whose range ends elsewhere. The reason may
 // hold the end: the list has only what is free in the tenant or the group's own,
 // and a caller who may write in the group may see both. end is empty where the
 // list does not have it.
-func (r *resource) endDiffers(place int, e Entry, end string) fault {
+func (r *resource) endDiffers(place int, e translate.Entry, end string) fault {
 	reason := notTheEnd
 	if end != "" {
 		reason += ", which ends at " + end
 	}
-	return fault{entry: e, pointer: r.form.pointer(place, r.form.end), reason: reason}
+	return fault{entry: e, pointer: r.pointer(place, r.end), reason: reason}
 }
 
 // pointer is the JSON pointer to a value of an entry.
-func (f form) pointer(place int, key string) string {
-	return fmt.Sprintf("/%s/%d/%s", f.list, place, key)
+func (r *resource) pointer(place int, key string) string {
+	return fmt.Sprintf("/%s/%d/%s", r.list, place, key)
 }
 
 // notAvailable is the error for faults, which are in the order of the body. It
@@ -66,15 +65,15 @@ func (c change) notAvailable(ctx context.Context, group scope.Target, faults []f
 		return err
 	}
 	refusal := &errcode.Error{Code: errcode.NotAvailableForAssignment, Message: c.resource.unavailable}
-	var found findings
+	var problems translate.Problems
 	for _, f := range faults {
 		if f.reason == "" {
 			f.reason = c.reason(group, owners, f.entry.Key)
 		}
 		refusal.Entries = append(refusal.Entries, f.entry.Given)
-		found.invalid(f.pointer, f.reason)
+		problems.Add(f.pointer, f.reason)
 	}
-	refusal.Problems = found.problems
+	refusal.Problems = problems
 	return refusal
 }
 
@@ -100,7 +99,7 @@ func (c change) owners(ctx context.Context, group scope.Target, faults []fault) 
 	all := c.resource.tenantAll
 	patient, cancel := patience(ctx)
 	defer cancel()
-	table, err := c.itc.table(patient, group, all.read(group), all.table, all.key)
+	table, err := c.engine.Table(patient, group, all)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return owners{}, err
@@ -108,7 +107,7 @@ func (c change) owners(ctx context.Context, group scope.Target, faults []fault) 
 		return owners{}, nil // reasons are a help: the answer does not depend on them
 	}
 	found := owners{read: true, by: make(map[string]string, len(keys))}
-	rows, repeated := rowsOf(table, all.key, keys)
+	rows, repeated := rowsOf(table, all.Key, keys)
 	if repeated != "" {
 		return owners{}, nil // it is not clear which group has it
 	}

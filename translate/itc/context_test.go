@@ -1,4 +1,4 @@
-package translate_test
+package itc_test
 
 import (
 	"maps"
@@ -8,20 +8,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ocigate/translate"
 	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
 
 func TestContextIsAskedForByTheGroupsIDs(t *testing.T) {
 	p := newPlatform(t)
-	if _, err := p.service(translate.Options{}).AvailableNumbers(t.Context(), testGroup); err != nil {
+	if _, err := p.service(options{}).AvailableNumbers().Read(t.Context(), testGroup, nil); err != nil {
 		t.Fatal(err)
 	}
 	const ids = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId>"
 	want := []string{"<serviceProviderId>ApioSpTest</serviceProviderId>", ids + "<userServiceName>Route List</userServiceName>", ids}
 	var got []string
-	for _, command := range p.sent {
+	for _, command := range p.Sent {
 		got = append(got, writeXML(command.Elements()))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -114,9 +113,9 @@ func TestContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
-			maps.Copy(p.answers, test.answers)
-			itc := p.service(remembering)
-			_, err := itc.Numbers(t.Context(), testGroup)
+			maps.Copy(p.Answers, test.answers)
+			service := p.service(remembering)
+			_, err := service.Numbers().Read(t.Context(), testGroup, nil)
 			code(t, err, test.want)
 			if diff := cmp.Diff(test.platform, judge(t, err).Platform); diff != "" {
 				t.Error("(-want +got)\n" + diff)
@@ -124,20 +123,20 @@ func TestContext(t *testing.T) {
 			wantAsked := 1
 			if test.search != "" {
 				wantAsked = 2
-				if got := writeXML(p.sent[len(p.sent)-1].Elements()); got != test.search {
+				if got := writeXML(p.Sent[len(p.Sent)-1].Elements()); got != test.search {
 					t.Errorf("searched with %s", got)
 				}
 			}
-			if len(p.asked) != wantAsked {
-				t.Errorf("asked %v", p.asked)
+			if len(p.Asked) != wantAsked {
+				t.Errorf("asked %v", p.Asked)
 			}
 			// A bad context is not remembered.
-			maps.Copy(p.answers, newPlatform(t).answers)
-			p.asked = nil
-			if _, err := itc.Numbers(t.Context(), testGroup); err != nil {
+			maps.Copy(p.Answers, newPlatform(t).Answers)
+			p.Asked = nil
+			if _, err := service.Numbers().Read(t.Context(), testGroup, nil); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
-			if diff := cmp.Diff([]string{inContext + ownNumbers, departments}, p.asked); diff != "" {
+			if diff := cmp.Diff([]string{inContext + ownNumbers, departments}, p.Asked); diff != "" {
 				t.Error("afterwards (-want +got)\n" + diff)
 			}
 		})
@@ -146,8 +145,8 @@ func TestContext(t *testing.T) {
 
 func TestContextOfAServiceProviderMayDenyEnterpriseMode(t *testing.T) {
 	p := newPlatform(t)
-	p.answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise>`)
-	if _, err := p.service(translate.Options{}).Numbers(t.Context(), testGroup); err != nil {
+	p.Answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise>`)
+	if _, err := p.service(options{}).Numbers().Read(t.Context(), testGroup, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -156,19 +155,19 @@ func TestContextOfAServiceProviderMayDenyEnterpriseMode(t *testing.T) {
 // their answers are not remembered.
 func TestContextIsOneForAllOperations(t *testing.T) {
 	p := newPlatform(t)
-	itc := p.service(remembering)
+	service := p.service(remembering)
 	use := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	use(itc.AvailablePrefixes(t.Context(), testGroup))
-	use(itc.AvailableNumbers(t.Context(), testGroup))
-	use(planned(t, itc.AssignNumbers(), testGroup, goodBodies["assign numbers"]))
-	use(planned(t, itc.RemovePrefixes(), testGroup, goodBodies["remove prefixes"]))
+	use(service.AvailablePrefixes().Read(t.Context(), testGroup, nil))
+	use(service.AvailableNumbers().Read(t.Context(), testGroup, nil))
+	use(planned(t, service.AssignNumbers(), testGroup, goodBodies["assign numbers"]))
+	use(planned(t, service.RemovePrefixes(), testGroup, goodBodies["remove prefixes"]))
 	want := []string{inContext + groupPrefixes, groupNumbers, tenantNumbers, ownPrefixes}
-	if diff := cmp.Diff(want, p.asked); diff != "" {
+	if diff := cmp.Diff(want, p.Asked); diff != "" {
 		t.Error("(-want +got)\n" + diff)
 	}
 }
@@ -188,10 +187,10 @@ func TestContextIsRememberedForItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPlatform(t)
-				itc := p.service(translate.Options{ContextTTL: test.ttl})
+				service := p.service(options{ContextTTL: test.ttl})
 				ask := func(group scope.Target) {
 					t.Helper()
-					if _, err := itc.AvailablePrefixes(t.Context(), group); err != nil {
+					if _, err := service.AvailablePrefixes().Read(t.Context(), group, nil); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -203,7 +202,7 @@ func TestContextIsRememberedForItsTime(t *testing.T) {
 				if test.again {
 					want = []string{together, together}
 				}
-				if diff := cmp.Diff(want, p.asked); diff != "" {
+				if diff := cmp.Diff(want, p.Asked); diff != "" {
 					t.Error("(-want +got)\n" + diff)
 				}
 			})

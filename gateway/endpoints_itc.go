@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"net/http"
+
+	"ocigate/gateway/auth"
+	"ocigate/translate/itc"
+	"ocigate/translate/scope"
+)
+
+// itcRows are the rows of immediate trunking connectivity.
+func itcRows(s *itc.Service) []Endpoint {
+	const (
+		service  = "/services/immediate_trunking_connectivity"
+		numbers  = service + "/numbers/"
+		prefixes = service + "/prefixes/"
+	)
+	return []Endpoint{
+		{
+			Name: "itc_numbers_list", Method: http.MethodGet, Scope: scope.Group, Path: numbers,
+			Summary: "List the number ranges of the group.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Query: s.Numbers(),
+		},
+		{
+			Name: "itc_numbers_assign", Method: http.MethodPost, Scope: scope.Group, Path: numbers,
+			Summary: "Assign number ranges of the tenant to the group.",
+			Level:   auth.TenantAdmin, Status: http.StatusCreated, Change: s.AssignNumbers(),
+		},
+		{
+			Name: "itc_available_numbers_list", Method: http.MethodGet, Scope: scope.Group, Path: service + "/available_numbers/",
+			Summary: "List the number ranges that are available: the group's own, or those that can be assigned.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.AvailableNumbers(),
+		},
+		{
+			Name: "itc_numbers_remove", Method: http.MethodDelete, Scope: scope.Group, Path: numbers,
+			Summary: "Remove number ranges from the group.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemoveNumbers(),
+		},
+		{
+			Name: "itc_numbers_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: numbers + "remove/",
+			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemoveNumbers(),
+		},
+		{
+			Name: "itc_prefixes_list", Method: http.MethodGet, Scope: scope.Group, Path: prefixes,
+			Summary: "List the prefixes of the group.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Query: s.Prefixes(),
+		},
+		{
+			Name: "itc_prefixes_assign", Method: http.MethodPost, Scope: scope.Group, Path: prefixes,
+			Summary: "Assign prefixes of the tenant to the group.",
+			Level:   auth.TenantAdmin, Status: http.StatusCreated, Change: s.AssignPrefixes(),
+		},
+		{
+			Name: "itc_available_prefixes_list", Method: http.MethodGet, Scope: scope.Group, Path: service + "/available_prefixes/",
+			Summary: "List the prefixes that are available: the group's own, or those that can be assigned.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.AvailablePrefixes(),
+		},
+		{
+			Name: "itc_prefixes_remove", Method: http.MethodDelete, Scope: scope.Group, Path: prefixes,
+			Summary: "Remove prefixes from the group.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemovePrefixes(),
+		},
+		{
+			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: prefixes + "remove/",
+			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemovePrefixes(),
+		},
+	}
+}

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// unreadableQuery is what is wrong with a query that is not in the form in which
+// browsers send it.
+var unreadableQuery = errcode.Problem{Parameter: "query", Reason: "must be name=value pairs, joined by & and percent-encoded"}
+
+// cacheBuster is a parameter with which clients in browsers keep caches from
+// answering a read. It is ignored on reads.
+const cacheBuster = "_"
+
+// dryRunParam is a parameter of every write.
+var dryRunParam = translate.Param{
+	Name: dryRunParameter, Kind: translate.BooleanParam,
+	Doc: "true makes all checks, sends nothing, and answers what would change.",
+}
+
+// parametersOf reads the query parameters of a request as they are declared. The
+// problems are all that is wrong with them, in the order of their names.
+func parametersOf(r *http.Request, declared []translate.Param) (translate.Params, []errcode.Problem) {
+	if r.URL.RawQuery == "" {
+		return nil, nil
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	var problems []errcode.Problem
+	if err != nil {
+		// What cannot be read may be the parameter that says that nothing is to be
+		// sent, or which part of a list is meant.
+		problems = append(problems, unreadableQuery)
+	}
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+	params := translate.Params{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if isRead && name == cacheBuster {
+			continue
+		}
+		if reason := parameterProblem(name, values[name], declared); reason != "" {
+			problems = append(problems, errcode.Problem{Parameter: name, Reason: reason})
+		} else {
+			params[name] = values[name][0]
+		}
+	}
+	return params, problems
+}
+
+// parameterProblem is what is wrong with the values of a parameter, or "".
+func parameterProblem(name string, values []string, declared []translate.Param) string {
+	i := slices.IndexFunc(declared, func(p translate.Param) bool { return p.Name == name })
+	switch {
+	case i < 0 && len(declared) == 0:
+		return "is not a parameter here: there are none"
+	case i < 0:
+		return "is not a parameter here; the parameters are: " + strings.Join(namesOf(declared), ", ")
+	case len(values) > 1:
+		return "must be given only once"
+	}
+	return declared[i].Problem(values[0])
+}
+
+func namesOf(declared []translate.Param) []string {
+	names := make([]string, len(declared))
+	for i, p := range declared {
+		names[i] = p.Name
+	}
+	return names
+}

@@ -1,0 +1,227 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"ocigate/translate/errcode"
+)
+
+const notAnObject = "The body must be a JSON object."
+
+// Input is an object of a request, decoded by its shape. Its methods panic for a
+// key that the shape does not have.
+type Input struct {
+	shape  *Shape
+	values []input // by the shape's fields
+}
+
+// input is the value of one field.
+type input struct {
+	given bool // and not null
+	null  bool
+	text  string
+	is    bool
+	items []Input // of a list, or the one of an object
+}
+
+// Decode reads a body strictly. The error is of type [*errcode.Error], and its
+// problems are all that is wrong with the body.
+//
+// Nothing below what the shape declares is looked at, so depth needs no limit
+// besides that of encoding/json.
+func (s *Shape) Decode(body []byte) (Input, error) {
+	if err := checkEncoding(body); err != nil {
+		return Input{}, err
+	}
+	if kindOf(body) != "an object" {
+		return Input{}, &errcode.Error{Code: errcode.BadMediaType, Message: notAnObject}
+	}
+	var found findings
+	if !utf8.Valid(body) {
+		found.malformed("", "must be valid UTF-8")
+		return Input{}, found.err()
+	}
+	decoded := found.object(body, "", s)
+	if err := found.err(); err != nil {
+		return Input{}, err
+	}
+	return decoded, nil
+}
+
+func (in Input) value(key string) *input {
+	i := in.shape.field(key)
+	if i < 0 {
+		panic("translate: the shape has no field " + key)
+	}
+	return &in.values[i]
+}
+
+// Has reports whether the request has the key, with a value other than null.
+func (in Input) Has(key string) bool { return in.value(key).given }
+
+// IsNull reports whether the request sets the key to null.
+func (in Input) IsNull(key string) bool { return in.value(key).null }
+
+// Text is a text, phone number or prefix as the caller wrote it, "" without one.
+func (in Input) Text(key string) string { return in.value(key).text }
+
+// Bool is a boolean, false without one.
+func (in Input) Bool(key string) bool { return in.value(key).is }
+
+// List are the entries of a list.
+func (in Input) List(key string) []Input { return in.value(key).items }
+
+// Object is an object. Without one it must not be used.
+func (in Input) Object(key string) Input { return in.value(key).items[0] }
+
+// object reads an object. What is at fault in it is left out.
+func (f *findings) object(raw json.RawMessage, at string, s *Shape) Input {
+	in := Input{s, make([]input, len(s.Fields))}
+	texts, ok := f.members(raw, at, s)
+	if !ok {
+		return in
+	}
+	for i := range s.Fields {
+		field := &s.Fields[i]
+		if texts[i] == nil {
+			continue
+		}
+		place := at + "/" + field.Key
+		in.values[i] = f.value(texts[i], place, field)
+		if field.NotBelow == "" {
+			continue
+		}
+		if least := in.Text(field.NotBelow); least != "" && in.values[i].given && below(in.values[i].text, least) {
+			f.invalid(place, "must not be below "+field.NotBelow)
+		}
+	}
+	return in
+}
+
+// members reads the JSON of an object's fields, nil for those that it does not
+// have. Of a key that is there several times it is the first one's.
+func (f *findings) members(raw json.RawMessage, at string, s *Shape) ([]json.RawMessage, bool) {
+	var inOrder members
+	if !f.is("an object", raw, at) || !f.unmarshal(raw, at, &inOrder) {
+		return nil, false
+	}
+	texts := make([]json.RawMessage, len(s.Fields))
+	for _, m := range inOrder {
+		switch i := s.field(m.key); {
+		case i < 0:
+			f.malformed(at+"/"+escapePointer(m.key), "is not a key here; the keys, in this letter case, are: "+strings.Join(s.keys(), ", "))
+		case texts[i] != nil:
+			f.malformed(at+"/"+m.key, "must be given once")
+		default:
+			texts[i] = m.value
+		}
+	}
+	for i, field := range s.Fields {
+		if texts[i] == nil && !field.Optional {
+			f.malformed(at+"/"+field.Key, "is missing")
+		}
+	}
+	return texts, true
+}
+
+// keys are the required ones, then the optional ones.
+func (s *Shape) keys() []string {
+	var required, optional []string
+	for _, field := range s.Fields {
+		if field.Optional {
+			optional = append(optional, field.Key)
+		} else {
+			required = append(required, field.Key)
+		}
+	}
+	return slices.Concat(required, optional)
+}
+
+// value reads the value of a field. What is at fault is left out.
+func (f *findings) value(raw json.RawMessage, at string, field *Field) input {
+	if field.Nullable && kindOf(raw) == "null" {
+		return input{null: true}
+	}
+	switch field.Kind {
+	case Boolean:
+		is, ok := f.boolean(raw, at, field)
+		return input{given: ok, is: is}
+	case List:
+		items, ok := f.list(raw, at, field)
+		return input{given: ok, items: items}
+	case Object:
+		if !f.isOf("an object", raw, at, field) {
+			return input{}
+		}
+		return input{given: true, items: []Input{f.object(raw, at, field.Item)}}
+	}
+	text := f.text(raw, at, field)
+	if text != "" && field.Kind.isNumber() && !isNumber(text) {
+		f.invalid(at, "must be an optional + and digits, with dashes and blanks only between them")
+		return input{}
+	}
+	return input{given: text != "" || field.Min == 0, text: text}
+}
+
+func (f *findings) boolean(raw json.RawMessage, at string, field *Field) (is, ok bool) {
+	ok = f.isOf("a boolean", raw, at, field) && f.unmarshal(raw, at, &is)
+	return is, ok
+}
+
+// text reads a string. It is empty where it is at fault.
+func (f *findings) text(raw json.RawMessage, at string, field *Field) string {
+	var s string
+	if !f.isOf("a string", raw, at, field) || !f.unmarshal(raw, at, &s) {
+		return ""
+	}
+	switch length := utf8.RuneCountInString(s); {
+	case strings.ContainsRune(s, utf8.RuneError):
+		// encoding/json puts U+FFFD in the place of half a surrogate pair.
+		f.malformed(at, "must not hold half a surrogate pair or U+FFFD")
+	case length < field.Min || length > field.Max:
+		f.malformed(at, fmt.Sprintf("must have %d to %d characters", field.Min, field.Max))
+	default:
+		return s
+	}
+	return ""
+}
+
+// list reads a list of objects, with as many entries as the field may have.
+func (f *findings) list(raw json.RawMessage, at string, field *Field) (items []Input, ok bool) {
+	var elements []json.RawMessage
+	if !f.isOf("a list", raw, at, field) || !f.unmarshal(raw, at, &elements) {
+		return nil, false
+	}
+	switch {
+	case len(elements) == 0 && field.Min > 0:
+		f.malformed(at, "must not be empty")
+	case len(elements) < field.Min:
+		f.malformed(at, fmt.Sprintf("must hold %d entries or more", field.Min))
+	case len(elements) > field.Max:
+		f.malformed(at, fmt.Sprintf("must not hold more than %d entries", field.Max))
+		return nil, false
+	}
+	items = make([]Input, len(elements))
+	seen := map[string]int{}
+	for i, element := range elements {
+		place := fmt.Sprintf("%s/%d", at, i)
+		items[i] = f.object(element, place, field.Item)
+		if field.UniqueBy == "" {
+			continue
+		}
+		key := Canonical(items[i].Text(field.UniqueBy))
+		if key == "" {
+			continue
+		}
+		if first, twice := seen[key]; twice {
+			f.invalid(place+"/"+field.UniqueBy, fmt.Sprintf("must not be the same as %s/%d/%s", at, first, field.UniqueBy))
+			continue
+		}
+		seen[key] = i
+	}
+	return items, true
+}

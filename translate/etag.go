@@ -1,0 +1,100 @@
+package translate
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+
+	"ocigate/oci"
+)
+
+// tagBytes is how much of a SHA-256 an entity tag holds.
+const tagBytes = 16
+
+// ETag implements [Body]. It is made of the content and of the shape, so that a
+// version of the program that writes the same content in another form has another
+// tag. It takes one more pass over the content, but none over its encoding.
+func (a *Answer) ETag() string {
+	sum := tagSum{Hash: sha256.New()}
+	a.shape.addTo(&sum)
+	sum.add(a.target.TenantID, a.target.GroupID, a.target.UserID)
+	for i := range a.values {
+		value := &a.values[i]
+		switch {
+		case value.isList():
+			digest := value.rows.digest()
+			sum.add("rows", string(digest[:]))
+		case value.absent:
+			sum.add("absent")
+		default:
+			sum.add("text", value.text)
+		}
+	}
+	for _, path := range a.names.sorted() {
+		sum.add(path, a.names.of(path))
+	}
+	return `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:tagBytes]) + `"`
+}
+
+// tagSum is a hash of texts, each with its length before it, so that no two
+// sequences of texts are the same.
+type tagSum struct {
+	hash.Hash
+	piece []byte
+}
+
+func (s *tagSum) add(texts ...string) {
+	for _, text := range texts {
+		s.piece = binary.AppendUvarint(s.piece, uint64(len(text)))
+		s.piece = append(s.piece, text...)
+		if len(s.piece) > pieceOfSum {
+			s.flush()
+		}
+	}
+}
+
+// pieceOfSum is how many bytes are hashed at a time.
+const pieceOfSum = 4 << 10
+
+func (s *tagSum) flush() {
+	_, _ = s.Write(s.piece) // a hash takes everything
+	s.piece = s.piece[:0]
+}
+
+// Sum is the hash of all texts.
+func (s *tagSum) Sum(b []byte) []byte {
+	s.flush()
+	return s.Hash.Sum(b)
+}
+
+// addTo adds all that decides about the form of an answer.
+func (s *Shape) addTo(sum *tagSum) {
+	for _, f := range s.Fields {
+		sum.add(f.Key, string(rune(f.Kind)), f.Source)
+		if f.Item != nil {
+			sum.add("{")
+			f.Item.addTo(sum)
+			sum.add("}")
+		}
+	}
+}
+
+// digest is a hash of the cells that the fields show. Where the table does not have
+// a column, that is not the same as a column of empty cells.
+func (r *rows) digest() [sha256.Size]byte {
+	sum := tagSum{Hash: sha256.New()}
+	for _, column := range r.columns {
+		if column == oci.NoColumn {
+			sum.add("-")
+		} else {
+			sum.add("+")
+		}
+	}
+	for row := range r.table.Rows() {
+		for _, column := range r.columns {
+			sum.add(row.Cell(column))
+		}
+	}
+	return [sha256.Size]byte(sum.Sum(nil))
+}

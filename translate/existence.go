@@ -1,0 +1,51 @@
+package translate
+
+import (
+	"ocigate/oci"
+	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
+)
+
+// TenantExistence is the question whether the target's tenant exists.
+var TenantExistence = &Existence{
+	Listing: Listing{
+		Command: "ServiceProviderGetListRequest",
+		Elements: func(t scope.Target) []oci.Element {
+			return []oci.Element{EqualTo("searchCriteriaServiceProviderId", t.TenantID)}
+		},
+		Table: "serviceProviderTable",
+		Key:   "Service Provider Id",
+	},
+	ID:      func(t scope.Target) string { return t.TenantID },
+	Missing: errcode.TenantNotFound,
+}
+
+// GroupExistence is the question whether the target's group exists in its tenant.
+var GroupExistence = &Existence{
+	Listing: Listing{
+		Command: "GroupGetListInServiceProviderRequest",
+		Elements: func(t scope.Target) []oci.Element {
+			return append(TenantElements(t), EqualTo("searchCriteriaGroupId", t.GroupID))
+		},
+		Table: "groupTable",
+		Key:   "Group Id",
+	},
+	ID:      func(t scope.Target) string { return t.GroupID },
+	Missing: errcode.GroupNotFound,
+}
+
+// TenantElements name a target's tenant, as commands about a tenant begin.
+func TenantElements(t scope.Target) []oci.Element {
+	return []oci.Element{oci.Text("serviceProviderId", t.TenantID)}
+}
+
+// GroupElements name a target's group, as commands about a group begin.
+func GroupElements(t scope.Target) []oci.Element {
+	return []oci.Element{oci.Text("serviceProviderId", t.TenantID), oci.Text("groupId", t.GroupID)}
+}
+
+// EqualTo is a search criterion for exactly that value.
+func EqualTo(criterion, value string) oci.Element {
+	return oci.Parent(criterion,
+		oci.Text("mode", "Equal To"), oci.Text("value", value), oci.Text("isCaseInsensitive", "false"))
+}

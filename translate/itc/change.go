@@ -1,0 +1,165 @@
+package itc
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
+)
+
+// change is the Change of one resource in one direction.
+type change struct {
+	engine   *translate.Engine
+	resource *resource
+	command  string             // does it
+	source   *translate.Listing // lists what it may be done to
+	assigns  bool               // the group has the entries after it, not before
+}
+
+// assign gives a group what its tenant has free.
+func (s *Service) assign(r *resource) translate.Change {
+	return change{engine: s.engine, resource: r, command: r.assign, source: &r.tenantFree, assigns: true}
+}
+
+// unassign takes from a group what is its own.
+func (s *Service) unassign(r *resource) translate.Change {
+	return change{engine: s.engine, resource: r, command: r.unassign, source: &r.own}
+}
+
+func (c change) Describe() translate.Description {
+	r := c.resource
+	return translate.Description{
+		Reads:    translate.ReadsOf(groupContext, nil, r.own, r.tenantFree, r.tenantAll),
+		Writes:   []string{c.command},
+		Request:  r.changeBody,
+		Response: &translate.Shape{},
+		Errors:   slices.Concat([]*errcode.Code{errcode.NotAvailableForAssignment}, groupContext.Errors(), r.errors),
+	}
+}
+
+func (c change) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
+	r := c.resource
+	decoded, err := r.changeBody.Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	list := decoded.List(r.list)
+	draft := &translate.Draft{Target: target, Entries: make([]translate.Entry, len(list))}
+	for i, item := range list {
+		given := item.Text(r.start)
+		e := translate.Entry{Kind: r.kind, Given: given, Key: translate.Canonical(given)}
+		if r.end != "" {
+			e.End = item.Text(r.end)
+		}
+		draft.Entries[i] = e
+	}
+	return draft, nil
+}
+
+func (c change) Plan(ctx context.Context, draft *translate.Draft) (*translate.Plan, error) {
+	table, err := c.engine.TableInContext(ctx, draft.Target, groupContext, *c.source)
+	if err != nil {
+		return nil, err
+	}
+	entries, faults, err := c.resource.choose(draft.Entries, table)
+	if err != nil {
+		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, c.notAvailable(ctx, draft.Target, faults)
+	}
+	step := translate.Step{Command: c.write(draft.Target, entries), Entries: make([]int, len(entries))}
+	free, own := noGroup(), ofGroup(draft.Target.GroupID)
+	for i := range entries {
+		e := &entries[i]
+		e.Before, e.After, e.Step = own, free, 1
+		if c.assigns {
+			e.Before, e.After = free, own
+		}
+		step.Entries[i] = i
+	}
+	return &translate.Plan{
+		Target: draft.Target, Entries: entries, Steps: []translate.Step{step},
+		Messages: map[*errcode.Code]string{errcode.NotAvailableForAssignment: c.resource.unavailable},
+	}, nil
+}
+
+// write makes the command from the platform's spelling of the entries.
+func (c change) write(target scope.Target, entries []translate.Entry) oci.Write {
+	starts := make([]string, len(entries))
+	for i, e := range entries {
+		starts[i] = e.Start
+	}
+	return oci.NewWrite(c.command, append(translate.GroupElements(target), oci.Texts(c.resource.element, starts)...)...)
+}
+
+// choose finds the entries in the table and spells them as the platform does.
+// Since only the start of a range is sent to the platform, an end that the caller
+// gives must be the range's own. The entries are in the order of the body, and so
+// are the faults. An error says that the table has an entry twice.
+func (r *resource) choose(entries []translate.Entry, table *oci.Table) (chosen []translate.Entry, faults []fault, err error) {
+	rows, repeated := rowsOf(table, r.startHeading, keysOf(entries))
+	if repeated != "" {
+		return nil, nil, errcode.Because(errcode.PlatformError,
+			fmt.Errorf("itc: several rows under %q are about %.32q", r.startHeading, repeated))
+	}
+	start, end := table.Column(r.startHeading), oci.NoColumn
+	if r.endHeading != "" {
+		end = table.Column(r.endHeading)
+	}
+	chosen = make([]translate.Entry, 0, len(entries))
+	for i, e := range entries {
+		row, listed := rows[e.Key]
+		if !listed {
+			faults = append(faults, r.notListed(i, e))
+			continue
+		}
+		if last := translate.Canonical(row.Cell(end)); e.End != "" && translate.Canonical(e.End) != last {
+			faults = append(faults, r.endDiffers(i, e, last))
+			continue
+		}
+		// A cell is a piece of its table's text, which must not live as long
+		// as the plan.
+		e.Start, e.End = strings.Clone(row.Cell(start)), strings.Clone(row.Cell(end))
+		chosen = append(chosen, e)
+	}
+	return chosen, faults, nil
+}
+
+// keysOf are the keys of the entries, in their order.
+func keysOf(entries []translate.Entry) []string {
+	keys := make([]string, len(entries))
+	for i, e := range entries {
+		keys[i] = e.Key
+	}
+	return keys
+}
+
+// rowsOf finds the rows of the keys, which are canonical forms of what is under
+// the heading. repeated is one of them that several rows have, "" where there is
+// none. What it takes of memory goes by the keys: a tenant's table may be large.
+func rowsOf(table *oci.Table, heading string, keys []string) (rows map[string]oci.Row, repeated string) {
+	wanted := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		wanted[key] = true
+	}
+	rows = make(map[string]oci.Row, len(keys))
+	start := table.Column(heading)
+	var key []byte
+	for row := range table.Rows() {
+		key = translate.AppendCanonical(key[:0], row.Cell(start))
+		if !wanted[string(key)] {
+			continue
+		}
+		if _, twice := rows[string(key)]; twice {
+			repeated = string(key)
+		}
+		rows[string(key)] = row
+	}
+	return rows, repeated
+}

@@ -1,0 +1,158 @@
+package itc_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+	"ocigate/translate/itc"
+	"ocigate/translate/scope"
+	"ocigate/translate/translatetest"
+)
+
+// platform is a Reader with a prepared answer for each command.
+type platform struct{ *translatetest.Platform }
+
+const success = translatetest.Success
+
+var (
+	one      = translatetest.One
+	refusal  = translatetest.Refusal
+	answer   = translatetest.Answer
+	table    = translatetest.Table
+	escape   = translatetest.Escape
+	writeXML = translatetest.WriteXML
+)
+
+const (
+	tenantGet     = "ServiceProviderGetRequest17sp1"
+	authorization = "GroupServiceGetAuthorizationRequest"
+	inContext     = tenantGet + "+" + authorization + "+" // and a list, in one document
+	tenantList    = "ServiceProviderGetListRequest"
+	groupList     = "GroupGetListInServiceProviderRequest"
+	departments   = "GroupDepartmentGetListRequest18"
+
+	ownNumbers    = "GroupRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
+	groupNumbers  = "GroupRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest"
+	tenantNumbers = "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest"
+	allNumbers    = "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
+
+	ownPrefixes    = "GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest"
+	groupPrefixes  = "GroupRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest"
+	tenantPrefixes = "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest"
+	allPrefixes    = "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest"
+
+	numberColumns = "Number Range Start|Number Range End|User Id|Last Name|First Name|Hiragana Last Name|Hiragana First Name|" +
+		"Phone Number|Extension|Department|Email Address|Enterprise Trunk|Is Active|Extension Length"
+	prefixColumns = "Number Prefix|User Id|Last Name|First Name|Hiragana Last Name|Hiragana First Name|" +
+		"Phone Number|Extension|Department|Email Address|Enterprise Trunk|Is Active|Extension Range Start|Extension Range End"
+	freeNumberColumns = "Number Range Start|Number Range End|Is Active|Extension Length"
+	freePrefixColumns = "Number Prefix|Is Active|Extension Range Start|Extension Range End"
+	allNumberColumns  = "Number Range Start|Number Range End|Group Id|Is Active|Extension Length"
+	allPrefixColumns  = "Number Prefix|Group Id|Is Active|Extension Range Start|Extension Range End"
+)
+
+var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
+
+// newPlatform holds what the API's documents have in their examples, and a
+// range and a prefix of another group.
+func newPlatform(t testing.TB) *platform {
+	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
+	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
+	return &platform{&translatetest.Platform{T: t, Err: map[string]error{}, Answers: map[string]string{
+		tenantGet:     answer(tenantGet, `<useCustomRoutingProfile>false</useCustomRoutingProfile><defaultDomain>sip.netaxis.be</defaultDomain>`),
+		authorization: answer(authorization, `<authorized>true</authorized><authorizedQuantity><unlimited>true</unlimited></authorizedQuantity>`),
+		departments: answer(departments, table("departmentTable", "Is Enterprise Department|Department Name|Full Path Name",
+			"false|test_department_parent_1|test_department_parent_1",
+			`false|test_department_initial|test_department_parent_1 \ test_department_initial`)),
+		ownNumbers: answer(ownNumbers, table("numberRangeSummaryTable", numberColumns,
+			"+32-26127000|+32-26127002|"+user+rest,
+			"+32-26127007|+32-26127009||||||||||"+"|true|")),
+		groupNumbers: answer(groupNumbers, table("availableNumberRangeTable", freeNumberColumns,
+			"+32-26127000|+32-26127002|true|")),
+		tenantNumbers: answer(tenantNumbers, table("availableNumberRangeTable", freeNumberColumns,
+			"+32-25126999|+32-25126999|true|", "+32-25127000|+32-25127999|false|4")),
+		ownPrefixes: answer(ownPrefixes, table("numberPrefixSummaryTable", prefixColumns,
+			"+32-01|"+user+rest+"|", "+32-02||||||||||"+"|true||")),
+		groupPrefixes: answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-01|true||")),
+		tenantPrefixes: answer(tenantPrefixes, table("availableNumberPrefixTable", freePrefixColumns,
+			"+32-01|true||", "+32-02|false|100|199")),
+		allNumbers: answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
+			"+32-26127000|+32-26127002|ApioGrpTest|true|", "+32-26127007|+32-26127009|ApioGrpTest|true|",
+			"+32-25126999|+32-25126999||true|", "+32-25127000|+32-25127999||false|4",
+			"+32-25129000|+32-25129009|ApioGrpOther|true|")),
+		allPrefixes: answer(allPrefixes, table("prefixSummaryTable", allPrefixColumns,
+			"+32-01|ApioGrpTest|true||", "+32-03||true|100|199", "+32-04|ApioGrpOther|true||")),
+	}}}
+}
+
+// options are those of the engine and of the service.
+type options struct {
+	ContextTTL    time.Duration
+	Charset       scope.Charset
+	AvailableFrom itc.AvailableFrom
+}
+
+// service is the service over the platform.
+func (p *platform) service(o options) *itc.Service {
+	p.T.Helper()
+	return o.service(p.T, p)
+}
+
+func (o options) service(t testing.TB, reader translate.Reader) *itc.Service {
+	t.Helper()
+	engine := translate.New(translate.Options{Reader: reader, ContextTTL: o.ContextTTL, Charset: o.Charset})
+	service, err := itc.New(engine, itc.Options{AvailableFrom: o.AvailableFrom})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service
+}
+
+// remembering keeps a context for longer than any test lasts.
+var remembering = options{ContextTTL: time.Hour}
+
+// body is the JSON of an answer, which ends with a line feed.
+func body(t testing.TB, list translate.Body) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	if err := errors.Join(list.WriteJSON(w), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	text, whole := strings.CutSuffix(b.String(), "\n")
+	if !whole {
+		t.Errorf("the body does not end with a line feed: %q", text)
+	}
+	return text
+}
+
+// judged is what a test sees of an errcode.Error.
+type judged struct {
+	Code     string
+	Text     string
+	Entries  []string
+	Platform []errcode.Platform
+}
+
+func judge(t *testing.T, err error) judged {
+	t.Helper()
+	if err == nil {
+		t.Fatal("there is no error")
+	}
+	e := errcode.Of(err)
+	return judged{Code: e.Code.Name, Text: e.Text(), Entries: e.Entries, Platform: e.Platform}
+}
+
+// code checks the code of an error.
+func code(t *testing.T, err error, want *errcode.Code) {
+	t.Helper()
+	if err == nil || errcode.Of(err).Code != want {
+		t.Errorf("the error is %v, want %s", err, want.Name)
+	}
+}

@@ -1,0 +1,64 @@
+package itc
+
+import (
+	"slices"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+const prefixHeading = "Number Prefix"
+
+// Keys of a prefix.
+const (
+	prefixesKey = "prefixes"
+	prefixKey   = "prefix"
+)
+
+var (
+	prefixFields = []translate.Field{
+		{Key: prefixKey, Kind: translate.Prefix, Source: prefixHeading, Example: "+32-01"},
+	}
+	prefixStateFields = []translate.Field{
+		activeField,
+		{Key: "extensionRangeStart", Source: "Extension Range Start", Example: "100"},
+		{Key: "extensionRangeEnd", Source: "Extension Range End", Example: "199"},
+	}
+)
+
+var numberPrefixes = resource{
+	kind: "prefixes",
+	changeBody: &translate.Shape{Fields: []translate.Field{{
+		Key: prefixesKey, Kind: translate.List, Min: 1, Max: translate.MaxEntries, UniqueBy: prefixKey,
+		Item: &translate.Shape{Fields: []translate.Field{
+			{Key: prefixKey, Kind: translate.Prefix, Min: 1, Max: translate.MaxNumberLength, Example: "+32-01"},
+		}},
+	}}},
+	ownBody:       listOf(prefixesKey, slices.Concat(prefixFields, ownerFields, prefixStateFields)...),
+	availableBody: listOf("available_prefixes", slices.Concat(prefixFields, prefixStateFields)...),
+	list:          prefixesKey,
+	start:         prefixKey,
+	startHeading:  prefixHeading,
+	own: translate.Listing{
+		Command: "GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest", Elements: translate.GroupElements,
+		Table: "numberPrefixSummaryTable", Key: prefixHeading, KeyKind: translate.Prefix,
+	},
+	groupFree: translate.Listing{
+		Command: "GroupRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest", Elements: translate.GroupElements,
+		Table: "availableNumberPrefixTable", Key: prefixHeading, KeyKind: translate.Prefix,
+	},
+	tenantFree: translate.Listing{
+		Command: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest", Elements: translate.TenantElements,
+		Table: "availableNumberPrefixTable", Key: prefixHeading, KeyKind: translate.Prefix,
+	},
+	tenantAll: translate.Listing{
+		Command: "ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest", Elements: translate.TenantElements,
+		Table: "prefixSummaryTable", Key: prefixHeading, KeyKind: translate.Prefix,
+	},
+	assign:      "GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest",
+	unassign:    "GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest",
+	element:     "numberPrefix",
+	unavailable: "The prefix provided is not available to the groups of this Tenant.",
+	unknown:     "is not a prefix that the tenant has",
+	errors:      []*errcode.Code{errcode.NotAvailableInRelease}, // number prefixes came a release after ranges
+}

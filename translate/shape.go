@@ -1,0 +1,86 @@
+package translate
+
+// Shape declares a JSON object: the body of a request or of an answer, or an
+// object inside of one. Decoding, encoding and description are made of it, so no
+// other place knows a key.
+type Shape struct {
+	Fields []Field
+}
+
+// Field is one member of an object.
+type Field struct {
+	// Key is the JSON key. It is written as it is, so it must not need an escape.
+	Key  string
+	Kind Kind
+	// Min and Max are limits of a request: of a text in characters, of a list in
+	// entries. Both are included.
+	Min, Max int
+	// Optional: a request may leave it out. Of an answer: it may be absent.
+	Optional bool
+	// Nullable: a request may set it to null, which is not the same as leaving it
+	// out.
+	Nullable bool
+	// Unit and Example are for people.
+	Unit, Example string
+	// Source is where an answer takes it from: the heading of a column, for a
+	// field of a row, or else the name of an element of the reply.
+	Source string
+	// Item is the shape of a list's entries, or of an object.
+	Item *Shape
+	// UniqueBy is a key of a list's entries, by which no two may be the same in a
+	// request. It is of a phone number or prefix.
+	UniqueBy string
+	// NotBelow is the key of a phone number before this one in the same object,
+	// below which this one must not be in a request.
+	NotBelow string
+}
+
+// Kind is what a field holds.
+type Kind int
+
+// The kinds. Where a table does not have a field's column, since releases differ,
+// the cell counts as empty.
+const (
+	// Text is a string. In an answer it is the platform's text as it is.
+	Text Kind = iota
+	// PhoneNumber is a string. A request may spell a number with dashes and blanks
+	// between its digits; an answer has the + and digits of the platform's text.
+	PhoneNumber
+	// Prefix is a string: the beginning of phone numbers. A request may spell it as
+	// a phone number; an answer has the platform's text as it is.
+	Prefix
+	// Boolean is true or false. In an answer it is false without the column.
+	Boolean
+	// GroupID is a string of an answer: the group of the target without the column.
+	GroupID
+	// Department is an object of an answer, absent where the platform's text, a
+	// full path, is empty. Its shape is [DepartmentShape].
+	Department
+	// List is a list of objects.
+	List
+	// Object is an object.
+	Object
+)
+
+// isNumber reports whether the kind's texts are phone numbers or prefixes.
+func (k Kind) isNumber() bool { return k == PhoneNumber || k == Prefix }
+
+// field finds a field by its key, -1 for none.
+func (s *Shape) field(key string) int {
+	for i := range s.Fields {
+		if s.Fields[i].Key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// has reports whether the shape has a field of that kind, at any depth.
+func (s *Shape) has(kind Kind) bool {
+	for _, f := range s.Fields {
+		if f.Kind == kind || f.Item != nil && f.Item.has(kind) {
+			return true
+		}
+	}
+	return false
+}
