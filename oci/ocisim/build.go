@@ -97,7 +97,7 @@ func (b *builder) tenant(where string, seed Tenant) {
 	}
 	t := &tenant{
 		id: seed.ID, name: seed.Name, reseller: seed.Reseller, enterprise: seed.Enterprise,
-		domain: cmp.Or(seed.DefaultDomain, "example.com"),
+		domain: cmp.Or(seed.DefaultDomain, "example.com"), services: slices.Clone(seed.Services),
 	}
 	b.state.tenants = append(b.state.tenants, t)
 	if len(seed.Departments) > 0 && !seed.Enterprise {

@@ -1,5 +1,7 @@
 package ocisim
 
+import "cmp"
+
 // call is one command being carried out. The platform's lock is held.
 type call struct {
 	platform *Platform
@@ -17,7 +19,7 @@ func (c *call) authorize(row *commandRow) *refusal {
 	if c.account == nil {
 		return refuse(notLoggedIn, "")
 	}
-	tenantID, groupID := c.request.get("serviceProviderId"), c.request.get("groupId")
+	tenantID, groupID := c.request.get("serviceProviderId"), c.groupID()
 	var of *user
 	if row.aboutUser {
 		if of = c.platform.state.users[c.request.get("userId")]; of == nil {
@@ -69,9 +71,18 @@ func (c *call) group() (*group, *refusal) {
 	if err != nil {
 		return nil, err
 	}
-	id := c.request.get("groupId")
+	id := c.groupID()
 	if g := t.group(id); g != nil {
 		return g, nil
 	}
 	return nil, refuse(groupNotFound, t.id+":"+id)
 }
+
+// groupID is the id of the group that the command names, "" where it names none.
+func (c *call) groupID() string {
+	return cmp.Or(c.request.get("groupId"), c.request.get("GroupId"))
+}
+
+// user is the user that the command is about, who was there when it was
+// authorized.
+func (c *call) user() *user { return c.platform.state.users[c.request.get("userId")] }

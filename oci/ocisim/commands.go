@@ -29,7 +29,7 @@ type commandRow struct {
 }
 
 // commandTable is every command of the platform by name.
-var commandTable = tabulate(loginCommands, contextCommands, groupRouteListCommands(), tenantRouteListCommands(), enterpriseRouteListCommands(), userRouteListCommands)
+var commandTable = tabulate(loginCommands, contextCommands, groupRouteListCommands(), tenantRouteListCommands(), enterpriseRouteListCommands(), userRouteListCommands, userCommands)
 
 func tabulate(lists ...[]commandRow) map[string]*commandRow {
 	rows := map[string]*commandRow{}

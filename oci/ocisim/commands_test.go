@@ -26,7 +26,7 @@ const (
 
 func TestCommands(t *testing.T) {
 	names := slices.Collect(ocisim.Commands())
-	if !slices.IsSorted(names) || len(names) != 13+7+8+14+4+2 {
+	if !slices.IsSorted(names) || len(names) != 13+8+8+14+4+4+5 {
 		t.Errorf("%d commands: %q", len(names), names)
 	}
 	for _, name := range names {
@@ -147,21 +147,27 @@ func TestReads(t *testing.T) {
 			rows: []string{
 				"+3223330000|+3223330099|ApioEntGrpTest|sales@ent.netaxis.be|Sales|Sam||||5000|Sales (ApioEntGrpTest)|||true|",
 				"+3223331000|+3223331099||" + nobody + "|true|",
+				"+3223332000|+3223332099|ApioEntGrpOther|night@ent.netaxis.be|Owl|Nick||||6000|Support \\ Night (ApioEntGrpOther)|night@ent.netaxis.be||true|2",
+				"+3223333000|+3223333099||" + nobody + "|false|",
 			},
 		},
 		"an enterprise's free ranges": {
 			command: companyRange + "GetAvailableListRequest", inner: company,
 			table: "availableNumberRangeTable", heading: rangeHeadings + "|Is Active|Extension Length",
-			rows: []string{"+3223331000|+3223331099|true|"},
+			rows: []string{"+3223331000|+3223331099|true|", "+3223333000|+3223333099|false|"},
 		},
 		"an enterprise's prefixes": {
 			command: companyPrefix + "GetSummaryListRequest", inner: company,
 			table: "prefixSummaryTable", heading: "Number Prefix|Group Id|" + userHeadings + "|" + prefixTail,
-			rows: []string{"+32-333|ApioEntGrpTest|hq@ent.netaxis.be|Queen|Hana||||5001|Headquarters|||true||"},
+			rows: []string{
+				"+32-333|ApioEntGrpTest|hq@ent.netaxis.be|Queen|Hana||||5001|Headquarters|||true||",
+				"+32-334|ApioEntGrpOther|night@ent.netaxis.be|Owl|Nick||||6000|Support \\ Night (ApioEntGrpOther)|night@ent.netaxis.be||true|200|299",
+				"+32-335||" + nobody + "|true||",
+			},
 		},
 		"an enterprise's free prefixes": {
 			command: companyPrefix + "GetAvailableListRequest", inner: company,
-			table: "availableNumberPrefixTable", heading: "Number Prefix|" + prefixTail, rows: []string{},
+			table: "availableNumberPrefixTable", heading: "Number Prefix|" + prefixTail, rows: []string{"+32-335|true||"},
 		},
 		"a user's ranges": {
 			command: "UserRouteListGetRequest24", inner: text("userId", apioUser),
@@ -183,7 +189,7 @@ func TestReads(t *testing.T) {
 		},
 		"all tenants": {
 			command: "ServiceProviderGetListRequest", table: "serviceProviderTable", heading: spHeadings,
-			rows: []string{"ApioSpTest|Apio Service Provider|false", "footenant|Foo Tenant|false", "bartenant|Bar Tenant|false", "ApioEntTest|Apio Enterprise|true"},
+			rows: []string{"ApioSpTest|Apio Service Provider|false", "footenant|Foo Tenant|false", "bartenant|Bar Tenant|false", "ApioSpNoService|Service provider without Route List|false", "ApioEntTest|Apio Enterprise|true"},
 		},
 		"enterprises": {
 			command: "ServiceProviderGetListRequest", inner: text("isEnterprise", "true"), table: "serviceProviderTable", heading: spHeadings,
@@ -191,7 +197,7 @@ func TestReads(t *testing.T) {
 		},
 		"tenants by id": {
 			command: "ServiceProviderGetListRequest", inner: mode("searchCriteriaServiceProviderId", "Starts With", "apio", "true"), table: "serviceProviderTable", heading: spHeadings,
-			rows: []string{"ApioSpTest|Apio Service Provider|false", "ApioEntTest|Apio Enterprise|true"},
+			rows: []string{"ApioSpTest|Apio Service Provider|false", "ApioSpNoService|Service provider without Route List|false", "ApioEntTest|Apio Enterprise|true"},
 		},
 		"tenants by id in the right case": {
 			command: "ServiceProviderGetListRequest", inner: mode("searchCriteriaServiceProviderId", "Starts With", "apio", "false"), table: "serviceProviderTable", heading: spHeadings, rows: []string{},
@@ -382,7 +388,17 @@ func TestRights(t *testing.T) {
 		{tenantRange + "ActivateListRequest", text("serviceProviderId", "footenant"), system, 0},
 		{"UserRouteListGetRequest24", text("userId", apioUser), group + " departmentadmin user", 0},
 		{"UserRouteListGetRequest24", text("userId", plainUser), group, 4410},
+		{"UserRouteListGetRequest", text("userId", apioUser), group + " departmentadmin user", 0},
 		{"UserRouteListModifyRequest", text("userId", apioUser), group, 0},
+		{"UserGetRequest22", text("userId", apioUser), group + " departmentadmin user", 0},
+		{"UserGetRequest17sp4", text("userId", plainUser), group, 0},
+		{"UserServiceIsAssignedRequest", text("userId", apioUser) + text("serviceName", "Route List"), group + " departmentadmin user", 0},
+		{"UserServiceIsAssignedRequest", text("userId", "sales@ent.netaxis.be") + text("serviceName", "Route List"), system, 0},
+		{"UserGetListInGroupRequest", text("serviceProviderId", "ApioSpTest") + text("GroupId", "ApioGrpTest"), group, 0},
+		{"UserGetListInGroupRequest", text("serviceProviderId", "ApioSpTest") + text("GroupId", "ApioGrpOther"), tenant, 0},
+		{"UserGetListInGroupRequest", text("serviceProviderId", "footenant") + text("GroupId", "foogroup"), system, 0},
+		{"ServiceProviderServiceGetAuthorizationListRequest", text("serviceProviderId", "ApioSpTest"), tenant, 0},
+		{"ServiceProviderServiceGetAuthorizationListRequest", text("serviceProviderId", "footenant"), system, 0},
 		{"UserRouteListModifyRequest", text("userId", "sales@ent.netaxis.be"), system, 0},
 		{"ServiceProviderGetRequest22V4", text("serviceProviderId", "nobody"), system, 9902},
 		{groupRange + "GetSummaryListRequest", unknown, system, 9902},

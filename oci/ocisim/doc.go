@@ -22,13 +22,16 @@
 // A platform has a release: 21, 22, 23, 24 or 25 ([Settings].Release). It has
 // the commands of that release and of all before it, and no others:
 //
-//   - 21 has the number ranges, and logs in by LoginRequest14sp4 alone.
-//   - 22 adds the prefixes, GroupServiceGetAuthorizationRequest, LoginRequest22
-//     and LoginRequest22V2.
+//   - 21 has the number ranges, UserRouteListGetRequest and UserGetRequest21sp1,
+//     and logs in by LoginRequest14sp4 alone.
+//   - 22 adds the prefixes, GroupServiceGetAuthorizationRequest, LoginRequest22,
+//     LoginRequest22V2, UserGetRequest22, UserRouteListGetRequest22 and the list of
+//     prefixes of UserRouteListModifyRequest.
 //   - 23 adds LoginRequest22V3 and LoginRequest22V4.
 //   - 24 adds LoginRequest22V5, AuthenticationVerifyRequest22V4,
-//     ServiceProviderGetRequest22V4, UserRouteListGetRequest24 and the element
-//     trackingId.
+//     ServiceProviderGetRequest22V4, UserRouteListGetRequest24, the element
+//     ignoreCallingNameForCallProcessing of UserRouteListModifyRequest and the
+//     element trackingId of documents.
 //   - 25 has the commands of 24, and a version that is a year.
 //
 // A platform whose version is a year, by its release or its seed, also has
@@ -72,11 +75,11 @@
 //     refusal other than "Invalid xsi:type qname" and "Element not allowed". The
 //     checks are made in this order: schema, login, rights, the command itself.
 //   - The first release of the commands of a tenant and of an enterprise on
-//     number ranges (21), on prefixes (22) and of both that are called
-//     AddListRequest22 (22), except a tenant's GetAvailableListRequest, whose
-//     releases are public. The first release of UserRouteListModifyRequest (21),
-//     LoginRequest22V3 and LoginRequest22V4 (23). No release lacks a command
-//     that an earlier one has.
+//     prefixes (22), except a tenant's GetAvailableListRequest, whose releases are
+//     public. The first release of LoginRequest22V3 and LoginRequest22V4 (23), and
+//     of the element ignoreCallingNameForCallProcessing (24). No release lacks a
+//     command that an earlier one has. A tenant's command of release 21 that adds
+//     number ranges (AddListRequest) is not known.
 //   - The version of each release, unless the seed sets one: 21sp1, 22, 23, 24
 //     and 2022.08.
 //   - The first session id of a connection is the connection's; a document
@@ -90,14 +93,23 @@
 //     is logged in. A resellerId is in the answers to LoginRequest22V3 and later.
 //   - Which login type may send which command: verifying somebody's password
 //     needs a System or Provisioning administrator, listing tenants a Reseller
-//     one. A group's summaries, services and departments and changes of a
-//     user's Route List need a Group administrator, reading it nothing but the
-//     user's own login. Everything else needs a Service Provider administrator.
+//     one. A group's summaries, services, departments and users and changes of a
+//     user's Route List need a Group administrator, reading it, the user and what
+//     is assigned to them nothing but the user's own login. Everything else needs a Service Provider administrator.
 //     Everybody below System and Provisioning is kept to their own reseller,
 //     tenant, group, department or user.
 //   - Services are known by name alone. GroupServiceGetAuthorizationListRequest
 //     has all of a group in the table of the user services, in unlimited
 //     quantity, and Route List also where it is not authorized.
+//     ServiceProviderServiceGetAuthorizationListRequest has those of the tenant and
+//     of all of its groups, likewise; assigned are those that some user has.
+//   - UserGetListInGroupRequest knows no criteria about departments and trunk
+//     groups. It names a user's department by its path alone. Country codes and
+//     national prefixes are empty. The forms of UserGetRequest leave out what
+//     users of a seed do not have, and departments but for their paths.
+//   - The tables of UserRouteListGetRequest have no columns about extensions, and
+//     there is none of prefixes, as published; all other tables have the columns of
+//     the latest release.
 //   - Ranges and prefixes are unique within a tenant, not between tenants. New
 //     ones are active. Those of an enterprise belong to no group.
 //   - Only what has no user can be unassigned from its group, and only what

@@ -300,7 +300,7 @@ func TestHugeTable(t *testing.T) {
 			t.Errorf("%s: %d rows, the last is %q", group, len(rows), rows[len(rows)-1])
 		}
 	}
-	rows := c.one(companyPrefix+"GetAvailableListRequest", text("serviceProviderId", "ApioEntTest")).rows("availableNumberPrefixTable")
+	rows := c.one(tenantPrefix+"GetAvailableListRequest", text("serviceProviderId", "ApioSpNoService")).rows("availableNumberPrefixTable")
 	if len(rows) != 5000 || rows[0] != "|||" {
 		t.Errorf("an empty table has %d rows now", len(rows))
 	}

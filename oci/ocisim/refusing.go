@@ -53,7 +53,7 @@ func (p *Platform) validate(doc document, c command) *refusal {
 	if !p.knows(row) {
 		return unknownType(c.name).about(doc.source.child(c.index))
 	}
-	if err := check(c.name, row.schema, c.children); err != nil {
+	if err := check(c.name, ofRelease(row.schema, p.settings.Release), c.children); err != nil {
 		return invalid("%v", err).about(doc.source.child(c.index))
 	}
 	return nil

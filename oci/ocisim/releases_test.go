@@ -23,7 +23,11 @@ var firstIn = map[int][]string{
 		"LogoutRequest",
 		"ServiceProviderGetListRequest",
 		"ServiceProviderGetRequest17sp1",
+		"ServiceProviderServiceGetAuthorizationListRequest",
 		"SystemSoftwareVersionGetRequest",
+		"UserGetListInGroupRequest",
+		"UserGetRequest17sp4",
+		"UserServiceIsAssignedRequest",
 		"VerifySessionIsValidRequest",
 	},
 	21: {
@@ -39,7 +43,8 @@ var firstIn = map[int][]string{
 		"ServiceProviderRouteListEnterpriseTrunkNumberRangeDeleteListRequest",
 		"ServiceProviderRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest",
 		"ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest",
-		"ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest",
+		"UserGetRequest21sp1",
+		"UserRouteListGetRequest",
 		"UserRouteListModifyRequest",
 	},
 	22: {
@@ -60,6 +65,9 @@ var firstIn = map[int][]string{
 		"ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest",
 		"ServiceProviderRouteListEnterpriseTrunkNumberPrefixModifyListRequest",
 		"ServiceProviderRouteListEnterpriseTrunkNumberRangeAddListRequest22",
+		"ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest",
+		"UserGetRequest22",
+		"UserRouteListGetRequest22",
 	},
 	23: {
 		"LoginRequest22V3",
@@ -99,6 +107,10 @@ func valid(name string) string {
 	switch {
 	case strings.HasPrefix(name, "LoginRequest22"), strings.HasPrefix(name, "AuthenticationVerify"):
 		return text("userId", "nobody") + text("password", "secret")
+	case name == "UserGetListInGroupRequest":
+		return tenant + text("GroupId", "nobody")
+	case name == "UserServiceIsAssignedRequest":
+		return text("userId", "nobody") + text("serviceName", "Route List")
 	case strings.HasPrefix(name, "User"), strings.HasPrefix(name, "Log"), name == "AuthenticationRequest":
 		return text("userId", "nobody")
 	case name == "GroupServiceGetAuthorizationRequest":

@@ -12,7 +12,7 @@ func tenantRouteListCommands() []commandRow {
 				parent("dnRange", one("minPhoneNumber", numberText), one("maxPhoneNumber", numberText)), extensionLength).some()},
 			do: addRanges,
 		}, {
-			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest", since: 21, least: tenantLevel, writes: true,
+			name: "ServiceProviderRouteListEnterpriseTrunkNumberRangeModifyListRequest", since: 22, least: tenantLevel, writes: true,
 			schema: []particle{serviceProviderID, parent("numberRange", one("dnRangeStart", numberText), extensionLength.orNil()).many()},
 			do:     func(c *call) ([]node, *refusal) { return ranges.modify(c, "numberRange", "dnRangeStart") },
 		}, {

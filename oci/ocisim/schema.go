@@ -16,6 +16,7 @@ type particle struct {
 	name     string
 	min, max int
 	nillable bool
+	first    int                // release that has it, 0 where all that have the command do
 	value    func(string) error // for text
 	children []particle         // for elements
 	choice   []particle
@@ -39,6 +40,14 @@ func (p particle) optional() particle { p.min = 0; return p }
 func (p particle) many() particle     { p.min, p.max = 0, unbounded; return p }
 func (p particle) some() particle     { p.min, p.max = 1, unbounded; return p }
 func (p particle) orNil() particle    { p.nillable = true; return p }
+
+// since is a particle that a command has from that release on.
+func (p particle) since(release int) particle { p.first = release; return p }
+
+// ofRelease is the schema of a command in that release.
+func ofRelease(schema []particle, release int) []particle {
+	return slices.DeleteFunc(slices.Clone(schema), func(p particle) bool { return p.first > release })
+}
 
 // token is an xs:token of so many characters.
 func token(shortest, longest int) func(string) error {

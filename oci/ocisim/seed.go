@@ -92,6 +92,9 @@ type Tenant struct {
 	Reseller   string `yaml:"reseller"`
 	// DefaultDomain is "example.com" if empty.
 	DefaultDomain string `yaml:"default_domain"`
+	// Services are the names of services authorized to the tenant. Those of its
+	// groups are also authorized.
+	Services []string `yaml:"services"`
 	// Departments are an enterprise's own.
 	Departments []Department `yaml:"departments"`
 	Groups      []Group      `yaml:"groups"`

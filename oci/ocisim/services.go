@@ -43,6 +43,9 @@ var (
 	servicePackHeadings = []string{"Service Pack Name", "Authorized", "Assigned", "Limited", "Allocated", "Allowed", "Usage", "Description"}
 	serviceHeadings     = []string{"Service Name", "Authorized", "Assigned", "Limited", "Quantity", "Usage", "Licensed", "Allowed"}
 	userServiceHeadings = append(slices.Clone(serviceHeadings), "User Assignable", "Group Service Assignable")
+
+	tenantServiceHeadings     = []string{"Service Name", "Authorized", "Assigned", "Limited", "Quantity", "Allocated", "Licensed", "Service Pack Allocation"}
+	tenantUserServiceHeadings = append(slices.Clone(tenantServiceHeadings), "User Assignable", "Service Pack Assignable")
 )
 
 // listServiceAuthorizations has every service in the table of the user
@@ -66,12 +69,59 @@ func listServiceAuthorizations(c *call) ([]node, *refusal) {
 	}, nil
 }
 
+// unlimited is a quantity.
+const unlimited = "Unlimited"
+
 // serviceRow is a row of the table of the user services.
 func (g *group) serviceRow(service string) []string {
-	const unlimited = "Unlimited"
 	used := g.usage(service)
 	return []string{
 		service, boolText(slices.Contains(g.services, service)), boolText(used > 0),
 		unlimited, unlimited, strconv.Itoa(used), unlimited, unlimited, "true", "false",
+	}
+}
+
+// listTenantServiceAuthorizations is listServiceAuthorizations for a tenant, whose
+// answer has no service packs.
+func listTenantServiceAuthorizations(c *call) ([]node, *refusal) {
+	t, err := c.tenant()
+	if err != nil {
+		return nil, err
+	}
+	names := append(t.authorizedServices(), routeList)
+	slices.Sort(names)
+	var rows [][]string
+	for _, name := range slices.Compact(names) {
+		rows = append(rows, t.serviceRow(name))
+	}
+	return []node{
+		{name: "groupServicesAuthorizationTable", table: &table{headings: tenantServiceHeadings}},
+		{name: "userServicesAuthorizationTable", table: &table{tenantUserServiceHeadings, rows}},
+	}, nil
+}
+
+// authorizedServices are those of the tenant's own list and of its groups, which
+// can have no others.
+func (t *tenant) authorizedServices() []string {
+	names := slices.Clone(t.services)
+	for _, g := range t.groups {
+		names = append(names, g.services...)
+	}
+	return names
+}
+
+// serviceRow is a row of the table of the user services. Assigned is what a user
+// has, and allocated what a group may have.
+func (t *tenant) serviceRow(service string) []string {
+	used, allocated := 0, "0"
+	for _, g := range t.groups {
+		used += g.usage(service)
+		if slices.Contains(g.services, service) {
+			allocated = unlimited
+		}
+	}
+	return []string{
+		service, boolText(slices.Contains(t.authorizedServices(), service)), boolText(used > 0),
+		unlimited, unlimited, allocated, unlimited, "0", "true", "true",
 	}
 }

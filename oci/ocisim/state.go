@@ -20,6 +20,7 @@ type state struct {
 type tenant struct {
 	id, name, domain, reseller string
 	enterprise                 bool
+	services                   []string // authorized beside those of its groups
 	departments                []*department
 	groups                     []*group
 	ranges, prefixes           []*holding

@@ -25,6 +25,10 @@ var contextCommands = []commandRow{
 		},
 		do: listServiceProviders,
 	}, {
+		name: "ServiceProviderServiceGetAuthorizationListRequest", least: tenantLevel,
+		schema: []particle{serviceProviderID},
+		do:     listTenantServiceAuthorizations,
+	}, {
 		name: "GroupGetListInServiceProviderRequest", least: tenantLevel,
 		schema: []particle{
 			serviceProviderID, responseSizeLimit,
