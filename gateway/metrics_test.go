@@ -206,8 +206,8 @@ func TestReleaseAndFallbacksAreMetrics(t *testing.T) {
 		release float64
 		older   []string
 	}{
-		"release 21 detected": {onRelease{number: 21}.over(setup{}), 21, []string{"tracking_id", "session_login", "verification", "service_authorization", "prefixes"}},
-		"release 23 set":      {onRelease{number: 23, set: true}.over(setup{}), 23, []string{"tracking_id", "session_login", "verification"}},
+		"release 21 detected": {onRelease{number: 21}.over(setup{}), 21, []string{"tracking_id", "session_login", "verification", "service_authorization", "prefixes", "user", "user_route_list"}},
+		"release 23 set":      {onRelease{number: 23, set: true}.over(setup{}), 23, []string{"tracking_id", "session_login", "verification", "user_route_list"}},
 		"release 25 detected": {onRelease{number: 25}.over(setup{}), 25, nil},
 		"unknown":             {onRelease{number: 24}.over(setup{seed: without("SystemSoftwareVersion*")}), 0, []string{"tracking_id"}},
 	} {

@@ -103,6 +103,22 @@ var dialectTable = slices.Concat([]feature{
 			{name: "GroupServiceGetAuthorizationListRequest", elements: onlyGroup},
 		},
 	}, {
+		// Whose user it is: all forms answer with serviceProviderId and groupId.
+		name: "user",
+		forms: []form{
+			{name: "UserGetRequest22", since: 22},
+			{name: "UserGetRequest21sp1", since: 21},
+			{name: "UserGetRequest17sp4"},
+		},
+	}, {
+		// The answer to the third form has no prefixes and no extensions.
+		name: "user_route_list", without: "not available",
+		forms: []form{
+			{name: "UserRouteListGetRequest24", since: 24},
+			{name: "UserRouteListGetRequest22", since: 22},
+			{name: "UserRouteListGetRequest", since: 21},
+		},
+	}, {
 		name: "departments", optional: true, without: "names are taken from the paths",
 		forms: []form{{name: "GroupDepartmentGetListRequest18", since: 21}},
 	},
@@ -117,6 +133,8 @@ func prefixFeatures() []feature {
 		"GroupRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest",
 		"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest",
 		"GroupRouteListEnterpriseTrunkNumberPrefixUnassignListRequest",
+		"EnterpriseRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest",
+		"EnterpriseRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest",
 		"ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest",
 		"ServiceProviderRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest",
 	} {

@@ -143,3 +143,47 @@ func TestVerificationWithoutACommand(t *testing.T) {
 		t.Error("a command verifies all the same")
 	}
 }
+
+// Commands about users go out in the newest form that the release has, and their
+// answers have what callers ask for in each of them.
+func TestUsersAreReadInTheFormOfTheRelease(t *testing.T) {
+	const someone = "ApioUserTest@sip.netaxis.be"
+	for _, number := range ocisim.Releases() {
+		for _, way := range ocisim.RefusalModes() {
+			t.Run(fmt.Sprintf("release %d that refuses by %s", number, way), func(t *testing.T) {
+				platform := serve(t, ocisim.NewTLSServer(release(number, way)))
+				c := overTLS(t, platform, func(o *oci.Options) { o.MaxSessions = 1 })
+				untilRead(t, c)
+				before := len(platform.Ledger())
+				replies, err := c.Read(t.Context(), oci.NewRead("UserGetRequest22", oci.Text("userId", someone)), oci.NewRead("UserRouteListGetRequest24", oci.Text("userId", someone)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				user, list := replies[0], replies[1]
+				if got, _, err := user.Text("groupId"); got != "ApioGrpTest" || err != nil {
+					t.Errorf("the user's group is %q, %v", got, err)
+				}
+				if table, err := list.Table("assignedNumberRangeTable"); err != nil || table.Len() != 1 {
+					t.Errorf("the ranges are %v, %v", table, err)
+				}
+				if _, present, _ := list.Element("assignedNumberPrefixTable"); present != (number >= 22) {
+					t.Errorf("prefixes present: %t", present)
+				}
+				want := []string{"UserGetRequest22", "UserRouteListGetRequest24"}
+				switch {
+				case number == 21:
+					want = []string{"UserGetRequest21sp1", "UserRouteListGetRequest"}
+				case number < 24:
+					want[1] = "UserRouteListGetRequest22"
+				}
+				var sent []string
+				for _, e := range platform.Ledger()[before:] {
+					sent = append(sent, e.Command)
+				}
+				if diff := cmp.Diff(want, sent); diff != "" {
+					t.Errorf("sent (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
