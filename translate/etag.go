@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
+	"strconv"
+	"sync"
 
 	"ocigate/oci"
 )
@@ -17,7 +19,7 @@ const tagBytes = 16
 // tag. It takes one more pass over the content, but none over its encoding.
 func (a *Answer) ETag() string {
 	sum := tagSum{Hash: sha256.New()}
-	a.shape.addTo(&sum)
+	sum.add(a.shape.digest())
 	sum.add(a.target.TenantID, a.target.GroupID, a.target.UserID)
 	for i := range a.values {
 		value := &a.values[i]
@@ -68,10 +70,27 @@ func (s *tagSum) Sum(b []byte) []byte {
 	return s.Hash.Sum(b)
 }
 
-// addTo adds all that decides about the form of an answer.
+// shapeDigests holds the digests of shapes that were used, by *Shape. Shapes are
+// declared once and do not change.
+var shapeDigests sync.Map
+
+// digest is a hash of all that decides about the form of an answer.
+func (s *Shape) digest() string {
+	if known, ok := shapeDigests.Load(s); ok {
+		if digest, ok := known.(string); ok {
+			return digest
+		}
+	}
+	sum := tagSum{Hash: sha256.New()}
+	s.addTo(&sum)
+	digest := string(sum.Sum(nil))
+	shapeDigests.Store(s, digest)
+	return digest
+}
+
 func (s *Shape) addTo(sum *tagSum) {
 	for _, f := range s.Fields {
-		sum.add(f.Key, string(rune(f.Kind)), f.Source)
+		sum.add(f.Key, strconv.Itoa(int(f.Kind)), f.Source)
 		if f.Item != nil {
 			sum.add("{")
 			f.Item.addTo(sum)

@@ -338,3 +338,18 @@ func TestNewRefusesAnUnknownChoice(t *testing.T) {
 		t.Errorf("got %v, %v", service, err)
 	}
 }
+
+// The documents' own example has a nested department.
+func TestASteadyReadTakesOneDocument(t *testing.T) {
+	p := newPlatform(t)
+	service := p.service(remembering)
+	for _, name := range []string{"numbers", "prefixes", "numbers", "prefixes", "numbers"} {
+		if _, err := queries(service)[name].Read(t.Context(), testGroup, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{inContext + ownNumbers, departments, ownPrefixes, ownNumbers, ownPrefixes, ownNumbers}
+	if diff := cmp.Diff(want, p.Asked); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}

@@ -1,0 +1,149 @@
+package translate_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+const things = "GroupThingsGetRequest"
+
+// thingsOf asks for something about a group.
+var thingsOf = oci.NewRead(things)
+
+func TestCommandsInContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlatform(t)
+		p.Answers[things] = answer(things, "<size>7</size>")
+		engine := p.engine(translate.Options{ContextTTL: time.Minute})
+		ask := func() {
+			t.Helper()
+			replies, facts, err := engine.InContext(t.Context(), testGroup, testContext, thingsOf, thingsOf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size, _, err := replies[1].Text("size"); len(replies) != 2 || size != "7" || err != nil {
+				t.Errorf("%d replies, size %q, %v", len(replies), size, err)
+			}
+			if facts["tenant"] != "green" {
+				t.Errorf("facts %v", facts)
+			}
+		}
+		if _, known := engine.Remembered(testContext, testGroup); known {
+			t.Error("remembered before it was asked")
+		}
+		ask()
+		wantAsked(t, p, tenantGet+"+"+things+"+"+things)
+		if facts, known := engine.Remembered(testContext, testGroup); !known || facts["tenant"] != "green" {
+			t.Errorf("remembered %v, %t", facts, known)
+		}
+		ask()
+		wantAsked(t, p, things+"+"+things)
+		time.Sleep(time.Minute)
+		if _, known := engine.Remembered(testContext, testGroup); known {
+			t.Error("remembered for too long")
+		}
+		ask()
+		wantAsked(t, p, tenantGet+"+"+things+"+"+things)
+	})
+}
+
+func TestCommandsOutOfContextHaveNoReplies(t *testing.T) {
+	noTenant := answer(tenantList, table("serviceProviderTable", "Service Provider Id"))
+	strange := refusal("Error", 4999, "strange")
+	for name, test := range map[string]struct {
+		answers map[string]string
+		asked   []string
+		want    *errcode.Code
+	}{
+		"a bad answer":             {map[string]string{tenantGet: answer(tenantGet, "<color>red</color>")}, nil, errcode.ServiceNotAssigned},
+		"a target that is missing": {map[string]string{tenantGet: strange, tenantList: noTenant}, []string{tenantList}, errcode.TenantNotFound},
+		"a known number":           {map[string]string{tenantGet: refusal("Error", 4152, "no")}, nil, errcode.GroupNotFound},
+		"a text":                   {map[string]string{tenantGet: refusal("Error", 1, "temporarily unavailable"), tenantList: strange}, []string{tenantList}, errcode.PlatformUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			p.Answers[things] = answer(things, "")
+			for command, reply := range test.answers {
+				p.Answers[command] = reply
+			}
+			engine := p.engine(remembering)
+			replies, _, err := engine.InContext(t.Context(), testGroup, testContext, thingsOf)
+			if code(t, err, test.want); replies != nil {
+				t.Errorf("got %v beside the error", replies)
+			}
+			wantAsked(t, p, append([]string{tenantGet + "+" + things}, test.asked...)...)
+			if _, known := engine.Remembered(testContext, testGroup); known {
+				t.Error("it is remembered")
+			}
+		})
+	}
+}
+
+// A question about nothing that could be missing has the table's meaning alone.
+func TestAQuestionAboutNothing(t *testing.T) {
+	p := newPlatform(t)
+	p.Answers[tenantGet], p.Answers[things] = refusal("Error", 4999, "strange"), answer(things, "")
+	q := testContext.Questions[0]
+	q.About = nil
+	_, _, err := p.engine(remembering).InContext(t.Context(), testGroup, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
+	code(t, err, errcode.PlatformError)
+	wantAsked(t, p, tenantGet+"+"+things)
+}
+
+func TestReadingAfresh(t *testing.T) {
+	p := newPlatform(t)
+	p.Answers[things] = answer(things, "<size>7</size>")
+	engine := p.engine(remembering)
+	for range 2 {
+		reading, err := engine.Afresh(t.Context(), testGroup, testContext, thingsOf)
+		if err != nil || reading.Context != nil || reading.Facts["tenant"] != "green" || len(reading.Replies) != 1 {
+			t.Fatalf("got %+v, %v", reading, err)
+		}
+		wantAsked(t, p, tenantGet+"+"+things)
+	}
+	if _, known := engine.Remembered(testContext, testGroup); known {
+		t.Error("a context is remembered")
+	}
+	p.Answers[tenantGet] = answer(tenantGet, "<color>red</color>")
+	reading, err := engine.Afresh(t.Context(), testGroup, testContext, thingsOf)
+	if err != nil || len(reading.Replies) != 1 {
+		t.Fatalf("got %+v, %v", reading, err)
+	}
+	code(t, reading.Context, errcode.ServiceNotAssigned)
+	p.Err[things] = oci.ErrBusy
+	if reading, err := engine.Afresh(t.Context(), testGroup, testContext, thingsOf); !errors.Is(err, oci.ErrBusy) || reading != nil {
+		t.Errorf("got %+v, %v", reading, err)
+	}
+}
+
+func TestAnEngineWithoutAReaderCannotAsk(t *testing.T) {
+	engine := translate.New(translate.Options{})
+	_, err := engine.Read(t.Context(), thingsOf)
+	if err == nil {
+		t.Fatal("asked")
+	}
+	if e, ok := errors.AsType[*errcode.Error](err); ok {
+		t.Errorf("the error was given code %s", e.Code.Name)
+	}
+}
+
+// brief answers every document with one reply too few.
+type brief struct{ *platform }
+
+func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
+	all, err := b.platform.Read(ctx, commands...)
+	return all[:len(all)-1], err
+}
+
+func TestMissingRepliesAreThePlatformsFault(t *testing.T) {
+	p := newPlatform(t)
+	_, err := translate.New(translate.Options{Reader: brief{p}}).Read(t.Context(), thingsOf)
+	code(t, err, errcode.PlatformError)
+}

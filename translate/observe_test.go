@@ -1,0 +1,83 @@
+package translate_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate"
+	"ocigate/translate/scope"
+)
+
+// shows is an observer that reads the values by the keys, from that endpoint. What
+// it does not have is unclear.
+func shows(endpoint string, values map[string]string) translate.Observer {
+	return func(_ context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+		if target != testGroup {
+			return nil, errors.New("another target")
+		}
+		observation := &translate.Observation{Endpoint: endpoint}
+		for _, e := range entries {
+			value, clear := values[e.Kind+" "+e.Key]
+			observation.Values = append(observation.Values, translate.Observed{Value: json.RawMessage(value), Clear: clear})
+		}
+		return observation, nil
+	}
+}
+
+func entry(kind, key, after string) translate.Entry {
+	return translate.Entry{Kind: kind, Key: key, After: json.RawMessage(after)}
+}
+
+// Each entry is read by the observer of its kind, and compared with its own value.
+func TestObservedValuesAreCompared(t *testing.T) {
+	observers := translate.Observers{
+		"number": shows("b", map[string]string{"number 1": `{"groupId":"G"}`, "number 2": `{"groupId":null}`}),
+		"user":   shows("a", map[string]string{"user 1": `{"a":true,"b":[1.10,"x"]}`}),
+	}
+	for name, test := range map[string]struct {
+		entries []translate.Entry
+		want    translate.Comparison
+	}{
+		"of one kind": {
+			[]translate.Entry{entry("number", "2", `{"groupId":"G"}`), entry("number", "1", `{"groupId":"G"}`)},
+			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{Clear: true}, {Seen: true, Clear: true}}},
+		},
+		"of several kinds, in their order": {
+			[]translate.Entry{entry("number", "2", `{"groupId":null}`), entry("user", "1", `{"a":false}`), entry("number", "1", `{"groupId":null}`)},
+			translate.Comparison{Endpoint: "a+b", Effects: []translate.Effect{{Seen: true, Clear: true}, {Clear: true}, {Clear: true}}},
+		},
+		"whatever the order of keys and the blanks": {
+			[]translate.Entry{entry("user", "1", ` {"b": [1.10, "x"], "a": true}`)},
+			translate.Comparison{Endpoint: "a", Effects: []translate.Effect{{Seen: true, Clear: true}}},
+		},
+		"but not of a value that nobody knows": {
+			[]translate.Entry{entry("user", "2", ``), entry("user", "1", ``)},
+			translate.Comparison{Endpoint: "a", Effects: []translate.Effect{{}, {Clear: true}}},
+		},
+		"of no entries": {nil, translate.Comparison{Effects: []translate.Effect{}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := observers.Compare(t.Context(), testGroup, test.entries)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+		})
+	}
+	for name, entries := range map[string][]translate.Entry{
+		"of a kind without an observer": {entry("number", "1", "{}"), entry("thing", "1", "{}")},
+	} {
+		if got, err := observers.Compare(t.Context(), testGroup, entries); err == nil || got != nil {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+	if got, err := observers.Compare(t.Context(), scope.Target{}, []translate.Entry{entry("number", "1", "{}")}); err == nil || got != nil {
+		t.Errorf("an observer's error: got %v, %v", got, err)
+	}
+}
