@@ -223,8 +223,8 @@ func (s *scanner) addNode() error {
 	if err != nil {
 		return err
 	}
-	if len(s.nodes) == cap(s.nodes) {
-		s.nodes = slices.Grow(s.nodes, max(minNodes, len(s.nodes))) // append would come to more garbage
+	if len(s.nodes) == cap(s.nodes) { // append and slices.Grow would come to more garbage
+		s.nodes = append(make(nodes, 0, max(minNodes, 2*len(s.nodes))), s.nodes...)
 	}
 	s.nodes = append(s.nodes, node{name: s.term(s.tag.local), isNil: isNil})
 	return nil
