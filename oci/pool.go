@@ -217,6 +217,9 @@ func (p *pool) retire(s *session, why CloseReason) {
 	// First this, since close waits for what runs once all are forgotten.
 	p.running.Go(func() {
 		s.logout(errors.New("oci: closed: " + string(why)))
+		if why == ClosedBroken {
+			<-s.read // which counts the document that broke it
+		}
 		p.options.Trace.sessionClosed(s.endpoint.Name, why, broken)
 	})
 	p.forget(s)

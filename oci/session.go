@@ -30,6 +30,7 @@ type session struct {
 	ours     bool                  // it is logged in with the endpoint's own account
 	echoes   uint64                // how many were given out
 	died     func(*session, error) // called once, when it is dead
+	read     chan struct{}         // closed when readAll has ended
 
 	mu      sync.Mutex
 	pending *exchange
@@ -71,11 +72,12 @@ type result struct {
 // readAll.
 func newSession(e *endpoint, l line, died func(*session, error)) *session {
 	l.hold()
-	return &session{endpoint: e, line: l, id: rand.Text(), died: died}
+	return &session{endpoint: e, line: l, id: rand.Text(), died: died, read: make(chan struct{})}
 }
 
 // readAll reads documents until the session is dead.
 func (s *session) readAll() {
+	defer close(s.read)
 	stream := newScanner(s.line, s.endpoint.options.MaxReplyBytes)
 	for {
 		if err := stream.await(); err != nil {
