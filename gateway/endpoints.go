@@ -152,11 +152,11 @@ func (e Endpoint) Describe() translate.Description {
 	switch {
 	case e.Query != nil:
 		described = e.Query.Describe()
-		described.Errors = slices.Concat(readErrors, described.Errors)
+		described.Errors = translate.CodesOnce(readErrors, described.Errors)
 	case e.Change != nil:
 		described = e.Change.Describe()
 		described.Params = append([]translate.Param{dryRunParam}, described.Params...)
-		described.Errors = slices.Concat(writeErrors, described.Errors)
+		described.Errors = translate.CodesOnce(writeErrors, described.Errors)
 	}
 	return described
 }

@@ -3,6 +3,7 @@ package translate_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,9 +71,7 @@ func TestCommandsOutOfContextHaveNoReplies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[things] = answer(things, "")
-			for command, reply := range test.answers {
-				p.Answers[command] = reply
-			}
+			maps.Copy(p.Answers, test.answers)
 			engine := p.engine(remembering)
 			replies, _, err := engine.InContext(t.Context(), testGroup, testContext, thingsOf)
 			if code(t, err, test.want); replies != nil {

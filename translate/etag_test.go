@@ -37,10 +37,11 @@ func TestEntityTagsAreThoseOfTheContent(t *testing.T) {
 		}
 		return tag
 	}
-	if tag(plain) != tag(plain) {
-		t.Error("the same content has two tags")
+	first := tag(plain)
+	if again := tag(plain); again != first {
+		t.Errorf("the same content has the tags %s and %s", first, again)
 	}
-	seen := map[string]string{tag(plain): "the plain content"}
+	seen := map[string]string{first: "the plain content"}
 	for name, c := range map[string]content{
 		"another cell":             changed(func(c *content) { c.rows[1] = "+2||a|c|" }),
 		"a cell that has moved":    changed(func(c *content) { c.rows[1] = "+2||ab||" }),
@@ -65,7 +66,7 @@ func TestEntityTagsAreThoseOfTheContent(t *testing.T) {
 		"names that are the parts of paths": changed(func(c *content) { c.names = refusal("Error", 5404, "no") }),
 		"departments that are not shown":    changed(func(c *content) { c.names = departmentsOf(`C|A \ B \ C`, "x|y") }),
 	} {
-		if tag(c) != tag(plain) {
+		if tag(c) != first {
 			t.Errorf("%s change the tag", name)
 		}
 	}

@@ -29,7 +29,7 @@ func (q *ListQuery) Describe() Description {
 	return Description{
 		Reads:    ReadsOf(q.Context, q.Response, append([]Listing{q.Listing}, q.Others...)...),
 		Response: q.Response,
-		Errors:   slices.Concat(q.Context.Errors(), q.Errors),
+		Errors:   CodesOnce(q.Context.Errors(), q.Errors),
 	}
 }
 
@@ -45,6 +45,17 @@ func ReadsOf(c *Context, response *Shape, listings ...Listing) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// CodesOnce are the codes of all lists in their order, each once.
+func CodesOnce(lists ...[]*errcode.Code) []*errcode.Code {
+	var once []*errcode.Code
+	for _, code := range slices.Concat(lists...) {
+		if !slices.Contains(once, code) {
+			once = append(once, code)
+		}
+	}
+	return once
 }
 
 // Read implements [Query].

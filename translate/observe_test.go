@@ -21,8 +21,8 @@ func shows(endpoint string, values map[string]string) translate.Observer {
 		}
 		observation := &translate.Observation{Endpoint: endpoint}
 		for _, e := range entries {
-			value, clear := values[e.Kind+" "+e.Key]
-			observation.Values = append(observation.Values, translate.Observed{Value: json.RawMessage(value), Clear: clear})
+			value, known := values[e.Kind+" "+e.Key]
+			observation.Values = append(observation.Values, translate.Observed{Value: json.RawMessage(value), Clear: known})
 		}
 		return observation, nil
 	}

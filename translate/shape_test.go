@@ -122,3 +122,10 @@ func TestParameters(t *testing.T) {
 		t.Error("integers are read wrongly")
 	}
 }
+
+func TestCodesAreListedOnce(t *testing.T) {
+	got := translate.CodesOnce([]*errcode.Code{errcode.Internal, errcode.Forbidden}, nil, []*errcode.Code{errcode.Forbidden, errcode.TenantNotFound, errcode.Internal})
+	if diff := cmp.Diff([]*errcode.Code{errcode.Internal, errcode.Forbidden, errcode.TenantNotFound}, got); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+}

@@ -3,7 +3,6 @@ package itc
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"ocigate/oci"
@@ -38,7 +37,7 @@ func (c change) Describe() translate.Description {
 		Writes:   []string{c.command},
 		Request:  r.changeBody,
 		Response: &translate.Shape{},
-		Errors:   slices.Concat([]*errcode.Code{errcode.NotAvailableForAssignment}, groupContext.Errors(), r.errors),
+		Errors:   translate.CodesOnce([]*errcode.Code{errcode.NotAvailableForAssignment}, groupContext.Errors(), r.errors),
 	}
 }
 

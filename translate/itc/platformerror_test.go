@@ -10,10 +10,10 @@ import (
 	"ocigate/translate/scope"
 )
 
-// saying is a refusal in two languages. Its detail repeats a password.
-func saying(severity, local, english string) string {
-	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns="">`+
-		`<summary>%s</summary><summaryEnglish>%s</summaryEnglish><detail>password: s3cret</detail></command>`, severity, local, english)
+// saying is a refusal in English, without a number.
+func saying(severity, english string) string {
+	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary/><summaryEnglish>%s</summaryEnglish></command>`,
+		severity, escape(english))
 }
 
 // A tenant or group whose absence cannot be read is not missing.
@@ -27,13 +27,13 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 	for command, search := range searches {
 		for name, answers := range map[string]map[string]string{
 			"though it exists":                 there,
-			"and says so when it is searched":  {search: saying("Error", "", unavailable)},
+			"and says so when it is searched":  {search: saying("Error", unavailable)},
 			"and refuses the search otherwise": {search: refusal("Error", 5404, "Unauthorized")},
 		} {
 			t.Run(command+" "+name, func(t *testing.T) {
 				p := newPlatform(t)
 				maps.Copy(p.Answers, answers)
-				p.Answers[command] = saying("Error", "", unavailable)
+				p.Answers[command] = saying("Error", unavailable)
 				_, err := p.service(options{}).Numbers().Read(t.Context(), testGroup, nil)
 				code(t, err, errcode.PlatformUnavailable)
 				if asked := len(p.Asked) - 1; (asked == 1) != (search != "") {
@@ -46,10 +46,10 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 		command, reply string
 		want           *errcode.Code
 	}{
-		"but a tenant that does not exist is missing":  {tenantGet, saying("Error", "", unavailable), errcode.TenantNotFound},
-		"but a group that does not exist is missing":   {authorization, saying("Error", "", unavailable), errcode.GroupNotFound},
+		"but a tenant that does not exist is missing":  {tenantGet, saying("Error", unavailable), errcode.TenantNotFound},
+		"but a group that does not exist is missing":   {authorization, saying("Error", unavailable), errcode.GroupNotFound},
 		"but a number comes first":                     {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
-		"but a warning leaves open why it was refused": {tenantGet, saying("Warning", "", unavailable), errcode.PlatformError},
+		"but a warning leaves open why it was refused": {tenantGet, saying("Warning", unavailable), errcode.PlatformError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -86,7 +86,7 @@ func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
 				"Blocked in tenant no_ocs_connectionx":           errcode.PlatformRefused,
 				"NO_OCS_CONNECTION in tenant NO_OCS_CONNECTIONx": errcode.PlatformUnavailable,
 			} {
-				code(t, table.WriteResult(plan, plan.Steps[0], one(t, saying("Error", "", summary))), want)
+				code(t, table.WriteResult(plan, plan.Steps[0], one(t, saying("Error", summary))), want)
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestAReadIsNotKnownByItsOwnValues(t *testing.T) {
 		for _, command := range []string{ownNumbers, tenantGet, authorization} {
 			t.Run(command+" "+name, func(t *testing.T) {
 				p := newPlatform(t)
-				p.Answers[command] = saying("Error", "", "NO_OCS_CONNECTIONx is strange")
+				p.Answers[command] = saying("Error", "NO_OCS_CONNECTIONx is strange")
 				p.Answers[tenantList] = answer(tenantList, table("serviceProviderTable", "Service Provider Id", group.TenantID))
 				p.Answers[groupList] = answer(groupList, table("groupTable", "Group Id", group.GroupID))
 				service := p.service(options{})
