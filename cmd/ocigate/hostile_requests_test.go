@@ -67,6 +67,10 @@ func TestHostileRequests(t *testing.T) {
 	platform := newPlatform(t)
 	g := startForHostiles(t, platform.Addr, nil)
 	waitFor(t, func() bool { return len(platform.Ledger()) > 0 }) // a session is there
+	for _, list := range []string{"numbers", "prefixes"} {
+		// From now on the names of departments are remembered.
+		ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", list), "")
+	}
 	for _, c := range cases {
 		t.Run(c.file+"/"+c.name, func(t *testing.T) {
 			platform.TakeLedger()
