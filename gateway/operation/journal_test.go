@@ -18,7 +18,7 @@ type journal struct {
 
 	mu    sync.Mutex
 	ops   map[string]*kept
-	begun int // counts calls of Begin
+	begun int // counts calls of Begin, and records that free something
 	keys  map[claim]string
 	alive map[string]time.Time
 	trail []operation.Event
@@ -31,6 +31,7 @@ type journal struct {
 type kept struct {
 	operation.Operation
 	begun      int
+	freed      int  // when it freed something last, in the same count
 	unanswered bool // the answer to the call of Adopt that took it over was lost
 }
 
@@ -235,6 +236,26 @@ func (j *journal) holder(op *operation.Operation) error {
 	return &held
 }
 
+// changed returns a [operation.HeldError] where another operation may have changed
+// what this one takes with its intent, after this one was begun.
+func (j *journal) changed(before *kept, op *operation.Operation) error {
+	var held operation.HeldError
+	for _, c := range op.Holds() {
+		if slices.Contains(before.Holds(), c) {
+			continue
+		}
+		for id, k := range j.ops {
+			if id != op.ID && k.TenantID == op.TenantID && k.freed > before.begun && slices.Contains(k.Touches(), c) {
+				held.ID, held.Held = id, append(held.Held, c)
+			}
+		}
+	}
+	if held.ID == "" {
+		return nil
+	}
+	return &held
+}
+
 func (s *store) Abandon(ctx context.Context, op operation.Operation) error {
 	return s.do(ctx, "Abandon", op.ID, func(bool) error {
 		if k, ok := s.ops[op.ID]; ok && k.State == operation.Received {
@@ -265,6 +286,9 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 			if held := s.holder(&op); held != nil {
 				return held
 			}
+			if held := s.changed(k, &op); held != nil {
+				return held
+			}
 		}
 		if event.Kind != "" {
 			s.trail = append(s.trail, event)
@@ -274,6 +298,10 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 		}
 		s.watch(k.Operation, op)
 		k.Operation = op
+		if !op.HoldsAll() {
+			s.begun++
+			k.freed = s.begun
+		}
 		if !op.HoldsKey() {
 			s.freeKey(k)
 		}

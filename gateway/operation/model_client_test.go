@@ -59,11 +59,14 @@ func (w *world) request(random *rand.Rand) request {
 	add := func(name string) {
 		r.Entries = append(r.Entries, operation.Entry{Kind: "range", Given: name, Key: name})
 	}
-	if random.Float64() < 0.4 {
+	if random.Float64() < 0.6 {
 		r.Endpoint, r.list = "replace", random.IntN(lists)
 		r.Claims = []operation.Claim{{Kind: "list", Key: fmt.Sprint(r.list)}}
+		exchange := random.Float64() < 0.7 // what is there for what is not
 		for _, n := range random.Perm(inList)[:random.IntN(inList+1)] {
-			add(entryName(r.list, n))
+			if name := entryName(r.list, n); !exchange || w.platform.place(name) == "" {
+				add(name)
+			}
 		}
 		return r
 	}
@@ -151,7 +154,11 @@ func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
 	w.mu.Lock()
 	w.begun = append(w.begun, op.ID)
 	w.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second+upTo(15*time.Second, random))
+	patience := 3*time.Second + upTo(15*time.Second, random)
+	if request.list >= 0 {
+		patience += 2 * lease
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	write, err := r.Begin(ctx, op)
 	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
@@ -171,7 +178,7 @@ func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
 	time.Sleep(upTo(time.Second, random))
 	if stepsOf(planned) == 0 {
 		if !w.platform.has(planned) {
-			return false // it has changed since, and is not held
+			w.t.Errorf("others have changed entries that %s holds", op.ID)
 		}
 		w.platform.noteUnneeded(op.ID)
 		w.tally.count("unneeded")
@@ -196,7 +203,14 @@ func (w *world) sendAll(ctx context.Context, r *replica, write *operation.Write,
 		}
 		// Sometimes there is no session for the next step.
 		if answer == operation.Succeeded && step < last && random.Float64() > 0.05 {
-			time.Sleep(upTo(2*time.Second, random))
+			pause := 2 * time.Second
+			if random.Float64() < 0.4 {
+				pause = 2 * lease // as of a process that is suspended
+			}
+			time.Sleep(upTo(pause, random))
+			if r.isDead() {
+				w.tally.count("died between steps")
+			}
 			continue
 		}
 		w.claim(r, op.ID, write.Settle(ctx, answer, nil).State)
@@ -230,9 +244,10 @@ func (w *world) intend(ctx context.Context, r *replica, write *operation.Write, 
 			return unsent()
 		}
 	}
-	// What only the plan knew may have changed before it was held.
-	stale := step == 1 && !w.platform.has(op.Entries)
-	if stale || random.Float64() < 0.05 {
+	if step == 1 && !w.platform.has(op.Entries) {
+		w.t.Errorf("after %v %s may be sent, and its plan is out of date", time.Since(w.start), op.ID)
+	}
+	if random.Float64() < 0.05 {
 		write.Unsent(step)
 		return unsent()
 	}

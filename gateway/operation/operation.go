@@ -175,8 +175,8 @@ func (e *KeyUsedError) Error() string {
 	return "operation: the idempotency key belongs to operation " + e.Operation.ID
 }
 
-// HeldError says that an operation that is not over holds some of the same
-// entries or claims.
+// HeldError says that another operation holds some of the same entries or claims,
+// or had them after this one was begun.
 type HeldError struct {
 	ID   string  // of that operation, or of one of them
 	Held []Claim // in the order of the operation that was refused

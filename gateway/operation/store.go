@@ -35,9 +35,10 @@ type Store interface {
 	//
 	// An Intent takes what the operation holds ([Operation.Holds]) and did not
 	// hold yet. The error is a [*HeldError] where another operation holds some of
-	// that; then nothing is recorded. What an operation of any state does not hold
-	// is free, also while it is open; once it ended as [NotTaken] so is its key
-	// ([Operation.HoldsKey]).
+	// that, or has freed it after this one was begun and may have changed it
+	// ([Operation.Touches]), so that the plan may be out of date; then nothing is
+	// recorded. What an operation of any state does not hold is free, also while it
+	// is open; once it ended as [NotTaken] so is its key ([Operation.HoldsKey]).
 	//
 	// The error is [ErrConflict] unless the stored version is lower, or the
 	// same and of the same owner. One that is not there, since its owner was

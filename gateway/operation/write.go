@@ -41,8 +41,9 @@ func (w *Write) Plan(entries []Entry) {
 //
 // With the first step, the entries that are as wanted already are done and free.
 // Those that only the plan knows are held from then on, unless another operation
-// holds one: then the error is a [*HeldError], nothing is recorded, and the
-// operation is still Received. With each further step the entries of the steps
+// holds one, or has had one since this one was begun, so that the plan may be out of
+// date: then the error is a [*HeldError], nothing is recorded, and the operation is
+// still Received. With each further step the entries of the steps
 // before are done and free. Any other error is [ErrUnusable]; it is [ErrConflict]
 // too where others have taken the operation over, so that no step can be sent any
 // more.

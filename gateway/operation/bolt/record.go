@@ -184,6 +184,7 @@ func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
 				held.ID, held.Held = id, append(held.Held, c)
 			} else {
 				s.judgeClaim(tx, r.op, c, &held)
+				s.judgeChange(tx, r.op, c, &held)
 			}
 		}
 		if held.ID == "" {
@@ -195,6 +196,20 @@ func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
 		r.err = &held
 		if _, begun := s.begun.operations[r.op.ID]; !begun && tx.Bucket(operationsBucket).Get([]byte(r.op.ID)) == nil {
 			r.err = operation.ErrConflict // it was forgotten
+		}
+	}
+}
+
+// judgeChange adds a claim that an intent takes to those that are held where
+// another operation may have changed it after this one was begun.
+func (s *Store) judgeChange(tx *bbolt.Tx, op *operation.Operation, c operation.Claim, held *operation.HeldError) {
+	if _, begun := s.begun.operations[op.ID]; !begun || s.begun.holder(op, c) == op.ID {
+		return
+	}
+	for id := range others(tx, touchesBucket, op, c) {
+		if s.begun.freedSince(id, op) {
+			held.ID, held.Held = id, append(held.Held, c)
+			return
 		}
 	}
 }
@@ -217,6 +232,9 @@ func (s *Store) store(records []*record) error {
 	}
 	for _, r := range records {
 		s.begun.remove(r.op.ID)
+		if !r.op.HoldsAll() {
+			s.begun.noteFreed(r.op.ID)
+		}
 		if r.op.State == operation.Intent {
 			s.alive[r.op.Owner] = true
 		}

@@ -152,7 +152,7 @@ func columnOf(claims []operation.Claim) []string {
 }
 
 // columns are the values of an operation's row, but for those that the database
-// gives itself: parameters 1 to 11 of enter and update.
+// gives itself: parameters 1 to 12 of enter and update.
 func columns(op *operation.Operation, body string) []any {
 	var ended *time.Time
 	if op.Over() {
@@ -160,6 +160,7 @@ func columns(op *operation.Operation, body string) []any {
 	}
 	return []any{
 		op.ID, op.Version, op.Owner, string(op.State), op.Open(), ended, op.TenantID, op.GroupID, op.UserID, columnOf(op.Touches()), body,
+		!op.HoldsAll(),
 	}
 }
 
@@ -167,8 +168,8 @@ func columns(op *operation.Operation, body string) []any {
 // order of Begin is given when nobody else can have the entries any more.
 func enter(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
 	entered, err := tx.Exec(ctx, `INSERT INTO ocigate_operations
-		(id, version, owner, state, open, ended_at, tenant_id, group_id, user_id, touches, record)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`, columns(op, body)...)
+		(id, version, owner, state, open, ended_at, tenant_id, group_id, user_id, touches, record, freed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $12 THEN clock_timestamp() END) ON CONFLICT (id) DO NOTHING`, columns(op, body)...)
 	if err == nil && entered.RowsAffected() == 0 {
 		return errBegun
 	}
@@ -259,7 +260,8 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, held []string, err error) {
 	sql := `UPDATE ocigate_operations
 		SET version = $2, owner = $3, state = $4, open = $5, ended_at = $6,
-			tenant_id = $7, group_id = $8, user_id = $9, touches = $10, record = $11
+			tenant_id = $7, group_id = $8, user_id = $9, touches = $10, record = $11,
+			freed_at = CASE WHEN $12 THEN clock_timestamp() ELSE freed_at END
 		WHERE id = $1 AND (version < $2 OR version = $2 AND owner = $3)`
 	if op.State != operation.Intent {
 		updated, err := tx.Exec(ctx, sql, columns(op, body)...)
@@ -287,10 +289,48 @@ func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, held []stri
 		return free(ctx, tx, op)
 	}
 	missing, surplus := compare(op.Holds(), held)
-	if err := hold(ctx, tx, op, missing); err != nil || !surplus {
-		return err
+	if len(missing) > 0 {
+		if err := hold(ctx, tx, op, missing); err != nil {
+			return err
+		}
+		if err := checkChanged(ctx, tx, op, missing); err != nil {
+			return err
+		}
+	}
+	if !surplus {
+		return nil
 	}
 	return free(ctx, tx, op)
+}
+
+// checkChanged returns a [operation.HeldError] where others may have changed what an
+// intent takes, after its operation was begun. It comes when nobody else can have
+// that any more.
+func checkChanged(ctx context.Context, tx pgx.Tx, op *operation.Operation, taken []operation.Claim) error {
+	rows, err := tx.Query(ctx, `SELECT other.id, ARRAY(SELECT unnest(other.touches) INTERSECT SELECT unnest($2::text[]))
+		FROM ocigate_operations this, ocigate_operations other
+		WHERE this.id = $1 AND other.id <> $1 AND other.tenant_id = this.tenant_id
+		AND other.freed_at > this.begun_at AND other.touches && $2::text[]`, op.ID, columnOf(taken))
+	if err != nil {
+		return err
+	}
+	holders := make(map[operation.Claim]string, len(taken))
+	for _, c := range taken {
+		holders[c] = op.ID
+	}
+	var id string
+	var changed []string
+	if _, err := pgx.ForEachRow(rows, []any{&id, &changed}, func() error {
+		for i, text := range columnOf(taken) {
+			if slices.Contains(changed, text) {
+				holders[taken[i]] = id
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return heldBy(op, taken, holders)
 }
 
 // compare returns which of the claims are not held, and reports whether anything

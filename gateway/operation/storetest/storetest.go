@@ -5,6 +5,7 @@ package storetest
 
 import (
 	"iter"
+	"slices"
 	"testing"
 
 	"ocigate/gateway/operation"
@@ -44,7 +45,8 @@ func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 		{"Trail", trailTests},
 		{"Prune", pruneTests},
 		{"Release", releaseTests},
-		{"Races", raceTests},
+		{"Steps", stepTests},
+		{"Races", slices.Concat(raceTests, stepRaces)},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.tests {
