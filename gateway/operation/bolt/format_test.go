@@ -1,0 +1,79 @@
+package bolt_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
+	"ocigate/gateway/operation/storetest"
+)
+
+// format1 makes a folder as a gateway of format 1 left it behind.
+func format1(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	file, err := os.Open("testdata/format-1/operations.db.gz")
+	must(t, err)
+	defer file.Close() //nolint:errcheck // it is only read
+	unzip, err := gzip.NewReader(file)
+	must(t, err)
+	database, err := io.ReadAll(unzip)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(folder, "operations.db"), database, 0o600))
+	const trail = "audit-2026-11.jsonl"
+	must(t, os.WriteFile(filepath.Join(folder, trail), read(t, "testdata/format-1/"+trail), 0o600))
+	return folder
+}
+
+func TestFormat1IsMigrated(t *testing.T) {
+	t.Parallel()
+	folder := format1(t)
+	lines := bytes.Count(read(t, filepath.Join(folder, "audit-2026-11.jsonl")), []byte("\n"))
+	storetest.RunFormat1(t, storetest.Rig{
+		Open:  func() operation.Store { return bolt.Open(folder, bolt.Options{}) },
+		Trail: func() iter.Seq2[[]byte, error] { return bolt.Trail(folder) },
+	}, int64(lines))
+}
+
+func TestMigrationIsLogged(t *testing.T) {
+	t.Parallel()
+	r := rigIn(t, format1(t))
+	must(t, r.store.Check(t.Context()))
+	r.wantSaid("the journal was migrated")
+	r.reopen()
+	must(t, r.store.Check(t.Context()))
+	r.wantSaid()
+}
+
+// What cannot be migrated is refused, and stays as it is.
+func TestMigrationOfWhatCannotBeReadChangesNothing(t *testing.T) {
+	t.Parallel()
+	folder := format1(t)
+	path := filepath.Join(folder, "operations.db")
+	database := read(t, path)
+	spoiled := bytes.ReplaceAll(database, []byte(`"entries":[{"given":"tel:101"`), []byte(`"entries":[{"given":"tel:101,`))
+	if bytes.Equal(spoiled, database) {
+		t.Fatal("there is no such operation")
+	}
+	replace(t, path, spoiled)
+	r := rigIn(t, folder)
+	for range 2 {
+		r.refuses("operation ")
+	}
+	r.close()
+	if !bytes.Contains(read(t, path), []byte("schema1")) {
+		t.Error("the format is not that which it was")
+	}
+	replace(t, path, database)
+	r.open()
+	must(t, r.store.Check(t.Context()))
+	if !bytes.Contains(read(t, path), []byte("schema2")) {
+		t.Error("the format is not that which it should be")
+	}
+}
