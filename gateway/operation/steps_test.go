@@ -499,6 +499,24 @@ func TestTakenOverBetweenSteps(t *testing.T) {
 			r.wantEnd(op.ID, operation.Done, operation.ByAnswer, "++")
 		})
 	})
+	t.Run("a write that has met the other cannot go on, although that did nothing", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			op := want("k", "1", "2")
+			w := r.to(r.plan(op, 1, 2), 1)
+			r.store.will(fails, "Adopt")
+			after(lease)
+			if ops, err := newStore(r.journal).Adopt(t.Context(), "B"); err != nil || len(ops) != 1 {
+				t.Fatalf("B adopts %+v, %v", ops, err)
+			}
+			cannotGoOn(t, w)
+			after(lease)
+			r.store.will(works)
+			after(6 * time.Second) // it is A's again
+			cannotGoOn(t, w)
+			w.Leave()
+			r.wantEnd(op.ID, operation.PartlyDone, operation.ByAnswer, "+-")
+		})
+	})
 	t.Run("a write is read back of which the next step may have been sent", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("k", "1", "2", "3")

@@ -46,6 +46,14 @@ func TestMigrationIsLogged(t *testing.T) {
 	r := rigIn(t, format1(t))
 	must(t, r.store.Check(t.Context()))
 	r.wantSaid("the journal was migrated")
+	earlier := newOp("0")
+	earlier.TenantID = "T"
+	for key, want := range map[string]bool{"101": true, "999": false} {
+		earlier.Entries = []operation.Entry{{Kind: "numbers", Key: key}}
+		if touched, err := r.store.Touched(t.Context(), earlier); err != nil || touched != want {
+			t.Errorf("whether %s was touched by a later operation is %t, %v", key, touched, err)
+		}
+	}
 	r.reopen()
 	must(t, r.store.Check(t.Context()))
 	r.wantSaid()

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -95,6 +96,48 @@ func TestAdoptionThatFailedIsTriedAgain(t *testing.T) {
 		if err != nil || len(adopted) != want {
 			t.Errorf("adopted: %+v, %v, want %d", adopted, err, want)
 		}
+	}
+}
+
+// Intents that reach the disk together are checked against each other.
+func TestIntentsOfOneBatch(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir(), Options{NoSync: true})
+	defer closeStore(t, s)
+	intent := func(id string, keys ...string) *record {
+		op := operation.Operation{ID: id, Owner: "me", State: operation.Received}
+		if err := s.Begin(t.Context(), op); err != nil {
+			t.Fatal(err)
+		}
+		op.State, op.Version = operation.Intent, 1
+		for _, key := range keys {
+			op.Entries = append(op.Entries, operation.Entry{Kind: "k", Key: key, Step: 1})
+		}
+		value, err := json.Marshal(&op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &record{op: &op, value: value, event: operation.EventOf(operation.EventIntent, &op, time.Now())}
+	}
+	a, b, c, d := intent("a", "1", "2"), intent("b", "3", "2", "1"), intent("c", "3"), intent("d", "4")
+	again := *a
+	s.turn <- struct{}{}
+	s.write([]*record{a, b, c, d, &again})
+	s.unlock()
+	for _, r := range []*record{a, c, d, &again} {
+		if r.err != nil {
+			t.Errorf("%s: %v", r.op.ID, r.err)
+		}
+	}
+	held, ok := errors.AsType[*operation.HeldError](b.err)
+	if !ok || held.ID != "a" || !slices.Equal(held.Held, []operation.Claim{{Kind: "k", Key: "2"}, {Kind: "k", Key: "1"}}) {
+		t.Errorf("b: %v", b.err)
+	}
+	if op, err := s.Get(t.Context(), "b"); err != nil || op.State != operation.Received {
+		t.Errorf("b is %s, %v", op.State, err)
+	}
+	if s.trail.head.Sequence != 4 {
+		t.Errorf("the trail has %d lines", s.trail.head.Sequence)
 	}
 }
 

@@ -54,6 +54,10 @@ func TestMigration(t *testing.T) {
 		if got := server.Value(t, address, old); got != "0" {
 			t.Errorf("%s operations are as they were", got)
 		}
+		const touches = `SELECT DISTINCT touches::text FROM ocigate_operations WHERE record->'caller'->>'request_id' = 'done'`
+		if got := server.Value(t, address, touches); got != "{numbers:101,numbers:102}" {
+			t.Errorf("what they touch is %s", got)
+		}
 		if got := server.Value(t, address, `SELECT version || '' FROM ocigate_schema`); got != "2" {
 			t.Errorf("the version is %s", got)
 		}
