@@ -27,7 +27,7 @@ type rehearsedChange struct {
 
 // rehearse makes all checks of a write, sends nothing, and answers what it
 // would change. It is no operation, and has no use for a key.
-func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Endpoint, draft *translate.Draft, asked wishes) error {
+func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Endpoint, draft *translate.Draft, asked preferences) error {
 	if asked.preferred {
 		c.Response().Header().Set(headerPreferApplied, dryRunPreference)
 	}
@@ -35,9 +35,11 @@ func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Endpoint, draf
 	if err != nil {
 		return checkFailure(err)
 	}
-	answer := rehearsal{DryRun: true, Changes: make([]rehearsedChange, len(plan.Entries))}
-	for i, e := range plan.Entries {
-		answer.Changes[i] = rehearsedChange{e.Given, e.Start, e.End, e.Before, e.After}
+	answer := rehearsal{DryRun: true, Changes: []rehearsedChange{}}
+	for _, e := range plan.Entries {
+		if e.Step > 0 {
+			answer.Changes = append(answer.Changes, rehearsedChange{e.Given, e.Start, e.End, e.Before, e.After})
+		}
 	}
 	return writeJSON(c, http.StatusOK, answer)
 }

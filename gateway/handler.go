@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 
@@ -22,7 +23,7 @@ import (
 // know is refused before anything is looked up. Each step may end it with an
 // error, which the error writer answers with.
 func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
-	params := e.Describe().Params
+	described := e.Describe()
 	return func(c echo.Context) error {
 		record := recordOf(c)
 		record.endpoint = e.Name
@@ -38,7 +39,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 			return e.Session(g, ctx, c)
 		}
 		if e.Change != nil {
-			beginWrite(c)
+			beginWrite(c, described)
 		}
 		who, err := g.admit(ctx, c)
 		if err != nil {
@@ -52,12 +53,12 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 			return oversized
 		}
 		if e.Change == nil {
-			return g.read(ctx, c, e, who, target, params)
+			return g.read(ctx, c, e, who, target, described.Params)
 		}
 		if problems := overrides(c.Request()); len(problems) > 0 {
 			return errcode.Invalid(errcode.InvalidParameters, problems...)
 		}
-		return g.change(ctx, c, e, target)
+		return g.change(ctx, c, e, target, described)
 	}
 }
 
@@ -79,6 +80,11 @@ func (g *Gateway) read(ctx context.Context, c echo.Context, e Endpoint, who auth
 	body, err := e.Query.Read(ctx, target, params)
 	if err != nil {
 		return readFailure(err)
+	}
+	tag := body.ETag()
+	c.Response().Header().Set(headerETag, tag)
+	if isKnown(c.Request(), tag) {
+		return c.NoContent(http.StatusNotModified)
 	}
 	return g.writeBody(c, e.Status, body)
 }
@@ -158,13 +164,18 @@ func writeMedia(c echo.Context, status int, media string, value any) error {
 	return c.Blob(status, media, body.Bytes())
 }
 
+// jsonWriter writes a body as a [translate.Body] does.
+type jsonWriter interface {
+	WriteJSON(w *bufio.Writer) error
+}
+
 // pieceBytes is how much of a body is written at a time.
 const pieceBytes = 32 << 10
 
 // writeBody writes a body in pieces, so that a large one is never held as a
 // whole. One that fits into a piece tells its length. When the header is out,
 // with the first piece, nothing but the connection can fail.
-func (g *Gateway) writeBody(c echo.Context, status int, body translate.Body) error {
+func (g *Gateway) writeBody(c echo.Context, status int, body jsonWriter) error {
 	response := c.Response()
 	response.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	response.Status = status // goes out with the first piece

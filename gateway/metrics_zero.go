@@ -10,6 +10,7 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/oci"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -113,10 +114,17 @@ func (e Endpoint) codes(meanings []*errcode.Code) []*errcode.Code {
 
 // goodStatuses are the statuses of the row's good answers.
 func (e Endpoint) goodStatuses() []int {
-	if e.Change != nil {
-		return []int{e.Status, http.StatusOK} // the latter of a dry run
+	statuses := []int{e.Status}
+	if e.Query != nil {
+		statuses = append(statuses, http.StatusNotModified)
 	}
-	return []int{e.Status}
+	if e.Change != nil {
+		statuses = append(statuses, http.StatusOK) // of a dry run
+	}
+	if _, reports := e.Change.(translate.Reporter); reports {
+		statuses = append(statuses, http.StatusMultiStatus)
+	}
+	return statuses
 }
 
 // writingRows are the names of the rows that make operations.

@@ -31,14 +31,14 @@ func overrides(r *http.Request) []errcode.Problem {
 }
 
 // conditions are headers under which a write is to be done only in part, or
-// only if something holds. Nothing here looks at them, so a write must not be
-// done in spite of them.
+// only if something holds. Only If-Match is honoured, by some rows. Nothing looks at
+// the others, so a write must not be done in spite of them.
 var conditions = []string{"If-Match", "If-None-Match", "If-Unmodified-Since", "Content-Range"}
 
 // misplaced is what is wrong with the headers of a write of which the sender
 // believes that they change what is done, or protect it, and which would be
 // passed over.
-func misplaced(header http.Header) []errcode.Problem {
+func misplaced(header http.Header, conditional bool) []errcode.Problem {
 	var problems []errcode.Problem
 	refuse := func(name, reason string) {
 		problems = append(problems, errcode.Problem{Parameter: name, Reason: reason})
@@ -49,6 +49,7 @@ func misplaced(header http.Header) []errcode.Problem {
 			refuse(name, "is no header of a write: ask for a dry run by ?dry_run=true or Prefer: dry-run")
 		case strings.Contains(letters, "idempot") && name != headerIdempotencyKey:
 			refuse(name, "is no header of a write: a key is sent as "+headerIdempotencyKey)
+		case name == headerIfMatch && conditional:
 		case slices.Contains(conditions, name):
 			refuse(name, "must not be given: a write is done without conditions, and as a whole")
 		}

@@ -43,13 +43,21 @@ type rows struct {
 // Department names may take one more reading. Errors are of type
 // [*errcode.Error], or wrap the Reader's.
 func (e *Engine) ListAnswer(ctx context.Context, target scope.Target, shape *Shape, table *oci.Table) (*Answer, error) {
+	a, err := newList(target, shape, table)
+	if err != nil {
+		return nil, err
+	}
+	return e.named(ctx, a)
+}
+
+func newList(target scope.Target, shape *Shape, table *oci.Table) (*Answer, error) {
 	list, err := newRows(shape.Fields[0].Item, table)
 	if err != nil {
 		return nil, err
 	}
 	a := &Answer{shape: shape, target: target, list: [1]answerValue{{rows: list}}}
 	a.values = a.list[:]
-	return e.named(ctx, a)
+	return a, nil
 }
 
 // ReplyAnswer is an answer whose fields are elements of a reply that is no
@@ -215,15 +223,21 @@ func (a *Answer) appendRow(b []byte, r *rows, row oci.Row) []byte {
 }
 
 func (a *Answer) appendValue(b []byte, f *Field, text string) []byte {
-	switch f.Kind {
+	if f.Kind == Department {
+		return a.appendDepartment(b, text)
+	}
+	return appendText(b, f.Kind, text)
+}
+
+// appendText appends the value that a text of the platform is, as of its kind.
+func appendText(b []byte, kind Kind, text string) []byte {
+	switch kind {
 	case PhoneNumber:
 		b = append(b, '"')
 		b = AppendCanonical(b, text)
 		return append(b, '"')
 	case Boolean:
 		return strconv.AppendBool(b, text == "true")
-	case Department:
-		return a.appendDepartment(b, text)
 	}
 	return appendString(b, text)
 }

@@ -39,6 +39,10 @@ type Draft struct {
 	// Claims are what nobody else may change at the same time, besides the
 	// entries.
 	Claims []Claim
+	// IfMatch reports whether the condition of the request holds of the entity tag
+	// of what is to be changed; nil where there is no condition. It is given only
+	// where [Description.Conditional] says so.
+	IfMatch func(tag string) bool
 }
 
 // Entry is one thing that a change changes.
@@ -102,6 +106,24 @@ type Step struct {
 	// Step, too.
 	Entries []int
 }
+
+// Reporter is a [Change] whose answer reports what became of each entry.
+type Reporter interface {
+	Change
+	// Report is the body of the answer. results are in the order of the entries,
+	// which are those of a plan.
+	Report(entries []Entry, results []Result) *Records
+}
+
+// Result is what is known of an entry after a write.
+type Result int
+
+// The results.
+const (
+	Unknown Result = iota // it may have been changed or not
+	Done                  // it is as it was to be
+	NotDone               // it was not changed
+)
 
 // values are what the request has chosen of the commands, in every spelling.
 func (p *Plan) values() []string {

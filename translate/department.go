@@ -3,7 +3,6 @@ package translate
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -195,16 +194,6 @@ func readDepartmentNames(table *oci.Table, paths []string) departmentNames {
 		names[key] = value
 	}
 	return names
-}
-
-// sorted are the paths, in order.
-func (names departmentNames) sorted() []string {
-	paths := make([]string, 0, len(names))
-	for path := range names {
-		paths = append(paths, path)
-	}
-	slices.Sort(paths)
-	return paths
 }
 
 // appendDepartment appends the object of the department with that path.

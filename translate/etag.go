@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"ocigate/oci"
+	"ocigate/translate/scope"
 )
 
 // tagBytes is how much of a SHA-256 an entity tag holds.
@@ -16,7 +17,9 @@ const tagBytes = 16
 
 // ETag implements [Body]. It is made of the content and of the shape, so that a
 // version of the program that writes the same content in another form has another
-// tag. It takes one more pass over the content, but none over its encoding.
+// tag. It takes one more pass over the content, but none over its encoding. The
+// names of departments follow from their full paths, which are a part of the
+// content.
 func (a *Answer) ETag() string {
 	sum := tagSum{Hash: sha256.New()}
 	sum.add(a.shape.digest())
@@ -33,10 +36,16 @@ func (a *Answer) ETag() string {
 			sum.add("text", value.text)
 		}
 	}
-	for _, path := range a.names.sorted() {
-		sum.add(path, a.names.of(path))
-	}
 	return `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:tagBytes]) + `"`
+}
+
+// ListTag is the ETag that [Engine.ListAnswer] would have of the same arguments.
+func (e *Engine) ListTag(target scope.Target, shape *Shape, table *oci.Table) (string, error) {
+	a, err := newList(target, shape, table)
+	if err != nil {
+		return "", err
+	}
+	return a.ETag(), nil
 }
 
 // tagSum is a hash of texts, each with its length before it, so that no two

@@ -64,6 +64,8 @@ type Description struct {
 	Reads, Writes []string
 	// Params are the query parameters.
 	Params []Param
+	// Conditional reports that a change honours If-Match: see [Draft.IfMatch].
+	Conditional bool
 	// Request and Response are the bodies. Request is nil where there is none.
 	Request, Response *Shape
 	// Errors are those that are the operation's own, each once. Errors that any

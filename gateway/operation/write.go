@@ -183,12 +183,12 @@ func (k *Keeper) abandonLater(op Operation) {
 // the steps before were done: nothing of this step left, whether it was intended
 // or not. There is nothing to look at once more. Where that is the first step,
 // nothing was done at all, and the key is free again.
-func (w *Write) Unsent(step int) {
+func (w *Write) Unsent(step int) Operation {
 	if w.op.State == Received {
-		return
+		return w.now()
 	}
 	w.change(func(op *Operation) { op.Step = max(op.Step, step) })
-	w.finish(NotDone, w.notTaken(), nil)
+	return w.finish(NotDone, w.notTaken(), nil)
 }
 
 // notTaken is the basis of an end by which the last step was not taken.

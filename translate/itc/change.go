@@ -42,8 +42,12 @@ func (c change) Describe() translate.Description {
 }
 
 func (c change) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
-	r := c.resource
-	decoded, err := r.changeBody.Decode(body)
+	return c.resource.decode(target, c.resource.changeBody, body)
+}
+
+// decode reads a body of a shape that has the resource's list.
+func (r *resource) decode(target scope.Target, shape *translate.Shape, body []byte) (*translate.Draft, error) {
+	decoded, err := shape.Decode(body)
 	if err != nil {
 		return nil, err
 	}
@@ -72,29 +76,40 @@ func (c change) Plan(ctx context.Context, draft *translate.Draft) (*translate.Pl
 	if len(faults) > 0 {
 		return nil, c.notAvailable(ctx, draft.Target, faults)
 	}
-	step := translate.Step{Command: c.write(draft.Target, entries), Entries: make([]int, len(entries))}
+	places := make([]int, len(entries))
 	free, own := noGroup(), ofGroup(draft.Target.GroupID)
 	for i := range entries {
 		e := &entries[i]
-		e.Before, e.After, e.Step = own, free, 1
+		e.Before, e.After = own, free
 		if c.assigns {
 			e.Before, e.After = free, own
 		}
-		step.Entries[i] = i
+		places[i] = i
 	}
-	return &translate.Plan{
-		Target: draft.Target, Entries: entries, Steps: []translate.Step{step},
-		Messages: map[*errcode.Code]string{errcode.NotAvailableForAssignment: c.resource.unavailable},
-	}, nil
+	plan := c.resource.newPlan(draft.Target, entries)
+	c.resource.addStep(plan, c.command, places)
+	return plan, nil
 }
 
-// write makes the command from the platform's spelling of the entries.
-func (c change) write(target scope.Target, entries []translate.Entry) oci.Write {
-	starts := make([]string, len(entries))
-	for i, e := range entries {
+// newPlan is a plan without steps.
+func (r *resource) newPlan(target scope.Target, entries []translate.Entry) *translate.Plan {
+	return &translate.Plan{
+		Target: target, Entries: entries,
+		Messages: map[*errcode.Code]string{errcode.NotAvailableForAssignment: r.unavailable},
+	}
+}
+
+// addStep adds a step that does a command to entries, which are given by their
+// places in the plan. The command has them in the platform's spelling.
+func (r *resource) addStep(plan *translate.Plan, command string, places []int) {
+	starts := make([]string, len(places))
+	for i, place := range places {
+		e := &plan.Entries[place]
+		e.Step = len(plan.Steps) + 1
 		starts[i] = e.Start
 	}
-	return oci.NewWrite(c.command, append(translate.GroupElements(target), oci.Texts(c.resource.element, starts)...)...)
+	elements := append(translate.GroupElements(plan.Target), oci.Texts(r.element, starts)...)
+	plan.Steps = append(plan.Steps, translate.Step{Command: oci.NewWrite(command, elements...), Entries: places})
 }
 
 // choose finds the entries in the table and spells them as the platform does.
@@ -104,8 +119,7 @@ func (c change) write(target scope.Target, entries []translate.Entry) oci.Write 
 func (r *resource) choose(entries []translate.Entry, table *oci.Table) (chosen []translate.Entry, faults []fault, err error) {
 	rows, repeated := rowsOf(table, r.startHeading, keysOf(entries))
 	if repeated != "" {
-		return nil, nil, errcode.Because(errcode.PlatformError,
-			fmt.Errorf("itc: several rows under %q are about %.32q", r.startHeading, repeated))
+		return nil, nil, r.severalRows(repeated)
 	}
 	start, end := table.Column(r.startHeading), oci.NoColumn
 	if r.endHeading != "" {
@@ -118,16 +132,30 @@ func (r *resource) choose(entries []translate.Entry, table *oci.Table) (chosen [
 			faults = append(faults, r.notListed(i, e))
 			continue
 		}
-		if last := translate.Canonical(row.Cell(end)); e.End != "" && translate.Canonical(e.End) != last {
-			faults = append(faults, r.endDiffers(i, e, last))
+		if f, differs := r.spell(&e, i, row.Cell(start), row.Cell(end)); differs {
+			faults = append(faults, f)
 			continue
 		}
-		// A cell is a piece of its table's text, which must not live as long
-		// as the plan.
-		e.Start, e.End = strings.Clone(row.Cell(start)), strings.Clone(row.Cell(end))
 		chosen = append(chosen, e)
 	}
 	return chosen, faults, nil
+}
+
+// spell gives an entry, which has a place in the body, the platform's spelling. It
+// reports the fault of one whose end is given and is another.
+func (r *resource) spell(e *translate.Entry, place int, start, end string) (fault, bool) {
+	if last := translate.Canonical(end); e.End != "" && translate.Canonical(e.End) != last {
+		return r.endDiffers(place, *e, last), true
+	}
+	// A cell is a piece of its table's text, which must not live as long as the
+	// plan.
+	e.Start, e.End = strings.Clone(start), strings.Clone(end)
+	return fault{}, false
+}
+
+// severalRows is the error of a table that has an entry several times.
+func (r *resource) severalRows(key string) error {
+	return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: several rows under %q are about %.32q", r.startHeading, key))
 }
 
 // keysOf are the keys of the entries, in their order.

@@ -30,7 +30,7 @@ var (
 )
 
 var numberRanges = resource{
-	kind: "numbers",
+	kind: "numbers", listKind: "numbers_list",
 	changeBody: &translate.Shape{Fields: []translate.Field{{
 		Key: numbersKey, Kind: translate.List, Min: 1, Max: translate.MaxEntries, UniqueBy: rangeStartKey,
 		Item: &translate.Shape{Fields: []translate.Field{

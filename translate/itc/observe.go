@@ -26,6 +26,13 @@ func ofGroup(groupID string) json.RawMessage {
 // noGroup is the value of an entry that none of the tenant's groups has.
 func noGroup() json.RawMessage { return translate.MarshalValue(holderValue{}) }
 
+// hasGroup reports whether a value is that of an entry which a group has.
+func hasGroup(value json.RawMessage) bool {
+	var holder holderValue
+	err := json.Unmarshal(value, &holder)
+	return err == nil && holder.GroupID != nil
+}
+
 // Observers are those of all kinds of entries of the service.
 func (s *Service) Observers() translate.Observers {
 	observers := translate.Observers{}

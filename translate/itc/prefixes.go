@@ -27,7 +27,7 @@ var (
 )
 
 var numberPrefixes = resource{
-	kind: "prefixes",
+	kind: "prefixes", listKind: "prefixes_list",
 	changeBody: &translate.Shape{Fields: []translate.Field{{
 		Key: prefixesKey, Kind: translate.List, Min: 1, Max: translate.MaxEntries, UniqueBy: prefixKey,
 		Item: &translate.Shape{Fields: []translate.Field{

@@ -7,7 +7,8 @@ import (
 
 // resource is all in which number ranges and prefixes differ.
 type resource struct {
-	kind string // of the entries
+	kind     string // of the entries
+	listKind string // of the claim on what a group has, as a whole
 	// The bodies: of a change, of the list of what the group has, and of the list
 	// of what is available.
 	changeBody, ownBody, availableBody *translate.Shape

@@ -10,13 +10,14 @@ import (
 
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
 
 // Whatever headers and queries say, a key that is taken is one that can be
 // stored and logged, and what is not understood is refused.
-func FuzzWishes(f *testing.F) {
+func FuzzPreferences(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"k", "dry_run=true", "dry-run"}, {`"k"`, "dry_run=false&x=1", "return=minimal, dry-run"}, {"", "dry_run", "dry-run=1"},
 		{`"`, "a=%zz", "dry-run;x"}, {"a b", "x;dry_run=true", ","}, {strings.Repeat("x", 256), "", ""}, {"é", "dry_run=true&dry_run=true", " Dry-Run "},
@@ -27,7 +28,7 @@ func FuzzWishes(f *testing.F) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 		r.URL.RawQuery = query
 		r.Header = http.Header{headerIdempotencyKey: {key}, headerPrefer: {prefer}}
-		asked, problems := wishesOf(r)
+		asked, problems := preferencesOf(r, translate.Description{Params: []translate.Param{dryRunParam}})
 		if refused := slices.ContainsFunc(problems, isAbout(headerIdempotencyKey)); refused != (asked.key == "") {
 			t.Errorf("the key %q is taken as %q, refused: %t", key, asked.key, refused)
 		}

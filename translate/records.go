@@ -1,0 +1,37 @@
+package translate
+
+import "bufio"
+
+// Records is the body of an answer that is made by us, and not read from a reply:
+// a JSON object with one list of objects, whose members are texts.
+type Records struct {
+	// Shape has one field, a list of texts and phone numbers.
+	Shape *Shape
+	// Rows have a text for each field of the list's entries.
+	Rows [][]string
+}
+
+// WriteJSON writes the body as [Body] does.
+func (r *Records) WriteJSON(w *bufio.Writer) error {
+	list := &r.Shape.Fields[0]
+	if _, err := w.Write(append(appendKey(w.AvailableBuffer(), '{', list.Key), '[')); err != nil {
+		return err
+	}
+	for i, row := range r.Rows {
+		b := w.AvailableBuffer()
+		if i > 0 {
+			b = append(b, ',')
+		}
+		before := byte('{')
+		for j := range list.Item.Fields {
+			f := &list.Item.Fields[j]
+			b = appendText(appendKey(b, before, f.Key), f.Kind, row[j])
+			before = ','
+		}
+		if _, err := w.Write(append(b, '}')); err != nil {
+			return err
+		}
+	}
+	_, err := w.WriteString("]}\n")
+	return err
+}
