@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"go.etcd.io/bbolt"
@@ -68,35 +70,40 @@ func migrate1(tx *bbolt.Tx) error {
 		return err
 	}
 	var ids [][]byte
-	operations := tx.Bucket(operationsBucket)
-	if err := operations.ForEach(func(id, _ []byte) error {
-		ids = append(ids, append([]byte(nil), id...))
+	if err := tx.Bucket(operationsBucket).ForEach(func(id, _ []byte) error {
+		ids = append(ids, bytes.Clone(id))
 		return nil
 	}); err != nil {
 		return err
 	}
+	var refs []reference
 	for _, id := range ids {
-		if err := migrateOperation1(tx, id); err != nil {
+		op, err := migrateOperation1(tx, id)
+		if err != nil {
 			return fmt.Errorf("operation %s: %w", id, err)
+		}
+		refs = append(refs, references(&op)...)
+	}
+	// In order, since a bucket is one sorted list until the end of the transaction.
+	slices.SortFunc(refs, func(a, b reference) int { return bytes.Compare(a.key, b.key) })
+	for _, ref := range refs {
+		if err := tx.Bucket(ref.bucket).Put(ref.key, nil); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func migrateOperation1(tx *bbolt.Tx, id []byte) error {
+// migrateOperation1 writes one operation anew.
+func migrateOperation1(tx *bbolt.Tx, id []byte) (operation.Operation, error) {
 	operations := tx.Bucket(operationsBucket)
 	op, err := operation.Decode1(operations.Get(id))
 	if err != nil {
-		return err
+		return op, err
 	}
 	value, err := json.Marshal(&op)
 	if err != nil {
-		return err
+		return op, err
 	}
-	for _, ref := range references(&op) {
-		if err := tx.Bucket(ref.bucket).Put(ref.key, nil); err != nil {
-			return err
-		}
-	}
-	return operations.Put(id, value)
+	return op, operations.Put(id, value)
 }

@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ocigate/gateway/operation"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+// persistedFile lists the names that journals hold, one a line, and their format.
+const persistedFile = "testdata/persisted.txt"
+
+// TestPersistedNames compares the names that the code writes into journals with
+// those that are listed. A journal is kept for longer than a version of the code.
+func TestPersistedNames(t *testing.T) {
+	listed := linesOf(t, persistedFile)
+	if !slices.IsSorted(listed) || len(slices.Compact(slices.Clone(listed))) != len(listed) {
+		t.Errorf("%s is not sorted, or has a line twice", persistedFile)
+	}
+	written := persistedNames(t)
+	for _, name := range listed {
+		if !slices.Contains(written, name) {
+			t.Errorf("%q is in journals, and the code does not know it any more: keep it, or raise operation.Format and migrate what the stores have", name)
+		}
+	}
+	for _, name := range written {
+		if !slices.Contains(listed, name) {
+			t.Errorf("%q will be in journals: add it to %s, and consider that it can neither go nor change", name, persistedFile)
+		}
+	}
+}
+
+// linesOf are the lines of a file that are no comments.
+func linesOf(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	return slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "#") })
+}
+
+// persistedNames are those that the code can write into a journal.
+func persistedNames(t *testing.T) []string {
+	t.Helper()
+	names := []string{fmt.Sprint("format ", operation.Format)}
+	for kind := range (Services{}).observers() {
+		names = append(names, "entry "+kind)
+	}
+	for _, e := range Endpoints(Services{}) {
+		if e.Change != nil || e.Session != nil { // of operations and keys, or of events
+			names = append(names, "row "+e.Name)
+		}
+	}
+	for code := range errcode.All() {
+		if code.PromisesNotDone() {
+			names = append(names, "error "+code.Name)
+		}
+	}
+	for kind, values := range constantsOf(t, "operation") {
+		for _, value := range values {
+			if prefix := map[string]string{"State": "state", "Basis": "basis", "EventKind": "event"}[kind]; prefix != "" {
+				names = append(names, prefix+" "+value)
+			}
+		}
+	}
+	return names
+}
+
+// constantsOf are the values of the constants of a package that are strings, by
+// their types.
+func constantsOf(t *testing.T, folder string) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	constants := map[string][]string{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			kind, ok := spec.Type.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			for _, value := range spec.Values {
+				if literal, ok := value.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					text, err := strconv.Unquote(literal.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					constants[kind.Name] = append(constants[kind.Name], text)
+				}
+			}
+			return true
+		})
+	}
+	return constants
+}
+
+// Every kind of entry that a row can write has an observer: what became of it can be
+// read back.
+func TestEntriesOfEveryRowAreObserved(t *testing.T) {
+	itc, err := translate.NewITC(translate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := Services{ITC: itc}
+	observed := slices.Collect(maps.Keys(services.observers()))
+	for _, e := range Endpoints(services) {
+		if e.Change == nil {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("..", "testdata", "api", e.Name, "documented", "request.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var request struct {
+			Body json.RawMessage `json:"body"`
+		}
+		if err := json.Unmarshal(text, &request); err != nil {
+			t.Fatal(err)
+		}
+		draft, err := e.Change.Decode(translate.Group{TenantID: "T", GroupID: "G"}, request.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", e.Name, err)
+		}
+		for _, entry := range recordedEntries(draft.Kind, draft.Entries, nil) {
+			if !slices.Contains(observed, entry.Kind) {
+				t.Errorf("%s writes entries of kind %q, which nobody observes", e.Name, entry.Kind)
+			}
+		}
+	}
+}
