@@ -17,9 +17,15 @@ import (
 	"ocigate/gateway/operation/bolt"
 )
 
+// acknowledged is how far an operation was recorded.
+type acknowledged struct {
+	state operation.State
+	step  int
+}
+
 // recordForever is the life of a process that is killed: several writers begin
-// operations, record their intents and, of every other one, their ends. What
-// was acknowledged is told on the standard output.
+// operations, record their intents and, of every other one, a second step and their
+// ends. What was acknowledged is written to the standard output.
 func recordForever(folder string) error {
 	s := bolt.Open(folder, bolt.Options{})
 	owner := fmt.Sprint("process ", os.Getpid())
@@ -42,12 +48,25 @@ func liveThrough(s *bolt.Store, op operation.Operation, toTheEnd bool) error {
 	if err := s.Begin(context.Background(), op); err != nil {
 		return err
 	}
-	for _, state := range []operation.State{operation.Intent, operation.Done} {
-		op = in(state, op)
-		if err := record(context.Background(), s, op); err != nil {
+	second := operation.Entry{Kind: "number", Given: "second", Key: "second of " + op.ID, Step: 2} // only the plan knows it
+	for _, to := range []acknowledged{{operation.Intent, 1}, {operation.Intent, 2}, {operation.Done, 2}} {
+		op = in(to.state, op)
+		event := operation.Event{}
+		op.Entries = slices.Clone(op.Entries)
+		switch {
+		case to.step == 1:
+			op.Entries = append(op.Entries, second)
+			op.Entries[0].Step = 1
+		case to.state == operation.Intent:
+			op.Entries[0].Outcome = operation.Done
+		}
+		if op.Step = to.step; to.step == 1 || to.state != operation.Intent {
+			event = eventOf(op)
+		}
+		if err := s.Record(context.Background(), op, event); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(os.Stdout, op.ID, op.State); err != nil {
+		if _, err := fmt.Fprintln(os.Stdout, op.ID, op.State, op.Step); err != nil {
 			return err
 		}
 		if !toTheEnd {
@@ -60,18 +79,19 @@ func liveThrough(s *bolt.Store, op operation.Operation, toTheEnd bool) error {
 func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	acknowledged := map[string]operation.State{}
+	records := map[string]acknowledged{}
 	var adopted []string
 	for round := range 6 {
 		r.close()
-		killed(t, r.folder, 5+round*round*10, acknowledged)
+		killed(t, r.folder, 5+round*round*10, records)
 		r.open()
 		open := slices.Clone(adopted) // by a store that is gone
-		for id, state := range acknowledged {
+		for id, was := range records {
 			op, err := r.store.Get(t.Context(), id)
-			if err != nil || op.State != state && op.State != operation.Done {
-				t.Fatalf("%s was acknowledged as %s and is %s, %v", id, state, op.State, err)
+			if err != nil || op.State != was.state && op.State != operation.Done || op.Step < was.step {
+				t.Fatalf("%s was acknowledged as %+v and is %s at step %d, %v", id, was, op.State, op.Step, err)
 			}
+			r.holdsWhatItHas(op)
 		}
 		adopted = r.adoptAll(fmt.Sprint("round ", round))
 		for _, id := range open {
@@ -79,7 +99,7 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 				t.Fatalf("%s is open, but not adopted any more", id)
 			}
 		}
-		r.wantWholeTrail(acknowledged)
+		r.wantWholeTrail(records)
 	}
 	if len(adopted) == 0 {
 		t.Error("no operation was open")
@@ -88,7 +108,7 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 
 // killed runs a process until it has acknowledged some records, kills it, and
 // notes all that it acknowledged.
-func killed(t *testing.T, folder string, records int, acknowledged map[string]operation.State) {
+func killed(t *testing.T, folder string, records int, noted map[string]acknowledged) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), childFolder+"="+folder)
@@ -107,14 +127,31 @@ func killed(t *testing.T, folder string, records int, acknowledged map[string]op
 		}
 		must(t, err)
 		var id string
-		var state operation.State
-		if _, err := fmt.Sscan(line, &id, &state); err != nil {
+		var is acknowledged
+		if _, err := fmt.Sscan(line, &id, &is.state, &is.step); err != nil {
 			t.Fatalf("the process says %q: %v", line, err)
 		}
-		acknowledged[id] = state
+		noted[id] = is
 	}
 	if err := child.Wait(); err == nil || child.ProcessState.ExitCode() != -1 {
 		t.Fatalf("the process was not killed: %v", err)
+	}
+}
+
+// holdsWhatItHas makes sure that exactly the entries that an operation holds cannot
+// be had by another.
+func (r *rig) holdsWhatItHas(op operation.Operation) {
+	r.Helper()
+	for _, e := range op.Entries {
+		other := r.op()
+		other.Entries = []operation.Entry{e}
+		other.Entries[0].Outcome = ""
+		err := r.store.Begin(r.Context(), other)
+		_, held := errors.AsType[*operation.HeldError](err)
+		if want := slices.Contains(op.Holds(), e.Claim()); held != want || err != nil && !held {
+			r.Fatalf("%s of %s, which is %s at step %d: %v", e.Key, op.ID, op.State, op.Step, err)
+		}
+		must(r.T, r.store.Abandon(r.Context(), other))
 	}
 }
 
@@ -142,7 +179,7 @@ func (r *rig) adoptAll(owner string) []string {
 
 // wantWholeTrail says that the trail is whole and has a line for every record
 // that was acknowledged.
-func (r *rig) wantWholeTrail(acknowledged map[string]operation.State) {
+func (r *rig) wantWholeTrail(records map[string]acknowledged) {
 	r.Helper()
 	must(r.T, r.store.Append(r.Context(), login(time.Now()))) // which mends the end
 	if _, err := operation.Verify(bolt.Trail(r.folder)); err != nil {
@@ -155,9 +192,9 @@ func (r *rig) wantWholeTrail(acknowledged map[string]operation.State) {
 		must(r.T, json.Unmarshal(line, &e))
 		told[e.Operation+" "+e.Outcome] = true
 	}
-	for id, state := range acknowledged {
-		if !told[id+" intent"] || !told[id+" "+string(state)] {
-			r.Fatalf("the trail does not tell that %s is %s", id, state)
+	for id, is := range records {
+		if !told[id+" intent"] || !told[id+" "+string(is.state)] {
+			r.Fatalf("the trail does not tell that %s is %s", id, is.state)
 		}
 	}
 }

@@ -130,11 +130,16 @@ func in(state operation.State, op operation.Operation) operation.Operation {
 }
 
 func record(ctx context.Context, s *bolt.Store, op operation.Operation) error {
+	return s.Record(ctx, op, eventOf(op))
+}
+
+// eventOf is that which belongs to a record of the operation.
+func eventOf(op operation.Operation) operation.Event {
 	kind := operation.EventOutcome
 	if op.State == operation.Intent {
 		kind = operation.EventIntent
 	}
-	return s.Record(ctx, op, operation.EventOf(kind, &op, time.Now()))
+	return operation.EventOf(kind, &op, time.Now())
 }
 
 // try begins an operation and records its intent.

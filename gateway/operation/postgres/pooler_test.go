@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -97,17 +98,28 @@ func writeAtOnce(t *testing.T, pooler *postgrestest.Pooler, address string) {
 	}
 }
 
-// writeOne takes an operation from its beginning to its end.
+// writeOne takes an operation of two steps from its beginning to its end. Only the
+// plan knows the entry of the second.
 func writeOne(t *testing.T, s *Store, op operation.Operation) error {
 	t.Helper()
 	if err := s.Begin(t.Context(), op); err != nil {
 		return err
 	}
-	for _, state := range []operation.State{operation.Intent, operation.Done} {
-		op = next(op, state)
-		if err := s.Record(t.Context(), op, event(op)); err != nil {
-			return err
-		}
+	op = next(op, operation.Intent)
+	op.Entries = append(op.Entries, operation.Entry{Kind: "dn", Given: "also " + op.ID, Key: "also " + op.ID, Step: 2})
+	op.Entries[0].Step, op.Step = 1, 1
+	if err := s.Record(t.Context(), op, event(op)); err != nil {
+		return err
+	}
+	op = next(op, operation.Intent)
+	op.Entries = slices.Clone(op.Entries)
+	op.Entries[0].Outcome, op.Step = operation.Done, 2
+	if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
+		return err
+	}
+	op = next(op, operation.Done)
+	if err := s.Record(t.Context(), op, event(op)); err != nil {
+		return err
 	}
 	_, adopted := s.Adopt(t.Context(), op.Owner)
 	found, err := s.Get(t.Context(), op.ID)
