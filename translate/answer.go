@@ -36,6 +36,7 @@ func (v *answerValue) isList() bool { return v.rows.table != nil }
 type rows struct {
 	fields  []Field
 	columns []oci.Column // of the fields, in their order
+	group   oci.Column   // of the row's group, where a field of kind EnterpriseDepartment needs it
 	table   *oci.Table
 }
 
@@ -106,10 +107,13 @@ func valueIn(reply oci.Reply, f Field) (answerValue, error) {
 
 // newRows checks the cells of a table.
 func newRows(item *Shape, table *oci.Table) (rows, error) {
-	r := rows{fields: item.Fields, columns: make([]oci.Column, len(item.Fields)), table: table}
+	r := rows{fields: item.Fields, columns: make([]oci.Column, len(item.Fields)), group: oci.NoColumn, table: table}
 	for i := range r.fields {
 		f := &r.fields[i]
 		r.columns[i] = table.Column(f.Source)
+		if f.Kind == EnterpriseDepartment {
+			r.group = table.Column(groupIDHeading)
+		}
 		if valid := validCells[f.Kind]; valid != nil {
 			if err := r.checkCells(r.columns[i], f.Source, valid); err != nil {
 				return rows{}, err
@@ -209,22 +213,36 @@ func (a *Answer) appendRow(b []byte, r *rows, row oci.Row) []byte {
 	before := byte('{')
 	for i, column := range r.columns {
 		f, cell := &r.fields[i], row.Cell(column)
-		if f.Kind == Department && cell == "" {
+		if f.isAbsent(column, cell) {
 			continue
 		}
 		b = appendKey(b, before, f.Key)
-		if f.Kind == GroupID && column == oci.NoColumn {
-			cell = a.target.GroupID
+		switch {
+		case f.Kind == EnterpriseDepartment:
+			groupID, name := inEnterprise(cell, row.Cell(r.group))
+			b = a.appendDepartment(b, groupID, name, cell)
+		case f.Kind == GroupID && column == oci.NoColumn:
+			b = a.appendValue(b, f, a.target.GroupID)
+		default:
+			b = a.appendValue(b, f, cell)
 		}
-		b = a.appendValue(b, f, cell)
 		before = ','
 	}
 	return append(b, '}')
 }
 
+// isAbsent reports whether a row does not have the field.
+func (f *Field) isAbsent(column oci.Column, cell string) bool {
+	switch f.Kind {
+	case Department, EnterpriseDepartment:
+		return cell == ""
+	}
+	return f.Optional && column == oci.NoColumn
+}
+
 func (a *Answer) appendValue(b []byte, f *Field, text string) []byte {
 	if f.Kind == Department {
-		return a.appendDepartment(b, text)
+		return a.appendDepartment(b, a.target.GroupID, a.names.of(text), text)
 	}
 	return appendText(b, f.Kind, text)
 }

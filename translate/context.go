@@ -19,6 +19,9 @@ type Context struct {
 	// Questions are asked in one document, in this order, and their answers are
 	// checked in this order.
 	Questions []Question
+	// Messages take the place of the texts of codes, in errors about what a target
+	// of this context is or has.
+	Messages map[*errcode.Code]string
 }
 
 // Question is one command of a [Context].
@@ -75,6 +78,18 @@ func (c *Context) Errors() []*errcode.Code {
 		}
 	}
 	return codes
+}
+
+// worded is an error with the message that the context has for its code, unless
+// the error has one of its own.
+func (c *Context) worded(err error) error {
+	e, ok := errors.AsType[*errcode.Error](err)
+	if !ok || e.Message != "" || c.Messages[e.Code] == "" {
+		return err
+	}
+	worded := *e
+	worded.Message = c.Messages[e.Code]
+	return &worded
 }
 
 // commands are those of the questions, with room for n more behind them.
@@ -149,6 +164,11 @@ func (e *Engine) InContext(ctx context.Context, target scope.Target, c *Context,
 		replies, err := e.Read(ctx, commands...)
 		return replies, facts, err
 	}
+	return e.enter(ctx, target, c, commands...)
+}
+
+// enter is InContext where it is not remembered that the target is in the context.
+func (e *Engine) enter(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
 	asked := time.Now()
 	replies, err := e.Read(ctx, append(c.commands(target, len(commands)), commands...)...)
 	if err != nil {
@@ -197,7 +217,7 @@ func (e *Engine) check(ctx context.Context, target scope.Target, c *Context, rep
 	for i, q := range c.Questions {
 		fact, err := e.answer(ctx, target, q, replies[i])
 		if err != nil {
-			return nil, err
+			return nil, c.worded(err)
 		}
 		if fact != "" {
 			if facts == nil {

@@ -15,6 +15,7 @@ import (
 const (
 	departmentListCommand = "GroupDepartmentGetListRequest18"
 	fullPathHeading       = "Full Path Name"
+	groupIDHeading        = "Group Id"
 	// pathSeparator joins the names in a department's path, parents first. A
 	// name may hold it too.
 	pathSeparator = ` \ `
@@ -38,10 +39,32 @@ func (names departmentNames) of(path string) string {
 	if name := names[path]; name != "" {
 		return name
 	}
+	return lastPart(path)
+}
+
+// lastPart is what follows the last separator of a path.
+func lastPart(path string) string {
 	if last := strings.LastIndex(path, pathSeparator); last >= 0 {
 		return path[last+len(pathSeparator):]
 	}
 	return path
+}
+
+// inEnterprise takes the text apart by which an enterprise knows a department: the
+// path, and for a department of a group a blank and the group's id in parentheses
+// behind it. groupID is the group that the row is about. Only its id is taken for
+// one, since a name may hold parentheses itself. A department of the enterprise has
+// no group. A text that fits both is taken for the group's.
+func inEnterprise(text, groupID string) (group, name string) {
+	rest, ok := strings.CutSuffix(text, ")")
+	if groupID != "" && ok {
+		if rest, ok = strings.CutSuffix(rest, groupID); ok {
+			if path, ok := strings.CutSuffix(rest, " ("); ok {
+				return groupID, lastPart(path)
+			}
+		}
+	}
+	return "", lastPart(text)
 }
 
 // departmentList lists a group's departments. Those of an enterprise are left
@@ -196,10 +219,10 @@ func readDepartmentNames(table *oci.Table, paths []string) departmentNames {
 	return names
 }
 
-// appendDepartment appends the object of the department with that path.
-func (a *Answer) appendDepartment(b []byte, path string) []byte {
+// appendDepartment appends the object of a department.
+func (a *Answer) appendDepartment(b []byte, groupID, name, path string) []byte {
 	before := byte('{')
-	for i, value := range [...]string{a.target.TenantID, a.target.GroupID, a.names.of(path), path} {
+	for i, value := range [...]string{a.target.TenantID, groupID, name, path} {
 		b = appendString(appendKey(b, before, DepartmentShape.Fields[i].Key), value)
 		before = ','
 	}

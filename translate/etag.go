@@ -100,7 +100,7 @@ func (s *Shape) digest() string {
 
 func (s *Shape) addTo(sum *tagSum) {
 	for _, f := range s.Fields {
-		sum.add(f.Key, strconv.Itoa(int(f.Kind)), f.Source)
+		sum.add(f.Key, strconv.Itoa(int(f.Kind)), strconv.FormatBool(f.Optional), f.Source)
 		if f.Item != nil {
 			sum.add("{")
 			f.Item.addTo(sum)

@@ -28,7 +28,7 @@ var GroupExistence = &Existence{
 			return append(TenantElements(t), EqualTo("searchCriteriaGroupId", t.GroupID))
 		},
 		Table: "groupTable",
-		Key:   "Group Id",
+		Key:   groupIDHeading,
 	},
 	ID:      func(t scope.Target) string { return t.GroupID },
 	Missing: errcode.GroupNotFound,

@@ -15,7 +15,8 @@ type Field struct {
 	// Min and Max are limits of a request: of a text in characters, of a list in
 	// entries. Both are included.
 	Min, Max int
-	// Optional: a request may leave it out. Of an answer: it may be absent.
+	// Optional: a request may leave it out. Of an answer: it may be absent, as it is
+	// in a row where the table does not have the column.
 	Optional bool
 	// Nullable: a request may set it to null, which is not the same as leaving it
 	// out.
@@ -38,8 +39,8 @@ type Field struct {
 // Kind is what a field holds.
 type Kind int
 
-// The kinds. Where a table does not have a field's column, since releases differ,
-// the cell counts as empty.
+// The kinds. Where a table does not have the column of a field that is not optional,
+// since releases differ, the cell counts as empty.
 const (
 	// Text is a string. In an answer it is the platform's text as it is.
 	Text Kind = iota
@@ -56,6 +57,11 @@ const (
 	// Department is an object of an answer, absent where the platform's text, a
 	// full path, is empty. Its shape is [DepartmentShape].
 	Department
+	// EnterpriseDepartment is the same in a table of an enterprise, in which the
+	// group's id is behind the path of a group's department. The id must be that of
+	// the row, which is in the column Group Id. The platform is not asked for names:
+	// the name is the last part of the path.
+	EnterpriseDepartment
 	// List is a list of objects.
 	List
 	// Object is an object.

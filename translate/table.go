@@ -44,7 +44,8 @@ func (e *Engine) TableInContext(ctx context.Context, target scope.Target, c *Con
 	if err != nil {
 		return nil, err
 	}
-	return e.TableIn(replies[0], target, l)
+	table, err := e.TableIn(replies[0], target, l)
+	return table, c.worded(err)
 }
 
 // TableIn is the table in the answer to a listing about a target, or the error in
