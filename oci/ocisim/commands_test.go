@@ -149,6 +149,7 @@ func TestReads(t *testing.T) {
 				"+3223331000|+3223331099||" + nobody + "|true|",
 				"+3223332000|+3223332099|ApioEntGrpOther|night@ent.netaxis.be|Owl|Nick||||6000|Support \\ Night (ApioEntGrpOther)|night@ent.netaxis.be||true|2",
 				"+3223333000|+3223333099||" + nobody + "|false|",
+				"+3223334000|+3223334099|ApioEntGrpTest|hq@ent.netaxis.be|Queen|Hana||||5001|Headquarters|||true|",
 			},
 		},
 		"an enterprise's free ranges": {
