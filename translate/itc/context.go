@@ -47,21 +47,28 @@ var groupContext = &translate.Context{Questions: []translate.Question{
 	},
 }}
 
-// checkMode validates what the platform says of a tenant.
+// checkMode refuses a tenant in Enterprise mode.
 func checkMode(reply oci.Reply) (fact string, err error) {
+	enterprise, err := isEnterprise(reply)
+	if err == nil && enterprise {
+		err = errcode.New(errcode.NotAvailableInEnterpriseMode)
+	}
+	return "", err
+}
+
+// isEnterprise reads the mode of a tenant from what the platform says of it.
+func isEnterprise(reply oci.Reply) (bool, error) {
 	// A service provider has no such element at all, but it has others.
 	enterprise, present, err := reply.Bool("isEnterprise")
 	switch {
 	case translate.IsSuccess(reply):
-		return "", errcode.Because(errcode.PlatformError, errors.New("itc: the question about a tenant was answered with mere success"))
+		return false, errcode.Because(errcode.PlatformError, errors.New("itc: the question about a tenant was answered with mere success"))
 	case err != nil:
-		return "", errcode.Because(errcode.PlatformError, err)
+		return false, errcode.Because(errcode.PlatformError, err)
 	case !present && !states(reply, "useCustomRoutingProfile") && !states(reply, "defaultDomain"):
-		return "", errcode.Because(errcode.PlatformError, fmt.Errorf("itc: %s says nothing about the tenant", reply.Name()))
-	case enterprise:
-		return "", errcode.New(errcode.NotAvailableInEnterpriseMode)
+		return false, errcode.Because(errcode.PlatformError, fmt.Errorf("itc: %s says nothing about the tenant", reply.Name()))
 	}
-	return "", nil
+	return enterprise, nil
 }
 
 // states reports whether a reply has an element of that name, be it several times.
@@ -87,8 +94,9 @@ func checkAuthorization(reply oci.Reply) (fact string, err error) {
 	return "", nil
 }
 
-// checkServices validates the list of services that releases before 22 return in
-// the place of the one authorization.
+// checkServices validates a list of services, which must have the service as an
+// authorized one: that of a tenant, and that of a group that releases before 22
+// return in the place of the one authorization.
 func checkServices(reply oci.Reply) error {
 	table, err := translate.TableOf(reply, userServicesTable, serviceNameHeading, translate.Text)
 	if err != nil {

@@ -29,6 +29,9 @@ func described(service *itc.Service) map[string]translate.Description {
 	for name, query := range queries(service) {
 		all[name] = query.Describe()
 	}
+	for name, query := range tenantQueries(service) {
+		all[name] = query.Describe()
+	}
 	for name, change := range changes(service) {
 		all[name] = change.Describe()
 	}
@@ -41,6 +44,10 @@ func carryOut(t *testing.T, service *itc.Service, name string) (writes []string)
 	t.Helper()
 	if query, ok := queries(service)[name]; ok {
 		_, _ = query.Read(t.Context(), testGroup, nil)
+		return nil
+	}
+	if query, ok := tenantQueries(service)[name]; ok {
+		_, _ = query.Read(t.Context(), testTenant, nil)
 		return nil
 	}
 	change := changes(service)[name]
@@ -170,6 +177,9 @@ func TestDescriptionsNameTheErrors(t *testing.T) {
 	}
 	for name, description := range described(newPlatform(t).service(options{})) {
 		want := slices.Clone(inContext)
+		if strings.HasPrefix(name, "tenant_") {
+			want = []*errcode.Code{errcode.TenantNotFound, errcode.ServiceNotAssigned}
+		}
 		if strings.Contains(name, " ") {
 			want = slices.Insert(want, 0, errcode.NotAvailableForAssignment)
 		}
