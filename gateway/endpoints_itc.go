@@ -66,5 +66,25 @@ func itcRows(s *itc.Service) []Endpoint {
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemovePrefixes(),
 		},
+		{
+			Name: "itc_tenant_numbers_list", Method: http.MethodGet, Scope: scope.Tenant, Path: numbers,
+			Summary: "List the number ranges of the tenant, and who has them.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantNumbers(),
+		},
+		{
+			Name: "itc_tenant_available_numbers_list", Method: http.MethodGet, Scope: scope.Tenant, Path: service + "/available_numbers/",
+			Summary: "List the number ranges of the tenant that are free.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantAvailableNumbers(),
+		},
+		{
+			Name: "itc_tenant_prefixes_list", Method: http.MethodGet, Scope: scope.Tenant, Path: prefixes,
+			Summary: "List the prefixes of the tenant, and who has them.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantPrefixes(),
+		},
+		{
+			Name: "itc_tenant_available_prefixes_list", Method: http.MethodGet, Scope: scope.Tenant, Path: service + "/available_prefixes/",
+			Summary: "List the prefixes of the tenant that are free.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantAvailablePrefixes(),
+		},
 	}
 }

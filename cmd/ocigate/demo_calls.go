@@ -61,10 +61,10 @@ const (
 func itc(tenant, group, list string) string { return fmt.Sprintf(itcOf, tenant, group) + list + "/" }
 
 // demoCalls are the documented examples, the available lists and what they are
-// for, and then the errors that need no fault. Made in this order they leave the
+// for, the lists of tenants, and then the errors that need no fault. Made in this order they leave the
 // platform as it was.
 func demoCalls(from config.AvailableFrom) []demoCall {
-	return slices.Concat(changeCalls(), availableCalls(from), []demoCall{{
+	return slices.Concat(changeCalls(), availableCalls(from), tenantCalls(), []demoCall{{
 		title: "list the writes of the tenant", user: "tenant", method: "GET", path: "/operations/", status: 200,
 		has: []string{`{"operations":[{"id":"`, `"requested_by":"tenant"`, `"endpoint":"itc_numbers_remove_by_post"`},
 	}}, errorCalls())
