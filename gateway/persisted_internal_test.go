@@ -17,6 +17,7 @@ import (
 	"ocigate/gateway/operation"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // persistedFile lists the names that journals hold, one a line, and their format.
@@ -57,10 +58,19 @@ func linesOf(t *testing.T, file string) []string {
 func persistedNames(t *testing.T) []string {
 	t.Helper()
 	names := []string{fmt.Sprint("format ", operation.Format)}
-	for kind := range (Services{}).observers() {
+	for kind := range wholeServices(t).observers() {
 		names = append(names, "entry "+kind)
 	}
-	for _, e := range Endpoints(Services{}) {
+	claims := map[string]bool{}
+	for _, e := range Table() {
+		for _, c := range draftOf(t, e).Claims {
+			claims[c.Kind] = true
+		}
+	}
+	for kind := range claims {
+		names = append(names, "claim "+kind)
+	}
+	for _, e := range Table() {
 		if e.Change != nil || e.Session != nil { // of operations and keys, or of events
 			names = append(names, "row "+e.Name)
 		}
@@ -121,34 +131,51 @@ func constantsOf(t *testing.T, folder string) map[string][]string {
 // Every kind of entry that a row can write has an observer: what became of it can be
 // read back.
 func TestEntriesOfEveryRowAreObserved(t *testing.T) {
-	itc, err := translate.NewITC(translate.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	services := Services{ITC: itc}
-	observed := slices.Collect(maps.Keys(services.observers()))
-	for _, e := range Endpoints(services) {
-		if e.Change == nil {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join("..", "testdata", "api", e.Name, "documented", "request.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var request struct {
-			Body json.RawMessage `json:"body"`
-		}
-		if err := json.Unmarshal(text, &request); err != nil {
-			t.Fatal(err)
-		}
-		draft, err := e.Change.Decode(translate.Group{TenantID: "T", GroupID: "G"}, request.Body)
-		if err != nil {
-			t.Fatalf("%s: %v", e.Name, err)
-		}
-		for _, entry := range recordedEntries(draft.Kind, draft.Entries, nil) {
+	observed := slices.Collect(maps.Keys(wholeServices(t).observers()))
+	for _, e := range Table() {
+		for _, entry := range draftOf(t, e).Entries {
 			if !slices.Contains(observed, entry.Kind) {
 				t.Errorf("%s writes entries of kind %q, which nobody observes", e.Name, entry.Kind)
 			}
 		}
 	}
+}
+
+// wholeServices are the services without a platform.
+func wholeServices(t *testing.T) Services {
+	t.Helper()
+	services, err := NewServices(translate.New(translate.Options{}), ServiceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return services
+}
+
+// draftOf decodes the good request of a row that writes; of another it is empty.
+func draftOf(t *testing.T, e Endpoint) *translate.Draft {
+	t.Helper()
+	if e.Change == nil {
+		return &translate.Draft{}
+	}
+	var text []byte
+	var err error
+	for _, good := range []string{"documented", "example"} {
+		if text, err = os.ReadFile(filepath.Join("..", "testdata", "api", e.Name, good, "request.json")); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var request struct {
+		Body json.RawMessage `json:"body"`
+	}
+	if err := json.Unmarshal(text, &request); err != nil {
+		t.Fatal(err)
+	}
+	draft, err := e.Change.Decode(scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}, request.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", e.Name, err)
+	}
+	return draft
 }

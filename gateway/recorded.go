@@ -43,8 +43,9 @@ func plannedEntries(entries []operation.Entry) []translate.Entry {
 
 // Look reads back what became of entries by the observers of their kinds. It does
 // not matter by which row they were changed, or whether that row is still there.
-func (s Services) Look() operation.Look {
-	observers := s.observers()
+func (s Services) Look() operation.Look { return lookBy(s.observers()) }
+
+func lookBy(observers translate.Observers) operation.Look {
 	return func(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
 		seen, err := observers.Compare(ctx, target, plannedEntries(entries))
 		if err != nil {
