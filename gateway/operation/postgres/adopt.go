@@ -139,20 +139,29 @@ func (u *unanswered) put(name string) {
 	u.names = append(u.names, name)
 }
 
-// inHand are the ids of the operations that are Received and that somebody in
-// this process takes care of.
+// inHand are the operations that are Received and that somebody in this process
+// takes care of, by their ids, with what they hold, sorted.
 type inHand struct {
 	mu  sync.Mutex
-	ids map[string]struct{}
+	ids map[string][]operation.Claim
 }
 
-func (h *inHand) add(id string) {
+func (h *inHand) add(id string, claims []operation.Claim) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ids == nil {
-		h.ids = make(map[string]struct{})
+		h.ids = make(map[string][]operation.Claim)
 	}
-	h.ids[id] = struct{}{}
+	h.ids[id] = sorted(claims)
+}
+
+// holds reports whether an operation is in hand and holds these claims and no
+// others.
+func (h *inHand) holds(id string, claims []operation.Claim) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held, has := h.ids[id]
+	return has && slices.Equal(held, sorted(claims))
 }
 
 func (h *inHand) remove(id string) {

@@ -1,10 +1,8 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +29,7 @@ func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 	if err != nil {
 		return unusable("begin", err)
 	}
-	s.received.add(op.ID)
+	s.received.add(op.ID, op.Holds())
 	err = s.transact(ctx, "begin", lazily, func(ctx context.Context, tx pgx.Tx) error {
 		if err := claimKey(ctx, tx, &op); err != nil {
 			return err
@@ -74,81 +72,6 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 		return errors.New("an idempotency key belongs to an operation that is not there")
 	}
 	return &operation.KeyUsedError{Operation: users[0]}
-}
-
-// hold takes claims for the operation, in their order, so that no two transactions
-// can wait for each other.
-func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation, claims []operation.Claim) error {
-	kinds, keys := sortedClaims(claims)
-	if len(keys) == 0 {
-		return nil
-	}
-	taken, err := tx.Exec(ctx, `INSERT INTO ocigate_holds (tenant_id, kind, key, operation)
-		SELECT $1, kind, key, $2 FROM unnest($3::text[], $4::text[]) AS c (kind, key)
-		ON CONFLICT DO NOTHING`, op.TenantID, op.ID, kinds, keys)
-	if err != nil || int(taken.RowsAffected()) == len(keys) {
-		return err
-	}
-	rows, err := tx.Query(ctx, `SELECT kind, key, operation FROM ocigate_holds
-		WHERE tenant_id = $1 AND (kind, key) IN (SELECT * FROM unnest($2::text[], $3::text[]))`, op.TenantID, kinds, keys)
-	if err != nil {
-		return err
-	}
-	holders := make(map[operation.Claim]string, len(keys))
-	var c operation.Claim
-	var holder string
-	if _, err := pgx.ForEachRow(rows, []any{&c.Kind, &c.Key, &holder}, func() error {
-		holders[c] = holder
-		return nil
-	}); err != nil {
-		return err
-	}
-	return heldBy(op, claims, holders)
-}
-
-// sortedClaims are the kinds and the keys of claims, sorted, each claim once.
-func sortedClaims(claims []operation.Claim) (kinds, keys []string) {
-	claims = slices.Clone(claims)
-	slices.SortFunc(claims, func(a, b operation.Claim) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Key, b.Key))
-	})
-	claims = slices.Compact(claims)
-	kinds, keys = make([]string, len(claims)), make([]string, len(claims))
-	for i, c := range claims {
-		kinds[i], keys[i] = c.Kind, c.Key
-	}
-	return kinds, keys
-}
-
-// heldBy finds out who holds the claims that an operation needs.
-func heldBy(op *operation.Operation, claims []operation.Claim, holders map[operation.Claim]string) error {
-	var held operation.HeldError
-	for _, c := range claims {
-		switch holder := holders[c]; holder {
-		case op.ID:
-		case "":
-			return errAgain // it was freed after it could not be taken
-		default:
-			held.Held = append(held.Held, c)
-			if held.ID == "" {
-				held.ID = holder
-			}
-		}
-	}
-	if held.ID == "" {
-		return nil
-	}
-	return &held
-}
-
-// columnOf is how claims stand in a row of the operations: kind:key. A kind has no
-// colon.
-func columnOf(claims []operation.Claim) []string {
-	texts := make([]string, len(claims))
-	for i, c := range claims {
-		texts[i] = c.Kind + ":" + c.Key
-	}
-	return texts
 }
 
 // columns are the values of an operation's row, but for those that the database
@@ -225,12 +148,13 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 		return unusable("record", err)
 	}
 	err = s.transact(ctx, "record", durably, func(ctx context.Context, tx pgx.Tx) error {
-		found, held, err := update(ctx, tx, &op, body)
+		takes := op.State == operation.Intent && !s.received.holds(op.ID, op.Holds())
+		found, held, err := update(ctx, tx, &op, body, takes)
 		if err != nil {
 			return err
 		}
 		if found {
-			err = settle(ctx, tx, &op, held)
+			err = settle(ctx, tx, &op, takes, held)
 		} else {
 			err = enterLate(ctx, tx, &op, body)
 		}
@@ -255,15 +179,16 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 	return err
 }
 
-// update writes the operation where it is there with a version that allows it. It
-// returns what an Intent holds already, as columnOf has it.
-func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, held []string, err error) {
+// update writes the operation where it is there with a version that allows it.
+// Where it takes claims, it returns those that it holds already, as columnOf has
+// them.
+func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string, takes bool) (found bool, held []string, err error) {
 	sql := `UPDATE ocigate_operations
 		SET version = $2, owner = $3, state = $4, open = $5, ended_at = $6,
 			tenant_id = $7, group_id = $8, user_id = $9, touches = $10, record = $11,
 			freed_at = CASE WHEN $12 THEN clock_timestamp() ELSE freed_at END
 		WHERE id = $1 AND (version < $2 OR version = $2 AND owner = $3)`
-	if op.State != operation.Intent {
+	if !takes {
 		updated, err := tx.Exec(ctx, sql, columns(op, body)...)
 		return updated.RowsAffected() > 0, nil, err
 	}
@@ -275,14 +200,14 @@ func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string
 	return err == nil, held, err
 }
 
-// settle does with the key and the claims what the operation's state says. An
-// Intent takes what it does not hold yet, and any operation frees what it does not
-// hold any more.
-func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, held []string) error {
+// settle does with the key and the claims what the operation's state says. Where it
+// takes claims, it takes those that are not held yet, and any operation frees what it
+// does not hold any more.
+func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, takes bool, held []string) error {
 	if err := keepKey(ctx, tx, op); err != nil {
 		return err
 	}
-	if op.State != operation.Intent {
+	if !takes {
 		if op.HoldsAll() {
 			return nil
 		}
@@ -301,61 +226,6 @@ func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, held []stri
 		return nil
 	}
 	return free(ctx, tx, op)
-}
-
-// checkChanged returns a [operation.HeldError] where others may have changed what an
-// intent takes, after its operation was begun. It comes when nobody else can have
-// that any more.
-func checkChanged(ctx context.Context, tx pgx.Tx, op *operation.Operation, taken []operation.Claim) error {
-	rows, err := tx.Query(ctx, `SELECT other.id, ARRAY(SELECT unnest(other.touches) INTERSECT SELECT unnest($2::text[]))
-		FROM ocigate_operations this, ocigate_operations other
-		WHERE this.id = $1 AND other.id <> $1 AND other.tenant_id = this.tenant_id
-		AND other.freed_at > this.begun_at AND other.touches && $2::text[]`, op.ID, columnOf(taken))
-	if err != nil {
-		return err
-	}
-	holders := make(map[operation.Claim]string, len(taken))
-	for _, c := range taken {
-		holders[c] = op.ID
-	}
-	var id string
-	var changed []string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &changed}, func() error {
-		for i, text := range columnOf(taken) {
-			if slices.Contains(changed, text) {
-				holders[taken[i]] = id
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	return heldBy(op, taken, holders)
-}
-
-// compare returns which of the claims are not held, and reports whether anything
-// else is.
-func compare(claims []operation.Claim, held []string) (missing []operation.Claim, surplus bool) {
-	left := make(map[string]bool, len(held))
-	for _, text := range held {
-		left[text] = true
-	}
-	found := make(map[string]bool, len(claims))
-	for i, text := range columnOf(claims) {
-		if !left[text] {
-			missing = append(missing, claims[i])
-		}
-		found[text] = true
-	}
-	return missing, slices.ContainsFunc(held, func(text string) bool { return !found[text] })
-}
-
-// free frees what an operation does not hold any more.
-func free(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
-	kinds, keys := sortedClaims(op.Holds())
-	_, err := tx.Exec(ctx, `DELETE FROM ocigate_holds WHERE operation = $1
-		AND (kind, key) NOT IN (SELECT * FROM unnest($2::text[], $3::text[]))`, op.ID, kinds, keys)
-	return err
 }
 
 // enterLate enters an operation that is not there, with what its state claims.

@@ -95,7 +95,7 @@ ALTER TABLE ocigate_operations ADD COLUMN user_id text COLLATE "C" NOT NULL DEFA
 CREATE INDEX ocigate_operations_user ON ocigate_operations (tenant_id, group_id, user_id, id) WHERE user_id <> '';
 ALTER TABLE ocigate_operations ADD COLUMN begun_at timestamptz NOT NULL DEFAULT clock_timestamp(); -- by the server's clock, as
 ALTER TABLE ocigate_operations ADD COLUMN freed_at timestamptz;                                    -- when it freed something last
-CREATE INDEX ocigate_operations_freed ON ocigate_operations (tenant_id, freed_at);
+CREATE INDEX ocigate_operations_freed ON ocigate_operations (tenant_id, freed_at) WHERE freed_at IS NOT NULL;
 ALTER TABLE ocigate_holds RENAME COLUMN entry TO key;
 `
 
