@@ -70,7 +70,8 @@ func (o *Operation) HoldsAll() bool {
 // sent.
 func (o *Operation) Touches() []Claim {
 	return claimsOf(o.Entries, func(e Entry) bool {
-		return !(e.Step == 0 && e.Outcome == Done) && !(e.Step > o.Step && e.Outcome == NotDone)
+		asWanted, neverSent := e.Step == 0 && e.Outcome == Done, e.Step > o.Step && e.Outcome == NotDone
+		return !asWanted && !neverSent
 	})
 }
 

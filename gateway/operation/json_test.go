@@ -66,8 +66,8 @@ func TestFormatIsAsItWas(t *testing.T) {
 }
 
 func isFull(s reflect.Value) bool {
-	for i := range s.NumField() {
-		if s.Field(i).IsZero() {
+	for _, field := range s.Fields() {
+		if field.IsZero() {
 			return false
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,8 +203,9 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 	w.Helper()
 	var mu sync.Mutex
 	asked := map[string]bool{}
+	recorded := make(chan struct{}, 1)
 	k := operation.NewKeeper(operation.Options{
-		Store: w.store, Owner: third, Settle: time.Millisecond, Keep: 100 * 365 * 24 * time.Hour, KeepKeys: time.Hour,
+		Store: reporting{w.store, recorded}, Owner: third, Settle: time.Millisecond, Keep: 100 * 365 * 24 * time.Hour, KeepKeys: time.Hour,
 		Look: func(_ context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -224,21 +226,20 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 		ended["partly"], ended["declined"] = "done ++", "not_done -"
 	}
 	is := map[string]string{}
-	for range 600 {
+	for late := time.After(time.Minute); !cmp.Equal(ended, is); {
+		select {
+		case <-recorded:
+		case <-late:
+			w.Fatalf("they end otherwise (-want +got):\n%s", cmp.Diff(ended, is))
+		}
 		for name := range ended {
 			op := w.get(found[name].ID)
 			is[name] = string(op.State) + " " + signs(op.Entries)
-			if op.Open() && !(name == "unknown" && op.State.Ended()) { // it is looked at once more in five minutes
+			isOver := !op.Open() || name == "unknown" && op.State.Ended() // that is looked at once more in five minutes
+			if !isOver {
 				is[name] += " open"
 			}
 		}
-		if cmp.Equal(ended, is) {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if diff := cmp.Diff(ended, is); diff != "" {
-		w.Errorf("they end otherwise (-want +got):\n%s", diff)
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -255,20 +256,35 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 	}
 }
 
+// reporting is a store that reports when something was recorded.
+type reporting struct {
+	operation.Store
+	recorded chan<- struct{}
+}
+
+func (r reporting) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
+	err := r.Store.Record(ctx, op, event)
+	select {
+	case r.recorded <- struct{}{}:
+	default:
+	}
+	return err
+}
+
 // signs are the outcomes of entries, as in format1.
 func signs(entries []operation.Entry) string {
-	text := ""
+	var text strings.Builder
 	for _, e := range entries {
 		switch {
 		case e.Released:
-			text += "r"
+			text.WriteByte('r')
 		case e.Outcome == operation.Done:
-			text += "+"
+			text.WriteByte('+')
 		case e.Outcome == operation.NotDone:
-			text += "-"
+			text.WriteByte('-')
 		default:
-			text += "?"
+			text.WriteByte('?')
 		}
 	}
-	return text
+	return text.String()
 }
