@@ -103,7 +103,7 @@ func (LogFormat) choices() []string { return names(LogJSON, LogText) }
 // API holds what the documents of the API leave open.
 type API struct {
 	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"What available_numbers/ and available_prefixes/ list. With group: what the group has already and no user possesses, which cannot be assigned again. With tenant: what no group of the tenant has, which is what can be assigned."`
-	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the platform's word on a group's mode and service is remembered, 0s for not at all."`
+	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the platform's word on the mode and the service of a group or a tenant is remembered, 0s for not at all."`
 	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for refusals of the platform that the gateway does not know, each by its number or, where that is not known, by a text. A number wins over a text, and of several texts the first one counts."`
 }
 
