@@ -40,6 +40,14 @@ func (r *rig) events(t testing.TB) []operation.Event {
 	return events
 }
 
+// recorded is the entry as the journal has it, without an outcome.
+func (e entryFacts) recorded(step int) operation.Entry {
+	return operation.Entry{
+		Kind: e.Kind, Given: e.Given, Key: strings.ReplaceAll(e.Given, "-", ""), Start: e.Start, End: e.End,
+		Before: json.RawMessage(e.Before), After: json.RawMessage(e.After), Step: step,
+	}
+}
+
 // Every write that is sent leaves two lines: what is about to be sent, and what
 // became of it.
 func TestEveryWriteIsAudited(t *testing.T) {
@@ -66,10 +74,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 						t.Fatalf("%d lines, want %d: %+v", len(got), len(c.outcomes), got)
 					}
 					for i := range got {
-						entry := operation.Entry{
-							Kind: w.Entry.Kind, Given: w.entry, Key: strings.ReplaceAll(w.entry, "-", ""), Start: w.Entry.Start, End: w.Entry.End,
-							Before: json.RawMessage(w.Entry.Before), After: json.RawMessage(w.Entry.After), Step: 1,
-						}
+						entry := w.Entry.recorded(1)
 						want := operation.Event{
 							Kind: operation.EventOutcome, Endpoint: w.endpoint, Operation: id, Outcome: c.outcomes[i],
 							Caller: operation.Caller{
@@ -85,7 +90,12 @@ func TestEveryWriteIsAudited(t *testing.T) {
 						case "not_done":
 							entry.Outcome = operation.NotDone
 						}
-						want.Entries = []operation.Entry{entry}
+						for _, e := range w.Kept {
+							kept := e.recorded(0)
+							kept.Outcome = operation.Done
+							want.Entries = append(want.Entries, kept)
+						}
+						want.Entries = append(want.Entries, entry)
 						if diff := cmp.Diff(want, got[i], cmpopts.IgnoreFields(operation.Event{}, "Time")); diff != "" {
 							t.Errorf("line %d (-want +got):\n%s", i+1, diff)
 						}

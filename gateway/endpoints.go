@@ -134,14 +134,15 @@ func journalRows() []Endpoint {
 }
 
 // readErrors and writeErrors are the codes that every Query and every Change can
-// be answered with, besides those that every endpoint has.
+// be answered with, besides those that every endpoint has. A Change that reports
+// its entries has no PartlyDone: its report says so.
 var (
 	readErrors  = []*errcode.Code{errcode.InvalidParameters, errcode.PlatformError, errcode.PlatformTimeout}
 	writeErrors = []*errcode.Code{
 		errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType,
 		errcode.PlatformCheckFailed, errcode.PlatformRefused, errcode.PlatformError, errcode.OutcomeUnknown,
 		errcode.JournalUnavailable, errcode.EntriesHeld, errcode.KeyReused, errcode.RequestRunning,
-		errcode.OperationNotDone, errcode.PartlyDone,
+		errcode.OperationNotDone,
 	}
 )
 
@@ -156,9 +157,20 @@ func (e Endpoint) Describe() translate.Description {
 	case e.Change != nil:
 		described = e.Change.Describe()
 		described.Params = append([]translate.Param{dryRunParam}, described.Params...)
-		described.Errors = translate.CodesOnce(writeErrors, described.Errors)
+		codes := writeErrors
+		if !e.reports() {
+			codes = append(slices.Clone(codes), errcode.PartlyDone)
+		}
+		described.Errors = translate.CodesOnce(codes, described.Errors)
 	}
 	return described
+}
+
+// reports reports whether the answer to a good request says what became of each
+// entry.
+func (e Endpoint) reports() bool {
+	_, reports := e.Change.(translate.Reporter)
+	return reports
 }
 
 // CommonErrors are the codes that any endpoint can answer with.

@@ -42,6 +42,11 @@ func itcRows(s *itc.Service) []Endpoint {
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemoveNumbers(),
 		},
 		{
+			Name: "itc_numbers_set", Method: http.MethodPut, Scope: scope.Group, Path: numbers,
+			Summary: "Give the group exactly the number ranges that are listed.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.SetNumbers(),
+		},
+		{
 			Name: "itc_prefixes_list", Method: http.MethodGet, Scope: scope.Group, Path: prefixes,
 			Summary: "List the prefixes of the group.",
 			Level:   auth.GroupAdmin, Status: http.StatusOK, Query: s.Prefixes(),
@@ -65,6 +70,11 @@ func itcRows(s *itc.Service) []Endpoint {
 			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: prefixes + "remove/",
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemovePrefixes(),
+		},
+		{
+			Name: "itc_prefixes_set", Method: http.MethodPut, Scope: scope.Group, Path: prefixes,
+			Summary: "Give the group exactly the prefixes that are listed.",
+			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.SetPrefixes(),
 		},
 		{
 			Name: "itc_tenant_numbers_list", Method: http.MethodGet, Scope: scope.Tenant, Path: numbers,

@@ -150,6 +150,9 @@ func (l *law) checkWrite(f rowFacts) {
 	if w.Shown.Before == "" && w.Shown.After == "" {
 		l.lacks("write.shown.before and write.shown.after are missing: one of them says what is to be seen")
 	}
+	if w.Half != nil && (w.Half.Answer != "") != reports(l.row) {
+		l.lacks("write.half.answer is %q, and the row reports its entries: %t", w.Half.Answer, reports(l.row))
+	}
 	if _, ok := errcode.ByName(w.Again); w.Again != "" && !ok {
 		l.lacks("write.again: there is no error %s", w.Again)
 	}
@@ -405,6 +408,10 @@ func TestFoldersThatFitNoRow(t *testing.T) {
 		"a write of a list": {
 			edit("itc_numbers_list", "cases:", "write: {}\ncases:"),
 			[]string{"testdata/api/itc_numbers_list/expectations.yaml: write: the row changes nothing"},
+		},
+		"an answer of a row that reports nothing": {
+			edit("itc_numbers_assign", "  half:", "  half:\n    answer: '{}'"),
+			[]string{`testdata/api/itc_numbers_assign/expectations.yaml: write.half.answer is "{}", and the row reports its entries: false`},
 		},
 		"an error that a case has": {
 			edit("itc_numbers_list", "provoked:", "provoked:\n  GROUP_NOT_FOUND: {}"),

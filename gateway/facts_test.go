@@ -20,6 +20,7 @@ import (
 	"ocigate/gateway"
 	"ocigate/gateway/operation"
 	"ocigate/oci/ocisim"
+	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -61,6 +62,9 @@ type writeFacts struct {
 	Body    string     `yaml:"body"`
 	Command string     `yaml:"command"` // the platform's
 	Entry   entryFacts `yaml:"entry"`
+	// Kept are entries that the body has before that one, and that are as it wants
+	// them already.
+	Kept []entryFacts `yaml:"kept"`
 	// Again is the error that answers the same request once it is done; empty
 	// where the good answer does.
 	Again string `yaml:"again"`
@@ -89,6 +93,9 @@ type entryFacts struct {
 
 type halfFacts struct {
 	Body string `yaml:"body"`
+	// Answer is the body of the answer of a row that reports its entries, when it
+	// is known that the second entry was not changed; other rows have none.
+	Answer string `yaml:"answer"`
 	// Ranges and Prefixes are the tenant's besides those of the
 	// demonstration.
 	Ranges   []ocisim.Range  `yaml:"ranges"`
@@ -244,6 +251,12 @@ func (f rowFacts) goodCase() string {
 // hasCommands reports whether requests to the row are translated to commands, so
 // that it has cases.
 func hasCommands(e gateway.Endpoint) bool { return e.Query != nil || e.Change != nil }
+
+// reports reports whether the row's answer says what became of each entry.
+func reports(e gateway.Endpoint) bool {
+	_, reports := e.Change.(translate.Reporter)
+	return reports
+}
 
 // rowNamed is a row of the table.
 func rowNamed(name string) (gateway.Endpoint, bool) {

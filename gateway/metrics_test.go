@@ -36,7 +36,7 @@ func traffic(t *testing.T, r *rig) {
 		{path: "/" + chosen},
 		{method: "CHOSEN-BY-THE-CALLER", path: ownList("numbers")},
 		{method: "CHOSEN-BY-THE-CALLER", path: "/" + chosen},
-		{method: http.MethodPut, path: ownList("numbers")},
+		{method: http.MethodPatch, path: ownList("numbers")},
 		{method: http.MethodOptions, path: ownList("numbers")},
 		{path: ownList("numbers"), header: http.Header{
 			"X-Api-Key": {chosen + "." + chosen}, "X-Request-Id": {chosen}, "User-Agent": {chosen}, "Host": {chosen},
@@ -146,7 +146,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		"none ROUTE_NOT_FOUND GET 404":                             1,
 		"none ROUTE_NOT_FOUND other 404":                           1,
 		"none METHOD_NOT_ALLOWED other 405":                        1,
-		"none METHOD_NOT_ALLOWED PUT 405":                          1,
+		"none METHOD_NOT_ALLOWED PATCH 405":                        1,
 		"none none OPTIONS 204":                                    1,
 	})
 	wantCounted(t, r, "ocigate_logins_total", map[string]float64{"ok": 1, "UNAUTHENTICATED": 1})

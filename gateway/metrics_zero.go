@@ -10,7 +10,6 @@ import (
 
 	"ocigate/gateway/operation"
 	"ocigate/oci"
-	"ocigate/translate"
 	"ocigate/translate/errcode"
 )
 
@@ -121,7 +120,7 @@ func (e Endpoint) goodStatuses() []int {
 	if e.Change != nil {
 		statuses = append(statuses, http.StatusOK) // of a dry run
 	}
-	if _, reports := e.Change.(translate.Reporter); reports {
+	if e.reports() {
 		statuses = append(statuses, http.StatusMultiStatus)
 	}
 	return statuses

@@ -22,6 +22,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/argon2"
 
@@ -487,6 +488,15 @@ func (a answer) wantStatus(t testing.TB, status int) {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+	}
+}
+
+// wantBody holds an answer against a status and a body without its last line feed.
+func (a answer) wantBody(t testing.TB, status int, body string) {
+	t.Helper()
+	a.wantStatus(t, status)
+	if diff := cmp.Diff(body+"\n", a.body); diff != "" {
+		t.Errorf("body (-want +got):\n%s", diff)
 	}
 }
 

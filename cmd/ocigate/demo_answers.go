@@ -18,6 +18,41 @@ const rehearsedNumbers = `{
     ]
 }`
 
+// The answers of calls that give a group exactly what they list.
+const (
+	rehearsedList = `{
+    "dry_run": true,
+    "changes": [
+        {
+            "entry": "+3225126999",
+            "start": "+3225126999",
+            "end": "+3225126999",
+            "before": {
+                "groupId": null
+            },
+            "after": {
+                "groupId": "ApioGrpTest"
+            }
+        },
+        {
+            "entry": "+3226127007",
+            "start": "+3226127007",
+            "end": "+3226127009",
+            "before": {
+                "groupId": "ApioGrpTest"
+            },
+            "after": {
+                "groupId": null
+            }
+        }
+    ]
+}`
+	changedList       = `{"result":[{"minPhoneNumber":"+3226127000","status":"unchanged"},{"minPhoneNumber":"+3225126999","status":"added"},{"minPhoneNumber":"+3226127007","status":"removed"}]}`
+	partOfList        = `{"result":[{"minPhoneNumber":"+3226127000","status":"unchanged"},{"minPhoneNumber":"+3225126999","status":"rejected"},{"minPhoneNumber":"+3226127007","status":"removed"}]}`
+	restoredList      = `{"result":[{"minPhoneNumber":"+3226127000","status":"unchanged"},{"minPhoneNumber":"+3226127007","status":"added"},{"minPhoneNumber":"+3225126999","status":"removed"}]}`
+	unchangedPrefixes = `{"result":[{"prefix":"+32-01","status":"unchanged"},{"prefix":"+32-02","status":"unchanged"}]}`
+)
+
 // The available lists of the tenant of the demonstration: what can be assigned.
 const (
 	assignableNumbers = `{

@@ -18,6 +18,9 @@ type demoCall struct {
 	method string
 	path   string // behind /api/v1; lastOperation in it stands for the id of the write before
 	key    string // an Idempotency-Key, empty for none
+	// ifMatch is an If-Match, empty for none; presentTag in it stands for the ETag of
+	// the list at the path.
+	ifMatch string
 	// bearer says that the token of the login before goes along.
 	bearer bool
 	// mediaType is that of the body, application/json if empty.
@@ -51,6 +54,7 @@ type demoCall struct {
 const (
 	lastOperation = "{operation_id}"
 	eachWord      = "{each}"
+	presentTag    = "{etag}"
 )
 
 const (
@@ -90,6 +94,10 @@ const (
 	sameTwice    = `{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3225126999"}]}`
 	takenPrefix  = `{"prefixes":[{"prefix":"+32-04"}]}`
 	misspelled   = `{"numbers":[{"minphonenumber":"+3225126999"}]}`
+	wantedRanges = `{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+3225126999"}]}`
+	ownRanges    = `{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+3226127007"}]}`
+	ownPrefixes  = `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`
+	noRanges     = `{"numbers":[]}`
 )
 
 // changeCalls list and change what a group has.
@@ -117,7 +125,14 @@ func changeCalls() []demoCall {
 		{title: "remove it", user: "tenant", method: "DELETE", path: numbers, body: oneStart, status: 200, want: noAnswer},
 		{title: "assign it again", user: "tenant", method: "POST", path: numbers, body: oneRange, status: 201, want: noAnswer},
 		{title: "remove it without DELETE", user: "tenant", method: "POST", path: numbers + "remove/", body: oneStart, status: 200, want: noAnswer},
+		{title: "see what it takes to have exactly these ranges", user: "tenant", method: "PUT", path: numbers + "?dry_run=true", body: wantedRanges, status: 200, want: rehearsedList},
+		{
+			title: "have exactly these, unless the list has changed since", user: "tenant", method: "PUT", path: numbers, ifMatch: presentTag, body: wantedRanges, status: 200, want: changedList,
+			answered: map[string]string{"Operation-Outcome": "done"},
+		},
+		{title: "have the ranges from before", user: "tenant", method: "PUT", path: numbers, body: ownRanges, status: 200, want: restoredList},
 		{title: "list the group's prefixes", user: "group", method: "GET", path: prefixes, status: 200, want: documentedPrefixes},
+		{title: "have exactly the prefixes that are there: nothing is sent", user: "tenant", method: "PUT", path: prefixes, body: ownPrefixes, status: 200, want: unchangedPrefixes},
 		{title: "assign prefixes", user: "portal", method: "POST", path: barPrefixes, body: twoPrefixes, status: 201, want: noAnswer},
 		{title: "remove them", user: "portal", method: "DELETE", path: barPrefixes, body: twoPrefixes, status: 200, want: noAnswer},
 		{title: "assign them again", user: "portal", method: "POST", path: barPrefixes, body: twoPrefixes, status: 201, want: noAnswer},
@@ -142,6 +157,12 @@ func (d demoCall) curl(base string) string {
 	if d.key != "" {
 		line += " -H 'Idempotency-Key: " + d.key + "'"
 	}
+	switch {
+	case d.ifMatch == presentTag:
+		line += ` -H "If-Match: ` + fmt.Sprintf(findTag, d.user, demoSecret, base+"/api/v1"+path) + `"`
+	case d.ifMatch != "":
+		line += " -H 'If-Match: " + d.ifMatch + "'"
+	}
 	if d.body != "" || d.filler > 0 {
 		line += " -H 'Content-Type: " + cmp.Or(d.mediaType, jsonType) + "'"
 	}
@@ -164,6 +185,9 @@ const jsonType = "application/json"
 
 // findLastOperation is what a shell finds the id of the last write with.
 const findLastOperation = `$(curl -s -u portal:` + demoSecret + ` '%s/api/v1/operations/?limit=1' | sed 's/.*"id":"\([^"]*\)".*/\1/')`
+
+// findTag is what a shell finds the ETag of a list with.
+const findTag = `$(curl -sI -u %s:%s %s | tr -d '\r' | sed -n 's/^[Ee][Tt]ag: //p')`
 
 // findToken is what a shell gets a token with.
 const findToken = `$(curl -s -X POST %s/api/v1/login/ -H 'Content-Type: application/json' -d '` + groupLogin + `' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`

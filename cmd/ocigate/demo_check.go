@@ -169,6 +169,16 @@ func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error)
 	if call.key != "" {
 		request.Header.Set("Idempotency-Key", call.key)
 	}
+	if call.ifMatch == presentTag {
+		tag, err := c.tagOf(ctx, call)
+		if err != nil {
+			return demoAnswer{}, err
+		}
+		call.ifMatch = tag
+	}
+	if call.ifMatch != "" {
+		request.Header.Set("If-Match", call.ifMatch)
+	}
 	if call.body != "" || call.filler > 0 {
 		request.Header.Set("Content-Type", cmp.Or(call.mediaType, jsonType))
 	}
@@ -179,6 +189,19 @@ func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error)
 	defer func() { _ = response.Body.Close() }()
 	answered, err := io.ReadAll(response.Body)
 	return demoAnswer{response.StatusCode, response.Header, answered}, err
+}
+
+// tagOf is the ETag of the list at the path of a call.
+func (c *demoCheck) tagOf(ctx context.Context, call demoCall) (string, error) {
+	list, err := c.make(ctx, demoCall{user: call.user, method: http.MethodGet, path: call.path})
+	if err != nil {
+		return "", err
+	}
+	tag := list.header.Get("ETag")
+	if tag == "" {
+		return "", fmt.Errorf("there is no ETag: status %d: %s", list.status, list.body)
+	}
+	return tag, nil
 }
 
 func (d demoCall) judge(answer demoAnswer) error {

@@ -116,6 +116,14 @@ var demoFaults = []demoFault{
 		},
 	},
 	{
+		name: "half-done", help: "the platform refuses to assign number ranges, so a list that adds and removes some is done in part",
+		platform: []string{`error-before-apply number=4999 summary="Not today" command=GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest`},
+		calls: []demoCall{
+			{title: "a list that is done in part", user: "tenant", method: "PUT", path: demoNumbers, body: wantedRanges, status: 207, want: partOfList, answered: map[string]string{"Operation-Outcome": "partly_done"}},
+			{title: "ask for it", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200, has: []string{`"state":"partly_done"`, `{"entry":"+3225126999","outcome":"not_done"},{"entry":"+3226127007","outcome":"done"}`}},
+		},
+	},
+	{
 		name: "no-journal", help: "the journal's folder cannot be made",
 		tune: func(c *config.Config, folder string) error {
 			inTheWay := filepath.Join(folder, "file")

@@ -149,6 +149,12 @@ var (
 	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
 		"The platform could not be asked whether the change may be made; nothing was changed.",
 		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")
+	PreconditionFailed = declare(1028, "PRECONDITION_FAILED", 412,
+		"What is there is not what If-Match names; nothing was changed.",
+		"Somebody has changed it since it was read. Read it again, decide what to change, and send the request with the new ETag.")
+	PossessedByUser = declare(1029, "POSSESSED_BY_USER", 400,
+		"A user possesses some of what would be removed; nothing was changed.",
+		"details.entries names it. Take it from the user first, or leave it in the list.")
 )
 
 // All goes through the codes in the order of their numbers.

@@ -17,7 +17,8 @@ type change struct {
 	resource *resource
 	command  string             // does it
 	source   *translate.Listing // lists what it may be done to
-	assigns  bool               // the group has the entries after it, not before
+	assigns  bool               // the group has the entries after it
+	keeps    bool               // it may have them before it, too
 }
 
 // assign gives a group what its tenant has free.

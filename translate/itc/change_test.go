@@ -23,6 +23,8 @@ func changes(service *itc.Service) map[string]translate.Change {
 		"remove numbers":  service.RemoveNumbers(),
 		"assign prefixes": service.AssignPrefixes(),
 		"remove prefixes": service.RemovePrefixes(),
+		"set numbers":     service.SetNumbers(),
+		"set prefixes":    service.SetPrefixes(),
 	}
 }
 
@@ -32,6 +34,8 @@ var goodBodies = map[string]string{
 	"remove numbers":  `{"numbers":[{"minPhoneNumber":"+3226127000"}]}`,
 	"assign prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
 	"remove prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
+	"set numbers":     `{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+3225126999"}]}`,
+	"set prefixes":    `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-06"}]}`,
 }
 
 // unknownBodies are bodies for each change with an entry that the tenant does
@@ -41,6 +45,8 @@ var unknownBodies = map[string]string{
 	"remove numbers":  `{"numbers":[{"minPhoneNumber":"+1"}]}`,
 	"assign prefixes": `{"prefixes":[{"prefix":"+1"}]}`,
 	"remove prefixes": `{"prefixes":[{"prefix":"+1"}]}`,
+	"set numbers":     `{"numbers":[{"minPhoneNumber":"+1"}]}`,
+	"set prefixes":    `{"prefixes":[{"prefix":"+1"}]}`,
 }
 
 // planned takes a request through both judgements.

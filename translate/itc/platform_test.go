@@ -81,7 +81,7 @@ func newPlatform(t testing.TB) *platform {
 			"+32-01|"+user+rest+"|", "+32-02||||||||||"+"|true||")),
 		groupPrefixes: answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-01|true||")),
 		tenantPrefixes: answer(tenantPrefixes, table("availableNumberPrefixTable", freePrefixColumns,
-			"+32-01|true||", "+32-02|false|100|199")),
+			"+32-01|true||", "+32-02|false|100|199", "+32-06|true||")),
 		allNumbers: answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
 			"+32-26127000|+32-26127002|ApioGrpTest|true|", "+32-26127007|+32-26127009|ApioGrpTest|true|",
 			"+32-25126999|+32-25126999||true|", "+32-25127000|+32-25127999||false|4",

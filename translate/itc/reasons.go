@@ -138,7 +138,7 @@ func (c change) reason(group scope.Target, owners owners, key string) string {
 		return c.resource.unknown
 	case owner != "" && owner != group.GroupID:
 		return assignedElsewhere
-	case owner != "" && c.assigns:
+	case owner != "" && c.assigns && !c.keeps:
 		return assignedHere
 	case c.assigns:
 		return notFree
