@@ -18,6 +18,7 @@ import (
 func (g *Gateway) answer(c echo.Context, e Endpoint, op operation.Operation, failure *errcode.Error) error {
 	reporter, reports := e.Change.(translate.Reporter)
 	if reports && (op.State == operation.Done || slices.ContainsFunc(op.Entries, isChanged)) {
+		recordOf(c).undone = failure
 		return g.report(c, reporter, e.Status, op)
 	}
 	if err := g.toldOf(op, failure); err != nil {

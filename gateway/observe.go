@@ -25,8 +25,9 @@ type record struct {
 	principal auth.Principal
 	entries   []string // of a change that was planned
 	err       *errcode.Error
-	cause     error // of a panic
-	unheard   bool  // the caller had left when the answer was begun, or did not take all of it
+	undone    *errcode.Error // why a write was done in part, where the answer reports its entries
+	cause     error          // of a panic
+	unheard   bool           // the caller had left when the answer was begun, or did not take all of it
 }
 
 const (
@@ -158,6 +159,8 @@ func (g *Gateway) log(r *record, c echo.Context, took time.Duration) {
 	}
 	if name != noErrorName {
 		fields = append(fields, slog.String("error", name), slog.String("cause", short(r.why(c.Response().Status))))
+	} else if r.undone != nil {
+		fields = append(fields, slog.String("cause", short(r.undone.Error())))
 	}
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError {

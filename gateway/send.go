@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -54,6 +55,10 @@ func (g *Gateway) sendStep(ctx context.Context, c echo.Context, write *operation
 		var cancel context.CancelFunc
 		ctx, cancel = withoutCaller(ctx)
 		defer cancel()
+		if ctx.Err() != nil { // the journal would fail, and is not to blame
+			err := fmt.Errorf("gateway: the time of the request was over before step %d: %w", i+1, ctx.Err())
+			return sentStep{unsent: err, failure: readFailure(err)}
+		}
 	}
 	tries, step := 0, plan.Steps[i]
 	reply, err := g.options.Writer.Write(ctx, step.Command, func(node string) error {
@@ -66,7 +71,7 @@ func (g *Gateway) sendStep(ctx context.Context, c echo.Context, write *operation
 		return err
 	})
 	if oci.NotDone(err) && tries < 2 && !errors.Is(err, oci.ErrNotLoggedIn) {
-		return sentStep{unsent: err}
+		return sentStep{unsent: err, failure: readFailure(err)}
 	}
 	answer, failure := g.meaning(plan, step, reply, err)
 	return sentStep{answer: answer, failure: failure}

@@ -1,0 +1,210 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"ocigate/gateway"
+	"ocigate/oci"
+	"ocigate/oci/ocisim"
+)
+
+// tagOf is the entity tag of a good answer to a read.
+func (a answer) tagOf(t testing.TB) string {
+	t.Helper()
+	a.wantStatus(t, http.StatusOK)
+	tags := a.header.Values("ETag")
+	if len(tags) != 1 || len(tags[0]) < 10 || tags[0][0] != '"' {
+		t.Fatalf("the ETag is %q, want one that is strong", tags)
+	}
+	return tags[0]
+}
+
+// queries are the rows that read from the platform.
+func queries() []gateway.Endpoint {
+	return slices.DeleteFunc(slices.Clone(endpoints()), func(e gateway.Endpoint) bool { return e.Query == nil })
+}
+
+// A caller who has the answer already is not sent it again.
+func TestReadsThatAreKnown(t *testing.T) {
+	for _, e := range queries() {
+		t.Run(e.Name, func(t *testing.T) {
+			r := start(t, setup{seed: seedOfExample(t, e)})
+			asked := goodCall(t, e)
+			plain := r.call(t, asked)
+			tag := plain.tagOf(t)
+			for condition, known := range map[string]bool{
+				tag: true, "W/" + tag: true, "*": true, `"another", ` + tag: true,
+				`"another"`: false, tag[1 : len(tag)-1]: false, "": false,
+			} {
+				for _, method := range []string{http.MethodGet, http.MethodHead} {
+					asked := asked.with("If-None-Match", condition)
+					asked.method = method
+					got := r.call(t, asked)
+					status, body := http.StatusOK, plain.body
+					if known {
+						status = http.StatusNotModified
+					}
+					if known || method == http.MethodHead {
+						body = ""
+					}
+					if got.status != status || got.body != body || got.header.Get("ETag") != tag || got.header.Get("Cache-Control") != "no-store" {
+						t.Errorf("%s with %s: %d %v %q", method, condition, got.status, got.header, got.body)
+					}
+				}
+			}
+			if got := r.call(t, asked.with("If-Match", `"another"`)); got.status != http.StatusOK { // of no concern to a read
+				t.Errorf("with If-Match: %d %s", got.status, got.body)
+			}
+			wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{
+				e.Name + " none GET 200": 5, e.Name + " none HEAD 200": 3, e.Name + " none GET 304": 4, e.Name + " none HEAD 304": 4,
+			})
+			asked.client = nobody
+			if got := r.call(t, asked.with("If-None-Match", tag)); got.status != http.StatusUnauthorized || got.header.Get("ETag") != "" {
+				t.Errorf("nobody is answered %d %v", got.status, got.header)
+			}
+		})
+	}
+}
+
+// An error has no entity tag, and no condition makes it a good answer.
+func TestErrorsHaveNoTag(t *testing.T) {
+	inTime(t, setup{faults: []string{"error-before-apply number=4999 command=*PrefixGetSummaryListRequest"}}, func(t *testing.T, r *rig) {
+		got := r.call(t, call{path: ownList("prefixes"), client: system}.with("If-None-Match", "*"))
+		got.wantError(t, http.StatusBadGateway, "PLATFORM_ERROR")
+		if got.header.Get("ETag") != "" {
+			t.Errorf("ETag is %q", got.header.Get("ETag"))
+		}
+	})
+}
+
+// Every gateway has the same tag of the same content, whatever it has asked before,
+// and another one of another content.
+func TestTagsAreTheSameEverywhere(t *testing.T) {
+	for _, e := range queries() {
+		t.Run(e.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := setup{seed: seedOfExample(t, e)}
+				asked := goodCall(t, e)
+				first := startInBubble(t, s)
+				tag := first.call(t, asked).tagOf(t)
+				for name, r := range map[string]*rig{
+					"asked again": first, "another process": first.survivor(t), "another before another platform": startInBubble(t, s),
+					"with one session": startInBubble(t, setup{seed: s.seed, platform: func(o *oci.Options) { o.MaxSessions = 1 }}),
+				} {
+					if got := r.call(t, asked).tagOf(t); got != tag {
+						t.Errorf("%s: %s, want %s", name, got, tag)
+					}
+				}
+			})
+		})
+	}
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		tags := map[string]string{r.get(t, "numbers").tagOf(t): "as it was"}
+		for _, starts := range [][]string{{keptRange}, {keptRange, addedRange}, {keptRange, addedRange, "+3225128000"}} {
+			r.call(t, setRanges(starts...)).wantStatus(t, http.StatusOK)
+			tag := r.get(t, "numbers").tagOf(t)
+			if same, known := tags[tag]; known {
+				t.Errorf("%v has the tag of %s", starts, same)
+			}
+			tags[tag] = fmt.Sprint(starts)
+		}
+		r.call(t, setRanges(keptRange, removedRange)).wantStatus(t, http.StatusOK)
+		if tag := r.get(t, "numbers").tagOf(t); tags[tag] != "as it was" {
+			t.Errorf("the first list has another tag than before")
+		}
+	})
+}
+
+// rowsThatReplace are the rows that honour If-Match, and the ones that list what they
+// replace.
+func rowsThatReplace(t *testing.T) map[string]call {
+	t.Helper()
+	lists := map[string]call{}
+	for _, w := range writings() {
+		row, _ := rowNamed(w.endpoint)
+		if row.Describe().Conditional {
+			lists[w.endpoint] = call{path: w.call.path, client: w.call.client}
+		}
+	}
+	if len(lists) == 0 {
+		t.Fatal("no row honours If-Match")
+	}
+	return lists
+}
+
+// Of two who change what they have read, the second is told so.
+func TestWritesUnderACondition(t *testing.T) {
+	for row, list := range rowsThatReplace(t) {
+		t.Run(row, func(t *testing.T) {
+			inTime(t, setup{}, func(t *testing.T, r *rig) {
+				w := writingOf(row)
+				tag := r.call(t, list).tagOf(t)
+				r.call(t, w.call.with("If-Match", tag).keyed("first")).wantFirst(t, w.status)
+				r.wantHolder(t, w, true)
+				writes := len(r.platform.Writes())
+				for _, asked := range []call{w.call, w.call.keyed("second")} {
+					got := r.call(t, asked.with("If-Match", tag))
+					got.wantError(t, http.StatusPreconditionFailed, "PRECONDITION_FAILED")
+					got.wantOutcome(t, "not_done")
+				}
+				// The first with its key is what the key stands for.
+				r.call(t, w.call.with("If-Match", tag).keyed("first")).wantStatus(t, w.status)
+				if n := len(r.platform.Writes()); n != writes {
+					t.Errorf("%d writes were sent", n-writes)
+				}
+				// Neither the key nor the entries are used up.
+				present := r.call(t, list).tagOf(t)
+				if present == tag {
+					t.Errorf("the tag is %s as before", tag)
+				}
+				r.call(t, w.call.with("If-Match", present).keyed("second")).wantFirst(t, w.status)
+			})
+		})
+	}
+}
+
+// The tag is of the list as it is when the write is checked: what somebody else, be it
+// beside the gateway, has changed since it was read counts.
+func TestConditionAgainstAnotherPortal(t *testing.T) {
+	inTime(t, setup{}, func(t *testing.T, r *rig) {
+		tag := r.get(t, "numbers").tagOf(t)
+		second := r.survivor(t)
+		_, err := second.client.Write(t.Context(), oci.NewWrite(assignCommand,
+			oci.Text("serviceProviderId", ownTenant), oci.Text("groupId", ownGroup), oci.Text("numberRangeStart", addedRange)), nil)
+		must(t, err)
+		r.call(t, setRanges(keptRange).with("If-Match", tag)).wantError(t, http.StatusPreconditionFailed, "PRECONDITION_FAILED")
+		r.wantOwn(t, keptRange, addedRange, removedRange)
+		r.call(t, setRanges(keptRange).with("If-Match", second.get(t, "numbers").tagOf(t))).wantStatus(t, http.StatusOK)
+		r.wantOwn(t, keptRange)
+	})
+	// Whose list it is counts, too: that of another group is another.
+	inTime(t, setup{seed: func(s *ocisim.Seed) { s.Tenants[0].Ranges = nil }}, func(t *testing.T, r *rig) {
+		tag := r.call(t, call{path: listOf(ownTenant, "ApioGrpOther", "numbers"), client: tenant}).tagOf(t)
+		r.call(t, setRanges().with("If-Match", tag)).wantError(t, http.StatusPreconditionFailed, "PRECONDITION_FAILED")
+		r.call(t, setRanges().with("If-Match", r.get(t, "numbers").tagOf(t))).wantBody(t, http.StatusOK, `{"result":[]}`)
+	})
+}
+
+// Where nothing looks at a condition, nothing is done in spite of it.
+func TestConditionsThatAreNotHonoured(t *testing.T) {
+	honoured := rowsThatReplace(t)
+	for _, w := range writings() {
+		for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since"} {
+			if _, ok := honoured[w.endpoint]; ok && name == "If-Match" {
+				continue
+			}
+			t.Run(w.endpoint+"/"+name, func(t *testing.T) {
+				r := start(t, setup{})
+				told := r.call(t, w.call.with(name, "*")).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+				if problems := told.Details.Problems; len(problems) != 1 || problems[0].Parameter != name {
+					t.Errorf("problems %+v", problems)
+				}
+				r.wantUntouched(t)
+			})
+		}
+	}
+}
