@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"ocigate/gateway/operation"
@@ -25,6 +24,8 @@ type toldOperation struct {
 	Basis       operation.Basis `json:"known_by"`
 	RequestID   string          `json:"request_id"`
 	ReceivedAt  time.Time       `json:"received_at"`
+	IntendedAt  time.Time       `json:"intended_at"`
+	EndedAt     time.Time       `json:"ended_at"`
 	ReleasedAt  time.Time       `json:"released_at"`
 	Endpoint    string          `json:"endpoint"`
 	Corrections []operation.Correction
@@ -76,7 +77,10 @@ func (s *story) wantNothingOpen() {
 	for kind, entries := range map[string][]ocisim.Holding{"numbers": s.platform.Ranges(ownTenant), "prefixes": s.platform.Prefixes(ownTenant)} {
 		op := operation.Operation{ID: operation.NewID(), Owner: "judge", State: operation.Received, Target: scope.Target{TenantID: ownTenant}}
 		for _, e := range entries {
-			op.Entries = append(op.Entries, operation.Entry{Kind: kind, Key: strings.ReplaceAll(e.Start, "-", "")})
+			op.Entries = append(op.Entries, operation.Entry{Kind: kind, Key: nameOf(e.Start)})
+		}
+		for _, group := range []string{ownGroup, "ApioGrpOther"} {
+			op.Claims = append(op.Claims, operation.Claim{Kind: kind + "_list", Key: group})
 		}
 		if err := g.store.Begin(s.t.Context(), op); err != nil {
 			s.failf("%v after all is well: %v", s.now()-troubleTime, err)
@@ -88,7 +92,9 @@ func (s *story) wantNothingOpen() {
 // verdict is what is known at the end of a story.
 type verdict struct {
 	*story
-	received  map[string][]ocisim.Entry // the platform's ledger, by request
+	received  map[string][]ocisim.Entry // the writes of the platform's ledger, by request
+	ledger    []ocisim.Entry            // all of it
+	history   history
 	byID      map[string]toldOperation
 	byRequest map[string]toldOperation
 	// blurred are the requests whose truth cannot be told from that of others,
@@ -100,7 +106,7 @@ type verdict struct {
 
 func (s *story) judge(ops []toldOperation) {
 	v := &verdict{
-		story: s, received: map[string][]ocisim.Entry{}, byID: map[string]toldOperation{}, byRequest: map[string]toldOperation{},
+		story: s, received: map[string][]ocisim.Entry{}, ledger: s.platform.Ledger(), history: s.historyOf(s.platform.Writes()), byID: map[string]toldOperation{}, byRequest: map[string]toldOperation{},
 		blurred: map[string]bool{}, overdue: map[string]bool{},
 	}
 	nth := map[int]int{}
@@ -123,7 +129,9 @@ func (s *story) judge(ops []toldOperation) {
 	v.findBlurred(ops)
 	v.judgePlatform()
 	v.judgeOperations(ops)
+	v.judgeSets(ops)
 	v.judgeTold()
+	v.judgeReads()
 	v.judgeTrail()
 }
 
@@ -154,7 +162,7 @@ func (v *verdict) findBlurred(ops []toldOperation) {
 func (*verdict) names(op toldOperation) []string {
 	var names []string
 	for _, e := range op.Entries {
-		names = append(names, strings.ReplaceAll(e.Entry, "-", ""))
+		names = append(names, nameOf(e.Entry))
 	}
 	return names
 }
@@ -167,17 +175,19 @@ func (v *verdict) judgePlatform() {
 		keyOf[told.request] = told.wish.key
 	}
 	for request, entries := range v.received {
-		times := 0
+		times := map[string]int{} // by command, each of which is a step
 		for _, e := range entries {
 			if e.Applied {
-				times++
+				times[e.Command]++
 			}
 		}
-		if times > 1 {
-			v.failf("the write of %s was done %d times", request, times)
-		}
-		if key := keyOf[request]; key != "" {
-			keys[key+" of "+v.byRequest[request].Endpoint] += times
+		for command, n := range times {
+			if n > 1 {
+				v.failf("the write of %s was done %d times", request, n)
+			}
+			if key := keyOf[request]; key != "" {
+				keys[key+" of "+v.byRequest[request].Endpoint+" by "+command] += n
+			}
 		}
 		if _, known := v.byRequest[request]; !known {
 			v.failf("the platform got a write of %s, of which there is no operation", request)
@@ -188,18 +198,29 @@ func (v *verdict) judgePlatform() {
 			v.failf("what the key %s stands for was done %d times", key, times)
 		}
 	}
-	for request, sent := range v.handed {
-		refused := 0
-		for _, e := range v.received[request] {
-			if e.Error == notLoggedInNumber && !e.Applied && !slices.ContainsFunc(e.Faults, spoils) {
-				refused++
-			}
+	for request := range v.handed {
+		v.judgeHanded(request)
+	}
+}
+
+// judgeHanded demands that each command of a request was handed over once, but for
+// those that the platform refused for want of a login.
+func (v *verdict) judgeHanded(request string) {
+	sent, refused := map[string]int{}, map[string]int{}
+	for _, h := range v.handed[request] {
+		sent[h.command]++
+	}
+	for _, e := range v.received[request] {
+		if e.Error == notLoggedInNumber && !e.Applied && !slices.ContainsFunc(e.Faults, spoils) {
+			refused[e.Command]++
 		}
-		if len(sent) > 1 {
+	}
+	for command, n := range sent {
+		if n > 1 {
 			v.count("sent again after not logged in")
 		}
-		if len(sent)-refused > 1 {
-			v.failf("the write of %s was handed over at %v, of which only %d were refused for want of a login", request, sent, refused)
+		if n-refused[command] > 1 {
+			v.failf("the write of %s was handed over as %v, of which only %v were refused for want of a login", request, v.handed[request], refused)
 		}
 	}
 }
@@ -229,30 +250,13 @@ func (v *verdict) judgeOperations(ops []toldOperation) {
 		if v.blurred[op.RequestID] {
 			continue
 		}
-		done := v.applied(op.RequestID)
 		switch {
 		case len(op.Corrections) > 0 && !v.overdue[op.RequestID]:
 			v.failf("%s of %s was corrected: %v", op.ID, op.RequestID, op.Corrections)
 		case len(op.Corrections) > 0:
 			v.count("corrected")
 		}
-		switch {
-		case op.State == operation.Done && !done:
-			v.failf("%s of %s is said to be done, and was not", op.ID, op.RequestID)
-		case op.State == operation.NotDone && done:
-			v.failf("%s of %s is said not to be done, and was", op.ID, op.RequestID)
-		case op.State == operation.PartlyDone:
-			v.failf("%s of %s is said to be partly done, and the platform does nothing by halves", op.ID, op.RequestID)
-		}
-		for _, e := range op.Entries {
-			if op.isReleased() {
-				if (e.Outcome == operation.Unknown) != e.Released || e.Outcome == operation.Done && !done || e.Outcome == operation.NotDone && done {
-					v.failf("%s of %s was released (%v), and its entry %s is said to be %s", op.ID, op.RequestID, e.Released, e.Entry, e.Outcome)
-				}
-			} else if e.Outcome != op.State {
-				v.failf("%s of %s is %s, but its entry %s is %s", op.ID, op.RequestID, op.State, e.Entry, e.Outcome)
-			}
-		}
+		v.judgeEntries(op)
 	}
 	for _, said := range v.said {
 		op, known := v.byID[said.id]
@@ -261,12 +265,16 @@ func (v *verdict) judgeOperations(ops []toldOperation) {
 			// What never got as far as being sent may be forgotten: it was not done.
 			v.failf("%s of %s was said to be %s at %v and is forgotten", said.id, said.request, said.state, said.at)
 		case !known || v.blurred[op.RequestID] || v.overdue[op.RequestID]:
+			continue
 		case said.state.Ended() && op.isReleased(): // before that was recorded, which the release was
-			if (said.state == operation.Done) != v.applied(op.RequestID) {
+			if is := v.truthOf(op); is.state != operation.Unknown && is.state != said.state {
 				v.failf("%s of %s was said to be %s at %v before it was released", said.id, op.RequestID, said.state, said.at)
 			}
 		case said.state.Ended() && said.state != op.State:
 			v.failf("%s of %s was said to be %s at %v and is %s", said.id, op.RequestID, said.state, said.at, op.State)
+		}
+		if known {
+			v.judgeSaid(said, op)
 		}
 	}
 }
@@ -283,6 +291,7 @@ func (v *verdict) judgeTold() {
 		}
 		if told.dry {
 			v.judgeDryRun(told)
+			v.judgeRehearsal(told)
 			continue
 		}
 		v.judgeAnswer(told, *told.answer)
@@ -336,7 +345,19 @@ func (v *verdict) judgeAnswer(told *telling, got answer) {
 		complain("it is the same as %s, whose truth it was not told", first)
 	}
 	unclear := v.blurred[about] || v.overdue[about]
+	if told.wish.setsList() && got.status >= 400 {
+		v.judgeRefusedSet(told, got, name, about, complain)
+	}
 	switch {
+	case told.wish.setsList() && got.status < 300:
+		if !known {
+			complain("there is no such operation")
+			break
+		}
+		if told.wish.ifMatch != "" {
+			v.count("set: the condition held")
+		}
+		v.judgeReport(told, op, got, complain)
 	case got.status < 300:
 		v.count("told done")
 		if !known {
@@ -390,6 +411,7 @@ func (v *verdict) judgeTrail() {
 		v.failf("%v", err)
 	}
 	intents, outcomes := map[string]time.Time{}, map[string]string{}
+	intent, outcome := map[string]operation.Event{}, map[string]operation.Event{}
 	for line, err := range bolt.Trail(v.folder) {
 		if err != nil && !errors.Is(err, bolt.ErrTorn) {
 			v.failf("%v", err)
@@ -402,21 +424,24 @@ func (v *verdict) judgeTrail() {
 			if _, ended := outcomes[event.Caller.RequestID]; ended {
 				v.failf("the audit trail has an intent of %s after its outcome", event.Caller.RequestID)
 			}
-			intents[event.Caller.RequestID] = event.Time
+			intents[event.Caller.RequestID], intent[event.Caller.RequestID] = event.Time, event
 		case operation.EventOutcome, operation.EventCorrection:
-			outcomes[event.Caller.RequestID] = event.Outcome
+			outcomes[event.Caller.RequestID], outcome[event.Caller.RequestID] = event.Outcome, event
 		case "":
 			v.failf("the audit trail has a line that tells nothing: %s", line)
 		}
 	}
 	for request, sent := range v.handed {
-		if at, ok := intents[request]; !ok || at.Sub(v.began) > sent[0] {
-			v.failf("the audit trail has no intent of %s before it was sent at %v", request, sent[0])
+		if at, ok := intents[request]; !ok || at.Sub(v.began) > sent[0].at {
+			v.failf("the audit trail has no intent of %s before it was sent at %v", request, sent[0].at)
 		}
+		v.judgeIntent(request, intent[request])
 	}
 	for request, op := range v.byRequest {
 		if outcomes[request] != string(op.State) {
 			v.failf("the audit trail says that %s is %q, and it is %s", request, outcomes[request], op.State)
+			continue
 		}
+		v.judgeOutcomes(op, outcome[request])
 	}
 }

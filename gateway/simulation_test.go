@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -61,14 +60,14 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	t.Log(counts)
-	for what, least := range map[string]int{
+	for what, least := range leastOf(map[string]int{
 		"told done": 150, "told not done": 500, "told unknown": 120, "told nothing": 250,
 		"replayed": 70, "held": 300, "running": 1, "key reused": 1, "dry run": 60,
 		"known by answer: done": 100, "known by reading: done": 60, "known by reading: not_done": 70, "not taken": 10,
 		"died before": 8, "died in": 1, "died after": 15, "died while": 45, "taken over": 90, "corrected": 1,
 		"journal failed": 200, "journal too slow": 60, "caller left": 80, "arrived after its sender's end": 20,
 		"outage": 120, "restart": 50, "released": 20,
-	} {
+	}, leastOfSteps) {
 		if got := counts.of(what); got*simulationSeeds < least*int(seeds) {
 			t.Errorf("%q happened too seldom to prove anything: %d times in %d stories", what, got, seeds)
 		}
@@ -78,6 +77,15 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("the fault %s met nothing", kind.Kind)
 		}
 	}
+}
+
+// leastOf is how often what has to happen in as many stories as usual.
+func leastOf(parts ...map[string]int) map[string]int {
+	all := map[string]int{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	return all
 }
 
 func fromEnvironment(t *testing.T, name string, byDefault uint64) uint64 {
@@ -149,10 +157,14 @@ type story struct {
 	mu      sync.Mutex
 	gateway *generation // the last one, dead or alive
 	log     []string
-	handed  map[string][]time.Duration // when each request's write was handed to a socket
+	handed  map[string][]handing       // the commands of each request that were handed to a socket
+	passed  map[string][]time.Duration // when the gateway had read a success for each request
+	intents map[string]int             // the last step of each request of which an intent was recorded
 	arrived map[int][]string           // the requests whose writes came over each connection
 	told    []*telling
 	said    []saying
+	lists   listing
+	steps   stepFaults
 }
 
 // telling is a request, and what its caller was told.
@@ -171,6 +183,7 @@ type saying struct {
 	id, request string
 	state       operation.State
 	at          time.Duration
+	entries     []operation.State // their outcomes
 }
 
 func simulate(t *testing.T, seed uint64, counts *tally, told bool) {
@@ -181,7 +194,7 @@ func simulate(t *testing.T, seed uint64, counts *tally, told bool) {
 		s := &story{
 			t: t, seed: seed, counts: counts, began: time.Now(), folder: folder, lives: newDice(seed, 1),
 			well: make(chan struct{}), started: make(chan struct{}, 1),
-			handed: map[string][]time.Duration{}, arrived: map[int][]string{},
+			handed: map[string][]handing{}, passed: map[string][]time.Duration{}, intents: map[string]int{}, arrived: map[int][]string{},
 		}
 		s.late = s.lives.oneIn(6)
 		s.pace = pick(s.lives, []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second})
@@ -237,18 +250,21 @@ func (s *story) tell() {
 	s.judge(ops)
 }
 
-// simulatedSeed is the demonstration's with more to assign, and nothing to
-// remove that a user has.
+// simulatedSeed is the demonstration's with more to assign, some of it with a group,
+// and nothing to remove that a user has.
 func simulatedSeed() ocisim.Seed {
 	seed := ocisim.DemoSeed()
 	seed.Platform.LockAfter = 0
 	tenant := &seed.Tenants[0]
 	tenant.Ranges, tenant.Prefixes = nil, nil
-	for i := range 6 {
-		tenant.Ranges = append(tenant.Ranges, ocisim.Range{Start: fmt.Sprintf("+32471%d0000", i), End: fmt.Sprintf("+32471%d0009", i)})
+	owner := func(i int) ocisim.Owner {
+		return ocisim.Owner{Group: []string{ownGroup, "", "ApioGrpOther", ""}[i%4]}
 	}
-	for i := range 4 {
-		tenant.Prefixes = append(tenant.Prefixes, ocisim.Prefix{Prefix: fmt.Sprintf("+32-7%d", i)})
+	for i := range 9 {
+		tenant.Ranges = append(tenant.Ranges, ocisim.Range{Start: fmt.Sprintf("+32471%d0000", i), End: fmt.Sprintf("+32471%d0009", i), Owner: owner(i)})
+	}
+	for i := range 6 {
+		tenant.Prefixes = append(tenant.Prefixes, ocisim.Prefix{Prefix: fmt.Sprintf("+32-7%d", i), Owner: owner(i)})
 	}
 	return seed
 }
@@ -294,18 +310,13 @@ func (s *story) failf(format string, args ...any) {
 
 func (s *story) count(what string) { s.counts.add(what, 1) }
 
-func (s *story) handedOver(request string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handed[request] = append(s.handed[request], s.now())
-}
-
 // delivered notes a document that has reached the platform as a whole.
 func (s *story) delivered(w *wire, document []byte, late bool) {
-	request, ok := writeOf(document)
+	written, ok := writeOf(document)
 	if !ok {
 		return
 	}
+	request := written.request
 	if late {
 		s.count("arrived after its sender's end")
 		s.logf("write of %s arrives after its sender's end", request)
@@ -319,6 +330,7 @@ func (s *story) delivered(w *wire, document []byte, late bool) {
 func (s *story) heal() {
 	s.logf("all is well from now on")
 	close(s.well)
+	s.endStepFaults()
 	s.diskFull.Store(false)
 	s.network.setDown("node1", false)
 	s.network.setDown("node2", false)
@@ -442,6 +454,7 @@ func (s *story) fault(d *dice) ocisim.Fault {
 type wish struct {
 	method, path, body string
 	key                string
+	ifMatch            string // the condition, empty for none
 }
 
 // caller wants one thing after the other until it is over.
@@ -461,12 +474,15 @@ func (s *story) caller(name string, d *dice, over <-chan struct{}) {
 		switch n := d.below(20); {
 		case n < 11:
 			w := s.wish(d)
+			if w.setsList() {
+				w.ifMatch = s.condition(d, w, ask)
+			}
 			if d.oneIn(2) {
 				w.key = fmt.Sprintf("%s-key-%d", name, requests)
 				mine = append(mine, w)
 			}
 			got := ask(w, false)
-			for tries := d.below(4); w.key != "" && tries > 0 && (got == nil || got.status >= 409); tries-- {
+			for tries := d.below(4); w.key != "" && tries > 0 && (got == nil || got.status >= 409 || got.status == http.StatusMultiStatus); tries-- {
 				time.Sleep(d.upTo(10 * time.Second))
 				got = ask(w, false)
 			}
@@ -514,7 +530,11 @@ func (s *story) askForOne(d *dice, ask func(wish, bool) *answer) {
 func (s *story) hear(body string) {
 	for _, op := range s.read(body) {
 		s.mu.Lock()
-		s.said = append(s.said, saying{op.ID, op.RequestID, op.State, s.now()})
+		said := saying{id: op.ID, request: op.RequestID, state: op.State, at: s.now()}
+		for _, e := range op.Entries {
+			said.entries = append(said.entries, e.Outcome)
+		}
+		s.said = append(s.said, said)
 		s.mu.Unlock()
 	}
 }
@@ -522,20 +542,9 @@ func (s *story) hear(body string) {
 // wish makes up a change that may well be possible at the moment.
 func (s *story) wish(d *dice) wish {
 	kind, group := pick(d, []string{"numbers", "numbers", "prefixes"}), pick(d, []string{ownGroup, ownGroup, "ApioGrpOther"})
-	holdings := s.platform.Ranges(ownTenant)
-	field := "minPhoneNumber"
-	if kind == "prefixes" {
-		holdings, field = s.platform.Prefixes(ownTenant), "prefix"
-	}
-	var free, own, all []string
-	for _, h := range holdings {
-		all = append(all, h.Start)
-		switch h.Group {
-		case "":
-			free = append(free, h.Start)
-		case group:
-			own = append(own, h.Start)
-		}
+	free, own, all := s.holdings(kind, group)
+	if d.oneIn(2) {
+		return s.wishList(d, kind, group)
 	}
 	w, from := wish{method: http.MethodPost, path: listOf(ownTenant, group, kind)}, free
 	if d.oneIn(2) && len(own) > 0 || len(free) == 0 {
@@ -548,16 +557,13 @@ func (s *story) wish(d *dice) wish {
 	if len(from) == 0 || d.oneIn(12) {
 		from = all // and let it be refused
 	}
-	var entries []map[string]string
+	var entries []string
 	for range 1 + d.below(3) {
-		start := pick(d, from)
-		if !slices.ContainsFunc(entries, func(e map[string]string) bool { return e[field] == start }) {
-			entries = append(entries, map[string]string{field: start})
+		if start := pick(d, from); !slices.Contains(entries, start) {
+			entries = append(entries, start)
 		}
 	}
-	body, err := json.Marshal(map[string]any{kind: entries})
-	must(s.t, err)
-	w.body = string(body)
+	w.body = s.bodyOf(kind, entries)
 	return w
 }
 
@@ -585,7 +591,10 @@ func (s *story) ask(d *dice, w wish, id string, dry bool) *answer {
 	if w.key != "" {
 		request.Header.Set("Idempotency-Key", w.key)
 	}
-	s.logf("%s asks gateway %d: %s %s %s %s", id, g.number, w.method, path.Join(path.Base(path.Dir(path.Dir(path.Dir(w.path)))), path.Base(w.path)), w.body, w.key)
+	if w.ifMatch != "" {
+		request.Header.Set("If-Match", w.ifMatch)
+	}
+	s.logf("%s asks gateway %d: %s %s %s %s %s", id, g.number, w.method, path.Join(path.Base(path.Dir(path.Dir(path.Dir(w.path)))), path.Base(w.path)), w.body, w.key, w.ifMatch)
 	answers := make(chan *httptest.ResponseRecorder, 1)
 	s.work.Go(func() {
 		recorder := httptest.NewRecorder()
@@ -613,6 +622,7 @@ func (s *story) ask(d *dice, w wish, id string, dry bool) *answer {
 		s.mu.Lock()
 		told.answer, told.at = &got, s.now()
 		s.mu.Unlock()
+		s.lists.note(w, got)
 		short := got.body
 		if !told.write {
 			short = ""

@@ -86,6 +86,7 @@ type network struct {
 // wire is one connection.
 type wire struct {
 	network    *network
+	generation *generation // whose connection it is
 	number     int
 	node       string
 	dice       *dice
@@ -99,7 +100,6 @@ type wire struct {
 
 var (
 	bearsID = regexp.MustCompile(`<trackingId[^>]*>([^<]*)<`)
-	isWrite = regexp.MustCompile(`ssignListRequest"`)
 )
 
 func (n *network) dialer(g *generation) func(context.Context, string, string) (net.Conn, error) {
@@ -119,7 +119,7 @@ func (n *network) dialer(g *generation) func(context.Context, string, string) (n
 		n.count++
 		ours, near := net.Pipe()
 		w := &wire{
-			network: n, number: n.count, node: node, dice: newDice(n.story.seed, 1000+uint64(n.count)),
+			network: n, generation: g, number: n.count, node: node, dice: newDice(n.story.seed, 1000+uint64(n.count)),
 			near: near, far: far, parcels: make(chan []byte, 1000), gone: make(chan struct{}),
 		}
 		w.persistent.Store(w.dice.oneIn(2))
@@ -203,7 +203,7 @@ func (w *wire) deliver() {
 
 // back brings the platform's answers.
 func (w *wire) back() {
-	_, _ = io.Copy(w.near, w.far)
+	w.passAnswers()
 	_ = w.near.Close()
 	_, _ = io.Copy(io.Discard, w.far) // the gateway is gone, the platform may still speak
 }
@@ -230,21 +230,12 @@ func (n *network) forget(w *wire) {
 
 // note notes a document that was handed over, and tells whether it writes.
 func (n *network) note(w *wire, document []byte) bool {
-	request, ok := writeOf(document)
+	h, ok := writeOf(document)
 	if ok {
-		n.story.handedOver(request)
-		n.story.logf("write of %s is handed to connection %d (%d bytes)", request, w.number, len(document))
+		n.story.logf("write of %s is handed to connection %d (%d bytes)", h.request, w.number, len(document))
+		n.story.handedOver(w, h)
 	}
 	return ok
-}
-
-// writeOf tells for which request a document writes.
-func writeOf(document []byte) (string, bool) {
-	id := bearsID.FindSubmatch(document)
-	if id == nil || !isWrite.Match(document) {
-		return "", false
-	}
-	return string(id[1]), true
 }
 
 // cutAll ends all connections to the node, or to all of them.
@@ -438,11 +429,24 @@ func (d *disk) Record(ctx context.Context, op operation.Operation, event operati
 	between := func() error { return d.Store.Append(ctx, event) }
 	if op.State == operation.Intent {
 		between = func() error {
-			d.gateway.lineLost = op.ID
+			if event.Kind != "" {
+				d.gateway.lineLost = op.ID
+			}
+			d.gateway.story.noteIntent(op)
 			return d.Store.Record(ctx, op, event)
 		}
 	}
-	err := d.do(ctx, name, func() error { return d.Store.Record(ctx, op, event) }, between)
+	if op.State == operation.Intent && op.Step > 1 {
+		name = fmt.Sprintf("Record %s of step %d of %s", op.State, op.Step, op.Caller.RequestID)
+		d.meetStep()
+	}
+	err := d.do(ctx, name, func() error {
+		err := d.Store.Record(ctx, op, event)
+		if err == nil && op.State == operation.Intent {
+			d.gateway.story.noteIntent(op)
+		}
+		return err
+	}, between)
 	if err == nil {
 		d.gateway.story.logf("journal: %s, version %d", name, op.Version)
 	}
@@ -590,6 +594,9 @@ func (g *generation) die(where string) {
 	close(g.dead)
 	g.life.Unlock()
 	g.story.count("died " + strings.SplitN(where, " ", 2)[0])
+	if strings.Contains(where, "intent of step") {
+		g.story.count("steps: died between two")
+	}
 	g.story.logf("gateway %d dies %s", g.number, where)
 	g.story.network.cutAll("")
 	g.story.work.Go(g.follow)
