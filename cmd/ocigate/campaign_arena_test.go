@@ -37,17 +37,22 @@ type arena struct {
 	gateway  *gatewayProcess
 	disk     *disk
 	callers  []*caller
+	setters  []*caller // who replace lists as a whole
 	// transport is all callers' own, as that of one portal.
 	transport *http.Transport
 
-	kills, stops, fullDisks int // that have happened
+	kills, stops, fullDisks int            // that have happened
+	between                 map[string]int // kills between the steps of a write, by their way
 }
 
 func newArena(t *testing.T, binary string, p plan, seed uint64) *arena {
 	t.Helper()
-	a := &arena{t: t, plan: p, seed: seed, disk: newDisk(t, p.diskBytes())}
+	a := &arena{t: t, plan: p, seed: seed, disk: newDisk(t, p.diskBytes()), between: map[string]int{}}
 	for i := range p.callers {
 		a.callers = append(a.callers, newCaller(a, i))
+	}
+	for i := range p.setters {
+		a.setters = append(a.setters, newSetter(a, i))
 	}
 	a.platform = ocisim.NewServer(a.platformSeed())
 	t.Cleanup(func() { _ = a.platform.Close() }) // never fails
@@ -101,6 +106,11 @@ func (a *arena) platformSeed() ocisim.Seed {
 						tenant.Ranges = append(tenant.Ranges, ocisim.Range{Start: e, End: e[:len(e)-1] + "9"})
 					}
 				}
+			}
+		}
+		for _, c := range a.setters {
+			if c.lists[0].tenant == tenant.ID {
+				c.addLists(&tenant)
 			}
 		}
 		seed.Tenants = append(seed.Tenants, tenant)

@@ -42,6 +42,7 @@ type write struct {
 	client   string
 	key      string // the idempotency key, empty for none
 	attempts []attempt
+	set      *set // nil where it does not replace a list
 	rival    bool // somebody else wants the opposite at the same time, and that is this one
 	verdict  verdict
 	learnt   string // how the verdict was reached
@@ -75,7 +76,11 @@ type attempt struct {
 	outcome   string
 	replayed  bool
 	wait      time.Duration // Retry-After
+	report    []entryReport // of each entry, where it replaces a list
 }
+
+// entryReport is what an answer says of an entry.
+type entryReport struct{ name, status string }
 
 func (a attempt) String() string {
 	if a.err != nil {
@@ -90,6 +95,7 @@ type caller struct {
 	number int
 	random *rand.Rand
 	lanes  []*lane
+	lists  []*ownList // that are replaced as a whole
 	writes []*write
 }
 
@@ -181,14 +187,19 @@ func (c *caller) next(l *lane) *write {
 	if c.random.IntN(5) < 3 {
 		w.key = fmt.Sprintf("%d-%s", c.arena.seed, w.name)
 	}
-	field := map[string]string{rangeKind: "minPhoneNumber", prefixKind: "prefix"}[l.kind]
-	var entries []string
-	for _, e := range l.entries {
-		entries = append(entries, fmt.Sprintf(`{%q:%q}`, field, e))
-	}
-	w.body = fmt.Sprintf(`{%q:[%s]}`, l.kind, strings.Join(entries, ","))
+	w.body = bodyOf(l.kind, l.entries)
 	c.writes = append(c.writes, w)
 	return w
+}
+
+// bodyOf is the body of a write.
+func bodyOf(kind string, entries []string) string {
+	field := map[string]string{rangeKind: "minPhoneNumber", prefixKind: "prefix"}[kind]
+	var listed []string
+	for _, e := range entries {
+		listed = append(listed, fmt.Sprintf(`{%q:%q}`, field, e))
+	}
+	return fmt.Sprintf(`{%q:[%s]}`, kind, strings.Join(listed, ","))
 }
 
 // aim chooses the endpoint: one of two for a removal.
@@ -251,6 +262,7 @@ func (c *caller) weighKeyed(w *write, a attempt) {
 	case a.err != nil:
 		c.pause(50 * time.Millisecond)
 	case a.name == "REQUEST_RUNNING" || a.name == "ENTRIES_HELD" || a.status == http.StatusGatewayTimeout ||
+		a.status == http.StatusMultiStatus && a.outcome == "unknown" ||
 		a.status == http.StatusBadGateway && a.name != "PARTLY_DONE":
 		c.pause(a.wait)
 	case a.status == http.StatusServiceUnavailable:
@@ -274,7 +286,7 @@ func (c *caller) weighPlain(w *write, a attempt) {
 		c.pause(a.wait)
 	case w.rival && a.name == "NOT_AVAILABLE_FOR_ASSIGNMENT":
 		c.pause(30 * time.Millisecond) // it is too early
-	case a.status >= http.StatusInternalServerError:
+	case a.status >= http.StatusInternalServerError || a.status == http.StatusMultiStatus && a.outcome == "unknown":
 		c.follow(w, a.operation)
 	default:
 		w.answered(a)
@@ -296,6 +308,11 @@ func (w *write) answered(a attempt) {
 		how = "replay"
 	}
 	switch {
+	case a.status == http.StatusMultiStatus:
+		w.conclude(wasPartly, how)
+		w.set.learn(a)
+	case w.set != nil && w.set.stale && a.name == "PRECONDITION_FAILED":
+		w.conclude(wasRefused, "failed condition")
 	case a.status < 300:
 		w.conclude(wasDone, how)
 	case a.name == "PARTLY_DONE":
@@ -397,6 +414,9 @@ func (c *caller) follow(w *write, id string) {
 		}
 		if err == nil && (op.State == wasDone || op.State == wasNotDone || op.State == wasPartly) {
 			w.conclude(op.State, "operation")
+			if w.set != nil {
+				w.set.learnFrom(&op)
+			}
 			return
 		}
 		c.pause(200 * time.Millisecond)
@@ -414,26 +434,32 @@ func (c *caller) get(client, path string, into any) error {
 
 // get reads JSON from the gateway.
 func (a *arena) get(ctx context.Context, client, path string, into any) error {
+	_, err := a.read(ctx, client, path, into)
+	return err
+}
+
+// read reads JSON from the gateway, and returns the header of the answer.
+func (a *arena) read(ctx context.Context, client, path string, into any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.gateway.api+path, http.NoBody)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.SetBasicAuth(client, arenaSecret)
 	response, err := a.transport.RoundTrip(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return statusError(response.StatusCode)
+		return nil, statusError(response.StatusCode)
 	}
-	return json.Unmarshal(body, into)
+	return response.Header, json.Unmarshal(body, into)
 }
 
 // patience is how long a caller waits for an answer as a rule: longer than the
@@ -465,6 +491,9 @@ func (c *caller) send(w *write, requestID string, wait time.Duration) attempt {
 	if w.key != "" {
 		request.Header.Set("Idempotency-Key", w.key)
 	}
+	if w.set != nil && w.set.condition != "" {
+		request.Header.Set("If-Match", w.set.condition)
+	}
 	response, err := c.arena.transport.RoundTrip(request)
 	if err == nil {
 		err = a.read(response)
@@ -483,18 +512,22 @@ func (a *attempt) read(response *http.Response) error {
 	if err != nil {
 		return err
 	}
-	var errorsTold struct {
+	var told struct {
 		Errors []struct {
 			Name string `json:"name"`
 		} `json:"errors"`
+		Result []struct{ MinPhoneNumber, Prefix, Status string } `json:"result"`
 	}
 	if response.Header.Get("Content-Type") == "application/json" { // and not a proxy's own words
-		if err := json.Unmarshal(body, &errorsTold); err != nil {
+		if err := json.Unmarshal(body, &told); err != nil {
 			return fmt.Errorf("status %d: %w", response.StatusCode, err)
 		}
 	}
-	if len(errorsTold.Errors) > 0 {
-		a.name = errorsTold.Errors[0].Name
+	if len(told.Errors) > 0 {
+		a.name = told.Errors[0].Name
+	}
+	for _, r := range told.Result {
+		a.report = append(a.report, entryReport{plainName(r.MinPhoneNumber + r.Prefix), r.Status})
 	}
 	a.status = response.StatusCode
 	a.operation, a.outcome = response.Header.Get("Operation-Id"), response.Header.Get("Operation-Outcome")

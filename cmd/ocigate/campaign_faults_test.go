@@ -192,6 +192,13 @@ func (tr *trouble) collect(now time.Time) {
 	tr.armed = waiting
 }
 
+// note counts hits of a fault that somebody else has injected.
+func (tr *trouble) note(f ocisim.Fault, hits int) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.count(nameOf(f), hits)
+}
+
 // count counts hits. The caller has the mutex.
 func (tr *trouble) count(name string, hits int) {
 	if hits > 0 {

@@ -11,5 +11,5 @@ const (
 )
 
 func planOf(writes int) plan {
-	return plan{writes: writes, callers: 48, kills: max(1, writes/500), fullDisks: 2, settle: 3 * time.Second}
+	return plan{writes: writes, callers: 48, setters: 16, kills: max(1, writes/500), between: max(4, writes/500), fullDisks: 2, settle: 3 * time.Second}
 }

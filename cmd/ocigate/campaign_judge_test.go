@@ -32,6 +32,8 @@ type judge struct {
 	operations []*recorded
 	byID       map[string]*recorded
 	byRequest  map[string]*recorded
+	byLane     map[string][]*recorded // those with an intent, in their order
+	writeOf    map[string]*write      // those that replace a list, by the ids of their requests
 	trail      map[string][]trailLine
 
 	well       time.Time     // since when nothing goes wrong any more
@@ -43,6 +45,7 @@ type judge struct {
 type recorded struct {
 	told
 	received []ocisim.Entry
+	truth    *setTruth // nil where it does not replace a list
 }
 
 func (r *recorded) applied() int {
@@ -84,6 +87,7 @@ func newJudge(t *testing.T, a *arena, tr *trouble) *judge {
 	return &judge{
 		t: t, arena: a, trouble: tr, well: time.Now(),
 		byID: map[string]*recorded{}, byRequest: map[string]*recorded{}, trail: map[string][]trailLine{}, findings: map[string]int{},
+		byLane: map[string][]*recorded{}, writeOf: map[string]*write{},
 	}
 }
 
@@ -120,6 +124,13 @@ func (j *judge) waitUntilKnown() {
 
 // judge judges. By now all callers have ended and nothing is going on.
 func (j *judge) judge() {
+	for _, c := range j.arena.setters {
+		for _, w := range c.writes {
+			for _, a := range w.attempts {
+				j.writeOf[a.requestID] = w
+			}
+		}
+	}
 	j.readOperations()
 	j.readLedger()
 	j.readTrail()
@@ -127,12 +138,13 @@ func (j *judge) judge() {
 		j.judgeOperation(op)
 		j.judgeTrail(op)
 	}
-	for _, c := range j.arena.callers {
+	for _, c := range slices.Concat(j.arena.callers, j.arena.setters) {
 		for _, w := range c.writes {
 			j.judgeWrite(w)
 		}
 	}
 	j.judgePlatform()
+	j.judgeLists()
 	j.verifyTrail()
 	j.judgeSize()
 	j.report()
@@ -159,11 +171,15 @@ func (j *judge) readOperations() {
 	}
 }
 
-// laneKey names entries of a group, however they are spelled.
+// laneKey names entries of a group, however they are spelled, or all of one whose
+// lists are replaced as a whole.
 func laneKey(tenant, group, kind string, entries []string) string {
+	if isOwnGroup(group) {
+		entries = nil
+	}
 	plain := make([]string, len(entries))
 	for i, e := range entries {
-		plain[i] = strings.NewReplacer("-", "", " ", "").Replace(e)
+		plain[i] = plainName(e)
 	}
 	slices.Sort(plain)
 	return strings.Join(append([]string{tenant, group, kind}, plain...), " ")
@@ -201,7 +217,7 @@ func (j *judge) readLedger() {
 	if len(all) == 0 || all[0].Connection > j.arena.plan.callers {
 		j.t.Fatal("the ledger has lost its beginning: the campaign is too large for it")
 	}
-	byLane := map[string][]*recorded{}
+	byLane := j.byLane
 	for _, op := range j.operations {
 		if !op.IntendedAt.IsZero() {
 			byLane[op.lane()] = append(byLane[op.lane()], op)
@@ -223,7 +239,7 @@ func (j *judge) readLedger() {
 			}
 			return 1
 		})
-		if at == 0 || ops[at-1].assigns() != assigns(&e) {
+		if at == 0 || !ops[at-1].isSet() && ops[at-1].assigns() != assigns(&e) {
 			j.finding(lost, "the platform received what no operation tells of:\n%+v", e)
 			continue
 		}
@@ -233,6 +249,7 @@ func (j *judge) readLedger() {
 			j.finding(doubled, "the platform received it after its end:\n%s", j.show(op))
 		}
 	}
+	j.truthsOfSets(byLane)
 }
 
 // judgeOrder demands that operations with the same entries come one after the
@@ -249,6 +266,10 @@ func (v verdict) ended() bool { return v == wasDone || v == wasNotDone || v == w
 
 // judgeOperation holds an operation against what the platform received of it.
 func (j *judge) judgeOperation(op *recorded) {
+	if op.isSet() {
+		j.judgeSet(op)
+		return
+	}
 	looked := 0
 	for _, e := range op.received {
 		if e.Error != notLoggedIn || e.Applied {
@@ -280,12 +301,17 @@ func (j *judge) judgeOperation(op *recorded) {
 
 // judgeWrite holds what a caller was told against his operations.
 func (j *judge) judgeWrite(w *write) {
-	applied := 0
+	applied, steps := 0, map[string]int{}
 	var ops []*recorded
 	for _, a := range w.attempts {
 		if op := j.byRequest[a.requestID]; op != nil {
 			ops = append(ops, op)
 			applied += op.applied()
+			for _, e := range op.received {
+				if e.Applied {
+					steps[e.Command]++
+				}
+			}
 		}
 	}
 	show := func() string {
@@ -300,9 +326,10 @@ func (j *judge) judgeWrite(w *write) {
 		return b.String()
 	}
 	switch {
-	case applied > 1:
+	case w.set == nil && applied > 1, slices.ContainsFunc(slices.Collect(maps.Values(steps)), func(n int) bool { return n > 1 }):
 		j.finding(doubled, "%s", show())
-	case w.verdict == wasDone && applied == 0:
+	case w.set != nil && (w.verdict == wasDone || w.verdict == wasPartly) && !slices.ContainsFunc(ops, func(op *recorded) bool { return op.truth != nil && op.truth.state() == w.verdict }),
+		w.set == nil && w.verdict == wasDone && applied == 0:
 		j.finding(falseDone, "%s", show())
 	case (w.verdict == wasNotDone || w.verdict == wasRefused) && applied > 0:
 		j.finding(falseNotDone, "%s", show())
@@ -313,7 +340,11 @@ func (j *judge) judgeWrite(w *write) {
 		j.finding(unexpected, "%s\n%s", w.complaint, show())
 	}
 	for _, a := range w.attempts {
-		if wrong := j.wrong(&a); wrong != "" {
+		wrong := j.wrong
+		if w.set != nil {
+			wrong = func(a *attempt) string { return j.wrongSet(w, a) }
+		}
+		if wrong := wrong(&a); wrong != "" {
 			j.finding(misreported, "request %s: %s\n%s", a.requestID, wrong, show())
 		}
 	}
@@ -462,6 +493,7 @@ func (j *judge) judgeSize() {
 	if sent := len(j.sent()); sent < p.writes || j.trouble.total < p.faults() || j.arena.kills < p.kills || j.arena.fullDisks != disks {
 		j.t.Errorf("the campaign was not what it should have been: %d writes were sent, %d faults hit, %d kills, %d full disks", sent, j.trouble.total, j.arena.kills, j.arena.fullDisks)
 	}
+	j.judgeSizeOfSets(j.countSets())
 }
 
 // sent are the operations that the platform received.
@@ -507,7 +539,7 @@ func (j *judge) report() {
 		}
 	}
 	answers, verdicts, outcomes, totals := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
-	for _, c := range j.arena.callers {
+	for _, c := range slices.Concat(j.arena.callers, j.arena.setters) {
 		for _, w := range c.writes {
 			verdicts[fmt.Sprintf("%s, by %s", w.verdict, w.learnt)]++
 			totals["writes that callers wanted"]++
@@ -519,6 +551,7 @@ func (j *judge) report() {
 			}
 		}
 	}
+	sets := j.countSets()
 	var doubts []time.Duration
 	for _, op := range j.operations {
 		outcomes[fmt.Sprintf("%s, known by %s", op.State, op.KnownBy)]++
@@ -542,6 +575,7 @@ func (j *judge) report() {
 	section("requests, by answer", answers)
 	section("writes, by their callers' verdict", verdicts)
 	section("operations, by outcome", outcomes)
+	section("writes of several steps", sets)
 	section("faults that hit, by kind", j.trouble.hits)
 	_ = table.Flush() // a strings.Builder takes everything
 	if len(doubts) > 0 {

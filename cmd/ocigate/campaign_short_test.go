@@ -11,5 +11,5 @@ const (
 )
 
 func planOf(writes int) plan {
-	return plan{writes: writes, callers: 48, kills: 3, fullDisks: 1, settle: 2500 * time.Millisecond}
+	return plan{writes: writes, callers: 48, setters: 16, kills: 3, between: 4, fullDisks: 1, settle: 2500 * time.Millisecond}
 }

@@ -26,6 +26,9 @@ import (
 //	campaign_faults_test.go   what goes wrong at the platform, and how often
 //	campaign_judge_test.go    the judge, who holds what the callers were told, the
 //	                          operations and the audit trail against the ledger
+//	campaign_sets_test.go     callers who replace lists as a whole, which takes
+//	                          several steps, and kills between those
+//	campaign_sets_judge_test.go  what the judge demands of them
 //	campaign_retry_test.go    clients and proxies that repeat requests by
 //	                          themselves
 //
@@ -55,7 +58,9 @@ var (
 type plan struct {
 	writes    int // that must be sent to the platform at the least
 	callers   int
+	setters   int // callers who replace lists as a whole
 	kills     int
+	between   int // kills between the steps of a write
 	fullDisks int
 	settle    time.Duration // the gateway's setting of that name, longer than muchLater
 }
@@ -96,6 +101,9 @@ func runCampaign(t *testing.T, binary string, p plan, seed uint64) {
 	for _, c := range a.callers {
 		callers.Go(c.run)
 	}
+	for _, c := range a.setters {
+		callers.Go(c.set)
+	}
 	a.direct(t, trouble)
 	trouble.stop()
 	t.Logf("%s: all is well again", time.Since(start).Round(time.Millisecond))
@@ -107,6 +115,9 @@ func runCampaign(t *testing.T, binary string, p plan, seed uint64) {
 	t.Logf("%s: all callers know what became of their writes", time.Since(start).Round(time.Millisecond))
 	for _, c := range a.callers {
 		callers.Go(c.bow)
+	}
+	for _, c := range a.setters {
+		callers.Go(c.bowSets)
 	}
 	callers.Wait()
 	judge.judge()
@@ -148,6 +159,9 @@ func (a *arena) schedule(t *testing.T, trouble *trouble, random *rand.Rand) []ac
 	for range a.plan.kills {
 		again := random.IntN(4) == 0
 		does = append(does, func() { a.killGateway(t, again) })
+	}
+	for i := range a.plan.between {
+		does = append(does, func() { a.killBetween(t, trouble, betweenWays[i%len(betweenWays)], random.Int64N) })
 	}
 	for range max(1, a.plan.kills/4) {
 		does = append(does, func() { a.stopGateway(t) })
