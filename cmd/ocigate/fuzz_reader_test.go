@@ -250,6 +250,7 @@ func (m message) place() (tenant, group, list string, removal bool, query string
 // fuzzWrite is a write that somebody asks for, or that the platform received.
 type fuzzWrite struct {
 	assign        bool
+	set           bool // entries are the whole list, so that others may be removed
 	tenant, group string
 	list          string // numbers or prefixes
 	entries       string // plus signs and digits, sorted and joined
@@ -259,20 +260,20 @@ type fuzzWrite struct {
 func (m message) asked() (fuzzWrite, bool) {
 	who, known := m.caller()
 	tenant, group, list, removal, query := m.place()
-	w := fuzzWrite{assign: m.method == "POST" && !removal, tenant: tenant, group: group, list: list}
+	w := fuzzWrite{assign: m.method == "POST" && !removal, set: m.method == "PUT" && !removal, tenant: tenant, group: group, list: list}
 	name, value, _ := strings.Cut(query, "=")
 	name, _ = url.QueryUnescape(name)
 	value, _ = url.QueryUnescape(value)
 	switch {
 	case !known || who.group != "" || !who.covers(tenant, group) || strings.HasPrefix(list, "available"):
 		return w, false
-	case m.method != "POST" && (m.method != "DELETE" || removal):
+	case m.method != "POST" && (m.method != "DELETE" && m.method != "PUT" || removal):
 		return w, false
 	case query != "" && (name != "dry_run" || value != "false"):
 		return w, false
 	}
 	for _, field := range []string{"if-match", "if-none-match", "if-unmodified-since", "content-range"} {
-		if _, conditional := m.fields[field]; conditional {
+		if _, conditional := m.fields[field]; conditional && (!w.set || field != "if-match") { // which may hold
 			return w, false
 		}
 	}
@@ -288,7 +289,20 @@ func (m message) asked() (fuzzWrite, bool) {
 	}
 	entries, ok := askedEntries(m.body, list)
 	w.entries = entries
-	return w, ok
+	return w, ok && (w.set || entries != "")
+}
+
+// allows reports whether a command that the platform received is a step of a write
+// that sets a list: the removal of what is not wanted, or the assignment of some of
+// what is.
+func (w fuzzWrite) allows(received fuzzWrite) bool {
+	if !w.set || w.tenant != received.tenant || w.group != received.group || w.list != received.list {
+		return false
+	}
+	wanted := strings.Fields(w.entries)
+	return !slices.ContainsFunc(strings.Fields(received.entries), func(e string) bool {
+		return slices.Contains(wanted, e) != received.assign
+	})
 }
 
 // askedEntries reads a body that has the documented form and nothing twice.
@@ -299,13 +313,17 @@ func askedEntries(body []byte, list string) (string, bool) {
 	}
 	key := map[string]string{"numbers": "minPhoneNumber", "prefixes": "prefix"}[list]
 	var entries []string
-	for _, entry := range lists[list] {
+	listed, ok := lists[list]
+	if !ok || listed == nil {
+		return "", false
+	}
+	for _, entry := range listed {
 		if _, ok := entry[key]; !ok {
 			return "", false
 		}
 		entries = append(entries, entry[key])
 	}
-	return canonicalEntries(entries), len(entries) > 0
+	return canonicalEntries(entries), true
 }
 
 func canonicalEntries(entries []string) string {
