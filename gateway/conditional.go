@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -65,15 +66,7 @@ func cutEntityTag(text string) (opaque, rest string, ok bool) {
 // before tags of ours, which are digests of the content and so are the same
 // exactly where that is.
 func (t entityTags) match(tag string) bool {
-	if t.any {
-		return true
-	}
-	for _, opaque := range t.opaque {
-		if opaque == tag {
-			return true
-		}
-	}
-	return false
+	return t.any || slices.Contains(t.opaque, tag)
 }
 
 // isKnown reports whether the caller of a read has what its tag stands for

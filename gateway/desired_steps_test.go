@@ -123,7 +123,7 @@ func TestSecondStepThatCannotBeSent(t *testing.T) {
 				}
 				m.comesAfter(func() { c.then(t, r) })
 				got := r.call(t, setList().keyed("k"))
-				got.wantBody(t, http.StatusMultiStatus, reportOf("rejected", "removed"))
+				got.wantBody(t, http.StatusMultiStatus, reportOf("rejected"))
 				id := got.wantOutcome(t, "partly_done")
 				r.wantWrites(t, 1, 1)
 				var line map[string]any
@@ -144,7 +144,7 @@ func TestSecondStepThatCannotBeSent(t *testing.T) {
 					r.wantEntries(t, id, "partly_done", "answer", "not_done", "done")
 					r.wantOwn(t, keptRange)
 					again := r.call(t, setList().keyed("k"))
-					again.wantBody(t, http.StatusMultiStatus, reportOf("rejected", "removed"))
+					again.wantBody(t, http.StatusMultiStatus, reportOf("rejected"))
 					again.wantReplay(t, id, "partly_done")
 				}
 				r.call(t, setList()).wantStatus(t, http.StatusOK)
@@ -174,7 +174,7 @@ func TestGatewayThatDiesBetweenTheSteps(t *testing.T) {
 				dies()
 				return oci.Reply{}, dead
 			}
-		}, "partly_done", 207, reportOf("rejected", "removed"), "not_done", "done", 1},
+		}, "partly_done", 207, reportOf("rejected"), "not_done", "done", 1},
 		"after the intent of the second": {2, func(_ *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(_ context.Context, _ oci.Write, before func(string) error) (oci.Reply, error) {
 				if err := before("primary"); err != nil {
@@ -183,13 +183,13 @@ func TestGatewayThatDiesBetweenTheSteps(t *testing.T) {
 				dies()
 				return oci.Reply{}, dead
 			}
-		}, "partly_done", 207, reportOf("rejected", "removed"), "not_done", "done", 1},
+		}, "partly_done", 207, reportOf("rejected"), "not_done", "done", 1},
 		"after the second": {2, func(m *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
 				defer dies()
 				return m.Writer.Write(ctx, command, before)
 			}
-		}, "done", 200, reportOf("added", "removed"), "done", "done", 2},
+		}, "done", 200, reportOf("added"), "done", "done", 2},
 		"after the intent of the first": {1, func(_ *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(_ context.Context, _ oci.Write, before func(string) error) (oci.Reply, error) {
 				if err := before("primary"); err != nil {

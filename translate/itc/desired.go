@@ -177,10 +177,9 @@ const userIDHeading = "User Id"
 // refuses such a removal, as a whole.
 func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.Entry, error) {
 	r, target := d.resource, draft.Target
-	const wanted, seen = true, false
-	known := make(map[string]bool, len(draft.Entries))
+	isRemoval := make(map[string]bool, len(draft.Entries)) // false for what is wanted
 	for _, e := range draft.Entries {
-		known[e.Key] = wanted
+		isRemoval[e.Key] = false
 	}
 	start, user := own.Column(r.startHeading), own.Column(userIDHeading)
 	before, after := ofGroup(target.GroupID), noGroup()
@@ -189,14 +188,14 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 	var key []byte
 	for row := range own.Rows() {
 		key = translate.AppendCanonical(key[:0], row.Cell(start))
-		switch is, isKnown := known[string(key)]; {
-		case isKnown && is == seen:
+		switch again, isKnown := isRemoval[string(key)]; {
+		case again:
 			return nil, r.severalRows(string(key))
 		case isKnown:
 			continue
 		}
 		e := translate.Entry{Kind: r.kind, Key: string(key), Before: before, After: after}
-		known[e.Key] = seen
+		isRemoval[e.Key] = true
 		first, last := r.spelled(own, row)
 		r.spell(&e, 0, first, last) // no end is given that could differ
 		if e.Given = e.Start; r.own.KeyKind == translate.PhoneNumber {

@@ -37,8 +37,9 @@ func added(step int, e translate.Entry) translate.Entry {
 	return e
 }
 
-func removed(step int, e translate.Entry) translate.Entry {
-	e.Step, e.After = step, json.RawMessage(heldByNone)
+// removed is an entry that the first step removes.
+func removed(e translate.Entry) translate.Entry {
+	e.Step, e.After = 1, json.RawMessage(heldByNone)
 	return e
 }
 
@@ -71,7 +72,7 @@ func TestDesiredStateIsTheDifference(t *testing.T) {
 	}{
 		"one removed, two added, one kept": {
 			"set numbers", `{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127002"},{"minPhoneNumber":"+32 25-127000"}]}`,
-			[]translate.Entry{added(2, free), user, added(2, long), removed(1, plain)},
+			[]translate.Entry{added(2, free), user, added(2, long), removed(plain)},
 			[]string{
 				unassignRanges + " [3] <numberRangeStart>+32-26127007</numberRangeStart>",
 				assignRanges + " [0 2] <numberRangeStart>+32-25126999</numberRangeStart><numberRangeStart>+32-25127000</numberRangeStart>",
@@ -84,7 +85,7 @@ func TestDesiredStateIsTheDifference(t *testing.T) {
 		},
 		"only removed": {
 			"set numbers", `{"numbers":[{"minPhoneNumber":"+3226127000"}]}`,
-			[]translate.Entry{user, removed(1, plain)},
+			[]translate.Entry{user, removed(plain)},
 			[]string{unassignRanges + " [1] <numberRangeStart>+32-26127007</numberRangeStart>"},
 		},
 		"nothing differs": {
@@ -95,7 +96,7 @@ func TestDesiredStateIsTheDifference(t *testing.T) {
 			"set prefixes", `{"prefixes":[{"prefix":"+3206"},{"prefix":"+32-01"}]}`,
 			[]translate.Entry{
 				added(2, kept("prefixes", "+3206", "+3206", "+32-06", "")), kept("prefixes", "+32-01", "+3201", "+32-01", ""),
-				removed(1, kept("prefixes", "+32-02", "+3202", "+32-02", "")),
+				removed(kept("prefixes", "+32-02", "+3202", "+32-02", "")),
 			},
 			[]string{unassignPrefixes + " [2] <numberPrefix>+32-02</numberPrefix>", assignPrefixes + " [0] <numberPrefix>+32-06</numberPrefix>"},
 		},
@@ -128,7 +129,7 @@ func TestDesiredStateOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []translate.Entry{
-		removed(1, kept("numbers", "+3210", "+3210", "+3210", "")), removed(1, kept("numbers", "+3220", "+3220", "+32-20", "")),
+		removed(kept("numbers", "+3210", "+3210", "+3210", "")), removed(kept("numbers", "+3220", "+3220", "+32-20", "")),
 	}
 	if diff := cmp.Diff(want, plan.Entries); diff != "" || len(plan.Steps) != 1 {
 		t.Errorf("%d steps, entries (-want +got)\n%s", len(plan.Steps), diff)
@@ -363,9 +364,9 @@ func TestReportOfADesiredState(t *testing.T) {
 		return b.String()
 	}
 	ranges := []translate.Entry{
-		added(2, kept("numbers", "+32 1", "+321", "+32-1", "")), kept("numbers", "+322", "+322", "+32-2", ""), removed(1, kept("numbers", "+323", "+323", "+32-3", "")),
+		added(2, kept("numbers", "+32 1", "+321", "+32-1", "")), kept("numbers", "+322", "+322", "+32-2", ""), removed(kept("numbers", "+323", "+323", "+32-3", "")),
 	}
-	prefixes := []translate.Entry{added(1, kept("prefixes", "+321", "+321", "+32-1", "")), removed(1, kept("prefixes", "+32-3", "+323", "+32-3", ""))}
+	prefixes := []translate.Entry{added(1, kept("prefixes", "+321", "+321", "+32-1", "")), removed(kept("prefixes", "+32-3", "+323", "+32-3", ""))}
 	for _, c := range []struct{ got, want string }{
 		{text(service.SetNumbers(), ranges, translate.Done, translate.Done, translate.Done),
 			`{"result":[{"minPhoneNumber":"+321","status":"added"},{"minPhoneNumber":"+322","status":"unchanged"},{"minPhoneNumber":"+323","status":"removed"}]}`},

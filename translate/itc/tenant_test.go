@@ -130,7 +130,8 @@ func TestTenantsListsInBothModes(t *testing.T) {
 		},
 		"tenant_available_prefixes": {
 			`{"available_prefixes":[{"prefix":"+32-01","active":true,"extensionRangeStart":"","extensionRangeEnd":""},` +
-				`{"prefix":"+32-02","active":false,"extensionRangeStart":"100","extensionRangeEnd":"199"}]}`,
+				`{"prefix":"+32-02","active":false,"extensionRangeStart":"100","extensionRangeEnd":"199"},` +
+				`{"prefix":"+32-06","active":true,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 			`{"available_prefixes":[{"prefix":"+32-02","active":false,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 	} {
