@@ -43,7 +43,7 @@ func (r *rig) events(t testing.TB) []operation.Event {
 // recorded is the entry as the journal has it, without an outcome.
 func (e entryFacts) recorded(step int) operation.Entry {
 	return operation.Entry{
-		Kind: e.Kind, Given: e.Given, Key: strings.ReplaceAll(e.Given, "-", ""), Start: e.Start, End: e.End,
+		Kind: e.Kind, Given: e.Given, Key: e.key(), Start: e.Start, End: e.End,
 		Before: json.RawMessage(e.Before), After: json.RawMessage(e.After), Step: step,
 	}
 }
@@ -80,7 +80,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 							Caller: operation.Caller{
 								Name: tenant, Client: true, Level: auth.TenantAdmin.String(), Method: "basic", ClientIP: "192.0.2.1", RequestID: "Portal-42",
 							},
-							TenantID: ownTenant, GroupID: ownGroup, Node: "primary", Basis: c.bases[i],
+							TenantID: w.target.TenantID, GroupID: w.target.GroupID, UserID: w.target.UserID, Node: "primary", Basis: c.bases[i],
 						}
 						switch c.outcomes[i] {
 						case "intent":

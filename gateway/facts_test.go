@@ -81,15 +81,20 @@ type writeFacts struct {
 }
 
 // entryFacts are an entry as the caller gives it and as the platform spells it,
-// and its value before and after the write as JSON.
+// and its value before and after the write as JSON. Without a Key it is of a range
+// or prefix, and follows from Given.
 type entryFacts struct {
 	Kind   string `yaml:"kind"`
+	Key    string `yaml:"key"`
 	Given  string `yaml:"given"`
 	Start  string `yaml:"start"`
 	End    string `yaml:"end"`
 	Before string `yaml:"before"`
 	After  string `yaml:"after"`
 }
+
+// key is the entry's key.
+func (e entryFacts) key() string { return cmp.Or(e.Key, strings.ReplaceAll(e.Given, "-", "")) }
 
 type halfFacts struct {
 	Body string `yaml:"body"`
@@ -248,6 +253,9 @@ func (f rowFacts) goodCase() string {
 	return "example"
 }
 
+// since is the first release of the platform that has what a case needs.
+func (f rowFacts) since(name string) int { return max(f.Since, f.Cases[name].Since) }
+
 // hasCommands reports whether requests to the row are translated to commands, so
 // that it has cases.
 func hasCommands(e gateway.Endpoint) bool { return e.Query != nil || e.Change != nil }
@@ -287,6 +295,16 @@ func pathOf(e gateway.Endpoint, with ids) string {
 
 // ownPath is the row's path about what the demonstration has.
 func ownPath(e gateway.Endpoint) string { return pathOf(e, ownIDs()) }
+
+// ownPathOf is that of a row by its name.
+func ownPathOf(t testing.TB, row string) string {
+	t.Helper()
+	e, ok := rowNamed(row)
+	if !ok {
+		t.Fatalf("there is no row %s", row)
+	}
+	return ownPath(e)
+}
 
 // levelOf is a level by its name in the documents, and the listed client that
 // has it.

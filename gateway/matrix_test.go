@@ -58,7 +58,7 @@ func mayCall(client, minimum string, ofTenant, ofGroup bool) bool {
 }
 
 // A request that is allowed may fail for another reason; every write here has
-// an empty body, so nothing is ever changed. A refused one is answered alike
+// a body of no row, so nothing is ever changed. A refused one is answered alike
 // whatever there is at the place, and the platform hears nothing of it.
 func TestRightsOfEveryEndpointLevelAndScope(t *testing.T) {
 	r := start(t, setup{})
@@ -107,7 +107,7 @@ func bodyFor(method string) string {
 	if method == http.MethodGet {
 		return ""
 	}
-	return "{}"
+	return `{"none of its keys":0}`
 }
 
 // wantSameRefusal holds an answer against the first of its status, to the byte,

@@ -31,6 +31,7 @@ type operationBody struct {
 	Endpoint string          `json:"endpoint"`
 	TenantID string          `json:"tenant_id"`
 	GroupID  string          `json:"group_id"`
+	UserID   string          `json:"user_id,omitempty"`
 
 	RequestedBy string `json:"requested_by"`
 	RequestID   string `json:"request_id"`
@@ -57,10 +58,10 @@ type entryBody struct {
 func bodyOf(op operation.Operation) operationBody {
 	body := operationBody{
 		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
-		Endpoint: op.Endpoint, TenantID: op.TenantID, GroupID: op.GroupID,
+		Endpoint: op.Endpoint, TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID,
 		RequestedBy: op.Caller.Name, RequestID: op.Caller.RequestID,
 		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, DoubtedAt: op.DoubtedAt, EndedAt: op.EndedAt,
-		Corrections: op.Corrections,
+		Entries: []entryBody{}, Corrections: op.Corrections,
 	}
 	if n := len(op.Releases); n > 0 {
 		body.ReleasedAt = op.Releases[n-1].At // who and why is for operators

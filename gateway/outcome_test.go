@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,15 +32,14 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 		}{
 			"done": {outcome: "done"},
 			"its form is bad": {
-				change: func(c *call) { c.body = "{}" }, status: 400, error: "JSON_SCHEMA_VALIDATION", outcome: "not_done",
+				change: func(c *call) { c.body = `{"none of its keys":0}` }, status: 400, error: "JSON_SCHEMA_VALIDATION", outcome: "not_done",
 			},
 			"it is no JSON": {
 				change: func(c *call) { c.body = "x" }, status: 416, error: "BAD_MEDIA_TYPE", outcome: "not_done",
 			},
 			"its entry is not available": {
-				change:  func(c *call) { c.path = strings.Replace(c.path, ownGroup, "ApioGrpOther", 1) },
-				arrange: func(t *testing.T, r *rig) { r.call(t, w.call) },
-				status:  400, error: "NOT_AVAILABLE_FOR_ASSIGNMENT", outcome: "not_done",
+				change: func(c *call) { c.body = bodyOfCase(t, w.endpoint, "NOT_AVAILABLE_FOR_ASSIGNMENT") },
+				status: 400, error: "NOT_AVAILABLE_FOR_ASSIGNMENT", outcome: "not_done",
 			},
 			"nobody asks": {
 				change: func(c *call) { c.client = nobody }, status: 401, error: "UNAUTHENTICATED", outcome: "not_done",
@@ -137,6 +137,23 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 			})
 		}
 	}
+}
+
+// bodyOfCase is the body of the row's first case that has the error, and is about
+// what the demonstration has.
+func bodyOfCase(t *testing.T, row, name string) string {
+	t.Helper()
+	known := factsOf(t, row)
+	for _, c := range slices.Sorted(maps.Keys(known.Cases)) {
+		if known.Cases[c].Error != name {
+			continue
+		}
+		if asked := (quartet{row, c}).request(t); !asked.Assumed && asked.Path == ownPathOf(t, row) {
+			return string(asked.Body)
+		}
+	}
+	t.Fatalf("%s has no case of %s", row, name)
+	return ""
 }
 
 // failing is a writer that meets a bug once: before it does anything, when the

@@ -26,6 +26,8 @@ type provocation struct {
 	Faults []string `yaml:"faults"`
 	// Release is the platform's, where it is not the demonstration's.
 	Release int `yaml:"release"`
+	// Version is what the platform says that its release is, likewise.
+	Version string `yaml:"version"`
 	// TLS reaches the platform over TLS.
 	TLS bool `yaml:"tls"`
 }
@@ -95,6 +97,13 @@ func (p provocation) provoke(t *testing.T, e gateway.Endpoint) (got answer) {
 	if p.Release != 0 {
 		s = onRelease{number: p.Release}.over(s)
 	}
+	if p.Version != "" {
+		seed := s.seed
+		s.seed = func(to *ocisim.Seed) {
+			change(seed, to)
+			to.Platform.Version = p.Version
+		}
+	}
 	asked := goodCall(t, e)
 	if p.Body != "" {
 		asked.body = p.Body
@@ -156,7 +165,7 @@ func (p provocation) problems(key string) []string {
 	if ways()[p.By] == nil {
 		return []string{key + ".by: there is no way \"" + p.By + "\"; there are: " + strings.Join(slices.Sorted(maps.Keys(ways())), ", ")}
 	}
-	if p.Body != "" || p.Query != "" || p.Faults != nil || p.Release != 0 || p.TLS {
+	if p.Body != "" || p.Query != "" || p.Faults != nil || p.Release != 0 || p.Version != "" || p.TLS {
 		return []string{key + ".by: stands beside other keys"}
 	}
 	return nil

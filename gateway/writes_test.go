@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ocigate/gateway/operation"
+	"ocigate/translate/scope"
 )
 
 // writing is a good request to a row that writes, about one entry that the
@@ -18,6 +19,7 @@ import (
 type writing struct {
 	writeFacts
 	endpoint string
+	target   scope.Target
 	level    string // the least
 	call     call
 	entry    string // as it is given
@@ -41,8 +43,9 @@ func writings() []writing {
 		}
 		all = append(all, writing{
 			writeFacts: *f.Write, endpoint: e.Name, level: f.Level,
-			call:  call{method: e.Method, path: ownPath(e), client: f.writerOf(), body: f.Write.Body},
-			entry: f.Write.Entry.Given, command: f.Write.Command, status: e.Status,
+			target: e.Scope.Target(func(name string) string { return ownIDs()[name] }),
+			call:   call{method: e.Method, path: ownPath(e), client: f.writerOf(), body: f.Write.Body},
+			entry:  f.Write.Entry.Given, command: f.Write.Command, status: e.Status,
 		})
 	}
 	return all
@@ -122,6 +125,7 @@ type operationTold struct {
 	Endpoint    string       `json:"endpoint"`
 	TenantID    string       `json:"tenant_id"`
 	GroupID     string       `json:"group_id"`
+	UserID      string       `json:"user_id"`
 	RequestedBy string       `json:"requested_by"`
 	RequestID   string       `json:"request_id"`
 	ReceivedAt  time.Time    `json:"received_at"`
