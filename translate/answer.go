@@ -82,6 +82,9 @@ func (e *Engine) ReplyAnswer(ctx context.Context, target scope.Target, shape *Sh
 // valueIn reads a field from a reply.
 func valueIn(reply oci.Reply, f Field) (answerValue, error) {
 	if f.Kind == List {
+		if _, present, err := reply.Element(f.Source); f.Optional && !present && err == nil {
+			return answerValue{absent: true}, nil
+		}
 		key := f.Item.Fields[0]
 		table, err := TableOf(reply, f.Source, key.Source, key.Kind)
 		if err != nil {

@@ -43,6 +43,9 @@ type Draft struct {
 	// of what is to be changed; nil where there is no condition. It is given only
 	// where [Description.Conditional] says so.
 	IfMatch func(tag string) bool
+	// Body is the decoded body, for a Change that needs more of it than the
+	// entries say, for example that a list is given and empty.
+	Body *Input
 }
 
 // Entry is one thing that a change changes.

@@ -34,6 +34,9 @@ type Question struct {
 	// which is remembered with the context. Its errors are of type
 	// [*errcode.Error].
 	Check func(oci.Reply) (fact string, err error)
+	// Lists is the existence question that the command is. The answer must list
+	// the target. It takes the place of Command and Check.
+	Lists *Existence
 	// About is what is asked whether it exists, where the platform refuses to
 	// answer; nil where that cannot be asked.
 	About *Existence
@@ -60,7 +63,7 @@ type Facts map[string]string
 func (c *Context) Reads() []string {
 	var names []string
 	for _, q := range c.Questions {
-		names = append(names, q.Command(scope.Target{}).Name())
+		names = append(names, q.command(scope.Target{}).Name())
 		if q.About != nil {
 			names = append(names, q.About.Listing.Command)
 		}
@@ -73,6 +76,9 @@ func (c *Context) Errors() []*errcode.Code {
 	var codes []*errcode.Code
 	for _, q := range c.Questions {
 		codes = append(codes, q.Errors...)
+		if q.Lists != nil {
+			codes = append(codes, q.Lists.Missing)
+		}
 		if q.About != nil {
 			codes = append(codes, q.About.Missing)
 		}
@@ -96,9 +102,17 @@ func (c *Context) worded(err error) error {
 func (c *Context) commands(target scope.Target, n int) []oci.Read {
 	commands := make([]oci.Read, 0, len(c.Questions)+n)
 	for _, q := range c.Questions {
-		commands = append(commands, q.Command(target))
+		commands = append(commands, q.command(target))
 	}
 	return commands
+}
+
+// command asks about a target.
+func (q *Question) command(target scope.Target) oci.Read {
+	if q.Lists != nil {
+		return q.Lists.Listing.Read(target)
+	}
+	return q.Command(target)
 }
 
 // maxContexts bounds the memory for targets that are known to be in a context.
@@ -236,8 +250,22 @@ func (e *Engine) answer(ctx context.Context, target scope.Target, q Question, re
 		return "", e.refusal(ctx, target, refusal, q.About)
 	case refused:
 		return "", e.errors.ReadResult(reply, target.IDs()...)
+	case q.Lists != nil:
+		return "", listed(reply, target, q.Lists)
 	}
 	return q.Check(reply)
+}
+
+// listed is nil where the answer to an existence question lists the target.
+func listed(reply oci.Reply, target scope.Target, what *Existence) error {
+	table, err := TableOf(reply, what.Listing.Table, what.Listing.Key, what.Listing.KeyKind)
+	switch {
+	case err != nil:
+		return err
+	case !holds(table, what.Listing.Key, what.ID(target)):
+		return errcode.New(what.Missing)
+	}
+	return nil
 }
 
 // refusal returns why the platform refused to answer. Where the table does not

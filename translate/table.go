@@ -58,6 +58,12 @@ func (e *Engine) TableIn(reply oci.Reply, target scope.Target, l Listing) (*oci.
 	return TableOf(reply, l.Table, l.Key, l.KeyKind)
 }
 
+// ResultInContext is the error in the answer to a question about a target of the
+// context, nil where the platform answered it.
+func (e *Engine) ResultInContext(reply oci.Reply, target scope.Target, c *Context) error {
+	return c.worded(e.errors.ReadResult(reply, target.IDs()...))
+}
+
 // TableOf finds the table in a reply that is no refusal. It must have the column
 // that identifies its rows, and each row must hold a key there.
 func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error) {

@@ -1,0 +1,109 @@
+package translate_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+const groupList = "GroupGetListInServiceProviderRequest"
+
+// listedContext asks whether the group is one of the tenant.
+var listedContext = &translate.Context{
+	Questions: []translate.Question{{Name: "group", Lists: translate.GroupExistence, About: translate.TenantExistence}},
+	Messages:  map[*errcode.Code]string{errcode.GroupNotFound: "Which one?"},
+}
+
+// A listing of what has an id may be a question of the context itself.
+func TestATargetThatMustBeListed(t *testing.T) {
+	listing := func(ids ...string) string {
+		return answer(groupList, table("groupTable", "Group Name|Group Id", ids...))
+	}
+	for name, test := range map[string]struct {
+		reply, tenants string
+		want           *errcode.Code // nil for none
+		message        string
+	}{
+		"listed":                     {listing("x|other", "y|ApioGrpTest"), "", nil, ""},
+		"not listed":                 {listing("ApioGrpTest|apiogrptest", "ApioGrpTest|ApioGrpTest2"), "", errcode.GroupNotFound, "Which one?"},
+		"none listed":                {listing(), "", errcode.GroupNotFound, "Which one?"},
+		"a blank id":                 {listing("x|ApioGrpTest", "x| "), "", errcode.PlatformError, ""},
+		"no list":                    {answer(groupList, ""), "", errcode.PlatformError, ""},
+		"mere success":               {success, "", errcode.PlatformError, ""},
+		"refused, without a tenant":  {refusal("Error", 4999, "no"), answer(tenantList, table("serviceProviderTable", "Service Provider Id")), errcode.TenantNotFound, ""},
+		"refused, with a tenant":     {refusal("Error", 4999, "no"), answer(tenantList, table("serviceProviderTable", "Service Provider Id", "ApioSpTest")), errcode.PlatformError, ""},
+		"refused by a known number":  {refusal("Error", 4152, "no"), "", errcode.GroupNotFound, "Which one?"},
+		"refused by another's error": {refusal("Error", 4410, "no"), "", errcode.ServiceNotAssigned, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			p.Answers[groupList], p.Answers[tenantList], p.Answers[things] = test.reply, test.tenants, answer(things, "")
+			replies, _, err := p.engine(remembering).InContext(t.Context(), testGroup, listedContext, thingsOf)
+			if test.want == nil {
+				if err != nil || len(replies) != 1 {
+					t.Fatalf("got %v, %v", replies, err)
+				}
+				return
+			}
+			if code(t, err, test.want); replies != nil {
+				t.Errorf("got %v beside the error", replies)
+			}
+			if told := errcode.Of(err); told.Message != test.message {
+				t.Errorf("the message is %q", told.Message)
+			}
+		})
+	}
+	if diff := cmp.Diff([]string{groupList, tenantList}, listedContext.Reads()); diff != "" {
+		t.Errorf("reads (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]*errcode.Code{errcode.GroupNotFound, errcode.TenantNotFound}, listedContext.Errors()); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
+	}
+}
+
+// What is known of a target of a context only from the answer to a command has the
+// context's message, too.
+func TestAnswersInAContext(t *testing.T) {
+	engine := newPlatform(t).engine(translate.Options{})
+	for number, want := range map[int]string{4152: "Which one?", 4410: errcode.ServiceNotAssigned.Text} {
+		err := engine.ResultInContext(one(t, refusal("Error", number, "no")), testGroup, listedContext)
+		if err == nil || errcode.Of(err).Text() != want {
+			t.Errorf("%d: %v", number, err)
+		}
+	}
+	if err := engine.ResultInContext(one(t, answer(things, "")), testGroup, listedContext); err != nil {
+		t.Error(err)
+	}
+}
+
+// A list that a release does not have is left out, where the shape says that it
+// may be.
+func TestAnOptionalList(t *testing.T) {
+	shape := &translate.Shape{Fields: []translate.Field{
+		{Key: "prefixes", Kind: translate.List, Source: "prefixTable", Optional: true, Item: &translate.Shape{Fields: []translate.Field{
+			{Key: "prefix", Kind: translate.Prefix, Source: "Number Prefix"},
+		}}},
+	}}
+	engine := newPlatform(t).engine(translate.Options{})
+	tags := map[string]bool{}
+	for elements, want := range map[string]string{"": `{}`, noPrefixes: `{"prefixes":[]}`} {
+		got, err := engine.ReplyAnswer(t.Context(), testGroup, shape, one(t, answer(things, elements)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := body(t, got); text != want {
+			t.Errorf("got %s, want %s", text, want)
+		}
+		tags[got.ETag()] = true
+	}
+	if len(tags) != 2 {
+		t.Error("an absent list has the tag of an empty one")
+	}
+	for _, elements := range []string{"<prefixTable/>", noPrefixes + noPrefixes} {
+		_, err := engine.ReplyAnswer(t.Context(), testGroup, shape, one(t, answer(things, elements)))
+		code(t, err, errcode.PlatformError)
+	}
+}
