@@ -96,5 +96,15 @@ func itcRows(s *itc.Service) []Endpoint {
 			Summary: "List the prefixes of the tenant that are free.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantAvailablePrefixes(),
 		},
+		{
+			Name: "itc_user_get", Method: http.MethodGet, Scope: scope.User, Path: service + "/",
+			Summary: "Show the settings, number ranges and prefixes of the user.",
+			Level:   auth.GroupAdmin, Self: true, Status: http.StatusOK, Query: s.User(),
+		},
+		{
+			Name: "itc_user_set", Method: http.MethodPut, Scope: scope.User, Path: service + "/",
+			Summary: "Change settings of the user, and replace their number ranges or prefixes.",
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Change: s.SetUser(),
+		},
 	}
 }

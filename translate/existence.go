@@ -34,6 +34,27 @@ var GroupExistence = &Existence{
 	Missing: errcode.GroupNotFound,
 }
 
+// UserExistence is the question whether the target's user is one of its group.
+var UserExistence = &Existence{
+	Listing: Listing{
+		Command: "UserGetListInGroupRequest",
+		Elements: func(t scope.Target) []oci.Element {
+			// The group's element has a capital letter, as in the schema.
+			return append(TenantElements(t), oci.Text("GroupId", t.GroupID), EqualTo("searchCriteriaUserId", t.UserID))
+		},
+		Table: "userTable",
+		Key:   "User Id",
+	},
+	ID:      func(t scope.Target) string { return t.UserID },
+	Missing: errcode.UserNotFound,
+}
+
+// UserElements name a target's user, as commands about a user begin. They do not
+// say which group the user is of.
+func UserElements(t scope.Target) []oci.Element {
+	return []oci.Element{oci.Text("userId", t.UserID)}
+}
+
 // TenantElements name a target's tenant, as commands about a tenant begin.
 func TenantElements(t scope.Target) []oci.Element {
 	return []oci.Element{oci.Text("serviceProviderId", t.TenantID)}

@@ -48,6 +48,7 @@ var temporaryTexts = []string{"temporarily unavailable", "Server Connection Fail
 // publicly, with the operator's own over it.
 func NewPlatformErrors(numbers map[int]*errcode.Code, texts ...PlatformText) PlatformErrors {
 	table := PlatformErrors{numbers: map[int]*errcode.Code{
+		4008: errcode.UserNotFound,
 		4152: errcode.GroupNotFound,
 		4410: errcode.ServiceNotAssigned,
 		5404: errcode.PlatformError, // unauthorized transaction: of our account, not of the caller

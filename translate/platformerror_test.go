@@ -360,7 +360,7 @@ func TestRefusedLoginsAreAnsweredInOurWords(t *testing.T) {
 }
 func TestCodesOfTheTable(t *testing.T) {
 	known := translate.NewPlatformErrors(nil).Codes()
-	want := []*errcode.Code{errcode.GroupNotFound, errcode.ServiceNotAssigned, errcode.PlatformError, errcode.PlatformUnavailable}
+	want := []*errcode.Code{errcode.GroupNotFound, errcode.ServiceNotAssigned, errcode.PlatformError, errcode.PlatformUnavailable, errcode.UserNotFound}
 	if diff := cmp.Diff(want, known); diff != "" {
 		t.Errorf("known publicly (-want +got):\n%s", diff)
 	}

@@ -68,7 +68,7 @@ func itc(tenant, group, list string) string { return fmt.Sprintf(itcOf, tenant, 
 // for, the lists of tenants, and then the errors that need no fault. Made in this order they leave the
 // platform as it was.
 func demoCalls(from config.AvailableFrom) []demoCall {
-	return slices.Concat(changeCalls(), availableCalls(from), tenantCalls(), []demoCall{{
+	return slices.Concat(changeCalls(), availableCalls(from), tenantCalls(), userCalls(), []demoCall{{
 		title: "list the writes of the tenant", user: "tenant", method: "GET", path: "/operations/", status: 200,
 		has: []string{`{"operations":[{"id":"`, `"requested_by":"tenant"`, `"endpoint":"itc_numbers_remove_by_post"`},
 	}}, errorCalls())

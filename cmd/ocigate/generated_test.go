@@ -64,6 +64,9 @@ func endpointTable() string {
 		if e.Session != nil {
 			level = "none"
 		}
+		if e.Self {
+			level += ", or the user themself"
+		}
 		path := strings.Replace(e.FullPath(), "/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity", "/…", 1)
 		fmt.Fprintf(&b, "| `%s` | `%s %s` | %s | %s |\n", e.Name, e.Method, path, level, e.Summary)
 	}

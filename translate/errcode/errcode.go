@@ -56,7 +56,7 @@ var (
 		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive, may appear once, and no other keys are taken.")
 	NotAvailableForAssignment = declare(19, "NOT_AVAILABLE_FOR_ASSIGNMENT", 400,
 		"The number range or prefix provided is not available to the groups of this Tenant.",
-		"details.entries names the ranges or prefixes at fault, and details.problems gives the place and the reason of each; nothing was changed. To assign, each must be free in the tenant; to remove, each must be the group's own. A maxPhoneNumber must be the end of its range. What can be assigned is listed by available_numbers/ and available_prefixes/ where the operator has set api.available_from to tenant; by default they list what the group has already.")
+		"details.entries names the ranges or prefixes at fault, and details.problems gives the place and the reason of each; nothing was changed. To assign, each must be free in the tenant; to remove, each must be the group's own. For a user, each must be the group's own, or the enterprise's, and no other user's. A maxPhoneNumber must be the end of its range. What can be assigned is listed by available_numbers/ and available_prefixes/ where the operator has set api.available_from to tenant; by default they list what the group has already.")
 	NotAvailableInSPMode = declare(42, "NOT_AVAILABLE_IN_SP_MODE", 400,
 		"This API is not available in SP Mode.",
 		"The tenant is a service provider and this endpoint is for enterprises.")
@@ -82,7 +82,7 @@ var (
 		"The platform knows no group of that id in the tenant. Ids are case-sensitive.")
 	ServiceNotAssigned = declare(1004, "SERVICE_NOT_ASSIGNED", 404,
 		"The service is not assigned to this group.",
-		"Authorize the user service Route List to the group on the platform, then try again.")
+		"On the platform, authorize the user service Route List to the group, or assign it to the user where the message speaks of one, then try again.")
 	RouteNotFound = declare(1005, "ROUTE_NOT_FOUND", 404,
 		"There is no such resource.",
 		"Compare the path with the documentation.")
@@ -146,6 +146,9 @@ var (
 	CallerLeft = declare(1026, "CALLER_LEFT", 499,
 		"The caller closed the connection before the answer; nothing was changed.",
 		"Nobody waited for the answer, so this is mostly found in the log and in the metrics. A caller that closes its own side of the connection after the request, and still reads, counts as one that left: keep it open until the answer is there.")
+	UserNotFound = declare(1027, "USER_NOT_FOUND", 404,
+		"There is no such user in this group.",
+		"The platform knows no user of that id in the group. Ids are case-sensitive.")
 	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
 		"The platform could not be asked whether the change may be made; nothing was changed.",
 		"details.errors holds the platform's own words where it spoke. Wait as long as the Retry-After header says, then send the request again.")

@@ -55,14 +55,19 @@ func (r *resource) decode(target scope.Target, shape *translate.Shape, body []by
 	list := decoded.List(r.list)
 	draft := &translate.Draft{Target: target, Entries: make([]translate.Entry, len(list))}
 	for i, item := range list {
-		given := item.Text(r.start)
-		e := translate.Entry{Kind: r.kind, Given: given, Key: translate.Canonical(given)}
-		if r.end != "" {
-			e.End = item.Text(r.end)
-		}
-		draft.Entries[i] = e
+		draft.Entries[i] = r.entryOf(item)
 	}
 	return draft, nil
+}
+
+// entryOf is an entry of a body.
+func (r *resource) entryOf(item translate.Input) translate.Entry {
+	given := item.Text(r.start)
+	e := translate.Entry{Kind: r.kind, Given: given, Key: translate.Canonical(given)}
+	if r.end != "" {
+		e.End = item.Text(r.end)
+	}
+	return e
 }
 
 func (c change) Plan(ctx context.Context, draft *translate.Draft) (*translate.Plan, error) {

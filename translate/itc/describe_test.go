@@ -35,6 +35,7 @@ func described(service *itc.Service) map[string]translate.Description {
 	for name, change := range changes(service) {
 		all[name] = change.Describe()
 	}
+	all["user"], all["set user"] = service.User().Describe(), service.SetUser().Describe()
 	return all
 }
 
@@ -42,6 +43,9 @@ func described(service *itc.Service) map[string]translate.Description {
 // of its writes.
 func carryOut(t *testing.T, service *itc.Service, name string) (writes []string) {
 	t.Helper()
+	if strings.HasSuffix(name, "user") {
+		return carryOutForUser(t, service, name)
+	}
 	if query, ok := queries(service)[name]; ok {
 		_, _ = query.Read(t.Context(), testGroup, nil)
 		return nil
@@ -67,7 +71,7 @@ func TestDescriptionsNameTheCommandsThatAreMade(t *testing.T) {
 	for name, description := range described(newPlatform(t).service(options{})) {
 		t.Run(name, func(t *testing.T) {
 			reads, writes := map[string]bool{}, map[string]bool{}
-			for _, broken := range []string{"", tenantGet, authorization} {
+			for _, broken := range []string{"", tenantGet, authorization, userList} {
 				for _, from := range []itc.AvailableFrom{itc.AvailableFromGroup, itc.AvailableFromTenant} {
 					p := newPlatform(t)
 					delete(p.Answers, broken)
@@ -177,15 +181,24 @@ func TestDescriptionsNameTheErrors(t *testing.T) {
 	inContext := []*errcode.Code{
 		errcode.NotAvailableInEnterpriseMode, errcode.TenantNotFound, errcode.ServiceNotAssigned, errcode.GroupNotFound,
 	}
+	ofUser := []*errcode.Code{
+		errcode.TenantNotFound, errcode.UserNotFound, errcode.GroupNotFound, errcode.ServiceNotAssigned, errcode.NotAvailableInRelease,
+	}
 	for name, description := range described(newPlatform(t).service(options{})) {
 		want := slices.Clone(inContext)
 		if strings.HasPrefix(name, "tenant_") {
 			want = []*errcode.Code{errcode.TenantNotFound, errcode.ServiceNotAssigned}
 		}
+		if strings.HasSuffix(name, "user") {
+			want = slices.Clone(ofUser)
+		}
 		if strings.Contains(name, " ") {
 			want = slices.Insert(want, 0, errcode.NotAvailableForAssignment)
 		}
-		if strings.HasPrefix(name, "set ") {
+		switch {
+		case name == "set user":
+			want = slices.Insert(want, 1, errcode.PreconditionFailed)
+		case strings.HasPrefix(name, "set "):
 			want = slices.Insert(want, 1, errcode.PossessedByUser, errcode.PreconditionFailed)
 		}
 		if description.Conditional != strings.HasPrefix(name, "set ") {

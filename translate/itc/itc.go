@@ -1,7 +1,7 @@
 // Package itc is immediate trunking connectivity: the number ranges and prefixes
 // that the platform routes to trunk users without a configuration for each number.
 // They belong to a tenant. A service provider assigns them to its groups; an
-// enterprise has no such assignment. The platform's name for it is Route List.
+// enterprise has no such assignment. Users of a group possess them. The platform's name for it is Route List.
 package itc
 
 import (

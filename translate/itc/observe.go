@@ -35,10 +35,13 @@ func hasGroup(value json.RawMessage) bool {
 
 // Observers are those of all kinds of entries of the service.
 func (s *Service) Observers() translate.Observers {
-	observers := translate.Observers{}
-	for _, r := range []*resource{&numberRanges, &numberPrefixes} {
-		observers[r.kind] = func(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-			return s.observe(ctx, target, r, entries)
+	observers := translate.Observers{settingKind: s.observeSettings}
+	for _, p := range possessions {
+		observers[p.kind] = func(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+			if target.UserID != "" {
+				return s.observePossession(ctx, target, p, entries)
+			}
+			return s.observe(ctx, target, p.resource, entries)
 		}
 	}
 	return observers
@@ -84,13 +87,13 @@ func (s *Service) observe(ctx context.Context, target scope.Target, r *resource,
 	return observation, nil
 }
 
-// meansNothing reports whether an error of the context means that the group has no
-// ranges and prefixes at all.
+// meansNothing reports whether an error of the context means that the group or user
+// has no ranges and prefixes at all.
 func meansNothing(err error) bool {
 	checked, ok := errors.AsType[*errcode.Error](err)
 	return ok && slices.Contains([]*errcode.Code{
 		errcode.TenantNotFound, errcode.NotAvailableInEnterpriseMode,
-		errcode.GroupNotFound, errcode.ServiceNotAssigned,
+		errcode.GroupNotFound, errcode.UserNotFound, errcode.ServiceNotAssigned,
 	}, checked.Code)
 }
 

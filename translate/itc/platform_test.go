@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,7 @@ var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 func newPlatform(t testing.TB) *platform {
 	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
 	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
-	return &platform{&translatetest.Platform{T: t, Err: map[string]error{}, Answers: map[string]string{
+	p := &platform{&translatetest.Platform{T: t, Err: map[string]error{}, Answers: map[string]string{
 		tenantGet:     answer(tenantGet, `<useCustomRoutingProfile>false</useCustomRoutingProfile><defaultDomain>sip.netaxis.be</defaultDomain>`),
 		authorization: answer(authorization, `<authorized>true</authorized><authorizedQuantity><unlimited>true</unlimited></authorizedQuantity>`),
 		departments: answer(departments, table("departmentTable", "Is Enterprise Department|Department Name|Full Path Name",
@@ -89,6 +90,8 @@ func newPlatform(t testing.TB) *platform {
 		allPrefixes: answer(allPrefixes, table("prefixSummaryTable", allPrefixColumns,
 			"+32-01|ApioGrpTest|true||", "+32-03||true|100|199", "+32-04|ApioGrpOther|true||")),
 	}}}
+	maps.Copy(p.Answers, userAnswers())
+	return p
 }
 
 // options are those of the engine and of the service.

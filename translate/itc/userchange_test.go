@@ -1,0 +1,335 @@
+package itc_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/oci"
+	"ocigate/translate"
+	"ocigate/translate/errcode"
+)
+
+func TestDraftsOfAUser(t *testing.T) {
+	setting := func(member string) translate.Entry {
+		return translate.Entry{Kind: "user_setting", Given: member, Key: testUserID + " " + member}
+	}
+	for body, want := range map[string][]translate.Entry{
+		`{}`:                             nil,
+		`{"numbers":null,"prefixes":[]}`: nil,
+		`{"prefixes":[{"prefix":"+32 01"}],"numbers":[{"minPhoneNumber":"+32-2 1","maxPhoneNumber":"+3229"}],"` + emergency + `":true,"` + isScreened + `":false}`: {
+			setting(isScreened), setting(emergency),
+			{Kind: "numbers", Given: "+32-2 1", Key: "+3221", End: "+3229"}, {Kind: "prefixes", Given: "+32 01", Key: "+3201"},
+		},
+	} {
+		p := newPlatform(t)
+		got, err := p.service(options{}).SetUser().Decode(testUser, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.Entries); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", body, diff)
+		}
+		if diff := cmp.Diff([]translate.Claim{{Kind: "user", Key: testUserID}}, got.Claims); diff != "" || got.Target != testUser {
+			t.Errorf("%s: %+v, claims (-want +got)\n%s", body, got.Target, diff)
+		}
+		if len(p.Asked) > 0 {
+			t.Errorf("asked %v", p.Asked)
+		}
+	}
+}
+
+func TestBodiesOfAUserThatAreRefused(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"` + identity + `":null}`:      "/" + identity + " must be a boolean, not null.",
+		`{"` + identity + `":"true"}`:    "/" + identity + " must be a boolean, not a string.",
+		`{"numbers":{}}`:                 "/numbers must be a list or null, not an object.",
+		`{"numbers":[null]}`:             "/numbers/0 must be an object, not null.",
+		`{"numbers":[{"prefix":"+32"}]}`: "/numbers/0/prefix is not a key here; the keys, in this letter case, are: minPhoneNumber, maxPhoneNumber; /numbers/0/minPhoneNumber is missing.",
+		`{"numbers":[{"minPhoneNumber":"+32-1"},{"minPhoneNumber":"+321"}]}`:      "/numbers/1/minPhoneNumber must not be the same as /numbers/0/minPhoneNumber.",
+		`{"numbers":[{"minPhoneNumber":"+322","maxPhoneNumber":"+321"}]}`:         "/numbers/0/maxPhoneNumber must not be below minPhoneNumber.",
+		`{"prefixes":[],"prefixes":[]}`:                                           "/prefixes must be given once.",
+		`{"active":true}`:                                                         "/active is not a key here; the keys, in this letter case, are: " + strings.Join([]string{isScreened, identity, emergency, "numbers", "prefixes"}, ", ") + ".",
+		`{"prefixes":[{"prefix":"` + strings.Repeat("1", 24) + `"}],"numbers":3}`: "/numbers must be a list or null, not a number; /prefixes/0/prefix must have 1 to 23 characters.",
+	} {
+		draft, err := newPlatform(t).service(options{}).SetUser().Decode(testUser, []byte(body))
+		if err == nil || draft != nil {
+			t.Errorf("%s: got %+v", body, draft)
+			continue
+		}
+		if got := errcode.Of(err).Text(); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", body, got, want)
+		}
+	}
+}
+
+// value is a value of an entry, by the word that the tests write.
+func value(word string) json.RawMessage {
+	switch word {
+	case "theirs":
+		return json.RawMessage(`{"userId":"` + testUserID + `"}`)
+	case "nobody's":
+		return json.RawMessage(`{"userId":null}`)
+	}
+	return json.RawMessage(word)
+}
+
+// changedOf are the entries of a plan as "given start end before>after step".
+func changedOf(plan *translate.Plan) []string {
+	words := map[string]string{string(value("theirs")): "theirs", string(value("nobody's")): "nobody's", "true": "true", "false": "false"}
+	var changed []string
+	for _, e := range plan.Entries {
+		step := " 0"
+		if e.Step == 1 {
+			step = " 1"
+		}
+		changed = append(changed, e.Kind+" "+e.Given+" "+e.Key+" "+e.Start+" "+e.End+" "+words[string(e.Before)]+">"+words[string(e.After)]+step)
+	}
+	return changed
+}
+
+const (
+	userNumbersRead  = "+" + ownNumbers + "+" + enterpriseNumbers
+	userPrefixesRead = "+" + ownPrefixes + "+" + enterprisePrefixes
+)
+
+func TestChangesOfAUserArePlanned(t *testing.T) {
+	const own = "numbers +3226127000 +3226127000 +32-26127000 +32-26127002 "
+	const lost = "numbers +32-26127000 +3226127000 +32-26127000 +32-26127002 theirs>nobody's 1"
+	const gained = "numbers +3226127007 +3226127007 +32-26127007 +32-26127009 nobody's>theirs 1"
+	setting := func(member, element, rest string) string {
+		return "user_setting " + member + " " + testUserID + " " + member + " " + element + "  " + rest
+	}
+	for name, test := range map[string]struct {
+		body     string
+		elements string // of the command, behind the user's; "" where nothing is sent
+		entries  []string
+		asked    string // behind the user's own
+	}{
+		"nothing given": {`{}`, "", nil, ""},
+		"a setting": {
+			`{"` + emergency + `":true}`, "<useRouteListIdentityForEmergencyCalls>true</useRouteListIdentityForEmergencyCalls>",
+			[]string{setting(emergency, "useRouteListIdentityForEmergencyCalls", "false>true 1")}, "",
+		},
+		"settings, of which one differs": {
+			`{"` + emergency + `":false,"` + identity + `":false,"` + isScreened + `":false}`,
+			"<useRouteListIdentityForNonEmergencyCalls>false</useRouteListIdentityForNonEmergencyCalls>",
+			[]string{
+				setting(isScreened, isScreened, "false>false 0"), setting(identity, "useRouteListIdentityForNonEmergencyCalls", "true>false 1"),
+				setting(emergency, "useRouteListIdentityForEmergencyCalls", "false>false 0"),
+			}, "",
+		},
+		"the same lists": {
+			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+32 26127002"}],"prefixes":[{"prefix":"+32-01"}]}`, "",
+			[]string{own + "theirs>theirs 0", "prefixes +32-01 +3201 +32-01  theirs>theirs 0"}, userNumbersRead + userPrefixesRead,
+		},
+		"one range more": {
+			`{"numbers":[{"minPhoneNumber":"+3226127007"},{"minPhoneNumber":"+3226127000"}]}`,
+			"<assignedNumberRangeStartList><phoneNumber>+32-26127007</phoneNumber><phoneNumber>+32-26127000</phoneNumber></assignedNumberRangeStartList>",
+			[]string{gained, own + "theirs>theirs 0"}, userNumbersRead,
+		},
+		"another range": {
+			`{"numbers":[{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127009"}]}`,
+			"<assignedNumberRangeStartList><phoneNumber>+32-26127007</phoneNumber></assignedNumberRangeStartList>",
+			[]string{gained, lost}, userNumbersRead,
+		},
+		"no range": {`{"numbers":[]}`, "<assignedNumberRangeStartList nil/>", []string{lost}, ""},
+		"null":     {`{"numbers":null}`, "<assignedNumberRangeStartList nil/>", []string{lost}, ""},
+		"all at once": {
+			`{"prefixes":[{"prefix":"+32 02"}],"numbers":null,"` + isScreened + `":true}`,
+			"<treatOriginationsAndPBXRedirectionsAsScreened>true</treatOriginationsAndPBXRedirectionsAsScreened>" +
+				"<assignedNumberRangeStartList nil/><assignedNumberPrefixList><numberPrefix>+32-02</numberPrefix></assignedNumberPrefixList>",
+			[]string{
+				setting(isScreened, isScreened, "false>true 1"), "prefixes +32 02 +3202 +32-02  nobody's>theirs 1",
+				lost, "prefixes +32-01 +3201 +32-01  theirs>nobody's 1",
+			}, userPrefixesRead,
+		},
+	} {
+		for _, mode := range []string{"", inEnterprise} {
+			t.Run(name+mode, func(t *testing.T) {
+				p := newPlatform(t)
+				if mode != "" {
+					p.Answers[tenantGet] = answer(tenantGet, mode)
+					p.Answers[enterpriseNumbers] = strings.ReplaceAll(p.Answers[ownNumbers], "GroupRouteList", "EnterpriseRouteList")
+					p.Answers[enterprisePrefixes] = strings.ReplaceAll(strings.ReplaceAll(p.Answers[ownPrefixes], "GroupRouteList", "EnterpriseRouteList"),
+						"numberPrefixSummaryTable", "prefixSummaryTable")
+					p.Answers[ownNumbers], p.Answers[ownPrefixes] = refusal("Error", 9910, "not for an enterprise"), refusal("Error", 9910, "not for an enterprise")
+				}
+				plan, err := planned(t, p.service(remembering).SetUser(), testUser, test.body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(test.entries, changedOf(plan)); diff != "" {
+					t.Error("entries (-want +got)\n" + diff)
+				}
+				if diff := cmp.Diff([]string{inUserContext + userGet + test.asked}, p.Asked); diff != "" {
+					t.Error("asked (-want +got)\n" + diff)
+				}
+				if test.elements == "" {
+					if len(plan.Steps) > 0 {
+						t.Errorf("steps %+v", plan.Steps)
+					}
+					return
+				}
+				if len(plan.Steps) != 1 || plan.Steps[0].Command.Name() != "UserRouteListModifyRequest" {
+					t.Fatalf("steps %+v", plan.Steps)
+				}
+				if diff := cmp.Diff("<userId>"+testUserID+"</userId>"+test.elements, withNil(plan.Steps[0].Command.Elements())); diff != "" {
+					t.Error("elements (-want +got)\n" + diff)
+				}
+				var changed []int
+				for i, e := range plan.Entries {
+					if e.Step == 1 {
+						changed = append(changed, i)
+					}
+				}
+				if diff := cmp.Diff(changed, plan.Steps[0].Entries); diff != "" {
+					t.Error("entries of the step (-want +got)\n" + diff)
+				}
+			})
+		}
+	}
+}
+
+// withNil is writeXML of elements that may be nil.
+func withNil(elements []oci.Element) string {
+	var b strings.Builder
+	for _, e := range elements {
+		if e.Nil {
+			b.WriteString("<" + e.Name + " nil/>")
+		} else {
+			b.WriteString(writeXML([]oci.Element{e}))
+		}
+	}
+	return b.String()
+}
+
+func TestWhatAUserCannotHave(t *testing.T) {
+	const others = "+32-26127010|+32-26127019|other@sip.netaxis.be||||||||||true|"
+	const half = "+32-26127020|+32-26127029|" + testUserID + "||||||||||true|" // in the list alone
+	listed := table("numberRangeSummaryTable", numberColumns, "+32-26127000|+32-26127002|"+testUserID+"||||||||||true|",
+		"+32-26127007|+32-26127009|||||||||||true|", others, half)
+	for name, test := range map[string]struct {
+		body    string
+		entries []string
+		want    string
+	}{
+		"a range that is not listed":  {`{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+32 1"}]}`, []string{"+32 1"}, "/numbers/1/minPhoneNumber %s."},
+		"a part of a range":           {`{"numbers":[{"minPhoneNumber":"+3226127008"}]}`, []string{"+3226127008"}, "/numbers/0/minPhoneNumber %s."},
+		"another user's":              {`{"numbers":[{"minPhoneNumber":"+3226127010"}]}`, []string{"+3226127010"}, "/numbers/0/minPhoneNumber is assigned to another user."},
+		"the end of one's own":        {`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, []string{"+3226127000"}, "/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127002."},
+		"the end of a new one":        {`{"numbers":[{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127008"}]}`, []string{"+3226127007"}, "/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127009."},
+		"several, of which some pass": {`{"numbers":[{"minPhoneNumber":"+3226127010"},{"minPhoneNumber":"+3226127007"},{"minPhoneNumber":"+321"}],"` + emergency + `":true}`, []string{"+3226127010", "+321"}, "/numbers/0/minPhoneNumber is assigned to another user; /numbers/2/minPhoneNumber %s."},
+	} {
+		for mode, reason := range map[string]string{"": "is not assigned to this group", inEnterprise: "is not the start of a number range that the tenant has"} {
+			t.Run(name+mode, func(t *testing.T) {
+				p := newPlatform(t)
+				p.Answers[ownNumbers] = answer(ownNumbers, listed)
+				if mode != "" {
+					p.Answers[tenantGet], p.Answers[enterpriseNumbers] = answer(tenantGet, mode), answer(enterpriseNumbers, listed)
+				}
+				plan, err := planned(t, p.service(remembering).SetUser(), testUser, test.body)
+				if code(t, err, errcode.NotAvailableForAssignment); plan != nil {
+					t.Errorf("got %+v beside the error", plan)
+				}
+				told := errcode.Of(err)
+				if diff := cmp.Diff(test.entries, told.Entries); diff != "" || told.Message != "The number range or prefix provided is not available to this user." {
+					t.Errorf("%q, entries (-want +got)\n%s", told.Message, diff)
+				}
+				told.Message = ""
+				if want := strings.ReplaceAll(test.want, "%s", reason); told.Text() != want {
+					t.Errorf("got  %s\nwant %s", told.Text(), want)
+				}
+			})
+		}
+	}
+	p := newPlatform(t)
+	p.Answers[ownNumbers] = answer(ownNumbers, listed)
+	plan, err := planned(t, p.service(options{}).SetUser(), testUser, `{"numbers":[{"minPhoneNumber":"+3226127020"}]}`)
+	if err != nil || !slices.Contains(changedOf(plan), "numbers +3226127020 +3226127020 +32-26127020 +32-26127029 nobody's>theirs 1") {
+		t.Errorf("a range that the list says is the user's: %v, %v", plan, err)
+	}
+}
+
+// Only the list of the tenant's mode counts, and it must say whose a range is.
+func TestListsThatNoChangeOfAUserIsPlannedBy(t *testing.T) {
+	const body = `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`
+	for name, test := range map[string]struct {
+		answers map[string]string
+		want    *errcode.Code
+	}{
+		"it is refused":                   {map[string]string{ownNumbers: refusal("Error", 4999, "no")}, errcode.PlatformError},
+		"it is refused in an enterprise":  {map[string]string{tenantGet: answer(tenantGet, inEnterprise)}, errcode.PlatformError},
+		"it has no users":                 {map[string]string{ownNumbers: answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Number Range End", "+3226127007|+3226127009"))}, errcode.PlatformError},
+		"it has the range twice":          {map[string]string{ownNumbers: answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|User Id", "+3226127007|", "+32-26127007|x"))}, errcode.PlatformError},
+		"the user has a range twice":      {map[string]string{userGet: answer(userGet, settings+userNumbers("+321||true|", "+32-1||true|")+userPrefixes())}, errcode.PlatformError},
+		"it has a row without a start":    {map[string]string{ownNumbers: answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|User Id", "+3226127007|", "|"))}, errcode.PlatformError},
+		"the platform has no such column": {map[string]string{ownNumbers: answer(ownNumbers, table("numberRangeSummaryTable", "User Id", ""))}, errcode.PlatformError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			maps.Copy(p.Answers, test.answers)
+			plan, err := planned(t, p.service(options{}).SetUser(), testUser, body)
+			if code(t, err, test.want); plan != nil {
+				t.Errorf("got %+v beside the error", plan)
+			}
+		})
+	}
+}
+
+// The condition is compared with the answer to a request for the user, before what is
+// at fault in the body.
+func TestChangesOfAUserUnderACondition(t *testing.T) {
+	p := newPlatform(t)
+	service := p.service(remembering)
+	object, err := service.User().Read(t.Context(), testUser, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const unknown = `{"numbers":[{"minPhoneNumber":"+1"}]}`
+	for body, test := range map[string]struct{ same, other *errcode.Code }{
+		`{"` + emergency + `":true}`: {nil, errcode.PreconditionFailed},
+		unknown:                      {errcode.NotAvailableForAssignment, errcode.PreconditionFailed},
+	} {
+		for tag, want := range map[string]*errcode.Code{object.ETag(): test.same, `"other"`: test.other} {
+			draft, err := service.SetUser().Decode(testUser, []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			draft.IfMatch = func(present string) bool { return present == tag }
+			plan, err := service.SetUser().Plan(t.Context(), draft)
+			if want == nil {
+				if err != nil || len(plan.Steps) != 1 {
+					t.Errorf("got %+v, %v", plan, err)
+				}
+				continue
+			}
+			if code(t, err, want); plan != nil {
+				t.Errorf("got %+v beside the error", plan)
+			}
+		}
+	}
+}
+
+// A refusal of the change says what it is about.
+func TestRefusedChangesOfAUser(t *testing.T) {
+	plan, err := planned(t, newPlatform(t).service(options{}).SetUser(), testUser, `{"`+emergency+`":true}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number, want := range map[int]judged{
+		4410: {Code: "SERVICE_NOT_ASSIGNED", Text: "The service is not assigned to this user."},
+		4008: {Code: "USER_NOT_FOUND", Text: "There is no such user in this group."},
+		4777: {Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: "The number range or prefix provided is not available to this user."},
+	} {
+		table := translate.NewPlatformErrors(map[int]*errcode.Code{4777: errcode.NotAvailableForAssignment})
+		got := judge(t, table.WriteResult(plan, plan.Steps[0], one(t, refusal("Error", number, "no"))))
+		if got.Code != want.Code || got.Text != want.Text {
+			t.Errorf("%d: %+v", number, got)
+		}
+	}
+}
