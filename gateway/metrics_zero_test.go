@@ -87,7 +87,7 @@ func (r *rig) wantNoNewSeries(t testing.TB, first map[string]bool) {
 
 // maxSeries bounds what one gateway with one endpoint of the platform exposes,
 // with each bucket of a histogram counted.
-const maxSeries = 2000
+const maxSeries = 3000
 
 func TestSeriesAreThereFromTheStart(t *testing.T) {
 	r := start(t, setup{})

@@ -48,7 +48,7 @@ func TestRightsOverAUser(t *testing.T) {
 		{ownUser, userOf(ownTenant, "ApioGrpOther", ownUser), 403, 403},
 		{ownUser, userOf("footenant", ownGroup, ownUser), 403, 403},
 		{ownUser, userOf(ownTenant, ownGroup, "apiousertest@sip.netaxis.be"), 403, 403},
-		{ownUser, ownList("numbers"), 403, 405},
+		{ownUser, ownList("numbers"), 403, 403},
 		{"departmentadmin", own, 403, 403},
 		{"groupadmin", own, 200, 200},
 		{"groupadmin", plain, 404, 404},
