@@ -160,6 +160,7 @@ var hostileMacros = map[string]string{
 	"free":        oneStart,
 	"other-free":  `{"numbers":[{"minPhoneNumber":"+3225127000"}]}`,
 	"own":         `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`,
+	"wanted":      wantedRanges,
 	"free-prefix": `{"prefixes":[{"prefix":"+32-03"}]}`,
 	"credentials": `{"username":"groupadmin","password":"groupadmin-demo"}`,
 }
