@@ -208,3 +208,29 @@ func TestConditionsThatAreNotHonoured(t *testing.T) {
 		}
 	}
 }
+
+// So is a read of the journal, until there is something new in it.
+func TestReadsOfTheJournalThatAreKnown(t *testing.T) {
+	r := start(t, setup{})
+	id := r.call(t, assignFreeRange()).header.Get("Operation-Id")
+	one, list := call{path: "/api/v1/operations/" + id + "/", client: system}, call{path: "/api/v1/operations/", client: system}
+	tags := map[string]string{}
+	for _, asked := range []call{one, list} {
+		plain := r.call(t, asked)
+		tag := plain.tagOf(t)
+		if got := r.call(t, asked.with("If-None-Match", tag)); got.status != http.StatusNotModified || got.body != "" || got.header.Get("ETag") != tag {
+			t.Errorf("%s: %d %v %q", asked.path, got.status, got.header, got.body)
+		}
+		if got := r.call(t, asked.with("If-None-Match", `"another"`)); got.status != http.StatusOK || got.body != plain.body {
+			t.Errorf("%s with another tag: %d %s", asked.path, got.status, got.body)
+		}
+		tags[asked.path] = tag
+	}
+	r.call(t, call{method: http.MethodDelete, path: ownList("numbers"), client: tenant, body: freeRange})
+	if got := r.call(t, one).tagOf(t); got != tags[one.path] {
+		t.Errorf("after another write, the operation has the tag %s, had %s", got, tags[one.path])
+	}
+	if got := r.call(t, list).tagOf(t); got == tags[list.path] {
+		t.Errorf("after another write, the list still has the tag %s", got)
+	}
+}

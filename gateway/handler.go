@@ -155,13 +155,37 @@ func writeJSON(c echo.Context, status int, value any) error {
 }
 
 func writeMedia(c echo.Context, status int, media string, value any) error {
+	body, err := marshal(value)
+	if err != nil {
+		return err
+	}
+	return c.Blob(status, media, body)
+}
+
+// marshal is the JSON of a value as the documentation prints it.
+func marshal(value any) ([]byte, error) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		return errcode.Because(errcode.Internal, err)
+		return nil, errcode.Because(errcode.Internal, err)
 	}
-	return c.Blob(status, media, body.Bytes())
+	return body.Bytes(), nil
+}
+
+// writeTagged answers a read of the journal with a value and its entity tag, or that
+// the caller has it already.
+func writeTagged(c echo.Context, value any) error {
+	body, err := marshal(value)
+	if err != nil {
+		return err
+	}
+	tag := translate.TagOf(body)
+	c.Response().Header().Set(headerETag, tag)
+	if isKnown(c.Request(), tag) {
+		return c.NoContent(http.StatusNotModified)
+	}
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body)
 }
 
 // jsonWriter writes a body as a [translate.Body] does.

@@ -114,7 +114,7 @@ func (e Endpoint) codes(meanings []*errcode.Code) []*errcode.Code {
 // goodStatuses are the statuses of the row's good answers.
 func (e Endpoint) goodStatuses() []int {
 	statuses := []int{e.Status}
-	if e.Query != nil {
+	if e.Query != nil || e.Journal != nil {
 		statuses = append(statuses, http.StatusNotModified)
 	}
 	if e.Change != nil {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -95,7 +94,7 @@ func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Princi
 	if wait := g.options.Operations.RetryAfter(&op); wait > 0 {
 		c.Response().Header().Set(echo.HeaderRetryAfter, seconds(wait))
 	}
-	return writeJSON(c, http.StatusOK, bodyOf(op))
+	return writeTagged(c, bodyOf(op))
 }
 
 const unreadable = "The gateway's journal cannot be read at the moment."
@@ -136,7 +135,7 @@ func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Princ
 		}
 		body.Operations = append(body.Operations, bodyOf(op))
 	}
-	return writeJSON(c, http.StatusOK, body)
+	return writeTagged(c, body)
 }
 
 // mayList tells whether the scope of a list is the caller's.

@@ -128,7 +128,11 @@ func (q quartet) playOn(t testing.TB, s setup) (r *rig, got answer) {
 		if strings.Contains(value, presentTag) {
 			// Of another gateway, so that it leaves no trace in this one.
 			got := startInBubble(t, setup{seed: s.seed}).call(t, call{path: asked.Path, client: asked.Client})
-			value = strings.ReplaceAll(value, presentTag, got.header.Get("ETag"))
+			tag := got.header.Get("ETag")
+			if tag == "" { // the release does not have the list
+				tag = `"none"`
+			}
+			value = strings.ReplaceAll(value, presentTag, tag)
 		}
 		header.Set(name, value)
 	}

@@ -37,7 +37,17 @@ func (a *Answer) ETag() string {
 			sum.add("text", value.text)
 		}
 	}
-	return `"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:tagBytes]) + `"`
+	return quoted(sum.Sum(nil))
+}
+
+// TagOf is the entity tag of a body that is written already.
+func TagOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return quoted(sum[:])
+}
+
+func quoted(sum []byte) string {
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:tagBytes]) + `"`
 }
 
 // ListTag is the ETag that [Engine.ListAnswer] would have of the same arguments.
