@@ -64,6 +64,28 @@ func TestJournalThatFailsBeforeTheIntent(t *testing.T) {
 	})
 }
 
+// A list that is as wanted needs no command. That this was found counts once it is
+// recorded: until then, nothing would be left of it if the process died.
+func TestJournalThatFailsWhereNothingDiffers(t *testing.T) {
+	inTime(t, setup{faults: []string{"slow delay=5s command=ServiceProviderGetRequest17sp1 times=1"}}, func(t *testing.T, r *rig) {
+		asked := setRanges(keptRange, removedRange).keyed("k")
+		ended := make(chan answer, 1)
+		go func() { ended <- r.call(t, asked) }()
+		synctest.Wait()
+		heal := r.breakJournal(t)
+		got := <-ended
+		got.wantError(t, http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")
+		got.wantOutcome(t, "not_done")
+		got.wantRetryAfter(t)
+		heal()
+		time.Sleep(time.Minute)
+		again := r.call(t, asked)
+		again.wantFirst(t, http.StatusOK)
+		r.wantState(t, again.wantOutcome(t, "done"), "done", "reading")
+		r.wantWrites(t, 0, 0)
+	})
+}
+
 // The journal is lost while the write is on its way: what became of it is told
 // all the same, and recorded later.
 func TestJournalThatFailsAfterTheIntent(t *testing.T) {

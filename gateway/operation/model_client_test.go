@@ -181,8 +181,12 @@ func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
 			w.t.Errorf("others have changed entries that %s holds", op.ID)
 		}
 		w.platform.noteUnneeded(op.ID)
+		done, err := write.Unneeded(planned)
+		if err != nil {
+			return false
+		}
 		w.tally.count("unneeded")
-		w.claim(r, op.ID, write.Unneeded(planned).State)
+		w.claim(r, op.ID, done.State)
 		return random.Float64() < 0.5
 	}
 	write.Plan(planned)

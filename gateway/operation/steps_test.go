@@ -539,7 +539,10 @@ func TestUnneeded(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("k", "1", "2")
 			w := r.begin(op)
-			got := w.Unneeded(inSteps(op, 0, 0))
+			got, err := w.Unneeded(inSteps(op, 0, 0))
+			if err != nil {
+				t.Error(err)
+			}
 			if diff := cmp.Diff(got, r.wantEnd(op.ID, operation.Done, operation.ByReading, "++")); diff != "" {
 				t.Error(diff)
 			}
@@ -565,26 +568,33 @@ func TestUnneeded(t *testing.T) {
 			}
 		})
 	})
-	t.Run("is recorded when the store is back", func(t *testing.T) {
+	t.Run("does not count until it is recorded, and is abandoned", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("k", "1")
 			w := r.begin(op)
 			r.store.will(fails, "Record")
-			w.Unneeded(inSteps(op, 0))
-			if got := r.get(op.ID); got.State != operation.Done {
-				t.Errorf("it is %q", got.State)
+			got, err := w.Unneeded(inSteps(op, 0))
+			if !errors.Is(err, operation.ErrUnusable) || got.State != operation.Received || w.State() != operation.Received {
+				t.Errorf("it is %q: %v", got.State, err)
 			}
+			w.Leave()
 			r.store.will(works)
 			after(2 * time.Second)
-			r.wantEnd(op.ID, operation.Done, operation.ByReading, "+")
+			r.wantHeld("")
+			if recorded, _, _ := r.traced(); len(recorded) > 0 {
+				t.Errorf("traced %v", recorded)
+			}
+			if _, err := r.Begin(t.Context(), want("k", "1")); err != nil {
+				t.Errorf("its key is not free: %v", err)
+			}
 		})
 	})
 	t.Run("does nothing once it may have been sent", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("k", "1")
 			w := r.send(op)
-			if got := w.Unneeded(inSteps(op, 0)); got.State != operation.Sent {
-				t.Errorf("it is %q", got.State)
+			if got, err := w.Unneeded(inSteps(op, 0)); got.State != operation.Sent || err != nil {
+				t.Errorf("it is %q: %v", got.State, err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
 			r.wantEnd(op.ID, operation.Done, operation.ByAnswer, "+")

@@ -202,12 +202,30 @@ func (w *Write) notTaken() Basis {
 // Unneeded ends an operation as done of which all entries are as they are wanted
 // already. Nothing is sent, and its key stays its own. It does nothing once a
 // step was intended.
-func (w *Write) Unneeded(entries []Entry) Operation {
+//
+// There is no intent from which the end could be found out again, so it counts only
+// once it is recorded. The error is [ErrUnusable]; then the operation is still
+// Received.
+func (w *Write) Unneeded(entries []Entry) (Operation, error) {
 	if w.op.State != Received {
-		return w.now()
+		return w.now(), nil
 	}
 	w.Plan(entries)
-	return w.finish(Done, ByReading, nil)
+	k, now, op := w.keeper, time.Now(), w.now()
+	op.closeSteps(Done)
+	op.conclude(Done, ByReading, now.UTC())
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	if err := k.options.Store.Record(ctx, op, EventOf(EventOutcome, &op, now)); err != nil {
+		k.failed(ctx, "recording an operation that has nothing to change", err)
+		return w.now(), fmt.Errorf("%w: %w", ErrUnusable, err)
+	}
+	w.change(func(o *Operation) { *o = op })
+	k.forget(op.ID)
+	if k.options.Trace.Recorded != nil {
+		k.options.Trace.Recorded(op)
+	}
+	return op, nil
 }
 
 // Answer is what the platform answered to a step of a write.
