@@ -128,7 +128,11 @@ type userReading struct {
 	endpoint string // of the platform
 	// context is the error that says that the user is not in the context. With it
 	// there is nothing else.
-	context    error
+	context error
+	// gone is the platform's refusal to speak of the user at all: the user does not
+	// exist any more, or has no service. Without it, a user who is not in the
+	// context is in another one, and has what nobody has looked at.
+	gone       error
 	enterprise bool      // the tenant is in Enterprise mode
 	object     oci.Reply // all that the user has
 	settings   map[string]bool
@@ -154,6 +158,8 @@ func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*
 	r := &userReading{endpoint: answered.Endpoint, context: answered.Context}
 	if r.context == nil {
 		err = s.readInContext(r, target, answered, listed)
+	} else {
+		r.gone = s.engine.ResultInContext(answered.Replies[0], target, userContext)
 	}
 	if err != nil {
 		return nil, err

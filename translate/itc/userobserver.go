@@ -8,6 +8,7 @@ import (
 
 	"ocigate/oci"
 	"ocigate/translate"
+	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
 
@@ -38,8 +39,10 @@ func possessedByNobody() json.RawMessage { return translate.MarshalValue(possess
 // the list agrees: it names the user, or nobody. An entry that another user has, or
 // that is not in the list, is not clear.
 //
-// A user who does not exist any more, is of another group now or no longer has the
-// service has nothing, and no value of that reading is clear.
+// A user who does not exist any more or no longer has the service has nothing, and no
+// value of that reading is clear. Of a user who is of another group now there is no
+// reading: commands name users by their ids alone, so that a change has had its
+// effect wherever they are.
 func (s *Service) observePossession(ctx context.Context, target scope.Target, p *possession, entries []translate.Entry) (*translate.Observation, error) {
 	reading, err := s.readUser(ctx, target, p)
 	if err != nil {
@@ -55,8 +58,8 @@ func (s *Service) observePossession(ctx context.Context, target scope.Target, p 
 		}
 		all, _ = rowsOf(reading.all[p], p.startHeading, keys)
 		holder = reading.all[p].Column(userIDHeading)
-	case !meansNothing(reading.context):
-		return nil, reading.context
+	case !reading.meansNothing():
+		return nil, reading.noReading()
 	}
 	observation := &translate.Observation{Endpoint: reading.endpoint, Values: make([]translate.Observed, len(entries))}
 	for i, e := range entries {
@@ -70,12 +73,24 @@ func (s *Service) observePossession(ctx context.Context, target scope.Target, p 
 	return observation, nil
 }
 
+// meansNothing reports whether a user who is not in the context has nothing at all.
+func (r *userReading) meansNothing() bool { return meansNothing(r.context) && meansNothing(r.gone) }
+
+// noReading is the error of a reading that shows nothing of a user who is not in the
+// context.
+func (r *userReading) noReading() error {
+	if r.gone == nil {
+		return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: the user is not where the change was made: %w", r.context))
+	}
+	return r.context
+}
+
 // observeSettings reads the user and the user's context in one document. A setting
 // of a user who is not in the context has no value, which is not clear.
 func (s *Service) observeSettings(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
 	reading, err := s.readUser(ctx, target)
-	if err == nil && reading.context != nil && !meansNothing(reading.context) {
-		err = reading.context
+	if err == nil && reading.context != nil && !reading.meansNothing() {
+		err = reading.noReading()
 	}
 	if err != nil {
 		return nil, err

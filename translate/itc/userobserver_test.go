@@ -107,25 +107,38 @@ func TestWhatBecameOfAUsersSettings(t *testing.T) {
 
 // A user who is not in the context any more has nothing, which is not clear. What
 // cannot be found out is no reading.
+// A user who is gone has nothing. One who is only somewhere else has what the platform
+// says of them all the same, and nothing is known of what became of the entries.
 func TestEntriesOfAUserWhoIsNotInTheContext(t *testing.T) {
 	for name, test := range strangers() {
-		t.Run(name, func(t *testing.T) {
-			p := newPlatform(t)
-			maps.Copy(p.Answers, test.answers)
-			got, err := observedOfUser(t, p, "numbers|+3226127000|theirs", "prefixes|+3201|nobody's", screened+"|false", screened+"|true")
-			if test.want == errcode.PlatformError {
-				if code(t, err, test.want); got != nil {
-					t.Errorf("got %+v beside the error", got)
+		for answered, gone := range map[string]string{
+			"and is answered about": "", "and is unknown": refusal("Error", 4008, "no"), "and has no service": refusal("Error", 4410, "no"),
+			"and is refused": refusal("Error", 4999, "no"),
+		} {
+			t.Run(name+" "+answered, func(t *testing.T) {
+				p := newPlatform(t)
+				maps.Copy(p.Answers, test.answers)
+				if gone != "" {
+					p.Answers[userGet] = gone
 				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff([]translate.Effect{{}, {Seen: true}, {}, {}}, got.Effects); diff != "" {
-				t.Error("(-want +got)\n" + diff)
-			}
-		})
+				for _, entries := range [][]string{{"numbers|+3226127000|theirs", "prefixes|+3201|nobody's"}, {screened + "|false", screened + "|true"}} {
+					got, err := observedOfUser(t, p, entries...)
+					if test.want == errcode.PlatformError || answered == "and is answered about" || answered == "and is refused" {
+						if err == nil || got != nil {
+							t.Errorf("%v: got %+v, %v", entries, got, err)
+						}
+						continue
+					}
+					if err != nil {
+						t.Fatalf("%v: %v", entries, err)
+					}
+					want := []translate.Effect{{}, {Seen: entries[1] == "prefixes|+3201|nobody's"}}
+					if diff := cmp.Diff(want, got.Effects); diff != "" {
+						t.Errorf("%v (-want +got)\n%s", entries, diff)
+					}
+				}
+			})
+		}
 	}
 }
 
