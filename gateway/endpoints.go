@@ -35,6 +35,9 @@ type Endpoint struct {
 	// target, or those of the operations that are asked for. Neither applies to
 	// an endpoint with a Session.
 	Level auth.Level
+	// ByPost is what follows the path in that of a POST that does the same as a
+	// DELETE, for clients that cannot send it with a body; empty for none.
+	ByPost string
 	// Self lets a user use the endpoint about themself, whatever their level.
 	Self bool
 	// Status is that of a good answer.

@@ -14,6 +14,7 @@ func itcRows(s *itc.Service) []Endpoint {
 		service  = "/services/immediate_trunking_connectivity"
 		numbers  = service + "/numbers/"
 		prefixes = service + "/prefixes/"
+		byPost   = "remove/"
 	)
 	return []Endpoint{
 		{
@@ -34,10 +35,10 @@ func itcRows(s *itc.Service) []Endpoint {
 		{
 			Name: "itc_numbers_remove", Method: http.MethodDelete, Scope: scope.Group, Path: numbers,
 			Summary: "Remove number ranges from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemoveNumbers(),
+			Level:   auth.TenantAdmin, Status: http.StatusOK, ByPost: byPost, Change: s.RemoveNumbers(),
 		},
 		{
-			Name: "itc_numbers_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: numbers + "remove/",
+			Name: "itc_numbers_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: numbers + byPost,
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemoveNumbers(),
 		},
@@ -64,10 +65,10 @@ func itcRows(s *itc.Service) []Endpoint {
 		{
 			Name: "itc_prefixes_remove", Method: http.MethodDelete, Scope: scope.Group, Path: prefixes,
 			Summary: "Remove prefixes from the group.",
-			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemovePrefixes(),
+			Level:   auth.TenantAdmin, Status: http.StatusOK, ByPost: byPost, Change: s.RemovePrefixes(),
 		},
 		{
-			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: prefixes + "remove/",
+			Name: "itc_prefixes_remove_by_post", Method: http.MethodPost, Scope: scope.Group, Path: prefixes + byPost,
 			Summary: "The same as DELETE, for clients and proxies that drop the body of a DELETE.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Change: s.RemovePrefixes(),
 		},

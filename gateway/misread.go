@@ -50,8 +50,10 @@ func misplaced(header http.Header, conditional bool) []errcode.Problem {
 		case strings.Contains(letters, "idempot") && name != headerIdempotencyKey:
 			refuse(name, "is no header of a write: a key is sent as "+headerIdempotencyKey)
 		case name == headerIfMatch && conditional:
+		case name == headerIfMatch:
+			refuse(name, "must not be given: this write is done without conditions")
 		case slices.Contains(conditions, name):
-			refuse(name, "must not be given: a write is done without conditions, and as a whole")
+			refuse(name, "must not be given: a write is done without such a condition, and as a whole")
 		}
 	}
 	return problems

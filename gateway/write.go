@@ -91,8 +91,8 @@ func decodeChange(r *http.Request, e Endpoint, target scope.Target, body []byte,
 	}
 	told := errcode.Of(err)
 	told.Problems = slices.Concat(ofPath, told.Problems, ofRest)
-	if len(body) == 0 && r.Method == http.MethodDelete && told.Code == errcode.BadMediaType {
-		told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by remove/."
+	if len(body) == 0 && e.ByPost != "" && told.Code == errcode.BadMediaType {
+		told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by " + e.ByPost + "."
 	}
 	return nil, told
 }

@@ -50,14 +50,16 @@ type Draft struct {
 
 // Entry is one thing that a change changes.
 type Entry struct {
-	// Kind is what the entry is. It selects the observer. It is kept by the
-	// journal, so it must never get another meaning.
+	// Kind is what the entry is. Entries that must exclude each other have the
+	// same kind, whatever changes them. It selects the observer, which finds out
+	// by the scope of the target which change it was. It is kept by the journal, so
+	// it must never get another meaning.
 	Kind string
 	// Key is the same for every spelling of the entry. Two entries of a tenant
 	// are the same exactly if their kinds and keys are.
 	Key string
-	// Given is the entry as the caller wrote it. For an entry that only the plan
-	// knows it is in the platform's spelling.
+	// Given is the entry as the caller wrote it. An entry that only the plan
+	// knows is spelled as lists show it.
 	Given string
 	// Start is what Given stands for in the platform's spelling, which Plan
 	// finds out.

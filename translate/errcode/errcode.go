@@ -73,7 +73,7 @@ var (
 		"Send one kind of credentials: a Bearer token or the sessionid cookie from a login, or those of a listed client. Tokens are short-lived: log in again.")
 	Forbidden = declare(1001, "FORBIDDEN", 403,
 		"You may not do this here.",
-		"The caller's level is below the endpoint's minimum, or the tenant or group is not the caller's own. Nothing was looked up.")
+		"The caller's level is below the endpoint's minimum, or the tenant, group or user is not the caller's own. Nothing was looked up.")
 	TenantNotFound = declare(1002, "TENANT_NOT_FOUND", 404,
 		"There is no such tenant.",
 		"The platform knows no service provider or enterprise of that id. Ids are case-sensitive.")
@@ -82,7 +82,7 @@ var (
 		"The platform knows no group of that id in the tenant. Ids are case-sensitive.")
 	ServiceNotAssigned = declare(1004, "SERVICE_NOT_ASSIGNED", 404,
 		"The service is not assigned to this group.",
-		"On the platform, authorize the user service Route List to the group, or assign it to the user where the message speaks of one, then try again.")
+		"On the platform, authorize the user service Route List to the tenant or group, or assign it to the user, whichever the message names, then try again.")
 	RouteNotFound = declare(1005, "ROUTE_NOT_FOUND", 404,
 		"There is no such resource.",
 		"Compare the path with the documentation.")
@@ -142,7 +142,7 @@ var (
 		"details.entries names what was not done, and details.operation where the whole is told. Send what is missing as a new request.")
 	NotAvailableInRelease = declare(1025, "NOT_AVAILABLE_IN_RELEASE", 400,
 		"This API is not available in the release of the platform.",
-		"The platform's release does not have the commands of this endpoint: prefixes need release 22 or later. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
+		"The platform's release does not have the commands of this endpoint: prefixes need release 22 or later, users release 21. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
 	CallerLeft = declare(1026, "CALLER_LEFT", 499,
 		"The caller closed the connection before the answer; nothing was changed.",
 		"Nobody waited for the answer, so this is mostly found in the log and in the metrics. A caller that closes its own side of the connection after the request, and still reads, counts as one that left: keep it open until the answer is there.")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"ocigate/oci"
@@ -38,10 +39,13 @@ func (s *Service) Observers() translate.Observers {
 	observers := translate.Observers{settingKind: s.observeSettings}
 	for _, p := range possessions {
 		observers[p.kind] = func(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-			if target.UserID != "" {
+			switch target.Scope() {
+			case scope.User:
 				return s.observePossession(ctx, target, p, entries)
+			case scope.Group:
+				return s.observe(ctx, target, p.resource, entries)
 			}
-			return s.observe(ctx, target, p.resource, entries)
+			return nil, fmt.Errorf("itc: nothing observes %s of a %s", p.kind, target.Scope())
 		}
 	}
 	return observers

@@ -435,3 +435,14 @@ func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 		})
 	}
 }
+
+// What nobody observes is no reading: it must not be taken for what nobody has.
+func TestEntriesOfAnotherScopeAreNotObserved(t *testing.T) {
+	for _, target := range []scope.Target{{}, {TenantID: "ApioSpTest"}} {
+		p := newPlatform(t)
+		entries := []translate.Entry{{Kind: "numbers", Key: "+3226127000", After: json.RawMessage(`{"groupId":null}`)}}
+		if got, err := p.service(options{}).Observers().Compare(t.Context(), target, entries); err == nil || len(p.Asked) > 0 {
+			t.Errorf("%+v: got %+v, asked %v", target, got, p.Asked)
+		}
+	}
+}
