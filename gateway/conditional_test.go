@@ -153,6 +153,8 @@ func TestWritesUnderACondition(t *testing.T) {
 				}
 				// The first with its key is what the key stands for.
 				r.call(t, w.call.with("If-Match", tag).keyed("first")).wantStatus(t, w.status)
+				r.call(t, w.call.with("If-Match", `"another"`).keyed("first")).wantError(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
+				r.call(t, w.call.keyed("first")).wantError(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
 				if n := len(r.platform.Writes()); n != writes {
 					t.Errorf("%d writes were sent", n-writes)
 				}

@@ -50,7 +50,7 @@ func FuzzPreferences(f *testing.F) {
 		if !asked.dryRun && len(problems) == 0 && (err != nil || values.Has(dryRunParameter) && values.Get(dryRunParameter) != "false") {
 			t.Errorf("%q is passed over", query)
 		}
-		fingerprint(scope.Target{TenantID: key, GroupID: prefer}, []byte(query))
+		fingerprint(scope.Target{TenantID: key, GroupID: prefer}, []byte(query), []string{prefer})
 	})
 }
 
@@ -97,7 +97,7 @@ func FuzzQueryOf(f *testing.F) {
 // The fingerprints of a group's requests are kept by the journal, so they must
 // never change.
 func TestFingerprintOfAGroup(t *testing.T) {
-	got := fingerprint(scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}, []byte(`{"numbers":[{"minPhoneNumber":"+3225126999"}]}`))
+	got := fingerprint(scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}, []byte(`{"numbers":[{"minPhoneNumber":"+3225126999"}]}`), nil)
 	if want := "15a53b0ce51a165fd8e3d553bd09aec61169aea10d72c54b57cf10f414170092"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -107,7 +107,7 @@ func TestFingerprintOfAGroup(t *testing.T) {
 func TestFingerprints(t *testing.T) {
 	type request struct{ tenant, group, user, body string }
 	of := func(r request) string {
-		return fingerprint(scope.Target{TenantID: r.tenant, GroupID: r.group, UserID: r.user}, []byte(r.body))
+		return fingerprint(scope.Target{TenantID: r.tenant, GroupID: r.group, UserID: r.user}, []byte(r.body), nil)
 	}
 	plain := request{"a", "b", "", `{"numbers":[{"minPhoneNumber":"+32"}]}`}
 	if same := (request{"a", "b", "", " {\"numbers\" :\n[ {\"minPhoneNumber\":\t\"+32\"}] } "}); of(same) != of(plain) {

@@ -36,6 +36,9 @@ func (g *Gateway) heldBy(ctx context.Context, entries []operation.Entry, held *o
 			told.Entries = append(told.Entries, e.Given)
 		}
 	}
+	if len(told.Entries) == 0 { // but a claim
+		told.Message = "Another change of the same list or user, as a whole, has not ended yet."
+	}
 	return told
 }
 

@@ -51,7 +51,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, target
 	}
 	op := operationOf(c, e, draft)
 	if asked.key != "" {
-		op.Key, op.Fingerprint = asked.key, fingerprint(target, body)
+		op.Key, op.Fingerprint = asked.key, fingerprint(target, body, c.Request().Header[headerIfMatch])
 	}
 	op, failure, err := g.write(ctx, c, e, draft, op)
 	if err != nil {
@@ -97,10 +97,10 @@ func decodeChange(r *http.Request, e Endpoint, target scope.Target, body []byte,
 	return nil, told
 }
 
-// fingerprint is what an idempotency key stands for: the target and the body,
-// but for blanks between its parts. A user id takes part where there is one, so
-// that the fingerprints of other targets stay as they were.
-func fingerprint(target scope.Target, body []byte) string {
+// fingerprint is what an idempotency key stands for: the target, the body, but for
+// blanks between its parts, and the condition. A user id and a condition take part
+// where there is one, so that other fingerprints stay as they were.
+func fingerprint(target scope.Target, body []byte, condition []string) string {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, body); err != nil {
 		compact.Reset()
@@ -110,6 +110,9 @@ func fingerprint(target scope.Target, body []byte) string {
 	parts := [][]byte{[]byte(target.TenantID), []byte(target.GroupID), compact.Bytes()}
 	if target.UserID != "" {
 		parts = slices.Insert(parts, 2, []byte(target.UserID))
+	}
+	for _, value := range condition {
+		parts = append(parts, []byte(headerIfMatch+": "+value))
 	}
 	for _, part := range parts {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // a hash takes everything
