@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -40,7 +39,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, target
 		return err
 	}
 	asked, problems := preferencesOf(c.Request(), described)
-	draft, err := decodeChange(c.Request(), e, target, body, g.pathProblems(e, target), problems)
+	draft, err := decodeChange(e, target, body, g.pathProblems(e, target), problems)
 	if err != nil {
 		return err
 	}
@@ -81,7 +80,7 @@ func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *
 
 // decodeChange has the change decode its body. The error names the problems of
 // the path, of the body, and of the rest of the request, in this order.
-func decodeChange(r *http.Request, e Endpoint, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
+func decodeChange(e Endpoint, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
 	draft, err := e.Change.Decode(target, body)
 	if known := slices.Concat(ofPath, ofRest); err == nil && len(known) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, known...)
