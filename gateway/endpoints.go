@@ -75,7 +75,9 @@ func NewServices(engine *translate.Engine, o ServiceOptions) (Services, error) {
 }
 
 // observers are those of all kinds of entries.
-func (s Services) observers() translate.Observers { return s.itc.Observers() }
+func (s Services) observers() translate.Observers {
+	return translate.NewObservers(s.itc.Observer())
+}
 
 // Endpoints is the API of the services, which [NewServices] made.
 func Endpoints(s Services) []Endpoint {

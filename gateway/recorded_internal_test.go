@@ -35,23 +35,21 @@ func TestEntriesAreRecordedAsTheyArePlanned(t *testing.T) {
 	}
 }
 
-func TestLookAsksTheObserverOfEachKind(t *testing.T) {
+func TestLookAsksTheObserverOfAllKinds(t *testing.T) {
 	target := scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}
-	asked := map[string]string{}
-	of := func(endpoint string) translate.Observer {
-		return func(_ context.Context, at scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-			o := &translate.Observation{Endpoint: endpoint}
-			for _, e := range entries {
-				if at != target {
-					t.Errorf("asked about %+v", at)
-				}
-				asked[e.Kind] += e.Key
-				o.Values = append(o.Values, translate.Observed{Value: json.RawMessage(e.Key), Clear: e.Kind == "a"})
+	var asked []string
+	observe := func(_ context.Context, at scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+		o := &translate.Observation{Endpoint: "n1"}
+		for _, e := range entries {
+			if at != target {
+				t.Errorf("asked about %+v", at)
 			}
-			return o, nil
+			asked = append(asked, e.Kind+e.Key)
+			o.Values = append(o.Values, translate.Observed{Value: json.RawMessage(e.Key), Clear: e.Kind == "a"})
 		}
+		return o, nil
 	}
-	look := lookBy(translate.Observers{"a": of("n1"), "b": of("n2"), "c": of("n1")})
+	look := lookBy(translate.NewObservers(&translate.Observer{Kinds: []string{"a", "b", "c"}, Observe: observe}))
 	entry := func(kind, key, after string) operation.Entry {
 		return operation.Entry{Kind: kind, Key: key, After: json.RawMessage(after)}
 	}
@@ -61,11 +59,11 @@ func TestLookAsksTheObserverOfEachKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := operation.Sight{Node: "n1+n2", Effects: []operation.Effect{{}, {Clear: true}, {Seen: true}, {Seen: true}, {Seen: true, Clear: true}}}
+	want := operation.Sight{Node: "n1", Effects: []operation.Effect{{}, {Clear: true}, {Seen: true}, {Seen: true}, {Seen: true, Clear: true}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"a": "25", "b": "13", "c": "4"}, asked); diff != "" {
+	if diff := cmp.Diff([]string{"b1", "a2", "b3", "c4", "a5"}, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 	if _, err := look(t.Context(), target, []operation.Entry{entry("d", "2", "2")}); err == nil || !strings.Contains(err.Error(), `kind "d"`) {

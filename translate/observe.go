@@ -6,19 +6,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
-	"strings"
 
 	"ocigate/translate/scope"
 )
 
-// Observer reads the present values of entries of its kind, which are all in one
-// target. Their keys are enough: the change may have been planned by another
-// process.
-//
-// Where there is no reading, the error is of type [*errcode.Error], or wraps the
-// Reader's.
-type Observer func(ctx context.Context, target scope.Target, entries []Entry) (*Observation, error)
+// Observer reads the present values of entries of its kinds.
+type Observer struct {
+	// Kinds are those of the entries that it can read.
+	Kinds []string
+	// Observe reads the entries, which are all of its kinds and in one target, in
+	// one document. Their keys are enough: the change may have been planned by
+	// another process.
+	//
+	// Where there is no reading, the error is of type [*errcode.Error], or wraps the
+	// Reader's.
+	Observe func(ctx context.Context, target scope.Target, entries []Entry) (*Observation, error)
+}
 
 // Observation is one reading of entries.
 type Observation struct {
@@ -37,13 +40,27 @@ type Observed struct {
 	Clear bool
 }
 
-// Observers are found by the kinds of entries.
-type Observers map[string]Observer
+// Observers are found by the kinds of entries. [NewObservers] makes them.
+type Observers map[string]*Observer
+
+// NewObservers returns the observers by kind. It panics where two of them have the
+// same kind: an entry of it would be read by either.
+func NewObservers(observers ...*Observer) Observers {
+	byKind := Observers{}
+	for _, o := range observers {
+		for _, kind := range o.Kinds {
+			if byKind[kind] != nil {
+				panic(fmt.Sprintf("translate: two observers have entries of kind %q", kind))
+			}
+			byKind[kind] = o
+		}
+	}
+	return byKind
+}
 
 // Comparison is what one reading shows of the entries of a change.
 type Comparison struct {
-	// Endpoint names the platform's endpoint that was read. Where entries of
-	// several kinds were read from several endpoints, it names all of them.
+	// Endpoint names the platform's endpoint that was read.
 	Endpoint string
 	// Effects are in the order of the entries.
 	Effects []Effect
@@ -58,46 +75,40 @@ type Effect struct {
 }
 
 // Compare reads the entries and compares their present values with the ones after
-// the change. It needs their kinds, keys and values After.
+// the change. It needs their kinds, keys and values After. One observer must have
+// all of their kinds, so that a comparison is what one endpoint shows at one time.
 func (o Observers) Compare(ctx context.Context, target scope.Target, entries []Entry) (*Comparison, error) {
-	kinds, places := byKind(entries)
-	var endpoints []string
 	comparison := &Comparison{Effects: make([]Effect, len(entries))}
-	for _, kind := range kinds {
-		observe, known := o[kind]
-		if !known {
-			return nil, fmt.Errorf("translate: there is no observer of entries of kind %q", kind)
-		}
-		own := make([]Entry, len(places[kind]))
-		for i, place := range places[kind] {
-			own[i] = entries[place]
-		}
-		observation, err := observe(ctx, target, own)
-		if err != nil {
-			return nil, err
-		}
-		endpoints = append(endpoints, observation.Endpoint)
-		for i, place := range places[kind] {
-			seen := observation.Values[i]
-			comparison.Effects[place] = Effect{Seen: isSameValue(seen.Value, entries[place].After), Clear: seen.Clear}
-		}
+	if len(entries) == 0 {
+		return comparison, nil
 	}
-	slices.Sort(endpoints)
-	comparison.Endpoint = strings.Join(slices.Compact(endpoints), "+")
+	observer, err := o.of(entries)
+	if err != nil {
+		return nil, err
+	}
+	observation, err := observer.Observe(ctx, target, entries)
+	if err != nil {
+		return nil, err
+	}
+	comparison.Endpoint = observation.Endpoint
+	for i, seen := range observation.Values {
+		comparison.Effects[i] = Effect{Seen: isSameValue(seen.Value, entries[i].After), Clear: seen.Clear}
+	}
 	return comparison, nil
 }
 
-// byKind are the kinds of entries in the order in which they first appear, and the
-// places of the entries of each.
-func byKind(entries []Entry) (kinds []string, places map[string][]int) {
-	places = map[string][]int{}
-	for i, e := range entries {
-		if places[e.Kind] == nil {
-			kinds = append(kinds, e.Kind)
+// of finds the observer of all of the entries.
+func (o Observers) of(entries []Entry) (*Observer, error) {
+	first := o[entries[0].Kind]
+	for _, e := range entries {
+		switch observer := o[e.Kind]; {
+		case observer == nil:
+			return nil, fmt.Errorf("translate: there is no observer of entries of kind %q", e.Kind)
+		case observer != first:
+			return nil, fmt.Errorf("translate: entries of kinds %q and %q have no common observer", entries[0].Kind, e.Kind)
 		}
-		places[e.Kind] = append(places[e.Kind], i)
 	}
-	return kinds, places
+	return first, nil
 }
 
 // isSameValue reports whether two texts are the same value of JSON: a store may

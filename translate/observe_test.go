@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,8 +16,8 @@ import (
 
 // shows is an observer that reads the values by the keys, from that endpoint. What
 // it does not have is unclear.
-func shows(endpoint string, values map[string]string) translate.Observer {
-	return func(_ context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+func shows(endpoint string, kinds []string, values map[string]string) *translate.Observer {
+	return &translate.Observer{Kinds: kinds, Observe: func(_ context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
 		if target != testGroup {
 			return nil, errors.New("another target")
 		}
@@ -25,19 +27,22 @@ func shows(endpoint string, values map[string]string) translate.Observer {
 			observation.Values = append(observation.Values, translate.Observed{Value: json.RawMessage(value), Clear: known})
 		}
 		return observation, nil
-	}
+	}}
 }
 
 func entry(kind, key, after string) translate.Entry {
 	return translate.Entry{Kind: kind, Key: key, After: json.RawMessage(after)}
 }
 
-// Each entry is read by the observer of its kind, and compared with its own value.
+// All entries are read by the observer of their kinds at once, and compared with their
+// own values.
 func TestObservedValuesAreCompared(t *testing.T) {
-	observers := translate.Observers{
-		"number": shows("b", map[string]string{"number 1": `{"groupId":"G"}`, "number 2": `{"groupId":null}`}),
-		"user":   shows("a", map[string]string{"user 1": `{"a":true,"b":[1.10,"x"]}`}),
-	}
+	observers := translate.NewObservers(
+		shows("b", []string{"number", "user"}, map[string]string{
+			"number 1": `{"groupId":"G"}`, "number 2": `{"groupId":null}`, "user 1": `{"a":true,"b":[1.10,"x"]}`,
+		}),
+		shows("a", []string{"other"}, map[string]string{"other 1": `{}`}),
+	)
 	for name, test := range map[string]struct {
 		entries []translate.Entry
 		want    translate.Comparison
@@ -48,15 +53,15 @@ func TestObservedValuesAreCompared(t *testing.T) {
 		},
 		"of several kinds, in their order": {
 			[]translate.Entry{entry("number", "2", `{"groupId":null}`), entry("user", "1", `{"a":false}`), entry("number", "1", `{"groupId":null}`)},
-			translate.Comparison{Endpoint: "a+b", Effects: []translate.Effect{{Seen: true, Clear: true}, {Clear: true}, {Clear: true}}},
+			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{Seen: true, Clear: true}, {Clear: true}, {Clear: true}}},
 		},
 		"whatever the order of keys and the blanks": {
 			[]translate.Entry{entry("user", "1", ` {"b": [1.10, "x"], "a": true}`)},
-			translate.Comparison{Endpoint: "a", Effects: []translate.Effect{{Seen: true, Clear: true}}},
+			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{Seen: true, Clear: true}}},
 		},
 		"but not of a value that nobody knows": {
 			[]translate.Entry{entry("user", "2", ``), entry("user", "1", ``)},
-			translate.Comparison{Endpoint: "a", Effects: []translate.Effect{{}, {Clear: true}}},
+			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{}, {Clear: true}}},
 		},
 		"of no entries": {nil, translate.Comparison{Effects: []translate.Effect{}}},
 	} {
@@ -71,7 +76,9 @@ func TestObservedValuesAreCompared(t *testing.T) {
 		})
 	}
 	for name, entries := range map[string][]translate.Entry{
-		"of a kind without an observer": {entry("number", "1", "{}"), entry("thing", "1", "{}")},
+		"of a kind without an observer":       {entry("number", "1", "{}"), entry("thing", "1", "{}")},
+		"first of a kind without an observer": {entry("thing", "1", "{}"), entry("number", "1", "{}")},
+		"of kinds of two observers":           {entry("number", "1", "{}"), entry("other", "1", "{}")},
 	} {
 		if got, err := observers.Compare(t.Context(), testGroup, entries); err == nil || got != nil {
 			t.Errorf("%s: got %v, %v", name, got, err)
@@ -80,4 +87,13 @@ func TestObservedValuesAreCompared(t *testing.T) {
 	if got, err := observers.Compare(t.Context(), scope.Target{}, []translate.Entry{entry("number", "1", "{}")}); err == nil || got != nil {
 		t.Errorf("an observer's error: got %v, %v", got, err)
 	}
+}
+
+func TestTwoObserversOfOneKind(t *testing.T) {
+	defer func() {
+		if got := fmt.Sprint(recover()); !strings.Contains(got, `kind "number"`) {
+			t.Errorf("got %s", got)
+		}
+	}()
+	translate.NewObservers(shows("a", []string{"number"}, nil), shows("b", []string{"user", "number"}, nil))
 }

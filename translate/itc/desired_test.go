@@ -395,7 +395,7 @@ func TestDesiredStateOfTheSimulatedPlatform(t *testing.T) {
 					t.Fatalf("%+v, %v", plan, err)
 				}
 				for done := range 3 {
-					sight, err := service.Observers().Compare(t.Context(), testGroup, plan.Entries)
+					sight, err := translate.NewObservers(service.Observer()).Compare(t.Context(), testGroup, plan.Entries)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"ocigate/oci"
@@ -34,24 +35,26 @@ func hasGroup(value json.RawMessage) bool {
 	return err == nil && holder.GroupID != nil
 }
 
-// Observers are those of all kinds of entries of the service.
-func (s *Service) Observers() translate.Observers {
-	observers := translate.Observers{settingKind: s.observeSettings}
+// Observer reads back entries of all kinds of the service.
+func (s *Service) Observer() *translate.Observer {
+	kinds := []string{settingKind}
 	for _, p := range possessions {
-		observers[p.kind] = func(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-			switch target.Scope() {
-			case scope.User:
-				return s.observePossession(ctx, target, p, entries)
-			case scope.Group:
-				return s.observe(ctx, target, p.resource, entries)
-			}
-			return nil, fmt.Errorf("itc: nothing observes %s of a %s", p.kind, target.Scope())
-		}
+		kinds = append(kinds, p.kind)
 	}
-	return observers
+	return &translate.Observer{Kinds: kinds, Observe: s.observe}
 }
 
-// observe reads the group's list, the tenant's list of what is free, and the
+func (s *Service) observe(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+	switch target.Scope() {
+	case scope.User:
+		return s.observeUser(ctx, target, entries)
+	case scope.Group:
+		return s.observeGroup(ctx, target, entries)
+	}
+	return nil, fmt.Errorf("itc: nothing observes the entries of a %s", target.Scope())
+}
+
+// observeGroup reads the group's list, the tenant's list of what is free, and the
 // group's context in one document. The value of an entry is that the group has it
 // where it is in the group's list, else that no group has it. It is clear where the
 // other list agrees: the entry is in one of the two and not in the other. An entry
@@ -59,36 +62,87 @@ func (s *Service) Observers() translate.Observers {
 //
 // A group that does not exist any more or no longer has the service, or whose
 // tenant does not exist any more or is in Enterprise mode, has nothing, and no
-// value of that reading is clear.
-func (s *Service) observe(ctx context.Context, target scope.Target, r *resource, entries []translate.Entry) (*translate.Observation, error) {
-	reading, err := s.engine.Afresh(ctx, target, groupContext, r.own.Read(target), r.tenantFree.Read(target))
+// value of that reading is clear. Where the platform lists what a group without the
+// service has, the lists count.
+func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+	listed, err := possessionsOf(entries)
+	if err != nil {
+		return nil, err
+	}
+	var commands []oci.Read
+	for _, p := range listed {
+		commands = append(commands, p.own.Read(target), p.tenantFree.Read(target))
+	}
+	reading, err := s.engine.Afresh(ctx, target, groupContext, commands...)
+	if err != nil {
+		return nil, err
+	}
+	nothing, err := s.hasNothing(reading, target)
 	if err != nil {
 		return nil, err
 	}
 	// Without rows, nothing is in either list, and so nothing is clear.
-	var own, free map[string]oci.Row
-	switch keys := keysOf(entries); {
-	case reading.Context == nil:
-		if own, err = s.rowsIn(reading.Replies[0], target, r.own, keys); err != nil {
-			return nil, err
+	own, free := map[string]map[string]oci.Row{}, map[string]map[string]oci.Row{}
+	if !nothing {
+		keys := keysOf(entries)
+		for i, p := range listed {
+			if own[p.kind], err = s.rowsIn(reading.Replies[2*i], target, p.own, keys); err != nil {
+				return nil, err
+			}
+			if free[p.kind], err = s.rowsIn(reading.Replies[2*i+1], target, p.tenantFree, keys); err != nil {
+				return nil, err
+			}
 		}
-		if free, err = s.rowsIn(reading.Replies[1], target, r.tenantFree, keys); err != nil {
-			return nil, err
-		}
-	case !meansNothing(reading.Context):
-		return nil, reading.Context
 	}
 	has, hasNot := ofGroup(target.GroupID), noGroup()
 	observation := &translate.Observation{Endpoint: reading.Endpoint, Values: make([]translate.Observed, len(entries))}
 	for i, e := range entries {
-		_, isOwn := own[e.Key]
-		_, isFree := free[e.Key]
+		_, isOwn := own[e.Kind][e.Key]
+		_, isFree := free[e.Kind][e.Key]
 		observation.Values[i] = translate.Observed{Value: hasNot, Clear: isOwn != isFree}
 		if isOwn {
 			observation.Values[i].Value = has
 		}
 	}
 	return observation, nil
+}
+
+// possessionsOf are those of which there are entries. The error names a kind that
+// groups do not have.
+func possessionsOf(entries []translate.Entry) (listed []*possession, err error) {
+	for _, p := range possessions {
+		if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == p.kind }) {
+			listed = append(listed, p)
+		}
+	}
+	for _, e := range entries {
+		if !slices.ContainsFunc(listed, func(p *possession) bool { return e.Kind == p.kind }) {
+			return nil, fmt.Errorf("itc: a group has no entries of kind %q", e.Kind)
+		}
+	}
+	return listed, nil
+}
+
+// hasNothing reports whether a reading shows that the group has no ranges and
+// prefixes at all. The service may be taken away from a group while the platform
+// keeps what the group has of it, so where it answers the first list, the lists
+// count; where it refuses that, as it does without the service, there is nothing.
+// The error says that the reading shows nothing of the group.
+func (s *Service) hasNothing(reading *translate.Reading, target scope.Target) (bool, error) {
+	if reading.Context == nil {
+		return false, nil
+	}
+	if !meansNothing(reading.Context) {
+		return false, reading.Context
+	}
+	if errcode.Of(reading.Context).Code != errcode.ServiceNotAssigned {
+		return true, nil
+	}
+	err := s.engine.ResultInContext(reading.Replies[0], target, groupContext)
+	if err != nil && errcode.Of(err).Code.Status == http.StatusServiceUnavailable {
+		return false, err
+	}
+	return err != nil, nil
 }
 
 // meansNothing reports whether an error of the context means that the group or user

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ocigate/oci"
@@ -33,44 +34,86 @@ func possessedBy(target scope.Target) json.RawMessage {
 // possessedByNobody is the value of what no user has.
 func possessedByNobody() json.RawMessage { return translate.MarshalValue(possessorValue{}) }
 
-// observePossession reads the user, the list of the user's group or enterprise, and
-// the user's context in one document. The value of an entry is that the user has it
-// where it is among what the user has, else that no user has it. It is clear where
-// the list agrees: it names the user, or nobody. An entry that another user has, or
-// that is not in the list, is not clear.
+// observeUser reads the user, the lists of the user's group or enterprise, and the
+// user's context in one document.
 //
-// A user who does not exist any more or no longer has the service has nothing, and no
-// value of that reading is clear. Of a user who is of another group now there is no
-// reading: commands name users by their ids alone, so that a change has had its
-// effect wherever they are.
-func (s *Service) observePossession(ctx context.Context, target scope.Target, p *possession, entries []translate.Entry) (*translate.Observation, error) {
-	reading, err := s.readUser(ctx, target, p)
+// The value of a range or prefix is that the user has it where it is among what the
+// user has, else that no user has it. It is clear where the list agrees: it names
+// the user, or nobody. One that another user has, or that is not in the list, is not
+// clear.
+//
+// A user who does not exist any more or no longer has the service has nothing, and
+// their settings have no value; nothing of that reading is clear. Of a user who is
+// of another group now there is no reading: commands name users by their ids alone,
+// so that a change has had its effect wherever they are.
+func (s *Service) observeUser(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
+	var listed []*possession
+	for _, p := range possessions {
+		if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == p.kind }) {
+			listed = append(listed, p)
+		}
+	}
+	reading, err := s.readUser(ctx, target, listed...)
+	if err == nil && reading.context != nil && !reading.meansNothing() {
+		err = reading.noReading()
+	}
 	if err != nil {
 		return nil, err
 	}
+	observation := &translate.Observation{Endpoint: reading.endpoint, Values: make([]translate.Observed, len(entries))}
+	for _, p := range listed {
+		reading.observePossession(p, target, entries, observation.Values)
+	}
+	if err := reading.observeSettings(target, entries, observation.Values); err != nil {
+		return nil, err
+	}
+	return observation, nil
+}
+
+// observePossession gives the entries of that kind their values.
+func (r *userReading) observePossession(p *possession, target scope.Target, entries []translate.Entry, values []translate.Observed) {
 	var own, all map[string]oci.Row
 	var holder oci.Column
-	switch keys := keysOf(entries); {
-	case reading.context == nil:
+	if keys := keysOf(entries); r.context == nil {
 		// An entry that is there twice is there.
-		if table := reading.own[p]; table != nil {
+		if table := r.own[p]; table != nil {
 			own, _ = rowsOf(table, p.startHeading, keys)
 		}
-		all, _ = rowsOf(reading.all[p], p.startHeading, keys)
-		holder = reading.all[p].Column(userIDHeading)
-	case !reading.meansNothing():
-		return nil, reading.noReading()
+		all, _ = rowsOf(r.all[p], p.startHeading, keys)
+		holder = r.all[p].Column(userIDHeading)
 	}
-	observation := &translate.Observation{Endpoint: reading.endpoint, Values: make([]translate.Observed, len(entries))}
 	for i, e := range entries {
+		if e.Kind != p.kind {
+			continue
+		}
 		value, expected := possessedByNobody(), ""
 		if _, has := own[e.Key]; has {
 			value, expected = possessedBy(target), target.UserID
 		}
 		row, listed := all[e.Key]
-		observation.Values[i] = translate.Observed{Value: value, Clear: listed && row.Cell(holder) == expected}
+		values[i] = translate.Observed{Value: value, Clear: listed && row.Cell(holder) == expected}
 	}
-	return observation, nil
+}
+
+// observeSettings gives the settings their values. A setting of a user who is not in
+// the context has none.
+func (r *userReading) observeSettings(target scope.Target, entries []translate.Entry, values []translate.Observed) error {
+	for i, e := range entries {
+		if e.Kind != settingKind {
+			continue
+		}
+		setting, ofUser := strings.CutPrefix(e.Key, settingKey(target, ""))
+		is, known := r.settings[setting]
+		switch {
+		case r.context != nil:
+			values[i].Value = json.RawMessage("null")
+		case !ofUser || !known:
+			return fmt.Errorf("itc: %.200q is no setting of the user", e.Key)
+		default:
+			values[i] = translate.Observed{Value: translate.MarshalValue(is), Clear: true}
+		}
+	}
+	return nil
 }
 
 // meansNothing reports whether a user who is not in the context has nothing at all.
@@ -83,30 +126,4 @@ func (r *userReading) noReading() error {
 		return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: the user is not where the change was made: %w", r.context))
 	}
 	return r.context
-}
-
-// observeSettings reads the user and the user's context in one document. A setting
-// of a user who is not in the context has no value, which is not clear.
-func (s *Service) observeSettings(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-	reading, err := s.readUser(ctx, target)
-	if err == nil && reading.context != nil && !reading.meansNothing() {
-		err = reading.noReading()
-	}
-	if err != nil {
-		return nil, err
-	}
-	observation := &translate.Observation{Endpoint: reading.endpoint, Values: make([]translate.Observed, len(entries))}
-	for i, e := range entries {
-		setting, ofUser := strings.CutPrefix(e.Key, settingKey(target, ""))
-		is, known := reading.settings[setting]
-		switch {
-		case reading.context != nil:
-			observation.Values[i].Value = json.RawMessage("null")
-		case !ofUser || !known:
-			return nil, fmt.Errorf("itc: %.200q is no setting of the user", e.Key)
-		default:
-			observation.Values[i] = translate.Observed{Value: translate.MarshalValue(is), Clear: true}
-		}
-	}
-	return observation, nil
 }
