@@ -3,6 +3,7 @@ package itc
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"ocigate/oci"
@@ -91,22 +92,18 @@ func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.
 	if err != nil {
 		return nil, err
 	}
-	removals, err := d.removals(draft, own)
+	removals, err := d.removals(draft, own, free)
 	if err != nil {
 		return nil, err
 	}
 	plan := r.newPlan(target, append(entries, removals...))
-	d.addSteps(plan, r.unassign, placesFrom(len(entries), len(removals)))
-	d.addSteps(plan, r.assign, missing)
-	return plan, nil
-}
-
-// addSteps adds as many steps as the places need: a command has as many entries as
-// a body may have.
-func (d *desired) addSteps(plan *translate.Plan, command string, places []int) {
-	for some := range slices.Chunk(places, translate.MaxEntries) {
-		d.resource.addStep(plan, command, some)
+	if len(removals) > 0 {
+		r.addStep(plan, r.unassign, placesFrom(len(entries), len(removals)))
 	}
+	if len(missing) > 0 {
+		r.addStep(plan, r.assign, missing)
+	}
+	return plan, nil
 }
 
 func placesFrom(first, n int) []int {
@@ -149,13 +146,15 @@ func (d *desired) wanted(ctx context.Context, draft *translate.Draft, own, free 
 		e := &entries[i]
 		table, before := own, ofThis
 		row, isOwn := has[e.Key]
-		if !isOwn {
-			var isFree bool
-			if row, isFree = available[e.Key]; !isFree {
-				faults = append(faults, r.notListed(i, *e))
-				continue
-			}
-			table, before = free, ofNone
+		spare, isFree := available[e.Key]
+		switch {
+		case isOwn && isFree:
+			return nil, nil, r.inBothLists(e.Key)
+		case !isOwn && !isFree:
+			faults = append(faults, r.notListed(i, *e))
+			continue
+		case isFree:
+			row, table, before = spare, free, ofNone
 			missing = append(missing, i)
 		}
 		start, end := r.spelled(table, row)
@@ -174,8 +173,9 @@ const userIDHeading = "User Id"
 
 // removals are the entries that the group has and the draft does not. What a user
 // possesses cannot be removed. Where the table does not have the users, the platform
-// refuses such a removal, as a whole.
-func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.Entry, error) {
+// refuses such a removal, as a whole. There are at most [translate.MaxEntries], as
+// in any change.
+func (d *desired) removals(draft *translate.Draft, own, free *oci.Table) ([]translate.Entry, error) {
 	r, target := d.resource, draft.Target
 	isRemoval := make(map[string]bool, len(draft.Entries)) // false for what is wanted
 	for _, e := range draft.Entries {
@@ -194,6 +194,9 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 		case isKnown:
 			continue
 		}
+		if len(removals) == translate.MaxEntries {
+			return nil, d.tooManyRemovals()
+		}
 		e := translate.Entry{Kind: r.kind, Key: string(key), Before: before, After: after}
 		isRemoval[e.Key] = true
 		first, last := r.spelled(own, row)
@@ -209,7 +212,28 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 	if len(possessed) > 0 {
 		return nil, &errcode.Error{Code: errcode.PossessedByUser, Entries: possessed}
 	}
+	contradicted, _ := rowsOf(free, r.startHeading, keysOf(removals))
+	for _, e := range removals {
+		if _, isFree := contradicted[e.Key]; isFree {
+			return nil, r.inBothLists(e.Key)
+		}
+	}
 	return removals, nil
+}
+
+// tooManyRemovals is the error of a body that leaves out more than one change may
+// remove.
+func (d *desired) tooManyRemovals() error {
+	return errcode.Invalid(errcode.InvalidParameters, errcode.Problem{
+		Pointer: "/" + d.resource.list,
+		Reason:  fmt.Sprintf("leaves out more than %d entries that the group has, and one request must not remove more", translate.MaxEntries),
+	})
+}
+
+// inBothLists is the error of an entry that the group has and that no group has, by
+// the same reading: the platform is between two states.
+func (r *resource) inBothLists(key string) error {
+	return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: %.32q is in the list of the group and in that of what is free", key))
 }
 
 // spelled are the start and the end of a row, as the platform spells them.

@@ -61,7 +61,9 @@ const (
 var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
 // newPlatform holds what the API's documents have in their examples, and a
-// range and a prefix of another group.
+// range and a prefix of another group. In those examples two prefixes are both the
+// group's and free, which is none of any platform's states at one time:
+// [platform.agreeing] mends that.
 func newPlatform(t testing.TB) *platform {
 	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
 	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
@@ -91,6 +93,12 @@ func newPlatform(t testing.TB) *platform {
 			"+32-01|ApioGrpTest|true||", "+32-03||true|100|199", "+32-04|ApioGrpOther|true||")),
 	}}}
 	maps.Copy(p.Answers, userAnswers())
+	return p
+}
+
+// agreeing has only those prefixes free that the group does not have.
+func (p *platform) agreeing() *platform {
+	p.Answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-06|true||"))
 	return p
 }
 
