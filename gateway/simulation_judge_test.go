@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -405,13 +406,14 @@ func (v *verdict) firstOf(told *telling) string {
 }
 
 // judgeTrail demands a trail that is whole and tells of every write: before it
-// that it was about to be sent, afterwards what came of it.
+// that it was about to be sent, afterwards what came of it. The last line of an
+// operation says what it is, be that the line of a release.
 func (v *verdict) judgeTrail() {
 	if _, err := operation.Verify(bolt.Trail(v.folder)); err != nil {
 		v.failf("%v", err)
 	}
-	intents, outcomes := map[string]time.Time{}, map[string]string{}
-	intent, outcome := map[string]operation.Event{}, map[string]operation.Event{}
+	intents, intent := map[string]time.Time{}, map[string]operation.Event{}
+	last := map[string]operation.Event{} // of each operation, what the trail says of it in the end
 	for line, err := range bolt.Trail(v.folder) {
 		if err != nil && !errors.Is(err, bolt.ErrTorn) {
 			v.failf("%v", err)
@@ -421,12 +423,14 @@ func (v *verdict) judgeTrail() {
 		must(v.t, json.Unmarshal(line, &event))
 		switch event.Kind {
 		case operation.EventIntent:
-			if _, ended := outcomes[event.Caller.RequestID]; ended {
+			if _, ended := last[event.Operation]; ended {
 				v.failf("the audit trail has an intent of %s after its outcome", event.Caller.RequestID)
 			}
 			intents[event.Caller.RequestID], intent[event.Caller.RequestID] = event.Time, event
 		case operation.EventOutcome, operation.EventCorrection:
-			outcomes[event.Caller.RequestID], outcome[event.Caller.RequestID] = event.Outcome, event
+			last[event.Operation] = event
+		case operation.EventRelease:
+			last[event.Operation] = afterRelease(last[event.Operation], event)
 		case "":
 			v.failf("the audit trail has a line that tells nothing: %s", line)
 		}
@@ -438,10 +442,45 @@ func (v *verdict) judgeTrail() {
 		v.judgeIntent(request, intent[request])
 	}
 	for request, op := range v.byRequest {
-		if outcomes[request] != string(op.State) {
-			v.failf("the audit trail says that %s is %q, and it is %s", request, outcomes[request], op.State)
+		event := last[op.ID]
+		if event.Outcome != string(op.State) {
+			v.failf("the audit trail says that %s is %q, and it is %s", request, event.Outcome, op.State)
 			continue
 		}
-		v.judgeOutcomes(op, outcome[request])
+		v.judgeOutcomes(op, event)
+		if op.isReleased() {
+			v.judgeReleased(op, event)
+		}
+	}
+}
+
+// afterRelease is what the trail says of an operation after the line of a release,
+// which has the entries that it freed: their outcomes are not known any more. Of the
+// others it is what it was. The line before may tell what the database never took.
+func afterRelease(before, release operation.Event) operation.Event {
+	entries := slices.Clone(before.Entries)
+	for _, freed := range release.Entries {
+		if at := slices.IndexFunc(entries, func(e operation.Entry) bool { return e.Claim() == freed.Claim() }); at >= 0 {
+			entries[at] = freed
+		} else {
+			entries = append(entries, freed)
+		}
+	}
+	release.Entries = entries
+	return release
+}
+
+// judgeReleased demands that the audit trail says of each entry of an operation that
+// was released what the operation does in the end: those that were freed are unknown.
+func (v *verdict) judgeReleased(op toldOperation, event operation.Event) {
+	if len(event.Entries) != len(op.Entries) {
+		v.failf("the audit trail has %d entries of %s, of %d", len(event.Entries), op.RequestID, len(op.Entries))
+		return
+	}
+	for i, e := range event.Entries {
+		outcome := cmp.Or(e.Outcome, operation.Unknown)
+		if is := op.Entries[i]; e.Given != is.Entry || outcome != is.Outcome || e.Released != is.Released {
+			v.failf("the audit trail says that %s of %s is %s (released: %v), and it is %s (released: %v)", e.Given, op.RequestID, outcome, e.Released, is.Outcome, is.Released)
+		}
 	}
 }

@@ -37,10 +37,13 @@ type Event struct {
 	GroupID   string    `json:"group_id,omitempty"`
 	UserID    string    `json:"user_id,omitempty"`
 	// Entries have the values before the change and those that it is to make. Their
-	// outcomes report which of them they have.
+	// outcomes report which of them they have. Those of a release are the ones that
+	// it freed.
 	Entries []Entry `json:"entries,omitempty"`
 	Node    string  `json:"node,omitempty"`
-	// Outcome is a [State], or the result of a login.
+	// Outcome is a [State], or the result of a login. That of the last outcome,
+	// correction or release of an operation is its state: an earlier line may tell
+	// of a record that failed.
 	Outcome string `json:"outcome,omitempty"`
 	Basis   Basis  `json:"basis,omitempty"`
 	// Reason is why an operator has freed the entries.

@@ -54,7 +54,10 @@ func (q *queue) take() []*record {
 // Record implements [operation.Store]. An Intent reaches the database before
 // the trail, so that none is in the trail that might have to be looked after
 // and is not known; everything else reaches the trail first, so that nothing
-// ends without a line.
+// ends without a line. So a line of an outcome, a correction or a release can stand
+// in the trail for a record that the database never took, because the process died
+// between the two or the call failed. What the database takes later has a line of
+// its own, and the last line of an operation counts.
 func (s *Store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
 	value, err := json.Marshal(&op)
 	if err != nil {
