@@ -279,6 +279,9 @@ func (j *journal) freeKey(k *kept) {
 func (s *store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
 	return s.do(ctx, "Record", op.ID, func(half bool) error {
 		k, ok := s.ops[op.ID]
+		if !ok {
+			k, ok = s.late(&op)
+		}
 		if !ok || k.Version > op.Version || k.Version == op.Version && k.Owner != op.Owner {
 			return operation.ErrConflict
 		}
@@ -297,7 +300,10 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 			return nil
 		}
 		s.watch(k.Operation, op)
-		k.Operation = op
+		s.ops[op.ID], k.Operation = k, op
+		if _, used := s.keys[claimOf(&op)]; op.HoldsKey() && !used {
+			s.keys[claimOf(&op)] = op.ID
+		}
 		if !op.HoldsAll() {
 			s.begun++
 			k.freed = s.begun
@@ -307,6 +313,18 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 		}
 		return nil
 	})
+}
+
+// late is the place for an outcome of an operation that the journal does not have,
+// where nobody has its key or what it holds.
+func (j *journal) late(op *operation.Operation) (*kept, bool) {
+	user, used := j.ops[j.keys[claimOf(op)]]
+	used = used && op.HoldsKey() && user.KeyExpires.After(time.Now())
+	if op.State == operation.Intent || used || j.holder(op) != nil {
+		return nil, false
+	}
+	j.begun++
+	return &kept{begun: j.begun}, true
 }
 
 func (s *store) Get(ctx context.Context, id string) (op operation.Operation, err error) {

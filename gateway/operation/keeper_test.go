@@ -170,8 +170,10 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 			w.Leave()
 			r.store.will(works)
 			after(time.Minute)
-			if _, err := r.Get(t.Context(), op.ID); !errors.Is(err, operation.ErrNotFound) {
-				t.Errorf("it is still known: %v", err)
+			r.stored(op.ID, operation.NotDone, operation.NotTaken)
+			r.told(op.ID, "outcome not_done")
+			if _, err := r.Begin(t.Context(), want("k", "2")); !errors.As(err, new(*operation.KeyUsedError)) {
+				t.Errorf("Begin with the key of the other: %v", err)
 			}
 			other.Leave()
 		})

@@ -164,8 +164,9 @@ var (
 	// ErrNotFound says that there is no such operation.
 	ErrNotFound = errors.New("operation: there is no such operation")
 	// ErrConflict says that somebody else has taken care of an operation
-	// meanwhile, so that what was to be recorded is out of date.
-	ErrConflict = errors.New("operation: another replica has recorded the operation meanwhile")
+	// meanwhile, so that what was to be recorded is out of date, or that the store
+	// does not have the operation of an intent any more.
+	ErrConflict = errors.New("operation: another replica has recorded the operation meanwhile, or it is not in the journal any more")
 )
 
 // KeyUsedError says that an idempotency key stands for an operation already.

@@ -41,9 +41,12 @@ type Store interface {
 	// is open; once it ended as [NotTaken] so is its key ([Operation.HoldsKey]).
 	//
 	// The error is [ErrConflict] unless the stored version is lower, or the
-	// same and of the same owner. One that is not there, since its owner was
-	// taken for dead before its intent, is entered anew, or is a conflict
-	// where its key or entries are another's meanwhile.
+	// same and of the same owner. An operation may not be there, since its owner
+	// was taken for dead before its intent, or the store has lost it. Then an Intent
+	// is a conflict: nothing has held the entries meanwhile, so that the plan may be
+	// out of date. Nothing of that step was sent. Any other record is entered anew,
+	// because it may be all that is known of something that was sent; it is a
+	// conflict where its key or what it holds is another's meanwhile.
 	Record(ctx context.Context, op Operation, event Event) error
 
 	// Get finds an operation. The error is [ErrNotFound] where there is none.

@@ -45,8 +45,8 @@ func (w *Write) Plan(entries []Entry) {
 // date: then the error is a [*HeldError], nothing is recorded, and the operation is
 // still Received. With each further step the entries of the steps
 // before are done and free. Any other error is [ErrUnusable]; it is [ErrConflict]
-// too where others have taken the operation over, so that no step can be sent any
-// more.
+// too where others have taken the operation over or the store has lost it, so that
+// no step can be sent any more.
 //
 // Where a session was lost before anything left, and another takes its place,
 // it is called again for the same step, and only notes the other node.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -148,7 +149,9 @@ func failAll(records []*record, err error) {
 }
 
 // judgeVersions refuses the records that are out of date, be it because of
-// another of the batch.
+// another of the batch, and intents of operations that are not there. An operation
+// that was begun is kept in memory until its first record, so that this takes a
+// database that was replaced while it was in use.
 func (s *Store) judgeVersions(tx *bbolt.Tx, batch []*record) {
 	latest := map[string]operation.Operation{}
 	for _, r := range batch {
@@ -162,8 +165,9 @@ func (s *Store) judgeVersions(tx *bbolt.Tx, batch []*record) {
 		if !known {
 			last, known = s.begun.operations[r.op.ID]
 		}
-		if known && (last.Version > r.op.Version || last.Version == r.op.Version && last.Owner != r.op.Owner) {
-			r.err = operation.ErrConflict
+		outdated := known && (last.Version > r.op.Version || last.Version == r.op.Version && last.Owner != r.op.Owner)
+		if outdated || !known && r.op.State == operation.Intent {
+			r.err = cmp.Or(r.err, operation.ErrConflict)
 		}
 		if r.err == nil {
 			latest[r.op.ID] = *r.op
@@ -197,9 +201,6 @@ func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
 			continue
 		}
 		r.err = &held
-		if _, begun := s.begun.operations[r.op.ID]; !begun && tx.Bucket(operationsBucket).Get([]byte(r.op.ID)) == nil {
-			r.err = operation.ErrConflict // it was forgotten
-		}
 	}
 }
 

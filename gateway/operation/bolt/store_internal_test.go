@@ -81,15 +81,26 @@ func TestForgottenOperationsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+// intend begins an operation and records its intent.
+func intend(t *testing.T, s *Store, op operation.Operation) {
+	t.Helper()
+	begun := op
+	begun.Version, begun.State = 0, operation.Received
+	if err := s.Begin(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A commit can fail after it took effect.
 func TestAdoptionThatFailedIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := Open(t.TempDir(), Options{NoSync: true})
 	defer closeStore(t, s)
 	op := operation.Operation{ID: "op", Version: 2, Owner: "me", State: operation.Intent}
-	if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
-		t.Fatal(err)
-	}
+	intend(t, s, op)
 	s.orphans[op.ID] = true // and me is alive
 	for _, want := range []int{1, 0} {
 		adopted, err := s.Adopt(t.Context(), "me")
@@ -231,8 +242,13 @@ func TestRecordsThatWaitAreWrittenTogether(t *testing.T) {
 		folder := t.TempDir()
 		s := Open(folder, Options{NoSync: true})
 		defer closeStore(t, s)
-		s.turn <- struct{}{}
 		errs := make([]error, 10)
+		for i := 0; i < len(errs); i += 2 {
+			if err := s.Begin(t.Context(), operation.Operation{ID: fmt.Sprint("op", i/2), State: operation.Received}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.turn <- struct{}{}
 		var all sync.WaitGroup
 		for i := range errs {
 			op := operation.Operation{ID: fmt.Sprint("op", i/2), Version: 1, Owner: fmt.Sprint("owner", i), State: operation.Intent}
@@ -266,9 +282,7 @@ func TestOperationIsListedOnce(t *testing.T) {
 	s := Open(t.TempDir(), Options{NoSync: true})
 	defer closeStore(t, s)
 	op := operation.Operation{ID: "op", Version: 1, State: operation.Intent}
-	if err := s.Record(t.Context(), op, operation.Event{}); err != nil {
-		t.Fatal(err)
-	}
+	intend(t, s, op)
 	s.begun.add(&operation.Operation{ID: "op", State: operation.Received})
 	if ops, err := s.List(t.Context(), operation.Query{Limit: 10}); err != nil || len(ops) != 1 || ops[0].State != operation.Intent {
 		t.Errorf("List: %+v, %v", ops, err)

@@ -90,7 +90,7 @@ func TestOwnersOfAnotherProcessAreDead(t *testing.T) {
 	})
 	for name, call := range map[string]func(r *rig){
 		"but not one that has begun an operation":    func(r *rig) { must(r.T, r.store.Begin(r.Context(), r.op())) },
-		"but not one that has recorded an operation": func(r *rig) { r.record(in(operation.Intent, r.op())) },
+		"but not one that has recorded an operation": func(r *rig) { r.intend() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,8 +187,11 @@ func BenchmarkRecord(b *testing.B) {
 					b.ReportAllocs()
 					b.RunParallel(func(p *testing.PB) {
 						for p.Next() {
-							op := in(operation.Intent, newOp(fmt.Sprint(b.Name(), " ", b.N, " ", next.Add(1))))
-							if err := record(context.Background(), s, op); err != nil {
+							op := newOp(fmt.Sprint(b.Name(), " ", b.N, " ", next.Add(1)))
+							if err := s.Begin(context.Background(), op); err != nil {
+								b.Error(err)
+							}
+							if err := record(context.Background(), s, in(operation.Intent, op)); err != nil {
 								b.Error(err)
 							}
 						}

@@ -9,9 +9,9 @@
 //
 // What Record, Append and Adopt do is committed with synchronous_commit on,
 // whatever the server's default is. Begin is not waited for: an operation that
-// is only Received was not sent, and should a crash of the server forget it,
-// Record claims again what Begin had, or fails. Nor are Abandon and Prune, which
-// can be undone and done again. All rests on the server's own settings, fsync
+// is only Received was not sent, and should a crash of the server forget it, its
+// Intent is an [operation.ErrConflict] and nothing is sent. Nor are Abandon and
+// Prune, which can be undone and done again. All rests on the server's own settings, fsync
 // above all.
 //
 // # Leases

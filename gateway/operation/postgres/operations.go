@@ -133,12 +133,16 @@ func forget(ctx context.Context, tx pgx.Tx, ids []string) error {
 	return err
 }
 
-// Record makes an operation and its event durable together, or neither. Where
-// the operation is not there, because its owner was taken for dead or the server
-// forgot it in a crash, it is entered again, unless somebody else has its key or
-// one of its entries meanwhile: that is an [operation.ErrConflict], too.
+// Record makes an operation and its event durable together, or neither.
 //
-// An Intent takes what the operation does not hold yet. It fails with [ErrLease] where the owner's lease has run out.
+// Where the operation is not there, because its owner was taken for dead or the
+// server forgot it in a crash, an Intent is an [operation.ErrConflict]: others may
+// have changed its entries since it was planned, which cannot be found out without
+// the row. All else is entered again, unless somebody else has its key or what it
+// holds meanwhile: that is an [operation.ErrConflict], too.
+//
+// An Intent takes what the operation does not hold yet. It fails with [ErrLease]
+// where the owner's lease has run out.
 //
 // A call whose answer was lost may be repeated with the same version; the trail
 // may then have the event twice.
@@ -153,9 +157,12 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 		if err != nil {
 			return err
 		}
-		if found {
+		switch {
+		case found:
 			err = settle(ctx, tx, &op, takes, held)
-		} else {
+		case op.State == operation.Intent:
+			err = operation.ErrConflict
+		default:
 			err = enterLate(ctx, tx, &op, body)
 		}
 		if err != nil {

@@ -34,7 +34,9 @@ var pruneTests = []test{
 			kept = append(kept, w.record(in(state, w.op(), ago(25*time.Hour), recheck)))
 		}
 		for _, state := range []operation.State{operation.Intent, operation.Unknown} {
-			kept = append(kept, w.record(in(state, w.op(), ago(25*time.Hour))))
+			op := w.op()
+			w.begin(op)
+			kept = append(kept, w.record(in(state, op, ago(25*time.Hour))))
 		}
 		received := w.op(ago(25 * time.Hour))
 		w.begin(received)

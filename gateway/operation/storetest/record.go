@@ -63,9 +63,9 @@ var recordTests = []test{
 			w.wantStored(op)
 		}
 	}},
-	{"takes an operation whose beginning was lost", func(w *world) {
-		for _, state := range []operation.State{operation.Intent, operation.Done} {
-			op := w.op()
+	{"takes the outcome of an operation whose beginning was lost", func(w *world) {
+		for _, state := range []operation.State{operation.Unknown, operation.Done} {
+			op := w.op(func(op *operation.Operation) { op.IntendedAt = now() })
 			key("key of " + op.ID)(&op)
 			op = w.record(in(state, op))
 			w.wantStored(op)
@@ -73,6 +73,20 @@ var recordTests = []test{
 		}
 		w.wantHeld(w.op(entries("own-1")), []string{"own-1"}, "operation-0001")
 		w.wantFree(w.op(entries("own-3")))
+	}},
+	{"refuses an intent of an operation whose beginning was lost", func(w *world) {
+		op := w.op(key("k"), entries("a"))
+		for _, intent := range []operation.Operation{in(operation.Intent, op, planned), in(operation.Intent, op, planned, alsoPlanned(2, "b"), atStep(2), known(operation.Done, "a"))} {
+			if err := w.store.Record(w.Context(), intent, event(&intent)); !errors.Is(err, operation.ErrConflict) {
+				w.Errorf("Record of step %d: %v, want %v", intent.Step, err, operation.ErrConflict)
+			}
+			w.wantNone(op.ID)
+			w.wantTrail()
+			w.wantFree(w.op(key("k"), entries("a", "b")))
+		}
+		op = w.record(in(operation.NotDone, in(operation.Intent, op, planned), notTaken, known(operation.NotDone, "a")))
+		w.wantStored(op)
+		w.wantFree(w.op(key("k"), entries("a")))
 	}},
 	{"takes the same record twice", func(w *world) {
 		for _, states := range [][]operation.State{toIntent, toUnknown, toDone} {

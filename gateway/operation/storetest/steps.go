@@ -233,16 +233,6 @@ var stepTests = []test{
 		w.wantFree(w.op(entries("b")))
 		w.wantHeld(w.op(entries("a")), []string{"a"}, op.ID)
 	}},
-	{"take an intent whose beginning was lost, unless its entries are another's", func(w *world) {
-		op := w.record(in(operation.Intent, w.op(entries("a")), planned, alsoPlanned(1, "b")))
-		w.wantHeld(w.op(entries("b", "a")), []string{"b", "a"}, op.ID)
-		late := in(operation.Intent, w.op(entries("c")), planned, alsoPlanned(1, "b"))
-		if err := w.store.Record(w.Context(), late, event(&late)); !errors.Is(err, operation.ErrConflict) {
-			w.Errorf("Record: %v, want %v", err, operation.ErrConflict)
-		}
-		w.wantNone(late.ID)
-		w.wantFree(w.op(entries("c")))
-	}},
 	{"hold claims for as long as the operation is not over", func(w *world) {
 		for _, states := range toOpen {
 			op := w.op()
