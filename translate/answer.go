@@ -3,11 +3,9 @@ package translate
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"strconv"
 
 	"ocigate/oci"
-	"ocigate/translate/errcode"
 	"ocigate/translate/scope"
 )
 
@@ -21,23 +19,6 @@ type Answer struct {
 	names  departmentNames // of the paths that do not say it themselves
 
 	list [1]answerValue // the values of most answers
-}
-
-// answerValue is the value of one field: a text, a boolean, or the rows of a list.
-type answerValue struct {
-	absent bool
-	text   string
-	rows   rows // without a table where it is none
-}
-
-func (v *answerValue) isList() bool { return v.rows.table != nil }
-
-// rows are the entries of a list.
-type rows struct {
-	fields  []Field
-	columns []oci.Column // of the fields, in their order
-	group   oci.Column   // of the row's group, where a field of kind EnterpriseDepartment needs it
-	table   *oci.Table
 }
 
 // ListAnswer is an answer whose shape has one field, a list of the table's rows.
@@ -62,147 +43,88 @@ func newList(target scope.Target, shape *Shape, table *oci.Table) (*Answer, erro
 }
 
 // ReplyAnswer is an answer whose fields are elements of a reply that is no
-// refusal: texts, booleans, and lists of the rows of tables, whose first field
-// identifies a row. An element of an optional field may be absent.
+// refusal. The rows of a table are identified by the first field of the list's
+// entries. Errors are as those of ListAnswer.
 func (e *Engine) ReplyAnswer(ctx context.Context, target scope.Target, shape *Shape, reply oci.Reply) (*Answer, error) {
-	a := &Answer{shape: shape, values: make([]answerValue, len(shape.Fields)), target: target}
-	for i, f := range shape.Fields {
-		value, err := valueIn(reply, f)
-		if err != nil {
-			return nil, err
-		}
-		if value.absent && !f.Optional {
-			return nil, errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s has no element %s", reply.Name(), f.Source))
-		}
-		a.values[i] = value
-	}
-	return e.named(ctx, a)
-}
-
-// valueIn reads a field from a reply.
-func valueIn(reply oci.Reply, f Field) (answerValue, error) {
-	if f.Kind == List {
-		if _, present, err := reply.Element(f.Source); f.Optional && !present && err == nil {
-			return answerValue{absent: true}, nil
-		}
-		key := f.Item.Fields[0]
-		table, err := TableOf(reply, f.Source, key.Source, key.Kind)
-		if err != nil {
-			return answerValue{}, err
-		}
-		list, err := newRows(f.Item, table)
-		return answerValue{rows: list}, err
-	}
-	text, present, err := reply.Text(f.Source)
-	if err == nil && present && f.Kind == Boolean {
-		var is bool
-		is, _, err = reply.Bool(f.Source)
-		text = strconv.FormatBool(is)
-	}
-	if err == nil && f.Kind == PhoneNumber && !isPhoneNumberOrEmpty(text) {
-		err = fmt.Errorf("translate: element %s holds %.32q", f.Source, text)
-	}
+	values, err := valuesIn(reply, shape, target)
 	if err != nil {
-		return answerValue{}, errcode.Because(errcode.PlatformError, err)
+		return nil, err
 	}
-	return answerValue{absent: !present, text: text}, nil
+	return e.named(ctx, &Answer{shape: shape, values: values, target: target})
 }
-
-// newRows checks the cells of a table.
-func newRows(item *Shape, table *oci.Table) (rows, error) {
-	r := rows{fields: item.Fields, columns: make([]oci.Column, len(item.Fields)), group: oci.NoColumn, table: table}
-	for i := range r.fields {
-		f := &r.fields[i]
-		r.columns[i] = table.Column(f.Source)
-		if f.Kind == EnterpriseDepartment {
-			r.group = table.Column(groupIDHeading)
-		}
-		if valid := validCells[f.Kind]; valid != nil {
-			if err := r.checkCells(r.columns[i], f.Source, valid); err != nil {
-				return rows{}, err
-			}
-		}
-	}
-	return r, nil
-}
-
-// validCells report whether a cell is of a kind. What is not listed may hold
-// anything.
-var validCells = map[Kind]func(cell string) bool{
-	Boolean:     func(cell string) bool { return cell == "true" || cell == "false" },
-	PhoneNumber: isPhoneNumberOrEmpty,
-}
-
-// isPhoneNumberOrEmpty: a user may have no number.
-func isPhoneNumberOrEmpty(cell string) bool { return cell == "" || hasDigits(cell) }
-
-// checkCells demands valid cells of a column, where the table has it.
-func (r *rows) checkCells(column oci.Column, heading string, valid func(cell string) bool) error {
-	if column == oci.NoColumn {
-		return nil
-	}
-	for row := range r.table.Rows() {
-		if cell := row.Cell(column); !valid(cell) {
-			return errcode.Because(errcode.PlatformError,
-				fmt.Errorf("translate: a cell of column %q holds %.32q", heading, cell))
-		}
-	}
-	return nil
-}
-
-// roomForRow is more than a row takes, in bytes. One that takes more is written
-// as well, but not without an allocation.
-const roomForRow = 4 << 10
 
 // WriteJSON implements [Body]. Rows go straight from the table into w's own
 // buffer.
 func (a *Answer) WriteJSON(w *bufio.Writer) error {
+	if err := a.writeObject(w, a.shape, a.values); err != nil {
+		return err
+	}
+	return w.WriteByte('\n')
+}
+
+// writeObject writes an object that is read from elements.
+func (a *Answer) writeObject(w *bufio.Writer, s *Shape, values []answerValue) error {
 	before := byte('{')
-	for i := range a.values {
-		f, value := &a.shape.Fields[i], &a.values[i]
+	for i := range values {
+		f, value := &s.Fields[i], &values[i]
 		if value.absent {
 			continue
 		}
-		b := appendKey(w.AvailableBuffer(), before, f.Key)
-		if !value.isList() {
-			b = a.appendValue(b, f, value.text)
-		}
-		if _, err := w.Write(b); err != nil {
+		if _, err := w.Write(appendKey(w.AvailableBuffer(), before, f.Key)); err != nil {
 			return err
 		}
-		if value.isList() {
-			if err := a.writeRows(w, &value.rows); err != nil {
-				return err
-			}
+		if err := a.writeValue(w, f, value); err != nil {
+			return err
 		}
 		before = ','
 	}
-	end := "}\n"
+	end := "}"
 	if before == '{' {
-		end = "{}\n"
+		end = "{}"
 	}
 	_, err := w.WriteString(end)
 	return err
 }
 
-func (a *Answer) writeRows(w *bufio.Writer, r *rows) error {
-	if _, err := w.WriteString("["); err != nil {
+func (a *Answer) writeValue(w *bufio.Writer, f *Field, value *answerValue) error {
+	switch {
+	case value.null:
+		_, err := w.WriteString("null")
 		return err
+	case value.isTable():
+		return a.writeRows(w, &value.rows)
+	case f.Kind == List:
+		return a.writeEntries(w, f, value.parts)
+	case f.Kind == Object:
+		return a.writeObject(w, f.Item, value.parts)
 	}
-	comma := ""
-	for row := range r.table.Rows() {
-		if w.Available() < roomForRow {
-			if err := w.Flush(); err != nil {
-				return err
-			}
-		}
-		b := append(w.AvailableBuffer(), comma...)
-		if _, err := w.Write(a.appendRow(b, r, row)); err != nil {
+	_, err := w.Write(a.appendValue(w.AvailableBuffer(), f, value.text))
+	return err
+}
+
+// writeEntries writes a list that is read from elements of one name.
+func (a *Answer) writeEntries(w *bufio.Writer, f *Field, entries []answerValue) error {
+	before := byte('[')
+	for i := range entries {
+		if err := w.WriteByte(before); err != nil {
 			return err
 		}
-		comma = ","
+		var err error
+		if f.Each != nil {
+			err = a.writeValue(w, f.Each, &entries[i])
+		} else {
+			err = a.writeObject(w, f.Item, entries[i].parts)
+		}
+		if err != nil {
+			return err
+		}
+		before = ','
 	}
-	_, err := w.WriteString("]")
+	end := "]"
+	if before == '[' {
+		end = "[]"
+	}
+	_, err := w.WriteString(end)
 	return err
 }
 
@@ -210,37 +132,6 @@ func appendKey(b []byte, before byte, key string) []byte {
 	b = append(b, before, '"')
 	b = append(b, key...)
 	return append(b, '"', ':')
-}
-
-func (a *Answer) appendRow(b []byte, r *rows, row oci.Row) []byte {
-	before := byte('{')
-	for i, column := range r.columns {
-		f, cell := &r.fields[i], row.Cell(column)
-		if f.isAbsent(column, cell) {
-			continue
-		}
-		b = appendKey(b, before, f.Key)
-		switch {
-		case f.Kind == EnterpriseDepartment:
-			groupID, name := inEnterprise(cell, row.Cell(r.group))
-			b = a.appendDepartment(b, groupID, name, cell)
-		case f.Kind == GroupID && column == oci.NoColumn:
-			b = a.appendValue(b, f, a.target.GroupID)
-		default:
-			b = a.appendValue(b, f, cell)
-		}
-		before = ','
-	}
-	return append(b, '}')
-}
-
-// isAbsent reports whether a row does not have the field.
-func (f *Field) isAbsent(column oci.Column, cell string) bool {
-	switch f.Kind {
-	case Department, EnterpriseDepartment:
-		return cell == ""
-	}
-	return f.Optional && column == oci.NoColumn
 }
 
 func (a *Answer) appendValue(b []byte, f *Field, text string) []byte {
@@ -259,6 +150,9 @@ func appendText(b []byte, kind Kind, text string) []byte {
 		return append(b, '"')
 	case Boolean:
 		return strconv.AppendBool(b, text == "true")
+	case Integer:
+		whole, _ := strconv.ParseInt(text, 10, 64) // which was checked
+		return strconv.AppendInt(b, whole, 10)
 	}
 	return appendString(b, text)
 }

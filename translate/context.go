@@ -160,12 +160,6 @@ func (c *contexts) remember(context *Context, target scope.Target, asked time.Ti
 	c.known.Add(contextKey{context, target}, rememberedContext{asked.Add(c.ttl), facts})
 }
 
-// Remembered returns the facts of a target that is remembered to be in the
-// context.
-func (e *Engine) Remembered(c *Context, target scope.Target) (facts Facts, known bool) {
-	return e.contexts.good(c, target)
-}
-
 // InContext asks the commands about a target that is in the context, and returns
 // their replies. Where the target is not in it, that is the error.
 //

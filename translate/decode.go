@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -25,7 +26,9 @@ type input struct {
 	null  bool
 	text  string
 	is    bool
-	items []Input // of a list, or the one of an object
+	whole int
+	texts []string // of a list of texts
+	items []Input  // of a list of objects, or the one of an object
 }
 
 // Decode reads a body strictly. The error is of type [*errcode.Error], and its
@@ -72,7 +75,14 @@ func (in Input) Text(key string) string { return in.value(key).text }
 // Bool is a boolean, false without one.
 func (in Input) Bool(key string) bool { return in.value(key).is }
 
-// List are the entries of a list.
+// Integer is an integer, 0 without one.
+func (in Input) Integer(key string) int { return in.value(key).whole }
+
+// Texts are the entries of a list of texts, phone numbers or prefixes, as the caller
+// wrote them.
+func (in Input) Texts(key string) []string { return in.value(key).texts }
+
+// List are the entries of a list of objects.
 func (in Input) List(key string) []Input { return in.value(key).items }
 
 // Object is an object. Without one it must not be used.
@@ -90,13 +100,13 @@ func (f *findings) object(raw json.RawMessage, at string, s *Shape) Input {
 		if texts[i] == nil {
 			continue
 		}
-		place := at + "/" + field.Key
-		in.values[i] = f.value(texts[i], place, field)
+		pointer := at + "/" + field.Key
+		in.values[i] = f.value(texts[i], pointer, field)
 		if field.NotBelow == "" {
 			continue
 		}
 		if least := in.Text(field.NotBelow); least != "" && in.values[i].given && below(in.values[i].text, least) {
-			f.invalid(place, "must not be below "+field.NotBelow)
+			f.invalid(pointer, "must not be below "+field.NotBelow)
 		}
 	}
 	return in
@@ -150,21 +160,19 @@ func (f *findings) value(raw json.RawMessage, at string, field *Field) input {
 	case Boolean:
 		is, ok := f.boolean(raw, at, field)
 		return input{given: ok, is: is}
+	case Integer:
+		whole, ok := f.integer(raw, at, field)
+		return input{given: ok, whole: whole}
 	case List:
-		items, ok := f.list(raw, at, field)
-		return input{given: ok, items: items}
+		return f.list(raw, at, field)
 	case Object:
 		if !f.isOf("an object", raw, at, field) {
 			return input{}
 		}
 		return input{given: true, items: []Input{f.object(raw, at, field.Item)}}
 	}
-	text := f.text(raw, at, field)
-	if text != "" && field.Kind.isNumber() && !isNumber(text) {
-		f.invalid(at, "must be an optional + and digits, with dashes and blanks only between them")
-		return input{}
-	}
-	return input{given: text != "" || field.Min == 0, text: text}
+	text, ok := f.text(raw, at, field)
+	return input{given: ok, text: text}
 }
 
 func (f *findings) boolean(raw json.RawMessage, at string, field *Field) (is, ok bool) {
@@ -172,11 +180,27 @@ func (f *findings) boolean(raw json.RawMessage, at string, field *Field) (is, ok
 	return is, ok
 }
 
-// text reads a string. It is empty where it is at fault.
-func (f *findings) text(raw json.RawMessage, at string, field *Field) string {
-	var s string
+func (f *findings) integer(raw json.RawMessage, at string, field *Field) (whole int, ok bool) {
+	if !f.isOf("a number", raw, at, field) {
+		return 0, false
+	}
+	// A fraction, an exponent, and a number that is too large are errors here.
+	whole, err := strconv.Atoi(string(raw))
+	if err == nil && whole >= field.Min && whole <= field.Max {
+		return whole, true
+	}
+	reason := fmt.Sprintf("must be a whole number from %d to %d", field.Min, field.Max)
+	if field.Unit != "" {
+		reason += ", in " + field.Unit
+	}
+	f.malformed(at, reason)
+	return 0, false
+}
+
+// text reads a text, phone number or prefix. It is empty where it is at fault.
+func (f *findings) text(raw json.RawMessage, at string, field *Field) (s string, ok bool) {
 	if !f.isOf("a string", raw, at, field) || !f.unmarshal(raw, at, &s) {
-		return ""
+		return "", false
 	}
 	switch length := utf8.RuneCountInString(s); {
 	case strings.ContainsRune(s, utf8.RuneError):
@@ -184,17 +208,19 @@ func (f *findings) text(raw json.RawMessage, at string, field *Field) string {
 		f.malformed(at, "must not hold half a surrogate pair or U+FFFD")
 	case length < field.Min || length > field.Max:
 		f.malformed(at, fmt.Sprintf("must have %d to %d characters", field.Min, field.Max))
+	case s != "" && field.Kind.isNumber() && !isNumber(s):
+		f.invalid(at, "must be an optional + and digits, with dashes and blanks only between them")
 	default:
-		return s
+		return s, true
 	}
-	return ""
+	return "", false
 }
 
-// list reads a list of objects, with as many entries as the field may have.
-func (f *findings) list(raw json.RawMessage, at string, field *Field) (items []Input, ok bool) {
+// list reads a list, with as many entries as the field may have.
+func (f *findings) list(raw json.RawMessage, at string, field *Field) input {
 	var elements []json.RawMessage
 	if !f.isOf("a list", raw, at, field) || !f.unmarshal(raw, at, &elements) {
-		return nil, false
+		return input{}
 	}
 	switch {
 	case len(elements) == 0 && field.Min > 0:
@@ -203,25 +229,48 @@ func (f *findings) list(raw json.RawMessage, at string, field *Field) (items []I
 		f.malformed(at, fmt.Sprintf("must hold %d entries or more", field.Min))
 	case len(elements) > field.Max:
 		f.malformed(at, fmt.Sprintf("must not hold more than %d entries", field.Max))
-		return nil, false
+		return input{}
 	}
-	items = make([]Input, len(elements))
+	if field.Each != nil {
+		texts := make([]string, len(elements))
+		for i, element := range elements {
+			texts[i], _ = f.text(element, place(at, i), field.Each)
+		}
+		return input{given: true, texts: texts}
+	}
+	return input{given: true, items: f.objects(elements, at, field)}
+}
+
+// place is the JSON pointer of an entry of a list.
+func place(list string, entry int) string { return fmt.Sprintf("%s/%d", list, entry) }
+
+// objects reads the entries of a list of objects.
+func (f *findings) objects(elements []json.RawMessage, at string, field *Field) []Input {
+	items := make([]Input, len(elements))
 	seen := map[string]int{}
 	for i, element := range elements {
-		place := fmt.Sprintf("%s/%d", at, i)
-		items[i] = f.object(element, place, field.Item)
+		items[i] = f.object(element, place(at, i), field.Item)
 		if field.UniqueBy == "" {
 			continue
 		}
-		key := Canonical(items[i].Text(field.UniqueBy))
+		key := items[i].identity(field.UniqueBy)
 		if key == "" {
 			continue
 		}
 		if first, twice := seen[key]; twice {
-			f.invalid(place+"/"+field.UniqueBy, fmt.Sprintf("must not be the same as %s/%d/%s", at, first, field.UniqueBy))
+			f.invalid(place(at, i)+"/"+field.UniqueBy, fmt.Sprintf("must not be the same as %s/%d/%s", at, first, field.UniqueBy))
 			continue
 		}
 		seen[key] = i
 	}
-	return items, true
+	return items
+}
+
+// identity is the same for every spelling of a value.
+func (in Input) identity(key string) string {
+	text := in.Text(key)
+	if in.shape.Fields[in.shape.field(key)].Kind.isNumber() {
+		return Canonical(text)
+	}
+	return text
 }

@@ -172,19 +172,44 @@ func (e *Engine) named(ctx context.Context, a *Answer) (*Answer, error) {
 	return a, nil
 }
 
-// longPaths goes through the cells of departments that hold the separator.
+// longPaths goes through the texts of departments that hold the separator.
 func (a *Answer) longPaths() func(yield func(path string) bool) {
-	return func(yield func(path string) bool) {
-		for i := range a.values {
-			if v := &a.values[i]; v.isList() && !v.rows.longPaths(yield) {
-				return
+	return func(yield func(path string) bool) { longPathsIn(a.shape, a.values, yield) }
+}
+
+// longPathsIn goes through those of an object.
+func longPathsIn(s *Shape, values []answerValue, yield func(path string) bool) (more bool) {
+	for i := range values {
+		if !values[i].longPaths(&s.Fields[i], yield) {
+			return false
+		}
+	}
+	return true
+}
+
+func (v *answerValue) longPaths(f *Field, yield func(path string) bool) (more bool) {
+	switch {
+	case v.isTable():
+		return v.rows.longPaths(yield)
+	case f.Kind == Department:
+		return !strings.Contains(v.text, pathSeparator) || yield(v.text)
+	case f.Kind == Object && v.parts != nil:
+		return longPathsIn(f.Item, v.parts, yield)
+	case f.Kind == List && f.Item != nil:
+		for i := range v.parts {
+			if !longPathsIn(f.Item, v.parts[i].parts, yield) {
+				return false
 			}
 		}
 	}
+	return true
 }
 
 func (r *rows) longPaths(yield func(path string) bool) (more bool) {
 	for i := range r.fields {
+		if object := r.objects[i]; object != nil && !object.longPaths(yield) {
+			return false
+		}
 		if r.fields[i].Kind != Department || r.columns[i] == oci.NoColumn {
 			continue
 		}

@@ -25,19 +25,29 @@ func (a *Answer) ETag() string {
 	sum.add(a.shape.digest())
 	sum.add(a.target.TenantID, a.target.GroupID, a.target.UserID)
 	for i := range a.values {
-		value := &a.values[i]
-		switch {
-		case value.isList():
-			sum.add("rows")
-			sum.flush()
-			_, _ = value.rows.table.WriteTo(sum.Hash) // a hash takes everything
-		case value.absent:
-			sum.add("absent")
-		default:
-			sum.add("text", value.text)
-		}
+		a.values[i].addTo(&sum)
 	}
 	return quoted(sum.Sum(nil))
+}
+
+func (v *answerValue) addTo(sum *tagSum) {
+	switch {
+	case v.isTable():
+		sum.add("rows")
+		sum.flush()
+		_, _ = v.rows.table.WriteTo(sum.Hash) // a hash takes everything
+	case v.absent:
+		sum.add("absent")
+	case v.null:
+		sum.add("null")
+	case v.parts != nil:
+		sum.add("parts", strconv.Itoa(len(v.parts)))
+		for i := range v.parts {
+			v.parts[i].addTo(sum)
+		}
+	default:
+		sum.add("text", v.text)
+	}
 }
 
 // TagOf is the entity tag of a body that is written already.
@@ -109,12 +119,29 @@ func (s *Shape) digest() string {
 }
 
 func (s *Shape) addTo(sum *tagSum) {
-	for _, f := range s.Fields {
-		sum.add(f.Key, strconv.Itoa(int(f.Kind)), strconv.FormatBool(f.Optional), f.Source)
-		if f.Item != nil {
-			sum.add("{")
-			f.Item.addTo(sum)
-			sum.add("}")
-		}
+	for i := range s.Fields {
+		s.Fields[i].addTo(sum)
+	}
+}
+
+// addTo adds what a field does not have as nothing at all, so that a new property of
+// fields does not change the tags of answers without it.
+func (f *Field) addTo(sum *tagSum) {
+	sum.add(f.Key, strconv.Itoa(int(f.Kind)), strconv.FormatBool(f.Optional), f.Source)
+	if f.Nullable {
+		sum.add("nullable")
+	}
+	if f.Repeated {
+		sum.add("repeated")
+	}
+	if f.Each != nil {
+		sum.add("[")
+		f.Each.addTo(sum)
+		sum.add("]")
+	}
+	if f.Item != nil {
+		sum.add("{")
+		f.Item.addTo(sum)
+		sum.add("}")
 	}
 }

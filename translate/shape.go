@@ -13,23 +13,36 @@ type Field struct {
 	Key  string
 	Kind Kind
 	// Min and Max are limits of a request: of a text in characters, of a list in
-	// entries. Both are included.
+	// entries, of an integer the number itself. Both are included.
 	Min, Max int
 	// Optional: a request may leave it out. Of an answer: it may be absent, as it is
-	// in a row where the table does not have the column.
+	// in a row where the table does not have the column, and of an element where the
+	// reply does not have it.
 	Optional bool
 	// Nullable: a request may set it to null, which is not the same as leaving it
-	// out.
+	// out. Of an answer: it is null where a cell is empty, and where an element is
+	// marked as nil or, unless the field is optional, is not there.
 	Nullable bool
-	// Unit and Example are for people.
-	Unit, Example string
+	// Unit is what an integer counts, in the plural. Errors name it.
+	Unit string
+	// Example is for people.
+	Example string
 	// Source is where an answer takes it from: the heading of a column, for a
-	// field of a row, or else the name of an element of the reply.
+	// field of a row, or else the name of an element of the reply, or of the element
+	// that the object around it is. An object in a row has none: its fields are
+	// columns of the same row.
 	Source string
 	// Item is the shape of a list's entries, or of an object.
 	Item *Shape
+	// Each declares the entries of a list of texts, phone numbers or prefixes: their
+	// kind and limits. It takes the place of Item.
+	Each *Field
+	// Repeated: the entries of a list of objects are all elements of an answer that
+	// have the name Source, and not the rows of the table in the only one. Those of a
+	// list with Each always are. A list without such elements is empty.
+	Repeated bool
 	// UniqueBy is a key of a list's entries, by which no two may be the same in a
-	// request. It is of a phone number or prefix.
+	// request. It is of a text, phone number or prefix.
 	UniqueBy string
 	// NotBelow is the key of a phone number before this one in the same object,
 	// below which this one must not be in a request.
@@ -52,21 +65,28 @@ const (
 	Prefix
 	// Boolean is true or false. In an answer it is false without the column.
 	Boolean
-	// GroupID is a string of an answer: the group of the target without the column.
+	// GroupID is a string of an answer: the group of the target without the column or
+	// element.
 	GroupID
 	// Department is an object of an answer, absent where the platform's text, a
 	// full path, is empty. Its shape is [DepartmentShape].
 	Department
-	// EnterpriseDepartment is the same in a table of an enterprise, in which the
+	// EnterpriseDepartment is the same in a row of a table of an enterprise, in which the
 	// group's id is behind the path of a group's department. The id must be that of
 	// the row, which is in the column Group Id. The platform is not asked for names:
 	// the name is the last part of the path.
 	EnterpriseDepartment
-	// List is a list of objects.
+	// List is a list of objects, or of texts where the field has Each.
 	List
-	// Object is an object.
+	// Object is an object. In a row it is empty where all of its cells are.
 	Object
+	// Integer is a number without fraction and exponent. In an answer it is the
+	// platform's text, which must be one. An empty cell is none: it makes an optional
+	// field absent, a nullable one null, and is the platform's fault otherwise.
+	Integer
 )
+
+// New kinds go to the end: the numbers of the kinds are part of entity tags.
 
 // isNumber reports whether the kind's texts are phone numbers or prefixes.
 func (k Kind) isNumber() bool { return k == PhoneNumber || k == Prefix }

@@ -21,7 +21,52 @@ var settingsShape = &translate.Shape{Fields: []translate.Field{
 	{Key: "inner", Kind: translate.Object, Optional: true, Item: &translate.Shape{Fields: []translate.Field{
 		{Key: "deep", Kind: translate.Boolean},
 	}}},
+	{Key: "seconds", Kind: translate.Integer, Min: -1, Max: 300, Unit: "seconds", Optional: true, Nullable: true},
+	{Key: "count", Kind: translate.Integer, Min: 1, Max: 9, Optional: true},
+	{Key: "texts", Kind: translate.List, Min: 1, Max: 3, Optional: true, Nullable: true, Each: &translate.Field{Min: 1, Max: 3}},
+	{Key: "phones", Kind: translate.List, Max: 3, Optional: true, Each: &translate.Field{Kind: translate.PhoneNumber, Min: 1, Max: 23}},
+	{Key: "users", Kind: translate.List, Max: 3, Optional: true, UniqueBy: "id", Item: &translate.Shape{Fields: []translate.Field{
+		{Key: "id", Min: 1, Max: 161},
+	}}},
+	{Key: "nest", Kind: translate.Object, Optional: true, Nullable: true, Item: &translate.Shape{Fields: []translate.Field{
+		{Key: "count", Kind: translate.Integer, Max: 9},
+		{Key: "list", Kind: translate.List, Max: 3, Item: &translate.Shape{Fields: []translate.Field{
+			{Key: "texts", Kind: translate.List, Max: 3, Each: &translate.Field{Max: 3}},
+		}}},
+	}}},
 }}
+
+const settingsKeys = "on, name, list, pair, inner, seconds, count, texts, phones, users, nest"
+
+// What is decoded is what the body holds.
+func TestValuesOfEveryKind(t *testing.T) {
+	in, err := settingsShape.Decode([]byte(`{"seconds": -1 ,"count":9,"texts":["a", "é"],"phones":["+32-1"],"users":[{"id":"a1"},{"id":"b1"},{"id":"A1"}],
+		"nest":{"count":0,"list":[{"texts":[]},{"texts":["x","x"]}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nest := in.Object("nest")
+	got := []any{
+		in.Integer("seconds"), in.Integer("count"), in.Texts("texts"), in.Texts("phones"), len(in.List("users")),
+		nest.Has("count"), nest.Integer("count"), nest.List("list")[0].Texts("texts"), nest.List("list")[1].Texts("texts"),
+	}
+	want := []any{-1, 9, []string{"a", "é"}, []string{"+32-1"}, 3, true, 0, []string{}, []string{"x", "x"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error("(-want +got)\n" + diff)
+	}
+	in, err = settingsShape.Decode([]byte(`{"seconds":null,"texts":null,"nest":null}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"seconds", "texts", "nest"} {
+		if in.Has(key) || !in.IsNull(key) {
+			t.Errorf("%s: given %t, null %t", key, in.Has(key), in.IsNull(key))
+		}
+	}
+	if in.Has("count") || in.IsNull("count") || in.Integer("count") != 0 || in.Texts("texts") != nil {
+		t.Error("what is absent has a value")
+	}
+}
 
 func TestAbsentNullAndValueDiffer(t *testing.T) {
 	type state struct{ Has, Null bool }
@@ -67,8 +112,23 @@ func TestSettingsThatAreRefused(t *testing.T) {
 		`{"inner":{"deep":1,"x":2}}`:    {"/inner/x is not a key here; the keys, in this letter case, are: deep", "/inner/deep must be a boolean, not a number"},
 		`{"inner":{}}`:                  {"/inner/deep is missing"},
 		`{"inner":[]}`:                  {"/inner must be an object, not a list"},
-		`{"On":true,"inner":null}`:      {"/On is not a key here; the keys, in this letter case, are: on, name, list, pair, inner", "/inner must be an object, not null"},
-		`{"on":true,"on":false,"x":{}}`: {"/on must be given once", "/x is not a key here; the keys, in this letter case, are: on, name, list, pair, inner"},
+		`{"On":true,"inner":null}`:      {"/On is not a key here; the keys, in this letter case, are: " + settingsKeys, "/inner must be an object, not null"},
+		`{"on":true,"on":false,"x":{}}`: {"/on must be given once", "/x is not a key here; the keys, in this letter case, are: " + settingsKeys},
+
+		`{"seconds":"1","count":null}`:                        {"/seconds must be a number or null, not a string", "/count must be a number, not null"},
+		`{"seconds":301,"count":0}`:                           {"/seconds must be a whole number from -1 to 300, in seconds", "/count must be a whole number from 1 to 9"},
+		`{"seconds":1.0,"count":1e0}`:                         {"/seconds must be a whole number from -1 to 300, in seconds", "/count must be a whole number from 1 to 9"},
+		`{"count":99999999999999999999}`:                      {"/count must be a whole number from 1 to 9"},
+		`{"texts":"a","phones":null}`:                         {"/texts must be a list or null, not a string", "/phones must be a list, not null"},
+		`{"texts":[]}`:                                        {"/texts must not be empty"},
+		`{"texts":["a","b","c","d"]}`:                         {"/texts must not hold more than 3 entries"},
+		`{"texts":["a",1,null,""]}`:                           {"/texts must not hold more than 3 entries"},
+		`{"texts":[1,null,""]}`:                               {"/texts/0 must be a string, not a number", "/texts/1 must be a string, not null", "/texts/2 must have 1 to 3 characters"},
+		`{"texts":["\ud800"],"on":1}`:                         {"/on must be a boolean, not a number", "/texts/0 must not hold half a surrogate pair or U+FFFD"},
+		`{"on":1,"phones":["1a"]}`:                            {"/on must be a boolean, not a number", "/phones/0 must be an optional + and digits, with dashes and blanks only between them"},
+		`{"on":1,"users":[{"id":"a"},{"id":"b"},{"id":"a"}]}`: {"/on must be a boolean, not a number", "/users/2/id must not be the same as /users/0/id"},
+		`{"nest":{"count":1.5,"list":[{"texts":["abcd"]},{}]}}`: {
+			"/nest/count must be a whole number from 0 to 9", "/nest/list/0/texts/0 must have 0 to 3 characters", "/nest/list/1/texts is missing"},
 	} {
 		in, err := settingsShape.Decode([]byte(body))
 		refused, ok := errors.AsType[*errcode.Error](err)

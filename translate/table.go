@@ -71,14 +71,20 @@ func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error
 	if err != nil {
 		return nil, errcode.Because(errcode.PlatformError, err)
 	}
-	if table.Column(key) == oci.NoColumn {
-		return nil, errcode.Because(errcode.PlatformError,
-			fmt.Errorf("translate: table %s of %s has no column %q", element, reply.Name(), key))
-	}
-	if err := checkKeys(table, element, key, kind); err != nil {
+	if err := checkTable(table, reply.Name(), element, key, kind); err != nil {
 		return nil, err
 	}
 	return table, nil
+}
+
+// checkTable demands that a table, which is in an element, has the column that
+// identifies its rows, and that each row has a key there.
+func checkTable(table *oci.Table, in, element, key string, kind Kind) error {
+	if table.Column(key) == oci.NoColumn {
+		return errcode.Because(errcode.PlatformError,
+			fmt.Errorf("translate: table %s of %s has no column %q", element, in, key))
+	}
+	return checkKeys(table, element, key, kind)
 }
 
 // checkKeys demands of each row that the cell under the key identifies something.
