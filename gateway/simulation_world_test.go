@@ -457,7 +457,7 @@ func (d *disk) Append(ctx context.Context, event operation.Event) error {
 	return d.do(ctx, "Append", func() error { return d.Store.Append(ctx, event) }, nil)
 }
 
-func (d *disk) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
+func (d *disk) Touched(ctx context.Context, op operation.Operation) (touched map[operation.Claim]string, err error) {
 	err = d.do(ctx, "Touched", func() (err error) { touched, err = d.Store.Touched(ctx, op); return err }, nil)
 	return touched, err
 }

@@ -385,11 +385,17 @@ func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operat
 	return ops, nil
 }
 
-func (s *store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
-	err = s.do(ctx, "Touched", op.ID, func(bool) error {
+func (s *store) Touched(ctx context.Context, op operation.Operation) (map[operation.Claim]string, error) {
+	touched, last := map[operation.Claim]string{}, map[operation.Claim]int{}
+	err := s.do(ctx, "Touched", op.ID, func(bool) error {
 		for _, k := range s.ops {
-			if k.TenantID == op.TenantID && k.begun > s.ops[op.ID].begun && k.State != operation.Received {
-				touched = touched || slices.ContainsFunc(k.Touches(), func(c operation.Claim) bool { return slices.Contains(op.Keys(), c) })
+			if k.TenantID != op.TenantID || k.begun <= s.ops[op.ID].begun || k.State == operation.Received {
+				continue
+			}
+			for _, c := range k.Touches() {
+				if slices.Contains(op.Keys(), c) && k.begun > last[c] {
+					touched[c], last[c] = k.ID, k.begun
+				}
 			}
 		}
 		return nil

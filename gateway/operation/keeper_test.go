@@ -610,12 +610,25 @@ func TestRecheck(t *testing.T) {
 	t.Run("leaves what others have touched since", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			id := notDone(r, "--")
-			r.send(want("", "2")).Settle(t.Context(), operation.Succeeded, nil)
+			r.send(want("", "2", "1")).Settle(t.Context(), operation.Succeeded, nil)
 			r.eyes.see("++")
 			after(recheck)
 			if op := r.stored(id, operation.NotDone, operation.ByReading); op.Open() || op.Corrections != nil {
 				t.Errorf("it is %+v", op)
 			}
+		})
+	})
+	t.Run("corrects what others have not touched since, and leaves the rest", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			id := notDone(r, "--")
+			r.send(want("", "2")).Settle(t.Context(), operation.Succeeded, nil)
+			r.eyes.see("++")
+			after(recheck)
+			op := r.stored(id, operation.PartlyDone, operation.ByReading)
+			if op.Open() || outcomes(op) != "+-" || len(op.Corrections) != 1 {
+				t.Errorf("it is %+v", op)
+			}
+			r.told(id, "intent intent", "outcome unknown", "outcome not_done", "correction partly_done")
 		})
 	})
 	t.Run("minds nothing of what others have done to the other entries", func(t *testing.T) {

@@ -7,31 +7,18 @@ import (
 )
 
 // recheck looks whether an operation that was found not to be done, or was
-// declined, has been done after all. What others did to its entries meanwhile is
-// not its own doing.
+// declined, has been done after all. What others did to some of its entries
+// meanwhile is not its own doing, and says nothing of the other entries.
 func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
-	var late []Entry
-	var places []int
-	for i, place := range op.inQuestion() {
-		if sight.Effects[i] == (Effect{Seen: true, Clear: true}) {
-			late, places = append(late, op.Entries[place]), append(places, place)
-		}
-	}
-	changed := len(late) > 0
-	if changed {
-		of := op
-		of.Entries = late // what became of the others meanwhile says nothing of these
-		touched, err := k.touched(of)
-		if err != nil {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			d.due = time.Now().Add(lastPause)
-			return
-		}
-		changed = !touched
+	places, _, err := k.late(&op, sight)
+	if err != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		d.due = time.Now().Add(lastPause)
+		return
 	}
 	op.RecheckAt = time.Time{}
-	if !changed {
+	if len(places) == 0 {
 		op.Version++
 		k.keep(d, op, Event{})
 		return
@@ -46,12 +33,35 @@ func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 	k.keep(d, op, EventOf(EventCorrection, &op, now))
 }
 
-func (k *Keeper) touched(op Operation) (bool, error) {
+// late returns the places of the entries in question that clearly have the value
+// which the operation wants: those that nobody else can have given it, and, with the
+// id of the last operation, those that a later one may have changed.
+func (k *Keeper) late(op *Operation, sight Sight) (own []int, touched map[int]string, err error) {
+	var seen []int
+	of := *op
+	of.Entries = nil
+	for i, place := range op.inQuestion() {
+		if sight.Effects[i] == (Effect{Seen: true, Clear: true}) {
+			seen, of.Entries = append(seen, place), append(of.Entries, op.Entries[place])
+		}
+	}
+	if len(seen) == 0 {
+		return nil, nil, nil
+	}
 	ctx, cancel := context.WithTimeout(k.life, storeTime)
 	defer cancel()
-	touched, err := k.options.Store.Touched(ctx, op)
+	by, err := k.options.Store.Touched(ctx, of)
 	if err != nil {
 		k.failed(ctx, "rechecking an operation", err)
+		return nil, nil, err
 	}
-	return touched, err
+	touched = map[int]string{}
+	for _, place := range seen {
+		if id, ok := by[op.Entries[place].Claim()]; ok {
+			touched[place] = id
+		} else {
+			own = append(own, place)
+		}
+	}
+	return own, touched, nil
 }

@@ -62,10 +62,11 @@ type Store interface {
 	// call took over all the same, the owner's next one returns.
 	Adopt(ctx context.Context, owner string) ([]Operation, error)
 
-	// Touched reports whether an operation that was begun after this one, and got
-	// as far as an intent, may have changed ([Operation.Touches]) one of the entries
-	// that op has here, which may be some of those that are stored.
-	Touched(ctx context.Context, op Operation) (bool, error)
+	// Touched returns those of the entries that op has here which an operation may
+	// have changed ([Operation.Touches]) that was begun after this one and got as
+	// far as an intent, with the id of that operation, or of the last of several.
+	// The entries may be some of those that are stored.
+	Touched(ctx context.Context, op Operation) (map[Claim]string, error)
 
 	// Append adds an event to the audit trail that belongs to no operation.
 	Append(ctx context.Context, event Event) error

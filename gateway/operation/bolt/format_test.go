@@ -50,8 +50,8 @@ func TestMigrationIsLogged(t *testing.T) {
 	earlier.TenantID = "T"
 	for key, want := range map[string]bool{"101": true, "999": false} {
 		earlier.Entries = []operation.Entry{{Kind: "numbers", Key: key}}
-		if touched, err := r.store.Touched(t.Context(), earlier); err != nil || touched != want {
-			t.Errorf("whether %s was touched by a later operation is %t, %v", key, touched, err)
+		if touched, err := r.store.Touched(t.Context(), earlier); err != nil || (len(touched) == 1) != want {
+			t.Errorf("%s was touched by the later operations %v, %v", key, touched, err)
 		}
 	}
 	r.reopen()

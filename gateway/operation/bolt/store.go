@@ -260,15 +260,18 @@ func matches(op *operation.Operation, q *operation.Query) bool {
 }
 
 // Touched implements [operation.Store].
-func (s *Store) Touched(ctx context.Context, op operation.Operation) (touched bool, err error) {
-	err = s.read(ctx, func(tx *bbolt.Tx, _ map[string]operation.Operation) error {
+func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operation.Claim]string, error) {
+	touched := map[operation.Claim]string{}
+	err := s.read(ctx, func(tx *bbolt.Tx, _ map[string]operation.Operation) error {
 		for _, c := range op.Keys() {
 			for id := range others(tx, touchesBucket, &op, c) {
 				later, err := isLater(tx, id, &op)
 				if err != nil {
 					return err
 				}
-				touched = touched || later
+				if later {
+					touched[c] = id
+				}
 				break // the newest
 			}
 		}

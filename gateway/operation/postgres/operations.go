@@ -328,24 +328,47 @@ func listing(q operation.Query) (sql string, args []any) {
 		" ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args)), args
 }
 
-// Touched reports whether a later operation may have changed one of the entries.
-// The error is [operation.ErrNotFound] where this one is not there.
-func (s *Store) Touched(ctx context.Context, op operation.Operation) (bool, error) {
+// touched finds the operations of the same tenant that were begun later, by the
+// index of that order, and which of the entries each may have changed. It has a row
+// without an entry where there is none.
+const touched = `SELECT DISTINCT ON (entry) entry, by.id
+	FROM ocigate_operations this LEFT JOIN LATERAL (
+		SELECT later.id, later.begun, e.entry
+		FROM ocigate_operations later, LATERAL (SELECT unnest(later.touches) INTERSECT SELECT unnest($2::text[])) AS e (entry)
+		WHERE later.tenant_id = this.tenant_id
+		AND later.begun > this.begun AND later.state <> 'received' AND later.touches && $2::text[]) AS by ON true
+	WHERE this.id = $1 ORDER BY entry, by.begun DESC`
+
+// Touched returns the entries that later operations may have changed. The error is
+// [operation.ErrNotFound] where this one is not there.
+func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operation.Claim]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	var touched bool
-	err := s.pool.QueryRow(ctx, `SELECT EXISTS (
-			SELECT FROM ocigate_operations later
-			WHERE later.tenant_id = this.tenant_id
-			AND later.begun > this.begun AND later.state <> 'received' AND later.touches && $2::text[])
-		FROM ocigate_operations this WHERE this.id = $1`, op.ID, columnOf(op.Keys())).Scan(&touched)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, operation.ErrNotFound
-	}
+	keys := op.Keys()
+	rows, err := s.pool.Query(ctx, touched, op.ID, columnOf(keys))
 	if err != nil {
-		return false, unusable("touched", err)
+		return nil, unusable("touched", err)
 	}
-	return touched, nil
+	byEntry, found := map[string]string{}, false
+	var entry, id *string
+	if _, err := pgx.ForEachRow(rows, []any{&entry, &id}, func() error {
+		if found = true; entry != nil && id != nil {
+			byEntry[*entry] = *id
+		}
+		return nil
+	}); err != nil {
+		return nil, unusable("touched", err)
+	}
+	if !found {
+		return nil, operation.ErrNotFound
+	}
+	by := map[operation.Claim]string{}
+	for i, text := range columnOf(keys) {
+		if id, ok := byEntry[text]; ok {
+			by[keys[i]] = id
+		}
+	}
+	return by, nil
 }
 
 // pruneBatch is how many rows one transaction of Prune removes.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"ocigate/gateway/operation"
@@ -30,14 +31,23 @@ func (w *world) wantList(q operation.Query, want ...operation.Operation) {
 	}
 }
 
-func (w *world) wantTouched(op operation.Operation, want bool) {
+// wantTouched says which entries of an operation later ones may have changed: their
+// keys, each with the id of the last of these.
+func (w *world) wantTouched(op operation.Operation, want map[string]string) {
 	w.Helper()
-	got, err := w.store.Touched(w.Context(), op)
+	touched, err := w.store.Touched(w.Context(), op)
 	if err != nil {
 		w.Fatalf("Touched of %s: %v", op.ID, err)
 	}
-	if got != want {
-		w.Errorf("Touched of %s is %t, want %t", op.ID, got, want)
+	got := map[string]string{}
+	for c, id := range touched {
+		if c != (entry(c.Key).Claim()) {
+			w.Errorf("Touched of %s has %v", op.ID, c)
+		}
+		got[c.Key] = id
+	}
+	if !maps.Equal(got, want) {
+		w.Errorf("Touched of %s is %v, want %v", op.ID, got, want)
 	}
 }
 
@@ -194,50 +204,60 @@ var listTests = []test{
 }
 
 var touchedTests = []test{
-	{"is false where nobody else has an entry", func(w *world) {
+	{"has nothing where nobody else has an entry", func(w *world) {
 		op := w.through(w.op(entries("a", "b")), toDone...)
 		w.through(w.op(entries("c")), toDone...)
 		w.begin(w.op(entries("aa")))
 		w.begin(w.op(entries("a"), func(op *operation.Operation) { op.TenantID = "another" }))
-		w.begin(w.op(entries("b"), kind("prefix")))
-		w.wantTouched(op, false)
+		w.through(w.op(entries("b"), kind("prefix")), toDone...)
+		w.wantTouched(op, nil)
 	}},
-	{"is true of what a later operation has, whatever becomes of that", func(w *world) {
+	{"has what a later operation has, whatever becomes of that, and no other entry", func(w *world) {
 		for _, states := range append(toEnds, toOpen...) {
 			op := w.op()
-			keys := []string{"a " + op.ID, "b " + op.ID}
+			keys := []string{"a " + op.ID, "b " + op.ID, "c " + op.ID}
 			entries(keys...)(&op)
 			op = w.through(op, toDone...)
-			w.through(w.op(entries("other "+op.ID, keys[1])), states...)
-			w.wantTouched(op, len(states) > 0)
-			if len(states) > 0 {
-				w.another()
-				w.wantTouched(op, true)
+			later := w.through(w.op(entries("other "+op.ID, keys[1])), states...)
+			if len(states) == 0 {
+				w.wantTouched(op, nil)
+				continue
 			}
+			want := map[string]string{keys[1]: later.ID}
+			w.wantTouched(op, want)
+			w.another()
+			w.wantTouched(op, want)
 		}
 	}},
-	{"is false of entries that are not asked about", func(w *world) {
+	{"has the last of several later operations with each entry", func(w *world) {
+		op := w.through(w.op(entries("a", "b", "c", "d")), toDone...)
+		one := w.through(w.op(entries("b", "a")), toDone...)
+		other := w.through(w.op(entries("c", "b")), toDone...)
+		w.wantTouched(op, map[string]string{"a": one.ID, "b": other.ID, "c": other.ID})
+	}},
+	{"has no entries that are not asked about", func(w *world) {
 		op := w.through(w.op(entries("a", "b")), toDone...)
 		w.through(w.op(entries("a")), toDone...)
 		op.Entries = op.Entries[1:]
-		w.wantTouched(op, false)
+		w.wantTouched(op, nil)
 	}},
-	{"is false of what an earlier operation had", func(w *world) {
+	{"has nothing of what an earlier operation had", func(w *world) {
 		w.through(w.op(entries("a")), toDone...)
 		op := w.through(w.op(entries("a")), toDone...)
-		w.wantTouched(op, false)
+		w.wantTouched(op, nil)
 	}},
-	{"is true of what was begun later under an earlier id", func(w *world) {
+	{"has what was begun later under an earlier id", func(w *world) {
 		later := w.op(entries("a"))
 		op := w.record(in(operation.NotDone, w.through(w.op(entries("a")), toIntent...), notTaken, recheck))
 		w.through(later, toDone...)
-		w.wantTouched(op, true)
+		w.wantTouched(op, map[string]string{"a": later.ID})
 	}},
-	{"is false of what a later operation wants that has no intent yet", func(w *world) {
+	{"has nothing of what a later operation wants that has no intent yet", func(w *world) {
 		op := w.through(w.op(entries("a")), toDone...)
 		later := w.op(entries("a"))
 		w.begin(later)
-		w.wantTouched(op, false)
+		w.wantTouched(op, nil)
 		w.record(in(operation.Intent, later))
-		w.wantTouched(op, true)
-	}}}
+		w.wantTouched(op, map[string]string{"a": later.ID})
+	}},
+}

@@ -269,22 +269,13 @@ var stepTests = []test{
 	}},
 	{"do not touch what was as wanted, or was never sent", func(w *world) {
 		op := w.through(w.op(entries("a", "b", "c", "d")), toDone...)
-		touched := func(key string, want bool) {
-			w.Helper()
-			w.wantTouched(func() operation.Operation { of := op; entries(key)(&of); return of }(), want)
-		}
 		later := w.op(entries("a", "c"))
 		w.begin(later)
 		later = w.record(in(operation.Intent, later, planned, unneeded("a"), alsoPlanned(2, "b"), alsoPlanned(3, "d")))
-		touched("a", false)
-		touched("b", true) // it may be, a moment later
-		touched("c", true)
+		w.wantTouched(op, map[string]string{"b": later.ID, "c": later.ID, "d": later.ID}) // b and d may be, a moment later
 		later = w.record(in(operation.Intent, later, atStep(2), known(operation.Done, "c")))
 		w.record(in(operation.PartlyDone, later, known(operation.NotDone, "b", "d")))
-		touched("a", false)
-		touched("b", true)
-		touched("c", true)
-		touched("d", false)
+		w.wantTouched(op, map[string]string{"b": later.ID, "c": later.ID})
 	}},
 }
 
