@@ -173,6 +173,17 @@ func keysOf(entries []translate.Entry) []string {
 	return keys
 }
 
+// keysIn are the keys of a table, in its order: the canonical forms of what is under
+// the heading.
+func keysIn(table *oci.Table, heading string) []string {
+	var keys []string
+	start := table.Column(heading)
+	for row := range table.Rows() {
+		keys = append(keys, translate.Canonical(row.Cell(start)))
+	}
+	return keys
+}
+
 // rowsOf finds the rows of the keys, which are canonical forms of what is under
 // the heading. repeated is one of them that several rows have, "" where there is
 // none. What it takes of memory goes by the keys: a tenant's table may be large.

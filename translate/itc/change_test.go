@@ -32,7 +32,7 @@ func changes(service *itc.Service) map[string]translate.Change {
 var goodBodies = map[string]string{
 	"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`,
 	"remove numbers":  `{"numbers":[{"minPhoneNumber":"+3226127000"}]}`,
-	"assign prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
+	"assign prefixes": `{"prefixes":[{"prefix":"+32-06"},{"prefix":"+32-07"}]}`,
 	"remove prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`,
 	"set numbers":     `{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+3225126999"}]}`,
 	"set prefixes":    `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-06"}]}`,
@@ -71,7 +71,7 @@ func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
 		"of ranges to remove": {"remove numbers", goodBodies["remove numbers"],
 			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "numbers", Given: "+3226127000", Key: "+3226127000"}}}},
 		"of prefixes": {"assign prefixes", goodBodies["assign prefixes"],
-			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "prefixes", Given: "+32-01", Key: "+3201"}, {Kind: "prefixes", Given: "+32-02", Key: "+3202"}}}},
+			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "prefixes", Given: "+32-06", Key: "+3206"}, {Kind: "prefixes", Given: "+32-07", Key: "+3207"}}}},
 		"of prefixes to remove": {"remove prefixes", `{"prefixes":[{"prefix":"+32-01"}]}`,
 			translate.Draft{Target: testGroup, Entries: []translate.Entry{{Kind: "prefixes", Given: "+32-01", Key: "+3201"}}}},
 	} {
@@ -131,9 +131,9 @@ func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
 			[]translate.Entry{{Given: "+3226127000", Key: "+3226127000", Start: "+32-26127000", End: "+32-26127002"}},
 			own, free, []string{inContext + ownNumbers},
 		}},
-		"assigns prefixes": {"assign prefixes", `{"prefixes":[{"prefix":"+3201"},{"prefix":"+32-02"}]}`, plan{
-			"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest", ids + "<numberPrefix>+32-01</numberPrefix><numberPrefix>+32-02</numberPrefix>",
-			[]translate.Entry{{Given: "+3201", Key: "+3201", Start: "+32-01"}, {Given: "+32-02", Key: "+3202", Start: "+32-02"}},
+		"assigns prefixes": {"assign prefixes", `{"prefixes":[{"prefix":"+3206"},{"prefix":"+32-07"}]}`, plan{
+			"GroupRouteListEnterpriseTrunkNumberPrefixAssignListRequest", ids + "<numberPrefix>+32-06</numberPrefix><numberPrefix>+32-07</numberPrefix>",
+			[]translate.Entry{{Given: "+3206", Key: "+3206", Start: "+32-06"}, {Given: "+32-07", Key: "+3207", Start: "+32-07"}},
 			free, own, []string{inContext + tenantPrefixes},
 		}},
 		"removes prefixes": {"remove prefixes", goodBodies["remove prefixes"], plan{
@@ -187,7 +187,7 @@ func TestPlanLeavesTheDraftAsItIs(t *testing.T) {
 
 func TestAPrefixHasNoEnd(t *testing.T) {
 	p := newPlatform(t)
-	p.Answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", "Number Prefix|", "+32-01|x", "+32-02|x"))
+	p.Answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", "Number Prefix|", "+32-06|x", "+32-07|x"))
 	plan, err := planned(t, p.service(remembering).AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
 		"tells a number with + from one without": {"remove numbers",
 			`{"numbers":[{"minPhoneNumber":"3226127000"}]}`, numbers, []string{"3226127000"}},
 		"blames every prefix at fault": {"assign prefixes",
-			`{"prefixes":[{"prefix":"+32-03"},{"prefix":"+32-01"},{"prefix":"+3204"}]}`, prefixes, []string{"+32-03", "+3204"}},
+			`{"prefixes":[{"prefix":"+32-03"},{"prefix":"+32-06"},{"prefix":"+3204"}]}`, prefixes, []string{"+32-03", "+3204"}},
 		"blames a prefix that is not the group's": {"remove prefixes",
 			`{"prefixes":[{"prefix":"+32-03"}]}`, prefixes, []string{"+32-03"}},
 	} {

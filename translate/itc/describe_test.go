@@ -74,9 +74,6 @@ func TestDescriptionsNameTheCommandsThatAreMade(t *testing.T) {
 			for _, broken := range []string{"", tenantGet, authorization, userList} {
 				for _, from := range []itc.AvailableFrom{itc.AvailableFromGroup, itc.AvailableFromTenant} {
 					p := newPlatform(t)
-					if strings.HasPrefix(name, "set ") {
-						p.agreeing()
-					}
 					delete(p.Answers, broken)
 					for _, write := range carryOut(t, p.service(options{AvailableFrom: from}), name) {
 						writes[write] = true

@@ -19,6 +19,13 @@ import (
 // that list meanwhile, but not in the entries of the plan, and not by another such
 // change, since each claims the list as a whole. So they all have the effect that
 // they would have one after the other.
+//
+// That an entry is already as wanted is concluded from that reading alone, which
+// asks one endpoint for the group's list and for the tenant's list of what is free.
+// Where the two contradict each other there is no plan. Where both are out of date,
+// because the node behind the endpoint has not heard of a change yet, this cannot be
+// seen: a plan may have too few entries, or none, and then the answer is that nothing
+// differs. A second reading of the same node would show the same.
 type desired struct {
 	engine   *translate.Engine
 	resource *resource
@@ -88,11 +95,15 @@ func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.
 	if err != nil {
 		return nil, err
 	}
-	entries, missing, err := d.wanted(ctx, draft, own, free)
+	lists, err := r.bothLists(draft, own, free)
 	if err != nil {
 		return nil, err
 	}
-	removals, err := d.removals(draft, own, free)
+	entries, missing, err := d.wanted(ctx, draft, lists)
+	if err != nil {
+		return nil, err
+	}
+	removals, err := d.removals(draft, own)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +115,35 @@ func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.
 		r.addStep(plan, r.assign, missing)
 	}
 	return plan, nil
+}
+
+// groupLists are the lists of one reading: of what the group has, and of what the
+// tenant has free.
+type groupLists struct {
+	own, free *oci.Table
+	// ownRows and freeRows are their rows by key, of the entries of a draft and of
+	// all that the group has. No key is in both.
+	ownRows, freeRows map[string]oci.Row
+}
+
+// bothLists finds the rows. The error says that a list has an entry twice, or that
+// the group has what is free: the platform is between two states then, and what
+// becomes of the entry is not known.
+func (r *resource) bothLists(draft *translate.Draft, own, free *oci.Table) (*groupLists, error) {
+	keys := append(keysOf(draft.Entries), keysIn(own, r.startHeading)...)
+	ownRows, repeated := rowsOf(own, r.startHeading, keys)
+	freeRows, repeatedFree := rowsOf(free, r.startHeading, keys)
+	if twice := cmp.Or(repeated, repeatedFree); twice != "" {
+		return nil, r.severalRows(twice)
+	}
+	for _, key := range keys {
+		_, isOwn := ownRows[key]
+		if _, isFree := freeRows[key]; isOwn && isFree {
+			return nil, errcode.Because(errcode.PlatformError,
+				fmt.Errorf("itc: the group has %.32q, which is also free in the tenant", key))
+		}
+	}
+	return &groupLists{own, free, ownRows, freeRows}, nil
 }
 
 func placesFrom(first, n int) []int {
@@ -132,29 +172,22 @@ func (d *desired) checkCondition(draft *translate.Draft, own *oci.Table) error {
 
 // wanted are the entries of a draft with their values, and the places of those that
 // the group does not have yet, which the tenant must have free.
-func (d *desired) wanted(ctx context.Context, draft *translate.Draft, own, free *oci.Table) (entries []translate.Entry, missing []int, err error) {
-	r, keys := d.resource, keysOf(draft.Entries)
-	has, repeated := rowsOf(own, r.startHeading, keys)
-	available, repeatedFree := rowsOf(free, r.startHeading, keys)
-	if twice := cmp.Or(repeated, repeatedFree); twice != "" {
-		return nil, nil, r.severalRows(twice)
-	}
+func (d *desired) wanted(ctx context.Context, draft *translate.Draft, lists *groupLists) (entries []translate.Entry, missing []int, err error) {
+	r := d.resource
 	entries = slices.Clone(draft.Entries)
 	ofThis, ofNone := ofGroup(draft.Target.GroupID), noGroup()
 	var faults []fault
 	for i := range entries {
 		e := &entries[i]
-		table, before := own, ofThis
-		row, isOwn := has[e.Key]
-		spare, isFree := available[e.Key]
-		switch {
-		case isOwn && isFree:
-			return nil, nil, r.inBothLists(e.Key)
-		case !isOwn && !isFree:
-			faults = append(faults, r.notListed(i, *e))
-			continue
-		case isFree:
-			row, table, before = spare, free, ofNone
+		table, before := lists.own, ofThis
+		row, isOwn := lists.ownRows[e.Key]
+		if !isOwn {
+			var isFree bool
+			if row, isFree = lists.freeRows[e.Key]; !isFree {
+				faults = append(faults, r.notListed(i, *e))
+				continue
+			}
+			table, before = lists.free, ofNone
 			missing = append(missing, i)
 		}
 		start, end := r.spelled(table, row)
@@ -175,31 +208,25 @@ const userIDHeading = "User Id"
 // possesses cannot be removed. Where the table does not have the users, the platform
 // refuses such a removal, as a whole. There are at most [translate.MaxEntries], as
 // in any change.
-func (d *desired) removals(draft *translate.Draft, own, free *oci.Table) ([]translate.Entry, error) {
+func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.Entry, error) {
 	r, target := d.resource, draft.Target
-	isRemoval := make(map[string]bool, len(draft.Entries)) // false for what is wanted
+	isWanted := make(map[string]bool, len(draft.Entries))
 	for _, e := range draft.Entries {
-		isRemoval[e.Key] = false
+		isWanted[e.Key] = true
 	}
-	start, user := own.Column(r.startHeading), own.Column(userIDHeading)
+	user := own.Column(userIDHeading)
 	before, after := ofGroup(target.GroupID), noGroup()
 	var removals []translate.Entry
 	var possessed []string
-	var key []byte
 	for row := range own.Rows() {
-		key = translate.AppendCanonical(key[:0], row.Cell(start))
-		switch again, isKnown := isRemoval[string(key)]; {
-		case again:
-			return nil, r.severalRows(string(key))
-		case isKnown:
+		first, last := r.spelled(own, row)
+		e := translate.Entry{Kind: r.kind, Key: translate.Canonical(first), Before: before, After: after}
+		if isWanted[e.Key] {
 			continue
 		}
 		if len(removals) == translate.MaxEntries {
-			return nil, d.tooManyRemovals()
+			return nil, r.tooManyRemovals()
 		}
-		e := translate.Entry{Kind: r.kind, Key: string(key), Before: before, After: after}
-		isRemoval[e.Key] = true
-		first, last := r.spelled(own, row)
 		r.spell(&e, 0, first, last) // no end is given that could differ
 		if e.Given = e.Start; r.own.KeyKind == translate.PhoneNumber {
 			e.Given = e.Key // as lists show it
@@ -212,28 +239,16 @@ func (d *desired) removals(draft *translate.Draft, own, free *oci.Table) ([]tran
 	if len(possessed) > 0 {
 		return nil, &errcode.Error{Code: errcode.PossessedByUser, Entries: possessed}
 	}
-	contradicted, _ := rowsOf(free, r.startHeading, keysOf(removals))
-	for _, e := range removals {
-		if _, isFree := contradicted[e.Key]; isFree {
-			return nil, r.inBothLists(e.Key)
-		}
-	}
 	return removals, nil
 }
 
-// tooManyRemovals is the error of a body that leaves out more than one change may
+// tooManyRemovals is the error of a list that leaves out more than one change may
 // remove.
-func (d *desired) tooManyRemovals() error {
+func (r *resource) tooManyRemovals() error {
 	return errcode.Invalid(errcode.InvalidParameters, errcode.Problem{
-		Pointer: "/" + d.resource.list,
+		Pointer: "/" + r.list,
 		Reason:  fmt.Sprintf("leaves out more than %d entries that the group has, and one request must not remove more", translate.MaxEntries),
 	})
-}
-
-// inBothLists is the error of an entry that the group has and that no group has, by
-// the same reading: the platform is between two states.
-func (r *resource) inBothLists(key string) error {
-	return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: %.32q is in the list of the group and in that of what is free", key))
 }
 
 // spelled are the start and the end of a row, as the platform spells them.

@@ -77,9 +77,8 @@ func TestAvailableListsOfTheTenant(t *testing.T) {
 			`{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999","active":true,"extensionLength":""},` +
 			`{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127999","active":false,"extensionLength":"4"}]}`},
 		"available_prefixes": {tenantPrefixes, `{"available_prefixes":[` +
-			`{"prefix":"+32-01","active":true,"extensionRangeStart":"","extensionRangeEnd":""},` +
-			`{"prefix":"+32-02","active":false,"extensionRangeStart":"100","extensionRangeEnd":"199"},` +
-			`{"prefix":"+32-06","active":true,"extensionRangeStart":"","extensionRangeEnd":""}]}`},
+			`{"prefix":"+32-06","active":true,"extensionRangeStart":"","extensionRangeEnd":""},` +
+			`{"prefix":"+32-07","active":false,"extensionRangeStart":"100","extensionRangeEnd":"199"}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

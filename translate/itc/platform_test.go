@@ -61,9 +61,7 @@ const (
 var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
 // newPlatform holds what the API's documents have in their examples, and a
-// range and a prefix of another group. In those examples two prefixes are both the
-// group's and free, which is none of any platform's states at one time:
-// [platform.agreeing] mends that.
+// range and a prefix of another group.
 func newPlatform(t testing.TB) *platform {
 	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
 	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
@@ -84,7 +82,7 @@ func newPlatform(t testing.TB) *platform {
 			"+32-01|"+user+rest+"|", "+32-02||||||||||"+"|true||")),
 		groupPrefixes: answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-01|true||")),
 		tenantPrefixes: answer(tenantPrefixes, table("availableNumberPrefixTable", freePrefixColumns,
-			"+32-01|true||", "+32-02|false|100|199", "+32-06|true||")),
+			"+32-06|true||", "+32-07|false|100|199")),
 		allNumbers: answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
 			"+32-26127000|+32-26127002|ApioGrpTest|true|", "+32-26127007|+32-26127009|ApioGrpTest|true|",
 			"+32-25126999|+32-25126999||true|", "+32-25127000|+32-25127999||false|4",
@@ -93,12 +91,6 @@ func newPlatform(t testing.TB) *platform {
 			"+32-01|ApioGrpTest|true||", "+32-03||true|100|199", "+32-04|ApioGrpOther|true||")),
 	}}}
 	maps.Copy(p.Answers, userAnswers())
-	return p
-}
-
-// agreeing has only those prefixes free that the group does not have.
-func (p *platform) agreeing() *platform {
-	p.Answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-06|true||"))
 	return p
 }
 

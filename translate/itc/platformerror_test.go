@@ -75,7 +75,9 @@ func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
 		"of a removal":     {"remove prefixes", `{"prefixes":[{"prefix":"+32 01"}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := planned(t, changes(newPlatform(t).service(remembering))[test.change], group, test.body)
+			p := newPlatform(t)
+			p.Answers[tenantPrefixes] = listing(tenantPrefixes, "true|+32-01")
+			plan, err := planned(t, changes(p.service(remembering))[test.change], group, test.body)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -69,7 +69,7 @@ func TestEachEntryHasItsReason(t *testing.T) {
 				"/numbers/3/minPhoneNumber is not the start of a number range that the tenant has",
 				"/numbers/4/minPhoneNumber is already assigned to this group",
 			}, true},
-		"several prefixes, each its own": {"assign prefixes", `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-04"},{"prefix":"+32-05"}]}`,
+		"several prefixes, each its own": {"assign prefixes", `{"prefixes":[{"prefix":"+32-06"},{"prefix":"+32-04"},{"prefix":"+32-05"}]}`,
 			[]string{"/prefixes/1/prefix is assigned to another group", "/prefixes/2/prefix is not a prefix that the tenant has"}, true},
 		"several prefixes to remove, each its own": {"remove prefixes", `{"prefixes":[{"prefix":"+32-05"},{"prefix":"+32-01"},{"prefix":"+3203"},{"prefix":"+32-04"}]}`,
 			[]string{
@@ -120,7 +120,7 @@ func TestReasonsThatCannotBeReadAreGeneral(t *testing.T) {
 	bodies := map[string]string{
 		"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3225129000"}]}`,
 		"remove numbers":  `{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+3225129000"}]}`,
-		"assign prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-04"}]}`,
+		"assign prefixes": `{"prefixes":[{"prefix":"+32-06"},{"prefix":"+32-04"}]}`,
 		"remove prefixes": `{"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-04"}]}`,
 	}
 	want := map[string]string{

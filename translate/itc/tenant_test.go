@@ -129,9 +129,8 @@ func TestTenantsListsInBothModes(t *testing.T) {
 				`{"prefix":"+32-02",` + nobody + `,"active":false,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 		"tenant_available_prefixes": {
-			`{"available_prefixes":[{"prefix":"+32-01","active":true,"extensionRangeStart":"","extensionRangeEnd":""},` +
-				`{"prefix":"+32-02","active":false,"extensionRangeStart":"100","extensionRangeEnd":"199"},` +
-				`{"prefix":"+32-06","active":true,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
+			`{"available_prefixes":[{"prefix":"+32-06","active":true,"extensionRangeStart":"","extensionRangeEnd":""},` +
+				`{"prefix":"+32-07","active":false,"extensionRangeStart":"100","extensionRangeEnd":"199"}]}`,
 			`{"available_prefixes":[{"prefix":"+32-02","active":false,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 	} {

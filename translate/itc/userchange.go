@@ -2,6 +2,7 @@ package itc
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -43,6 +44,10 @@ func emptiable(list translate.Field) translate.Field {
 }
 
 // userChange is the Change of a user.
+//
+// That something is already as wanted is concluded from one reading, as in [desired].
+// For a list that is to be empty, what the user has is not compared with the list of
+// the group or enterprise, which is not read then.
 type userChange struct{ service *Service }
 
 func (userChange) Describe() translate.Description {
@@ -170,9 +175,8 @@ func (p *userPlan) planList(of *possession, wanted []translate.Entry) error {
 	}
 	var rows map[string]oci.Row
 	if len(wanted) > 0 { // else the list was not read
-		var repeated string
-		if rows, repeated = rowsOf(p.reading.all[of], of.startHeading, keysOf(wanted)); repeated != "" {
-			return of.severalRows(repeated)
+		if rows, err = p.listed(of, wanted, inOrder); err != nil {
+			return err
 		}
 	}
 	differs := false
@@ -214,6 +218,32 @@ func (p *userPlan) planList(of *possession, wanted []translate.Entry) error {
 	return nil
 }
 
+// listed finds the rows of what is wanted and of what the user has in the list of
+// the group or enterprise. That list says which user has each of its rows. The error
+// says that it has an entry twice, or does not agree with what the user has: the
+// platform is between two states then, and what becomes of the entry is not known.
+func (p *userPlan) listed(of *possession, wanted []translate.Entry, own []spelled) (map[string]oci.Row, error) {
+	has := make(map[string]bool, len(own))
+	keys := keysOf(wanted)
+	for _, place := range own {
+		has[place.key] = true
+		keys = append(keys, place.key)
+	}
+	table := p.reading.all[of]
+	rows, repeated := rowsOf(table, of.startHeading, keys)
+	if repeated != "" {
+		return nil, of.severalRows(repeated)
+	}
+	for _, key := range keys {
+		row, listed := rows[key]
+		if holds := listed && row.Cell(table.Column(userIDHeading)) == p.target.UserID; holds != has[key] {
+			return nil, errcode.Because(errcode.PlatformError,
+				fmt.Errorf("itc: what the user has and the list of users do not agree on whose %.32q is", key))
+		}
+	}
+	return rows, nil
+}
+
 // available is a range or prefix that the user does not have, or why they cannot
 // have it. rows are those of the list of the group or enterprise.
 func (p *userPlan) available(of *possession, rows map[string]oci.Row, key string) (place spelled, reason string) {
@@ -225,7 +255,7 @@ func (p *userPlan) available(of *possession, rows map[string]oci.Row, key string
 		return spelled{}, notAssignedHere
 	}
 	table := p.reading.all[of]
-	if holder := row.Cell(table.Column(userIDHeading)); holder != "" && holder != p.target.UserID {
+	if row.Cell(table.Column(userIDHeading)) != "" {
 		return spelled{}, ofAnotherUser
 	}
 	return of.spelling(table, row), ""

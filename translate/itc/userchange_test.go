@@ -3,7 +3,6 @@ package itc_test
 import (
 	"encoding/json"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -210,9 +209,8 @@ func withNil(elements []oci.Element) string {
 
 func TestWhatAUserCannotHave(t *testing.T) {
 	const others = "+32-26127010|+32-26127019|other@sip.netaxis.be||||||||||true|"
-	const half = "+32-26127020|+32-26127029|" + testUserID + "||||||||||true|" // in the list alone
 	listed := table("numberRangeSummaryTable", numberColumns, "+32-26127000|+32-26127002|"+testUserID+"||||||||||true|",
-		"+32-26127007|+32-26127009|||||||||||true|", others, half)
+		"+32-26127007|+32-26127009|||||||||||true|", others)
 	for name, test := range map[string]struct {
 		body    string
 		entries []string
@@ -247,11 +245,61 @@ func TestWhatAUserCannotHave(t *testing.T) {
 			})
 		}
 	}
-	p := newPlatform(t)
-	p.Answers[ownNumbers] = answer(ownNumbers, listed)
-	plan, err := planned(t, p.service(options{}).SetUser(), testUser, `{"numbers":[{"minPhoneNumber":"+3226127020"}]}`)
-	if err != nil || !slices.Contains(changedOf(plan), "numbers +3226127020 +3226127020 +32-26127020 +32-26127029 nobody's>theirs 1") {
-		t.Errorf("a range that the list says is the user's: %v, %v", plan, err)
+}
+
+// A platform that is between two states shows something else in each of its lists, so
+// that no plan is made, whether the entry is to stay, to go or to come.
+func TestListsThatContradictWhatAUserHas(t *testing.T) {
+	const start = "+32-26127007"
+	list := func(rows ...string) string {
+		return table("numberRangeSummaryTable", "Number Range Start|User Id", append(rows, "+32-1|"+testUserID, "+32-2|")...)
+	}
+	for name, test := range map[string]struct {
+		has         bool
+		list        string
+		contradicts bool // where the entry is wanted, or was the user's
+	}{
+		"theirs in both":               {true, list(start + "|" + testUserID), false},
+		"nobody's in both":             {false, list(start + "|"), false},
+		"theirs, and nobody's":         {true, list(start + "|"), true},
+		"theirs, and another's":        {true, list(start + "|other@sip.netaxis.be"), true},
+		"theirs, but not listed":       {true, list(), true},
+		"theirs in the list alone":     {false, list("+3226127007|" + testUserID), true},
+		"theirs by the spelling alone": {true, list("+3226127007|" + testUserID), false},
+	} {
+		for body, concerns := range map[string]bool{
+			`{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"+32 26127007"}]}`: true,
+			`{"numbers":[{"minPhoneNumber":"+321"}]}`:                                   test.has,
+			`{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"+322"}]}`:         test.has,
+			`{"numbers":[]}`:               false, // the list is not read
+			`{"` + emergency + `":true}`:   false,
+			`{"prefixes":[],"numbers":[]}`: false,
+		} {
+			for _, mode := range []string{"", inEnterprise} {
+				t.Run(name+" "+body+mode, func(t *testing.T) {
+					p := newPlatform(t)
+					theirs := []string{"+32-1||true|"}
+					if test.has {
+						theirs = append(theirs, start+"||true|")
+					}
+					p.Answers[userGet] = answer(userGet, settings+userNumbers(theirs...)+userPrefixes())
+					p.Answers[ownNumbers] = answer(ownNumbers, test.list)
+					if mode != "" {
+						p.Answers[tenantGet], p.Answers[enterpriseNumbers] = answer(tenantGet, mode), answer(enterpriseNumbers, test.list)
+					}
+					plan, err := planned(t, p.service(options{}).SetUser(), testUser, body)
+					if !test.contradicts || !concerns {
+						if err != nil {
+							t.Errorf("got %v", err)
+						}
+						return
+					}
+					if code(t, err, errcode.PlatformError); plan != nil || err == nil || !strings.Contains(err.Error(), `"+3226127007"`) {
+						t.Errorf("got %+v, %v", plan, err)
+					}
+				})
+			}
+		}
 	}
 }
 
