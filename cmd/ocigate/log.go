@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,10 @@ func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	t.Corrected = func(op operation.Operation) {
 		corrected(op)
 		logger.Error("something else became of a write than was told", "operation_id", op.ID, "outcome", string(op.State))
+	}
+	t.Undone = func(op operation.Operation, later []string) {
+		logger.Error("what later writes have done is gone, as if the platform had carried out an earlier write after them: compare them with the platform, and set journal.settle to what it can take",
+			"operation_id", op.ID, "later_operation_ids", strings.Join(later, " "))
 	}
 	t.Failed = func(doing string, err error) {
 		failed(doing, err)

@@ -43,6 +43,11 @@ type Trace struct {
 	Resolved func(op Operation)
 	// Corrected is called when it is recorded that an end was wrong.
 	Corrected func(op Operation)
+	// Undone is called when a second look at an operation that had not been done
+	// shows its effect, and that the effect of later ones is gone, whose ids it
+	// gets: the platform may have carried out the operation after them. It may be
+	// called again after a restart.
+	Undone func(op Operation, later []string)
 	// Failed is called when the store failed, and Blind when a reading did.
 	// The keeper tries again by itself.
 	Failed func(doing string, err error)

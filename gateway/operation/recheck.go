@@ -10,12 +10,17 @@ import (
 // declined, has been done after all. What others did to some of its entries
 // meanwhile is not its own doing, and says nothing of the other entries.
 func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
-	places, _, err := k.late(&op, sight)
+	places, touched, err := k.late(&op, sight)
+	var undone []string
+	if err == nil {
+		undone, err = k.undone(&op, places, touched)
+	}
 	if err != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		d.due = time.Now().Add(lastPause)
+		k.recheckAgain(d)
 		return
+	}
+	if len(undone) > 0 && k.options.Trace.Undone != nil {
+		k.options.Trace.Undone(op, undone)
 	}
 	op.RecheckAt = time.Time{}
 	if len(places) == 0 {
@@ -52,8 +57,7 @@ func (k *Keeper) late(op *Operation, sight Sight) (own []int, touched map[int]st
 	defer cancel()
 	by, err := k.options.Store.Touched(ctx, of)
 	if err != nil {
-		k.failed(ctx, "rechecking an operation", err)
-		return nil, nil, err
+		return nil, nil, k.notRechecked(ctx, err)
 	}
 	touched = map[int]string{}
 	for _, place := range seen {

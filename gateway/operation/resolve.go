@@ -158,6 +158,11 @@ func (k *Keeper) look(ctx context.Context, op *Operation) (Sight, error) {
 	if len(entries) == 0 {
 		return Sight{}, nil
 	}
+	return k.lookAt(ctx, op, entries)
+}
+
+// lookAt asks what is to be seen of entries with the target of an operation.
+func (k *Keeper) lookAt(ctx context.Context, op *Operation, entries []Entry) (Sight, error) {
 	limited, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	sight, err := k.sight(limited, op.Target, entries)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -144,6 +145,7 @@ type rig struct {
 
 	mu                            sync.Mutex
 	recorded, resolved, corrected []operation.State
+	undone                        []string
 	failures                      []string
 }
 
@@ -172,6 +174,11 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 		Store: r.store, Look: r.eyes.Look, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
 		Trace: operation.Trace{
 			Recorded: note(&r.recorded), Resolved: note(&r.resolved), Corrected: note(&r.corrected),
+			Undone: func(op operation.Operation, later []string) {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.undone = append(r.undone, op.ID+" undid "+strings.Join(later, " "))
+			},
 			Failed: func(doing string, err error) {
 				r.mu.Lock()
 				defer r.mu.Unlock()

@@ -1,0 +1,152 @@
+package operation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// undoneLimit is how many operations with the same target are looked through, the
+// last ones.
+const undoneLimit = 100
+
+// undone returns the ids of operations that were begun after op and done, and whose
+// effect is gone while that of op is to be seen: the platform may have carried out op
+// after they were done. own and touched are what late has returned.
+//
+// Gone is the effect of one that wanted another value of the same entry. What op has
+// a claim on may also be written as a whole, with everything that was there when op
+// was planned: so the effects of later operations with that claim are read as well,
+// on entries of the kinds of which op has left something to see.
+func (k *Keeper) undone(op *Operation, own []int, touched map[int]string) ([]string, error) {
+	if len(own)+len(touched) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(k.life, storeTime+lookTime)
+	defer cancel()
+	var ids, kinds []string
+	for _, place := range own {
+		kinds = append(kinds, op.Entries[place].Kind)
+	}
+	for place, id := range touched {
+		e := op.Entries[place]
+		kinds = append(kinds, e.Kind)
+		later, err := k.options.Store.Get(ctx, id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, k.notRechecked(ctx, err)
+		}
+		if slices.ContainsFunc(later.Entries, func(l Entry) bool { return l.Claim() == e.Claim() && l.Outcome == Done && !sameValue(l.After, e.After) }) {
+			ids = append(ids, id)
+		}
+	}
+	if len(op.Claims) > 0 {
+		gone, err := k.undoneByClaim(ctx, op, kinds)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, gone...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// undoneByClaim returns the ids of the operations with a claim of op that were begun
+// later and whose effect on entries of the kinds is gone, though nobody else has
+// touched these entries since.
+func (k *Keeper) undoneByClaim(ctx context.Context, op *Operation, kinds []string) ([]string, error) {
+	later, err := k.laterByClaim(ctx, op, kinds)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for i := range later {
+		entries = append(entries, later[i].Entries...)
+	}
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	sight, err := k.lookAt(ctx, op, entries)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	effects := sight.Effects
+	for _, of := range later {
+		var gone []Entry
+		for i, e := range of.Entries {
+			if effects[i] == (Effect{Seen: false, Clear: true}) {
+				gone = append(gone, e)
+			}
+		}
+		effects = effects[len(of.Entries):]
+		if len(gone) == 0 {
+			continue
+		}
+		of.Entries = gone
+		touched, err := k.options.Store.Touched(ctx, of)
+		if err != nil {
+			return nil, k.notRechecked(ctx, err)
+		}
+		if len(touched) < len(gone) {
+			ids = append(ids, of.ID)
+		}
+	}
+	return ids, nil
+}
+
+// laterByClaim returns the operations with the target and a claim of op that were
+// intended after it, the last first, each with the entries of the kinds that it was
+// the last of them to change. Those without any are left out.
+func (k *Keeper) laterByClaim(ctx context.Context, op *Operation, kinds []string) ([]Operation, error) {
+	recent, err := k.options.Store.List(ctx, Query{Target: op.Target, Limit: undoneLimit})
+	if err != nil {
+		return nil, k.notRechecked(ctx, err)
+	}
+	slices.SortStableFunc(recent, func(a, b Operation) int { return b.IntendedAt.Compare(a.IntendedAt) })
+	var later []Operation
+	changed := map[Claim]bool{}
+	for _, o := range recent {
+		shares := slices.ContainsFunc(o.Claims, func(c Claim) bool { return slices.Contains(op.Claims, c) })
+		if o.ID == op.ID || o.Target != op.Target || !shares || !o.IntendedAt.After(op.IntendedAt) {
+			continue
+		}
+		var entries []Entry
+		for _, e := range o.Entries {
+			if e.Step > 0 && slices.Contains(kinds, e.Kind) && !changed[e.Claim()] {
+				if e.Outcome == Done {
+					entries = append(entries, e)
+				}
+				changed[e.Claim()] = e.Outcome != NotDone
+			}
+		}
+		if o.Entries = entries; len(entries) > 0 {
+			later = append(later, o)
+		}
+	}
+	return later, nil
+}
+
+// notRechecked tells of a failure of the store, and returns it.
+func (k *Keeper) notRechecked(ctx context.Context, err error) error {
+	k.failed(ctx, "rechecking an operation", err)
+	return err
+}
+
+// recheckAgain puts off the second look at an operation.
+func (k *Keeper) recheckAgain(d *doubt) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d.due = time.Now().Add(lastPause)
+}
+
+// sameValue reports whether two texts are the same JSON.
+func sameValue(a, b json.RawMessage) bool {
+	var left, right any
+	if json.Unmarshal(a, &left) != nil || json.Unmarshal(b, &right) != nil {
+		return false
+	}
+	return reflect.DeepEqual(left, right)
+}
