@@ -4,10 +4,23 @@
 // of its bodies ([Shape]), and how its writes are planned ([Change]) and read back
 // ([Observer]).
 //
-// It does no network I/O of its own: what must be known is asked of a [Reader],
-// and a [Change] is only planned, as a [Plan] whose commands are sent by others.
-// HTTP, authorization and the writing of answers belong to package gateway;
-// sessions and XML belong to package oci.
+// An endpoint is a [Query] or a [Change]. A request to a Query goes: the [Engine]
+// asks, in one document, whether the target is in its [Context] and for what is to
+// be shown; the replies are checked; and the [Answer] writes JSON straight from the
+// reply, as the [Shape] declares it. [ListQuery] and [FactListQuery] are the usual
+// lists.
+//
+// A request to a Change goes: Decode reads the body by its Shape, strictly and with
+// all problems at once, and makes a [Draft] of entries; Plan asks the Context and
+// the platform's lists, refuses what is at fault, and makes a [Plan] of entries
+// with their values before and after, and of steps with one command each. The steps
+// are carried out by others. Where it is not known what became of one, the
+// [Observers] read the present values of its entries and compare them.
+//
+// The package does no network I/O of its own: what must be known is asked of a
+// [Reader]. HTTP, authorization, and the states and journal of writes belong to
+// package gateway and those below it; sessions and XML belong to package oci. How
+// an endpoint or a service is added is in README.md beside this file.
 //
 // Facts about the protocol come from the published OCI schema, unless they say
 // otherwise.

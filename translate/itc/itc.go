@@ -1,7 +1,23 @@
 // Package itc is immediate trunking connectivity: the number ranges and prefixes
 // that the platform routes to trunk users without a configuration for each number.
-// They belong to a tenant. A service provider assigns them to its groups; an
-// enterprise has no such assignment. Users of a group possess them. The platform's name for it is Route List.
+// The platform's name for it is Route List. Ranges and prefixes belong to a tenant.
+// A service provider assigns them to its groups; an enterprise has no such
+// assignment. Users of a group possess them.
+//
+// A [Service] is made of an engine by [New]. It has a method for each endpoint, which
+// returns a translate.Query or translate.Change for the gateway's table, and
+// [Service.Observers], which read back what became of changes.
+//
+// A request goes through the same parts at each level. A context says what must hold
+// of the target first: groupContext, tenantContext or userContext. A resource, of
+// number ranges or of prefixes, has everything in which the two differ: commands,
+// columns, bodies and messages. A list is a listing of the resource with a shape. A
+// change decodes its entries, plans them against the platform's own lists, and
+// refuses all of it with a reason for each entry at fault. Since OCI names a range by
+// its start alone, an end that the caller gives must be the range's own.
+//
+// How the engine asks, decodes, answers and compares is package translate's; which
+// rows there are, and who may use them, is package gateway's.
 package itc
 
 import (

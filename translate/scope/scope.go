@@ -2,6 +2,12 @@
 // a whole, a tenant, a group and a user. It owns what follows from the level of
 // an endpoint: how its path begins, which parameters that has, and their limits.
 //
+// A [Scope] is such a level, and a [Target] is what the path of one request names.
+// The gateway registers a row under each spelling of its scope's prefix, reads the
+// target from the parameters, and refuses one that has [Scope.Problems] before
+// anything is asked. From there on the target goes with the request: rights, what is
+// remembered, operations and audit trail are by target.
+//
 // Who may use an endpoint of a target is decided by package auth.
 package scope
 
