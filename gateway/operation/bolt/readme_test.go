@@ -95,7 +95,7 @@ func TestReadmeFindsWritesWithoutAnEnd(t *testing.T) {
 	r.lost(in(operation.PartlyDone, lost))
 	r.release(lost.ID)
 	r.release(some.ID, "freed")
-	run := exec.CommandContext(t.Context(), "sh", "-c", command[1]) //nolint:gosec // it is the README's
+	run := exec.CommandContext(t.Context(), "sh", "-c", command[1])
 	run.Dir, run.Stderr = r.folder, os.Stderr
 	output, err := run.Output()
 	must(t, err)

@@ -32,7 +32,7 @@ func TestOperationThatTheServerForgot(t *testing.T) {
 	t.Run("before its intent is not sent, since others may have changed its entries", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		k := keeper(t, deaf{s}, "a")
+		k := keeper(t, deaf{s})
 		op := keyed(received("late", "", "1"))
 		w, err := k.Begin(t.Context(), op)
 		must(t, err)
@@ -64,8 +64,8 @@ func TestOperationThatTheServerForgot(t *testing.T) {
 	t.Run("between its steps ends with what was done", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		k := keeper(t, deaf{s}, "a")
-		w := twoSteps(t, k, "op")
+		k := keeper(t, deaf{s})
+		w := twoSteps(t, k)
 		forgetAll(t, server, address, "op")
 		beginAll(t, s, received("other", "b", "1", "2")) // of which nothing is held any more
 		for range 2 {
@@ -92,7 +92,7 @@ func TestOperationThatTheServerForgot(t *testing.T) {
 	t.Run("while a step was on its way ends with its answer", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}, "a"), "op")
+		w := twoSteps(t, keeper(t, deaf{s}))
 		must(t, w.Intend(t.Context(), 2, "n1"))
 		forgetAll(t, server, address, "op")
 		w.Settle(t.Context(), operation.Succeeded, nil)

@@ -16,10 +16,10 @@ import (
 )
 
 // twoSteps begins a write of two steps, whose second is known to its plan only, and
-// intends the first.
-func twoSteps(t *testing.T, k *operation.Keeper, id string) *operation.Write {
+// intends the first. Its id is "op".
+func twoSteps(t *testing.T, k *operation.Keeper) *operation.Write {
 	t.Helper()
-	op := received(id, "", "1")
+	op := received("op", "", "1")
 	w, err := k.Begin(t.Context(), op)
 	must(t, err)
 	entries := []operation.Entry{op.Entries[0], {Kind: "dn", Given: "2", Key: "2"}}
@@ -31,11 +31,11 @@ func twoSteps(t *testing.T, k *operation.Keeper, id string) *operation.Write {
 	return w
 }
 
-// keeper makes a keeper whose readings fail.
-func keeper(t *testing.T, s operation.Store, owner string) *operation.Keeper {
+// keeper makes a keeper of owner "a" whose readings fail.
+func keeper(t *testing.T, s operation.Store) *operation.Keeper {
 	t.Helper()
 	k := operation.NewKeeper(operation.Options{
-		Store: s, Owner: owner, Settle: time.Hour,
+		Store: s, Owner: "a", Settle: time.Hour,
 		Look: func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
 			return operation.Sight{}, errors.New("nothing can be read")
 		},
@@ -53,7 +53,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 	t.Run("that has run out keeps the next one from being sent, until it is renewed", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}, "a"), "op")
+		w := twoSteps(t, keeper(t, deaf{s}))
 		server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - lease / 2 WHERE owner = 'a'`)
 		before, err := s.Get(t.Context(), "op")
 		must(t, err)
@@ -79,7 +79,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 	t.Run("that has run out lets the write end with what was done", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}, "a"), "op")
+		w := twoSteps(t, keeper(t, deaf{s}))
 		expire(t, server, address, "a")
 		if err := w.Intend(t.Context(), 2, "n1"); !errors.Is(err, ErrLease) {
 			t.Fatalf("Intend: %v", err)
@@ -97,7 +97,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 	t.Run("that another has taken over keeps the next one from being sent for good", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}, "a"), "op")
+		w := twoSteps(t, keeper(t, deaf{s}))
 		expire(t, server, address, "a")
 		other := open(t, address, Options{})
 		adopted, err := other.Adopt(t.Context(), "b")
