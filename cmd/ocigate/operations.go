@@ -34,13 +34,18 @@ func newOperations() *cobra.Command {
 	return c
 }
 
-// heldKeys are the keys of what an operation holds.
-func heldKeys(s *standing) []string {
-	var keys []string
+// heldNames are names of what an operation holds: of its entries, and of claims as
+// kind:key.
+func heldNames(s *standing) []string {
+	var names []string
 	for _, c := range s.Held {
-		keys = append(keys, c.Key)
+		name := c.String()
+		if at := slices.IndexFunc(s.Entries, func(e operation.Entry) bool { return e.Claim() == c }); at >= 0 {
+			name = s.NameOf(s.Entries[at], c.Key)
+		}
+		names = append(names, name)
 	}
-	return keys
+	return names
 }
 
 // checkTarget reports which flag a list of a group or user lacks: their ids are
@@ -188,12 +193,12 @@ func newOperationsRelease() *cobra.Command {
 			return printJSON(c, s)
 		}
 		last := s.Releases[len(s.Releases)-1]
-		_, err = fmt.Fprintf(c.OutOrStdout(), "Free again: %s. It holds %s.\n", strings.Join(cells(last.Entries), ", "), noneOr(strings.Join(cells(heldKeys(&s)), ", ")))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "Free again: %s. It holds %s.\n", strings.Join(cells(last.Entries), ", "), noneOr(strings.Join(cells(heldNames(&s)), ", ")))
 		return err
 	})
 	flags := c.Flags()
 	flags.StringVar(&order.Reason, "reason", "", fmt.Sprintf("why, in up to %d characters; the audit trail keeps it", operation.MaxReason))
-	flags.StringArrayVar(&order.Entries, "entry", nil, "free only this entry; may be given several times")
+	flags.StringArrayVar(&order.Entries, "entry", nil, "free only this entry, by a name that show has, or as kind:key where that names several; may be given several times")
 	flags.BoolVar(&asJSON, "json", false, "print the operation as JSON")
 	_ = c.MarkFlagRequired("reason") // the flag is there
 	return c

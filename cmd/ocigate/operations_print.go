@@ -55,15 +55,20 @@ func ago(at, now time.Time) string {
 // entriesOf are the first entries of an operation: those that it holds, or else all.
 func entriesOf(s *standing) string {
 	const most = 2
-	var given []string
+	var names []string
+	more := 0
 	for _, e := range s.Entries {
-		if len(s.Held) == 0 || slices.Contains(s.Held, e.Claim()) {
-			given = append(given, e.Given)
+		switch {
+		case len(s.Held) > 0 && !slices.Contains(s.Held, e.Claim()):
+		case len(names) < most:
+			names = append(names, s.NameOf(e, e.Given))
+		default:
+			more++
 		}
 	}
-	text := strings.Join(cells(given[:min(most, len(given))]), " ")
-	if len(given) > most {
-		text += fmt.Sprintf(" and %d more", len(given)-most)
+	text := strings.Join(cells(names), " ")
+	if more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
@@ -131,7 +136,7 @@ func printOne(to io.Writer, s *standing) error {
 	}
 	printReadings(s.Readings, line, at)
 	for _, e := range s.Entries {
-		line("entry", e.Given+": "+entryState(s, &e)+entryChange(&e))
+		line("entry", s.NameOf(e, e.Given)+": "+entryState(s, &e)+entryChange(&e))
 	}
 	for _, c := range s.Claims {
 		line("claim", c.Kind+" "+c.Key)

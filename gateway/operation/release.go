@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -16,17 +17,20 @@ import (
 // Released is what an operator has decided about entries whose outcome was
 // unknown: others may have them from then on.
 type Released struct {
-	At      time.Time `json:"at"`
-	By      string    `json:"by"`      // the operator, as the operating system names them
-	Reason  string    `json:"reason"`  // why, in their words
-	Entries []string  `json:"entries"` // keys
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`     // the operator, as the operating system names them
+	Reason string    `json:"reason"` // why, in their words
+	// Entries are keys, as kind:key where the key alone names several entries of
+	// the operation. Before there were two kinds in one operation, all were keys.
+	Entries []string `json:"entries"`
 }
 
 // Release is an operator's order to free entries of an operation.
 type Release struct {
 	ID string `json:"id"`
-	// Entries are those to free: as the caller or the platform spells them, or
-	// their keys. None stands for all that are held.
+	// Entries are those to free: each as kind:key, or as its key or the caller's or
+	// the platform's spelling where that names no other entry of the operation. None
+	// stands for all that are held.
 	Entries []string `json:"entries,omitempty"`
 	By      string   `json:"by"`
 	Reason  string   `json:"reason"` // 1 to [MaxReason] characters, all printable
@@ -124,7 +128,7 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 			entries = append(entries, *e)
 		}
 	}
-	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: keysOf(freed)})
+	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: op.namesOf(freed)})
 	op.Version++
 	// Nobody's name, and another one each time, so that no two records of one
 	// version are taken for the same. What is left of the operation is adopted
@@ -145,29 +149,73 @@ const (
 	operatorMethod = "command line"
 )
 
-// choose finds the entries to free: all that are held, or all that a name fits,
-// by their keys.
+// choose finds the entries to free: all that are held, or those that are named, by
+// their keys.
 func (r Release) choose(op *Operation) ([]Claim, error) {
 	held := claimsOf(op.Entries, Entry.isHeld)
 	if len(r.Entries) == 0 {
 		return held, nil
 	}
 	var freed []Claim
-	for _, wanted := range r.Entries {
-		named := claimsOf(op.Entries, func(e Entry) bool {
-			return wanted != "" && (wanted == e.Key || wanted == e.Given || wanted == e.Start)
-		})
-		if len(named) == 0 {
-			return nil, refuseRelease("the operation has no entry %q", wanted)
+	for _, name := range r.Entries {
+		named := op.named(name)
+		switch {
+		case len(named) == 0:
+			return nil, refuseRelease("the operation has no entry %q", name)
+		case len(named) > 1:
+			forms := make([]string, len(named))
+			for i, c := range named {
+				forms[i] = strconv.Quote(c.String())
+			}
+			return nil, refuseRelease("the operation has several entries %q: name one as %s", name, strings.Join(forms, " or "))
+		case !slices.Contains(held, named[0]):
+			return nil, refuseRelease("the operation does not hold %q any more", name)
 		}
-		named = slices.DeleteFunc(named, func(c Claim) bool { return !slices.Contains(held, c) })
-		if len(named) == 0 {
-			return nil, refuseRelease("the operation does not hold %q any more", wanted)
-		}
-		freed = append(freed, named...)
+		freed = append(freed, named[0])
 	}
-	slices.SortFunc(freed, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind)) })
+	sortByKey(freed)
 	return slices.Compact(freed), nil
+}
+
+func sortByKey(claims []Claim) {
+	slices.SortFunc(claims, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind)) })
+}
+
+// String is the claim as kind:key.
+func (c Claim) String() string { return c.Kind + ":" + c.Key }
+
+// named are the entries that a name fits, each once, by their keys: the one whose
+// kind:key it is, or else all whose key, or spelling by the caller or the platform,
+// it is.
+func (o *Operation) named(name string) []Claim {
+	if name == "" {
+		return nil
+	}
+	named := claimsOf(o.Entries, func(e Entry) bool { return name == e.Claim().String() })
+	if len(named) == 0 {
+		named = claimsOf(o.Entries, func(e Entry) bool { return name == e.Key || name == e.Given || name == e.Start })
+	}
+	sortByKey(named)
+	return slices.Compact(named)
+}
+
+// NameOf is a name by which a release finds an entry of the operation: that spelling,
+// which is the entry's key, Given or Start, or kind:key where the spelling names other
+// entries as well.
+func (o *Operation) NameOf(e Entry, spelling string) string {
+	if named := o.named(spelling); len(named) == 1 && named[0] == e.Claim() {
+		return spelling
+	}
+	return e.Claim().String()
+}
+
+// namesOf are names of entries, in order, made of their keys.
+func (o *Operation) namesOf(claims []Claim) []string {
+	names := make([]string, len(claims))
+	for i, c := range claims {
+		names[i] = o.NameOf(Entry{Kind: c.Kind, Key: c.Key}, c.Key)
+	}
+	return names
 }
 
 // keysOf are the keys of claims, in order.

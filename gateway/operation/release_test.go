@@ -194,6 +194,42 @@ func TestRelease(t *testing.T) {
 			})
 		}
 	})
+	t.Run("of one of several entries with the same name needs its kind", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			op := want("", "+3271", "+3272")
+			op.Entries[1].Given, op.Entries[1].Start = "0032 72", "+32-72"
+			prefix := op.Entries[0]
+			prefix.Kind = "prefix"
+			op.Entries = append(op.Entries, prefix)
+			r.eyes.fail()
+			id := r.doubt(op)
+			after(settle + time.Second)
+			r.notReleased(id, `several entries "+3271": name one as "prefix:+3271" or "range:+3271"`, "+3272", "+3271")
+			r.notReleased(id, `no entry "user:+3271"`, "user:+3271")
+			r.notReleased(id, `no entry ""`, "")
+			got := r.freed(id, "prefix:+3271", "+32-72")
+			if outcomes(got) != "???" || got.Entries[0].Released || !got.Entries[1].Released || !got.Entries[2].Released {
+				t.Errorf("released: %+v", got.Entries)
+			}
+			if diff := cmp.Diff([]string{"prefix:+3271", "+3272"}, got.Releases[0].Entries); diff != "" {
+				t.Errorf("the record of it (-want +got):\n%s", diff)
+			}
+			for spelling, want := range map[string]string{"+3271": "range:+3271", "0032 72": "0032 72", "nonsense": "range:+3272"} {
+				e := got.Entries[1]
+				if spelling == "+3271" {
+					e = got.Entries[0]
+				}
+				if name := got.NameOf(e, spelling); name != want {
+					t.Errorf("%q is %q, want %q", spelling, name, want)
+				}
+			}
+			r.notReleased(id, `several entries "+3271"`, "+3271") // also where one of them is free
+			r.notReleased(id, `does not hold "prefix:+3271"`, "prefix:+3271")
+			if got = r.freed(id, "range:+3271"); !got.Over() {
+				t.Errorf("it is %+v", got)
+			}
+		})
+	})
 	t.Run("is refused", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			r.eyes.fail()
