@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"ocigate/oci"
@@ -139,7 +138,7 @@ func (s *Service) hasNothing(reading *translate.Reading, target scope.Target) (b
 		return true, nil
 	}
 	err := s.engine.ResultInContext(reading.Replies[0], target, groupContext)
-	if err != nil && errcode.Of(err).Code.Status == http.StatusServiceUnavailable {
+	if err != nil && errcode.Of(err).Code == errcode.PlatformUnavailable {
 		return false, err
 	}
 	return err != nil, nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -254,7 +253,7 @@ func TestAGroupWithoutTheServiceOnAPlatformInTrouble(t *testing.T) {
 	p.Answers[authorization] = answer(authorization, `<authorized>false</authorized>`)
 	p.Answers[ownNumbers] = refusal("Error", 4999, "The service is temporarily unavailable")
 	got, err := observed(t.Context(), p.service(options{}), "assign numbers", testGroup, []string{"+3201"})
-	if err == nil || errcode.Of(err).Code.Status != http.StatusServiceUnavailable {
+	if err == nil || errcode.Of(err).Code != errcode.PlatformUnavailable {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
