@@ -37,15 +37,12 @@ func newOperations() *cobra.Command {
 // heldNames are names of what an operation holds: of its entries, and of claims as
 // kind:key.
 func heldNames(s *standing) []string {
-	var names []string
+	var held []string
+	names := s.Names()
 	for _, c := range s.Held {
-		name := c.String()
-		if at := slices.IndexFunc(s.Entries, func(e operation.Entry) bool { return e.Claim() == c }); at >= 0 {
-			name = s.NameOf(s.Entries[at], c.Key)
-		}
-		names = append(names, name)
+		held = append(held, names.Of(c, c.Key))
 	}
-	return names
+	return held
 }
 
 // checkTarget reports which flag a list of a group or user lacks: their ids are

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -55,18 +54,18 @@ func ago(at, now time.Time) string {
 // entriesOf are the first entries of an operation: those that it holds, or else all.
 func entriesOf(s *standing) string {
 	const most = 2
-	var names []string
-	more := 0
+	var first []string
+	more, names, isHeld := 0, s.Names(), heldBy(s)
 	for _, e := range s.Entries {
 		switch {
-		case len(s.Held) > 0 && !slices.Contains(s.Held, e.Claim()):
-		case len(names) < most:
-			names = append(names, s.NameOf(e, e.Given))
+		case len(isHeld) > 0 && !isHeld[e.Claim()]:
+		case len(first) < most:
+			first = append(first, names.Of(e.Claim(), e.Given))
 		default:
 			more++
 		}
 	}
-	text := strings.Join(cells(names), " ")
+	text := strings.Join(cells(first), " ")
 	if more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
@@ -135,8 +134,9 @@ func printOne(to io.Writer, s *standing) error {
 		line("read once more", stamp(s.RecheckAt))
 	}
 	printReadings(s.Readings, line, at)
+	names, isHeld := s.Names(), heldBy(s)
 	for _, e := range s.Entries {
-		line("entry", s.NameOf(e, e.Given)+": "+entryState(s, &e)+entryChange(&e))
+		line("entry", names.Of(e.Claim(), e.Given)+": "+entryState(&e, isHeld[e.Claim()])+entryChange(&e))
 	}
 	for _, c := range s.Claims {
 		line("claim", c.Kind+" "+c.Key)
@@ -160,9 +160,18 @@ func printReadings(r *operation.Standing, line func(name, value string), at func
 	line("next reading", stamp(r.NextAt))
 }
 
-func entryState(s *standing, e *operation.Entry) string {
+// heldBy is what an operation holds.
+func heldBy(s *standing) map[operation.Claim]bool {
+	held := make(map[operation.Claim]bool, len(s.Held))
+	for _, c := range s.Held {
+		held[c] = true
+	}
+	return held
+}
+
+func entryState(e *operation.Entry, isHeld bool) string {
 	switch {
-	case slices.Contains(s.Held, e.Claim()):
+	case isHeld:
 		return "held"
 	case e.Outcome != "":
 		return string(e.Outcome)

@@ -120,15 +120,21 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 	if err != nil {
 		return Event{}, err
 	}
+	isFreed := setOf(freed)
 	op.Entries = slices.Clone(op.Entries) // others may be reading them
 	var entries []Entry
 	for i := range op.Entries {
-		if e := &op.Entries[i]; slices.Contains(freed, e.Claim()) {
+		if e := &op.Entries[i]; isFreed[e.Claim()] {
 			e.Released = true
 			entries = append(entries, *e)
 		}
 	}
-	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: op.namesOf(freed)})
+	names := op.Names()
+	spelled := make([]string, len(freed))
+	for i, c := range freed {
+		spelled[i] = names.Of(c, c.Key)
+	}
+	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: spelled})
 	op.Version++
 	// Nobody's name, and another one each time, so that no two records of one
 	// version are taken for the same. What is left of the operation is adopted
@@ -156,9 +162,10 @@ func (r Release) choose(op *Operation) ([]Claim, error) {
 	if len(r.Entries) == 0 {
 		return held, nil
 	}
+	names, isHeld := op.Names(), setOf(held)
 	var freed []Claim
 	for _, name := range r.Entries {
-		named := op.named(name)
+		named := names.find(name)
 		switch {
 		case len(named) == 0:
 			return nil, refuseRelease("the operation has no entry %q", name)
@@ -168,7 +175,7 @@ func (r Release) choose(op *Operation) ([]Claim, error) {
 				forms[i] = strconv.Quote(c.String())
 			}
 			return nil, refuseRelease("the operation has several entries %q: name one as %s", name, strings.Join(forms, " or "))
-		case !slices.Contains(held, named[0]):
+		case !isHeld[named[0]]:
 			return nil, refuseRelease("the operation does not hold %q any more", name)
 		}
 		freed = append(freed, named[0])
@@ -184,38 +191,55 @@ func sortByKey(claims []Claim) {
 // String is the claim as kind:key.
 func (c Claim) String() string { return c.Kind + ":" + c.Key }
 
-// named are the entries that a name fits, each once, by their keys: the one whose
+func setOf(claims []Claim) map[Claim]bool {
+	set := make(map[Claim]bool, len(claims))
+	for _, c := range claims {
+		set[c] = true
+	}
+	return set
+}
+
+// Names finds the entries of an operation by names. [Operation.Names] makes it.
+type Names struct {
+	byClaim    map[string]Claim   // kind:key
+	bySpelling map[string][]Claim // keys, and spellings by the caller and the platform
+}
+
+// Names returns the names of the operation's entries as they are now.
+func (o *Operation) Names() Names {
+	n := Names{make(map[string]Claim, len(o.Entries)), make(map[string][]Claim, len(o.Entries))}
+	for _, e := range o.Entries {
+		c := e.Claim()
+		n.byClaim[c.String()] = c
+		for _, spelling := range []string{e.Key, e.Given, e.Start} {
+			if claims := n.bySpelling[spelling]; spelling != "" && !slices.Contains(claims, c) {
+				n.bySpelling[spelling] = append(claims, c)
+			}
+		}
+	}
+	return n
+}
+
+// find returns the entries that a name fits, each once, by their keys: the one whose
 // kind:key it is, or else all whose key, or spelling by the caller or the platform,
 // it is.
-func (o *Operation) named(name string) []Claim {
-	if name == "" {
-		return nil
+func (n Names) find(name string) []Claim {
+	if c, ok := n.byClaim[name]; ok {
+		return []Claim{c}
 	}
-	named := claimsOf(o.Entries, func(e Entry) bool { return name == e.Claim().String() })
-	if len(named) == 0 {
-		named = claimsOf(o.Entries, func(e Entry) bool { return name == e.Key || name == e.Given || name == e.Start })
-	}
+	named := slices.Clone(n.bySpelling[name])
 	sortByKey(named)
-	return slices.Compact(named)
+	return named
 }
 
-// NameOf is a name by which a release finds an entry of the operation: that spelling,
-// which is the entry's key, Given or Start, or kind:key where the spelling names other
-// entries as well.
-func (o *Operation) NameOf(e Entry, spelling string) string {
-	if named := o.named(spelling); len(named) == 1 && named[0] == e.Claim() {
+// Of is a name by which a release finds an entry of the operation: that spelling,
+// which is the entry's key, Given or Start, or kind:key where the spelling does not
+// name that entry alone. A claim that is no entry's has its kind:key.
+func (n Names) Of(c Claim, spelling string) string {
+	if named := n.find(spelling); len(named) == 1 && named[0] == c {
 		return spelling
 	}
-	return e.Claim().String()
-}
-
-// namesOf are names of entries, in order, made of their keys.
-func (o *Operation) namesOf(claims []Claim) []string {
-	names := make([]string, len(claims))
-	for i, c := range claims {
-		names[i] = o.NameOf(Entry{Kind: c.Kind, Key: c.Key}, c.Key)
-	}
-	return names
+	return c.String()
 }
 
 // keysOf are the keys of claims, in order.

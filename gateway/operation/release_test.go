@@ -219,7 +219,7 @@ func TestRelease(t *testing.T) {
 				if spelling == "+3271" {
 					e = got.Entries[0]
 				}
-				if name := got.NameOf(e, spelling); name != want {
+				if name := got.Names().Of(e.Claim(), spelling); name != want {
 					t.Errorf("%q is %q, want %q", spelling, name, want)
 				}
 			}

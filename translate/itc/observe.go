@@ -64,10 +64,10 @@ func (s *Service) observe(ctx context.Context, target scope.Target, entries []tr
 // value of that reading is clear. Where the platform lists what a group without the
 // service has, the lists count.
 func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-	listed, err := possessionsOf(entries)
-	if err != nil {
-		return nil, err
+	if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == settingKind }) {
+		return nil, fmt.Errorf("itc: a group has no entries of kind %q", settingKind)
 	}
+	listed := possessionsOf(entries)
 	var commands []oci.Read
 	for _, p := range listed {
 		commands = append(commands, p.own.Read(target), p.tenantFree.Read(target))
@@ -106,20 +106,15 @@ func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries
 	return observation, nil
 }
 
-// possessionsOf are those of which there are entries. The error names a kind that
-// groups do not have.
-func possessionsOf(entries []translate.Entry) (listed []*possession, err error) {
+// possessionsOf are those of which there are entries.
+func possessionsOf(entries []translate.Entry) []*possession {
+	var listed []*possession
 	for _, p := range possessions {
 		if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == p.kind }) {
 			listed = append(listed, p)
 		}
 	}
-	for _, e := range entries {
-		if !slices.ContainsFunc(listed, func(p *possession) bool { return e.Kind == p.kind }) {
-			return nil, fmt.Errorf("itc: a group has no entries of kind %q", e.Kind)
-		}
-	}
-	return listed, nil
+	return listed
 }
 
 // hasNothing reports whether a reading shows that the group has no ranges and

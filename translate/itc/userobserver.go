@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"ocigate/oci"
@@ -47,12 +46,7 @@ func possessedByNobody() json.RawMessage { return translate.MarshalValue(possess
 // of another group now there is no reading: commands name users by their ids alone,
 // so that a change has had its effect wherever they are.
 func (s *Service) observeUser(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-	var listed []*possession
-	for _, p := range possessions {
-		if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == p.kind }) {
-			listed = append(listed, p)
-		}
-	}
+	listed := possessionsOf(entries)
 	reading, err := s.readUser(ctx, target, listed...)
 	if err == nil && reading.context != nil && !reading.meansNothing() {
 		err = reading.noReading()

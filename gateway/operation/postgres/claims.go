@@ -86,7 +86,7 @@ func heldBy(op *operation.Operation, claims []operation.Claim, holders map[opera
 func columnOf(claims []operation.Claim) []string {
 	texts := make([]string, len(claims))
 	for i, c := range claims {
-		texts[i] = c.Kind + ":" + c.Key
+		texts[i] = c.String()
 	}
 	return texts
 }

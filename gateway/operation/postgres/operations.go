@@ -345,7 +345,8 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	keys := op.Keys()
-	rows, err := s.pool.Query(ctx, touched, op.ID, columnOf(keys))
+	texts := columnOf(keys)
+	rows, err := s.pool.Query(ctx, touched, op.ID, texts)
 	if err != nil {
 		return nil, unusable("touched", err)
 	}
@@ -363,7 +364,7 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 		return nil, operation.ErrNotFound
 	}
 	by := map[operation.Claim]string{}
-	for i, text := range columnOf(keys) {
+	for i, text := range texts {
 		if id, ok := byEntry[text]; ok {
 			by[keys[i]] = id
 		}
