@@ -3,8 +3,6 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -355,13 +353,9 @@ func TestPasswordsThatAPlatformRepeatsReachNobody(t *testing.T) {
 						time.Sleep(10 * time.Minute)
 					}
 					outputs.WriteString(r.log.String() + fmt.Sprint(samples(t, r)))
-					synctest.Wait() // a check of the journal makes a file and removes it
-					must(t, filepath.WalkDir(r.folder, func(path string, entry os.DirEntry, err error) error {
-						if err == nil && !entry.IsDir() {
-							outputs.WriteString(readFile(t, path))
-						}
-						return err
-					}))
+					for _, content := range r.journalFiles(t) {
+						outputs.Write(content)
+					}
 					fmt.Fprintf(&outputs, "%+v", r.client.Stats())
 					if at := strings.Index(outputs.String(), "CANARY"); at >= 0 {
 						t.Errorf("an output holds the password: %.300q", outputs.String()[max(0, at-200):])

@@ -7,8 +7,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -190,6 +192,25 @@ func (r *rig) survivor(t testing.TB) *rig {
 	must(t, os.CopyFS(folder, os.DirFS(r.folder)))
 	s := setup{folder: folder, journal: func(o *operation.Options) { o.Owner = "survivor" }}
 	return s.connect(t, r.platform)
+}
+
+// journalFiles are the names and the contents of the files of the journal. A file
+// that is removed meanwhile is left out: a check of the journal makes one and removes
+// it.
+func (r *rig) journalFiles(t testing.TB) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	entries, err := os.ReadDir(r.folder)
+	must(t, err)
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(r.folder, entry.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		must(t, err)
+		files[entry.Name()] = content
+	}
+	return files
 }
 
 // tlsInMemory reaches a platform over TLS through a pipe.
