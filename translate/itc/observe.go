@@ -61,8 +61,8 @@ func (s *Service) observe(ctx context.Context, target scope.Target, entries []tr
 //
 // A group that does not exist any more or no longer has the service, or whose
 // tenant does not exist any more or is in Enterprise mode, has nothing, and no
-// value of that reading is clear. Where the platform lists what a group without the
-// service has, the lists count.
+// value of that reading is clear, where the platform says so as hasNothing demands.
+// Of any other group that is not in the context there is no reading.
 func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
 	if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == settingKind }) {
 		return nil, fmt.Errorf("itc: a group has no entries of kind %q", settingKind)
@@ -76,7 +76,7 @@ func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries
 	if err != nil {
 		return nil, err
 	}
-	nothing, err := s.hasNothing(reading, target)
+	nothing, err := s.hasNothing(reading, target, len(listed))
 	if err != nil {
 		return nil, err
 	}
@@ -118,29 +118,43 @@ func possessionsOf(entries []translate.Entry) []*possession {
 }
 
 // hasNothing reports whether a reading shows that the group has no ranges and
-// prefixes at all. The service may be taken away from a group while the platform
-// keeps what the group has of it, so where it answers the first list, the lists
-// count; where it refuses that, as it does without the service, there is nothing.
-// The error says that the reading shows nothing of the group.
-func (s *Service) hasNothing(reading *translate.Reading, target scope.Target) (bool, error) {
+// prefixes at all. Where it is false, the lists count. The error says that the reading
+// shows nothing of the group. The replies are two for each of the kinds, of which the
+// first is to the group's list.
+//
+// A platform that answers that the tenant is in Enterprise mode, or that the service
+// is not authorized to the group, says so of the group. It may keep what the group has
+// all the same, so where it answers the group's list, the lists count. Where it refuses
+// that, there is nothing, unless it is in trouble.
+//
+// A platform that refuses to answer may do so because the account of the gateway has
+// lost its rights, and a tenant or group that it does not list may be hidden from that
+// account. So it must refuse the group's list, too, with a number that means that there
+// is no such tenant or group, or no service.
+func (s *Service) hasNothing(reading *translate.Reading, target scope.Target, kinds int) (bool, error) {
 	if reading.Context == nil {
 		return false, nil
 	}
 	if !meansNothing(reading.Context) {
 		return false, reading.Context
 	}
-	if errcode.Of(reading.Context).Code != errcode.ServiceNotAssigned {
-		return true, nil
+	_, refused := errors.AsType[*oci.ErrorReply](reading.Context)
+	for i := range kinds {
+		switch err := s.engine.ResultInContext(reading.Replies[2*i], target, groupContext); {
+		case err == nil && refused:
+			return false, errcode.Because(errcode.PlatformError, fmt.Errorf("itc: what the group has is listed, but: %w", reading.Context))
+		case err == nil:
+			return false, nil
+		case refused && !meansNothing(err), errcode.Of(err).Code == errcode.PlatformUnavailable:
+			return false, err
+		}
 	}
-	err := s.engine.ResultInContext(reading.Replies[0], target, groupContext)
-	if err != nil && errcode.Of(err).Code == errcode.PlatformUnavailable {
-		return false, err
-	}
-	return err != nil, nil
+	return true, nil
 }
 
-// meansNothing reports whether an error of the context means that the group or user
-// has no ranges and prefixes at all.
+// meansNothing reports whether an error means that the group or user has no ranges
+// and prefixes at all. One that comes from a refusal may as well mean that the account
+// of the gateway has lost its rights.
 func meansNothing(err error) bool {
 	checked, ok := errors.AsType[*errcode.Error](err)
 	return ok && slices.Contains([]*errcode.Code{

@@ -164,52 +164,6 @@ func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
 	})
 }
 
-const serviceTakenAway = "the service is taken away"
-
-// bereft are the ways in which a group has nothing, by what the platform
-// answers then.
-func bereft() map[string]map[string]string {
-	strange := refusal("Error", 4999, "strange")
-	noTenants := answer(tenantList, table("serviceProviderTable", "Service Provider Id|Service Provider Name"))
-	noGroups := answer(groupList, table("groupTable", "Group Id|Group Name|User Limit"))
-	return map[string]map[string]string{
-		"the tenant is gone":                    {tenantGet: strange, authorization: strange, tenantList: noTenants},
-		"the tenant is in Enterprise mode":      {tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)},
-		"the group is gone":                     {authorization: strange, groupList: noGroups},
-		"the group is gone by its known number": {authorization: refusal("Error", 4152, "Group not found")},
-		serviceTakenAway:                        {authorization: answer(authorization, `<authorized>false</authorized>`)},
-	}
-}
-
-func TestObserveFindsNothingInAGroupThatCannotHaveAnything(t *testing.T) {
-	for why, answers := range bereft() {
-		for name, l := range lists {
-			for what, reply := range map[string]func(string) string{
-				"with lists":    func(command string) string { return listing(command, "true|+32-01") },
-				"without lists": func(string) string { return refusal("Error", 4410, "not assigned") },
-			} {
-				t.Run(name+" when "+why+" "+what, func(t *testing.T) {
-					p := newPlatform(t)
-					maps.Copy(p.Answers, answers)
-					p.Answers[l.own], p.Answers[l.free] = reply(l.own), reply(l.free)
-					got, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201", "+3209"})
-					if err != nil {
-						t.Fatal(err)
-					}
-					removal := strings.HasPrefix(name, "remove")
-					want := []translate.Effect{{Seen: removal}, {Seen: removal}}
-					if why == serviceTakenAway && what == "with lists" {
-						want[0] = translate.Effect{Seen: !removal} // it is in both
-					}
-					if diff := cmp.Diff(want, got.Effects); diff != "" {
-						t.Error("(-want +got)\n" + diff)
-					}
-				})
-			}
-		}
-	}
-}
-
 func TestTroubleIsNoReading(t *testing.T) {
 	for name, l := range lists {
 		for why, test := range map[string]struct {
@@ -434,7 +388,6 @@ func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 		"finds nothing of what does not exist":         {testGroup, "+3225120000", nothing},
 		"finds nothing in a group without the service": {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", nothing},
 		"finds nothing in a group that is not there":   {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
-		"finds nothing in a tenant that is not there":  {scope.Target{TenantID: "gone", GroupID: "ApioGrpTest"}, "+3225126999", nothing},
 		"finds nothing in an enterprise":               {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nothing},
 		"finds what is free":                           {testGroup, "+3225126999", translate.Effect{Clear: true}},
 		"finds what the group has":                     {testGroup, "+3226127000", translate.Effect{Seen: true, Clear: true}},

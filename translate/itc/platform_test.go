@@ -99,6 +99,8 @@ type options struct {
 	ContextTTL    time.Duration
 	Charset       scope.Charset
 	AvailableFrom itc.AvailableFrom
+	// PlatformErrors are the usual ones where it is the zero value.
+	PlatformErrors translate.PlatformErrors
 }
 
 // service is the service over the platform.
@@ -109,7 +111,7 @@ func (p *platform) service(o options) *itc.Service {
 
 func (o options) service(t testing.TB, reader translate.Reader) *itc.Service {
 	t.Helper()
-	engine := translate.New(translate.Options{Reader: reader, ContextTTL: o.ContextTTL, Charset: o.Charset})
+	engine := translate.New(translate.Options{Reader: reader, ContextTTL: o.ContextTTL, Charset: o.Charset, PlatformErrors: o.PlatformErrors})
 	service, err := itc.New(engine, itc.Options{AvailableFrom: o.AvailableFrom})
 	if err != nil {
 		t.Fatal(err)
