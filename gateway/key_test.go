@@ -440,7 +440,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 					t.Errorf("problems %+v", told.Details.Problems)
 				}
 
-				asked.body, asked.path = strings.TrimSuffix(w.call.body, "}")+`,"more":1}`, strings.Replace(w.call.path, ownGroup, "%20", 1)
+				asked = w.elsewhere("%20").with("Idempotency-Key", keys...)
+				asked.body = strings.TrimSuffix(w.call.body, "}") + `,"more":1}`
 				told = r.call(t, asked).wantError(t, http.StatusBadRequest, "JSON_SCHEMA_VALIDATION")
 				if len(told.Details.Problems) != 3 || !strings.Contains(told.Message, "Idempotency-Key must be") {
 					t.Errorf("not all is told: %s, %+v", told.Message, told.Details.Problems)

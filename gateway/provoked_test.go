@@ -54,10 +54,9 @@ func ways() map[string]func(t *testing.T, e gateway.Endpoint) answer {
 			return r.call(t, writingOf(e.Name).call)
 		}),
 		"key of another path": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
-			asked := writingOf(e.Name).call.keyed("k")
-			r.call(t, asked)
-			asked.path = strings.Replace(asked.path, ownGroup, "ApioGrpOther", 1)
-			return r.call(t, asked)
+			w := writingOf(e.Name)
+			r.call(t, w.by(system).keyed("k"))
+			return r.call(t, w.another().keyed("k"))
 		}),
 		"key of a running request": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
 			w := writingOf(e.Name)

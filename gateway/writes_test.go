@@ -61,6 +61,61 @@ func writingOf(row string) writing {
 	panic("the row " + row + " has no write in its " + factsFile)
 }
 
+// missing is the id of no tenant and no group.
+const missing = "nobody"
+
+// elsewhere is the write with another id in the place of the group's, or of the
+// tenant's where the path names no group. A System Admin sends it, who may be told
+// whether there is such a target.
+func (w writing) elsewhere(id string) call {
+	e, _ := rowNamed(w.endpoint)
+	with := ownIDs()
+	switch {
+	case w.target.GroupID != "":
+		with["group_id"] = id
+	case w.target.TenantID != "":
+		with["tenant_id"] = id
+	default:
+		panic(w.endpoint + " is about the whole system, so that no other target has it")
+	}
+	c := w.call
+	c.path, c.client = pathOf(e, with), system
+	return c
+}
+
+// another is the write about another target, which the demonstration has.
+func (w writing) another() call {
+	if w.target.GroupID != "" {
+		return w.elsewhere("ApioGrpOther")
+	}
+	return w.elsewhere("footenant")
+}
+
+// notFound names the error of the write about a target with the id missing.
+func (w writing) notFound() string {
+	if w.target.GroupID != "" {
+		return "GROUP_NOT_FOUND"
+	}
+	return "TENANT_NOT_FOUND"
+}
+
+// by is the write as that client sends it.
+func (w writing) by(client string) call {
+	c := w.call
+	c.client = client
+	return c
+}
+
+// stalled are faults by which the platform answers nothing that the row reads.
+func (w writing) stalled() []string {
+	e, _ := rowNamed(w.endpoint)
+	var faults []string
+	for _, command := range e.Describe().Reads {
+		faults = append(faults, withCommand("stall", command))
+	}
+	return faults
+}
+
 // keptTold are the entries that are as the request wants them already, as callers
 // are told of them.
 func (w writeFacts) keptTold() []entryTold {
