@@ -11,10 +11,12 @@ import (
 // itcRows are the rows of immediate trunking connectivity.
 func itcRows(s *itc.Service) []Endpoint {
 	const (
-		service  = "/services/immediate_trunking_connectivity"
-		numbers  = service + "/numbers/"
-		prefixes = service + "/prefixes/"
-		byPost   = "remove/"
+		service           = "/services/immediate_trunking_connectivity"
+		numbers           = service + "/numbers/"
+		prefixes          = service + "/prefixes/"
+		availableNumbers  = service + "/available_numbers/"
+		availablePrefixes = service + "/available_prefixes/"
+		byPost            = "remove/"
 	)
 	return []Endpoint{
 		{
@@ -28,7 +30,7 @@ func itcRows(s *itc.Service) []Endpoint {
 			Level:   auth.TenantAdmin, Status: http.StatusCreated, Change: s.AssignNumbers(),
 		},
 		{
-			Name: "itc_available_numbers_list", Method: http.MethodGet, Scope: scope.Group, Path: service + "/available_numbers/",
+			Name: "itc_available_numbers_list", Method: http.MethodGet, Scope: scope.Group, Path: availableNumbers,
 			Summary: "List the number ranges that are available: the group's own, or those that can be assigned.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.AvailableNumbers(),
 		},
@@ -58,7 +60,7 @@ func itcRows(s *itc.Service) []Endpoint {
 			Level:   auth.TenantAdmin, Status: http.StatusCreated, Change: s.AssignPrefixes(),
 		},
 		{
-			Name: "itc_available_prefixes_list", Method: http.MethodGet, Scope: scope.Group, Path: service + "/available_prefixes/",
+			Name: "itc_available_prefixes_list", Method: http.MethodGet, Scope: scope.Group, Path: availablePrefixes,
 			Summary: "List the prefixes that are available: the group's own, or those that can be assigned.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.AvailablePrefixes(),
 		},
@@ -83,7 +85,7 @@ func itcRows(s *itc.Service) []Endpoint {
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantNumbers(),
 		},
 		{
-			Name: "itc_tenant_available_numbers_list", Method: http.MethodGet, Scope: scope.Tenant, Path: service + "/available_numbers/",
+			Name: "itc_tenant_available_numbers_list", Method: http.MethodGet, Scope: scope.Tenant, Path: availableNumbers,
 			Summary: "List the number ranges of the tenant that are free.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantAvailableNumbers(),
 		},
@@ -93,7 +95,7 @@ func itcRows(s *itc.Service) []Endpoint {
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantPrefixes(),
 		},
 		{
-			Name: "itc_tenant_available_prefixes_list", Method: http.MethodGet, Scope: scope.Tenant, Path: service + "/available_prefixes/",
+			Name: "itc_tenant_available_prefixes_list", Method: http.MethodGet, Scope: scope.Tenant, Path: availablePrefixes,
 			Summary: "List the prefixes of the tenant that are free.",
 			Level:   auth.TenantAdmin, Status: http.StatusOK, Query: s.TenantAvailablePrefixes(),
 		},

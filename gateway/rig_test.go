@@ -36,6 +36,7 @@ import (
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -456,8 +457,15 @@ func (r *rig) get(t testing.TB, list string) answer {
 	return r.call(t, call{path: ownList(list), client: system})
 }
 
+// itcAt is the path of immediate trunking connectivity of a target, whose ids may be
+// empty.
+func itcAt(s scope.Scope, t scope.Target) string {
+	ids := strings.NewReplacer("{tenant_id}", t.TenantID, "{group_id}", t.GroupID, "{user_id}", t.UserID)
+	return "/api/v1" + ids.Replace(s.Prefix()) + "/services/immediate_trunking_connectivity/"
+}
+
 func listOf(tenantID, groupID, list string) string {
-	return "/api/v1/tenant/" + tenantID + "/group/" + groupID + "/services/immediate_trunking_connectivity/" + list + "/"
+	return itcAt(scope.Group, scope.Target{TenantID: tenantID, GroupID: groupID}) + list + "/"
 }
 
 func ownList(list string) string { return listOf(ownTenant, ownGroup, list) }

@@ -14,6 +14,7 @@ import (
 	"ocigate/oci"
 	"ocigate/oci/ocisim"
 	"ocigate/translate"
+	"ocigate/translate/scope"
 )
 
 // The lists of a tenant by their last segment, and the part of the names of their
@@ -24,7 +25,7 @@ var tenantLists = map[string]string{
 }
 
 func tenantList(tenantID, list string) string {
-	return "/api/v1/tenant/" + tenantID + "/services/immediate_trunking_connectivity/" + list + "/"
+	return itcAt(scope.Tenant, scope.Target{TenantID: tenantID}) + list + "/"
 }
 
 // remembered keeps what is known of contexts for a minute.

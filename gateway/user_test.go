@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/oci/ocisim"
+	"ocigate/translate/scope"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 )
 
 func userOf(tenantID, groupID, userID string) string {
-	return "/api/v1/tenant/" + tenantID + "/groups/" + groupID + "/users/" + userID + "/services/immediate_trunking_connectivity/"
+	return itcAt(scope.User, scope.Target{TenantID: tenantID, GroupID: groupID, UserID: userID})
 }
 
 func putUser(body string) call {

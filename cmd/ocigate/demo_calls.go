@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ocigate/config"
+	"ocigate/translate/scope"
 )
 
 // demoCall is a call that the demonstration shows, or makes by itself.
@@ -58,11 +59,20 @@ const (
 )
 
 const (
-	itcOf    = "/tenant/%s/group/%s/services/immediate_trunking_connectivity/"
-	noAnswer = "{}"
+	itcService = "/services/immediate_trunking_connectivity/"
+	noAnswer   = "{}"
 )
 
-func itc(tenant, group, list string) string { return fmt.Sprintf(itcOf, tenant, group) + list + "/" }
+// itcAt is the path of immediate trunking connectivity of a target.
+func itcAt(t scope.Target) string {
+	ids := strings.NewReplacer("{tenant_id}", t.TenantID, "{group_id}", t.GroupID, "{user_id}", t.UserID)
+	return ids.Replace(t.Scope().Prefix()) + itcService
+}
+
+// itc is the path of a list of a group.
+func itc(tenant, group, list string) string {
+	return itcAt(scope.Target{TenantID: tenant, GroupID: group}) + list + "/"
+}
 
 // demoCalls are the documented examples, the available lists and what they are
 // for, the lists of tenants, and then the errors that need no fault. Made in this order they leave the

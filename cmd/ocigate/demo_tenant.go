@@ -1,10 +1,10 @@
 package main
 
-import "fmt"
+import "ocigate/translate/scope"
 
 // itcOfTenant is the path of a list at the level of a tenant.
 func itcOfTenant(tenant, list string) string {
-	return fmt.Sprintf("/tenant/%s/services/immediate_trunking_connectivity/%s/", tenant, list)
+	return itcAt(scope.Target{TenantID: tenant}) + list + "/"
 }
 
 // tenantCalls list what a service provider and an enterprise have.

@@ -1,10 +1,10 @@
 package main
 
-import "fmt"
+import "ocigate/translate/scope"
 
 // userOf is the path of a user of the tenant of most calls.
 func userOf(group, user string) string {
-	return fmt.Sprintf("/tenant/ApioSpTest/groups/%s/users/%s/services/immediate_trunking_connectivity/", group, user)
+	return itcAt(scope.Target{TenantID: "ApioSpTest", GroupID: group, UserID: user})
 }
 
 const (
