@@ -575,7 +575,7 @@ func TestRefusalsAreLoggedAsSuch(t *testing.T) {
 	}
 }
 
-// caller notes the sizes of what is written to him, and is gone after some of
+// caller notes the sizes of what is written to them, and is gone after some of
 // it.
 type caller struct {
 	http.ResponseWriter

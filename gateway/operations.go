@@ -16,7 +16,7 @@ import (
 )
 
 // journalWork is the work of an endpoint that answers from the journal of
-// writes. Who is calling is known, and that his level suffices.
+// writes. Who is calling is known, and that their level suffices.
 type journalWork func(*Gateway, context.Context, echo.Context, auth.Principal, translate.Params) error
 
 func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
@@ -76,7 +76,7 @@ func bodyOf(op operation.Operation) operationBody {
 }
 
 // operation tells what became of one write. One that is outside the caller's
-// scope is not there for him.
+// scope is not there for them.
 func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Principal, _ translate.Params) error {
 	id := pathParameter(c, "operation_id")
 	if !operation.IsID(id) {

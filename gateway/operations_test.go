@@ -56,7 +56,7 @@ func (r *rig) inThreeGroups(t testing.TB) (own, other, foreign string) {
 		assign(listOf("footenant", "foogroup", "numbers"), "+3225126999")
 }
 
-// An operation that is outside the caller's scope is not there for him; a level
+// An operation that is outside the caller's scope is not there for them; a level
 // that is too low is refused whatever is there.
 func TestRightsOverOperations(t *testing.T) {
 	r := start(t, setup{})

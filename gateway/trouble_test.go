@@ -535,7 +535,7 @@ func TestCallerWhoLeavesDuringARead(t *testing.T) {
 	})
 }
 
-// A caller who leaves before his write is begun leaves nothing behind.
+// A caller who leaves before their write is begun leaves nothing behind.
 func TestCallerWhoLeavesBeforeAWrite(t *testing.T) {
 	inTime(t, setup{}, func(t *testing.T, r *rig) {
 		r.inject(t, "slow delay=5s command=ServiceProviderRouteList*")

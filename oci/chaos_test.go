@@ -17,7 +17,7 @@ import (
 // TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults lets callers read and
 // write, each write with a range of its own, while the platform misbehaves at
 // random. Afterwards the platform's ledger is held against what the callers
-// were told, and each that reads is to see all writes that were done before he
+// were told, and all that read are to see all writes that were done before they
 // asked. A seed that fails can be run again by its name.
 func TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
 	outcomes := map[string]int{}

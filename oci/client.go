@@ -62,7 +62,7 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // Callers who ask the same at the same time share one exchange and what it
 // brings, slice and all, so none may change it. It is always one that is sent
 // after they asked, so nobody is told of a state older than a write that ended
-// before he asked, whoever made it: a caller who finds the same commands under
+// before they asked, whoever made it: a caller who finds the same commands under
 // way waits for the next exchange. An exchange bears the tracking id of the
 // caller who makes it; those of the others do not reach the platform.
 //
@@ -71,14 +71,14 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // be written; with a
 // LostError, errors.Is tells context.DeadlineExceeded and [ErrReplyTooLarge]
 // from other causes. They are shared like the replies, but for those that come
-// from the end of another caller's ctx. When his own ends while he waits for
-// another's exchange, a caller gets what he would get had it been his: a
+// from the end of another caller's ctx. When their own ends while they wait for
+// another's exchange, a caller gets what they would get had it been theirs: a
 // LostError where the same commands are under way, since it is the platform
-// that keeps him waiting, and otherwise the error of those who wait for a
+// that keeps them waiting, and otherwise the error of those who wait for a
 // session.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 	if err := c.options.checkTrackingID(ctx); err != nil {
-		return nil, undone(err) // his own, and none of those who ask the same
+		return nil, undone(err) // of this caller, and of none of those who ask the same
 	}
 	key := documentKey(commands)
 	for {
@@ -148,7 +148,7 @@ func (c *Client) awaitTurn(ctx context.Context, f *flight) error {
 	}
 }
 
-// gaveUp is the error of a caller whose ctx ended while he waited for what
+// gaveUp is the error of a caller whose ctx ended while they waited for what
 // others have asked for as well.
 func (c *Client) gaveUp(ctx context.Context, f *flight) error {
 	why := endOf(ctx, ctx.Err())

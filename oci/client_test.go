@@ -1868,7 +1868,7 @@ func TestTraceAndStats(t *testing.T) {
 }
 
 func TestASessionIsFreeAsSoonAsItsAnswerIsRead(t *testing.T) {
-	const slowness = time.Minute // of the first caller, who has his answer
+	const slowness = time.Minute // of the first caller, who has their answer
 	var answers atomic.Int32
 	options := func(o *Options) {
 		o.MaxSessions = 1

@@ -60,9 +60,9 @@ func TestWhoeverIsAnsweredBeforeHisDocumentIsReadWaitsNoLongerThanOthers(t *test
 						t.Errorf("the answer is lost: %v", err)
 					}
 				case <-time.After(c.options.CommandTimeout + time.Second):
-					t.Errorf("he still waits after %v; %+v", c.options.CommandTimeout, c.Stats())
+					t.Errorf("the caller still waits after %v; %+v", c.options.CommandTimeout, c.Stats())
 					for _, s := range c.pool.idle {
-						s.kill(ErrClosed) // lets him go
+						s.kill(ErrClosed) // lets the caller go
 					}
 					t.Log("told much later:", <-over)
 				}

@@ -6,7 +6,7 @@ import (
 )
 
 // joiner lets callers who ask the same at the same time share one answer.
-// None of them may be told of a state older than a write that ended before he
+// None of them may be told of a state older than a write that ended before they
 // asked, and writes also come from other clients and from the platform's own
 // tools, of which nothing is known here. One rule is enough all the same: a
 // read is shared only with those who asked before its bytes were handed to a
@@ -26,7 +26,7 @@ type joiner struct {
 }
 
 // flight is one read of the platform and all who share it. Whoever came first
-// leads it: he makes the exchange, and the others wait for what it brings.
+// leads it: they make the exchange, and the others wait for what it brings.
 type flight struct {
 	key  string
 	turn <-chan struct{} // closed when the one before it has ended; nil where there is none
@@ -46,7 +46,7 @@ type flight struct {
 func newJoiner() *joiner { return &joiner{latest: map[string]*flight{}} }
 
 // join finds the flight for a caller: one that is not sent yet, or else a new
-// one that he leads, and has to land.
+// one that they lead, and have to land.
 func (j *joiner) join(key string) (f *flight, leads bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

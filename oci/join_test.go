@@ -93,7 +93,7 @@ type audience struct {
 
 func newAudience(c *Client) *audience { return &audience{c: c, start: time.Now()} }
 
-// ask has a reader ask, and returns when he waits for what he will be told.
+// ask has a reader ask, and returns when the reader waits for what it will be told.
 func (a *audience) ask(ctx context.Context, commands ...Read) *heard {
 	got := &heard{}
 	a.readers.Go(func() {
@@ -407,7 +407,7 @@ func TestTheLeavingOfTheFirstIsNotTheEndOfTheOthers(t *testing.T) {
 		prepare  func(t *testing.T, c *Client, a *audience)
 		patience time.Duration
 		why      error // of the first
-		sent     bool  // by his error
+		sent     bool  // by that error
 		fewer    int   // than three others
 		after    time.Duration
 		reads    int
@@ -511,14 +511,14 @@ func TestWhoeverLeavesIsToldWhatKeptHimWaiting(t *testing.T) {
 			prepare: func(t *testing.T, c *Client, a *audience) { hold(t, c, 2*time.Second); a.ask(t.Context(), question) },
 			busy:    true, after: 4 * time.Second,
 		},
-		"the answer to the read that he joined": {
+		"the answer to the read that they joined": {
 			prepare: func(t *testing.T, c *Client, a *audience) {
 				hold(t, c, time.Second/2)
 				a.ask(t.Context(), question)
 			},
 			want: lost, after: 2500 * time.Millisecond,
 		},
-		"the read before the one that he joined": {
+		"the read before the one that they joined": {
 			prepare: func(t *testing.T, _ *Client, a *audience) { a.ask(t.Context(), question); a.ask(t.Context(), question) },
 			want:    lost, after: 4 * time.Second,
 		},
@@ -539,7 +539,7 @@ func TestWhoeverLeavesIsToldWhatKeptHimWaiting(t *testing.T) {
 				}
 				_, unavailable := errors.AsType[*UnavailableError](leaves.Err)
 				if errors.Is(leaves.Err, ErrBusy) != test.busy || unavailable != (test.want == nil && !test.busy) {
-					t.Errorf("he is told %v", leaves.Err)
+					t.Errorf("the caller is told %v", leaves.Err)
 				}
 			})
 		})
@@ -658,7 +658,7 @@ func TestCloseFreesAllWhoShareARead(t *testing.T) {
 				if err := c.Close(ctx); (err == nil) != (test.joined.Err == nil) {
 					t.Errorf("Close: %v", err)
 				}
-				a.wantHeard(t, "who waits for his turn", heard{After: 2 * time.Second, Err: ErrClosed}, next...)
+				a.wantHeard(t, "who waits for their turn", heard{After: 2 * time.Second, Err: ErrClosed}, next...)
 				a.wantHeard(t, "who waits for the answer", test.joined, underWay...)
 				if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrClosed) {
 					t.Errorf("a read after Close: %v", err)

@@ -133,7 +133,7 @@ func (p *pool) leave(w *waiter, why error) handover {
 	return handover{err: err}
 }
 
-// gaveUp is the error of a caller who waited for a session for as long as he,
+// gaveUp is the error of a caller who waited for a session for as long as they,
 // or the options, would.
 func (p *pool) gaveUp(why error) error {
 	p.mu.Lock()

@@ -27,7 +27,7 @@ func numbersPath(tenant, group string) string {
 }
 
 // paths are of so many tenants with one group each, which has so many rows.
-// Everybody who calls at the same time asks for a group of his own: the gateway
+// Everybody who calls at the same time asks for a group of their own: the gateway
 // may join reads that are the same.
 func paths(tenants, rows int) []string {
 	list := make([]string, tenants)

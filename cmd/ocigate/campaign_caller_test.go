@@ -30,7 +30,7 @@ type lane struct {
 	assigned            bool     // as far as its caller was told
 }
 
-// write is something that a caller wants done, until he knows what became of
+// write is something that a caller wants done, until they know what became of
 // it.
 type write struct {
 	name     string // which the ids of its requests begin with
@@ -89,7 +89,7 @@ func (a attempt) String() string {
 	return fmt.Sprintf("%s %d %s operation=%s outcome=%s replayed=%t", a.requestID, a.status, a.name, a.operation, a.outcome, a.replayed)
 }
 
-// caller writes to entries of his own, one write at a time.
+// caller writes to entries of their own, one write at a time.
 type caller struct {
 	arena  *arena
 	number int
@@ -163,7 +163,7 @@ func (c *caller) takeWithRival(w *write) {
 }
 
 // bow is the last thing that a caller does, when all is well again: one write
-// to each of his lanes, which must be done.
+// to each of their lanes, which must be done.
 func (c *caller) bow() {
 	for _, l := range c.lanes {
 		w := c.next(l)
@@ -256,7 +256,7 @@ func (c *caller) attemptKeyed(w *write) []attempt {
 }
 
 // weighKeyed is the policy of a caller whose request has a key: whatever
-// happens that is no verdict, he sends it again.
+// happens that is no verdict, they send it again.
 func (c *caller) weighKeyed(w *write, a attempt) {
 	switch {
 	case a.err != nil:
@@ -276,8 +276,8 @@ func (c *caller) weighKeyed(w *write, a attempt) {
 	}
 }
 
-// weighPlain is the policy of a caller without a key: he sends again what was
-// not done for sure, and asks for the operation otherwise.
+// weighPlain is the policy of a caller without a key: they send again what was
+// not done for sure, and ask for the operation otherwise.
 func (c *caller) weighPlain(w *write, a attempt) {
 	switch {
 	case a.err != nil:

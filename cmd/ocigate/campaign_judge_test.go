@@ -299,7 +299,7 @@ func (j *judge) judgeOperation(op *recorded) {
 	}
 }
 
-// judgeWrite holds what a caller was told against his operations.
+// judgeWrite holds what a caller was told against their operations.
 func (j *judge) judgeWrite(w *write) {
 	applied, steps := 0, map[string]int{}
 	var ops []*recorded

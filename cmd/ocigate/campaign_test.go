@@ -35,7 +35,7 @@ import (
 // A run is made of a seed. While callers assign and remove what is theirs, the
 // platform misbehaves in one write of three or so, the gateway is killed and
 // restarted, and its disk is full for a while. Then everything is well again,
-// and the judge has the last word. What he looks for is the ledger's truth: the
+// and the judge has the last word. What the judge looks for is the ledger's truth: the
 // platform notes what it received and what it carried out, and nothing in the
 // gateway has a say in that.
 //

@@ -227,7 +227,7 @@ func (a *attempt) fail() {
 }
 
 // succeed clears the account. The address keeps its failures: else somebody
-// with an account of his own could guess at others without end.
+// with an account of their own could guess at others without end.
 func (a *attempt) succeed() {
 	a.throttle.mu.Lock()
 	defer a.throttle.mu.Unlock()

@@ -156,7 +156,7 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 			}
 		})
 	})
-	t.Run("of somebody who was forgotten, since he was taken for dead", func(t *testing.T) {
+	t.Run("of somebody who was forgotten, since they were taken for dead", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("k", "1")
 			w := r.begin(op)

@@ -11,7 +11,7 @@ type call struct {
 }
 
 // authorize judges whether the login may send the command about what it names.
-// Whoever reaches beyond his own learns nothing of what is there.
+// Whoever reaches beyond their own learns nothing of what is there.
 func (c *call) authorize(row *commandRow) *refusal {
 	if row.least == anybody {
 		return nil
