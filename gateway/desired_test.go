@@ -52,7 +52,7 @@ func (r *rig) wantEntries(t testing.TB, id, state, knownBy, added, removed strin
 	if told.State != state || told.KnownBy != knownBy {
 		t.Errorf("the operation is %s, known by %q; want %s by %q", told.State, told.KnownBy, state, knownBy)
 	}
-	want := []entryTold{{keptRange, "done", false}, {addedRange, added, false}, {removedRange, removed, false}}
+	want := []entryTold{{keptRange, "done", 0, false}, {addedRange, added, 2, false}, {removedRange, removed, 1, false}}
 	if diff := cmp.Diff(want, told.Entries); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
@@ -117,7 +117,7 @@ func TestKeyReplaysAReport(t *testing.T) {
 			id := first.wantOutcome(t, "done")
 			r.wantWrites(t, 0, 0)
 			told, _ := r.operation(t, id)
-			if diff := cmp.Diff([]entryTold{{removedRange, "done", false}, {keptRange, "done", false}}, told.Entries); diff != "" || told.KnownBy != "reading" || !told.IntendedAt.IsZero() {
+			if diff := cmp.Diff([]entryTold{{removedRange, "done", 0, false}, {keptRange, "done", 0, false}}, told.Entries); diff != "" || told.KnownBy != "reading" || !told.IntendedAt.IsZero() {
 				t.Errorf("%+v, entries (-want +got):\n%s", told, diff)
 			}
 			r.call(t, setList()).wantBody(t, http.StatusOK, reportOf("added"))
@@ -126,6 +126,43 @@ func TestKeyReplaysAReport(t *testing.T) {
 			again.wantReplay(t, id, "done")
 		})
 	})
+}
+
+// A report does not say why an entry is as it is. Its headers name the operation, which
+// says what the platform has refused, and nothing where it is not known to be true.
+func TestOperationSaysWhyAListIsDoneInPart(t *testing.T) {
+	const refusal = ` number=4999 summary="Not today"`
+	for fault, c := range map[string]struct {
+		state, added string // of the operation, and of the range that is added
+		later        string // the state that is found out
+		refused      bool
+	}{
+		"error-before-apply" + refusal:                   {"partly_done", "not_done", "partly_done", true},
+		"error-after-apply" + refusal:                    {"done", "done", "done", false},
+		"error-before-apply severity=Warning" + refusal:  {"unknown", "unknown", "partly_done", false},
+		"drop-before-apply":                              {"unknown", "unknown", "partly_done", false},
+		`error-before-apply summary="NO_OCS_CONNECTION"`: {"partly_done", "not_done", "partly_done", false}, // it has not looked at it
+	} {
+		t.Run(fault, func(t *testing.T) {
+			inTime(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+				got := r.call(t, setList())
+				id := got.wantOutcome(t, c.state)
+				for _, state := range []string{c.state, c.later} {
+					told, _ := r.operation(t, id)
+					if told.State != state || (told.Error != nil) != c.refused {
+						t.Errorf("the operation is %s, want %s, and its error is %+v", told.State, state, told.Error)
+					}
+					if c.refused {
+						r.wantEntries(t, id, state, "answer", c.added, "done")
+						if e := told.Error; e.Code != 1010 || e.Name != "PLATFORM_REFUSED" || e.Message == "" || !strings.Contains(e.Details.Errors["0"].Summary, "Not today") {
+							t.Errorf("its error is %+v", e)
+						}
+					}
+					time.Sleep(10 * time.Minute)
+				}
+			})
+		})
+	}
 }
 
 // A step that was unknown is found out, and from then on reported as what it is.

@@ -110,9 +110,11 @@ func writeForm(c echo.Context, e *errcode.Error) error {
 			Code: e.Code.Number, Name: e.Code.Name, errorDetail: detailOf(e),
 		})
 	}
-	return writeJSON(c, e.Code.Status, errorBody{Errors: []errorObject{{
-		Code: e.Code.Number, Name: e.Code.Name, Message: e.Text(), Details: detailOf(e),
-	}}})
+	return writeJSON(c, e.Code.Status, errorBody{Errors: []errorObject{objectOf(e)}})
+}
+
+func objectOf(e *errcode.Error) errorObject {
+	return errorObject{Code: e.Code.Number, Name: e.Code.Name, Message: e.Text(), Details: detailOf(e)}
 }
 
 func detailOf(e *errcode.Error) *errorDetail {

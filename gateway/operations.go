@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,13 +43,20 @@ type operationBody struct {
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	ReleasedAt time.Time `json:"released_at,omitzero"` // the last time that an operator freed entries
 
-	Entries     []entryBody            `json:"entries"`
+	Entries []entryBody `json:"entries"`
+	// Error is the platform's refusal of the last step that was sent, in the form of
+	// all errors. It is absent where the platform refused nothing, or where it is not
+	// known that nothing of the step was done.
+	Error       *errorObject           `json:"error,omitempty"`
 	Corrections []operation.Correction `json:"corrections,omitempty"`
 }
 
 type entryBody struct {
 	Entry   string          `json:"entry"`
 	Outcome operation.State `json:"outcome"`
+	// Step is the step that changes the entry, from 1; absent where the entry was as
+	// wanted already.
+	Step int `json:"step,omitempty"`
 	// Released says that an operator has freed the entry while its outcome was
 	// unknown. It stays unknown.
 	Released bool `json:"released,omitempty"`
@@ -70,9 +78,24 @@ func bodyOf(op operation.Operation) operationBody {
 		if outcome == "" {
 			outcome = operation.Unknown
 		}
-		body.Entries = append(body.Entries, entryBody{e.Given, outcome, e.Released})
+		body.Entries = append(body.Entries, entryBody{e.Given, outcome, e.Step, e.Released})
 	}
+	body.Error = refusalOf(op)
 	return body
+}
+
+// refusalOf is the platform's refusal of the last step that was sent, of which nothing
+// was done; nil where there is none.
+func refusalOf(op operation.Operation) *errorObject {
+	if slices.ContainsFunc(op.Entries, func(e operation.Entry) bool { return e.Step == op.Step && e.Outcome != operation.NotDone }) {
+		return nil // it is not borne out
+	}
+	refusal, err := recall(op.Answer)
+	if refusal == nil || err != nil {
+		return nil
+	}
+	told := objectOf(refusal)
+	return &told
 }
 
 // operation tells what became of one write. One that is outside the caller's

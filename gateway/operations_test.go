@@ -286,7 +286,7 @@ func TestOperationIsTold(t *testing.T) {
 		want := `{"id":"` + id + `","state":"done","outcome":"done","known_by":"answer","endpoint":"itc_numbers_assign",` +
 			`"tenant_id":"ApioSpTest","group_id":"ApioGrpTest","requested_by":"system","request_id":"Portal-42",` +
 			`"received_at":"2000-01-01T00:00:00Z","intended_at":"2000-01-01T00:00:00Z","sent_at":"2000-01-01T00:00:00Z","ended_at":"2000-01-01T00:00:03Z",` +
-			`"entries":[{"entry":"+3225126999","outcome":"done"}]}`
+			`"entries":[{"entry":"+3225126999","outcome":"done","step":1}]}`
 		told := r.call(t, call{path: operationPath(id), client: group})
 		if diff := cmp.Diff(want, strings.TrimSpace(told.body)); diff != "" {
 			t.Errorf("body (-want +got):\n%s", diff)

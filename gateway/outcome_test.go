@@ -342,7 +342,7 @@ func TestWriteThatIsDoneInPart(t *testing.T) {
 				if got.header.Get("Retry-After") != "" {
 					t.Error("there is nothing to wait for")
 				}
-				want := append(w.keptTold(), entryTold{w.entry, "done", false}, entryTold{missing, "not_done", false})
+				want := append(w.keptTold(), entryTold{w.entry, "done", 1, false}, entryTold{missing, "not_done", 1, false})
 				if diff := cmp.Diff(want, of.Entries); diff != "" || of.State != "partly_done" {
 					t.Errorf("%s, entries (-want +got):\n%s", of.State, diff)
 				}

@@ -95,11 +95,11 @@ func TestAUsersChangeIsReadBackOnEveryRelease(t *testing.T) {
 					told, _ := r.operation(t, id)
 					var want []entryTold
 					for _, entry := range entries {
-						outcome := state
+						outcome, step := state, 1
 						if entry == "+32-01" { // which the user has before and after it
-							outcome = "done"
+							outcome, step = "done", 0
 						}
-						want = append(want, entryTold{entry, outcome, false})
+						want = append(want, entryTold{entry, outcome, step, false})
 					}
 					if diff := cmp.Diff(want, told.Entries); diff != "" || told.State != state || told.KnownBy != "reading" || told.UserID != ownUser {
 						t.Errorf("%s by %q of %q, entries (-want +got):\n%s", told.State, told.KnownBy, told.UserID, diff)

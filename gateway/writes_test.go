@@ -121,7 +121,7 @@ func (w writing) stalled() []string {
 func (w writeFacts) keptTold() []entryTold {
 	var told []entryTold
 	for _, e := range w.Kept {
-		told = append(told, entryTold{e.Given, "done", false})
+		told = append(told, entryTold{e.Given, "done", 0, false})
 	}
 	return told
 }
@@ -190,12 +190,14 @@ type operationTold struct {
 	EndedAt     time.Time    `json:"ended_at"`
 	ReleasedAt  time.Time    `json:"released_at"`
 	Entries     []entryTold  `json:"entries"`
+	Error       *apiError    `json:"error"`
 	Corrections []correction `json:"corrections"`
 }
 
 type entryTold struct {
 	Entry    string `json:"entry"`
 	Outcome  string `json:"outcome"`
+	Step     int    `json:"step"`
 	Released bool   `json:"released"`
 }
 

@@ -130,7 +130,7 @@ func changeCalls() []demoCall {
 		},
 		{
 			title: "ask what became of it", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200,
-			has: []string{`"state":"done"`, `"known_by":"answer"`, `"endpoint":"itc_numbers_assign"`, `"entries":[{"entry":"+3225126999","outcome":"done"}]`},
+			has: []string{`"state":"done"`, `"known_by":"answer"`, `"endpoint":"itc_numbers_assign"`, `"entries":[{"entry":"+3225126999","outcome":"done","step":1}]`},
 		},
 		{title: "remove it", user: "tenant", method: "DELETE", path: numbers, body: oneStart, status: 200, want: noAnswer},
 		{title: "assign it again", user: "tenant", method: "POST", path: numbers, body: oneRange, status: 201, want: noAnswer},
