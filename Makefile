@@ -26,7 +26,7 @@ demo-check: build ## make the demonstration's calls and the README's, and compar
 test: ## run all tests
 	$(GO) test ./...
 
-race: ## run all tests with the race detector
+race: ## run the tests with the race detector, and of some long tables a third
 	$(GO) test -race -timeout 25m ./...
 
 campaign: ## writes under faults, kills and full disks, held against the platform's ledger (on Linux only)

@@ -195,6 +195,20 @@ func (r *rig) survivor(t testing.TB) *rig {
 	return s.connect(t, r.platform)
 }
 
+// underRaceThird returns all the cases of a long table, or every third of them under
+// the race detector, which makes them many times slower and sees nothing new in cases
+// that run the same code. They all run without it.
+func underRaceThird[T any](cases []T) []T {
+	if !underRace {
+		return cases
+	}
+	var third []T
+	for i := 0; i < len(cases); i += 3 {
+		third = append(third, cases[i])
+	}
+	return third
+}
+
 // journalFiles are the names and the contents of the files of the journal. A file
 // that is removed meanwhile is left out: a check of the journal makes one and removes
 // it.
