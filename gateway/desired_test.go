@@ -157,12 +157,44 @@ func TestOperationSaysWhyAListIsDoneInPart(t *testing.T) {
 						if e := told.Error; e.Code != 1010 || e.Name != "PLATFORM_REFUSED" || e.Message == "" || !strings.Contains(e.Details.Errors["0"].Summary, "Not today") {
 							t.Errorf("its error is %+v", e)
 						}
+						r.wantNoWords(t, id)
 					}
 					time.Sleep(10 * time.Minute)
 				}
 			})
 		})
 	}
+}
+
+// A Group Admin reads what became of the write of a higher level, and why, but not the
+// platform's words, which may name other groups.
+func (r *rig) wantNoWords(t *testing.T, id string) {
+	t.Helper()
+	for _, path := range []string{operationPath(id), "/api/v1/operations/?tenant_id=" + ownTenant + "&group_id=" + ownGroup} {
+		got := r.call(t, call{path: path, client: group})
+		got.wantStatus(t, http.StatusOK)
+		if body := string(got.body); strings.Contains(body, "Not today") || !strings.Contains(body, "PLATFORM_REFUSED") {
+			t.Errorf("a Group Admin reads %s", body)
+		}
+	}
+}
+
+// A refusal that is not borne out at once is reported when it is.
+func TestOperationSaysLaterWhyAListIsDoneInPart(t *testing.T) {
+	faults := []string{withCommand("error-before-apply number=4999", assignCommand)}
+	m := &meeting{at: 2}
+	inTime(t, m.meets(setup{faults: faults}), func(t *testing.T, r *rig) {
+		m.comesBetween(func() { r.inject(t, "stall command=*RangeGetSummaryListRequest times=1") })
+		id := r.call(t, setList()).wantOutcome(t, "unknown")
+		if told, _ := r.operation(t, id); told.Error != nil {
+			t.Errorf("while it is not known, its error is %+v", told.Error)
+		}
+		time.Sleep(10 * time.Minute)
+		told, _ := r.operation(t, id)
+		if told.State != "partly_done" || told.KnownBy != "reading" || told.Error == nil || told.Error.Name != "PLATFORM_REFUSED" {
+			t.Errorf("it is %+v", told)
+		}
+	})
 }
 
 // A step that was unknown is found out, and from then on reported as what it is.

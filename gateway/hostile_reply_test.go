@@ -138,7 +138,7 @@ func TestHostileReplies(t *testing.T) {
 		}
 		names[h.name] = true
 	}
-	for _, h := range underRaceThird(catalogue) {
+	for _, h := range underRaceThird(t, catalogue) {
 		t.Run(h.name, func(t *testing.T) {
 			m := &meddler{TB: t, with: h}
 			s := setup{platform: m.over}

@@ -62,7 +62,8 @@ type entryBody struct {
 	Released bool `json:"released,omitempty"`
 }
 
-func bodyOf(op operation.Operation) operationBody {
+// bodyOf is an operation as it is reported to a caller.
+func bodyOf(op operation.Operation, to auth.Principal) operationBody {
 	body := operationBody{
 		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
 		Endpoint: op.Endpoint, TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID,
@@ -80,13 +81,15 @@ func bodyOf(op operation.Operation) operationBody {
 		}
 		body.Entries = append(body.Entries, entryBody{e.Given, outcome, e.Step, e.Released})
 	}
-	body.Error = refusalOf(op)
+	body.Error = refusalOf(op, to)
 	return body
 }
 
 // refusalOf is the platform's refusal of the last step that was sent, of which nothing
-// was done; nil where there is none.
-func refusalOf(op operation.Operation) *errorObject {
+// was done; nil where there is none. The platform's own words may name what is outside
+// the scope of a caller whose level is below that of the one who made the write. They
+// are left out for such a caller.
+func refusalOf(op operation.Operation, to auth.Principal) *errorObject {
 	if slices.ContainsFunc(op.Entries, func(e operation.Entry) bool { return e.Step == op.Step && e.Outcome != operation.NotDone }) {
 		return nil // it is not borne out
 	}
@@ -94,8 +97,22 @@ func refusalOf(op operation.Operation) *errorObject {
 	if refusal == nil || err != nil {
 		return nil
 	}
+	if to.Level < writerLevel(op) {
+		refusal = &errcode.Error{Code: refusal.Code}
+	}
 	told := objectOf(refusal)
 	return &told
+}
+
+// writerLevel is the level of the caller who made the write. One that no caller of
+// today has counts as the highest.
+func writerLevel(op operation.Operation) auth.Level {
+	for _, level := range []auth.Level{auth.EndUser, auth.DepartmentAdmin, auth.GroupAdmin, auth.TenantAdmin} {
+		if level.String() == op.Caller.Level {
+			return level
+		}
+	}
+	return auth.SystemAdmin
 }
 
 // operation tells what became of one write. One that is outside the caller's
@@ -117,7 +134,7 @@ func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Princi
 	if wait := g.options.Operations.RetryAfter(&op); wait > 0 {
 		c.Response().Header().Set(echo.HeaderRetryAfter, seconds(wait))
 	}
-	return writeTagged(c, bodyOf(op))
+	return writeTagged(c, bodyOf(op, who))
 }
 
 const unreadable = "The gateway's journal cannot be read at the moment."
@@ -156,7 +173,7 @@ func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Princ
 			body.Next = ops[i-1].ID
 			break
 		}
-		body.Operations = append(body.Operations, bodyOf(op))
+		body.Operations = append(body.Operations, bodyOf(op, who))
 	}
 	return writeTagged(c, body)
 }

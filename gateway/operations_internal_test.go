@@ -3,6 +3,7 @@ package gateway
 import (
 	"testing"
 
+	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
 	"ocigate/translate/errcode"
 )
@@ -28,7 +29,7 @@ func TestRefusalOf(t *testing.T) {
 			for i, outcome := range c.outcomes {
 				c.op.Entries = append(c.op.Entries, operation.Entry{Step: []int{1, 2, 2}[i], Outcome: outcome})
 			}
-			told := refusalOf(c.op)
+			told := refusalOf(c.op, auth.Principal{Level: auth.SystemAdmin})
 			if (told != nil) != c.told || told != nil && told.Name != "PLATFORM_REFUSED" {
 				t.Errorf("the refusal is %+v", told)
 			}

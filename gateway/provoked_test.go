@@ -144,7 +144,7 @@ func goodCall(t *testing.T, e gateway.Endpoint) call {
 func TestEveryErrorOfARowHappens(t *testing.T) {
 	for _, e := range endpoints() {
 		provoked := factsOf(t, e.Name).Provoked
-		for _, name := range underRaceThird(slices.Sorted(maps.Keys(provoked))) {
+		for _, name := range underRaceThird(t, slices.Sorted(maps.Keys(provoked))) {
 			t.Run(e.Name+"/"+name, func(t *testing.T) {
 				code, ok := errcode.ByName(name)
 				if !ok {

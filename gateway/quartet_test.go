@@ -164,7 +164,7 @@ func (a answer) text(t testing.TB) []byte {
 }
 
 func TestQuartets(t *testing.T) {
-	for _, q := range underRaceThird(quartets(t)) {
+	for _, q := range underRaceThird(t, quartets(t)) {
 		t.Run(q.endpoint+"/"+q.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, got, recorded := q.play(t)

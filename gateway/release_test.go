@@ -314,7 +314,7 @@ func TestOptionalCommandsComeBackAfterAnOutage(t *testing.T) {
 // the gateway does.
 func TestPasswordsThatAPlatformRepeatsReachNobody(t *testing.T) {
 	const canary = "hunter2-CANARY-0451"
-	for _, way := range underRaceThird(ocisim.RefusalModes()) {
+	for _, way := range ocisim.RefusalModes() {
 		for name, s := range map[string]setup{
 			"release 21 over TLS":       onRelease{number: 21}.over(setup{overTLS: true}),
 			"release 24 over TLS":       onRelease{number: 24}.over(setup{overTLS: true}),

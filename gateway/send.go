@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -115,7 +114,7 @@ func (g *Gateway) meaning(plan *translate.Plan, step translate.Step, reply oci.R
 	}
 	failure := errcode.Of(err)
 	switch {
-	case failure.Code.Status == http.StatusServiceUnavailable:
+	case failure.Code.IsTemporary():
 		// It is not refused for good: the caller is to send the same request
 		// again, so its key must be free.
 		return operation.Declined, failure

@@ -116,7 +116,7 @@ var outcomes = []struct {
 // is true, and in the end it is known.
 func TestWritesOverAPlatformInTrouble(t *testing.T) {
 	for _, w := range writings() {
-		for _, c := range underRaceThird(outcomes) {
+		for _, c := range underRaceThird(t, outcomes) {
 			t.Run(w.endpoint+"/"+c.fault, func(t *testing.T) {
 				inTime(t, setup{errors: c.meanings}, func(t *testing.T, r *rig) {
 					r.inject(t, withCommand(c.fault, w.command))

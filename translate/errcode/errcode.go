@@ -31,10 +31,14 @@ type Code struct {
 	Help string
 }
 
+// IsTemporary reports whether the status says that the same request may be sent again
+// later: the platform or the gateway cannot serve it at the moment.
+func (c *Code) IsTemporary() bool { return c.Status == http.StatusServiceUnavailable }
+
 // PromisesNotDone tells whether the status says of a write that nothing was
 // done.
 func (c *Code) PromisesNotDone() bool {
-	return c.Status < http.StatusInternalServerError || c.Status == http.StatusServiceUnavailable
+	return c.Status < http.StatusInternalServerError || c.IsTemporary()
 }
 
 var codes []*Code

@@ -59,15 +59,16 @@ func (s *Service) observe(ctx context.Context, target scope.Target, entries []tr
 // other list agrees: the entry is in one of the two and not in the other. An entry
 // that is in neither is another group's or exists no more.
 //
-// A group that does not exist any more or no longer has the service, or whose
-// tenant does not exist any more or is in Enterprise mode, has nothing, and no
-// value of that reading is clear, where the platform says so as hasNothing demands.
-// Of any other group that is not in the context there is no reading.
+// A group that is not in the context may have something all the same: the platform may
+// keep what a group has when the service is taken away from it, and may refuse an
+// account without rights what exists. So of such a group there is a reading only where
+// the lists are answered, where the entry is free in the tenant, or where the group
+// does not exist any more; see [groupReading].
 func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-	if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == settingKind }) {
-		return nil, fmt.Errorf("itc: a group has no entries of kind %q", settingKind)
+	listed, err := possessionsOf(entries)
+	if err != nil {
+		return nil, err
 	}
-	listed := possessionsOf(entries)
 	var commands []oci.Read
 	for _, p := range listed {
 		commands = append(commands, p.own.Read(target), p.tenantFree.Read(target))
@@ -76,28 +77,25 @@ func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries
 	if err != nil {
 		return nil, err
 	}
-	nothing, err := s.hasNothing(reading, target, len(listed))
-	if err != nil {
-		return nil, err
+	if reading.Context != nil && !leavesContext(reading.Context) {
+		return nil, reading.Context
 	}
-	// Without rows, nothing is in either list, and so nothing is clear.
-	own, free := map[string]map[string]oci.Row{}, map[string]map[string]oci.Row{}
-	if !nothing {
-		keys := keysOf(entries)
-		for i, p := range listed {
-			if own[p.kind], err = s.rowsIn(reading.Replies[2*i], target, p.own, keys); err != nil {
-				return nil, err
-			}
-			if free[p.kind], err = s.rowsIn(reading.Replies[2*i+1], target, p.tenantFree, keys); err != nil {
-				return nil, err
-			}
+	keys := keysOf(entries)
+	read := map[string]*groupReading{}
+	for i, p := range listed {
+		if read[p.kind], err = s.readGroup(reading, target, p, keys, reading.Replies[2*i:2*i+2]); err != nil {
+			return nil, err
 		}
 	}
 	has, hasNot := ofGroup(target.GroupID), noGroup()
 	observation := &translate.Observation{Endpoint: reading.Endpoint, Values: make([]translate.Observed, len(entries))}
 	for i, e := range entries {
-		_, isOwn := own[e.Kind][e.Key]
-		_, isFree := free[e.Kind][e.Key]
+		r := read[e.Kind]
+		_, isOwn := r.own[e.Key]
+		_, isFree := r.free[e.Key]
+		if r.unlisted != nil && !isFree {
+			return nil, r.unlisted
+		}
 		observation.Values[i] = translate.Observed{Value: hasNot, Clear: isOwn != isFree}
 		if isOwn {
 			observation.Values[i].Value = has
@@ -106,61 +104,81 @@ func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries
 	return observation, nil
 }
 
-// possessionsOf are those of which there are entries.
-func possessionsOf(entries []translate.Entry) []*possession {
-	var listed []*possession
+// groupReading is what one document says of entries of one kind.
+type groupReading struct {
+	own, free map[string]oci.Row // by key; both empty where the group does not exist
+	// unlisted is the refusal of the group's list. Then only what is free in the
+	// tenant is known: that no group has it.
+	unlisted error
+}
+
+// readGroup reads the answers to the group's list and to the tenant's list of what is
+// free. The error says that they show nothing.
+//
+// The group's list may be refused only where the group is not in the context. A group
+// does not exist where the platform says so of the context and refuses the list for the
+// same reason: an account that has lost its rights is refused with another number.
+// What is free in the tenant is known whatever the group's list says, but not while the
+// platform is in trouble.
+func (s *Service) readGroup(reading *translate.Reading, target scope.Target, p *possession, keys []string, replies []oci.Reply) (r *groupReading, err error) {
+	r = &groupReading{}
+	refused := s.engine.ResultInContext(replies[0], target, groupContext)
+	_, contextRefused := errors.AsType[*oci.ErrorReply](reading.Context)
+	switch {
+	case refused == nil && contextRefused:
+		return nil, errcode.Because(errcode.PlatformError, fmt.Errorf("itc: what the group has is listed, but: %w", reading.Context))
+	case refused == nil || reading.Context == nil:
+		if r.own, err = s.rowsIn(replies[0], target, p.own, keys); err != nil {
+			return nil, err
+		}
+	case doesNotExist(reading.Context) && doesNotExist(refused):
+		return r, nil
+	case errcode.Of(refused).Code.IsTemporary():
+		return nil, refused
+	default:
+		r.unlisted = refused
+	}
+	if r.free, err = s.rowsIn(replies[1], target, p.tenantFree, keys); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// possessionsOf are those of which there are entries. An entry of another kind is an
+// error: a group has none.
+func possessionsOf(entries []translate.Entry) (listed []*possession, err error) {
+	of := map[string]bool{}
+	for _, e := range entries {
+		of[e.Kind] = true
+	}
 	for _, p := range possessions {
-		if slices.ContainsFunc(entries, func(e translate.Entry) bool { return e.Kind == p.kind }) {
+		if of[p.kind] {
 			listed = append(listed, p)
+			delete(of, p.kind)
 		}
 	}
-	return listed
+	for kind := range of {
+		return nil, fmt.Errorf("itc: nothing lists entries of kind %q", kind)
+	}
+	return listed, nil
 }
 
-// hasNothing reports whether a reading shows that the group has no ranges and
-// prefixes at all. Where it is false, the lists count. The error says that the reading
-// shows nothing of the group. The replies are two for each of the kinds, of which the
-// first is to the group's list.
-//
-// A platform that answers that the tenant is in Enterprise mode, or that the service
-// is not authorized to the group, says so of the group. It may keep what the group has
-// all the same, so where it answers the group's list, the lists count. Where it refuses
-// that, there is nothing, unless it is in trouble.
-//
-// A platform that refuses to answer may do so because the account of the gateway has
-// lost its rights, and a tenant or group that it does not list may be hidden from that
-// account. So it must refuse the group's list, too, with a number that means that there
-// is no such tenant or group, or no service.
-func (s *Service) hasNothing(reading *translate.Reading, target scope.Target, kinds int) (bool, error) {
-	if reading.Context == nil {
-		return false, nil
-	}
-	if !meansNothing(reading.Context) {
-		return false, reading.Context
-	}
-	_, refused := errors.AsType[*oci.ErrorReply](reading.Context)
-	for i := range kinds {
-		switch err := s.engine.ResultInContext(reading.Replies[2*i], target, groupContext); {
-		case err == nil && refused:
-			return false, errcode.Because(errcode.PlatformError, fmt.Errorf("itc: what the group has is listed, but: %w", reading.Context))
-		case err == nil:
-			return false, nil
-		case refused && !meansNothing(err), errcode.Of(err).Code == errcode.PlatformUnavailable:
-			return false, err
-		}
-	}
-	return true, nil
+// leavesContext reports whether an error says that the group or user is not in the
+// context any more. One that comes from a refusal may as well mean that the account of
+// the gateway has lost its rights.
+func leavesContext(err error) bool {
+	return doesNotExist(err) || isOneOf(err, errcode.NotAvailableInEnterpriseMode, errcode.ServiceNotAssigned)
 }
 
-// meansNothing reports whether an error means that the group or user has no ranges
-// and prefixes at all. One that comes from a refusal may as well mean that the account
-// of the gateway has lost its rights.
-func meansNothing(err error) bool {
+// doesNotExist reports whether an error says that there is no such tenant, group or
+// user.
+func doesNotExist(err error) bool {
+	return isOneOf(err, errcode.TenantNotFound, errcode.GroupNotFound, errcode.UserNotFound)
+}
+
+func isOneOf(err error, codes ...*errcode.Code) bool {
 	checked, ok := errors.AsType[*errcode.Error](err)
-	return ok && slices.Contains([]*errcode.Code{
-		errcode.TenantNotFound, errcode.NotAvailableInEnterpriseMode,
-		errcode.GroupNotFound, errcode.UserNotFound, errcode.ServiceNotAssigned,
-	}, checked.Code)
+	return ok && slices.Contains(codes, checked.Code)
 }
 
 // rowsIn finds the rows of the keys in the answer to a listing.

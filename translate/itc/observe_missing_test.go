@@ -15,65 +15,85 @@ import (
 	"ocigate/translate/scope"
 )
 
-// missing are the ways in which a group is not in the context, by what the platform
-// answers then. said reports that it is an answer that says so, and not a refusal.
-func missing() map[string]struct {
-	said    bool
+// absence is a way in which a group is not in the context.
+type absence struct {
+	said    bool // by an answer that says so, and not by a refusal
+	gone    bool // there is no such group
 	answers map[string]string
-} {
+}
+
+func missing() map[string]absence {
 	strange := refusal("Error", 4999, "strange")
 	noTenants := answer(tenantList, table("serviceProviderTable", "Service Provider Id|Service Provider Name"))
 	noGroups := answer(groupList, table("groupTable", "Group Id|Group Name|User Limit"))
-	type way = struct {
-		said    bool
-		answers map[string]string
-	}
-	return map[string]way{
-		"the tenant is in Enterprise mode":     {true, map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)}},
-		"the service is taken away":            {true, map[string]string{authorization: answer(authorization, `<authorized>false</authorized>`)}},
-		"the service is missing by its number": {false, map[string]string{authorization: refusal("Error", 4410, "not assigned")}},
-		"the tenant is not listed":             {false, map[string]string{tenantGet: strange, authorization: strange, tenantList: noTenants}},
-		"the group is not listed":              {false, map[string]string{authorization: strange, groupList: noGroups}},
-		"the group is gone by its number":      {false, map[string]string{authorization: refusal("Error", 4152, "Group not found")}},
+	return map[string]absence{
+		"the tenant is in Enterprise mode":     {true, false, map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)}},
+		"the service is taken away":            {true, false, map[string]string{authorization: answer(authorization, `<authorized>false</authorized>`)}},
+		"the service is missing by its number": {false, false, map[string]string{authorization: refusal("Error", 4410, "not assigned")}},
+		"the tenant is not listed":             {false, true, map[string]string{tenantGet: strange, authorization: strange, tenantList: noTenants}},
+		"the group is not listed":              {false, true, map[string]string{authorization: strange, groupList: noGroups}},
+		"the group is gone by its number":      {false, true, map[string]string{authorization: refusal("Error", 4152, "Group not found")}},
 	}
 }
 
-// What an account without rights is not shown may be there all the same: only what the
-// platform says, or gives as the reason of every refusal, is known.
+// What an account without rights is not shown may be there all the same, and a platform
+// may keep what a group without the service has. So nothing is known where the group's
+// list is refused, unless the platform gives it as the reason that there is no such
+// group, or shows that the entry is free.
 func TestObserveOfAGroupThatIsNotInTheContext(t *testing.T) {
 	for why, missing := range missing() {
 		for what, test := range map[string]struct {
-			reply   string
-			means   bool // that there is nothing
-			trouble bool // of the platform's, which says nothing of the group
+			reply string
+			none  bool // that there is no such group
+			busy  bool // so that what is free is not believed
 		}{
-			"lists of no service":    {reply: refusal("Error", 4410, "not assigned"), means: true},
-			"lists of no group":      {reply: refusal("Error", 4152, "Group not found"), means: true},
-			"strange lists":          {reply: refusal("Error", 4999, "strange")},
-			"lists without right":    {reply: refusal("Error", 5404, "Unauthorized transaction")},
-			"lists that come later":  {reply: refusal("Error", 4999, "Server Connection Failure"), trouble: true},
-			"lists of another form":  {reply: refusal("Error", 6004, "XML")},
-			"a warning for the list": {reply: refusal("Warning", 4999, "strange")},
+			"lists of no service":     {reply: refusal("Error", 4410, "not assigned")},
+			"lists of no group":       {reply: refusal("Error", 4152, "Group not found"), none: true},
+			"strange lists":           {reply: refusal("Error", 4999, "strange")},
+			"lists without right":     {reply: refusal("Error", 5404, "Unauthorized transaction")},
+			"lists that come later":   {reply: refusal("Error", 4999, "Server Connection Failure"), busy: true},
+			"lists that are too many": {reply: refusal("Error", 4977, "busy"), busy: true},
+			"lists of another form":   {reply: refusal("Error", 6004, "XML")},
+			"a warning for the list":  {reply: refusal("Warning", 4999, "strange")},
 		} {
 			for name, l := range lists {
 				t.Run(name+" when "+why+" and "+what, func(t *testing.T) {
 					p := newPlatform(t)
 					maps.Copy(p.Answers, missing.answers)
 					p.Answers[l.own], p.Answers[l.free] = test.reply, test.reply
-					got, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201", "+3209"})
-					if test.trouble || !test.means && !missing.said {
-						if err == nil || got != nil {
-							t.Errorf("got %+v, %v", got, err)
+					busy := options{PlatformErrors: translate.NewPlatformErrors(map[int]*errcode.Code{4977: errcode.PlatformBusy})}
+					observe := func(keys ...string) (*translate.Comparison, error) {
+						return observed(t.Context(), p.service(busy), name, testGroup, keys)
+					}
+					removes := strings.HasPrefix(name, "remove")
+					want := func(keys []string, effects ...translate.Effect) {
+						t.Helper()
+						got, err := observe(keys...)
+						if len(effects) == 0 {
+							if err == nil || got != nil {
+								t.Errorf("%v: got %+v, %v", keys, got, err)
+							}
+							return
 						}
+						if err != nil {
+							t.Fatalf("%v: %v", keys, err)
+						}
+						if diff := cmp.Diff(effects, got.Effects); diff != "" {
+							t.Errorf("%v (-want +got)\n%s", keys, diff)
+						}
+					}
+					if missing.gone && test.none {
+						want([]string{"+3201", "+3209"}, translate.Effect{Seen: removes}, translate.Effect{Seen: removes})
 						return
 					}
-					if err != nil {
-						t.Fatal(err)
+					want([]string{"+3201"})
+					p.Answers[l.free] = listing(l.free, "true|+32-01")
+					if test.busy {
+						want([]string{"+3201"})
+						return
 					}
-					effect := translate.Effect{Seen: strings.HasPrefix(name, "remove")}
-					if diff := cmp.Diff([]translate.Effect{effect, effect}, got.Effects); diff != "" {
-						t.Error("(-want +got)\n" + diff)
-					}
+					want([]string{"+3201"}, translate.Effect{Seen: removes, Clear: true})
+					want([]string{"+3201", "+3209"}) // which is not free
 				})
 			}
 		}

@@ -378,27 +378,34 @@ func TestChangesOfTheSimulatedPlatformAreSeen(t *testing.T) {
 }
 
 func TestObserveOfTheSimulatedPlatform(t *testing.T) {
-	nothing := translate.Effect{}
+	nothing, free := &translate.Effect{}, &translate.Effect{Clear: true}
 	for name, test := range map[string]struct {
 		group scope.Target
 		key   string
-		want  translate.Effect
+		want  *translate.Effect // nil where there is no reading
 	}{
-		"finds nothing of what is another group's":     {testGroup, "+3225129000", nothing},
-		"finds nothing of what does not exist":         {testGroup, "+3225120000", nothing},
-		"finds nothing in a group without the service": {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", nothing},
-		"finds nothing in a group that is not there":   {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
-		"finds nothing in an enterprise":               {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nothing},
-		"finds what is free":                           {testGroup, "+3225126999", translate.Effect{Clear: true}},
-		"finds what the group has":                     {testGroup, "+3226127000", translate.Effect{Seen: true, Clear: true}},
+		"finds nothing of what is another group's":        {testGroup, "+3225129000", nothing},
+		"finds nothing of what does not exist":            {testGroup, "+3225120000", nothing},
+		"finds what is free where the service is missing": {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", free},
+		"knows nothing in a group without the service":    {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225129000", nil},
+		"finds nothing in a group that is not there":      {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
+		"knows nothing in an enterprise":                  {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nil},
+		"finds what is free":                              {testGroup, "+3225126999", free},
+		"finds what the group has":                        {testGroup, "+3226127000", &translate.Effect{Seen: true, Clear: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulated(t, func(t *testing.T, _ *oci.Client, service *itc.Service) {
 				got, err := observed(t.Context(), service, "assign numbers", test.group, []string{test.key})
+				if test.want == nil {
+					if err == nil || got != nil {
+						t.Errorf("got %+v, %v", got, err)
+					}
+					return
+				}
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff([]translate.Effect{test.want}, got.Effects); diff != "" {
+				if diff := cmp.Diff([]translate.Effect{*test.want}, got.Effects); diff != "" {
 					t.Error("(-want +got)\n" + diff)
 				}
 			})

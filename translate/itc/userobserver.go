@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ocigate/oci"
@@ -41,14 +42,18 @@ func possessedByNobody() json.RawMessage { return translate.MarshalValue(possess
 // the user, or nobody. One that another user has, or that is not in the list, is not
 // clear.
 //
-// A user who does not exist any more or no longer has the service has nothing, and
-// their settings have no value; nothing of that reading is clear. Of a user who is
-// of another group now there is no reading: commands name users by their ids alone,
-// so that a change has had its effect wherever they are.
+// A user who does not exist any more has nothing, and their settings have no value;
+// nothing of that reading is clear. Of a user who is of another group now there is no
+// reading: commands name users by their ids alone, so that a change has had its effect
+// wherever they are. Nor is there one of a user without the service: the platform may
+// keep what they had.
 func (s *Service) observeUser(ctx context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
-	listed := possessionsOf(entries)
+	listed, err := possessionsOf(withoutSettings(entries))
+	if err != nil {
+		return nil, err
+	}
 	reading, err := s.readUser(ctx, target, listed...)
-	if err == nil && reading.context != nil && !reading.meansNothing() {
+	if err == nil && reading.context != nil && !reading.isGone() {
 		err = reading.noReading()
 	}
 	if err != nil {
@@ -110,8 +115,8 @@ func (r *userReading) observeSettings(target scope.Target, entries []translate.E
 	return nil
 }
 
-// meansNothing reports whether a user who is not in the context has nothing at all.
-func (r *userReading) meansNothing() bool { return meansNothing(r.context) && meansNothing(r.gone) }
+// isGone reports whether a user who is not in the context does not exist any more.
+func (r *userReading) isGone() bool { return leavesContext(r.context) && doesNotExist(r.gone) }
 
 // noReading is the error of a reading that shows nothing of a user who is not in the
 // context.
@@ -120,4 +125,8 @@ func (r *userReading) noReading() error {
 		return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: the user is not where the change was made: %w", r.context))
 	}
 	return r.context
+}
+
+func withoutSettings(entries []translate.Entry) []translate.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e translate.Entry) bool { return e.Kind == settingKind })
 }
