@@ -124,40 +124,6 @@ func (l *law) checkHead(f rowFacts) {
 	}
 }
 
-func (l *law) checkWrite(f rowFacts) {
-	if l.row.Change == nil {
-		if f.Write != nil {
-			l.lacks("write: the row changes nothing")
-		}
-		return
-	}
-	if f.Write == nil {
-		l.lacks("write is missing: a good request about one entry")
-		return
-	}
-	w := f.Write
-	for _, key := range []struct{ name, value string }{
-		{"body", w.Body}, {"command", w.Command}, {"entry.kind", w.Entry.Kind}, {"entry.given", w.Entry.Given},
-		{"entry.before", w.Entry.Before}, {"entry.after", w.Entry.After}, {"shown.by", w.Shown.By},
-	} {
-		if key.value == "" {
-			l.lacks("write.%s is missing", key.name)
-		}
-	}
-	if _, ok := rowNamed(w.Shown.By); w.Shown.By != "" && !ok {
-		l.lacks("write.shown.by: there is no row %s", w.Shown.By)
-	}
-	if w.Shown.Before == "" && w.Shown.After == "" {
-		l.lacks("write.shown.before and write.shown.after are missing: one of them says what is to be seen")
-	}
-	if w.Half != nil && (w.Half.Answer != "") != reports(l.row) {
-		l.lacks("write.half.answer is %q, and the row reports its entries: %t", w.Half.Answer, reports(l.row))
-	}
-	if _, ok := errcode.ByName(w.Again); w.Again != "" && !ok {
-		l.lacks("write.again: there is no error %s", w.Again)
-	}
-}
-
 func (l *law) checkCases(f rowFacts) {
 	there := map[string]bool{}
 	for _, name := range foldersIn(l.book.files, l.row.Name) {
@@ -189,6 +155,7 @@ func (l *law) checkCases(f rowFacts) {
 	if _, ok := f.Cases["answer_lost"]; l.row.Change != nil && !ok {
 		l.lacks("no case has the answer to a write that was done lost: cases.answer_lost")
 	}
+	l.checkRefusal(f)
 }
 
 // checkFiles demands the files of a case.
@@ -249,7 +216,7 @@ func named(name string) func(*errcode.Code) bool {
 	return func(c *errcode.Code) bool { return c.Name == name }
 }
 
-// copied is testdata/api in memory: all names, and what the rows' files say.
+// copied is testdata/api in memory: all names, and the files that are written by hand.
 func copied(t *testing.T) fstest.MapFS {
 	t.Helper()
 	files, on := fstest.MapFS{}, os.DirFS(apiFolder)
@@ -257,7 +224,7 @@ func copied(t *testing.T) fstest.MapFS {
 		if err == nil && !entry.IsDir() {
 			files[name] = &fstest.MapFile{}
 		}
-		if err == nil && path.Base(name) == factsFile {
+		if base := path.Base(name); err == nil && (base == factsFile || base == requestFile) {
 			files[name].Data, err = fs.ReadFile(on, name)
 		}
 		return err
@@ -306,6 +273,7 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 			file + "write is missing: a good request about one entry",
 			file + "no case has a good answer: cases.documented for the example that documented names, or cases.example for one of our own",
 			file + "no case has the answer to a write that was done lost: cases.answer_lost",
+			file + "no case is refused by a check: " + refusalNeeds,
 			file + "no case provokes OUTCOME_UNKNOWN, nor does provoked.OUTCOME_UNKNOWN say how",
 		}},
 		"a session's row without a folder": {row: session, want: []string{
@@ -333,6 +301,7 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 				"testdata/api/made_up/example/request.json is missing: write it",
 				file + "cases.example: its answer is to be good",
 				file + "cases.answer_lost.body is missing: the documents have no example of the answer",
+				file + "no case is refused by a check: " + refusalNeeds,
 			},
 		},
 		"a list of our own with a case too many and one too few": {
@@ -381,18 +350,21 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 	}
 }
 
+// edited changes a piece of a row's file.
+func edited(t *testing.T, row, old, becomes string) func(fstest.MapFS) {
+	return func(files fstest.MapFS) {
+		file := files[path.Join(row, factsFile)]
+		text := string(file.Data)
+		if !strings.Contains(text, old) {
+			t.Fatalf("%s has no %q", row, old)
+		}
+		file.Data = []byte(strings.Replace(text, old, becomes, 1))
+	}
+}
+
 // What is there for no row, or twice, is named as well.
 func TestFoldersThatFitNoRow(t *testing.T) {
-	edit := func(row, old, becomes string) func(fstest.MapFS) {
-		return func(files fstest.MapFS) {
-			file := files[path.Join(row, factsFile)]
-			text := string(file.Data)
-			if !strings.Contains(text, old) {
-				t.Fatalf("%s has no %q", row, old)
-			}
-			file.Data = []byte(strings.Replace(text, old, becomes, 1))
-		}
-	}
+	edit := func(row, old, becomes string) func(fstest.MapFS) { return edited(t, row, old, becomes) }
 	for name, c := range map[string]struct {
 		change func(fstest.MapFS)
 		want   []string

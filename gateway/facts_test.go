@@ -75,8 +75,9 @@ type writeFacts struct {
 		Before string `yaml:"before"`
 		After  string `yaml:"after"`
 	} `yaml:"shown"`
-	// Half is a request about that entry and another one in the same command,
-	// which has one element for each. It is absent where there is none such.
+	// Half is a request about that entry and another one in the same command, which
+	// has one element for each, the other one's last. A row that reports its entries
+	// does not need it.
 	Half *halfFacts `yaml:"half"`
 }
 
@@ -146,6 +147,15 @@ func readBook(files fs.FS) book {
 		}
 	}
 	return b
+}
+
+// request is the request of a case.
+func (b book) request(row, name string) (quartetRequest, error) {
+	text, err := fs.ReadFile(b.files, path.Join(row, name, requestFile))
+	if err != nil {
+		return quartetRequest{}, err
+	}
+	return parseRequest(text)
 }
 
 // foldersIn are the names of the folders in a folder; none where there is none.

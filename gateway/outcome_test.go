@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -145,14 +144,11 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 // form is good, and that is about what the demonstration has, and the error of that.
 func refusedBody(t *testing.T, row string) (string, *errcode.Code) {
 	t.Helper()
+	e, _ := rowNamed(row)
 	known := factsOf(t, row)
-	ofForm := []*errcode.Code{errcode.JSONSchemaValidation, errcode.BadMediaType, errcode.InvalidParameters, errcode.PreconditionFailed}
-	for _, c := range slices.Sorted(maps.Keys(known.Cases)) {
-		code, isError := errcode.ByName(known.Cases[c].Error)
-		if !isError || slices.Contains(ofForm, code) || known.Cases[c].Sent > 0 {
-			continue
-		}
-		if asked := (quartet{row, c}).request(t); !asked.Assumed && asked.Faults == nil && asked.Path == ownPathOf(t, row) {
+	for _, name := range known.checkedCases() {
+		if asked := (quartet{row, name}).request(t); asked.isOfDemonstration(e) {
+			code, _ := errcode.ByName(known.Cases[name].Error)
 			return string(asked.Body), code
 		}
 	}

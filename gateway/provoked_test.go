@@ -32,6 +32,9 @@ type provocation struct {
 	TLS bool `yaml:"tls"`
 }
 
+// halfOfCommand is the way that needs write.half.
+const halfOfCommand = "half of a command"
+
 // ways are the ways to errors that need more than one request, or a gateway that
 // is not as it should be. They are the same for all rows of a kind.
 func ways() map[string]func(t *testing.T, e gateway.Endpoint) answer {
@@ -70,7 +73,10 @@ func ways() map[string]func(t *testing.T, e gateway.Endpoint) answer {
 			time.Sleep(time.Minute)
 			return r.call(t, writingOf(e.Name).call.keyed("k"))
 		}),
-		"half of a command": func(t *testing.T, e gateway.Endpoint) (got answer) {
+		halfOfCommand: func(t *testing.T, e gateway.Endpoint) (got answer) {
+			if writingOf(e.Name).Half == nil {
+				t.Fatalf("%s has no write.half", e.Name)
+			}
 			w, s := writingOf(e.Name).halfDone()
 			inTime(t, s, func(t *testing.T, r *rig) { got = r.foundOut(t, w) })
 			return got

@@ -55,6 +55,18 @@ type quartetRequest struct {
 
 const presentTag = "{etag}"
 
+// requestFile is the file of a case that is written by hand.
+const requestFile = "request.json"
+
+// parseRequest reads a request.json strictly.
+func parseRequest(text []byte) (quartetRequest, error) {
+	var request quartetRequest
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&request)
+	return request, err
+}
+
 // quartetResponse is a response.json.
 type quartetResponse struct {
 	Status  int               `json:"status"`
@@ -84,10 +96,8 @@ func quartets(t testing.TB) []quartet {
 
 func (q quartet) request(t testing.TB) quartetRequest {
 	t.Helper()
-	var request quartetRequest
-	decoder := json.NewDecoder(strings.NewReader(readFile(t, q.file("request.json"))))
-	decoder.DisallowUnknownFields()
-	must(t, decoder.Decode(&request))
+	request, err := parseRequest([]byte(readFile(t, q.file(requestFile))))
+	must(t, err)
 	return request
 }
 
