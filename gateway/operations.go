@@ -30,7 +30,7 @@ type operationBody struct {
 	Basis    operation.Basis `json:"known_by,omitempty"`
 	Endpoint string          `json:"endpoint"`
 	TenantID string          `json:"tenant_id"`
-	GroupID  string          `json:"group_id"`
+	GroupID  string          `json:"group_id,omitempty"` // absent for a tenant's own, as is UserID for a group's
 	UserID   string          `json:"user_id,omitempty"`
 
 	RequestedBy string `json:"requested_by"`

@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"encoding/json"
 	"testing"
 
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
 	"ocigate/translate/errcode"
+	"ocigate/translate/scope"
 )
 
 // A refusal that is not borne out says nothing of what became of the step.
@@ -32,6 +34,31 @@ func TestRefusalOf(t *testing.T) {
 			told := refusalOf(c.op, auth.Principal{Level: auth.SystemAdmin})
 			if (told != nil) != c.told || told != nil && told.Name != "PLATFORM_REFUSED" {
 				t.Errorf("the refusal is %+v", told)
+			}
+		})
+	}
+}
+
+// An operation has the ids of its target, and no others.
+func TestIDsOfAnOperation(t *testing.T) {
+	for name, target := range map[string]scope.Target{
+		"of a tenant": {TenantID: "T"},
+		"of a group":  {TenantID: "T", GroupID: "G"},
+		"of a user":   {TenantID: "T", GroupID: "G", UserID: "U"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := json.Marshal(bodyOf(operation.Operation{Target: target}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told map[string]any
+			if err := json.Unmarshal(text, &told); err != nil {
+				t.Fatal(err)
+			}
+			for key, id := range map[string]string{"tenant_id": target.TenantID, "group_id": target.GroupID, "user_id": target.UserID} {
+				if got, is := told[key]; is != (id != "") || is && got != id {
+					t.Errorf("%s is %v, want %q: %s", key, got, id, text)
+				}
 			}
 		})
 	}

@@ -60,13 +60,13 @@ var (
 		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive, may appear once, and no other keys are taken.")
 	NotAvailableForAssignment = declare(19, "NOT_AVAILABLE_FOR_ASSIGNMENT", 400,
 		"The number range or prefix provided is not available to the groups of this Tenant.",
-		"details.entries names the ranges or prefixes at fault, and details.problems gives the place and the reason of each; nothing was changed. To assign, each must be free in the tenant; to remove, each must be the group's own. For a user, each must be the group's own, or the enterprise's, and no other user's. A maxPhoneNumber must be the end of its range. What can be assigned is listed by available_numbers/ and available_prefixes/ where the operator has set api.available_from to tenant; by default they list what the group has already.")
+		"details.entries names the entries at fault, and details.problems gives the place and the reason of each; nothing was changed. To assign, each must be free in the tenant; to remove, each must be the group's own. For a user, each must be the group's own, or the enterprise's, and no other user's. Correct the entries, or leave them out, and send the request again.")
 	NotAvailableInSPMode = declare(42, "NOT_AVAILABLE_IN_SP_MODE", 400,
 		"This API is not available in SP Mode.",
 		"The tenant is a service provider and this endpoint is for enterprises.")
 	NotAvailableInEnterpriseMode = declare(46, "NOT_AVAILABLE_IN_ENTERPRISE_MODE", 400,
 		"This API is not available in Enterprise Mode.",
-		"The tenant is an enterprise; its ranges and prefixes belong to the enterprise and are not assigned to groups.")
+		"The tenant is an enterprise and this endpoint is for service providers.")
 )
 
 // Our own codes. Their numbers are part of the API: none is ever given to
@@ -86,7 +86,7 @@ var (
 		"The platform knows no group of that id in the tenant. Ids are case-sensitive.")
 	ServiceNotAssigned = declare(1004, "SERVICE_NOT_ASSIGNED", 404,
 		"The service is not assigned to this group.",
-		"On the platform, authorize the user service Route List to the tenant or group, or assign it to the user, whichever the message names, then try again.")
+		"On the platform, authorize the service to the tenant or group, or assign it to the user, whichever the message names, then try again.")
 	RouteNotFound = declare(1005, "ROUTE_NOT_FOUND", 404,
 		"There is no such resource.",
 		"Compare the path with the documentation.")
@@ -146,7 +146,7 @@ var (
 		"details.entries names what was not done, and details.operation where the whole is told. Send what is missing as a new request.")
 	NotAvailableInRelease = declare(1025, "NOT_AVAILABLE_IN_RELEASE", 400,
 		"This API is not available in the release of the platform.",
-		"The platform's release does not have the commands of this endpoint: prefixes need release 22 or later, users release 21. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
+		"The platform's release does not have the commands that the request needs. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
 	CallerLeft = declare(1026, "CALLER_LEFT", 499,
 		"The caller closed the connection before the answer; nothing was changed.",
 		"Nobody waited for the answer, so this is mostly found in the log and in the metrics. A caller that closes its own side of the connection after the request, and still reads, counts as one that left: keep it open until the answer is there.")
@@ -216,7 +216,7 @@ type Error struct {
 	Code *Code
 	// Message stands in for the code's text where it is not empty.
 	Message string
-	// Entries are the ranges or prefixes to blame, as the caller wrote them.
+	// Entries are those at fault, as the caller wrote them.
 	Entries []string
 	// Problems are all the things wrong with the request.
 	Problems []Problem

@@ -5,8 +5,8 @@
 // assignment. Users of a group possess them.
 //
 // A [Service] is made of an engine by [New]. It has a method for each endpoint, which
-// returns a translate.Query or translate.Change for the gateway's table, and
-// [Service.Observers], which read back what became of changes.
+// returns a translate.Query or translate.Change for the gateway's table.
+// [Service.Observer] reads back what became of changes.
 //
 // A request goes through the same parts at each level. A context says what must hold
 // of the target first: groupContext, tenantContext or userContext. A resource, of
