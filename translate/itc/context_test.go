@@ -40,6 +40,9 @@ func TestContext(t *testing.T) {
 	groups := func(rows ...string) string {
 		return answer(groupList, table("groupTable", "Group Id|Group Name|User Limit", rows...))
 	}
+	olderList := func(rows ...string) string {
+		return answer("GroupServiceGetAuthorizationListRequest", table("userServicesAuthorizationTable", "Service Name|Authorized", rows...))
+	}
 	for name, test := range map[string]struct {
 		answers  map[string]string
 		want     *errcode.Code
@@ -52,6 +55,14 @@ func TestContext(t *testing.T) {
 		},
 		"refuses a group without the service": {
 			answers: map[string]string{authorization: answer(authorization, `<authorized>false</authorized>`)},
+			want:    errcode.ServiceNotAssigned,
+		},
+		"refuses a group without the service, by the list of an older release": {
+			answers: map[string]string{authorization: olderList("Call Waiting|true", "Route List|false")},
+			want:    errcode.ServiceNotAssigned,
+		},
+		"refuses a group whose list of an older release lacks the service": {
+			answers: map[string]string{authorization: olderList("Call Waiting|true")},
 			want:    errcode.ServiceNotAssigned,
 		},
 		"takes the platform's number for a missing group": {
@@ -98,18 +109,6 @@ func TestContext(t *testing.T) {
 			answers: map[string]string{authorization: strange, groupList: answer(groupList, table("groupTable", "Group Name", "ApioGrpTest"))},
 			want:    errcode.PlatformError, search: groupSearch,
 		},
-		"cannot use an isEnterprise that is no boolean": {
-			answers: map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>maybe</isEnterprise>`)},
-			want:    errcode.PlatformError,
-		},
-		"cannot use an authorization that is no boolean": {
-			answers: map[string]string{authorization: answer(authorization, `<authorized>maybe</authorized>`)},
-			want:    errcode.PlatformError,
-		},
-		"cannot do without an authorization": {
-			answers: map[string]string{authorization: answer(authorization, `<usedQuantity>1</usedQuantity>`)},
-			want:    errcode.PlatformError,
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -140,14 +139,6 @@ func TestContext(t *testing.T) {
 				t.Error("afterwards (-want +got)\n" + diff)
 			}
 		})
-	}
-}
-
-func TestContextOfAServiceProviderMayDenyEnterpriseMode(t *testing.T) {
-	p := newPlatform(t)
-	p.Answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise>`)
-	if _, err := p.service(options{}).Numbers().Read(t.Context(), testGroup, nil); err != nil {
-		t.Error(err)
 	}
 }
 

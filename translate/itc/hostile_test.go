@@ -97,31 +97,13 @@ func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
 }
 
 func TestWhatIsStatedTwiceOrNotAtAllIsThePlatformsFault(t *testing.T) {
-	const services = "GroupServiceGetAuthorizationListRequest"
-	list := func(rows ...string) string {
-		return answer(services, table("userServicesAuthorizationTable", "Service Name|Authorized", rows...))
-	}
 	for name, change := range map[string]func(p *platform){
-		"isEnterprise": func(p *platform) {
-			p.Answers[tenantGet] = answer(tenantGet, `<isEnterprise>true</isEnterprise><isEnterprise>false</isEnterprise>`)
-		},
-		"isEnterprise, the same": func(p *platform) {
-			p.Answers[tenantGet] = answer(tenantGet, `<isEnterprise>false</isEnterprise><isEnterprise>false</isEnterprise>`)
-		},
-		"authorized": func(p *platform) {
-			p.Answers[authorization] = answer(authorization, `<authorized>true</authorized><authorized>false</authorized>`)
-		},
 		"the table": func(p *platform) {
 			p.Answers[ownNumbers] = strings.Replace(p.Answers[ownNumbers], "</command>", table("numberRangeSummaryTable", "Number Range Start", "+1")+"</command>", 1)
 		},
 		"the table, as a text": func(p *platform) {
 			p.Answers[ownNumbers] = strings.Replace(p.Answers[ownNumbers], "</command>", "<numberRangeSummaryTable/></command>", 1)
 		},
-		"the service":                         func(p *platform) { p.Answers[authorization] = list("Route List|true", "Route List|false") },
-		"a service without a name":            func(p *platform) { p.Answers[authorization] = list("Route List|true", " |true") },
-		"whether it is authorized":            func(p *platform) { p.Answers[authorization] = list("Route List|yes") },
-		"a tenant of which nothing is said":   func(p *platform) { p.Answers[tenantGet] = success },
-		"a tenant of an answer that is empty": func(p *platform) { p.Answers[tenantGet] = answer(tenantGet, "<x/>") },
 		"a department without a path": func(p *platform) {
 			p.Answers[departments] = answer(departments, table("departmentTable", "Department Name|Full Path Name", "a|"))
 		},

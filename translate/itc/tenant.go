@@ -61,9 +61,9 @@ var (
 func byMode(serviceProvider translate.Listing, enterpriseCommand string) translate.FactListings {
 	enterprise := serviceProvider
 	enterprise.Command = enterpriseCommand
-	return translate.FactListings{Question: modeQuestion, Listings: []translate.FactListing{
-		{Fact: serviceProviderMode, Listing: serviceProvider},
-		{Fact: enterpriseMode, Listing: enterprise},
+	return translate.FactListings{Question: modeQuestion.Name, Listings: []translate.FactListing{
+		{Fact: translate.ServiceProviderMode, Listing: serviceProvider},
+		{Fact: translate.EnterpriseMode, Listing: enterprise},
 	}}
 }
 

@@ -227,21 +227,14 @@ func TestContextOfATenant(t *testing.T) {
 		text    string
 		search  bool
 	}{
-		"needs the service authorized":              {map[string]string{services: servicesOf("Route List|false|false")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"needs the service":                         {map[string]string{services: servicesOf("Call Waiting|true|true")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"takes the platform's number":               {map[string]string{services: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"finds that there is no such tenant":        {map[string]string{tenantGet: strange, services: strange, tenantList: tenants("other")}, errcode.TenantNotFound, "", true},
-		"does not take a tenant of a similar id":    {map[string]string{tenantGet: strange, tenantList: tenants("apiosptest")}, errcode.TenantNotFound, "", true},
-		"cannot tell why a tenant is refused":       {map[string]string{tenantGet: strange, tenantList: tenants("ApioSpTest")}, errcode.PlatformError, "", true},
-		"does not know another refusal":             {map[string]string{services: strange}, errcode.PlatformError, "", false},
-		"cannot use a service that is stated twice": {map[string]string{services: servicesOf("Route List|true|x", "Route List|true|x")}, errcode.PlatformError, "", false},
-		"cannot use an authorization that is none":  {map[string]string{services: servicesOf("Route List|yes|x")}, errcode.PlatformError, "", false},
-		"cannot do without the table":               {map[string]string{services: answer(services, "<x/>")}, errcode.PlatformError, "", false},
-		"cannot do without its columns": {map[string]string{services: answer(services, table("userServicesAuthorizationTable", "Service Name", "Route List"))},
-			errcode.PlatformError, "", false},
-		"cannot use a mode that is none":       {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, "", false},
-		"cannot use a mode that is not stated": {map[string]string{tenantGet: answer(tenantGet, "<x/>")}, errcode.PlatformError, "", false},
-		"cannot use mere success":              {map[string]string{tenantGet: success}, errcode.PlatformError, "", false},
+		"needs the service authorized":           {map[string]string{services: servicesOf("Route List|false|false")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"needs the service":                      {map[string]string{services: servicesOf("Call Waiting|true|true")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"takes the platform's number":            {map[string]string{services: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"finds that there is no such tenant":     {map[string]string{tenantGet: strange, services: strange, tenantList: tenants("other")}, errcode.TenantNotFound, "", true},
+		"does not take a tenant of a similar id": {map[string]string{tenantGet: strange, tenantList: tenants("apiosptest")}, errcode.TenantNotFound, "", true},
+		"cannot tell why a tenant is refused":    {map[string]string{tenantGet: strange, tenantList: tenants("ApioSpTest")}, errcode.PlatformError, "", true},
+		"does not know another refusal":          {map[string]string{services: strange}, errcode.PlatformError, "", false},
+		"cannot use a mode that is none":         {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, "", false},
 	} {
 		for _, enterprise := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, enterprise %t", name, enterprise), func(t *testing.T) {

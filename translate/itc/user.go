@@ -52,7 +52,7 @@ var (
 // listings are what the user's group has and, in Enterprise mode, what the
 // enterprise has, each with the user who has it.
 func (p *possession) listings() (group, enterprise translate.Listing) {
-	i := slices.IndexFunc(p.tenant.all.Listings, func(f translate.FactListing) bool { return f.Fact == enterpriseMode })
+	i := slices.IndexFunc(p.tenant.all.Listings, func(f translate.FactListing) bool { return f.Fact == translate.EnterpriseMode })
 	return p.own, p.tenant.all.Listings[i].Listing
 }
 
@@ -117,7 +117,7 @@ func (s *Service) checkUser(reply oci.Reply, target scope.Target) error {
 	if err := s.engine.ResultInContext(reply, target, userContext); err != nil {
 		return err
 	}
-	if reply.Name() != rangesOnlyResponse && !states(reply, userPrefixes.assigned) {
+	if reply.Name() != rangesOnlyResponse && !translate.HasElement(reply, userPrefixes.assigned) {
 		return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: %s has no table %s", reply.Name(), userPrefixes.assigned))
 	}
 	return nil
@@ -169,7 +169,7 @@ func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*
 
 // readInContext reads what was answered about a user who is in the context.
 func (s *Service) readInContext(r *userReading, target scope.Target, answered *translate.Reading, listed []*possession) error {
-	r.enterprise = answered.Facts[modeQuestion] == enterpriseMode
+	r.enterprise = answered.Facts[modeQuestion.Name] == translate.EnterpriseMode
 	r.object = answered.Replies[0]
 	if err := s.checkUser(r.object, target); err != nil {
 		return err
@@ -218,7 +218,7 @@ func (r *userReading) readObject() error {
 	}
 	r.own = map[*possession]*oci.Table{}
 	for _, p := range possessions {
-		if !states(reply, p.assigned) && p == &userPrefixes {
+		if !translate.HasElement(reply, p.assigned) && p == &userPrefixes {
 			continue
 		}
 		table, err := translate.TableOf(reply, p.assigned, p.startHeading, p.own.KeyKind)
