@@ -173,7 +173,7 @@ func (r *rig) wantNoWords(t *testing.T, id string) {
 	for _, path := range []string{operationPath(id), "/api/v1/operations/?tenant_id=" + ownTenant + "&group_id=" + ownGroup} {
 		got := r.call(t, call{path: path, client: group})
 		got.wantStatus(t, http.StatusOK)
-		if body := string(got.body); strings.Contains(body, "Not today") || !strings.Contains(body, "PLATFORM_REFUSED") {
+		if body := got.body; strings.Contains(body, "Not today") || !strings.Contains(body, "PLATFORM_REFUSED") {
 			t.Errorf("a Group Admin reads %s", body)
 		}
 	}

@@ -25,19 +25,19 @@ var recordedFiles = []string{"command.xml", "reply.xml", "response.json"}
 
 // TestEveryRowHasWhatItNeeds asks by name for whatever a row lacks in its folder.
 func TestEveryRowHasWhatItNeeds(t *testing.T) {
-	for _, missing := range lacking(declaredRows(), facts(), contractFolder) {
+	for _, missing := range lacking(declaredRows(), facts()) {
 		t.Error(missing)
 	}
 }
 
 // lacking are messages on all that the folders lack for these rows, or have
 // besides.
-func lacking(rows []declaredRow, b book, contract string) []string {
+func lacking(rows []declaredRow, b book) []string {
 	var messages []string
 	known, documented := map[string]bool{}, map[string]bool{}
 	for _, e := range rows {
 		known[e.Name] = true
-		l := law{book: b, row: e.Endpoint, errors: e.errors, contract: contract}
+		l := law{book: b, row: e.Endpoint, errors: e.errors}
 		l.check()
 		messages = append(messages, l.messages...)
 		documented[b.rows[e.Name].Documented] = true
@@ -47,7 +47,7 @@ func lacking(rows []declaredRow, b book, contract string) []string {
 			messages = append(messages, displayed(apiFolder, name)+": no row has this name")
 		}
 	}
-	examples, _ := filepath.Glob(filepath.Join(contract, "*.http")) // the pattern is good
+	examples, _ := filepath.Glob(filepath.Join(contractFolder, "*.http")) // the pattern is good
 	for _, file := range examples {
 		if name := strings.TrimSuffix(filepath.Base(file), ".http"); !documented[name] {
 			messages = append(messages, displayed(contractFolder, name)+".http: no "+factsFile+" names it under documented")
@@ -75,7 +75,6 @@ type law struct {
 	book     book
 	row      gateway.Endpoint
 	errors   []*errcode.Code // that the row declares
-	contract string
 	messages []string
 }
 
@@ -115,7 +114,7 @@ func (l *law) checkHead(f rowFacts) {
 		l.lacks("level is none, and the row asks for one")
 	}
 	if f.Documented != "" {
-		if _, err := os.Stat(filepath.Join(l.contract, f.Documented+".http")); err != nil {
+		if _, err := os.Stat(filepath.Join(contractFolder, f.Documented+".http")); err != nil {
 			l.lacks("documented: there is no %s.http", displayed(contractFolder, f.Documented))
 		}
 	}
@@ -343,7 +342,7 @@ func TestANewRowIsAskedForWhatItLacks(t *testing.T) {
 			if c.change != nil {
 				c.change(files)
 			}
-			if diff := cmp.Diff(c.want, lacking(append(declaredRows(), c.row), readBook(files), contractFolder)); diff != "" {
+			if diff := cmp.Diff(c.want, lacking(append(declaredRows(), c.row), readBook(files))); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
 		})
@@ -397,7 +396,7 @@ func TestFoldersThatFitNoRow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := copied(t)
 			c.change(files)
-			if diff := cmp.Diff(c.want, lacking(declaredRows(), readBook(files), contractFolder)); diff != "" {
+			if diff := cmp.Diff(c.want, lacking(declaredRows(), readBook(files))); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
 		})

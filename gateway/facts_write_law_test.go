@@ -161,7 +161,7 @@ func wantLacking(t *testing.T, files fstest.MapFS, row, what string) {
 			want = append(want, displayed(apiFolder, e.Name, factsFile)+": "+what)
 		}
 	}
-	if diff := cmp.Diff(want, lacking(declaredRows(), readBook(files), contractFolder)); diff != "" {
+	if diff := cmp.Diff(want, lacking(declaredRows(), readBook(files))); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
 }

@@ -47,7 +47,7 @@ func TestIDsOfAnOperation(t *testing.T) {
 		"of a user":   {TenantID: "T", GroupID: "G", UserID: "U"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text, err := json.Marshal(bodyOf(operation.Operation{Target: target}))
+			text, err := json.Marshal(bodyOf(operation.Operation{Target: target}, auth.Principal{}))
 			if err != nil {
 				t.Fatal(err)
 			}
