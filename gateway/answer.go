@@ -15,7 +15,7 @@ import (
 
 // answer is what a caller gets of a write that has an outcome: of its entries, where
 // the row reports them and one was changed, and else of the whole.
-func (g *Gateway) answer(c echo.Context, e Endpoint, op operation.Operation, failure *errcode.Error) error {
+func (g *Gateway) answer(c echo.Context, e Route, op operation.Operation, failure *errcode.Error) error {
 	reporter, reports := e.Change.(translate.Reporter)
 	if reports && (op.State == operation.Done || slices.ContainsFunc(op.Entries, isChanged)) {
 		recordOf(c).undone = failure

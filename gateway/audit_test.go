@@ -58,8 +58,8 @@ func TestEveryWriteIsAudited(t *testing.T) {
 			bases    []operation.Basis
 			done     bool
 		}{
-			{"slow", []string{"intent", "done"}, []operation.Basis{"", operation.ByAnswer}, true},
-			{"error-before-apply", []string{"intent", "not_done"}, []operation.Basis{"", operation.ByAnswer}, false},
+			{"slow", []string{"intent", "done"}, []operation.Basis{"", operation.ByReply}, true},
+			{"error-before-apply", []string{"intent", "not_done"}, []operation.Basis{"", operation.ByReply}, false},
 			{"lose-login", []string{"intent", "not_done"}, []operation.Basis{"", operation.NotTaken}, false},
 			{"drop-after-apply", []string{"intent", "unknown", "done"}, []operation.Basis{"", "", operation.ByReading}, true},
 			{"drop-before-apply", []string{"intent", "unknown", "not_done"}, []operation.Basis{"", "", operation.ByReading}, false},
@@ -76,11 +76,11 @@ func TestEveryWriteIsAudited(t *testing.T) {
 					for i := range got {
 						entry := w.Entry.recorded(1)
 						want := operation.Event{
-							Kind: operation.EventOutcome, Endpoint: w.endpoint, Operation: id, Outcome: c.outcomes[i],
+							Kind: operation.EventOutcome, Route: w.endpoint, Operation: id, Outcome: c.outcomes[i],
 							Caller: operation.Caller{
 								Name: tenant, Client: true, Level: auth.TenantAdmin.String(), Method: "basic", ClientIP: "192.0.2.1", RequestID: "Portal-42",
 							},
-							TenantID: w.target.TenantID, GroupID: w.target.GroupID, UserID: w.target.UserID, Node: "primary", Basis: c.bases[i],
+							TenantID: w.target.TenantID, GroupID: w.target.GroupID, UserID: w.target.UserID, PlatformEndpoint: "primary", Basis: c.bases[i],
 						}
 						switch c.outcomes[i] {
 						case "intent":
@@ -162,7 +162,7 @@ func TestLoginsAreAudited(t *testing.T) {
 		var got []line
 		for _, e := range r.events(t) {
 			got = append(got, line{string(e.Kind), e.Caller.Name, e.Outcome, e.TenantID, e.Caller.Level})
-			if e.Caller.ClientIP != "192.0.2.1" || e.Caller.RequestID == "" || e.Endpoint != string(e.Kind) || e.Time.IsZero() {
+			if e.Caller.ClientIP != "192.0.2.1" || e.Caller.RequestID == "" || e.Route != string(e.Kind) || e.Time.IsZero() {
 				t.Errorf("the line does not tell from where: %+v", e)
 			}
 		}

@@ -16,7 +16,7 @@ import (
 
 // bodyLimit is the longest body that a request to that row may have, in bytes,
 // whether the body is read or not.
-func (g *Gateway) bodyLimit(e Endpoint) int64 {
+func (g *Gateway) bodyLimit(e Route) int64 {
 	if e.Session != nil {
 		return maxSessionBytes
 	}

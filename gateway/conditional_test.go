@@ -24,8 +24,8 @@ func (a answer) tagOf(t testing.TB) string {
 }
 
 // queries are the rows that read from the platform.
-func queries() []gateway.Endpoint {
-	return slices.DeleteFunc(slices.Clone(endpoints()), func(e gateway.Endpoint) bool { return e.Query == nil })
+func queries() []gateway.Route {
+	return slices.DeleteFunc(slices.Clone(endpoints()), func(e gateway.Route) bool { return e.Query == nil })
 }
 
 // A caller who has the answer already is not sent it again.

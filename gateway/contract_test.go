@@ -111,7 +111,7 @@ func exampleOf(t testing.TB, row string) example {
 }
 
 // rowOf is the row that the example is of.
-func (e example) rowOf(t testing.TB) gateway.Endpoint {
+func (e example) rowOf(t testing.TB) gateway.Route {
 	t.Helper()
 	for _, row := range endpoints() {
 		if facts().rows[row.Name].Documented == e.name {
@@ -119,7 +119,7 @@ func (e example) rowOf(t testing.TB) gateway.Endpoint {
 		}
 	}
 	t.Fatalf("no row is documented by %s", e.name)
-	return gateway.Endpoint{}
+	return gateway.Route{}
 }
 
 func readFile(t testing.TB, path string) string {

@@ -38,7 +38,7 @@ func departed(c echo.Context, told *errcode.Error) *errcode.Error {
 	if sent || !hasLeft(c) || !errors.Is(told, context.Canceled) {
 		return told
 	}
-	return errcode.Because(errcode.CallerLeft, told.Cause)
+	return errcode.Wrap(errcode.CallerLeft, told.Cause)
 }
 
 // withoutCaller is a context that ends at the deadline of ctx, but not when the

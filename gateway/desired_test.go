@@ -274,8 +274,8 @@ func TestStepsAreAudited(t *testing.T) {
 		return operation.Event{Kind: operation.EventOutcome, Outcome: outcome, Basis: basis, Entries: entries(added, operation.Done)}
 	}
 	for fault, want := range map[string][]operation.Event{
-		"slow":               {intent, outcome("done", operation.ByAnswer, operation.Done)},
-		"error-before-apply": {intent, outcome("partly_done", operation.ByAnswer, operation.NotDone)},
+		"slow":               {intent, outcome("done", operation.ByReply, operation.Done)},
+		"error-before-apply": {intent, outcome("partly_done", operation.ByReply, operation.NotDone)},
 		"drop-before-apply":  {intent, outcome("unknown", "", ""), outcome("partly_done", operation.ByReading, operation.NotDone)},
 	} {
 		t.Run(fault, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestStepsAreAudited(t *testing.T) {
 				time.Sleep(time.Minute)
 				got := r.events(t)
 				for i := range want {
-					want[i].Endpoint, want[i].Operation, want[i].Node = "itc_numbers_set", id, "primary"
+					want[i].Route, want[i].Operation, want[i].PlatformEndpoint = "itc_numbers_set", id, "primary"
 					want[i].TenantID, want[i].GroupID = ownTenant, ownGroup
 				}
 				if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operation.Event{}, "Time", "Caller")); diff != "" {

@@ -1,6 +1,6 @@
-// Package gateway is the API over HTTP. [Endpoints] is its single source of
+// Package gateway is the API over HTTP. [Routes] is its single source of
 // truth: routes, rights, metric labels, documentation and tests come from that
-// table, whose rows are of type [Endpoint]. [New] makes a [Gateway] of it, with
+// table, whose rows are of type [Route]. [New] makes a [Gateway] of it, with
 // the services of [NewServices] and what has to do with the outside.
 //
 // One handler takes a request through the same steps whatever the row: who is

@@ -27,7 +27,7 @@ type rehearsedChange struct {
 
 // rehearse makes all checks of a write, sends nothing, and answers what it
 // would change. It is no operation, and has no use for a key.
-func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Endpoint, draft *translate.Draft, asked preferences) error {
+func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Route, draft *translate.Draft, asked preferences) error {
 	if asked.preferred {
 		c.Response().Header().Set(headerPreferApplied, dryRunPreference)
 	}

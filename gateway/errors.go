@@ -76,7 +76,7 @@ func (g *Gateway) writeError(err error, c echo.Context) {
 		header.Set(echo.HeaderRetryAfter, seconds(told.RetryAfter))
 	}
 	if err := writeForm(c, told); err != nil {
-		record.err = errcode.Because(told.Code, errors.Join(told, err))
+		record.err = errcode.Wrap(told.Code, errors.Join(told, err))
 		record.unheard = record.unheard || c.Response().Committed
 	}
 }

@@ -37,7 +37,7 @@ func lacking(rows []declaredRow, b book) []string {
 	known, documented := map[string]bool{}, map[string]bool{}
 	for _, e := range rows {
 		known[e.Name] = true
-		l := law{book: b, row: e.Endpoint, errors: e.errors}
+		l := law{book: b, row: e.Route, errors: e.errors}
 		l.check()
 		messages = append(messages, l.messages...)
 		documented[b.rows[e.Name].Documented] = true
@@ -58,7 +58,7 @@ func lacking(rows []declaredRow, b book) []string {
 
 // declaredRow is a row and the errors that it declares.
 type declaredRow struct {
-	gateway.Endpoint
+	gateway.Route
 	errors []*errcode.Code
 }
 
@@ -73,7 +73,7 @@ func declaredRows() []declaredRow {
 // law holds one row against its folder.
 type law struct {
 	book     book
-	row      gateway.Endpoint
+	row      gateway.Route
 	errors   []*errcode.Code // that the row declares
 	messages []string
 }

@@ -268,20 +268,20 @@ func (f rowFacts) since(name string) int { return max(f.Since, f.Cases[name].Sin
 
 // hasCommands reports whether requests to the row are translated to commands, so
 // that it has cases.
-func hasCommands(e gateway.Endpoint) bool { return e.Query != nil || e.Change != nil }
+func hasCommands(e gateway.Route) bool { return e.Query != nil || e.Change != nil }
 
 // reports reports whether the row's answer says what became of each entry.
-func reports(e gateway.Endpoint) bool {
+func reports(e gateway.Route) bool {
 	_, reports := e.Change.(translate.Reporter)
 	return reports
 }
 
 // rowNamed is a row of the table.
-func rowNamed(name string) (gateway.Endpoint, bool) {
+func rowNamed(name string) (gateway.Route, bool) {
 	rows := endpoints()
-	i := slices.IndexFunc(rows, func(e gateway.Endpoint) bool { return e.Name == name })
+	i := slices.IndexFunc(rows, func(e gateway.Route) bool { return e.Name == name })
 	if i < 0 {
-		return gateway.Endpoint{}, false
+		return gateway.Route{}, false
 	}
 	return rows[i], true
 }
@@ -295,7 +295,7 @@ func ownIDs() ids {
 }
 
 // pathOf is the row's path with its parameters filled in.
-func pathOf(e gateway.Endpoint, with ids) string {
+func pathOf(e gateway.Route, with ids) string {
 	filled := e.FullPath()
 	for name, value := range with {
 		filled = strings.ReplaceAll(filled, "{"+name+"}", value)
@@ -304,7 +304,7 @@ func pathOf(e gateway.Endpoint, with ids) string {
 }
 
 // ownPath is the row's path about what the demonstration has.
-func ownPath(e gateway.Endpoint) string { return pathOf(e, ownIDs()) }
+func ownPath(e gateway.Route) string { return pathOf(e, ownIDs()) }
 
 // ownPathOf is that of a row by its name.
 func ownPathOf(t testing.TB, row string) string {

@@ -106,7 +106,7 @@ func (f rowFacts) checkedCases() []string {
 
 // isOfDemonstration reports whether a request is about what the demonstration has
 // under the row's path, of a platform that is as it has it.
-func (q quartetRequest) isOfDemonstration(e gateway.Endpoint) bool {
+func (q quartetRequest) isOfDemonstration(e gateway.Route) bool {
 	return !q.Assumed && len(q.Faults) == 0 && q.Path == ownPath(e)
 }
 

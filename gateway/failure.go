@@ -22,13 +22,13 @@ func readFailure(err error) *errcode.Error {
 	_, unsupported := errors.AsType[*oci.UnsupportedError](err)
 	switch {
 	case unsupported:
-		return errcode.Because(errcode.NotAvailableInRelease, err)
+		return errcode.Wrap(errcode.NotAvailableInRelease, err)
 	case oci.NotDone(err):
 		return unsent(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return errcode.Because(errcode.PlatformTimeout, err)
+		return errcode.Wrap(errcode.PlatformTimeout, err)
 	}
-	return errcode.Because(errcode.PlatformError, err)
+	return errcode.Wrap(errcode.PlatformError, err)
 }
 
 // checkFailure is what a caller is told of an error in the checks before a

@@ -83,7 +83,7 @@ func New(o Options) *Gateway {
 	g.router.Pre(rawPath, g.observe)
 	compress := middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip})
 	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true})
-	for _, e := range Endpoints(o.Services) {
+	for _, e := range Routes(o.Services) {
 		// Put around the handler here, since the router would do so anew for
 		// each request.
 		handler := compress(catch(g.handle(e)))

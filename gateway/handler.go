@@ -22,7 +22,7 @@ import (
 // handle is the journey of a request to that row. What is not the caller's to
 // know is refused before anything is looked up. Each step may end it with an
 // error, which the error writer answers with.
-func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
+func (g *Gateway) handle(e Route) echo.HandlerFunc {
 	described := e.Describe()
 	return func(c echo.Context) error {
 		record := recordOf(c)
@@ -64,7 +64,7 @@ func (g *Gateway) handle(e Endpoint) echo.HandlerFunc {
 
 // read answers from the platform or from the journal. All problems of path and
 // query are named at once.
-func (g *Gateway) read(ctx context.Context, c echo.Context, e Endpoint, who auth.Principal, target scope.Target, declared []translate.Param) error {
+func (g *Gateway) read(ctx context.Context, c echo.Context, e Route, who auth.Principal, target scope.Target, declared []translate.Param) error {
 	if e.Query != nil {
 		if problems := overrides(c.Request()); len(problems) > 0 {
 			return errcode.Invalid(errcode.InvalidParameters, problems...)
@@ -90,14 +90,14 @@ func (g *Gateway) read(ctx context.Context, c echo.Context, e Endpoint, who auth
 }
 
 // pathProblems are what is wrong with the ids of the path.
-func (g *Gateway) pathProblems(e Endpoint, target scope.Target) []errcode.Problem {
+func (g *Gateway) pathProblems(e Route, target scope.Target) []errcode.Problem {
 	return g.options.Services.engine.Problems(e.Scope, target)
 }
 
 // refuse is the error for a caller whose level is too low, or whose scope does
 // not cover the target of the path. The scope of an endpoint that answers from
 // the journal is not in its path.
-func (e Endpoint) refuse(who auth.Principal, target scope.Target) error {
+func (e Route) refuse(who auth.Principal, target scope.Target) error {
 	switch {
 	case e.Journal != nil && who.Level >= e.Level,
 		e.Journal == nil && who.May(e.Level, target),
@@ -168,7 +168,7 @@ func marshal(value any) ([]byte, error) {
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		return nil, errcode.Because(errcode.Internal, err)
+		return nil, errcode.Wrap(errcode.Internal, err)
 	}
 	return body.Bytes(), nil
 }
@@ -229,9 +229,9 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 	}
 	switch {
 	case errors.Is(err, auth.ErrCrossOrigin), errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
-		return errcode.Because(errcode.Forbidden, err)
+		return errcode.Wrap(errcode.Forbidden, err)
 	case errors.Is(err, auth.ErrNoCredentials), errors.Is(err, auth.ErrBadCredentials):
-		told := errcode.Because(errcode.Unauthenticated, err)
+		told := errcode.Wrap(errcode.Unauthenticated, err)
 		if errors.Is(err, auth.ErrBadCredentials) {
 			told.Message = "The credentials were not accepted."
 		}

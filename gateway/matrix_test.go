@@ -31,7 +31,7 @@ var places = []place{
 
 // of is the place that is left where the row's path names a tenant alone. A path
 // that names a user names the own group's.
-func (p place) of(e gateway.Endpoint) place {
+func (p place) of(e gateway.Route) place {
 	if !strings.Contains(e.FullPath(), "{group_id}") {
 		p.ofGroup, p.group = false, p.tenant
 	}

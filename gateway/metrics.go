@@ -183,11 +183,11 @@ func (m *Metrics) Trace() oci.Trace {
 // Operations counts what becomes of writes.
 func (m *Metrics) Operations() operation.Trace {
 	return operation.Trace{
-		Recorded: func(op operation.Operation) { m.operations.WithLabelValues(op.Endpoint, string(op.State)).Inc() },
+		Recorded: func(op operation.Operation) { m.operations.WithLabelValues(op.Route, string(op.State)).Inc() },
 		Resolved: func(op operation.Operation) {
-			m.operationsResolved.WithLabelValues(op.Endpoint, string(op.State)).Inc()
+			m.operationsResolved.WithLabelValues(op.Route, string(op.State)).Inc()
 		},
-		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Endpoint).Inc() },
+		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Route).Inc() },
 		Failed:    func(string, error) { m.journalFailures.Inc() },
 		Blind:     func(operation.Operation, error) { m.readingsFailed.Inc() },
 	}

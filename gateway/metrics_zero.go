@@ -98,7 +98,7 @@ func (m *Metrics) startRequests(meanings []*errcode.Code) {
 
 // codes are all that the row can be counted with. meanings are as in
 // [Metrics.startRequests].
-func (e Endpoint) codes(meanings []*errcode.Code) []*errcode.Code {
+func (e Route) codes(meanings []*errcode.Code) []*errcode.Code {
 	codes := slices.Concat(CommonErrors(), e.Describe().Errors, []*errcode.Code{errcode.CallerLeft})
 	if e.Query == nil && e.Change == nil && e.Name != loginRow {
 		return codes // it does not ask the platform
@@ -112,7 +112,7 @@ func (e Endpoint) codes(meanings []*errcode.Code) []*errcode.Code {
 }
 
 // goodStatuses are the statuses of the row's good answers.
-func (e Endpoint) goodStatuses() []int {
+func (e Route) goodStatuses() []int {
 	statuses := []int{e.Status}
 	if e.Query != nil || e.Journal != nil {
 		statuses = append(statuses, http.StatusNotModified)

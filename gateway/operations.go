@@ -66,9 +66,9 @@ type entryBody struct {
 func bodyOf(op operation.Operation, to auth.Principal) operationBody {
 	body := operationBody{
 		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
-		Endpoint: op.Endpoint, TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID,
+		Endpoint: op.Route, TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID,
 		RequestedBy: op.Caller.Name, RequestID: op.Caller.RequestID,
-		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, DoubtedAt: op.DoubtedAt, EndedAt: op.EndedAt,
+		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, DoubtedAt: op.UnknownAt, EndedAt: op.EndedAt,
 		Entries: []entryBody{}, Corrections: op.Corrections,
 	}
 	if n := len(op.Releases); n > 0 {
@@ -93,7 +93,7 @@ func refusalOf(op operation.Operation, to auth.Principal) *errorObject {
 	if slices.ContainsFunc(op.Entries, func(e operation.Entry) bool { return e.Step == op.Step && e.Outcome != operation.NotDone }) {
 		return nil // it is not borne out
 	}
-	refusal, err := recall(op.Answer)
+	refusal, err := recall(op.Response)
 	if refusal == nil || err != nil {
 		return nil
 	}

@@ -19,13 +19,13 @@ func TestRefusalOf(t *testing.T) {
 		outcomes []operation.State // of steps 1, 2, 2
 		told     bool
 	}{
-		"nothing of the last step was done":  {operation.Operation{Step: 2, Answer: refused}, []operation.State{done, notDone, notDone}, true},
-		"nothing of the first step was done": {operation.Operation{Step: 1, Answer: refused}, []operation.State{notDone, notDone, notDone}, true},
-		"a part of it was":                   {operation.Operation{Step: 2, Answer: refused}, []operation.State{done, done, notDone}, false},
-		"all of it was":                      {operation.Operation{Step: 2, Answer: refused}, []operation.State{done, done, done}, false},
-		"it is not known":                    {operation.Operation{Step: 2, Answer: refused}, []operation.State{done, open, notDone}, false},
+		"nothing of the last step was done":  {operation.Operation{Step: 2, Response: refused}, []operation.State{done, notDone, notDone}, true},
+		"nothing of the first step was done": {operation.Operation{Step: 1, Response: refused}, []operation.State{notDone, notDone, notDone}, true},
+		"a part of it was":                   {operation.Operation{Step: 2, Response: refused}, []operation.State{done, done, notDone}, false},
+		"all of it was":                      {operation.Operation{Step: 2, Response: refused}, []operation.State{done, done, done}, false},
+		"it is not known":                    {operation.Operation{Step: 2, Response: refused}, []operation.State{done, open, notDone}, false},
 		"nothing was refused":                {operation.Operation{Step: 2}, []operation.State{done, notDone, notDone}, false},
-		"the answer is not one of ours":      {operation.Operation{Step: 2, Answer: []byte(`{"code":"?"}`)}, []operation.State{done, notDone, notDone}, false},
+		"the answer is not one of ours":      {operation.Operation{Step: 2, Response: []byte(`{"code":"?"}`)}, []operation.State{done, notDone, notDone}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i, outcome := range c.outcomes {

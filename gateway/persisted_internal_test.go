@@ -152,7 +152,7 @@ func wholeServices(t *testing.T) Services {
 }
 
 // draftOf decodes the good request of a row that writes; of another it is empty.
-func draftOf(t *testing.T, e Endpoint) *translate.Draft {
+func draftOf(t *testing.T, e Route) *translate.Draft {
 	t.Helper()
 	if e.Change == nil {
 		return &translate.Draft{}

@@ -37,14 +37,14 @@ const halfOfCommand = "half of a command"
 
 // ways are the ways to errors that need more than one request, or a gateway that
 // is not as it should be. They are the same for all rows of a kind.
-func ways() map[string]func(t *testing.T, e gateway.Endpoint) answer {
-	return map[string]func(*testing.T, gateway.Endpoint) answer{
-		"long body": func(t *testing.T, e gateway.Endpoint) answer {
+func ways() map[string]func(t *testing.T, e gateway.Route) answer {
+	return map[string]func(*testing.T, gateway.Route) answer{
+		"long body": func(t *testing.T, e gateway.Route) answer {
 			asked := goodCall(t, e)
 			asked.body = `{"x":"` + strings.Repeat("x", 1<<20) + `"}`
 			return start(t, setup{}).call(t, asked)
 		},
-		"broken journal": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		"broken journal": timed(func(t *testing.T, r *rig, e gateway.Route) answer {
 			r.breakJournal(t)
 			time.Sleep(time.Minute) // what is open already can be read for a while
 			if e.Change != nil {
@@ -52,28 +52,28 @@ func ways() map[string]func(t *testing.T, e gateway.Endpoint) answer {
 			}
 			return r.call(t, goodCall(t, e))
 		}),
-		"held entries": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		"held entries": timed(func(t *testing.T, r *rig, e gateway.Route) answer {
 			r.loseAnswer(t, writingOf(e.Name), "")
 			return r.call(t, writingOf(e.Name).call)
 		}),
-		"key of another path": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		"key of another path": timed(func(t *testing.T, r *rig, e gateway.Route) answer {
 			w := writingOf(e.Name)
 			r.call(t, w.by(system).keyed("k"))
 			return r.call(t, w.another().keyed("k"))
 		}),
-		"key of a running request": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		"key of a running request": timed(func(t *testing.T, r *rig, e gateway.Route) answer {
 			w := writingOf(e.Name)
 			r.inject(t, withCommand("slow delay=5s", w.command))
 			go r.call(t, w.call.keyed("k"))
 			synctest.Wait()
 			return r.call(t, w.call.keyed("k"))
 		}),
-		"key of a write that was not done": timed(func(t *testing.T, r *rig, e gateway.Endpoint) answer {
+		"key of a write that was not done": timed(func(t *testing.T, r *rig, e gateway.Route) answer {
 			r.loseAnswer(t, writingOf(e.Name), "k")
 			time.Sleep(time.Minute)
 			return r.call(t, writingOf(e.Name).call.keyed("k"))
 		}),
-		halfOfCommand: func(t *testing.T, e gateway.Endpoint) (got answer) {
+		halfOfCommand: func(t *testing.T, e gateway.Route) (got answer) {
 			if writingOf(e.Name).Half == nil {
 				t.Fatalf("%s has no write.half", e.Name)
 			}
@@ -85,15 +85,15 @@ func ways() map[string]func(t *testing.T, e gateway.Endpoint) answer {
 }
 
 // timed is a way in a bubble, on an ordinary rig.
-func timed(way func(*testing.T, *rig, gateway.Endpoint) answer) func(*testing.T, gateway.Endpoint) answer {
-	return func(t *testing.T, e gateway.Endpoint) (got answer) {
+func timed(way func(*testing.T, *rig, gateway.Route) answer) func(*testing.T, gateway.Route) answer {
+	return func(t *testing.T, e gateway.Route) (got answer) {
 		inTime(t, setup{}, func(t *testing.T, r *rig) { got = way(t, r, e) })
 		return got
 	}
 }
 
 // provoke makes the error happen at a row.
-func (p provocation) provoke(t *testing.T, e gateway.Endpoint) (got answer) {
+func (p provocation) provoke(t *testing.T, e gateway.Route) (got answer) {
 	t.Helper()
 	if p.By != "" {
 		return ways()[p.By](t, e)
@@ -121,7 +121,7 @@ func (p provocation) provoke(t *testing.T, e gateway.Endpoint) (got answer) {
 }
 
 // seedOfExample has the platform as the good request needs it.
-func seedOfExample(t *testing.T, e gateway.Endpoint) func(*ocisim.Seed) {
+func seedOfExample(t *testing.T, e gateway.Route) func(*ocisim.Seed) {
 	t.Helper()
 	if !hasCommands(e) || !(quartet{e.Name, factsOf(t, e.Name).goodCase()}).request(t).Assumed {
 		return nil
@@ -131,7 +131,7 @@ func seedOfExample(t *testing.T, e gateway.Endpoint) func(*ocisim.Seed) {
 
 // goodCall is the request of the row's good case or, where the row has no cases,
 // one about what the demonstration has, or about an operation that nobody knows.
-func goodCall(t *testing.T, e gateway.Endpoint) call {
+func goodCall(t *testing.T, e gateway.Route) call {
 	t.Helper()
 	known := factsOf(t, e.Name)
 	if !hasCommands(e) {

@@ -43,18 +43,18 @@ func plannedEntries(entries []operation.Entry) []translate.Entry {
 
 // Look reads back what became of entries by the observers of their kinds. It does
 // not matter by which row they were changed, or whether that row is still there.
-func (s Services) Look() operation.Look { return lookBy(s.observers()) }
+func (s Services) Look() operation.Observe { return lookBy(s.observers()) }
 
-func lookBy(observers translate.Observers) operation.Look {
-	return func(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
+func lookBy(observers translate.Observers) operation.Observe {
+	return func(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		seen, err := observers.Compare(ctx, target, plannedEntries(entries))
 		if err != nil {
-			return operation.Sight{}, err
+			return operation.Observation{}, err
 		}
 		effects := make([]operation.Effect, len(seen.Effects))
 		for i, e := range seen.Effects {
 			effects[i] = operation.Effect(e)
 		}
-		return operation.Sight{Node: seen.Endpoint, Effects: effects}, nil
+		return operation.Observation{Endpoint: seen.Endpoint, Effects: effects}, nil
 	}
 }

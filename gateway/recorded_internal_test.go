@@ -59,7 +59,7 @@ func TestLookAsksTheObserverOfAllKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := operation.Sight{Node: "n1", Effects: []operation.Effect{{}, {Clear: true}, {Seen: true}, {Seen: true}, {Seen: true, Clear: true}}}
+	want := operation.Observation{Endpoint: "n1", Effects: []operation.Effect{{}, {Clear: true}, {Seen: true}, {Seen: true}, {Seen: true, Clear: true}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -17,8 +17,8 @@ func TestOperationsThatAreReleased(t *testing.T) {
 	var store operation.Store
 	blind := func(o *operation.Options) {
 		store = o.Store
-		o.Look = func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
-			return operation.Sight{}, context.DeadlineExceeded
+		o.Observe = func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+			return operation.Observation{}, context.DeadlineExceeded
 		}
 	}
 	inTime(t, setup{journal: blind}, func(t *testing.T, r *rig) {

@@ -30,7 +30,7 @@ func TestWriteOfARowThatIsGoneIsFoundOut(t *testing.T) {
 				untraced := setup{journal: func(o *operation.Options) { o.Trace = operation.Trace{} }}
 				inTime(t, untraced, func(t *testing.T, r *rig) {
 					op := operation.Operation{
-						ID: operation.NewID(), Endpoint: "a_row_of_before", Target: scope.Target{TenantID: ownTenant, GroupID: ownGroup},
+						ID: operation.NewID(), Route: "a_row_of_before", Target: scope.Target{TenantID: ownTenant, GroupID: ownGroup},
 						Caller: operation.Caller{Name: tenant, Client: true},
 						Entries: []operation.Entry{{
 							Kind: c.kind, Given: c.entry, Key: strings.ReplaceAll(c.entry, "-", ""),
@@ -46,7 +46,7 @@ func TestWriteOfARowThatIsGoneIsFoundOut(t *testing.T) {
 					got.wantStatus(t, http.StatusOK)
 					var body struct{ State, Endpoint string }
 					must(t, json.Unmarshal([]byte(got.body), &body))
-					if body.State != string(c.states[i]) || body.Endpoint != op.Endpoint {
+					if body.State != string(c.states[i]) || body.Endpoint != op.Route {
 						t.Errorf("it is %s", got.body)
 					}
 				})

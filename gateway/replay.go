@@ -56,7 +56,7 @@ func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, fi
 		return first, nil, &errcode.Error{Code: errcode.RequestRunning, Operation: first.ID, RetryAfter: shortly}
 	}
 	c.Response().Header().Set(headerReplayed, "true")
-	g.options.Metrics.replays.WithLabelValues(first.Endpoint).Inc()
-	failure, err := recall(first.Answer)
+	g.options.Metrics.replays.WithLabelValues(first.Route).Inc()
+	failure, err := recall(first.Response)
 	return first, failure, err
 }

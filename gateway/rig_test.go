@@ -335,7 +335,7 @@ func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
 		r.folder = filepath.Join(t.TempDir(), "journal")
 	}
 	store := bolt.Open(r.folder, bolt.Options{NoSync: true})
-	options := operation.Options{Store: store, Look: services.Look(), Owner: "test", Trace: r.metrics.Operations()}
+	options := operation.Options{Store: store, Observe: services.Look(), Owner: "test", Trace: r.metrics.Operations()}
 	change(s.journal, &options)
 	r.keeper = operation.NewKeeper(options)
 	r.metrics.WatchOperations(r.keeper)
@@ -569,4 +569,4 @@ func (a answer) wantRetryAfter(t testing.TB) {
 }
 
 // endpoints are the rows of the API without their operations.
-func endpoints() []gateway.Endpoint { return gateway.Table() }
+func endpoints() []gateway.Route { return gateway.Table() }

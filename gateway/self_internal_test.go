@@ -13,18 +13,18 @@ func TestRowsOfAUsersOwn(t *testing.T) {
 	caller := auth.Principal{Level: auth.EndUser, TenantID: "T", GroupID: "G", UserID: "u@d"}
 	admin := auth.Principal{Level: auth.GroupAdmin, TenantID: "T", GroupID: "G"}
 	for name, test := range map[string]struct {
-		row    Endpoint
+		row    Route
 		who    auth.Principal
 		target scope.Target
 		want   bool
 	}{
-		"themself":                     {Endpoint{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, caller, own, true},
-		"themself, where it is not so": {Endpoint{Scope: scope.User, Level: auth.GroupAdmin}, caller, own, false},
-		"another user":                 {Endpoint{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, caller, scope.Target{TenantID: "T", GroupID: "G", UserID: "v@d"}, false},
-		"their group":                  {Endpoint{Scope: scope.Group, Level: auth.GroupAdmin, Self: true}, caller, scope.Target{TenantID: "T", GroupID: "G"}, false},
-		"a user of an admin's group":   {Endpoint{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, admin, own, true},
-		"a user of another group":      {Endpoint{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, admin, scope.Target{TenantID: "T", GroupID: "H", UserID: "u@d"}, false},
-		"the whole platform":           {Endpoint{Scope: scope.System, Level: auth.GroupAdmin}, admin, scope.Target{}, false},
+		"themself":                     {Route{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, caller, own, true},
+		"themself, where it is not so": {Route{Scope: scope.User, Level: auth.GroupAdmin}, caller, own, false},
+		"another user":                 {Route{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, caller, scope.Target{TenantID: "T", GroupID: "G", UserID: "v@d"}, false},
+		"their group":                  {Route{Scope: scope.Group, Level: auth.GroupAdmin, Self: true}, caller, scope.Target{TenantID: "T", GroupID: "G"}, false},
+		"a user of an admin's group":   {Route{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, admin, own, true},
+		"a user of another group":      {Route{Scope: scope.User, Level: auth.GroupAdmin, Self: true}, admin, scope.Target{TenantID: "T", GroupID: "H", UserID: "u@d"}, false},
+		"the whole platform":           {Route{Scope: scope.System, Level: auth.GroupAdmin}, admin, scope.Target{}, false},
 	} {
 		if got := test.row.refuse(test.who, test.target) == nil; got != test.want {
 			t.Errorf("%s: admitted %t", name, got)

@@ -44,7 +44,7 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 // sentStep is what came of sending a step.
 type sentStep struct {
 	unsent  error // nothing of it left, for this reason
-	answer  operation.Answer
+	answer  operation.Reply
 	failure *errcode.Error // the error that the caller would get, nil for a success
 }
 
@@ -98,7 +98,7 @@ func (g *Gateway) settle(ctx context.Context, write *operation.Write, plan *tran
 
 // meaning is what the platform's answer to a step, or its absence, means, and the
 // error that the caller would get for it.
-func (g *Gateway) meaning(plan *translate.Plan, step translate.Step, reply oci.Reply, err error) (operation.Answer, *errcode.Error) {
+func (g *Gateway) meaning(plan *translate.Plan, step translate.Step, reply oci.Reply, err error) (operation.Reply, *errcode.Error) {
 	if oci.NotDone(err) {
 		// The platform was asked before it came to this. One that refuses
 		// everything in the same words, as if the session were not logged in,
@@ -106,7 +106,7 @@ func (g *Gateway) meaning(plan *translate.Plan, step translate.Step, reply oci.R
 		return operation.Declined, unsent(err)
 	}
 	if err != nil {
-		return operation.NoAnswer, errcode.Because(errcode.OutcomeUnknown, err)
+		return operation.NoReply, errcode.Wrap(errcode.OutcomeUnknown, err)
 	}
 	err = g.options.PlatformErrors.WriteResult(plan, step, reply)
 	if err == nil {

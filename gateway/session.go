@@ -112,7 +112,7 @@ func (g *Gateway) noteLogin(ctx context.Context, c echo.Context, username string
 // note adds an event that belongs to no operation to the audit trail. The
 // keeper tells of a failure.
 func (g *Gateway) note(ctx context.Context, c echo.Context, event operation.Event) {
-	event.Time, event.Endpoint = time.Now().UTC(), recordOf(c).endpoint
+	event.Time, event.Route = time.Now().UTC(), recordOf(c).endpoint
 	_ = g.options.Operations.Note(ctx, event)
 }
 

@@ -58,7 +58,7 @@ type verifier struct {
 func (v verifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
 	who, err := v.check(ctx, userID, oci.Secret(password))
 	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
-		return auth.Identity{}, errcode.Because(errcode.PlatformError, err)
+		return auth.Identity{}, errcode.Wrap(errcode.PlatformError, err)
 	}
 	if oci.NotDone(err) {
 		return auth.Identity{}, err // what the platform says here is about our own account

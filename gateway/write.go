@@ -33,7 +33,7 @@ const (
 )
 
 // change is the journey of a write, from its body to the truth about it.
-func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, target scope.Target, described translate.Description) error {
+func (g *Gateway) change(ctx context.Context, c echo.Context, e Route, target scope.Target, described translate.Description) error {
 	body, err := readBody(c, g.options.MaxBodyBytes)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, e Endpoint, target
 // write takes an operation to an outcome, or finds that of the first request with
 // the same key. failure is what is known of it beside its state, and may be nil. An
 // error is the answer of a write that was not sent.
-func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *translate.Draft, op operation.Operation) (_ operation.Operation, failure *errcode.Error, err error) {
+func (g *Gateway) write(ctx context.Context, c echo.Context, e Route, draft *translate.Draft, op operation.Operation) (_ operation.Operation, failure *errcode.Error, err error) {
 	write, err := g.options.Operations.Begin(ctx, op)
 	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
 		return g.replay(ctx, c, op.Fingerprint, used.Operation)
@@ -80,7 +80,7 @@ func (g *Gateway) write(ctx context.Context, c echo.Context, e Endpoint, draft *
 
 // decodeChange has the change decode its body. The error names the problems of
 // the path, of the body, and of the rest of the request, in this order.
-func decodeChange(e Endpoint, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
+func decodeChange(e Route, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
 	draft, err := e.Change.Decode(target, body)
 	if known := slices.Concat(ofPath, ofRest); err == nil && len(known) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, known...)
@@ -122,13 +122,13 @@ func fingerprint(target scope.Target, body []byte, condition []string) string {
 // operationOf is the operation that a request asks for. It gets its id only now:
 // a body takes its time to arrive, and ids must have the order in which
 // operations are begun.
-func operationOf(c echo.Context, e Endpoint, draft *translate.Draft) operation.Operation {
+func operationOf(c echo.Context, e Route, draft *translate.Draft) operation.Operation {
 	id := operation.NewID()
 	c.Response().Header().Set(headerOperationID, id)
 	return operation.Operation{
 		ID:       id,
 		Caller:   callerOf(c),
-		Endpoint: e.Name,
+		Route: e.Name,
 		Target:   draft.Target,
 		Entries:  recordedEntries(draft.Entries),
 		Claims:   recordedClaims(draft.Claims),

@@ -160,14 +160,14 @@ func (c *contexts) remember(context *Context, target scope.Target, asked time.Ti
 	c.known.Add(contextKey{context, target}, rememberedContext{asked.Add(c.ttl), facts})
 }
 
-// InContext asks the commands about a target that is in the context, and returns
+// ReadInContext asks the commands about a target that is in the context, and returns
 // their replies. Where the target is not in it, that is the error.
 //
 // Where it is not remembered that the target is in the context, that is asked in
 // the same document, before the commands. This is safe: the commands of a document
 // are transactions of their own, and none of these changes anything. The replies
 // are returned only when the answers of the context are good.
-func (e *Engine) InContext(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
+func (e *Engine) ReadInContext(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
 	if facts, known := e.contexts.good(c, target); known {
 		replies, err := e.Read(ctx, commands...)
 		return replies, facts, err
@@ -204,11 +204,11 @@ type Reading struct {
 	Replies []oci.Reply
 }
 
-// Afresh asks the context and the commands in one document, so that the answers
+// ReadUncached asks the context and the commands in one document, so that the answers
 // come from one endpoint of the platform and, as far as the protocol allows, from
 // one moment. Only whether something exists that the platform refused to speak of
 // is asked afterwards. What is remembered of contexts is neither used nor added to.
-func (e *Engine) Afresh(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) (*Reading, error) {
+func (e *Engine) ReadUncached(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) (*Reading, error) {
 	replies, err := e.Read(ctx, append(c.commands(target, len(commands)), commands...)...)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func TestCommandsInContext(t *testing.T) {
 		engine := p.engine(translate.Options{ContextTTL: time.Minute})
 		ask := func() {
 			t.Helper()
-			replies, facts, err := engine.InContext(t.Context(), testGroup, testContext, thingsOf, thingsOf)
+			replies, facts, err := engine.ReadInContext(t.Context(), testGroup, testContext, thingsOf, thingsOf)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestCommandsOutOfContextHaveNoReplies(t *testing.T) {
 			p.Answers[things] = answer(things, "")
 			maps.Copy(p.Answers, test.answers)
 			engine := p.engine(remembering)
-			replies, _, err := engine.InContext(t.Context(), testGroup, testContext, thingsOf)
+			replies, _, err := engine.ReadInContext(t.Context(), testGroup, testContext, thingsOf)
 			if code(t, err, test.want); replies != nil {
 				t.Errorf("got %v beside the error", replies)
 			}
@@ -91,7 +91,7 @@ func TestAQuestionAboutNothing(t *testing.T) {
 	p.Answers[tenantGet], p.Answers[things] = refusal("Error", 4999, "strange"), answer(things, "")
 	q := testContext.Questions[0]
 	q.About = nil
-	_, _, err := p.engine(remembering).InContext(t.Context(), testGroup, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
+	_, _, err := p.engine(remembering).ReadInContext(t.Context(), testGroup, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
 	code(t, err, errcode.PlatformError)
 	wantAsked(t, p, tenantGet+"+"+things)
 }
@@ -101,7 +101,7 @@ func TestReadingAfresh(t *testing.T) {
 	p.Answers[things] = answer(things, "<size>7</size>")
 	engine := p.engine(remembering)
 	for range 2 {
-		reading, err := engine.Afresh(t.Context(), testGroup, testContext, thingsOf)
+		reading, err := engine.ReadUncached(t.Context(), testGroup, testContext, thingsOf)
 		if err != nil || reading.Context != nil || reading.Facts["tenant"] != "green" || len(reading.Replies) != 1 {
 			t.Fatalf("got %+v, %v", reading, err)
 		}
@@ -111,13 +111,13 @@ func TestReadingAfresh(t *testing.T) {
 		t.Error("a context is remembered")
 	}
 	p.Answers[tenantGet] = answer(tenantGet, "<color>red</color>")
-	reading, err := engine.Afresh(t.Context(), testGroup, testContext, thingsOf)
+	reading, err := engine.ReadUncached(t.Context(), testGroup, testContext, thingsOf)
 	if err != nil || len(reading.Replies) != 1 {
 		t.Fatalf("got %+v, %v", reading, err)
 	}
 	code(t, reading.Context, errcode.ServiceNotAssigned)
 	p.Err[things] = oci.ErrBusy
-	if reading, err := engine.Afresh(t.Context(), testGroup, testContext, thingsOf); !errors.Is(err, oci.ErrBusy) || reading != nil {
+	if reading, err := engine.ReadUncached(t.Context(), testGroup, testContext, thingsOf); !errors.Is(err, oci.ErrBusy) || reading != nil {
 		t.Errorf("got %+v, %v", reading, err)
 	}
 }

@@ -73,7 +73,7 @@ func (e *Engine) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, e
 		return nil, fmt.Errorf("translate: asking %s: %w", commands[0].Name(), err)
 	}
 	if len(replies) != len(commands) {
-		return nil, errcode.Because(errcode.PlatformError,
+		return nil, errcode.Wrap(errcode.PlatformError,
 			fmt.Errorf("translate: %d commands got %d replies", len(commands), len(replies)))
 	}
 	return replies, nil

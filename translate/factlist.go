@@ -74,7 +74,7 @@ func (l FactListings) of(facts Facts) (FactListing, error) {
 	fact := facts[l.Question]
 	i := slices.IndexFunc(l.Listings, func(f FactListing) bool { return f.Fact == fact })
 	if i < 0 {
-		return FactListing{}, errcode.Because(errcode.Internal,
+		return FactListing{}, errcode.Wrap(errcode.Internal,
 			fmt.Errorf("translate: no listing is for the fact %q of the question %q", fact, l.Question))
 	}
 	return l.Listings[i], nil

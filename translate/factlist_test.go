@@ -182,7 +182,7 @@ func TestMessagesOfAContext(t *testing.T) {
 				t.Errorf("%s: got %v", name, err)
 			}
 		}
-		reading, err := engine.Afresh(t.Context(), testGroup, c, thingsOf)
+		reading, err := engine.ReadUncached(t.Context(), testGroup, c, thingsOf)
 		if err != nil || test.color != "green" && errcode.Of(reading.Context).Text() != test.want {
 			t.Errorf("%s, afresh: got %v, %+v", name, err, reading)
 		}

@@ -41,7 +41,7 @@ func TestATargetThatMustBeListed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[groupList], p.Answers[tenantList], p.Answers[things] = test.reply, test.tenants, answer(things, "")
-			replies, _, err := p.engine(remembering).InContext(t.Context(), testGroup, listedContext, thingsOf)
+			replies, _, err := p.engine(remembering).ReadInContext(t.Context(), testGroup, listedContext, thingsOf)
 			if test.want == nil {
 				if err != nil || len(replies) != 1 {
 					t.Fatalf("got %v, %v", replies, err)

@@ -101,7 +101,7 @@ func (e PlatformErrors) Temporary(refusal *oci.ErrorReply) bool {
 // of the command that the caller has chosen.
 func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
 	if unsupported, ok := errors.AsType[*oci.UnsupportedError](reply.Err()); ok {
-		return errcode.Because(errcode.NotAvailableInRelease, unsupported)
+		return errcode.Wrap(errcode.NotAvailableInRelease, unsupported)
 	}
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	if !refused {
@@ -130,7 +130,7 @@ func (e PlatformErrors) WriteResult(plan *Plan, step Step, reply oci.Reply) erro
 	case !refused && IsSuccess(reply):
 		return nil
 	case !refused:
-		return errcode.Because(errcode.PlatformError,
+		return errcode.Wrap(errcode.PlatformError,
 			fmt.Errorf("translate: %s was answered with %s", step.Command.Name(), reply.Name()))
 	case refusal.Severity != oci.SeverityError:
 		return refusedWith(errcode.PlatformError, refusal)
@@ -158,7 +158,7 @@ func refusedWith(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
 
 // refusedSilently is the same without the platform's words.
 func refusedSilently(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
-	err := errcode.Because(code, refusal)
+	err := errcode.Wrap(code, refusal)
 	if code == errcode.PlatformUnavailable {
 		err.RetryAfter = temporaryPause
 	}

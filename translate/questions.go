@@ -78,11 +78,11 @@ func isEnterprise(reply oci.Reply) (bool, error) {
 	enterprise, present, err := reply.Bool("isEnterprise")
 	switch {
 	case IsSuccess(reply):
-		return false, errcode.Because(errcode.PlatformError, errors.New("translate: the question about a tenant was answered with mere success"))
+		return false, errcode.Wrap(errcode.PlatformError, errors.New("translate: the question about a tenant was answered with mere success"))
 	case err != nil:
-		return false, errcode.Because(errcode.PlatformError, err)
+		return false, errcode.Wrap(errcode.PlatformError, err)
 	case !present && !HasElement(reply, "useCustomRoutingProfile") && !HasElement(reply, "defaultDomain"):
-		return false, errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s says nothing about the tenant", reply.Name()))
+		return false, errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s says nothing about the tenant", reply.Name()))
 	}
 	return enterprise, nil
 }
@@ -185,9 +185,9 @@ func checkFlag(reply oci.Reply, element string) error {
 	is, present, err := reply.Bool(element)
 	switch {
 	case err != nil:
-		return errcode.Because(errcode.PlatformError, err)
+		return errcode.Wrap(errcode.PlatformError, err)
 	case !present:
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s has no element %s", reply.Name(), element))
+		return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s has no element %s", reply.Name(), element))
 	case !is:
 		return errcode.New(errcode.ServiceNotAssigned)
 	}
@@ -204,18 +204,18 @@ func (s namedService) checkList(reply oci.Reply) error {
 	}
 	name, authorized := table.Column(serviceNameHeading), table.Column(authorizedHeading)
 	if authorized == oci.NoColumn {
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s has no column %s", s.table, authorizedHeading))
+		return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: table %s has no column %s", s.table, authorizedHeading))
 	}
 	stated := ""
 	for row := range table.Rows() {
 		switch {
 		case row.Cell(name) != s.name:
 		case stated != "":
-			return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: table %s lists %s twice", s.table, s.name))
+			return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: table %s lists %s twice", s.table, s.name))
 		default:
 			stated = row.Cell(authorized)
 			if stated != "true" && stated != "false" {
-				return errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s is authorized: %.32q", s.name, stated))
+				return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s is authorized: %.32q", s.name, stated))
 			}
 		}
 	}

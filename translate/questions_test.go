@@ -52,7 +52,7 @@ func bothTables(command, filled string, rows ...string) string {
 func inContextOf(t *testing.T, p *platform, q translate.Question) (translate.Facts, error) {
 	t.Helper()
 	p.Answers[things] = answer(things, "")
-	_, facts, err := p.engine(translate.Options{}).InContext(t.Context(), testUser, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
+	_, facts, err := p.engine(translate.Options{}).ReadInContext(t.Context(), testUser, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
 	return facts, err
 }
 

@@ -58,7 +58,7 @@ func (r *rows) checkCells(column oci.Column, f *Field) error {
 	}
 	for row := range r.table.Rows() {
 		if cell := row.Cell(column); !valid(cell) && (cell != "" || !mayBeEmpty) {
-			return errcode.Because(errcode.PlatformError,
+			return errcode.Wrap(errcode.PlatformError,
 				fmt.Errorf("translate: a cell of column %q holds %.32q", f.Source, cell))
 		}
 	}

@@ -38,9 +38,9 @@ func (e *Engine) Table(ctx context.Context, target scope.Target, l Listing) (*oc
 }
 
 // TableInContext asks for the table of a target that is in the context. See
-// [Engine.InContext].
+// [Engine.ReadInContext].
 func (e *Engine) TableInContext(ctx context.Context, target scope.Target, c *Context, l Listing) (*oci.Table, error) {
-	replies, _, err := e.InContext(ctx, target, c, l.Read(target))
+	replies, _, err := e.ReadInContext(ctx, target, c, l.Read(target))
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (e *Engine) ResultInContext(reply oci.Reply, target scope.Target, c *Contex
 func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error) {
 	table, err := reply.Table(element)
 	if err != nil {
-		return nil, errcode.Because(errcode.PlatformError, err)
+		return nil, errcode.Wrap(errcode.PlatformError, err)
 	}
 	if err := checkTable(table, reply.Name(), element, key, kind); err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error
 // identifies its rows, and that each row has a key there.
 func checkTable(table *oci.Table, in, element, key string, kind Kind) error {
 	if table.Column(key) == oci.NoColumn {
-		return errcode.Because(errcode.PlatformError,
+		return errcode.Wrap(errcode.PlatformError,
 			fmt.Errorf("translate: table %s of %s has no column %q", element, in, key))
 	}
 	return checkKeys(table, element, key, kind)
@@ -98,7 +98,7 @@ func checkKeys(table *oci.Table, element, key string, kind Kind) error {
 	column := table.Column(key)
 	for row := range table.Rows() {
 		if cell := row.Cell(column); !identifies(cell) {
-			return errcode.Because(errcode.PlatformError,
+			return errcode.Wrap(errcode.PlatformError,
 				fmt.Errorf("translate: a row of table %s has %.32q under %q, which identifies nothing", element, cell, key))
 		}
 	}

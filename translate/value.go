@@ -48,7 +48,7 @@ func valueIn(in holder, f *Field, target scope.Target) (answerValue, error) {
 	element, present, err := in.Element(f.Source)
 	switch {
 	case err != nil:
-		return answerValue{}, errcode.Because(errcode.PlatformError, err)
+		return answerValue{}, errcode.Wrap(errcode.PlatformError, err)
 	case !present:
 		return absentValue(in, f, target)
 	case element.IsNil() && f.Nullable:
@@ -74,7 +74,7 @@ func absentValue(in holder, f *Field, target scope.Target) (answerValue, error) 
 	case f.Kind == GroupID:
 		return answerValue{text: target.GroupID}, nil
 	}
-	return answerValue{}, errcode.Because(errcode.PlatformError, fmt.Errorf("translate: %s has no element %s", in.Name(), f.Source))
+	return answerValue{}, errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s has no element %s", in.Name(), f.Source))
 }
 
 // entriesIn reads a list whose entries are elements of one name.
@@ -100,7 +100,7 @@ func entriesIn(in holder, f *Field, target scope.Target) (answerValue, error) {
 func rowsIn(in holder, f *Field, element oci.ReplyElement) (answerValue, error) {
 	table, err := element.Table()
 	if err != nil {
-		return answerValue{}, errcode.Because(errcode.PlatformError, err)
+		return answerValue{}, errcode.Wrap(errcode.PlatformError, err)
 	}
 	key := &f.Item.Fields[0]
 	if err := checkTable(table, in.Name(), f.Source, key.Source, key.Kind); err != nil {
@@ -127,7 +127,7 @@ func textIn(f *Field, element oci.ReplyElement) (answerValue, error) {
 		}
 	}
 	if err != nil {
-		return answerValue{}, errcode.Because(errcode.PlatformError, err)
+		return answerValue{}, errcode.Wrap(errcode.PlatformError, err)
 	}
 	return answerValue{text: text}, nil
 }

@@ -256,9 +256,9 @@ func checkJournal(c config.Journal) error {
 	return store.Close()
 }
 
-func keeperOptions(c config.Journal, store operation.Store, look operation.Look, trace operation.Trace) operation.Options {
+func keeperOptions(c config.Journal, store operation.Store, look operation.Observe, trace operation.Trace) operation.Options {
 	return operation.Options{
-		Store: store, Look: look, Owner: ownerName(),
+		Store: store, Observe: look, Owner: ownerName(),
 		Settle: c.Settle, Recheck: c.Recheck, Keep: c.Keep, KeepKeys: c.KeepKeys,
 		Trace: trace,
 	}

@@ -34,7 +34,7 @@ type standing struct {
 	// Held is what it holds: entries without an outcome, and claims beside these.
 	Held []operation.Claim `json:"held"`
 	// Readings is what its process knows of them, nil where that is another.
-	Readings *operation.Standing `json:"readings,omitempty"`
+	Readings *operation.ReadBack `json:"readings,omitempty"`
 }
 
 // storeDesk is the desk at a store that this process has open.

@@ -23,7 +23,7 @@ func printTable(to io.Writer, found []standing, more bool) error {
 	for i := range found {
 		s := &found[i]
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, ago(since(s), now),
-			cell(s.TenantID), cell(s.GroupID), s.Endpoint, entriesOf(s), cell(why(s, now)))
+			cell(s.TenantID), cell(s.GroupID), s.Route, entriesOf(s), cell(why(s, now)))
 	}
 	if err := table.Flush(); err != nil || !more {
 		return err
@@ -38,7 +38,7 @@ func since(s *standing) time.Time {
 	case s.Over():
 		return s.EndedAt
 	case s.State == operation.Unknown:
-		return s.DoubtedAt
+		return s.UnknownAt
 	}
 	return s.ReceivedAt
 }
@@ -117,18 +117,18 @@ func printOne(to io.Writer, s *standing) error {
 	line("outcome", string(s.State.Outcome()))
 	line("known by", string(s.Basis))
 	line("why", why(s, now))
-	line("endpoint", s.Endpoint)
+	line("endpoint", s.Route)
 	line("tenant", s.TenantID)
 	line("group", s.GroupID)
 	line("user", s.UserID)
 	line("requested by", s.Caller.Principal()+" (request "+s.Caller.RequestID+")")
-	line("sent to", s.Node)
+	line("sent to", s.PlatformEndpoint)
 	line("looked after by", s.Owner)
 	line("idempotency key", s.Key)
 	at("received", s.ReceivedAt)
 	at("recorded", s.IntendedAt)
 	at("sent", s.SentAt)
-	at("unknown since", s.DoubtedAt)
+	at("unknown since", s.UnknownAt)
 	at("over since", s.EndedAt)
 	if !s.RecheckAt.IsZero() {
 		line("read once more", stamp(s.RecheckAt))
@@ -150,7 +150,7 @@ func printOne(to io.Writer, s *standing) error {
 	return table.Flush()
 }
 
-func printReadings(r *operation.Standing, line func(name, value string), at func(string, time.Time)) {
+func printReadings(r *operation.ReadBack, line func(name, value string), at func(string, time.Time)) {
 	if r == nil {
 		return
 	}

@@ -123,7 +123,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.operations(t, "list", "--json")), &listed); err != nil || len(listed) != 1 {
 		t.Fatalf("%v: %+v", err, listed)
 	}
-	if got := listed[0]; got.ID != s.id || len(got.Held) != 1 || got.Readings == nil || got.Readings.Failure == "" || got.Node == "" {
+	if got := listed[0]; got.ID != s.id || len(got.Held) != 1 || got.Readings == nil || got.Readings.Failure == "" || got.PlatformEndpoint == "" {
 		t.Errorf("listed as %+v", got)
 	}
 
@@ -138,7 +138,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 		}
 		return err == nil
 	})
-	if since := time.Since(listed[0].DoubtedAt); since < doubtSettle {
+	if since := time.Since(listed[0].UnknownAt); since < doubtSettle {
 		t.Errorf("it is released after %v", since)
 	}
 	wantParts(t, s.operations(t, "list"), "There are no such writes.")

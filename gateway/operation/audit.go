@@ -31,7 +31,7 @@ type Event struct {
 	Time      time.Time `json:"time"`
 	Kind      EventKind `json:"event"`
 	Caller    Caller    `json:"caller"`
-	Endpoint  string    `json:"endpoint"`
+	Route  string    `json:"endpoint"`
 	Operation string    `json:"operation_id,omitempty"`
 	TenantID  string    `json:"tenant_id,omitempty"`
 	GroupID   string    `json:"group_id,omitempty"`
@@ -40,7 +40,7 @@ type Event struct {
 	// outcomes report which of them they have. Those of a release are the ones that
 	// it freed.
 	Entries []Entry `json:"entries,omitempty"`
-	Node    string  `json:"node,omitempty"`
+	PlatformEndpoint    string  `json:"node,omitempty"`
 	// Outcome is a [State], or the result of a login. That of the last outcome,
 	// correction or release of an operation is its state: an earlier line may tell
 	// of a record that failed.
@@ -53,9 +53,9 @@ type Event struct {
 // EventOf is an event about an operation as it is now.
 func EventOf(kind EventKind, op *Operation, at time.Time) Event {
 	return Event{
-		Time: at.UTC(), Kind: kind, Caller: op.Caller, Endpoint: op.Endpoint, Operation: op.ID,
+		Time: at.UTC(), Kind: kind, Caller: op.Caller, Route: op.Route, Operation: op.ID,
 		TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID, Entries: op.Entries,
-		Node: op.Node, Outcome: string(op.State), Basis: op.Basis,
+		PlatformEndpoint: op.PlatformEndpoint, Outcome: string(op.State), Basis: op.Basis,
 	}
 }
 

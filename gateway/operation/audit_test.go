@@ -146,7 +146,7 @@ func TestSealedLineSaysWhatTheEventDoes(t *testing.T) {
 	t.Parallel()
 	op := operation.Operation{
 		ID: "op", State: operation.Done, Caller: operation.Caller{Name: `"hash":"`, Client: true, Level: "system", Method: "client", ClientIP: "192.0.2.1", RequestID: "r"},
-		Endpoint: "assign", Target: scope.Target{TenantID: "t", GroupID: "g", UserID: "u"}, Node: "node", Basis: operation.ByReading,
+		Route: "assign", Target: scope.Target{TenantID: "t", GroupID: "g", UserID: "u"}, PlatformEndpoint: "node", Basis: operation.ByReading,
 		Entries: []operation.Entry{{
 			Kind: "number", Given: "+32 2", Key: "+322", Start: "+32-2", End: "+32-9",
 			Before: json.RawMessage(`{"groupId":null}`), After: json.RawMessage(`{"groupId":"g"}`), Step: 1, Outcome: operation.Done,

@@ -20,6 +20,6 @@
 // changed, left out or moved unnoticed.
 //
 // The package neither knows HTTP nor the platform: it is given the entries of a
-// write, and asks a [Look] which of them have the values that are wanted. Packages bolt and postgres
+// write, and asks a [Observe] which of them have the values that are wanted. Packages bolt and postgres
 // are its stores, package storetest the tests that both must pass.
 package operation

@@ -51,7 +51,7 @@ func (k *Keeper) OldestUnresolved() time.Time {
 	defer k.mu.Unlock()
 	var oldest time.Time
 	for _, d := range k.doubts {
-		if at := d.op.DoubtedAt; !d.op.Over() && (oldest.IsZero() || at.Before(oldest)) {
+		if at := d.op.UnknownAt; !d.op.Over() && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at
 		}
 	}

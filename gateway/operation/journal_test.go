@@ -39,7 +39,7 @@ type kept struct {
 type claim struct{ principal, endpoint, key string }
 
 func claimOf(op *operation.Operation) claim {
-	return claim{op.Caller.Principal(), op.Endpoint, op.Key}
+	return claim{op.Caller.Principal(), op.Route, op.Key}
 }
 
 func newJournal(lease time.Duration) *journal {

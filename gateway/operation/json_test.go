@@ -20,15 +20,15 @@ func TestFormatIsAsItWas(t *testing.T) {
 	want := operation.Operation{
 		ID: "id", Version: 7, Owner: "owner", State: operation.PartlyDone,
 		Caller:   operation.Caller{Name: "portal", Client: true, Level: "system", Method: "basic", ClientIP: "192.0.2.1", RequestID: "request"},
-		Endpoint: "row", Target: scope.Target{TenantID: "tenant", GroupID: "group", UserID: "user"},
+		Route: "row", Target: scope.Target{TenantID: "tenant", GroupID: "group", UserID: "user"},
 		Entries: []operation.Entry{{
 			Kind: "numbers", Given: "given", Key: "key", Start: "start", End: "end",
 			Before: json.RawMessage(`{"a":1}`), After: json.RawMessage(`null`), Step: 2, Outcome: operation.NotDone, Released: true,
 		}},
 		Claims: []operation.Claim{{Kind: "list", Key: "key"}}, Step: 2,
 		Key: "k", Fingerprint: "f", KeyExpires: at,
-		Node: "node", Basis: operation.ByReading, Answer: json.RawMessage(`{"code":"X"}`),
-		ReceivedAt: at, IntendedAt: at, SentAt: at, DoubtedAt: at, EndedAt: at, RecheckAt: at,
+		PlatformEndpoint: "node", Basis: operation.ByReading, Response: json.RawMessage(`{"code":"X"}`),
+		ReceivedAt: at, IntendedAt: at, SentAt: at, UnknownAt: at, EndedAt: at, RecheckAt: at,
 		Corrections: []operation.Correction{{At: at, From: operation.NotDone, To: operation.Done}},
 		Releases:    []operation.Released{{At: at, By: "operator", Reason: "reason", Entries: []string{"key"}}},
 	}
@@ -58,7 +58,7 @@ func TestFormatIsAsItWas(t *testing.T) {
 		_ = json.Unmarshal(*text, &value)
 		*text, _ = json.Marshal(value)
 	}
-	compact(&got.Answer)
+	compact(&got.Response)
 	compact(&got.Entries[0].Before)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what is read (-want +got):\n%s", diff)

@@ -13,7 +13,7 @@ import (
 // Options are what a [Keeper] is made of. Store, Look and Owner must be there.
 type Options struct {
 	Store Store
-	Look  Look
+	Observe  Observe
 	// Owner is this process among all that share the store: another name for
 	// each start.
 	Owner string
@@ -220,7 +220,7 @@ func (k *Keeper) RetryAfter(op *Operation) time.Duration {
 	if op.Over() {
 		return 0
 	}
-	since := op.DoubtedAt
+	since := op.UnknownAt
 	k.mu.Lock()
 	if d, ok := k.doubts[op.ID]; ok {
 		since = d.since

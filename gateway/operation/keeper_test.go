@@ -32,12 +32,12 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.stored(op.ID, operation.Intent, "")
-			if got := r.get(op.ID); got.State != operation.Sent || got.SentAt.IsZero() || got.Node != "n1" || string(got.Entries[1].After) != `{"groupId":"G"}` {
+			if got := r.get(op.ID); got.State != operation.Sent || got.SentAt.IsZero() || got.PlatformEndpoint != "n1" || string(got.Entries[1].After) != `{"groupId":"G"}` {
 				t.Errorf("after Intend it is %+v", got)
 			}
 			op = w.Settle(t.Context(), operation.Succeeded, nil)
 			w.Leave()
-			if diff := cmp.Diff(op, r.stored(op.ID, operation.Done, operation.ByAnswer)); diff != "" {
+			if diff := cmp.Diff(op, r.stored(op.ID, operation.Done, operation.ByReply)); diff != "" {
 				t.Errorf("Settle returned something else than is stored:\n%s", diff)
 			}
 			if outcomes(op) != "++" || op.EndedAt.IsZero() || op.KeyExpires.Sub(op.ReceivedAt) != 24*time.Hour {
@@ -64,7 +64,7 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 				t.Errorf("the second Intend: %v, and a record", err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
-			if got := r.stored(op.ID, operation.Done, operation.ByAnswer).Node; got != "n2" {
+			if got := r.stored(op.ID, operation.Done, operation.ByReply).PlatformEndpoint; got != "n2" {
 				t.Errorf("the node is %q", got)
 			}
 			if diff := cmp.Diff([]string{"intent intent", "outcome done"}, r.journal.told(op.ID)); diff != "" {
@@ -79,10 +79,10 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 			w.Settle(t.Context(), operation.Succeeded, nil)
 			w.Unsent(1)
 			w.Leave()
-			if got := w.Settle(t.Context(), operation.NoAnswer, nil); got.State != operation.Done {
+			if got := w.Settle(t.Context(), operation.NoReply, nil); got.State != operation.Done {
 				t.Errorf("it is %q now", got.State)
 			}
-			r.stored(op.ID, operation.Done, operation.ByAnswer)
+			r.stored(op.ID, operation.Done, operation.ByReply)
 			if got := r.journal.told(op.ID); len(got) != 2 {
 				t.Errorf("the trail tells %v", got)
 			}
@@ -92,8 +92,8 @@ func TestWriteGoesThroughItsStates(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("", "1")
 			r.send(op).Settle(t.Context(), operation.Refused, json.RawMessage(`{"a":1}`))
-			if got := r.stored(op.ID, operation.NotDone, operation.ByAnswer); string(got.Answer) != `{"a":1}` {
-				t.Errorf("the answer is %s", got.Answer)
+			if got := r.stored(op.ID, operation.NotDone, operation.ByReply); string(got.Response) != `{"a":1}` {
+				t.Errorf("the answer is %s", got.Response)
 			}
 		})
 	})
@@ -151,7 +151,7 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
-			if got := r.stored(op.ID, operation.Done, operation.ByAnswer); got.Version != 3 || got.Node != "n2" {
+			if got := r.stored(op.ID, operation.Done, operation.ByReply); got.Version != 3 || got.PlatformEndpoint != "n2" {
 				t.Errorf("it is %+v", got)
 			}
 		})
@@ -198,10 +198,10 @@ func TestLeave(t *testing.T) {
 			w := r.send(op)
 			w.Settle(r.t.Context(), operation.Succeeded, nil)
 			return w
-		}, operation.Done, operation.ByAnswer},
+		}, operation.Done, operation.ByReply},
 		{"leaves alone what is unknown", func(r *rig, op operation.Operation) *operation.Write {
 			w := r.send(op)
-			w.Settle(over(), operation.NoAnswer, nil)
+			w.Settle(over(), operation.NoReply, nil)
 			return w
 		}, operation.Unknown, ""},
 	} {
@@ -216,7 +216,7 @@ func TestLeave(t *testing.T) {
 					panic("a mistake of ours")
 				}()
 				got := r.stored(op.ID, tc.state, tc.basis)
-				if w.State() != got.State && tc.state != "" || w.State() == operation.Unknown && got.DoubtedAt.IsZero() {
+				if w.State() != got.State && tc.state != "" || w.State() == operation.Unknown && got.UnknownAt.IsZero() {
 					t.Errorf("it is %q for the writer", w.State())
 				}
 				ended := version > 0 && !r.journal.events(op.ID)[0].Time.IsZero() && got.State != operation.Unknown
@@ -268,13 +268,13 @@ func TestSettle(t *testing.T) {
 		outcomes string
 	}
 	var (
-		byAnswer = end{operation.Done, operation.ByAnswer, "++"}
-		refused  = end{operation.NotDone, operation.ByAnswer, "--"}
+		byAnswer = end{operation.Done, operation.ByReply, "++"}
+		refused  = end{operation.NotDone, operation.ByReply, "--"}
 		unknown  = end{operation.Unknown, "", "??"}
 		seen     = end{operation.Done, operation.ByReading, "++"}
 	)
 	for _, tc := range []struct {
-		answer operation.Answer
+		answer operation.Reply
 		name   string
 		ends   map[string]end // by what is to be seen
 	}{
@@ -293,7 +293,7 @@ func TestSettle(t *testing.T) {
 			"++": seen, "--": unknown, "+-": unknown, "?-": unknown, "??": unknown,
 			"!+": unknown, "!-": unknown, "+?": unknown, blind: unknown, late: unknown,
 		}},
-		{operation.NoAnswer, "no answer", map[string]end{
+		{operation.NoReply, "no answer", map[string]end{
 			"++": seen, "--": unknown, "+-": unknown, "?-": unknown, "??": unknown,
 			"!+": unknown, "!-": unknown, "+?": unknown, blind: unknown, late: unknown,
 		}},
@@ -307,11 +307,11 @@ func TestSettle(t *testing.T) {
 	t.Run("tells an unknown one of before it reads", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := want("", "1")
-			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 				r.stored(op.ID, operation.Unknown, "")
 				return sight("n1", "+"), nil
 			})
-			r.send(op).Settle(t.Context(), operation.NoAnswer, nil)
+			r.send(op).Settle(t.Context(), operation.NoReply, nil)
 			recorded, resolved, _ := r.traced()
 			if !slices.Equal(recorded, []operation.State{operation.Unknown}) || !slices.Equal(resolved, []operation.State{operation.Done}) {
 				t.Errorf("traced %v, %v", recorded, resolved)
@@ -333,7 +333,7 @@ func TestSettle(t *testing.T) {
 }
 
 // settles has one write with two entries settle.
-func settles(t *testing.T, r *rig, answer operation.Answer, shown string, state operation.State, basis operation.Basis, entries string) {
+func settles(t *testing.T, r *rig, answer operation.Reply, shown string, state operation.State, basis operation.Basis, entries string) {
 	t.Helper()
 	ctx := t.Context()
 	switch len(shown) {
@@ -348,7 +348,7 @@ func settles(t *testing.T, r *rig, answer operation.Answer, shown string, state 
 	w := r.send(op)
 	got := w.Settle(ctx, answer, json.RawMessage(`"no"`))
 	w.Leave()
-	if kept := len(got.Answer) > 0; kept != (state != operation.Done && (answer == operation.Refused || answer == operation.Unclear)) {
+	if kept := len(got.Response) > 0; kept != (state != operation.Done && (answer == operation.Refused || answer == operation.Unclear)) {
 		t.Errorf("what was told is kept: %t", kept)
 	}
 	if diff := cmp.Diff(got, r.stored(op.ID, state, basis)); diff != "" {
@@ -388,25 +388,25 @@ func TestUnknown(t *testing.T) {
 		}
 		return took, r.eyes.read(r.journal.stored(id))
 	}
-	n1 := func(effects string) operation.Sight { return sight("n1", effects) }
-	n2 := func(effects string) operation.Sight { return sight("n2", effects) }
+	n1 := func(effects string) operation.Observation { return sight("n1", effects) }
+	n2 := func(effects string) operation.Observation { return sight("n2", effects) }
 	// first are so many readings that show nothing: six before the settle time
 	// is over, and one right then.
-	first := func(many int) []operation.Sight { return slices.Repeat([]operation.Sight{n1("--")}, many) }
+	first := func(many int) []operation.Observation { return slices.Repeat([]operation.Observation{n1("--")}, many) }
 	for _, tc := range []struct {
 		name    string
-		sights  []operation.Sight
+		sights  []operation.Observation
 		state   operation.State
 		entries string
 		took    time.Duration
 		most    int // readings
 	}{
-		{"is done as soon as that is seen", []operation.Sight{n1("--"), n1("--"), n1("++")}, operation.Done, "++", 4 * time.Second, 3},
-		{"is done by what any node shows", []operation.Sight{n1("--"), n2("++")}, operation.Done, "++", 2 * time.Second, 2},
-		{"is not done by two readings after the settle time", []operation.Sight{n1("--")}, operation.NotDone, "--", 31 * time.Second, 8},
-		{"is not done where others have the entries", []operation.Sight{n1("??")}, operation.NotDone, "--", 31 * time.Second, 8},
-		{"is partly done by two readings after the settle time", []operation.Sight{n1("+-")}, operation.PartlyDone, "+-", 31 * time.Second, 8},
-		{"is what the list of the group shows where the other one differs for good", []operation.Sight{n1("!-")}, operation.PartlyDone, "+-", 31 * time.Second, 8},
+		{"is done as soon as that is seen", []operation.Observation{n1("--"), n1("--"), n1("++")}, operation.Done, "++", 4 * time.Second, 3},
+		{"is done by what any node shows", []operation.Observation{n1("--"), n2("++")}, operation.Done, "++", 2 * time.Second, 2},
+		{"is not done by two readings after the settle time", []operation.Observation{n1("--")}, operation.NotDone, "--", 31 * time.Second, 8},
+		{"is not done where others have the entries", []operation.Observation{n1("??")}, operation.NotDone, "--", 31 * time.Second, 8},
+		{"is partly done by two readings after the settle time", []operation.Observation{n1("+-")}, operation.PartlyDone, "+-", 31 * time.Second, 8},
+		{"is what the list of the group shows where the other one differs for good", []operation.Observation{n1("!-")}, operation.PartlyDone, "+-", 31 * time.Second, 8},
 		{"is done by seeing it in the second of two readings", append(first(7), n1("++")), operation.Done, "++", 31 * time.Second, 8},
 		{"needs two readings of the same node", append(first(7), n2("--"), sight("n3", "--")), operation.NotDone, "--", 33 * time.Second, 10},
 		{"needs two readings that agree", append(first(7), n1("+-")), operation.PartlyDone, "+-", 33 * time.Second, 9},
@@ -424,7 +424,7 @@ func TestUnknown(t *testing.T) {
 	}
 	t.Run("is not proven not done by readings that began before the settle time, however long they take", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 				time.Sleep(20 * time.Second)
 				return n1("--"), nil
 			})
@@ -437,7 +437,7 @@ func TestUnknown(t *testing.T) {
 	t.Run("needs a second between the end of one reading and the next", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			var ended time.Time
-			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 				if d := time.Since(ended); d < time.Second {
 					t.Errorf("a reading began %v after one", d)
 				}
@@ -451,9 +451,9 @@ func TestUnknown(t *testing.T) {
 	t.Run("stays unknown while nodes contradict each other, and is read ever less", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			turn := 0
-			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 				turn++
-				return [...]operation.Sight{n1("--"), n2("+-")}[turn%2], nil
+				return [...]operation.Observation{n1("--"), n2("+-")}[turn%2], nil
 			})
 			id := r.doubt(want("", "1", "2"))
 			after(30 * time.Minute)
@@ -482,9 +482,9 @@ func TestUnknown(t *testing.T) {
 	})
 	t.Run("gives up a reading that hangs", func(t *testing.T) {
 		bubble(t, func(_ *testing.T, r *rig) {
-			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Observation, error) {
 				<-ctx.Done()
-				return operation.Sight{}, ctx.Err()
+				return operation.Observation{}, ctx.Err()
 			})
 			id := r.doubt(want("", "1"))
 			after(time.Minute)
@@ -512,7 +512,7 @@ func TestUnknown(t *testing.T) {
 // It would panic again after every start.
 func TestReadingThatPanicsIsNone(t *testing.T) {
 	bubble(t, func(_ *testing.T, r *rig) {
-		r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) { panic("a reading") })
+		r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) { panic("a reading") })
 		id := r.doubt(want("", "1"))
 		after(time.Minute)
 		r.stored(id, operation.Unknown, "")
@@ -525,7 +525,7 @@ func TestReadingThatPanicsIsNone(t *testing.T) {
 func TestManyDoubts(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		const many = 1000
-		r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+		r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 			time.Sleep(50 * time.Millisecond)
 			return sight("n1", "-"), nil
 		})
@@ -847,7 +847,7 @@ func TestStoreIsDown(t *testing.T) {
 				}
 				r.store.will(works)
 				after(retryWithin)
-				r.stored(op.ID, operation.Done, operation.ByAnswer)
+				r.stored(op.ID, operation.Done, operation.ByReply)
 				_, err := r.Begin(t.Context(), want("k", "2"))
 				if used, ok := errors.AsType[*operation.KeyUsedError](err); !ok || used.Operation.State != operation.Done {
 					t.Errorf("Begin: %v", err)
@@ -886,7 +886,7 @@ func TestStoreIsDown(t *testing.T) {
 			w := r.send(op)
 			r.eyes.see("+")
 			r.store.will(hangs)
-			if got := w.Settle(t.Context(), operation.NoAnswer, nil); got.State != operation.Unknown {
+			if got := w.Settle(t.Context(), operation.NoReply, nil); got.State != operation.Unknown {
 				t.Errorf("it is %q", got.State)
 			}
 			after(time.Minute)
@@ -959,7 +959,7 @@ func TestStoreIsDown(t *testing.T) {
 			after(500 * time.Millisecond)
 			r.store.will(works)
 			r.Close(context.Background())
-			r.stored(op.ID, operation.Done, operation.ByAnswer)
+			r.stored(op.ID, operation.Done, operation.ByReply)
 		})
 	})
 }
@@ -1096,8 +1096,8 @@ func TestReplicas(t *testing.T) {
 					t.Errorf("what is being sent is %q", got)
 				}
 				w.Settle(t.Context(), operation.Succeeded, nil)
-				r.stored(running.ID, operation.Done, operation.ByAnswer)
-				r.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+				r.stored(running.ID, operation.Done, operation.ByReply)
+				r.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 					return sight("n1", map[bool]string{true: "+", false: "-"}[entries[0].Key == waiting.Entries[0].Key]), nil
 				})
 				after(settle + 5*time.Second)
@@ -1115,7 +1115,7 @@ func TestReplicas(t *testing.T) {
 			r.store.will(fails)
 			after(10 * time.Second)
 			release := make(chan struct{})
-			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 				<-release
 				return sight("n1", "+"), nil
 			})
@@ -1144,7 +1144,7 @@ func TestReplicas(t *testing.T) {
 			after(lease)
 			r.store.will(works)
 			after(6 * time.Second) // its recheck is A's now
-			w.Settle(over(), operation.NoAnswer, nil)
+			w.Settle(over(), operation.NoReply, nil)
 			r.stored(op.ID, operation.NotDone, operation.ByReading)
 			after(recheck)
 			if got := r.stored(op.ID, operation.NotDone, operation.ByReading); got.Owner != "A" || got.Open() {
@@ -1219,7 +1219,7 @@ func TestResolve(t *testing.T) {
 	t.Run("looks once for all who ask at the same time", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.doubt(want("", "1")))
-			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 				time.Sleep(100 * time.Millisecond)
 				return sight("n1", "+"), nil
 			})
@@ -1252,9 +1252,9 @@ func TestResolve(t *testing.T) {
 	t.Run("waits for others no longer than its caller does", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.doubt(want("", "1")))
-			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Observation, error) {
 				<-ctx.Done()
-				return operation.Sight{}, ctx.Err()
+				return operation.Observation{}, ctx.Err()
 			})
 			after(2 * time.Second) // the house is at it
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -1268,10 +1268,10 @@ func TestResolve(t *testing.T) {
 	t.Run("does not keep the house from looking by callers who go too early", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.doubt(want("", "1")))
-			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Observation, error) {
 				select {
 				case <-ctx.Done():
-					return operation.Sight{}, ctx.Err()
+					return operation.Observation{}, ctx.Err()
 				case <-time.After(300 * time.Millisecond):
 					return sight("n1", "-"), nil
 				}
@@ -1290,9 +1290,9 @@ func TestResolve(t *testing.T) {
 			op := r.get(r.doubt(want("", "1")))
 			r.Resolve(over(), op)
 			ctx, cancel := context.WithCancel(t.Context())
-			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Observation, error) {
 				cancel()
-				return operation.Sight{}, ctx.Err()
+				return operation.Observation{}, ctx.Err()
 			})
 			r.Resolve(ctx, op)
 			if failed := r.failed(); failed != nil {
@@ -1341,7 +1341,7 @@ func TestBegin(t *testing.T) {
 			}
 			r.begin(same(func(*operation.Operation) {}))
 			r.begin(same(func(op *operation.Operation) { op.Caller.Client = true }))
-			r.begin(same(func(op *operation.Operation) { op.Endpoint = "unassign" }))
+			r.begin(same(func(op *operation.Operation) { op.Route = "unassign" }))
 			r.begin(same(func(op *operation.Operation) { op.Key = "" }))
 			r.begin(same(func(op *operation.Operation) { op.Key = "" }))
 		})
@@ -1484,9 +1484,9 @@ func TestIdleness(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Run("in the middle of everything ends it", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Sight, error) {
+			r.eyes.will(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Observation, error) {
 				<-ctx.Done()
-				return operation.Sight{}, ctx.Err()
+				return operation.Observation{}, ctx.Err()
 			})
 			for i := range 10 {
 				r.doubt(want("", fmt.Sprint(i)))
@@ -1499,7 +1499,7 @@ func TestClose(t *testing.T) {
 				t.Errorf("told of %v", failed)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil) // is late, and still recorded
-			r.stored(running.ID, operation.Done, operation.ByAnswer)
+			r.stored(running.ID, operation.Done, operation.ByReply)
 			b := newRig(t, r.journal, "B")
 			after(lease + settle + 10*time.Second)
 			ops, err := b.List(t.Context(), operation.Query{Limit: 100})

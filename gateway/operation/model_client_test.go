@@ -60,7 +60,7 @@ func (w *world) request(random *rand.Rand) request {
 		r.Entries = append(r.Entries, operation.Entry{Kind: "range", Given: name, Key: name})
 	}
 	if random.Float64() < 0.6 {
-		r.Endpoint, r.list = "replace", random.IntN(lists)
+		r.Route, r.list = "replace", random.IntN(lists)
 		r.Claims = []operation.Claim{{Kind: "list", Key: fmt.Sprint(r.list)}}
 		exchange := random.Float64() < 0.7 // what is there for what is not
 		for _, n := range random.Perm(inList)[:random.IntN(inList+1)] {
@@ -73,9 +73,9 @@ func (w *world) request(random *rand.Rand) request {
 	for _, n := range random.Perm(lists * inList)[:1+random.IntN(3)] {
 		add(entryName(0, n))
 	}
-	r.Endpoint = "assign"
+	r.Route = "assign"
 	if w.platform.place(r.Entries[0].Key) == "G" {
-		r.Endpoint, r.to = "unassign", ""
+		r.Route, r.to = "unassign", ""
 	}
 	return r
 }

@@ -34,7 +34,7 @@ type sending struct {
 // the entries took effect, and when.
 type way struct {
 	weight int
-	answer operation.Answer
+	answer operation.Reply
 	part   portion
 	late   bool // after the answer, or what should have been one
 }
@@ -51,11 +51,11 @@ var ways = []way{
 	{8, operation.Succeeded, all, false},
 	{2, operation.Refused, none, false},
 	{2, operation.Declined, none, false},
-	{3, operation.NoAnswer, all, false},
-	{3, operation.NoAnswer, none, false},
-	{3, operation.NoAnswer, all, true},
-	{1, operation.NoAnswer, some, false},
-	{1, operation.NoAnswer, some, true},
+	{3, operation.NoReply, all, false},
+	{3, operation.NoReply, none, false},
+	{3, operation.NoReply, all, true},
+	{1, operation.NoReply, some, false},
+	{1, operation.NoReply, some, true},
 	{1, operation.Unclear, none, false},
 	{1, operation.Unclear, some, false},
 	{1, operation.Unclear, all, false},
@@ -82,7 +82,7 @@ func (p portion) of(op *operation.Operation, step int) []string {
 
 // send is a step of a write on its way, until its answer is there or its session
 // has ended. It reports whether its replica is still alive.
-func (p *platform) send(r *replica, op operation.Operation, step int, random *rand.Rand) (operation.Answer, bool) {
+func (p *platform) send(r *replica, op operation.Operation, step int, random *rand.Rand) (operation.Reply, bool) {
 	way := pickWay(random)
 	applies, answers := upTo(3*time.Second, random), upTo(3*time.Second, random)
 	applies, answers = min(applies, answers), max(applies, answers)
@@ -91,7 +91,7 @@ func (p *platform) send(r *replica, op operation.Operation, step int, random *ra
 	}
 	fails := random.Float64() < 0.05 // by a mistake of ours
 	if r.isDead() {
-		return operation.NoAnswer, false
+		return operation.NoReply, false
 	}
 	s := &sending{op: op, step: step, by: r, takes: way.part.of(&op, step), at: time.Now().Add(applies)}
 	p.accept(s)

@@ -220,9 +220,9 @@ func (w *world) startReplica(name string, outages float64) *replica {
 	r.store.fault = func(method, id string) fault { return w.fault(r, method, id, outages) }
 	r.Keeper = operation.NewKeeper(operation.Options{
 		Store: r.store, Owner: name, Settle: settle, Recheck: recheck,
-		Look: func(ctx context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+		Observe: func(ctx context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 			if r.isDead() {
-				return operation.Sight{}, errBlind
+				return operation.Observation{}, errBlind
 			}
 			return w.look(ctx, entries)
 		},
@@ -280,14 +280,14 @@ func (w *world) pick(random *rand.Rand) *replica {
 
 // look is a reading of the platform: at some moment of its duration, by some
 // node.
-func (w *world) look(ctx context.Context, entries []operation.Entry) (operation.Sight, error) {
+func (w *world) look(ctx context.Context, entries []operation.Entry) (operation.Observation, error) {
 	if err := nap(ctx, w.chance("before", entries[0].Key)); err != nil {
-		return operation.Sight{}, err
+		return operation.Observation{}, err
 	}
 	if w.inTrouble() && w.chance("blind", entries[0].Key) < 0.2 {
-		return operation.Sight{}, errBlind
+		return operation.Observation{}, errBlind
 	}
-	s := operation.Sight{Node: fmt.Sprint("n", int(w.chance("node", entries[0].Key)*3))}
+	s := operation.Observation{Endpoint: fmt.Sprint("n", int(w.chance("node", entries[0].Key)*3))}
 	agree := !w.inTrouble() || w.chance("clear", entries[0].Key) > 0.1
 	for _, e := range entries {
 		s.Effects = append(s.Effects, operation.Effect{Seen: w.platform.place(e.Key) == placeOf(e.After), Clear: agree})

@@ -64,7 +64,7 @@ type Operation struct {
 	State State  `json:"state"`
 
 	Caller   Caller `json:"caller"`
-	Endpoint string `json:"endpoint"` // the name of the API's row
+	Route string `json:"endpoint"` // the name of the API's row
 	// Target is what the request is about.
 	scope.Target
 
@@ -83,19 +83,19 @@ type Operation struct {
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	KeyExpires  time.Time `json:"key_expires,omitzero"`
 
-	// Node is the server of the platform that it was sent to.
-	Node string `json:"node,omitempty"`
+	// PlatformEndpoint is the server of the platform that it was sent to.
+	PlatformEndpoint string `json:"node,omitempty"`
 	// Basis is what an end is known by. With NotTaken, its key is free again.
 	Basis Basis `json:"basis,omitempty"`
-	// Answer is what the caller was told, as far as it is not the ordinary
+	// Response is what the caller was told, as far as it is not the ordinary
 	// answer of the endpoint. It means nothing to this package.
-	Answer json.RawMessage `json:"answer,omitempty"`
+	Response json.RawMessage `json:"answer,omitempty"`
 
 	ReceivedAt time.Time `json:"received_at"`
 	IntendedAt time.Time `json:"intended_at,omitzero"`
 	SentAt     time.Time `json:"sent_at,omitzero"`
-	// DoubtedAt is when it became unknown, EndedAt when it was over.
-	DoubtedAt time.Time `json:"doubted_at,omitzero"`
+	// UnknownAt is when it became unknown, EndedAt when it was over.
+	UnknownAt time.Time `json:"doubted_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// RecheckAt is when an end is to be looked at once more, zero for never.
 	RecheckAt time.Time `json:"recheck_at,omitzero"`
@@ -110,7 +110,7 @@ type Basis string
 
 // What an end can be known by.
 const (
-	ByAnswer  Basis = "answer"    // the platform's own, intact
+	ByReply  Basis = "answer"    // the platform's own, intact
 	ByReading Basis = "reading"   // the platform's lists
 	NotTaken  Basis = "not_taken" // nothing left, or the platform did not look at it
 )

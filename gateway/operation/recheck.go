@@ -9,7 +9,7 @@ import (
 // recheck looks whether an operation that was found not to be done, or was
 // declined, has been done after all. What others did to some of its entries
 // meanwhile is not its own doing, and says nothing of the other entries.
-func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
+func (k *Keeper) recheck(d *doubt, op Operation, sight Observation) {
 	places, touched, err := k.late(&op, sight)
 	var undone []string
 	if err == nil {
@@ -41,7 +41,7 @@ func (k *Keeper) recheck(d *doubt, op Operation, sight Sight) {
 // late returns the places of the entries in question that clearly have the value
 // which the operation wants: those that nobody else can have given it, and, with the
 // id of the last operation, those that a later one may have changed.
-func (k *Keeper) late(op *Operation, sight Sight) (own []int, touched map[int]string, err error) {
+func (k *Keeper) late(op *Operation, sight Observation) (own []int, touched map[int]string, err error) {
 	var seen []int
 	of := *op
 	of.Entries = nil

@@ -106,7 +106,7 @@ func (r Release) check() error {
 // apply changes an operation as the release wants it, and returns the event of
 // the audit trail.
 func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Event, error) {
-	switch settled := op.DoubtedAt.Add(settle); {
+	switch settled := op.UnknownAt.Add(settle); {
 	case op.State.Ended():
 		return Event{}, refuseRelease("the operation has ended as %s and holds nothing", op.State)
 	case op.Over():

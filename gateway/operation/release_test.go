@@ -94,7 +94,7 @@ func TestRelease(t *testing.T) {
 				id := r.doubt(want("", "1"))
 				after(settle + 15*time.Second)
 				readings := 0
-				r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
+				r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 					if readings++; readings == len(proof) {
 						r.freed(id) // another may write it at once
 					}
@@ -171,7 +171,7 @@ func TestRelease(t *testing.T) {
 		})
 	})
 	t.Run("of some entries is kept by whoever sends it still, and was taken for dead", func(t *testing.T) {
-		for answer, wanted := range map[operation.Answer]operation.State{operation.Succeeded: operation.Done, operation.Refused: operation.Unknown} {
+		for answer, wanted := range map[operation.Reply]operation.State{operation.Succeeded: operation.Done, operation.Refused: operation.Unknown} {
 			bubble(t, func(t *testing.T, r *rig) {
 				op := want("", "1", "2")
 				w := r.send(op)
@@ -187,7 +187,7 @@ func TestRelease(t *testing.T) {
 				r.store.will(works)
 				after(6 * time.Second) // and now A has
 				w.Settle(t.Context(), answer, nil)
-				got := r.stored(op.ID, wanted, map[operation.State]operation.Basis{operation.Done: operation.ByAnswer}[wanted])
+				got := r.stored(op.ID, wanted, map[operation.State]operation.Basis{operation.Done: operation.ByReply}[wanted])
 				if len(got.Releases) != 1 || !got.Entries[0].Released || r.journal.held("1") || r.journal.held("2") != (wanted == operation.Unknown) {
 					t.Errorf("it is %+v", got)
 				}
@@ -285,8 +285,8 @@ func TestJournalState(t *testing.T) {
 		var changes []string
 		store := newStore(newJournal(lease))
 		k := operation.NewKeeper(operation.Options{
-			Store: store, Owner: "A", Look: func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
-				return operation.Sight{}, errBlind
+			Store: store, Owner: "A", Observe: func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+				return operation.Observation{}, errBlind
 			},
 			Trace: operation.Trace{Journal: func(err error) {
 				if err == nil {
@@ -344,7 +344,7 @@ func TestOldestUnresolved(t *testing.T) {
 			t.Errorf("%v, and there is none", at)
 		}
 		first := r.doubt(want("", "1"))
-		at := r.get(first).DoubtedAt
+		at := r.get(first).UnknownAt
 		after(settle + time.Second)
 		second := r.doubt(want("", "2"))
 		if got := r.OldestUnresolved(); !got.Equal(at) {
@@ -352,7 +352,7 @@ func TestOldestUnresolved(t *testing.T) {
 		}
 		r.freed(first)
 		after(11 * time.Second)
-		if got := r.OldestUnresolved(); !got.Equal(r.get(second).DoubtedAt) {
+		if got := r.OldestUnresolved(); !got.Equal(r.get(second).UnknownAt) {
 			t.Errorf("%v, want that of the second", got)
 		}
 	})

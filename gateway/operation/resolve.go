@@ -10,14 +10,14 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Look reads the present values of entries, which an operation about the target
+// Observe reads the present values of entries, which an operation about the target
 // is to have changed. An error says that nothing could be read.
-type Look func(ctx context.Context, target scope.Target, entries []Entry) (Sight, error)
+type Observe func(ctx context.Context, target scope.Target, entries []Entry) (Observation, error)
 
-// Sight is one reading of what became of an operation.
-type Sight struct {
-	// Node is the server of the platform that was read.
-	Node string
+// Observation is one reading of what became of an operation.
+type Observation struct {
+	// Endpoint is the server of the platform that was read.
+	Endpoint string
 	// Effects are those on the entries that were asked about, in their order.
 	Effects []Effect
 }
@@ -70,7 +70,7 @@ func newDoubt(op Operation, now time.Time) *doubt {
 // write can no longer take effect, that is after the settle time, and by two
 // readings of the same node that agree: one alone may show what a part of the
 // platform has not heard of yet.
-func (d *doubt) weigh(sight Sight, began, ended time.Time, settle time.Duration) ([]State, bool) {
+func (d *doubt) weigh(sight Observation, began, ended time.Time, settle time.Duration) ([]State, bool) {
 	if allOf(sight.Effects, func(e Effect) bool { return e.Seen && e.Clear }) {
 		return outcomesOf(sight.Effects), true
 	}
@@ -78,7 +78,7 @@ func (d *doubt) weigh(sight Sight, began, ended time.Time, settle time.Duration)
 		return nil, false
 	}
 	this := reading{ended, sight.Effects}
-	first, again := d.readings[sight.Node]
+	first, again := d.readings[sight.Endpoint]
 	switch agrees := !d.disagrees(sight.Effects); {
 	case agrees && again && began.Sub(first.ended) >= betweenReadings:
 		return outcomesOf(sight.Effects), true
@@ -87,10 +87,10 @@ func (d *doubt) weigh(sight Sight, began, ended time.Time, settle time.Duration)
 		if d.readings == nil {
 			d.readings = map[string]reading{}
 		}
-		d.readings[sight.Node] = this
+		d.readings[sight.Endpoint] = this
 		d.pause = firstPause // the next may prove it
 	default: // there is no hurry: nodes that differ may do so for long
-		d.readings = map[string]reading{sight.Node: this}
+		d.readings = map[string]reading{sight.Endpoint: this}
 	}
 	return nil, false
 }
@@ -109,7 +109,7 @@ func (d *doubt) disagrees(effects []Effect) bool {
 // afterAnswer judges an operation that the platform answered, otherwise than
 // with a success, by one reading: done where that is clear to see, not done
 // where a refusal is borne out. Anything else takes more readings.
-func afterAnswer(answer Answer, sight Sight) State {
+func afterAnswer(answer Reply, sight Observation) State {
 	switch {
 	case allOf(sight.Effects, func(e Effect) bool { return e.Seen && e.Clear }):
 		return Done
@@ -147,22 +147,22 @@ func wholeOf(outcomes []State) State {
 
 // look asks what is to be seen of an operation's entries that are in question,
 // and of nothing where there are none.
-func (k *Keeper) look(ctx context.Context, op *Operation) (Sight, error) {
+func (k *Keeper) look(ctx context.Context, op *Operation) (Observation, error) {
 	if err := ctx.Err(); err != nil {
-		return Sight{}, err
+		return Observation{}, err
 	}
 	var entries []Entry
 	for _, place := range op.inQuestion() {
 		entries = append(entries, op.Entries[place])
 	}
 	if len(entries) == 0 {
-		return Sight{}, nil
+		return Observation{}, nil
 	}
 	return k.lookAt(ctx, op, entries)
 }
 
 // lookAt asks what is to be seen of entries with the target of an operation.
-func (k *Keeper) lookAt(ctx context.Context, op *Operation, entries []Entry) (Sight, error) {
+func (k *Keeper) lookAt(ctx context.Context, op *Operation, entries []Entry) (Observation, error) {
 	limited, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	sight, err := k.sight(limited, op.Target, entries)
@@ -177,13 +177,13 @@ func (k *Keeper) lookAt(ctx context.Context, op *Operation, entries []Entry) (Si
 
 // sight is what the Look sees. One that panics sees nothing: it would do so for
 // the same operation after every start.
-func (k *Keeper) sight(ctx context.Context, target scope.Target, entries []Entry) (sight Sight, err error) {
+func (k *Keeper) sight(ctx context.Context, target scope.Target, entries []Entry) (sight Observation, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("operation: reading back: panic: %v", cause)
 		}
 	}()
-	return k.options.Look(ctx, target, entries)
+	return k.options.Observe(ctx, target, entries)
 }
 
 // Resolve looks once what became of an Unknown operation, unless somebody is at

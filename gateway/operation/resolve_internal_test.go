@@ -70,7 +70,7 @@ func TestWeigh(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDoubt(Operation{}, at(0))
 			for i, g := range tc.glances {
-				outcomes, proven := d.weigh(Sight{g.node, effects(g.shown)}, at(g.began), at(g.ended), settle)
+				outcomes, proven := d.weigh(Observation{g.node, effects(g.shown)}, at(g.began), at(g.ended), settle)
 				last := i == len(tc.glances)-1
 				if want := last && tc.proven != ""; proven != want || want && signs(outcomes) != tc.proven {
 					t.Errorf("reading %d: %q, %v", i+1, signs(outcomes), proven)
@@ -97,8 +97,8 @@ func TestAfterAnswer(t *testing.T) {
 		{"-", NotDone, Unknown},
 	} {
 		t.Run(tc.shown, func(t *testing.T) {
-			for answer, want := range map[Answer]State{Refused: tc.refused, Declined: tc.refused, Unclear: tc.unclear} {
-				if state := afterAnswer(answer, Sight{Effects: effects(tc.shown)}); state != want {
+			for answer, want := range map[Reply]State{Refused: tc.refused, Declined: tc.refused, Unclear: tc.unclear} {
+				if state := afterAnswer(answer, Observation{Effects: effects(tc.shown)}); state != want {
 					t.Errorf("after answer %d it is %q, want %q", answer, state, want)
 				}
 			}
@@ -141,7 +141,7 @@ func TestPostpone(t *testing.T) {
 		d := newDoubt(Operation{State: Unknown}, start)
 		d.pause = lastPause
 		at := start.Add(time.Minute)
-		d.weigh(Sight{"a", effects("-")}, at, at, 30*time.Second)
+		d.weigh(Observation{"a", effects("-")}, at, at, 30*time.Second)
 		d.postpone(at, at, 30*time.Second)
 		if got := d.due.Sub(at); got != betweenReadings {
 			t.Errorf("it is due in %v", got)
@@ -173,7 +173,7 @@ func TestPostpone(t *testing.T) {
 // fake time there is no other clock.
 func TestSettleTimeIsNotMeasuredByTheWallClock(t *testing.T) {
 	isMonotonic := func(at time.Time) bool { return at != at.Round(0) }
-	k := NewKeeper(Options{Store: mute{}, Look: func(context.Context, scope.Target, []Entry) (Sight, error) { return Sight{}, nil }})
+	k := NewKeeper(Options{Store: mute{}, Observe: func(context.Context, scope.Target, []Entry) (Observation, error) { return Observation{}, nil }})
 	defer k.Close(context.Background())
 	w, err := k.Begin(t.Context(), Operation{ID: "sent"})
 	if err != nil {

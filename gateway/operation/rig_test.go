@@ -27,7 +27,7 @@ const (
 // eyes are a scripted Look.
 type eyes struct {
 	mu    sync.Mutex
-	look  operation.Look
+	look  operation.Observe
 	times []time.Time    // when readings began
 	of    map[string]int // how many there were, by the first entry
 	now   int            // how many are under way
@@ -36,7 +36,7 @@ type eyes struct {
 
 var errBlind = errors.New("the platform does not answer")
 
-func (e *eyes) Look(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
+func (e *eyes) Look(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 	e.mu.Lock()
 	e.times = append(e.times, time.Now())
 	e.of[entries[0].Key]++
@@ -53,7 +53,7 @@ func (e *eyes) Look(ctx context.Context, target scope.Target, entries []operatio
 }
 
 // will has readings be made by a function from now on.
-func (e *eyes) will(look operation.Look) {
+func (e *eyes) will(look operation.Observe) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.look = look
@@ -61,7 +61,7 @@ func (e *eyes) will(look operation.Look) {
 
 // see has every reading show the same, of any number of entries.
 func (e *eyes) see(effects string) {
-	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		s := shown(sight("n1", effects), entries)
 		for len(s.Effects) < len(entries) {
 			s.Effects = append(s.Effects, s.Effects[0])
@@ -71,9 +71,9 @@ func (e *eyes) see(effects string) {
 }
 
 // script has readings show one after the other, and the last one for ever.
-func (e *eyes) script(sights ...operation.Sight) {
+func (e *eyes) script(sights ...operation.Observation) {
 	next := 0
-	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		s := sights[min(next, len(sights)-1)]
@@ -84,8 +84,8 @@ func (e *eyes) script(sights ...operation.Sight) {
 
 // shown is what a sight of entries that are named by numbers from 1 shows of some of
 // them. One that does not go so far is left as it is.
-func shown(s operation.Sight, entries []operation.Entry) operation.Sight {
-	asked := operation.Sight{Node: s.Node}
+func shown(s operation.Observation, entries []operation.Entry) operation.Observation {
+	asked := operation.Observation{Endpoint: s.Endpoint}
 	for _, e := range entries {
 		n, err := strconv.Atoi(e.Key)
 		if err != nil || n < 1 || n > len(s.Effects) {
@@ -97,8 +97,8 @@ func shown(s operation.Sight, entries []operation.Entry) operation.Sight {
 }
 
 func (e *eyes) fail() {
-	e.will(func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
-		return operation.Sight{}, errBlind
+	e.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+		return operation.Observation{}, errBlind
 	})
 }
 
@@ -127,8 +127,8 @@ func (e *eyes) atOnce() int {
 
 // sight is a reading with one sign for each entry: + seen and clear, - clearly
 // not seen, ! seen but not clear, ? neither.
-func sight(node, effects string) operation.Sight {
-	s := operation.Sight{Node: node}
+func sight(node, effects string) operation.Observation {
+	s := operation.Observation{Endpoint: node}
 	for _, sign := range effects {
 		s.Effects = append(s.Effects, operation.Effect{Seen: sign == '+' || sign == '!', Clear: sign == '+' || sign == '-'})
 	}
@@ -171,7 +171,7 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 		}
 	}
 	r.Keeper = operation.NewKeeper(operation.Options{
-		Store: r.store, Look: r.eyes.Look, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
+		Store: r.store, Observe: r.eyes.Look, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
 		Trace: operation.Trace{
 			Recorded: note(&r.recorded), Resolved: note(&r.resolved), Corrected: note(&r.corrected),
 			Undone: func(op operation.Operation, later []string) {
@@ -218,7 +218,7 @@ func (r *rig) failed() []string {
 // want is a request to give a group some entries, by a key or by none.
 func want(key string, entries ...string) operation.Operation {
 	op := operation.Operation{
-		ID: operation.NewID(), Endpoint: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
+		ID: operation.NewID(), Route: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
 		Caller: operation.Caller{Name: "anna", RequestID: "r"}, Key: key, Fingerprint: "f",
 	}
 	for _, e := range entries {
@@ -267,7 +267,7 @@ func planned(entries []operation.Entry) []operation.Entry {
 func (r *rig) doubt(op operation.Operation) string {
 	r.t.Helper()
 	w := r.send(op)
-	w.Settle(over(), operation.NoAnswer, nil)
+	w.Settle(over(), operation.NoReply, nil)
 	return op.ID
 }
 

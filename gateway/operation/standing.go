@@ -2,9 +2,9 @@ package operation
 
 import "time"
 
-// Standing is what the process that looks after an operation knows of its
+// ReadBack is what the process that looks after an operation knows of its
 // readings. None of it is recorded.
-type Standing struct {
+type ReadBack struct {
 	ReadAt  time.Time `json:"read_at,omitzero"`  // when the last reading ended
 	Failure string    `json:"failure,omitempty"` // why the last reading failed, empty where it did not
 	NextAt  time.Time `json:"next_at,omitzero"`  // when it is read next
@@ -16,14 +16,14 @@ type Standing struct {
 
 // Standing is that of an operation which this process looks after. The second
 // result is false where it does not.
-func (k *Keeper) Standing(id string) (Standing, bool) {
+func (k *Keeper) Standing(id string) (ReadBack, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	d, ok := k.doubts[id]
 	if !ok {
-		return Standing{}, false
+		return ReadBack{}, false
 	}
-	s := Standing{ReadAt: d.looked, NextAt: d.due, SettledAt: d.since.Add(k.options.Settle), Unrecorded: k.unrecorded[id] != nil}
+	s := ReadBack{ReadAt: d.looked, NextAt: d.due, SettledAt: d.since.Add(k.options.Settle), Unrecorded: k.unrecorded[id] != nil}
 	if d.failure != nil {
 		s.Failure = d.failure.Error()
 	}

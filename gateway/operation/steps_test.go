@@ -68,7 +68,7 @@ func (r *rig) wantHeld(want string) {
 // asked notes which entries are read, and shows nothing of them.
 func (e *eyes) asked(effect string) *[]string {
 	var asked []string
-	e.will(func(_ context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
+	e.will(func(_ context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		keys := ""
 		for _, e := range entries {
 			keys += e.Key
@@ -115,7 +115,7 @@ func TestSteps(t *testing.T) {
 				t.Errorf("the intent tells of %+v", events[0].Entries)
 			}
 			got := w.Settle(t.Context(), operation.Succeeded, nil)
-			if diff := cmp.Diff(got, r.wantEnd(op.ID, operation.Done, operation.ByAnswer, "+++++")); diff != "" {
+			if diff := cmp.Diff(got, r.wantEnd(op.ID, operation.Done, operation.ByReply, "+++++")); diff != "" {
 				t.Error(diff)
 			}
 			r.told(op.ID, "intent intent", "outcome done")
@@ -130,7 +130,7 @@ func TestSteps(t *testing.T) {
 			op := want("", "1", "2")
 			w := r.to(r.plan(op, 1, 2), 2)
 			r.store.count("Record")
-			if err := w.Intend(t.Context(), 2, "n2"); err != nil || r.store.count("Record") > 0 || r.get(op.ID).Node != "n2" {
+			if err := w.Intend(t.Context(), 2, "n2"); err != nil || r.store.count("Record") > 0 || r.get(op.ID).PlatformEndpoint != "n2" {
 				t.Errorf("Intend: %v, and %+v", err, r.get(op.ID))
 			}
 			w.Leave()
@@ -224,7 +224,7 @@ func TestStepsEnd(t *testing.T) {
 		told    bool
 	}
 	success := func(w *operation.Write) { w.Settle(context.Background(), operation.Succeeded, nil) }
-	answer := func(a operation.Answer) func(*operation.Write) {
+	answer := func(a operation.Reply) func(*operation.Write) {
 		return func(w *operation.Write) { w.Settle(context.Background(), a, json.RawMessage(`"no"`)) }
 	}
 	for _, c := range []struct {
@@ -234,23 +234,23 @@ func TestStepsEnd(t *testing.T) {
 		end   func(*operation.Write)
 		want  end
 	}{
-		{"after the last", 3, "", success, end{operation.Done, operation.ByAnswer, "+++++", "", false, false}},
-		{"with steps left that cannot be sent", 1, "", success, end{operation.PartlyDone, operation.ByAnswer, "+---+", "", false, false}},
-		{"with the next one unsent", 1, "", func(w *operation.Write) { w.Unsent(2) }, end{operation.PartlyDone, operation.ByAnswer, "+---+", "", false, false}},
-		{"with the next one intended and unsent", 2, "", func(w *operation.Write) { w.Unsent(2) }, end{operation.PartlyDone, operation.ByAnswer, "+---+", "", false, false}},
+		{"after the last", 3, "", success, end{operation.Done, operation.ByReply, "+++++", "", false, false}},
+		{"with steps left that cannot be sent", 1, "", success, end{operation.PartlyDone, operation.ByReply, "+---+", "", false, false}},
+		{"with the next one unsent", 1, "", func(w *operation.Write) { w.Unsent(2) }, end{operation.PartlyDone, operation.ByReply, "+---+", "", false, false}},
+		{"with the next one intended and unsent", 2, "", func(w *operation.Write) { w.Unsent(2) }, end{operation.PartlyDone, operation.ByReply, "+---+", "", false, false}},
 		{"with the first unsent", 1, "", func(w *operation.Write) { w.Unsent(1) }, end{operation.NotDone, operation.NotTaken, "----+", "", false, false}},
-		{"with the first refused", 1, "-", answer(operation.Refused), end{operation.NotDone, operation.ByAnswer, "----+", "", false, true}},
+		{"with the first refused", 1, "-", answer(operation.Refused), end{operation.NotDone, operation.ByReply, "----+", "", false, true}},
 		{"with the first refused and yet seen", 1, "+", answer(operation.Refused), end{operation.PartlyDone, operation.ByReading, "+---+", "", false, false}},
 		{"with the first declined", 1, "-", answer(operation.Declined), end{operation.NotDone, operation.NotTaken, "----+", "", true, false}},
-		{"with the second refused", 2, "-", answer(operation.Refused), end{operation.PartlyDone, operation.ByAnswer, "+---+", "", false, true}},
+		{"with the second refused", 2, "-", answer(operation.Refused), end{operation.PartlyDone, operation.ByReply, "+---+", "", false, true}},
 		{"with the second refused and yet seen", 2, "+", answer(operation.Refused), end{operation.PartlyDone, operation.ByReading, "+++-+", "", false, false}},
 		{"with the last refused and yet seen", 3, "+", answer(operation.Refused), end{operation.Done, operation.ByReading, "+++++", "", false, false}},
-		{"with the second declined", 2, "-", answer(operation.Declined), end{operation.PartlyDone, operation.ByAnswer, "+---+", "", true, false}},
+		{"with the second declined", 2, "-", answer(operation.Declined), end{operation.PartlyDone, operation.ByReply, "+---+", "", true, false}},
 		{"with the second unclear", 2, "-", answer(operation.Unclear), end{operation.Unknown, "", "+??-+", "23", false, true}},
-		{"with the second lost", 2, "-", answer(operation.NoAnswer), end{operation.Unknown, "", "+??-+", "23", false, false}},
-		{"with the second lost and seen", 2, "+", answer(operation.NoAnswer), end{operation.PartlyDone, operation.ByReading, "+++-+", "", false, false}},
-		{"with the first lost", 1, "-", answer(operation.NoAnswer), end{operation.Unknown, "", "?---+", "1", false, false}},
-		{"with the first lost and seen", 1, "+", answer(operation.NoAnswer), end{operation.PartlyDone, operation.ByReading, "+---+", "", false, false}},
+		{"with the second lost", 2, "-", answer(operation.NoReply), end{operation.Unknown, "", "+??-+", "23", false, false}},
+		{"with the second lost and seen", 2, "+", answer(operation.NoReply), end{operation.PartlyDone, operation.ByReading, "+++-+", "", false, false}},
+		{"with the first lost", 1, "-", answer(operation.NoReply), end{operation.Unknown, "", "?---+", "1", false, false}},
+		{"with the first lost and seen", 1, "+", answer(operation.NoReply), end{operation.PartlyDone, operation.ByReading, "+---+", "", false, false}},
 		{"with the third left as it was sent", 3, "-", (*operation.Write).Leave, end{operation.Unknown, "", "+++?+", "4", false, false}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestStepsEnd(t *testing.T) {
 				w.Leave()
 				got := r.wantEnd(op.ID, c.want.state, c.want.basis, c.want.entries)
 				r.wantHeld(c.want.held)
-				if got.HoldsKey() != (c.want.basis != operation.NotTaken) || got.RecheckAt.IsZero() == c.want.recheck || len(got.Answer) > 0 != c.want.told {
+				if got.HoldsKey() != (c.want.basis != operation.NotTaken) || got.RecheckAt.IsZero() == c.want.recheck || len(got.Response) > 0 != c.want.told {
 					t.Errorf("it is %+v", got)
 				}
 				r.told(op.ID, slices.Compact([]string{"intent intent", r.journal.told(op.ID)[1], "outcome " + string(c.want.state)})...)
@@ -297,7 +297,7 @@ func TestStepsAreFoundOut(t *testing.T) {
 				op := want("k", "1", "2", "3", "4")
 				w := r.to(r.plan(op, 1, 2, 2, 3), c.steps)
 				r.eyes.script(sight("n1", map[int]string{1: c.shown + "???", 2: "?" + c.shown + "?", 3: "???" + c.shown}[c.steps]))
-				w.Settle(over(), operation.NoAnswer, nil)
+				w.Settle(over(), operation.NoReply, nil)
 				after(settle + 10*time.Second)
 				r.wantEnd(op.ID, c.state, operation.ByReading, c.entries)
 				r.wantHeld("")
@@ -334,7 +334,7 @@ func TestStepsAreFoundOut(t *testing.T) {
 			r.eyes.fail()
 			op := want("k", "1", "2", "3", "4")
 			w := r.to(r.plan(op, 1, 2, 2, 3), 2)
-			w.Settle(t.Context(), operation.NoAnswer, nil)
+			w.Settle(t.Context(), operation.NoReply, nil)
 			after(settle + time.Second)
 			r.notReleased(op.ID, "does not hold", "1")
 			r.notReleased(op.ID, "does not hold", "4")
@@ -372,7 +372,7 @@ func TestFurtherIntentThatIsNotRecorded(t *testing.T) {
 					}
 					r.store.will(works)
 					after(2 * time.Second)
-					if got := r.wantEnd(op.ID, operation.PartlyDone, operation.ByAnswer, "+--"); !got.HoldsKey() || got.Open() {
+					if got := r.wantEnd(op.ID, operation.PartlyDone, operation.ByReply, "+--"); !got.HoldsKey() || got.Open() {
 						t.Errorf("%s: it is %+v", end, got)
 					}
 					r.wantHeld("")
@@ -394,7 +394,7 @@ func TestFurtherIntentThatIsNotRecorded(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.Settle(t.Context(), operation.Succeeded, nil)
-				if got := r.wantEnd(op.ID, operation.Done, operation.ByAnswer, "++"); got.Version != 3 || got.Node != "n2" {
+				if got := r.wantEnd(op.ID, operation.Done, operation.ByReply, "++"); got.Version != 3 || got.PlatformEndpoint != "n2" {
 					t.Errorf("it is %+v", got)
 				}
 			})
@@ -435,7 +435,7 @@ func TestTakenOverBetweenSteps(t *testing.T) {
 			cannotGoOn(t, w)
 			w.Leave()
 			r.store.will(works)
-			b.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+			b.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 				if len(entries) != 1 || entries[0].Key != "1" {
 					t.Errorf("%+v are read", entries)
 				}
@@ -454,7 +454,7 @@ func TestTakenOverBetweenSteps(t *testing.T) {
 		})
 	})
 	t.Run("a write cannot go on that came back when the other had concluded", func(t *testing.T) {
-		for answer, state := range map[operation.Answer]operation.State{operation.Succeeded: operation.PartlyDone, operation.NoAnswer: operation.Unknown} {
+		for answer, state := range map[operation.Reply]operation.State{operation.Succeeded: operation.PartlyDone, operation.NoReply: operation.Unknown} {
 			bubble(t, func(t *testing.T, r *rig) {
 				op, w, b := taken(t, r)
 				b.eyes.fail()
@@ -496,7 +496,7 @@ func TestTakenOverBetweenSteps(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
-			r.wantEnd(op.ID, operation.Done, operation.ByAnswer, "++")
+			r.wantEnd(op.ID, operation.Done, operation.ByReply, "++")
 		})
 	})
 	t.Run("a write that has met the other cannot go on, although that did nothing", func(t *testing.T) {
@@ -514,7 +514,7 @@ func TestTakenOverBetweenSteps(t *testing.T) {
 			after(6 * time.Second) // it is A's again
 			cannotGoOn(t, w)
 			w.Leave()
-			r.wantEnd(op.ID, operation.PartlyDone, operation.ByAnswer, "+-")
+			r.wantEnd(op.ID, operation.PartlyDone, operation.ByReply, "+-")
 		})
 	})
 	t.Run("a write is read back of which the next step may have been sent", func(t *testing.T) {
@@ -597,7 +597,7 @@ func TestUnneeded(t *testing.T) {
 				t.Errorf("it is %q: %v", got.State, err)
 			}
 			w.Settle(t.Context(), operation.Succeeded, nil)
-			r.wantEnd(op.ID, operation.Done, operation.ByAnswer, "+")
+			r.wantEnd(op.ID, operation.Done, operation.ByReply, "+")
 		})
 	})
 }

@@ -21,8 +21,8 @@ func ofUser(op operation.Operation) operation.Operation {
 // sees has readings show the effect on those entries, and that all others are
 // without one.
 func (e *eyes) sees(keys ...string) {
-	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
-		s := operation.Sight{Node: "n1"}
+	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
+		s := operation.Observation{Endpoint: "n1"}
 		for _, entry := range entries {
 			s.Effects = append(s.Effects, operation.Effect{Seen: slices.Contains(keys, entry.Key), Clear: true})
 		}
@@ -142,9 +142,9 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 				after(32 * time.Second)
 				later := r.gives(ofUser(want("", "2", "3")), another)
 				if method == "the platform" {
-					r.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Sight, error) {
+					r.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 						if entries[0].Key == "2" {
-							return operation.Sight{}, errBlind
+							return operation.Observation{}, errBlind
 						}
 						return sight("n1", "++"), nil
 					})

@@ -59,7 +59,7 @@ func (k *Keeper) taken(r *record) {
 	switch {
 	case r.event.Kind == EventCorrection && trace.Corrected != nil:
 		trace.Corrected(r.op)
-	case r.event.Kind == EventOutcome && r.op.State.Ended() && !r.op.DoubtedAt.IsZero() && trace.Resolved != nil:
+	case r.event.Kind == EventOutcome && r.op.State.Ended() && !r.op.UnknownAt.IsZero() && trace.Resolved != nil:
 		trace.Resolved(r.op)
 	}
 }

@@ -52,7 +52,7 @@ func (w *Write) Plan(entries []Entry) {
 // it is called again for the same step, and only notes the other node.
 func (w *Write) Intend(ctx context.Context, step int, node string) error {
 	if w.op.State == Sent && w.op.Step == step {
-		w.change(func(op *Operation) { op.Node = node })
+		w.change(func(op *Operation) { op.PlatformEndpoint = node })
 		return nil
 	}
 	if err := w.checkStep(step); err != nil {
@@ -110,7 +110,7 @@ func (o *Operation) intend(step int, node string, now time.Time) {
 	if step == 1 {
 		o.IntendedAt = now
 	}
-	o.State, o.Step, o.Node = Intent, step, node
+	o.State, o.Step, o.PlatformEndpoint = Intent, step, node
 	o.Entries = slices.Clone(o.Entries)
 	for i := range o.Entries {
 		if e := &o.Entries[i]; e.Step < step {
@@ -194,7 +194,7 @@ func (w *Write) Unsent(step int) Operation {
 // notTaken is the basis of an end by which the last step was not taken.
 func (w *Write) notTaken() Basis {
 	if w.op.Step > 1 {
-		return ByAnswer // to the steps before
+		return ByReply // to the steps before
 	}
 	return NotTaken
 }
@@ -228,12 +228,12 @@ func (w *Write) Unneeded(entries []Entry) (Operation, error) {
 	return op, nil
 }
 
-// Answer is what the platform answered to a step of a write.
-type Answer int
+// Reply is what the platform answered to a step of a write.
+type Reply int
 
-// The answers. NoAnswer is also that of a command that was lost on its way.
+// The answers. NoReply is also that of a command that was lost on its way.
 const (
-	NoAnswer  Answer = iota
+	NoReply  Reply = iota
 	Succeeded        // it says that the step was done
 	Refused          // it says that nothing of the step was done
 	Declined         // it says that it did not look at it
@@ -249,11 +249,11 @@ const (
 // whose answer was lost may be seen already. Without a reading it is Unknown. told
 // is kept as the operation's answer where the platform's refusal stands, be it
 // that a later reading shows it.
-func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage) Operation {
+func (w *Write) Settle(ctx context.Context, answer Reply, told json.RawMessage) Operation {
 	switch answer {
 	case Succeeded:
-		return w.finish(Done, ByAnswer, nil)
-	case NoAnswer:
+		return w.finish(Done, ByReply, nil)
+	case NoReply:
 		// First make it known as what it is: the reading may take its time.
 		op := w.finish(Unknown, "", nil)
 		return w.keeper.Resolve(ctx, op)
@@ -273,7 +273,7 @@ func (w *Write) Settle(ctx context.Context, answer Answer, told json.RawMessage)
 	case state == NotDone && answer == Declined:
 		return w.decline()
 	case state == NotDone:
-		return w.finish(NotDone, ByAnswer, told)
+		return w.finish(NotDone, ByReply, told)
 	case state == Done:
 		return w.finish(Done, ByReading, nil)
 	}
@@ -309,7 +309,7 @@ func (w *Write) end(last State, basis Basis, told json.RawMessage, recheckAt tim
 		state = op.whole()
 	}
 	op.conclude(state, basis, now.UTC())
-	op.Answer, op.RecheckAt = told, recheckAt
+	op.Response, op.RecheckAt = told, recheckAt
 	finished := *op
 	r := &record{op: finished, event: EventOf(EventOutcome, op, now), busy: true}
 	// Unless others have ended it, who took this process for dead.
@@ -336,7 +336,7 @@ func (o *Operation) conclude(state State, basis Basis, now time.Time) {
 	o.Version++
 	o.State, o.Basis = state, basis
 	if state == Unknown {
-		o.DoubtedAt, o.Basis = now, ""
+		o.UnknownAt, o.Basis = now, ""
 		return
 	}
 	o.EndedAt = now

@@ -234,8 +234,8 @@ type Error struct {
 // New is an error of that code with the code's own text.
 func New(code *Code) *Error { return &Error{Code: code} }
 
-// Because is an error of that code whose cause goes to the log.
-func Because(code *Code, cause error) *Error { return &Error{Code: code, Cause: cause} }
+// Wrap is an error of that code whose cause goes to the log.
+func Wrap(code *Code, cause error) *Error { return &Error{Code: code, Cause: cause} }
 
 // Invalid is an error of that code that tells all the problems at once.
 func Invalid(code *Code, problems ...Problem) *Error {
@@ -272,5 +272,5 @@ func Of(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return Because(Internal, err)
+	return Wrap(Internal, err)
 }

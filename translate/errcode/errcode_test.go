@@ -95,7 +95,7 @@ func TestErrorText(t *testing.T) {
 		"is the code's own":             {errcode.New(errcode.ServiceNotAssigned), "The service is not assigned to this group."},
 		"names every problem":           {errcode.Invalid(errcode.InvalidParameters, problems...), "tenant_id must not be empty; /numbers/0 must be an object, not null; the body must be valid UTF-8."},
 		"is the error's message if any": {&errcode.Error{Code: errcode.BadMediaType, Message: "Send an object.", Problems: problems}, "Send an object."},
-		"does not show the cause":       {errcode.Because(errcode.Internal, io.ErrUnexpectedEOF), "The gateway failed."},
+		"does not show the cause":       {errcode.Wrap(errcode.Internal, io.ErrUnexpectedEOF), "The gateway failed."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.err.Text(); got != test.want {
@@ -109,7 +109,7 @@ func TestErrorForTheLog(t *testing.T) {
 	if got := errcode.New(errcode.Forbidden).Error(); got != "FORBIDDEN: You may not do this here." {
 		t.Errorf("Error() = %q", got)
 	}
-	err := errcode.Because(errcode.Internal, io.ErrUnexpectedEOF)
+	err := errcode.Wrap(errcode.Internal, io.ErrUnexpectedEOF)
 	if got := err.Error(); got != "INTERNAL: unexpected EOF" {
 		t.Errorf("Error() = %q", got)
 	}

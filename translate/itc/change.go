@@ -161,7 +161,7 @@ func (r *resource) spell(e *translate.Entry, place int, start, end string) (faul
 
 // severalRows is the error of a table that has an entry several times.
 func (r *resource) severalRows(key string) error {
-	return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: several rows under %q are about %.32q", r.startHeading, key))
+	return errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: several rows under %q are about %.32q", r.startHeading, key))
 }
 
 // keysOf are the keys of the entries, in their order.

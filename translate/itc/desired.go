@@ -80,7 +80,7 @@ func (d *desired) Decode(target scope.Target, body []byte) (*translate.Draft, er
 // the order of the body, then those to be removed, in the platform's.
 func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.Plan, error) {
 	r, target := d.resource, draft.Target
-	replies, _, err := d.engine.InContext(ctx, target, groupContext, r.own.Read(target), r.tenantFree.Read(target))
+	replies, _, err := d.engine.ReadInContext(ctx, target, groupContext, r.own.Read(target), r.tenantFree.Read(target))
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (r *resource) bothLists(draft *translate.Draft, own, free *oci.Table) (*gro
 	for _, key := range keys {
 		_, isOwn := ownRows[key]
 		if _, isFree := freeRows[key]; isOwn && isFree {
-			return nil, errcode.Because(errcode.PlatformError,
+			return nil, errcode.Wrap(errcode.PlatformError,
 				fmt.Errorf("itc: the group has %.32q, which is also free in the tenant", key))
 		}
 	}

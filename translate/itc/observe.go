@@ -73,7 +73,7 @@ func (s *Service) observeGroup(ctx context.Context, target scope.Target, entries
 	for _, p := range listed {
 		commands = append(commands, p.own.Read(target), p.tenantFree.Read(target))
 	}
-	reading, err := s.engine.Afresh(ctx, target, groupContext, commands...)
+	reading, err := s.engine.ReadUncached(ctx, target, groupContext, commands...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *Service) readGroup(reading *translate.Reading, target scope.Target, p *
 	_, contextRefused := errors.AsType[*oci.ErrorReply](reading.Context)
 	switch {
 	case refused == nil && contextRefused:
-		return nil, errcode.Because(errcode.PlatformError, fmt.Errorf("itc: what the group has is listed, but: %w", reading.Context))
+		return nil, errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: what the group has is listed, but: %w", reading.Context))
 	case refused == nil || reading.Context == nil:
 		if r.own, err = s.rowsIn(replies[0], target, p.own, keys); err != nil {
 			return nil, err

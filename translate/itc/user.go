@@ -94,7 +94,7 @@ func userReads(listings ...translate.Listing) []string {
 
 func (q userQuery) Read(ctx context.Context, target scope.Target, _ translate.Params) (translate.Body, error) {
 	engine := q.service.engine
-	replies, _, err := engine.InContext(ctx, target, userContext, userRead(target))
+	replies, _, err := engine.ReadInContext(ctx, target, userContext, userRead(target))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Service) checkUser(reply oci.Reply, target scope.Target) error {
 		return err
 	}
 	if reply.Name() != rangesOnlyResponse && !translate.HasElement(reply, userPrefixes.assigned) {
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: %s has no table %s", reply.Name(), userPrefixes.assigned))
+		return errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: %s has no table %s", reply.Name(), userPrefixes.assigned))
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*
 		group, enterprise := p.listings()
 		commands = append(commands, group.Read(target), enterprise.Read(target))
 	}
-	answered, err := s.engine.Afresh(ctx, target, userContext, commands...)
+	answered, err := s.engine.ReadUncached(ctx, target, userContext, commands...)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (s *Service) readInContext(r *userReading, target scope.Target, answered *t
 func (s *Service) tableOfUsers(reply oci.Reply, target scope.Target, l translate.Listing) (*oci.Table, error) {
 	table, err := s.engine.TableIn(reply, target, l)
 	if err == nil && table.Column(userIDHeading) == oci.NoColumn {
-		err = errcode.Because(errcode.PlatformError, fmt.Errorf("itc: table %s has no column %q", l.Table, userIDHeading))
+		err = errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: table %s has no column %q", l.Table, userIDHeading))
 	}
 	return table, err
 }
@@ -212,7 +212,7 @@ func (r *userReading) readObject() error {
 			err = fmt.Errorf("itc: %s has no element %s", reply.Name(), f.Source)
 		}
 		if err != nil {
-			return errcode.Because(errcode.PlatformError, err)
+			return errcode.Wrap(errcode.PlatformError, err)
 		}
 		r.settings[f.Key] = is
 	}

@@ -237,7 +237,7 @@ func (p *userPlan) listed(of *possession, wanted []translate.Entry, own []spelle
 	for _, key := range keys {
 		row, listed := rows[key]
 		if holds := listed && row.Cell(table.Column(userIDHeading)) == p.target.UserID; holds != has[key] {
-			return nil, errcode.Because(errcode.PlatformError,
+			return nil, errcode.Wrap(errcode.PlatformError,
 				fmt.Errorf("itc: what the user has and the list of users do not agree on whose %.32q is", key))
 		}
 	}

@@ -122,7 +122,7 @@ func (r *userReading) isGone() bool { return leavesContext(r.context) && doesNot
 // context.
 func (r *userReading) noReading() error {
 	if r.gone == nil {
-		return errcode.Because(errcode.PlatformError, fmt.Errorf("itc: the user is not where the change was made: %w", r.context))
+		return errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: the user is not where the change was made: %w", r.context))
 	}
 	return r.context
 }

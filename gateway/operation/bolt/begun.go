@@ -99,7 +99,7 @@ func clone(op operation.Operation) operation.Operation {
 		e.Before, e.After = slices.Clone(e.Before), slices.Clone(e.After)
 	}
 	op.Claims = slices.Clone(op.Claims)
-	op.Answer = slices.Clone(op.Answer)
+	op.Response = slices.Clone(op.Response)
 	op.Corrections = slices.Clone(op.Corrections)
 	op.Releases = slices.Clone(op.Releases)
 	return op

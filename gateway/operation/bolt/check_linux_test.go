@@ -30,8 +30,8 @@ func (r *rig) watch() *watched {
 	w := &watched{T: r.T}
 	w.keeper = operation.NewKeeper(operation.Options{
 		Store: r.store, Owner: "watched",
-		Look: func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
-			return operation.Sight{}, nil
+		Observe: func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+			return operation.Observation{}, nil
 		},
 		Trace: operation.Trace{Journal: func(err error) {
 			w.mu.Lock()

@@ -57,7 +57,7 @@ func claimKey(op *operation.Operation, c operation.Claim) []byte {
 }
 
 func callerKey(op *operation.Operation) []byte {
-	return compound(op.Caller.Principal(), op.Endpoint, op.Key)
+	return compound(op.Caller.Principal(), op.Route, op.Key)
 }
 
 // timeSize is how many bytes a time has.

@@ -113,7 +113,7 @@ func (r *rig) op() operation.Operation {
 
 func newOp(id string) operation.Operation {
 	return operation.Operation{
-		ID: id, Owner: "me", State: operation.Received, Endpoint: "assign", Target: scope.Target{TenantID: "tenant", GroupID: "group"},
+		ID: id, Owner: "me", State: operation.Received, Route: "assign", Target: scope.Target{TenantID: "tenant", GroupID: "group"},
 		Caller: operation.Caller{Name: "portal"}, Key: "key of " + id, KeyExpires: time.Now().Add(time.Hour),
 		Entries: []operation.Entry{{Kind: "number", Given: id, Key: id}}, ReceivedAt: time.Now(),
 	}
@@ -171,7 +171,7 @@ func (r *rig) record(op operation.Operation) operation.Operation {
 }
 
 func login(at time.Time) operation.Event {
-	return operation.Event{Time: at, Kind: operation.EventLogin, Endpoint: "login"}
+	return operation.Event{Time: at, Kind: operation.EventLogin, Route: "login"}
 }
 
 func (r *rig) append(at time.Time) {

@@ -42,7 +42,7 @@ func TestForgottenOperationsLeaveNothingBehind(t *testing.T) {
 		op := operation.Operation{
 			ID: fmt.Sprint("op", random.IntN(20)), Version: i, State: states[random.IntN(len(states))], Target: scope.Target{TenantID: fmt.Sprint(random.IntN(2))},
 			Key: strings.Repeat("k", random.IntN(3)), KeyExpires: long, EndedAt: long,
-			Basis: []operation.Basis{operation.ByAnswer, operation.NotTaken}[random.IntN(2)],
+			Basis: []operation.Basis{operation.ByReply, operation.NotTaken}[random.IntN(2)],
 		}
 		for range random.IntN(4) {
 			op.Entries = append(op.Entries, operation.Entry{Key: fmt.Sprint(random.IntN(3))})

@@ -78,7 +78,7 @@ func TestOperationThatTheServerForgot(t *testing.T) {
 		got, err := s.Get(t.Context(), "op")
 		must(t, err)
 		for _, op := range []operation.Operation{told, got} {
-			if is := outcomesOf(op); op.State != operation.PartlyDone || op.Basis != operation.ByAnswer || is[0] != operation.Done || is[1] != operation.NotDone {
+			if is := outcomesOf(op); op.State != operation.PartlyDone || op.Basis != operation.ByReply || is[0] != operation.Done || is[1] != operation.NotDone {
 				t.Errorf("it is %+v", op)
 			}
 		}
@@ -98,7 +98,7 @@ func TestOperationThatTheServerForgot(t *testing.T) {
 		w.Settle(t.Context(), operation.Succeeded, nil)
 		got, err := s.Get(t.Context(), "op")
 		must(t, err)
-		if got.State != operation.Done || got.Basis != operation.ByAnswer {
+		if got.State != operation.Done || got.Basis != operation.ByReply {
 			t.Errorf("it is %+v", got)
 		}
 	})

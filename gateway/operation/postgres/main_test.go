@@ -80,7 +80,7 @@ func moment() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 // received is an operation that was just received.
 func received(id, owner string, entries ...string) operation.Operation {
 	op := operation.Operation{
-		ID: id, Owner: owner, State: operation.Received, Endpoint: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
+		ID: id, Owner: owner, State: operation.Received, Route: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
 		Caller:     operation.Caller{Name: "alice", Level: "group", Method: "token", RequestID: "r"},
 		ReceivedAt: moment(),
 	}
@@ -101,7 +101,7 @@ func next(op operation.Operation, state operation.State) operation.Operation {
 	op.Version++
 	op.State = state
 	if state.Ended() {
-		op.EndedAt, op.Basis = moment(), operation.ByAnswer
+		op.EndedAt, op.Basis = moment(), operation.ByReply
 	}
 	return op
 }

@@ -59,12 +59,12 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	claimed, err := tx.Exec(ctx, `INSERT INTO ocigate_keys AS k (caller, endpoint, key, operation, expires) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (caller, endpoint, key) DO UPDATE SET operation = excluded.operation, expires = excluded.expires
 		WHERE k.operation = excluded.operation OR k.expires <= clock_timestamp()`,
-		op.Caller.Principal(), op.Endpoint, op.Key, op.ID, op.KeyExpires)
+		op.Caller.Principal(), op.Route, op.Key, op.ID, op.KeyExpires)
 	if err != nil || claimed.RowsAffected() == 1 {
 		return err
 	}
 	users, err := collect(tx.Query(ctx, `SELECT o.record FROM ocigate_keys k JOIN ocigate_operations o ON o.id = k.operation
-		WHERE k.caller = $1 AND k.endpoint = $2 AND k.key = $3`, op.Caller.Principal(), op.Endpoint, op.Key))
+		WHERE k.caller = $1 AND k.endpoint = $2 AND k.key = $3`, op.Caller.Principal(), op.Route, op.Key))
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,8 @@ func keeper(t *testing.T, s operation.Store) *operation.Keeper {
 	t.Helper()
 	k := operation.NewKeeper(operation.Options{
 		Store: s, Owner: "a", Settle: time.Hour,
-		Look: func(context.Context, scope.Target, []operation.Entry) (operation.Sight, error) {
-			return operation.Sight{}, errors.New("nothing can be read")
+		Observe: func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+			return operation.Observation{}, errors.New("nothing can be read")
 		},
 	})
 	t.Cleanup(func() { k.Close(context.Background()) })
@@ -87,7 +87,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 		w.Unsent(2)
 		got, err := s.Get(t.Context(), "op")
 		must(t, err)
-		if got.State != operation.PartlyDone || got.Basis != operation.ByAnswer || len(got.Holds()) > 0 {
+		if got.State != operation.PartlyDone || got.Basis != operation.ByReply || len(got.Holds()) > 0 {
 			t.Errorf("it is %+v", got)
 		}
 		if got := server.Value(t, address, `SELECT count(*) || '' FROM ocigate_holds`); got != "0" {

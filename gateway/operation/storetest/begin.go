@@ -47,7 +47,7 @@ var beginTests = []test{
 		for _, used := range []string{"k", "l"} {
 			w.wantFree(w.op(key(used), func(op *operation.Operation) { op.Caller.Name = "shop" }))
 			w.wantFree(w.op(key(used), func(op *operation.Operation) { op.Caller.Client = false }))
-			w.wantFree(w.op(key(used), func(op *operation.Operation) { op.Endpoint = "unassign" }))
+			w.wantFree(w.op(key(used), func(op *operation.Operation) { op.Route = "unassign" }))
 			w.wantFree(w.op(key(used + used)))
 		}
 	}},

@@ -34,8 +34,8 @@ type format1 struct {
 
 var inFormat1 = map[string]format1{
 	"corrected": {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", to: "G", keys: []string{"100"}, outcomes: "+", state: operation.Done, basis: operation.ByReading},
-	"done":      {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", to: "G", keys: []string{"101", "102"}, outcomes: "++", state: operation.Done, basis: operation.ByAnswer, key: true},
-	"refused":   {target: groupG, endpoint: "itc_numbers_remove", kind: "numbers", keys: []string{"103"}, outcomes: "-", state: operation.NotDone, basis: operation.ByAnswer, key: true},
+	"done":      {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", to: "G", keys: []string{"101", "102"}, outcomes: "++", state: operation.Done, basis: operation.ByReply, key: true},
+	"refused":   {target: groupG, endpoint: "itc_numbers_remove", kind: "numbers", keys: []string{"103"}, outcomes: "-", state: operation.NotDone, basis: operation.ByReply, key: true},
 	"declined":  {target: groupH, endpoint: "itc_prefixes_assign", kind: "prefixes", to: "H", keys: []string{"104"}, outcomes: "-", state: operation.NotDone, basis: operation.NotTaken, recheck: true},
 	"unsent":    {target: groupH, endpoint: "itc_prefixes_assign", kind: "prefixes", to: "H", keys: []string{"105"}, outcomes: "-", state: operation.NotDone, basis: operation.NotTaken},
 	"partly":    {target: groupH, endpoint: "itc_numbers_assign", kind: "numbers", to: "H", keys: []string{"106", "107"}, outcomes: "+-", state: operation.PartlyDone, basis: operation.ByReading, key: true, recheck: true},
@@ -94,7 +94,7 @@ func (w *world) ofFormat1() map[string]operation.Operation {
 			entries = append(entries, want.entry(i, key))
 		}
 		want1 := op
-		want1.Target, want1.Endpoint, want1.State, want1.Basis, want1.Entries = want.target, want.endpoint, want.state, want.basis, entries
+		want1.Target, want1.Route, want1.State, want1.Basis, want1.Entries = want.target, want.endpoint, want.state, want.basis, entries
 		if want1.Step = 1; want.state == operation.Received {
 			want1.Step = 0
 		}
@@ -107,8 +107,8 @@ func (w *world) ofFormat1() map[string]operation.Operation {
 		if op.HoldsKey() != want.key || op.RecheckAt.IsZero() == want.recheck || op.ReceivedAt.IsZero() {
 			w.Errorf("%s is %+v", name, op)
 		}
-		if want := map[string]string{"refused": `{"code":"PlatformRefused"}`}[name]; string(op.Answer) != want {
-			w.Errorf("%s has the answer %s, want %s", name, op.Answer, want)
+		if want := map[string]string{"refused": `{"code":"PlatformRefused"}`}[name]; string(op.Response) != want {
+			w.Errorf("%s has the answer %s, want %s", name, op.Response, want)
 		}
 	}
 	if len(found) < len(inFormat1)-1 {
@@ -175,7 +175,7 @@ func (w *world) checkClaims1(found map[string]operation.Operation) {
 	w.Helper()
 	for name, op := range found {
 		again := w.op(owner(second), func(again *operation.Operation) {
-			again.ID, again.Caller, again.Endpoint = operation.NewID(), op.Caller, op.Endpoint
+			again.ID, again.Caller, again.Route = operation.NewID(), op.Caller, op.Route
 			again.Key, again.Fingerprint, again.KeyExpires = "key-"+name, "f", now().Add(time.Hour)
 		})
 		if inFormat1[name].key {
@@ -206,10 +206,10 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 	recorded := make(chan struct{}, 1)
 	k := operation.NewKeeper(operation.Options{
 		Store: reporting{w.store, recorded}, Owner: third, Settle: time.Millisecond, Keep: 100 * 365 * 24 * time.Hour, KeepKeys: time.Hour,
-		Look: func(_ context.Context, target scope.Target, entries []operation.Entry) (operation.Sight, error) {
+		Observe: func(_ context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			sight := operation.Sight{Node: "n1"}
+			sight := operation.Observation{Endpoint: "n1"}
 			for _, e := range entries {
 				asked[target.TenantID+" "+e.Kind+" "+e.Key+" "+string(e.After)] = true
 				notSeen := slices.Contains([]string{"109", "104"}, e.Key)

@@ -10,7 +10,7 @@ import (
 // ago is an operation of long ago, as far as its times tell.
 func ago(by time.Duration) edit {
 	return func(op *operation.Operation) {
-		for _, at := range []*time.Time{&op.ReceivedAt, &op.IntendedAt, &op.DoubtedAt, &op.EndedAt} {
+		for _, at := range []*time.Time{&op.ReceivedAt, &op.IntendedAt, &op.UnknownAt, &op.EndedAt} {
 			if !at.IsZero() {
 				*at = at.Add(-by)
 			}

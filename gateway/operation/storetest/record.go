@@ -23,12 +23,12 @@ func full(op *operation.Operation) {
 		{Kind: "prefix", Given: "<é&\"\\\x01\u2028>", Key: "2", Start: "+1", End: "+9", Before: json.RawMessage("1"), After: json.RawMessage("[2]"), Step: 2, Outcome: operation.NotDone},
 	}
 	op.Claims = []operation.Claim{{Kind: "list", Key: "group"}}
-	op.UserID, op.Step, op.Node = "user", 2, "node-1.example.com"
+	op.UserID, op.Step, op.PlatformEndpoint = "user", 2, "node-1.example.com"
 	op.Basis = operation.ByReading
-	op.Answer = json.RawMessage(`{"code":"<3100>","more":[1,null,{"a":"b"}]}`)
+	op.Response = json.RawMessage(`{"code":"<3100>","more":[1,null,{"a":"b"}]}`)
 	op.IntendedAt = at.Add(time.Microsecond)
 	op.SentAt = at.Add(2 * time.Microsecond)
-	op.DoubtedAt = at.Add(time.Second)
+	op.UnknownAt = at.Add(time.Second)
 	op.EndedAt = at.Add(time.Minute)
 	op.RecheckAt = at.Add(time.Hour)
 	op.Corrections = []operation.Correction{
@@ -48,7 +48,7 @@ var recordTests = []test{
 		op := w.op(full)
 		w.record(op)
 		bare := operation.Operation{
-			ID: op.ID, Version: op.Version + 1, Owner: second, State: operation.Unknown, Caller: op.Caller, Endpoint: op.Endpoint,
+			ID: op.ID, Version: op.Version + 1, Owner: second, State: operation.Unknown, Caller: op.Caller, Route: op.Route,
 			Target: op.Target, Entries: []operation.Entry{entry("a")}, ReceivedAt: op.ReceivedAt,
 		}
 		w.record(bare)

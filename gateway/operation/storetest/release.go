@@ -89,8 +89,8 @@ var releaseTests = []test{
 		want := operation.Event{
 			Time: released.Releases[0].At, Kind: operation.EventRelease,
 			Caller:   operation.Caller{Name: "operator", Level: "operator", Method: "command line"},
-			Endpoint: op.Endpoint, Operation: op.ID, TenantID: op.TenantID, GroupID: op.GroupID,
-			Entries: released.Entries[1:], Node: op.Node,
+			Route: op.Route, Operation: op.ID, TenantID: op.TenantID, GroupID: op.GroupID,
+			Entries: released.Entries[1:], PlatformEndpoint: op.PlatformEndpoint,
 			Outcome: string(operation.Unknown), Reason: "seen on the platform",
 		}
 		if diff := equal(got, want); diff != "" {

@@ -84,7 +84,7 @@ func (w *world) op(edits ...edit) operation.Operation {
 		Caller: operation.Caller{
 			Name: "portal", Client: true, Level: "system", Method: "client", ClientIP: "192.0.2.1", RequestID: fmt.Sprint("request-", w.made),
 		},
-		Endpoint:   "assign",
+		Route:   "assign",
 		Target:     scope.Target{TenantID: "tenant", GroupID: "group"},
 		Entries:    []operation.Entry{entry(fmt.Sprint("own-", w.made))},
 		ReceivedAt: now(),
@@ -162,7 +162,7 @@ func in(state operation.State, op operation.Operation, edits ...edit) operation.
 	case state == operation.Intent:
 		op.IntendedAt = now()
 	case state == operation.Unknown:
-		op.DoubtedAt = now()
+		op.UnknownAt = now()
 	case state.Ended():
 		op.EndedAt = now()
 	}
@@ -182,7 +182,7 @@ func event(op *operation.Operation) operation.Event {
 }
 
 func login(who string) operation.Event {
-	return operation.Event{Time: now(), Kind: operation.EventLogin, Caller: operation.Caller{Name: who}, Endpoint: "login", Outcome: "ok"}
+	return operation.Event{Time: now(), Kind: operation.EventLogin, Caller: operation.Caller{Name: who}, Route: "login", Outcome: "ok"}
 }
 
 func (w *world) begin(op operation.Operation) {

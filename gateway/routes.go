@@ -19,8 +19,8 @@ const basePath = "/api/v1"
 // loginRow is the name of the row that verifies credentials of the platform.
 const loginRow = "login"
 
-// Endpoint is one row of the API.
-type Endpoint struct {
+// Route is one row of the API.
+type Route struct {
 	// Name is the endpoint's own: the label of its metrics, the field of its
 	// log lines and its folder under testdata/api.
 	Name   string
@@ -79,23 +79,23 @@ func (s Services) observers() translate.Observers {
 	return translate.NewObservers(s.itc.Observer())
 }
 
-// Endpoints is the API of the services, which [NewServices] made.
-func Endpoints(s Services) []Endpoint {
+// Routes is the API of the services, which [NewServices] made.
+func Routes(s Services) []Route {
 	return slices.Concat(sessionRows(), journalRows(), itcRows(s.itc))
 }
 
 // Table is the API without a platform: what can be known of the rows, and none of
 // which can be carried out.
-var Table = sync.OnceValue(func() []Endpoint {
+var Table = sync.OnceValue(func() []Route {
 	services, err := NewServices(translate.New(translate.Options{}), ServiceOptions{})
 	if err != nil {
 		panic(err) // the options of a service are valid where they are empty
 	}
-	return Endpoints(services)
+	return Routes(services)
 })
 
-func sessionRows() []Endpoint {
-	return []Endpoint{
+func sessionRows() []Route {
+	return []Route{
 		{
 			Name: loginRow, Method: http.MethodPost, Path: "/login/",
 			Summary: "Log in with the platform's credentials and get a token.",
@@ -116,8 +116,8 @@ func sessionRows() []Endpoint {
 	}
 }
 
-func journalRows() []Endpoint {
-	return []Endpoint{
+func journalRows() []Route {
+	return []Route{
 		{
 			Name: "operation_get", Method: http.MethodGet, Path: "/operations/{operation_id}/",
 			Summary: "Tell what became of a write.",
@@ -153,7 +153,7 @@ var (
 
 // Describe is what is known of the row without the platform. Its errors are all
 // that the row can be answered with, besides those that every endpoint has.
-func (e Endpoint) Describe() translate.Description {
+func (e Route) Describe() translate.Description {
 	described := e.own
 	switch {
 	case e.Query != nil:
@@ -173,7 +173,7 @@ func (e Endpoint) Describe() translate.Description {
 
 // reports reports whether the answer to a good request says what became of each
 // entry.
-func (e Endpoint) reports() bool {
+func (e Route) reports() bool {
 	_, reports := e.Change.(translate.Reporter)
 	return reports
 }
@@ -188,7 +188,7 @@ func CommonErrors() []*errcode.Code {
 
 // methods are those that the row answers to: what can be read can also be
 // asked for without its body.
-func (e Endpoint) methods() []string {
+func (e Route) methods() []string {
 	if e.Method == http.MethodGet {
 		return []string{http.MethodGet, http.MethodHead}
 	}
@@ -196,11 +196,11 @@ func (e Endpoint) methods() []string {
 }
 
 // FullPath is the documented path, with its parameters in braces.
-func (e Endpoint) FullPath() string { return basePath + e.Scope.Prefix() + e.Path }
+func (e Route) FullPath() string { return basePath + e.Scope.Prefix() + e.Path }
 
 // routes are the paths that serve the row, in the router's spelling: under each
 // spelling of the scope's prefix, with and without the final slash.
-func (e Endpoint) routes() []string {
+func (e Route) routes() []string {
 	var routes []string
 	for _, prefix := range e.Scope.Prefixes() {
 		path := strings.NewReplacer("{", ":", "}", "").Replace(basePath + prefix + e.Path)

@@ -9,7 +9,7 @@ import (
 )
 
 // itcRows are the rows of immediate trunking connectivity.
-func itcRows(s *itc.Service) []Endpoint {
+func itcRows(s *itc.Service) []Route {
 	const (
 		service           = "/services/immediate_trunking_connectivity"
 		numbers           = service + "/numbers/"
@@ -18,7 +18,7 @@ func itcRows(s *itc.Service) []Endpoint {
 		availablePrefixes = service + "/available_prefixes/"
 		byPost            = "remove/"
 	)
-	return []Endpoint{
+	return []Route{
 		{
 			Name: "itc_numbers_list", Method: http.MethodGet, Scope: scope.Group, Path: numbers,
 			Summary: "List the number ranges of the group.",
