@@ -198,12 +198,16 @@ func (e Route) methods() []string {
 // FullPath is the documented path, with its parameters in braces.
 func (e Route) FullPath() string { return basePath + e.Scope.Prefix() + e.Path }
 
+// routerSpelling turns a documented path into the router's spelling. It is made once:
+// its tables are large.
+var routerSpelling = strings.NewReplacer("{", ":", "}", "")
+
 // routes are the paths that serve the row, in the router's spelling: under each
 // spelling of the scope's prefix, with and without the final slash.
 func (e Route) routes() []string {
 	var routes []string
 	for _, prefix := range e.Scope.Prefixes() {
-		path := strings.NewReplacer("{", ":", "}", "").Replace(basePath + prefix + e.Path)
+		path := routerSpelling.Replace(basePath + prefix + e.Path)
 		routes = append(routes, path, strings.TrimSuffix(path, "/"))
 	}
 	return routes
