@@ -120,7 +120,7 @@ var demoFaults = []demoFault{
 		platform: []string{`error-before-apply number=4999 summary="Not today" command=GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest`},
 		calls: []demoCall{
 			{title: "a list that is done in part", user: "tenant", method: "PUT", path: demoNumbers, body: wantedRanges, status: 207, want: partOfList, answered: map[string]string{"Operation-Outcome": "partly_done"}},
-			{title: "ask for it", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200, has: []string{`"state":"partly_done"`, `{"entry":"+3225126999","outcome":"not_done","step":2},{"entry":"+3226127007","outcome":"done","step":1}`, `"error":{"code":1010,"name":"PLATFORM_REFUSED"`, "Not today"}},
+			{title: "ask for it", user: "tenant", method: "GET", path: "/operations/" + lastOperation + "/", status: 200, has: []string{`"state":"partly_done"`, `{"entry":"+3225126999","outcome":"not_done","step":2},{"entry":"+3226127007","outcome":"done","step":1}`, `"error":{"code":1010,"name":"PLATFORM_REFUSED"`, "Not today"}},
 		},
 	},
 	{
