@@ -1,5 +1,8 @@
 package errcode_test
 
+// This file specifies the codes and the texts of errors. TestCodes checks every
+// code; a documented one is also listed in TestDocumentedCodes.
+
 import (
 	"errors"
 	"fmt"
