@@ -1,13 +1,13 @@
 package translate
 
-// AccountRequired is the type that the gateway's own account must have on the
-// platform, in the platform's words for login types.
+// AccountRequired names the login types that the gateway's own account may have
+// on the platform, as the platform names them.
 const AccountRequired = "System or Provisioning"
 
 // AccountLacks returns what the gateway cannot do with an account of that login
-// type, empty where it can do everything. The published schema does not say
-// which type may send which command; that an administrator is kept to what they
-// administer is common to all sources.
+// type, or "" if it can do everything. The published schema does not specify
+// which type may send which command; all sources agree that an administrator is
+// limited to what they administer.
 func AccountLacks(loginType string) string {
 	switch loginType {
 	case "System", "Provisioning":

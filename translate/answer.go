@@ -9,27 +9,28 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Answer is the body of an answer: a JSON object that is read from a reply, or
-// from a table of one. Whatever can be wrong with the reply was found before there
-// is an Answer.
+// An Answer is the [Body] of a response that is read from the platform: a JSON
+// object whose values are elements of a reply, or rows of a table in one.
+// [Records] is the other implementation. The reply is checked before an Answer is
+// made.
 type Answer struct {
 	shape  *Shape
 	values []answerValue // by the shape's fields
 	target scope.Target
-	names  departmentNames // of the paths that do not say it themselves
+	names  departmentNames // of the paths that contain the separator
 
-	list [1]answerValue // the values of most answers
+	list [1]answerValue // backs values if the shape has one field
 }
 
-// ListAnswer is an answer whose shape has one field, a list of the table's rows.
-// Department names may take one more reading. Errors are of type
-// [*errcode.Error], or wrap the Reader's.
+// ListAnswer returns an answer whose shape has one field, a list of the table's
+// rows. It may send one more read, for the names of departments. Errors are of
+// type [*errcode.Error], or wrap the Reader's.
 func (e *Engine) ListAnswer(ctx context.Context, target scope.Target, shape *Shape, table *oci.Table) (*Answer, error) {
 	a, err := newList(target, shape, table)
 	if err != nil {
 		return nil, err
 	}
-	return e.named(ctx, a)
+	return e.withDepartmentNames(ctx, a)
 }
 
 func newList(target scope.Target, shape *Shape, table *oci.Table) (*Answer, error) {
@@ -42,19 +43,20 @@ func newList(target scope.Target, shape *Shape, table *oci.Table) (*Answer, erro
 	return a, nil
 }
 
-// ReplyAnswer is an answer whose fields are elements of a reply that is no
-// refusal. The rows of a table are identified by the first field of the list's
-// entries. Errors are as those of ListAnswer.
+// ReplyAnswer returns an answer whose fields are elements of a reply, which must
+// not be an error of the platform. The rows of a table are identified by the
+// first field of the list's entries. It reads and fails as [Engine.ListAnswer]
+// does.
 func (e *Engine) ReplyAnswer(ctx context.Context, target scope.Target, shape *Shape, reply oci.Reply) (*Answer, error) {
 	values, err := valuesIn(reply, shape, target)
 	if err != nil {
 		return nil, err
 	}
-	return e.named(ctx, &Answer{shape: shape, values: values, target: target})
+	return e.withDepartmentNames(ctx, &Answer{shape: shape, values: values, target: target})
 }
 
-// WriteJSON implements [Body]. Rows go straight from the table into w's own
-// buffer.
+// WriteJSON implements [Body]. It writes rows directly from the table into w's
+// own buffer.
 func (a *Answer) WriteJSON(w *bufio.Writer) error {
 	if err := a.writeObject(w, a.shape, a.values); err != nil {
 		return err
@@ -136,12 +138,12 @@ func appendKey(b []byte, before byte, key string) []byte {
 
 func (a *Answer) appendValue(b []byte, f *Field, text string) []byte {
 	if f.Kind == Department {
-		return a.appendDepartment(b, a.target.GroupID, a.names.of(text), text)
+		return a.appendDepartment(b, a.target.GroupID, a.names.nameOf(text), text)
 	}
 	return appendText(b, f.Kind, text)
 }
 
-// appendText appends the value that a text of the platform is, as of its kind.
+// appendText appends the JSON of a platform text of that kind.
 func appendText(b []byte, kind Kind, text string) []byte {
 	switch kind {
 	case PhoneNumber:
@@ -151,7 +153,7 @@ func appendText(b []byte, kind Kind, text string) []byte {
 	case Boolean:
 		return strconv.AppendBool(b, text == "true")
 	case Integer:
-		whole, _ := strconv.ParseInt(text, 10, 64) // which was checked
+		whole, _ := strconv.ParseInt(text, 10, 64) // checked before
 		return strconv.AppendInt(b, whole, 10)
 	}
 	return appendString(b, text)

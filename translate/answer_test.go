@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies how an Answer writes JSON: escaping, flushing and
+// allocations. A new kind of cell is a row in TestEveryKindOfCellIsEscaped.
+
 import (
 	"bufio"
 	"errors"
@@ -71,7 +74,7 @@ func TestEveryKindOfCellIsEscaped(t *testing.T) {
 	}
 }
 
-// receiver keeps what is written to it, until it takes no more.
+// A receiver records what is written to it, and fails after its limit.
 type receiver struct {
 	text  strings.Builder
 	sizes []int
@@ -88,7 +91,7 @@ func (r *receiver) Write(b []byte) (int, error) {
 	return r.text.Write(b)
 }
 
-func TestListIsWrittenInPieces(t *testing.T) {
+func TestListIsFlushedWhenTheBufferIsFull(t *testing.T) {
 	const size = 8 << 10
 	list := numbers(t, 100)
 	whole := body(t, list) + "\n"

@@ -9,78 +9,80 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Change is the operation of an endpoint that changes something, in two parts:
-// Decode says what a request asks for, and Plan by which commands the platform
-// does it. Only Plan asks the platform. What became of a change is read by the
-// [Observer] of each entry's kind. A Change may be used by several goroutines at a
-// time.
+// A Change is the operation of a route that changes something. It has two parts:
+// Decode returns what a request asks for, and Plan returns the commands with
+// which the platform does it. Only Plan reads the platform, and neither changes
+// anything. The [Observer] of the entries' kinds reads what a change has done. A
+// Change is safe for concurrent use.
 type Change interface {
+	// Describe describes the operation. It does not need the platform.
 	Describe() Description
-	// Decode checks a body as far as that goes without the platform. The target's
-	// ids are valid. Its error is of type [*errcode.Error] and names all problems
-	// at once.
+	// Decode validates a request body as far as that is possible without the
+	// platform. The ids of the target are valid. The error is of type
+	// [*errcode.Error] and names all problems.
 	Decode(target scope.Target, body []byte) (*Draft, error)
-	// Plan asks the platform whether the change may be made, and makes its
-	// commands. The target's context is checked first, then the entries. The
-	// draft, which this Change decoded, stays as it is. Where entries are at
-	// fault, the platform may be asked once more, for the reasons.
+	// Plan reads from the platform whether the change can be made, and returns
+	// its commands. It checks the context of the target first, then the entries.
+	// It does not modify the draft, which must come from Decode of the same
+	// Change. If entries cannot be changed, it may read the platform once more,
+	// for the reasons.
 	//
-	// Errors are of type [*errcode.Error], or wrap the Reader's. With any of
-	// them there is no plan.
+	// Errors are of type [*errcode.Error], or wrap the Reader's. With any of them
+	// the plan is nil.
 	Plan(ctx context.Context, draft *Draft) (*Plan, error)
 }
 
-// Draft is a change that is asked for in the right form.
+// A Draft is a decoded and valid request for a change, before the platform was
+// read. [Change.Plan] makes a [Plan] of it.
 type Draft struct {
 	Target scope.Target
-	// Entries are in the order of the body, all of them, and no two have the
-	// same kind and key.
+	// Entries are the entries of the body, in its order. No two have the same
+	// kind and key.
 	Entries []Entry
-	// Claims are what nobody else may change at the same time, besides the
+	// Claims are what no other change may change at the same time, besides the
 	// entries.
 	Claims []Claim
-	// IfMatch reports whether the condition of the request holds of the entity tag
-	// of what is to be changed; nil where there is no condition. It is given only
-	// where [Description.Conditional] says so.
+	// IfMatch reports whether the If-Match condition of the request is true of an
+	// entity tag: that of what is to be changed. It is nil if there is no
+	// condition. It is set only if [Description.Conditional] is true.
 	IfMatch func(tag string) bool
-	// Body is the decoded body, for a Change that needs more of it than the
-	// entries say, for example that a list is given and empty.
+	// Body is the decoded body, for a Change that needs more than the entries
+	// show, for example that a list is given and empty.
 	Body *Input
 }
 
-// Entry is one thing that a change changes.
+// An Entry is one thing that a change changes.
 type Entry struct {
-	// Kind is what the entry is. Entries that must exclude each other have the
-	// same kind, whatever changes them. It selects the observer, which finds out
-	// by the scope of the target which change it was. It is kept by the journal, so
-	// it must never get another meaning.
+	// Kind is the type of the entry. Entries of different changes that must
+	// exclude each other have the same kind. The kind selects the observer, which
+	// distinguishes the changes by the scope of the target. Journals store kinds,
+	// so the meaning of a kind must never change.
 	Kind string
 	// Key is the same for every spelling of the entry. Two entries of a tenant
-	// are the same exactly if their kinds and keys are.
+	// are the same exactly if their kinds and keys are equal.
 	Key string
-	// Given is the entry as the caller wrote it. An entry that only the plan
-	// knows is spelled as lists show it.
+	// Given is the entry as the caller wrote it, or as lists show it if the entry
+	// is not in the request and was added by the plan.
 	Given string
-	// Start is what Given stands for in the platform's spelling, which Plan
-	// finds out.
+	// Start is the entry in the platform's spelling. Plan sets it.
 	Start string
-	// End is the end of a range: in a Draft as the caller wrote it, "" without
-	// one, and in a Plan in the platform's spelling. An entry that is no range
-	// has none.
+	// End is the end of a range: as the caller wrote it in a Draft, where it may
+	// be "", and in the platform's spelling in a Plan. It is "" if the entry is
+	// no range.
 	End string
-	// Before and After are the values of the entry before and after the change.
-	// A Draft has none.
+	// Before and After are the JSON values of the entry before and after the
+	// change. Plan sets them.
 	Before, After json.RawMessage
-	// Step is the step of the plan that changes the entry, from 1; 0 in a draft,
-	// and for an entry that is already as it is to be.
+	// Step is the number of the plan's step that changes the entry, from 1. It is
+	// 0 in a draft, and for an entry that already has its value After.
 	Step int
 }
 
-// Claim is something that is held like an entry for as long as a change is not
-// over, but of which nothing becomes, for example a list as a whole.
+// A Claim is held like an entry until a change has ended, but has no value and no
+// result, for example an entire list.
 type Claim struct{ Kind, Key string }
 
-// Given are the entries as the caller wrote them, in their order.
+// Given returns the entries as the caller wrote them, in their order.
 func Given(entries []Entry) []string {
 	given := make([]string, len(entries))
 	for i, e := range entries {
@@ -89,48 +91,47 @@ func Given(entries []Entry) []string {
 	return given
 }
 
-// Plan is a change that passed every check. [PlatformErrors.WriteResult] says what
-// the answer to a step means.
+// A Plan is a change that passed every check. [PlatformErrors.WriteResult]
+// classifies the reply to each step.
 type Plan struct {
 	Target scope.Target
-	// Entries are those of the draft, in its order, and behind them those that
-	// only the plan knows.
+	// Entries are those of the draft, in its order, followed by those that Plan
+	// added.
 	Entries []Entry
-	// Steps are carried out in their order, until one is not a success. Without
-	// steps everything is already as it is to be.
+	// Steps are sent in their order, until one does not succeed. Without steps
+	// every entry already has its value After.
 	Steps []Step
-	// Messages take the place of the texts of codes that the answer to a step
-	// can mean.
+	// Messages replace the texts of codes that the reply to a step can mean.
 	Messages map[*errcode.Code]string
 }
 
-// Step is one command of a plan.
+// A Step is one command of a plan.
 type Step struct {
 	Command oci.Write
-	// Entries are the places of its entries in the plan. The step is in their
-	// Step, too.
+	// Entries are the indexes of its entries in the plan. Each of them has the
+	// number of the step.
 	Entries []int
 }
 
-// Reporter is a [Change] whose answer reports what became of each entry.
+// A Reporter is a [Change] whose response reports the result of each entry.
 type Reporter interface {
 	Change
-	// Report is the body of the answer. results are in the order of the entries,
-	// which are those of a plan.
+	// Report returns the body of the response. entries are those of a plan, and
+	// results are in the same order.
 	Report(entries []Entry, results []Result) *Records
 }
 
-// Result is what is known of an entry after a write.
+// A Result is what is known of an entry after a write.
 type Result int
 
 // The results.
 const (
-	Unknown Result = iota // it may have been changed or not
-	Done                  // it is as it was to be
+	Unknown Result = iota // it may or may not have been changed
+	Done                  // it has its value After
 	NotDone               // it was not changed
 )
 
-// values are what the request has chosen of the commands, in every spelling.
+// values returns every spelling of what the request has chosen in the commands.
 func (p *Plan) values() []string {
 	values := p.Target.IDs()
 	for _, e := range p.Entries {

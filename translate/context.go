@@ -12,54 +12,56 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Context is what must hold of a target before anything is read or changed in it,
-// for example that it exists and has a service. It is declared once, since its
-// answers are remembered by its address.
+// A Context is what must be true of a target before anything in it is read or
+// changed, for example that it exists and has a service. It must be declared
+// once, as a variable: the cache of the [Engine] identifies it by its address.
 type Context struct {
-	// Questions are asked in one document, in this order, and their answers are
+	// Questions are sent in one document, in this order, and their replies are
 	// checked in this order.
 	Questions []Question
-	// Messages take the place of the texts of codes, in errors about what a target
-	// of this context is or has.
+	// Messages replace the texts of codes, in errors about what a target of this
+	// context is or has.
 	Messages map[*errcode.Code]string
 }
 
-// Question is one command of a [Context].
+// A Question is one command of a [Context].
 type Question struct {
-	// Name is the question's own in its context. Facts are found by it.
+	// Name identifies the question in its context. It is the key of its fact.
 	Name string
-	// Command asks about a target.
+	// Command returns the command that asks about a target.
 	Command func(scope.Target) oci.Read
-	// Check returns the error in an answer that is no refusal, or the fact in it,
-	// which is remembered with the context. Its errors are of type
+	// Check checks a reply that is no error of the platform. It returns the fact
+	// in it, which is cached with the context, or an error of type
 	// [*errcode.Error].
 	Check func(oci.Reply) (fact string, err error)
-	// Lists is the existence question that the command is. The answer must list
-	// the target. It takes the place of Command and Check.
+	// Lists is set if the question is one of existence. The reply must then list
+	// the target. It replaces Command and Check.
 	Lists *Existence
-	// About is what is asked whether it exists, where the platform refuses to
-	// answer; nil where that cannot be asked.
+	// About is the existence question that is sent if the platform answers this
+	// question with an error; nil if there is none.
 	About *Existence
 	// Errors are the codes that Check returns, besides PlatformError.
 	Errors []*errcode.Code
 }
 
-// Existence is the question whether something exists. It is asked only where the
-// platform refuses to answer another one.
+// An Existence is the question whether something exists. Unless it is the Lists
+// of a [Question], it is sent only after the platform has answered another
+// question with an error.
 type Existence struct {
-	// Listing lists what has the id.
+	// Listing lists everything that has the id.
 	Listing Listing
-	// ID is the part of the target that is looked for under the listing's key.
+	// ID returns the id of the target that is compared with the key column of the
+	// listing.
 	ID func(scope.Target) string
-	// Missing is what its absence means.
+	// Missing is the code that is returned if the id is not listed.
 	Missing *errcode.Code
 }
 
-// Facts are what the answers of a context say, by the names of the questions. A
-// question whose answer says nothing has none.
+// Facts are what the replies of a context state about a target, by the names of
+// the questions. A question without a fact has no key.
 type Facts map[string]string
 
-// Reads are the names of all commands that the context may ask.
+// Reads returns the names of all commands that the context may send.
 func (c *Context) Reads() []string {
 	var names []string
 	for _, q := range c.Questions {
@@ -71,7 +73,7 @@ func (c *Context) Reads() []string {
 	return names
 }
 
-// Errors are the codes that say that a target is not in the context.
+// Errors returns the codes that mean that a target is not in the context.
 func (c *Context) Errors() []*errcode.Code {
 	var codes []*errcode.Code
 	for _, q := range c.Questions {
@@ -86,19 +88,19 @@ func (c *Context) Errors() []*errcode.Code {
 	return codes
 }
 
-// worded is an error with the message that the context has for its code, unless
-// the error has one of its own.
-func (c *Context) worded(err error) error {
+// withMessage returns the error with the message that the context has for its
+// code, or the error itself if it has its own message or the context has none.
+func (c *Context) withMessage(err error) error {
 	e, ok := errors.AsType[*errcode.Error](err)
 	if !ok || e.Message != "" || c.Messages[e.Code] == "" {
 		return err
 	}
-	worded := *e
-	worded.Message = c.Messages[e.Code]
-	return &worded
+	changed := *e
+	changed.Message = c.Messages[e.Code]
+	return &changed
 }
 
-// commands are those of the questions, with room for n more behind them.
+// commands returns the commands of the questions, with capacity for n more.
 func (c *Context) commands(target scope.Target, n int) []oci.Read {
 	commands := make([]oci.Read, 0, len(c.Questions)+n)
 	for _, q := range c.Questions {
@@ -107,7 +109,7 @@ func (c *Context) commands(target scope.Target, n int) []oci.Read {
 	return commands
 }
 
-// command asks about a target.
+// command returns the command that asks about a target.
 func (q *Question) command(target scope.Target) oci.Read {
 	if q.Lists != nil {
 		return q.Lists.Listing.Read(target)
@@ -115,14 +117,15 @@ func (q *Question) command(target scope.Target) oci.Read {
 	return q.Command(target)
 }
 
-// maxContexts bounds the memory for targets that are known to be in a context.
+// maxContexts limits the cached pairs of a context and a target.
 const maxContexts = 10_000
 
-// contexts remembers for a time which targets are in which contexts. That one is
-// not is never remembered, so that what an operator puts right counts at once.
+// contexts caches which targets are in which contexts, for a limited time. It
+// never caches that a target is not in a context, so that a correction on the
+// platform has effect immediately. The cache locks itself.
 type contexts struct {
 	ttl   time.Duration
-	known *lru.Cache[contextKey, rememberedContext]
+	cache *lru.Cache[contextKey, cachedContext]
 }
 
 type contextKey struct {
@@ -130,102 +133,104 @@ type contextKey struct {
 	target  scope.Target
 }
 
-type rememberedContext struct {
+type cachedContext struct {
 	until time.Time
 	facts Facts
 }
 
 func newContexts(ttl time.Duration) *contexts {
-	return &contexts{ttl: ttl, known: newMemory[contextKey, rememberedContext](maxContexts)}
+	return &contexts{ttl: ttl, cache: newCache[contextKey, cachedContext](maxContexts)}
 }
 
-// newMemory makes a memory of so many entries, which must be one or more.
-func newMemory[K comparable, V any](entries int) *lru.Cache[K, V] {
-	memory, err := lru.New[K, V](entries)
+// newCache returns a cache of that many entries, which must be one or more.
+func newCache[K comparable, V any](entries int) *lru.Cache[K, V] {
+	cache, err := lru.New[K, V](entries)
 	if err != nil {
-		panic(err) // there is no other error than that of a size below 1
+		panic(err) // only a size below 1 is an error
 	}
-	return memory
+	return cache
 }
 
-// good returns the facts of a target that is known to be in the context.
-func (c *contexts) good(context *Context, target scope.Target) (facts Facts, known bool) {
-	remembered, _ := c.known.Get(contextKey{context, target})
-	return remembered.facts, time.Now().Before(remembered.until)
+// lookup returns the facts of a target that is cached as being in the context.
+func (c *contexts) lookup(context *Context, target scope.Target) (facts Facts, known bool) {
+	cached, _ := c.cache.Get(contextKey{context, target})
+	return cached.facts, time.Now().Before(cached.until)
 }
 
-// remember notes that a target was in a context when that was asked. With a ttl
-// of 0 the note is out of date at once.
-func (c *contexts) remember(context *Context, target scope.Target, asked time.Time, facts Facts) {
-	c.known.Add(contextKey{context, target}, rememberedContext{asked.Add(c.ttl), facts})
+// add caches that a target was in a context when the context was read. With a ttl
+// of 0 the entry has expired already.
+func (c *contexts) add(context *Context, target scope.Target, asked time.Time, facts Facts) {
+	c.cache.Add(contextKey{context, target}, cachedContext{asked.Add(c.ttl), facts})
 }
 
-// ReadInContext asks the commands about a target that is in the context, and returns
-// their replies. Where the target is not in it, that is the error.
+// ReadInContext sends the commands about a target that must be in the context,
+// and returns their replies and the facts of the context. If the target is not in
+// the context, the error reports why.
 //
-// Where it is not remembered that the target is in the context, that is asked in
-// the same document, before the commands. This is safe: the commands of a document
-// are transactions of their own, and none of these changes anything. The replies
-// are returned only when the answers of the context are good.
+// If the cache does not have the target, the questions of the context are sent in
+// the same document, before the commands. This is safe, because each command of a
+// document is a transaction of its own and none of these changes anything. The
+// replies are returned only if those to the questions are good.
 func (e *Engine) ReadInContext(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
-	if facts, known := e.contexts.good(c, target); known {
+	if facts, known := e.contexts.lookup(c, target); known {
 		replies, err := e.Read(ctx, commands...)
 		return replies, facts, err
 	}
-	return e.enter(ctx, target, c, commands...)
+	return e.readWithContext(ctx, target, c, commands...)
 }
 
-// enter is InContext where it is not remembered that the target is in the context.
-func (e *Engine) enter(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
+// readWithContext is [Engine.ReadInContext] for a target that is not cached.
+func (e *Engine) readWithContext(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) ([]oci.Reply, Facts, error) {
 	asked := time.Now()
 	replies, err := e.Read(ctx, append(c.commands(target, len(commands)), commands...)...)
 	if err != nil {
 		return nil, nil, err
 	}
-	facts, err := e.check(ctx, target, c, replies)
+	facts, err := e.checkContext(ctx, target, c, replies)
 	if err != nil {
 		return nil, nil, err
 	}
-	e.contexts.remember(c, target, asked, facts)
+	e.contexts.add(c, target, asked, facts)
 	return replies[len(c.Questions):], facts, nil
 }
 
-// Reading is what the platform answers in one document about a context and the
-// commands behind it.
+// A Reading is what the platform replied, in one document, to the questions of a
+// context and to the commands after them.
 type Reading struct {
-	// Endpoint names the platform's endpoint that was read.
+	// Endpoint names the platform endpoint that was read.
 	Endpoint string
-	// Context is the error that says that the target is not in the context, or
-	// that this could not be found out; nil where it is.
+	// Context is nil if the target is in the context. Otherwise it is the error
+	// that reports that it is not, or that this is unknown.
 	Context error
-	// Facts are those of the context, where there is no error of it.
+	// Facts are those of the context. They are nil if Context is an error.
 	Facts Facts
-	// Replies are those to the commands.
+	// Replies are those to the commands, in their order.
 	Replies []oci.Reply
 }
 
-// ReadUncached asks the context and the commands in one document, so that the answers
-// come from one endpoint of the platform and, as far as the protocol allows, from
-// one moment. Only whether something exists that the platform refused to speak of
-// is asked afterwards. What is remembered of contexts is neither used nor added to.
+// ReadUncached sends the questions of the context and the commands in one
+// document, so that the replies come from one platform endpoint and, as far as
+// the protocol allows, from one moment. The one exception is [Question.About],
+// which is sent afterwards. The cache of contexts is neither used nor filled.
 func (e *Engine) ReadUncached(ctx context.Context, target scope.Target, c *Context, commands ...oci.Read) (*Reading, error) {
 	replies, err := e.Read(ctx, append(c.commands(target, len(commands)), commands...)...)
 	if err != nil {
 		return nil, err
 	}
 	reading := &Reading{Endpoint: replies[0].Endpoint(), Replies: replies[len(c.Questions):]}
-	reading.Facts, reading.Context = e.check(ctx, target, c, replies)
+	reading.Facts, reading.Context = e.checkContext(ctx, target, c, replies)
 	return reading, nil
 }
 
-// check returns why a target is not in the context, or the facts of it, from the
-// replies to a document that began with the questions.
-func (e *Engine) check(ctx context.Context, target scope.Target, c *Context, replies []oci.Reply) (Facts, error) {
+// checkContext returns the facts of a target, or the error that reports why it is
+// not in the context, from the replies to a document that begins with the
+// questions.
+func (e *Engine) checkContext(ctx context.Context, target scope.Target, c *Context, replies []oci.Reply) (Facts, error) {
 	var facts Facts
 	for i, q := range c.Questions {
-		fact, err := e.answer(ctx, target, q, replies[i])
+		fact, err := e.checkReply(ctx, target, q, replies[i])
 		if err != nil {
-			return nil, c.worded(err)
+			return nil, c.withMessage(err)
 		}
 		if fact != "" {
 			if facts == nil {
@@ -237,44 +242,45 @@ func (e *Engine) check(ctx context.Context, target scope.Target, c *Context, rep
 	return facts, nil
 }
 
-func (e *Engine) answer(ctx context.Context, target scope.Target, q Question, reply oci.Reply) (fact string, err error) {
+func (e *Engine) checkReply(ctx context.Context, target scope.Target, q Question, reply oci.Reply) (fact string, err error) {
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	switch {
 	case refused && q.About != nil:
-		return "", e.refusal(ctx, target, refusal, q.About)
+		return "", e.classifyRefusal(ctx, target, refusal, q.About)
 	case refused:
 		return "", e.errors.ReadResult(reply, target.IDs()...)
 	case q.Lists != nil:
-		return "", listed(reply, target, q.Lists)
+		return "", checkListed(reply, target, q.Lists)
 	}
 	return q.Check(reply)
 }
 
-// listed is nil where the answer to an existence question lists the target.
-func listed(reply oci.Reply, target scope.Target, what *Existence) error {
+// checkListed returns nil if the reply to an existence question lists the target.
+func checkListed(reply oci.Reply, target scope.Target, what *Existence) error {
 	table, err := TableOf(reply, what.Listing.Table, what.Listing.Key, what.Listing.KeyKind)
 	switch {
 	case err != nil:
 		return err
-	case !holds(table, what.Listing.Key, what.ID(target)):
+	case !hasCell(table, what.Listing.Key, what.ID(target)):
 		return errcode.New(what.Missing)
 	}
 	return nil
 }
 
-// refusal returns why the platform refused to answer. Where the table does not
-// have its number, the platform is asked whether what it was asked about exists at
-// all. Only what exists is refused for a text of the table: an id that does not
-// exist may hold that text, in a form in which it is not recognized. Where that
-// question is not answered, the text counts.
-func (e *Engine) refusal(ctx context.Context, target scope.Target, refusal *oci.ErrorReply, what *Existence) error {
+// classifyRefusal returns the error for a refusal of the platform to answer a
+// question. If the table has the refusal's number, that decides. Otherwise the
+// platform is asked whether the subject of the question exists. If it does not
+// exist, a text of the table has no effect: the id of the request may contain
+// that text, in a form in which it is not recognized. If that
+// question fails, the text decides.
+func (e *Engine) classifyRefusal(ctx context.Context, target scope.Target, refusal *oci.ErrorReply, what *Existence) error {
 	if code, known := e.errors.numbers[refusal.Number]; known {
-		return refusedWith(code, refusal)
+		return refusalError(code, refusal)
 	}
-	code, known := e.errors.textMeaning(refusal, target.IDs())
+	code, known := e.errors.codeOfText(refusal, target.IDs())
 	table, err := e.Table(ctx, target, what.Listing)
 	switch {
-	case err == nil && !holds(table, what.Listing.Key, what.ID(target)):
+	case err == nil && !hasCell(table, what.Listing.Key, what.ID(target)):
 		code = what.Missing
 	case known:
 	case err != nil:
@@ -282,11 +288,11 @@ func (e *Engine) refusal(ctx context.Context, target scope.Target, refusal *oci.
 	default:
 		code = errcode.PlatformError
 	}
-	return refusedWith(code, refusal)
+	return refusalError(code, refusal)
 }
 
-// holds reports whether exactly that value is in a column.
-func holds(table *oci.Table, heading, value string) bool {
+// hasCell reports whether a cell of the column has exactly that value.
+func hasCell(table *oci.Table, heading, value string) bool {
 	column := table.Column(heading)
 	for row := range table.Rows() {
 		if row.Cell(column) == value {

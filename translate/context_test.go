@@ -1,5 +1,9 @@
 package translate_test
 
+// This file specifies how the engine reads commands in a context, with and
+// without its cache. testContext in platform_test.go is the context; a new case
+// is a subtest with its own prepared replies.
+
 import (
 	"context"
 	"errors"
@@ -15,7 +19,7 @@ import (
 
 const things = "GroupThingsGetRequest"
 
-// thingsOf asks for something about a group.
+// thingsOf is a command about a group.
 var thingsOf = oci.NewRead(things)
 
 func TestCommandsInContext(t *testing.T) {
@@ -36,19 +40,19 @@ func TestCommandsInContext(t *testing.T) {
 				t.Errorf("facts %v", facts)
 			}
 		}
-		if _, known := engine.Remembered(testContext, testGroup); known {
-			t.Error("remembered before it was asked")
+		if _, known := engine.CachedFacts(testContext, testGroup); known {
+			t.Error("cached before it was read")
 		}
 		ask()
 		wantAsked(t, p, tenantGet+"+"+things+"+"+things)
-		if facts, known := engine.Remembered(testContext, testGroup); !known || facts["tenant"] != "green" {
-			t.Errorf("remembered %v, %t", facts, known)
+		if facts, known := engine.CachedFacts(testContext, testGroup); !known || facts["tenant"] != "green" {
+			t.Errorf("cached %v, %t", facts, known)
 		}
 		ask()
 		wantAsked(t, p, things+"+"+things)
 		time.Sleep(time.Minute)
-		if _, known := engine.Remembered(testContext, testGroup); known {
-			t.Error("remembered for too long")
+		if _, known := engine.CachedFacts(testContext, testGroup); known {
+			t.Error("cached for too long")
 		}
 		ask()
 		wantAsked(t, p, tenantGet+"+"+things+"+"+things)
@@ -72,34 +76,34 @@ func TestCommandsOutOfContextHaveNoReplies(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[things] = answer(things, "")
 			maps.Copy(p.Answers, test.answers)
-			engine := p.engine(remembering)
+			engine := p.engine(longTTL)
 			replies, _, err := engine.ReadInContext(t.Context(), testGroup, testContext, thingsOf)
 			if code(t, err, test.want); replies != nil {
-				t.Errorf("got %v beside the error", replies)
+				t.Errorf("got %v with the error", replies)
 			}
 			wantAsked(t, p, append([]string{tenantGet + "+" + things}, test.asked...)...)
-			if _, known := engine.Remembered(testContext, testGroup); known {
-				t.Error("it is remembered")
+			if _, known := engine.CachedFacts(testContext, testGroup); known {
+				t.Error("it is cached")
 			}
 		})
 	}
 }
 
-// A question about nothing that could be missing has the table's meaning alone.
-func TestAQuestionAboutNothing(t *testing.T) {
+// Without an existence question only the table of numbers and texts decides.
+func TestQuestionWithoutAbout(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[tenantGet], p.Answers[things] = refusal("Error", 4999, "strange"), answer(things, "")
 	q := testContext.Questions[0]
 	q.About = nil
-	_, _, err := p.engine(remembering).ReadInContext(t.Context(), testGroup, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
+	_, _, err := p.engine(longTTL).ReadInContext(t.Context(), testGroup, &translate.Context{Questions: []translate.Question{q}}, thingsOf)
 	code(t, err, errcode.PlatformError)
 	wantAsked(t, p, tenantGet+"+"+things)
 }
 
-func TestReadingAfresh(t *testing.T) {
+func TestReadUncached(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[things] = answer(things, "<size>7</size>")
-	engine := p.engine(remembering)
+	engine := p.engine(longTTL)
 	for range 2 {
 		reading, err := engine.ReadUncached(t.Context(), testGroup, testContext, thingsOf)
 		if err != nil || reading.Context != nil || reading.Facts["tenant"] != "green" || len(reading.Replies) != 1 {
@@ -107,8 +111,8 @@ func TestReadingAfresh(t *testing.T) {
 		}
 		wantAsked(t, p, tenantGet+"+"+things)
 	}
-	if _, known := engine.Remembered(testContext, testGroup); known {
-		t.Error("a context is remembered")
+	if _, known := engine.CachedFacts(testContext, testGroup); known {
+		t.Error("a context is cached")
 	}
 	p.Answers[tenantGet] = answer(tenantGet, "<color>red</color>")
 	reading, err := engine.ReadUncached(t.Context(), testGroup, testContext, thingsOf)
@@ -122,18 +126,18 @@ func TestReadingAfresh(t *testing.T) {
 	}
 }
 
-func TestAnEngineWithoutAReaderCannotAsk(t *testing.T) {
+func TestEngineWithoutReaderFails(t *testing.T) {
 	engine := translate.New(translate.Options{})
 	_, err := engine.Read(t.Context(), thingsOf)
 	if err == nil {
-		t.Fatal("asked")
+		t.Fatal("the platform was read")
 	}
 	if e, ok := errors.AsType[*errcode.Error](err); ok {
-		t.Errorf("the error was given code %s", e.Code.Name)
+		t.Errorf("the code of the error is %s", e.Code.Name)
 	}
 }
 
-// brief answers every document with one reply too few.
+// brief replies to every document with one reply too few.
 type brief struct{ *platform }
 
 func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
@@ -141,7 +145,7 @@ func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, err
 	return all[:len(all)-1], err
 }
 
-func TestMissingRepliesAreThePlatformsFault(t *testing.T) {
+func TestMissingRepliesArePlatformErrors(t *testing.T) {
 	p := newPlatform(t)
 	_, err := translate.New(translate.Options{Reader: brief{p}}).Read(t.Context(), thingsOf)
 	code(t, err, errcode.PlatformError)

@@ -13,29 +13,33 @@ import (
 
 const notAnObject = "The body must be a JSON object."
 
-// Input is an object of a request, decoded by its shape. Its methods panic for a
-// key that the shape does not have.
+// An Input is an object of a request body, decoded by its [Shape]. Its methods
+// return the values of its members by their keys, and panic for a key that the
+// shape does not have.
 type Input struct {
 	shape  *Shape
 	values []input // by the shape's fields
 }
 
-// input is the value of one field.
+// input is the value of one member.
 type input struct {
-	given bool // and not null
-	null  bool
-	text  string
-	is    bool
-	whole int
-	texts []string // of a list of texts
-	items []Input  // of a list of objects, or the one of an object
+	given  bool // with a value other than null
+	null   bool
+	text   string
+	flag   bool
+	number int
+	texts  []string // of a list of texts
+	items  []Input  // of a list of objects, or of an object, which has one
 }
 
-// Decode reads a body strictly. The error is of type [*errcode.Error], and its
-// problems are all that is wrong with the body.
+// Decode decodes a request body strictly: no unknown key, no key twice, no value
+// of another kind, nothing after the object. The error is of type
+// [*errcode.Error] and lists all problems of the body: BadMediaType for a body
+// that is not an object, JSONSchemaValidation if its form is wrong, and
+// InvalidParameters if only its values are.
 //
-// Nothing below what the shape declares is looked at, so depth needs no limit
-// besides that of encoding/json.
+// Nesting deeper than the shape declares is not decoded, so the depth needs no
+// limit besides that of encoding/json.
 func (s *Shape) Decode(body []byte) (Input, error) {
 	if err := checkEncoding(body); err != nil {
 		return Input{}, err
@@ -66,29 +70,30 @@ func (in Input) value(key string) *input {
 // Has reports whether the request has the key, with a value other than null.
 func (in Input) Has(key string) bool { return in.value(key).given }
 
-// IsNull reports whether the request sets the key to null.
+// IsNull reports whether the value of the key is null.
 func (in Input) IsNull(key string) bool { return in.value(key).null }
 
-// Text is a text, phone number or prefix as the caller wrote it, "" without one.
+// Text returns a text, phone number or prefix as the caller wrote it, or "" if it
+// is absent.
 func (in Input) Text(key string) string { return in.value(key).text }
 
-// Bool is a boolean, false without one.
-func (in Input) Bool(key string) bool { return in.value(key).is }
+// Bool returns a boolean, or false if it is absent.
+func (in Input) Bool(key string) bool { return in.value(key).flag }
 
-// Integer is an integer, 0 without one.
-func (in Input) Integer(key string) int { return in.value(key).whole }
+// Integer returns an integer, or 0 if it is absent.
+func (in Input) Integer(key string) int { return in.value(key).number }
 
-// Texts are the entries of a list of texts, phone numbers or prefixes, as the caller
-// wrote them.
+// Texts returns the entries of a list of texts, phone numbers or prefixes, as the
+// caller wrote them.
 func (in Input) Texts(key string) []string { return in.value(key).texts }
 
-// List are the entries of a list of objects.
+// List returns the entries of a list of objects.
 func (in Input) List(key string) []Input { return in.value(key).items }
 
-// Object is an object. Without one it must not be used.
+// Object returns an object. It panics if the object is absent.
 func (in Input) Object(key string) Input { return in.value(key).items[0] }
 
-// object reads an object. What is at fault in it is left out.
+// object decodes an object. Members with problems are left out.
 func (f *findings) object(raw json.RawMessage, at string, s *Shape) Input {
 	in := Input{s, make([]input, len(s.Fields))}
 	texts, ok := f.members(raw, at, s)
@@ -105,18 +110,18 @@ func (f *findings) object(raw json.RawMessage, at string, s *Shape) Input {
 		if field.NotBelow == "" {
 			continue
 		}
-		if least := in.Text(field.NotBelow); least != "" && in.values[i].given && below(in.values[i].text, least) {
+		if least := in.Text(field.NotBelow); least != "" && in.values[i].given && isBelow(in.values[i].text, least) {
 			f.invalid(pointer, "must not be below "+field.NotBelow)
 		}
 	}
 	return in
 }
 
-// members reads the JSON of an object's fields, nil for those that it does not
-// have. Of a key that is there several times it is the first one's.
+// members returns the JSON of an object's fields, nil for each that is absent. Of
+// a repeated key it returns the first value.
 func (f *findings) members(raw json.RawMessage, at string, s *Shape) ([]json.RawMessage, bool) {
 	var inOrder members
-	if !f.is("an object", raw, at) || !f.unmarshal(raw, at, &inOrder) {
+	if !f.requireKind("an object", raw, at) || !f.unmarshal(raw, at, &inOrder) {
 		return nil, false
 	}
 	texts := make([]json.RawMessage, len(s.Fields))
@@ -138,7 +143,7 @@ func (f *findings) members(raw json.RawMessage, at string, s *Shape) ([]json.Raw
 	return texts, true
 }
 
-// keys are the required ones, then the optional ones.
+// keys returns the required keys, then the optional ones.
 func (s *Shape) keys() []string {
 	var required, optional []string
 	for _, field := range s.Fields {
@@ -151,22 +156,22 @@ func (s *Shape) keys() []string {
 	return slices.Concat(required, optional)
 }
 
-// value reads the value of a field. What is at fault is left out.
+// value decodes the value of a field. A value with problems is left out.
 func (f *findings) value(raw json.RawMessage, at string, field *Field) input {
 	if field.Nullable && kindOf(raw) == "null" {
 		return input{null: true}
 	}
 	switch field.Kind {
 	case Boolean:
-		is, ok := f.boolean(raw, at, field)
-		return input{given: ok, is: is}
+		flag, ok := f.boolean(raw, at, field)
+		return input{given: ok, flag: flag}
 	case Integer:
-		whole, ok := f.integer(raw, at, field)
-		return input{given: ok, whole: whole}
+		number, ok := f.integer(raw, at, field)
+		return input{given: ok, number: number}
 	case List:
 		return f.list(raw, at, field)
 	case Object:
-		if !f.isOf("an object", raw, at, field) {
+		if !f.requireFieldKind("an object", raw, at, field) {
 			return input{}
 		}
 		return input{given: true, items: []Input{f.object(raw, at, field.Item)}}
@@ -175,19 +180,19 @@ func (f *findings) value(raw json.RawMessage, at string, field *Field) input {
 	return input{given: ok, text: text}
 }
 
-func (f *findings) boolean(raw json.RawMessage, at string, field *Field) (is, ok bool) {
-	ok = f.isOf("a boolean", raw, at, field) && f.unmarshal(raw, at, &is)
-	return is, ok
+func (f *findings) boolean(raw json.RawMessage, at string, field *Field) (flag, ok bool) {
+	ok = f.requireFieldKind("a boolean", raw, at, field) && f.unmarshal(raw, at, &flag)
+	return flag, ok
 }
 
-func (f *findings) integer(raw json.RawMessage, at string, field *Field) (whole int, ok bool) {
-	if !f.isOf("a number", raw, at, field) {
+func (f *findings) integer(raw json.RawMessage, at string, field *Field) (number int, ok bool) {
+	if !f.requireFieldKind("a number", raw, at, field) {
 		return 0, false
 	}
-	// A fraction, an exponent, and a number that is too large are errors here.
-	whole, err := strconv.Atoi(string(raw))
-	if err == nil && whole >= field.Min && whole <= field.Max {
-		return whole, true
+	// Atoi rejects a fraction, an exponent, and a number that is too large.
+	number, err := strconv.Atoi(string(raw))
+	if err == nil && number >= field.Min && number <= field.Max {
+		return number, true
 	}
 	reason := fmt.Sprintf("must be a whole number from %d to %d", field.Min, field.Max)
 	if field.Unit != "" {
@@ -197,14 +202,15 @@ func (f *findings) integer(raw json.RawMessage, at string, field *Field) (whole 
 	return 0, false
 }
 
-// text reads a text, phone number or prefix. It is empty where it is at fault.
+// text decodes a text, phone number or prefix. It returns "" for one with
+// problems.
 func (f *findings) text(raw json.RawMessage, at string, field *Field) (s string, ok bool) {
-	if !f.isOf("a string", raw, at, field) || !f.unmarshal(raw, at, &s) {
+	if !f.requireFieldKind("a string", raw, at, field) || !f.unmarshal(raw, at, &s) {
 		return "", false
 	}
 	switch length := utf8.RuneCountInString(s); {
 	case strings.ContainsRune(s, utf8.RuneError):
-		// encoding/json puts U+FFFD in the place of half a surrogate pair.
+		// encoding/json replaces half a surrogate pair by U+FFFD.
 		f.malformed(at, "must not hold half a surrogate pair or U+FFFD")
 	case length < field.Min || length > field.Max:
 		f.malformed(at, fmt.Sprintf("must have %d to %d characters", field.Min, field.Max))
@@ -216,10 +222,10 @@ func (f *findings) text(raw json.RawMessage, at string, field *Field) (s string,
 	return "", false
 }
 
-// list reads a list, with as many entries as the field may have.
+// list decodes a list. It does not decode one with more than field.Max entries.
 func (f *findings) list(raw json.RawMessage, at string, field *Field) input {
 	var elements []json.RawMessage
-	if !f.isOf("a list", raw, at, field) || !f.unmarshal(raw, at, &elements) {
+	if !f.requireFieldKind("a list", raw, at, field) || !f.unmarshal(raw, at, &elements) {
 		return input{}
 	}
 	switch {
@@ -234,31 +240,31 @@ func (f *findings) list(raw json.RawMessage, at string, field *Field) input {
 	if field.Each != nil {
 		texts := make([]string, len(elements))
 		for i, element := range elements {
-			texts[i], _ = f.text(element, place(at, i), field.Each)
+			texts[i], _ = f.text(element, entryPointer(at, i), field.Each)
 		}
 		return input{given: true, texts: texts}
 	}
 	return input{given: true, items: f.objects(elements, at, field)}
 }
 
-// place is the JSON pointer of an entry of a list.
-func place(list string, entry int) string { return fmt.Sprintf("%s/%d", list, entry) }
+// entryPointer returns the JSON pointer of an entry of a list.
+func entryPointer(list string, entry int) string { return fmt.Sprintf("%s/%d", list, entry) }
 
-// objects reads the entries of a list of objects.
+// objects decodes the entries of a list of objects.
 func (f *findings) objects(elements []json.RawMessage, at string, field *Field) []Input {
 	items := make([]Input, len(elements))
 	seen := map[string]int{}
 	for i, element := range elements {
-		items[i] = f.object(element, place(at, i), field.Item)
+		items[i] = f.object(element, entryPointer(at, i), field.Item)
 		if field.UniqueBy == "" {
 			continue
 		}
-		key := items[i].identity(field.UniqueBy)
+		key := items[i].uniqueKey(field.UniqueBy)
 		if key == "" {
 			continue
 		}
 		if first, twice := seen[key]; twice {
-			f.invalid(place(at, i)+"/"+field.UniqueBy, fmt.Sprintf("must not be the same as %s/%d/%s", at, first, field.UniqueBy))
+			f.invalid(entryPointer(at, i)+"/"+field.UniqueBy, fmt.Sprintf("must not be the same as %s/%d/%s", at, first, field.UniqueBy))
 			continue
 		}
 		seen[key] = i
@@ -266,8 +272,8 @@ func (f *findings) objects(elements []json.RawMessage, at string, field *Field) 
 	return items
 }
 
-// identity is the same for every spelling of a value.
-func (in Input) identity(key string) string {
+// uniqueKey returns a key that is the same for every spelling of a value.
+func (in Input) uniqueKey(key string) string {
 	text := in.Text(key)
 	if in.shape.Fields[in.shape.field(key)].Kind.isNumber() {
 		return Canonical(text)

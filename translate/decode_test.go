@@ -1,5 +1,9 @@
 package translate
 
+// This file specifies which request bodies Shape.Decode accepts and how it
+// rejects the others. A new case is a body in the table of TestDecodeAccepts or
+// TestDecodeRefuses; seeds of FuzzDecode come from both.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -14,7 +18,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// rangesShape and prefixesShape are bodies of the kind that services take.
+// rangesShape and prefixesShape are typical request bodies of services.
 var (
 	rangesShape = &Shape{Fields: []Field{{
 		Key: "numbers", Kind: List, Min: 1, Max: MaxEntries, UniqueBy: "minPhoneNumber",
@@ -29,7 +33,7 @@ var (
 	}}}
 )
 
-// span is a decoded entry of these shapes.
+// A span is a decoded entry of these shapes.
 type span struct{ Start, End string }
 
 // spans decodes a body of one of these shapes.
@@ -168,7 +172,7 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Error("(-want +got)\n" + diff)
 			}
 			if entries != nil {
-				t.Errorf("got %v beside the error", entries)
+				t.Errorf("got %v with the error", entries)
 			}
 		})
 	}
@@ -181,7 +185,7 @@ func TestDecodeOfPrefixesHasNoEnd(t *testing.T) {
 	}
 }
 
-func TestDecodeTakesAsManyEntriesAsItSays(t *testing.T) {
+func TestDecodeLimitsEntries(t *testing.T) {
 	var body strings.Builder
 	body.WriteString(`{"prefixes":[{"prefix":"0"}`)
 	for i := 1; i < MaxEntries; i++ {
@@ -194,8 +198,8 @@ func TestDecodeTakesAsManyEntriesAsItSays(t *testing.T) {
 	}
 }
 
-// FuzzDecode demands that whatever is accepted means the same to
-// encoding/json, and that whatever is refused is refused for a reason.
+// FuzzDecode requires that an accepted body has the same values for encoding/json,
+// and that a rejected body has a problem.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999"}]}`,

@@ -16,13 +16,13 @@ const (
 	departmentListCommand = "GroupDepartmentGetListRequest18"
 	fullPathHeading       = "Full Path Name"
 	groupIDHeading        = "Group Id"
-	// pathSeparator joins the names in a department's path, parents first. A
-	// name may hold it too.
+	// pathSeparator joins the names in a department's path, parents first. A name
+	// may contain it.
 	pathSeparator = ` \ `
 )
 
-// DepartmentShape is the object that answers hold of a department: its ids, its
-// name, and the full path that the platform knows it by.
+// DepartmentShape is the object of a department in responses: its ids, its name,
+// and the full path by which the platform identifies it.
 var DepartmentShape = &Shape{Fields: []Field{
 	{Key: "tenantId", Example: "ApioSpTest"},
 	{Key: "groupId", Example: "ApioGrpTest"},
@@ -30,19 +30,19 @@ var DepartmentShape = &Shape{Fields: []Field{
 	{Key: "fullPathName", Example: `Sales \ Coast`},
 }}
 
-// departmentNames holds, for the paths of an answer, the last name where it is
-// known for certain, else "".
+// departmentNames has, by path, the name of a department if it is certain, else
+// "".
 type departmentNames map[string]string
 
-// of is the name of the department with that path.
-func (names departmentNames) of(path string) string {
+// nameOf returns the name of the department with that path.
+func (names departmentNames) nameOf(path string) string {
 	if name := names[path]; name != "" {
 		return name
 	}
 	return lastPart(path)
 }
 
-// lastPart is what follows the last separator of a path.
+// lastPart returns what follows the last separator of a path.
 func lastPart(path string) string {
 	if last := strings.LastIndex(path, pathSeparator); last >= 0 {
 		return path[last+len(pathSeparator):]
@@ -50,12 +50,13 @@ func lastPart(path string) string {
 	return path
 }
 
-// inEnterprise takes the text apart by which an enterprise knows a department: the
-// path, and for a department of a group a blank and the group's id in parentheses
-// behind it. groupID is the group that the row is about. Only its id is taken for
-// one, since a name may hold parentheses itself. A department of the enterprise has
-// no group. A text that fits both is taken for the group's.
-func inEnterprise(text, groupID string) (group, name string) {
+// parseEnterpriseDepartment splits the text that identifies a department in a
+// table of an enterprise: the path and, for a department of a group, a blank and
+// the id of the group in parentheses. A department of the enterprise has no
+// group. groupID is the group of the row. Only its id is recognized as a group,
+// since a name may contain parentheses. A text that fits both forms counts as a
+// department of the group.
+func parseEnterpriseDepartment(text, groupID string) (group, name string) {
 	rest, ok := strings.CutSuffix(text, ")")
 	if groupID != "" && ok {
 		if rest, ok = strings.CutSuffix(rest, groupID); ok {
@@ -67,8 +68,8 @@ func inEnterprise(text, groupID string) (group, name string) {
 	return "", lastPart(text)
 }
 
-// departmentList lists a group's departments. Those of an enterprise are left
-// out: its groups have no lists of their own to be shown.
+// departmentList lists the departments of a group. It leaves out those of an
+// enterprise, whose groups have no lists of their own in the API.
 var departmentList = Listing{
 	Command: departmentListCommand,
 	Elements: func(t scope.Target) []oci.Element {
@@ -79,40 +80,39 @@ var departmentList = Listing{
 }
 
 const (
-	// maxDepartments bounds the memory for departments, in paths of all groups.
+	// maxDepartments limits the cached paths, of all groups together.
 	maxDepartments = 20_000
-	// departmentTTL is how long a path is remembered. A department that gets
-	// another name or another parent gets another path, which is asked for at
-	// once. So this is only how long it may take until two departments of one
-	// path, which is possible where a name holds the separator, are noticed.
+	// departmentTTL is how long a path is cached. A department with a new name or
+	// parent has a new path, which is read immediately. So it only limits how
+	// long it takes until two departments with the same path are noticed, which
+	// is possible if a name contains the separator.
 	departmentTTL = 5 * time.Minute
 )
 
-// departments remembers names of departments, by group and full path. What the
-// platform's list does not have is remembered, too. It is safe for several
-// goroutines.
+// departments caches the names of departments, by group and full path. It also
+// caches that the platform's list does not have a path. The cache locks itself.
 type departments struct {
-	known *lru.Cache[departmentKey, rememberedName]
+	cache *lru.Cache[departmentKey, cachedName]
 }
 
 type departmentKey struct{ tenantID, groupID, path string }
 
-type rememberedName struct {
-	name  string // "" where it is not certain
+type cachedName struct {
+	name  string // "" if it is not certain
 	until time.Time
 }
 
 func newDepartments() *departments {
-	return &departments{newMemory[departmentKey, rememberedName](maxDepartments)}
+	return &departments{newCache[departmentKey, cachedName](maxDepartments)}
 }
 
-// recall adds the names of paths to names. It returns those that are not
-// remembered, each once.
-func (d *departments) recall(target scope.Target, a *Answer) (names departmentNames, unknown []string) {
+// lookup returns the cached names of the paths in an answer, and the paths that
+// are not cached, each once.
+func (d *departments) lookup(target scope.Target, a *Answer) (names departmentNames, unknown []string) {
 	now, last := time.Now(), ""
-	for path := range a.longPaths() {
+	for path := range a.ambiguousPaths() {
 		if path == last {
-			continue // as it mostly is in the rows of a group
+			continue // common, since rows of one department follow each other
 		}
 		last = path
 		if _, found := names[path]; found {
@@ -121,32 +121,33 @@ func (d *departments) recall(target scope.Target, a *Answer) (names departmentNa
 		if names == nil {
 			names = departmentNames{}
 		}
-		remembered, _ := d.known.Get(departmentKey{target.TenantID, target.GroupID, path})
-		names[path] = remembered.name
-		if !now.Before(remembered.until) {
+		cached, _ := d.cache.Get(departmentKey{target.TenantID, target.GroupID, path})
+		names[path] = cached.name
+		if !now.Before(cached.until) {
 			unknown = append(unknown, path)
 		}
 	}
 	return names, unknown
 }
 
-// remember notes the names of paths that were asked for.
-func (d *departments) remember(target scope.Target, paths []string, names departmentNames, asked time.Time) {
+// add caches the names of paths that were read.
+func (d *departments) add(target scope.Target, paths []string, names departmentNames, asked time.Time) {
 	for _, path := range paths {
-		// A cell is a piece of its table's text, which must not live as long.
+		// A cell shares the memory of its table, which must not be kept that
+		// long.
 		key := departmentKey{target.TenantID, target.GroupID, strings.Clone(path)}
-		d.known.Add(key, rememberedName{strings.Clone(names[path]), asked.Add(departmentTTL)})
+		d.cache.Add(key, cachedName{strings.Clone(names[path]), asked.Add(departmentTTL)})
 	}
 }
 
-// named gives an answer the names of its departments. The platform is asked only
-// for paths that hold the separator, because any other is a name by itself, and
-// only where one of them is not remembered. Where the platform refuses, or does
-// not know the command, the part after the last separator is taken for the name, as
-// the API's documents do.
-func (e *Engine) named(ctx context.Context, a *Answer) (*Answer, error) {
+// withDepartmentNames adds the names of its departments to an answer. It reads
+// the platform only for paths that contain the separator, since any other path is
+// the name, and only if one of them is not cached. If the platform refuses the
+// command or does not support it, the part after the last separator is taken as
+// the name, as in the documents of the API.
+func (e *Engine) withDepartmentNames(ctx context.Context, a *Answer) (*Answer, error) {
 	var unknown []string
-	if a.names, unknown = e.departments.recall(a.target, a); len(unknown) == 0 {
+	if a.names, unknown = e.departments.lookup(a.target, a); len(unknown) == 0 {
 		return a, nil
 	}
 	asked := time.Now()
@@ -158,7 +159,7 @@ func (e *Engine) named(ctx context.Context, a *Answer) (*Answer, error) {
 		return nil, err
 	}
 	if refusal := replies[0].Err(); refusal != nil {
-		return a, nil //nolint:nilerr // see above: the names are a help, not a need
+		return a, nil //nolint:nilerr // the response is complete without the names
 	}
 	table, err := TableOf(replies[0], departmentList.Table, departmentList.Key, departmentList.KeyKind)
 	if err != nil {
@@ -168,36 +169,37 @@ func (e *Engine) named(ctx context.Context, a *Answer) (*Answer, error) {
 	for _, path := range unknown {
 		a.names[path] = listed[path]
 	}
-	e.departments.remember(a.target, unknown, listed, asked)
+	e.departments.add(a.target, unknown, listed, asked)
 	return a, nil
 }
 
-// longPaths goes through the texts of departments that hold the separator.
-func (a *Answer) longPaths() func(yield func(path string) bool) {
-	return func(yield func(path string) bool) { longPathsIn(a.shape, a.values, yield) }
+// ambiguousPaths iterates over the paths of departments that contain the
+// separator.
+func (a *Answer) ambiguousPaths() func(yield func(path string) bool) {
+	return func(yield func(path string) bool) { ambiguousPathsIn(a.shape, a.values, yield) }
 }
 
-// longPathsIn goes through those of an object.
-func longPathsIn(s *Shape, values []answerValue, yield func(path string) bool) (more bool) {
+// ambiguousPathsIn calls yield for those of an object.
+func ambiguousPathsIn(s *Shape, values []answerValue, yield func(path string) bool) (more bool) {
 	for i := range values {
-		if !values[i].longPaths(&s.Fields[i], yield) {
+		if !values[i].ambiguousPaths(&s.Fields[i], yield) {
 			return false
 		}
 	}
 	return true
 }
 
-func (v *answerValue) longPaths(f *Field, yield func(path string) bool) (more bool) {
+func (v *answerValue) ambiguousPaths(f *Field, yield func(path string) bool) (more bool) {
 	switch {
 	case v.isTable():
-		return v.rows.longPaths(yield)
+		return v.rows.ambiguousPaths(yield)
 	case f.Kind == Department:
 		return !strings.Contains(v.text, pathSeparator) || yield(v.text)
 	case f.Kind == Object && v.parts != nil:
-		return longPathsIn(f.Item, v.parts, yield)
+		return ambiguousPathsIn(f.Item, v.parts, yield)
 	case f.Kind == List && f.Item != nil:
 		for i := range v.parts {
-			if !longPathsIn(f.Item, v.parts[i].parts, yield) {
+			if !ambiguousPathsIn(f.Item, v.parts[i].parts, yield) {
 				return false
 			}
 		}
@@ -205,9 +207,9 @@ func (v *answerValue) longPaths(f *Field, yield func(path string) bool) (more bo
 	return true
 }
 
-func (r *rows) longPaths(yield func(path string) bool) (more bool) {
+func (r *rows) ambiguousPaths(yield func(path string) bool) (more bool) {
 	for i := range r.fields {
-		if object := r.objects[i]; object != nil && !object.longPaths(yield) {
+		if object := r.objects[i]; object != nil && !object.ambiguousPaths(yield) {
 			return false
 		}
 		if r.fields[i].Kind != Department || r.columns[i] == oci.NoColumn {
@@ -223,8 +225,8 @@ func (r *rows) longPaths(yield func(path string) bool) (more bool) {
 }
 
 // readDepartmentNames reads the names of paths from the platform's list of
-// departments. Two departments may have the same path, where a name holds the
-// separator: of those no name is certain.
+// departments. If two departments have the same path, because a name contains the
+// separator, and their names differ, neither name is certain.
 func readDepartmentNames(table *oci.Table, paths []string) departmentNames {
 	path, name := table.Column(fullPathHeading), table.Column("Department Name")
 	wanted, names := map[string]bool{}, departmentNames{}

@@ -1,5 +1,8 @@
 package translate
 
+// This file specifies the limits of the two caches, which only the package can
+// see.
+
 import (
 	"fmt"
 	"testing"
@@ -8,37 +11,36 @@ import (
 	"ocigate/translate/scope"
 )
 
-// However many departments there are, a bounded number is remembered: those that
-// were used last.
-func TestMemoryOfDepartmentsIsBounded(t *testing.T) {
+// The number of cached departments is limited to those that were used last.
+func TestDepartmentCacheIsBounded(t *testing.T) {
 	d := newDepartments()
 	target := scope.Target{TenantID: "t", GroupID: "g"}
 	for i := range 2 * maxDepartments {
 		path := fmt.Sprintf(`a \ %d`, i)
-		d.remember(target, []string{path}, departmentNames{path: "x"}, time.Now())
+		d.add(target, []string{path}, departmentNames{path: "x"}, time.Now())
 	}
-	if n := d.known.Len(); n != maxDepartments {
-		t.Errorf("%d are remembered, want %d", n, maxDepartments)
+	if n := d.cache.Len(); n != maxDepartments {
+		t.Errorf("%d are cached, want %d", n, maxDepartments)
 	}
 	last := departmentKey{"t", "g", fmt.Sprintf(`a \ %d`, 2*maxDepartments-1)}
-	if remembered, ok := d.known.Get(last); !ok || remembered.name != "x" {
-		t.Errorf("the last is remembered as %v, %t", remembered, ok)
+	if cached, ok := d.cache.Get(last); !ok || cached.name != "x" {
+		t.Errorf("the last is cached as %v, %t", cached, ok)
 	}
 }
 
-func TestMemoryOfContextsIsBounded(t *testing.T) {
+func TestContextCacheIsBounded(t *testing.T) {
 	c := newContexts(time.Hour)
 	of := &Context{}
 	for i := range 2 * maxContexts {
-		c.remember(of, scope.Target{TenantID: fmt.Sprint(i)}, time.Now(), nil)
+		c.add(of, scope.Target{TenantID: fmt.Sprint(i)}, time.Now(), nil)
 	}
-	if n := c.known.Len(); n != maxContexts {
-		t.Errorf("%d are remembered, want %d", n, maxContexts)
+	if n := c.cache.Len(); n != maxContexts {
+		t.Errorf("%d are cached, want %d", n, maxContexts)
 	}
-	if _, known := c.good(of, scope.Target{TenantID: fmt.Sprint(2*maxContexts - 1)}); !known {
-		t.Error("the last is not remembered")
+	if _, known := c.lookup(of, scope.Target{TenantID: fmt.Sprint(2*maxContexts - 1)}); !known {
+		t.Error("the last is not cached")
 	}
-	if _, known := c.good(&Context{}, scope.Target{TenantID: fmt.Sprint(2*maxContexts - 1)}); known {
-		t.Error("another context is remembered")
+	if _, known := c.lookup(&Context{}, scope.Target{TenantID: fmt.Sprint(2*maxContexts - 1)}); known {
+		t.Error("another context is cached")
 	}
 }

@@ -1,5 +1,9 @@
 package translate_test
 
+// This file specifies how an answer gets the names of departments, and when the
+// platform is asked for them. A new case is an entry of a table with the
+// departments of the platform and the documents that are sent.
+
 import (
 	"errors"
 	"fmt"
@@ -30,7 +34,7 @@ func departmentsOf(rows ...string) string {
 	return answer(departments, table("departmentTable", "Department Name|Full Path Name", rows...))
 }
 
-// read answers a query, and returns its body and entity tag.
+// read returns the body and the entity tag of a query.
 func read(t *testing.T, query translate.Query, target scope.Target) (text, tag string) {
 	t.Helper()
 	got, err := query.Read(t.Context(), target, nil)
@@ -40,33 +44,33 @@ func read(t *testing.T, query translate.Query, target scope.Target) (text, tag s
 	return body(t, got), got.ETag()
 }
 
-// remembering keeps a context for longer than any test lasts.
-var remembering = translate.Options{ContextTTL: 24 * time.Hour}
+// longTTL has a ContextTTL longer than any test.
+var longTTL = translate.Options{ContextTTL: 24 * time.Hour}
 
 func wantAsked(t *testing.T, p *platform, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, p.Asked); diff != "" {
-		t.Errorf("asked (-want +got)\n%s", diff)
+		t.Errorf("reads (-want +got)\n%s", diff)
 	}
 	p.Asked = nil
 }
 
-// A read that goes on and on takes one document each time.
-func TestASteadyReadTakesOneDocument(t *testing.T) {
+// A repeated read sends one document each time.
+func TestCachedReadSendsOneDocument(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[ownNumbers] = nested(`Sales \ West`, "Sales", "", `Sales \ West`, `Sales \ East \ Coast`)
 	p.Answers[departments] = departmentsOf(`West|Sales \ West`, `East \ Coast|Sales \ East \ Coast`)
-	query := p.query(remembering)
+	query := p.query(longTTL)
 	first, tag := read(t, query, testGroup)
 	if !strings.Contains(first, `"departmentName":"East \\ Coast"`) {
-		t.Errorf("answered %s", first)
+		t.Errorf("got %s", first)
 	}
 	wantAsked(t, p, inContext, departments)
 	const reads = 20
 	for range reads {
 		again, tagAgain := read(t, query, testGroup)
 		if again != first || tagAgain != tag {
-			t.Errorf("answered %s with %s, and before that %s with %s", again, tagAgain, first, tag)
+			t.Errorf("got %s with %s, and before that %s with %s", again, tagAgain, first, tag)
 		}
 	}
 	if len(p.Asked) != reads {
@@ -75,17 +79,17 @@ func TestASteadyReadTakesOneDocument(t *testing.T) {
 	t.Logf("documents per steady read: %.2f; each read took 2 while names were asked for every time", float64(len(p.Asked))/reads)
 }
 
-func TestOnlyUnknownDepartmentsAreAskedFor(t *testing.T) {
+func TestOnlyUncachedDepartmentsAreRead(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[ownNumbers] = nested(`A \ B`)
 	p.Answers[departments] = departmentsOf(`B|A \ B`, `x \ C|A \ x \ C`)
-	query := p.query(remembering)
+	query := p.query(longTTL)
 	read(t, query, testGroup)
 	wantAsked(t, p, inContext, departments)
 
 	p.Answers[ownNumbers] = nested(`A \ B`, `A \ x \ C`)
 	if text, _ := read(t, query, testGroup); !strings.Contains(text, `"departmentName":"x \\ C"`) || !strings.Contains(text, `"departmentName":"B"`) {
-		t.Errorf("answered %s", text)
+		t.Errorf("got %s", text)
 	}
 	wantAsked(t, p, ownNumbers, departments)
 
@@ -101,16 +105,15 @@ func TestOnlyUnknownDepartmentsAreAskedFor(t *testing.T) {
 	wantAsked(t, p, inContext, departments)
 }
 
-// What the platform's list does not have is remembered as well. What it refuses is
-// asked for again.
+// That a path is not in the platform's list is cached as well. A refusal is not.
 func TestDepartmentsWithoutACertainName(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply string
 		err   error
 		again []string // the second read's documents
 	}{
-		"are remembered when they are not listed":     {departmentsOf("Sales|Sales"), nil, []string{ownNumbers}},
-		"are remembered when two have the path":       {departmentsOf(`C|A \ B \ C`, `B \ C|A \ B \ C`), nil, []string{ownNumbers}},
+		"are cached when they are not listed":         {departmentsOf("Sales|Sales"), nil, []string{ownNumbers}},
+		"are cached when two have the path":           {departmentsOf(`C|A \ B \ C`, `B \ C|A \ B \ C`), nil, []string{ownNumbers}},
 		"are asked for again when that is refused":    {refusal("Error", 5404, "unauthorized"), nil, []string{ownNumbers, departments}},
 		"are asked for again when it is unknown here": {"", fmt.Errorf("not sent: %w", &oci.UnsupportedError{}), []string{ownNumbers, departments}},
 	} {
@@ -120,10 +123,10 @@ func TestDepartmentsWithoutACertainName(t *testing.T) {
 			if test.err != nil {
 				p.Answers[departments], p.Err[departments] = departmentsOf(), test.err
 			}
-			query := p.query(remembering)
+			query := p.query(longTTL)
 			for range 2 {
 				if text, _ := read(t, query, testGroup); !strings.Contains(text, `"departmentName":"C"`) {
-					t.Errorf("answered %s", text)
+					t.Errorf("got %s", text)
 				}
 			}
 			wantAsked(t, p, append([]string{inContext, departments}, test.again...)...)
@@ -132,7 +135,7 @@ func TestDepartmentsWithoutACertainName(t *testing.T) {
 	t.Run("are no reason to hide that the platform is gone", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers], p.Err[departments] = nested(`A \ B`), oci.ErrBusy
-		got, err := p.query(remembering).Read(t.Context(), testGroup, nil)
+		got, err := p.query(longTTL).Read(t.Context(), testGroup, nil)
 		if !errors.Is(err, oci.ErrBusy) || got != nil {
 			t.Errorf("got %v, %v", got, err)
 		}
@@ -141,30 +144,30 @@ func TestDepartmentsWithoutACertainName(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers] = nested(`A \ B`)
 		p.Answers[departments] = answer(departments, table("departmentTable", "Department Name", "B"))
-		got, err := p.query(remembering).Read(t.Context(), testGroup, nil)
+		got, err := p.query(longTTL).Read(t.Context(), testGroup, nil)
 		if code(t, err, errcode.PlatformError); got != nil {
-			t.Errorf("got %v beside the error", got)
+			t.Errorf("got %v with the error", got)
 		}
 	})
 }
 
-func TestDepartmentsAreRememberedForMinutes(t *testing.T) {
+func TestDepartmentsAreCachedForMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers] = nested(`A \ B \ C`)
 		p.Answers[departments] = departmentsOf(`C|A \ B \ C`)
-		query := p.query(remembering)
+		query := p.query(longTTL)
 		read(t, query, testGroup)
 		wantAsked(t, p, inContext, departments)
 		p.Answers[departments] = departmentsOf(`B \ C|A \ B \ C`)
 		time.Sleep(5*time.Minute - time.Nanosecond)
 		if text, _ := read(t, query, testGroup); !strings.Contains(text, `"departmentName":"C"`) {
-			t.Errorf("answered %s", text)
+			t.Errorf("got %s", text)
 		}
 		wantAsked(t, p, ownNumbers)
 		time.Sleep(time.Nanosecond)
 		if text, _ := read(t, query, testGroup); !strings.Contains(text, `"departmentName":"B \\ C"`) {
-			t.Errorf("answered %s", text)
+			t.Errorf("got %s", text)
 		}
 		wantAsked(t, p, ownNumbers, departments)
 		read(t, query, testGroup)
@@ -172,13 +175,13 @@ func TestDepartmentsAreRememberedForMinutes(t *testing.T) {
 	})
 }
 
-// BenchmarkRead is a small read of a group that is known, whose list has a nested
+// BenchmarkRead is a small read in a cached context, whose list has a nested
 // department.
 func BenchmarkRead(b *testing.B) {
 	p := newPlatform(b)
 	p.Answers[ownNumbers] = nested(`A \ B`, "")
 	p.Answers[departments] = departmentsOf(`B|A \ B`)
-	query := p.query(remembering)
+	query := p.query(longTTL)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := query.Read(b.Context(), testGroup, nil); err != nil {

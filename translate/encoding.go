@@ -6,8 +6,9 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// byteOrderMarks begin texts of some editors and libraries. That of UTF-32 in
-// little-endian order begins as that of UTF-16 does, so it comes first.
+// byteOrderMarks are what some editors and libraries put at the start of a text.
+// UTF-32 in little-endian order comes before UTF-16, since its mark begins with
+// that of UTF-16.
 var byteOrderMarks = []struct {
 	encoding string
 	mark     []byte
@@ -19,9 +20,9 @@ var byteOrderMarks = []struct {
 	{"UTF-16", []byte{0xFE, 0xFF}},
 }
 
-// checkEncoding refuses a body whose beginning shows that it is not plain
-// UTF-8, by the name of what it is. RFC 8259, section 8.1, demands UTF-8
-// without a byte order mark.
+// checkEncoding rejects a body whose first bytes show that it is not plain UTF-8,
+// and names its encoding. RFC 8259, section 8.1, demands UTF-8 without a byte
+// order mark.
 func checkEncoding(body []byte) error {
 	reason := encodingProblem(body)
 	if reason == "" {

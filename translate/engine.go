@@ -11,22 +11,24 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Options are what [New] needs. All of them may be left out.
+// Options configure an [Engine]. The zero value is valid.
 type Options struct {
-	// Reader is the platform. Without one nothing can be asked, and every attempt
-	// is an error: such an engine is for the description of endpoints.
+	// Reader is the platform. If it is nil, every read fails; such an engine is
+	// only good for the descriptions of operations.
 	Reader Reader
-	// ContextTTL is how long it is remembered that a target is in a [Context].
-	// With 0 the platform is asked for every request.
+	// ContextTTL is how long the engine caches that a target is in a [Context].
+	// If it is 0, every request reads the context.
 	ContextTTL time.Duration
-	// PlatformErrors is NewPlatformErrors(nil) where it is its zero value.
+	// PlatformErrors is NewPlatformErrors(nil) if it is the zero value.
 	PlatformErrors PlatformErrors
-	// Charset is what the platform can hold of ids; where it is nil, everything.
+	// Charset reports which ids the platform can hold. If it is nil, it can hold
+	// all.
 	Charset scope.Charset
 }
 
-// Engine asks the platform for the services, and remembers for a time what it
-// was answered. It may be used by several goroutines at a time.
+// An Engine reads the platform for the services. It caches which targets are in
+// which contexts, and the names of departments. It is safe for concurrent use:
+// both caches lock themselves, and no lock is held during a read.
 type Engine struct {
 	reader      Reader
 	errors      PlatformErrors
@@ -35,7 +37,7 @@ type Engine struct {
 	departments *departments
 }
 
-// New makes an engine.
+// New returns an engine with the options.
 func New(o Options) *Engine {
 	if o.Reader == nil {
 		o.Reader = noReader{}
@@ -52,29 +54,31 @@ func New(o Options) *Engine {
 	}
 }
 
-// noReader stands for the platform where there is none.
+// noReader is the Reader of an engine that was made without one.
 type noReader struct{}
 
 var errNoReader = errors.New("translate: the engine was made without a Reader")
 
+// Read returns errNoReader.
 func (noReader) Read(context.Context, ...oci.Read) ([]oci.Reply, error) { return nil, errNoReader }
 
-// Problems are all the reasons for which the ids of a target cannot be the
-// platform's, by the names of the scope's parameters.
+// Problems returns all reasons for which the ids of a target cannot be ids of the
+// platform. Each names its parameter of the scope.
 func (e *Engine) Problems(s scope.Scope, target scope.Target) []errcode.Problem {
 	return s.Problems(target, e.charset)
 }
 
-// Read asks the platform, all commands in one document. There is a reply for each
-// command, in their order. Its errors wrap the Reader's.
+// Read sends the commands in one document and returns one reply for each, in
+// their order. Its errors wrap the Reader's; another number of replies is a
+// PlatformError. There must be one command or more.
 func (e *Engine) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
 	replies, err := e.reader.Read(ctx, commands...)
 	if err != nil {
-		return nil, fmt.Errorf("translate: asking %s: %w", commands[0].Name(), err)
+		return nil, fmt.Errorf("translate: read %s: %w", commands[0].Name(), err)
 	}
 	if len(replies) != len(commands) {
 		return nil, errcode.Wrap(errcode.PlatformError,
-			fmt.Errorf("translate: %d commands got %d replies", len(commands), len(replies)))
+			fmt.Errorf("translate: the Reader returned %d replies to %d commands", len(replies), len(commands)))
 	}
 	return replies, nil
 }

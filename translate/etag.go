@@ -12,14 +12,14 @@ import (
 	"ocigate/translate/scope"
 )
 
-// tagBytes is how much of a SHA-256 an entity tag holds.
+// tagBytes is the number of bytes of a SHA-256 sum that an entity tag has.
 const tagBytes = 16
 
-// ETag implements [Body]. It is made of the content and of the shape, so that a
-// version of the program that writes the same content in another form has another
-// tag. Columns of a table count also where they are not shown; the names of
-// departments follow from their full paths. It takes one more pass over the content,
-// but none over its encoding.
+// ETag implements [Body]. The tag depends on the content and on the shape, so
+// that a version of the program that writes the same content in another form has
+// another tag. It also depends on the columns of a table that are not shown. The
+// names of departments follow from their full paths. Computing it takes one more
+// pass over the content, but none over its encoding.
 func (a *Answer) ETag() string {
 	sum := tagSum{Hash: sha256.New()}
 	sum.add(a.shape.digest())
@@ -35,7 +35,7 @@ func (v *answerValue) addTo(sum *tagSum) {
 	case v.isTable():
 		sum.add("rows")
 		sum.flush()
-		_, _ = v.rows.table.WriteTo(sum.Hash) // a hash takes everything
+		_, _ = v.rows.table.WriteTo(sum.Hash) // a hash returns no error
 	case v.absent:
 		sum.add("absent")
 	case v.null:
@@ -50,7 +50,7 @@ func (v *answerValue) addTo(sum *tagSum) {
 	}
 }
 
-// TagOf is the entity tag of a body that is written already.
+// TagOf returns the entity tag of a body that is already written.
 func TagOf(body []byte) string {
 	sum := sha256.Sum256(body)
 	return quoted(sum[:])
@@ -60,7 +60,8 @@ func quoted(sum []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:tagBytes]) + `"`
 }
 
-// ListTag is the ETag that [Engine.ListAnswer] would have of the same arguments.
+// ListTag returns the ETag of the answer that [Engine.ListAnswer] returns for the
+// same arguments.
 func (e *Engine) ListTag(target scope.Target, shape *Shape, table *oci.Table) (string, error) {
 	a, err := newList(target, shape, table)
 	if err != nil {
@@ -69,8 +70,8 @@ func (e *Engine) ListTag(target scope.Target, shape *Shape, table *oci.Table) (s
 	return a.ETag(), nil
 }
 
-// tagSum is a hash of texts, each with its length before it, so that no two
-// sequences of texts are the same.
+// A tagSum hashes texts, each with its length before it, so that different
+// sequences of texts have different input.
 type tagSum struct {
 	hash.Hash
 	piece []byte
@@ -80,31 +81,31 @@ func (s *tagSum) add(texts ...string) {
 	for _, text := range texts {
 		s.piece = binary.AppendUvarint(s.piece, uint64(len(text)))
 		s.piece = append(s.piece, text...)
-		if len(s.piece) > pieceOfSum {
+		if len(s.piece) > hashBlock {
 			s.flush()
 		}
 	}
 }
 
-// pieceOfSum is how many bytes are hashed at a time.
-const pieceOfSum = 4 << 10
+// hashBlock is the number of buffered bytes above which they are hashed.
+const hashBlock = 4 << 10
 
 func (s *tagSum) flush() {
-	_, _ = s.Write(s.piece) // a hash takes everything
+	_, _ = s.Write(s.piece) // a hash returns no error
 	s.piece = s.piece[:0]
 }
 
-// Sum is the hash of all texts.
+// Sum returns the hash of all texts.
 func (s *tagSum) Sum(b []byte) []byte {
 	s.flush()
 	return s.Hash.Sum(b)
 }
 
-// shapeDigests holds the digests of shapes that were used, by *Shape. Shapes are
-// declared once and do not change.
+// shapeDigests caches the digests of shapes, by *Shape. Shapes are declared once
+// and do not change.
 var shapeDigests sync.Map
 
-// digest is a hash of all that decides about the form of an answer.
+// digest returns a hash of everything that decides the form of an answer.
 func (s *Shape) digest() string {
 	if known, ok := shapeDigests.Load(s); ok {
 		if digest, ok := known.(string); ok {
@@ -124,8 +125,8 @@ func (s *Shape) addTo(sum *tagSum) {
 	}
 }
 
-// addTo adds what a field does not have as nothing at all, so that a new property of
-// fields does not change the tags of answers without it.
+// addTo adds nothing for a property that the field does not have, so that a new
+// property of fields does not change the tags of answers without it.
 func (f *Field) addTo(sum *tagSum) {
 	sum.add(f.Key, strconv.Itoa(int(f.Kind)), strconv.FormatBool(f.Optional), f.Source)
 	if f.Nullable {

@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies entity tags: equal for equal content and shape, different
+// otherwise. A new case is an entry of a table with two bodies.
+
 import (
 	"fmt"
 	"regexp"
@@ -11,8 +14,8 @@ import (
 
 var strongTag = regexp.MustCompile(`^"[A-Za-z0-9_-]{22}"$`)
 
-// The tag is the same exactly where the content is, in every process.
-func TestEntityTagsAreThoseOfTheContent(t *testing.T) {
+// Tags are equal exactly if the contents are, in every process.
+func TestEntityTagsDependOnTheContent(t *testing.T) {
 	const columns = "Number Range Start|Group Id|User Id|Last Name|Department"
 	type content struct {
 		columns string
@@ -73,7 +76,7 @@ func TestEntityTagsAreThoseOfTheContent(t *testing.T) {
 }
 
 // A program that writes the same content in another form has another tag for it.
-func TestEntityTagsAreThoseOfTheShape(t *testing.T) {
+func TestEntityTagsDependOnTheShape(t *testing.T) {
 	seen := map[string]bool{}
 	for _, shape := range []*translate.Shape{
 		{Fields: []translate.Field{{Key: "a", Kind: translate.List, Item: &translate.Shape{Fields: []translate.Field{{Key: "x", Source: "Number Range Start"}}}}}},

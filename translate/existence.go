@@ -6,7 +6,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// TenantExistence is the question whether the target's tenant exists.
+// TenantExistence asks whether the target's tenant exists.
 var TenantExistence = &Existence{
 	Listing: Listing{
 		Command: "ServiceProviderGetListRequest",
@@ -20,7 +20,7 @@ var TenantExistence = &Existence{
 	Missing: errcode.TenantNotFound,
 }
 
-// GroupExistence is the question whether the target's group exists in its tenant.
+// GroupExistence asks whether the target's group exists in its tenant.
 var GroupExistence = &Existence{
 	Listing: Listing{
 		Command: "GroupGetListInServiceProviderRequest",
@@ -34,12 +34,12 @@ var GroupExistence = &Existence{
 	Missing: errcode.GroupNotFound,
 }
 
-// UserExistence is the question whether the target's user is one of its group.
+// UserExistence asks whether the target's user exists in its group.
 var UserExistence = &Existence{
 	Listing: Listing{
 		Command: "UserGetListInGroupRequest",
 		Elements: func(t scope.Target) []oci.Element {
-			// The group's element has a capital letter, as in the schema.
+			// In the schema, this element begins with a capital letter.
 			return append(TenantElements(t), oci.Text("GroupId", t.GroupID), EqualTo("searchCriteriaUserId", t.UserID))
 		},
 		Table: "userTable",
@@ -49,23 +49,24 @@ var UserExistence = &Existence{
 	Missing: errcode.UserNotFound,
 }
 
-// UserElements name a target's user, as commands about a user begin. They do not
-// say which group the user is of.
+// UserElements returns the elements that name a user in commands about a user.
+// They do not name the user's group.
 func UserElements(t scope.Target) []oci.Element {
 	return []oci.Element{oci.Text("userId", t.UserID)}
 }
 
-// TenantElements name a target's tenant, as commands about a tenant begin.
+// TenantElements returns the elements that name a tenant in commands about a
+// tenant.
 func TenantElements(t scope.Target) []oci.Element {
 	return []oci.Element{oci.Text("serviceProviderId", t.TenantID)}
 }
 
-// GroupElements name a target's group, as commands about a group begin.
+// GroupElements returns the elements that name a group in commands about a group.
 func GroupElements(t scope.Target) []oci.Element {
 	return []oci.Element{oci.Text("serviceProviderId", t.TenantID), oci.Text("groupId", t.GroupID)}
 }
 
-// EqualTo is a search criterion for exactly that value.
+// EqualTo returns the search criterion for exactly that value.
 func EqualTo(criterion, value string) oci.Element {
 	return oci.Parent(criterion,
 		oci.Text("mode", "Equal To"), oci.Text("value", value), oci.Text("isCaseInsensitive", "false"))

@@ -2,8 +2,8 @@ package translate
 
 import "ocigate/translate/scope"
 
-// Remembered returns the facts of a target that is remembered to be in the
+// CachedFacts returns the facts of a target that is cached as being in the
 // context.
-func (e *Engine) Remembered(c *Context, target scope.Target) (facts Facts, known bool) {
-	return e.contexts.good(c, target)
+func (e *Engine) CachedFacts(c *Context, target scope.Target) (facts Facts, known bool) {
+	return e.contexts.lookup(c, target)
 }

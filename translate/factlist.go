@@ -11,53 +11,52 @@ import (
 	"ocigate/translate/scope"
 )
 
-// FactListing is the listing that applies to targets of which a context says a
-// fact.
+// A FactListing is the listing for targets with that fact.
 type FactListing struct {
 	Fact    string
 	Listing Listing
 }
 
-// FactListings are listings of which one applies to each target: the one of the
-// fact that is the answer to a question of a context.
+// FactListings are listings of which one applies to each target: the one for the
+// fact of a question of the context.
 type FactListings struct {
-	Question string // its name in the context
+	Question string // the name of the question in the context
 	Listings []FactListing
 }
 
-// Table asks for the table of a target that is in the context, from the listing
-// that applies to the target. It takes one document: where the fact is not
-// remembered, all listings are in it, and only the one that applies counts. What
-// the platform answers to the others is not looked at; it may be refusals.
+// Table reads the table of a target that must be in the context, from the listing
+// that applies to the target. It sends one document. If the fact is not cached,
+// the document has all listings, and only the reply to the one that applies is
+// used; the others may be errors.
 func (l FactListings) Table(ctx context.Context, e *Engine, target scope.Target, c *Context) (*oci.Table, error) {
-	if facts, known := e.contexts.good(c, target); known {
-		applies, err := l.of(facts)
+	if facts, known := e.contexts.lookup(c, target); known {
+		applies, err := l.listingFor(facts)
 		if err != nil {
 			return nil, err
 		}
 		table, err := e.Table(ctx, target, applies.Listing)
-		return table, c.worded(err)
+		return table, c.withMessage(err)
 	}
-	left, unsupported := l.Listings, error(nil)
+	candidates, unsupported := l.Listings, error(nil)
 	for {
-		replies, facts, err := e.enter(ctx, target, c, readsOf(left, target)...)
+		replies, facts, err := e.readWithContext(ctx, target, c, readsFor(candidates, target)...)
 		if err == nil {
-			return l.tableIn(e, target, c, left, replies, facts, unsupported)
+			return l.tableIn(e, target, c, candidates, replies, facts, unsupported)
 		}
-		// Nothing was sent where the platform is known not to have a command. It
-		// is no reason to fail a target to which another one applies.
-		rest := without(left, err)
-		if len(rest) == 0 || len(rest) == len(left) {
+		// The client sends nothing if the platform does not support a command.
+		// That must not fail a target to which another listing applies.
+		rest := withoutUnsupported(candidates, err)
+		if len(rest) == 0 || len(rest) == len(candidates) {
 			return nil, err
 		}
-		left, unsupported = rest, err
+		candidates, unsupported = rest, err
 	}
 }
 
-// tableIn is the table in the replies to some of the listings. unsupported is why
-// the others were not asked.
+// tableIn returns the table in the replies to those listings that were asked.
+// unsupported is the error for which the others were not sent.
 func (l FactListings) tableIn(e *Engine, target scope.Target, c *Context, asked []FactListing, replies []oci.Reply, facts Facts, unsupported error) (*oci.Table, error) {
-	applies, err := l.of(facts)
+	applies, err := l.listingFor(facts)
 	if err != nil {
 		return nil, err
 	}
@@ -66,22 +65,22 @@ func (l FactListings) tableIn(e *Engine, target scope.Target, c *Context, asked 
 		return nil, unsupported
 	}
 	table, err := e.TableIn(replies[place], target, applies.Listing)
-	return table, c.worded(err)
+	return table, c.withMessage(err)
 }
 
-// of is the listing that applies.
-func (l FactListings) of(facts Facts) (FactListing, error) {
+// listingFor returns the listing that applies.
+func (l FactListings) listingFor(facts Facts) (FactListing, error) {
 	fact := facts[l.Question]
 	i := slices.IndexFunc(l.Listings, func(f FactListing) bool { return f.Fact == fact })
 	if i < 0 {
 		return FactListing{}, errcode.Wrap(errcode.Internal,
-			fmt.Errorf("translate: no listing is for the fact %q of the question %q", fact, l.Question))
+			fmt.Errorf("translate: there is no listing for the fact %q of the question %q", fact, l.Question))
 	}
 	return l.Listings[i], nil
 }
 
-// readsOf are the commands of the listings about a target.
-func readsOf(listings []FactListing, target scope.Target) []oci.Read {
+// readsFor returns the commands of the listings about a target.
+func readsFor(listings []FactListing, target scope.Target) []oci.Read {
 	commands := make([]oci.Read, len(listings))
 	for i := range listings {
 		commands[i] = listings[i].Listing.Read(target)
@@ -89,9 +88,9 @@ func readsOf(listings []FactListing, target scope.Target) []oci.Read {
 	return commands
 }
 
-// without are the listings but for the one whose command the platform does not
-// have, where the error says that.
-func without(listings []FactListing, err error) []FactListing {
+// withoutUnsupported returns the listings without the one whose command the error
+// reports as unsupported.
+func withoutUnsupported(listings []FactListing, err error) []FactListing {
 	unsupported, ok := errors.AsType[*oci.UnsupportedError](err)
 	if !ok {
 		return listings
@@ -99,17 +98,16 @@ func without(listings []FactListing, err error) []FactListing {
 	return slices.DeleteFunc(slices.Clone(listings), func(f FactListing) bool { return f.Listing.Command == unsupported.Command })
 }
 
-// FactListQuery is a [Query] that is answered with a list of what one of several
-// commands lists of a target, by a fact of its context.
+// A FactListQuery is a [Query] that returns what one of several commands lists of
+// a target, chosen by a fact of its context.
 type FactListQuery struct {
 	Engine   *Engine
 	Context  *Context
 	Listings FactListings
-	// Response has one field, the list. A member that not every listing has a
-	// column of is optional.
+	// Response has one field, the list. A member whose column is not in every
+	// listing is optional.
 	Response *Shape
-	// Errors are the codes that it may be answered with besides those of the
-	// context.
+	// Errors are the codes that it may return, besides those of the context.
 	Errors []*errcode.Code
 }
 
@@ -120,7 +118,7 @@ func (q *FactListQuery) Describe() Description {
 		listings[i] = l.Listing
 	}
 	return Description{
-		Reads:    ReadsOf(q.Context, q.Response, listings...),
+		Reads:    ReadsWithResponse(q.Context, q.Response, listings...),
 		Response: q.Response,
 		Errors:   CodesOnce(q.Context.Errors(), q.Errors),
 	}
@@ -134,7 +132,7 @@ func (q *FactListQuery) Read(ctx context.Context, target scope.Target, _ Params)
 	}
 	list, err := q.Engine.ListAnswer(ctx, target, q.Response, table)
 	if err != nil {
-		return nil, err // and not a nil pointer that looks like a body
+		return nil, err // not list: a nil *Answer in a Body is not nil
 	}
 	return list, nil
 }

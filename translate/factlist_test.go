@@ -1,5 +1,9 @@
 package translate_test
 
+// This file specifies lists that depend on a fact of the context, and the
+// messages of contexts. The fact of these tests is a color; a new case is an
+// entry of a table with the replies of the platform.
+
 import (
 	"context"
 	"errors"
@@ -15,7 +19,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// The lists of targets of which the test's context says green and blue.
+// The lists for the facts green and blue of the context.
 const (
 	greenList = "GreenThingsGetListRequest"
 	blueList  = "BlueThingsGetListRequest"
@@ -41,7 +45,7 @@ func thingsListing(command string) translate.Listing {
 // byFact lists the things of targets by their colors.
 func (p *platform) byFact(reader translate.Reader, listings translate.FactListings) *translate.FactListQuery {
 	return &translate.FactListQuery{
-		Engine:  translate.New(translate.Options{Reader: reader, ContextTTL: remembering.ContextTTL}),
+		Engine:  translate.New(translate.Options{Reader: reader, ContextTTL: longTTL.ContextTTL}),
 		Context: testContext, Listings: listings, Response: thingsShape, Errors: []*errcode.Code{errcode.NotAvailableInRelease},
 	}
 }
@@ -50,8 +54,8 @@ func thingRows(command string, rows ...string) string {
 	return answer(command, table("thingTable", "Id", rows...))
 }
 
-// lacking is a platform that is known not to have some commands: nothing of a
-// document with one of them is sent.
+// lacking is a Reader that does not support some commands: it sends nothing of a
+// document with one of them.
 type lacking struct {
 	*platform
 	without []string
@@ -66,9 +70,9 @@ func (l lacking) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, e
 	return l.platform.Read(ctx, commands...)
 }
 
-// A command that the platform does not have is no reason to fail a target that
-// does not need it, nor to ask more than one document.
-func TestListingsThatThePlatformDoesNotHave(t *testing.T) {
+// An unsupported command does not fail a target that does not need it, and does not
+// cost another document.
+func TestUnsupportedListings(t *testing.T) {
 	for name, test := range map[string]struct {
 		color       string
 		without     []string
@@ -106,8 +110,8 @@ func TestListingsThatThePlatformDoesNotHave(t *testing.T) {
 	}
 }
 
-// A refusal of the listing that applies counts, and that of another one does not.
-func TestOnlyTheListingOfTheFactCounts(t *testing.T) {
+// A refusal of the listing that applies is the error; another one has no effect.
+func TestOnlyTheListingOfTheFactIsUsed(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		p := newPlatform(t)
 		p.Answers[greenList], p.Answers[blueList] = thingRows(greenList, "g"), refusal("Error", 4410, "no")
@@ -118,12 +122,12 @@ func TestOnlyTheListingOfTheFactCounts(t *testing.T) {
 		p.Answers[greenList] = refusal("Error", 4410, "no")
 		got, err := query.Read(t.Context(), testGroup, nil)
 		if code(t, err, errcode.ServiceNotAssigned); got != nil {
-			t.Errorf("got %v beside the error", got)
+			t.Errorf("got %v with the error", got)
 		}
 	}
 }
 
-func TestAFactWithoutAListingIsAFaultOfOurs(t *testing.T) {
+func TestFactWithoutListingIsAnInternalError(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[tenantGet] = answer(tenantGet, "<color>pink</color>")
 	p.Answers[greenList], p.Answers[blueList] = thingRows(greenList, "g"), thingRows(blueList, "b")
@@ -131,7 +135,7 @@ func TestAFactWithoutAListingIsAFaultOfOurs(t *testing.T) {
 	for range 2 {
 		got, err := query.Read(t.Context(), testGroup, nil)
 		if code(t, err, errcode.Internal); got != nil {
-			t.Errorf("got %v beside the error", got)
+			t.Errorf("got %v with the error", got)
 		}
 	}
 }
@@ -167,10 +171,10 @@ func TestMessagesOfAContext(t *testing.T) {
 		Messages: map[*errcode.Code]string{errcode.ServiceNotAssigned: own, errcode.GroupNotFound: "Not said."},
 	}
 	for name, test := range map[string]struct{ color, list, want string }{
-		"stand for the text of a code":             {"red", thingRows(greenList), own},
-		"not for that of another":                  {"green", refusal("Error", 4962, "?"), errcode.PlatformError.Text},
-		"not for one that an error has by itself":  {"black", thingRows(greenList), words},
-		"stand for the text of a list's code, too": {"green", refusal("Error", 4410, "?"), own},
+		"replace the text of a code":              {"red", thingRows(greenList), own},
+		"not for that of another":                 {"green", refusal("Error", 4962, "?"), errcode.PlatformError.Text},
+		"not for one that an error has by itself": {"black", thingRows(greenList), words},
+		"replace the text of a list's code, too":  {"green", refusal("Error", 4410, "?"), own},
 	} {
 		p := newPlatform(t)
 		p.Answers[tenantGet], p.Answers[greenList] = answer(tenantGet, "<color>"+test.color+"</color>"), test.list
@@ -184,7 +188,7 @@ func TestMessagesOfAContext(t *testing.T) {
 		}
 		reading, err := engine.ReadUncached(t.Context(), testGroup, c, thingsOf)
 		if err != nil || test.color != "green" && errcode.Of(reading.Context).Text() != test.want {
-			t.Errorf("%s, afresh: got %v, %+v", name, err, reading)
+			t.Errorf("%s, uncached: got %v, %+v", name, err, reading)
 		}
 	}
 	if said.Message != words {
@@ -192,7 +196,7 @@ func TestMessagesOfAContext(t *testing.T) {
 	}
 }
 
-// A field that is optional is absent in every row where its column is.
+// An optional field is absent in every row if its column is.
 func TestOptionalColumns(t *testing.T) {
 	tags := map[string]string{}
 	for columns, test := range map[string]struct{ row, want string }{
@@ -248,7 +252,7 @@ func TestDepartmentsOfAnEnterprise(t *testing.T) {
 	}
 }
 
-// The row's group decides about a department even where it is not shown itself.
+// The group of the row decides about a department even if it is not shown.
 func TestTagsOfDepartmentsOfAnEnterprise(t *testing.T) {
 	tags := map[string]string{}
 	for _, groupID := range []string{"g", "h", ""} {

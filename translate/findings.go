@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// MaxEntries is the most that a list in a request should take: it bounds the
-	// document to the platform, at about 60 bytes an entry.
+	// MaxEntries is the most entries that a list in a request should allow. It
+	// limits the document to the platform, at about 60 bytes for each entry.
 	MaxEntries = 10_000
-	// maxProblems bounds what an error tells, so that a body cannot make an
-	// answer many times its own size.
+	// maxProblems limits the problems in an error, so that a body cannot cause a
+	// response many times its own size.
 	maxProblems = 100
 )
 
-// Problems collects what is wrong with a body.
+// Problems are the problems of a request body, for [errcode.Error.Problems].
 type Problems []errcode.Problem
 
-// Add notes a problem at the place of a JSON pointer. Of many problems only as many
-// are kept as anybody would read.
+// Add adds a problem at a JSON pointer. After maxProblems it adds one more, which
+// reports that the rest is not listed.
 func (p *Problems) Add(pointer, reason string) {
 	switch {
 	case len(*p) < maxProblems:
@@ -33,25 +33,25 @@ func (p *Problems) Add(pointer, reason string) {
 	}
 }
 
-// findings collects what is wrong with a body, and how the error is to be named.
+// findings collects the problems of a body and decides the code of the error.
 type findings struct {
-	problems Problems
-	formless bool // a problem of form is among them
+	problems       Problems
+	hasFormProblem bool // a problem is one of form
 }
 
-// malformed notes a body that does not have the documented form.
+// malformed adds a problem of a body that does not have the documented form.
 func (f *findings) malformed(pointer, reason string) {
-	f.formless = true
+	f.hasFormProblem = true
 	f.problems.Add(pointer, reason)
 }
 
-// invalid notes a value that is not valid where the form is right.
+// invalid adds a problem of a value that is invalid although its form is right.
 func (f *findings) invalid(pointer, reason string) { f.problems.Add(pointer, reason) }
 
-// err is the error that names them all.
+// err returns the error that lists all problems, or nil if there are none.
 func (f *findings) err() error {
 	switch {
-	case f.formless:
+	case f.hasFormProblem:
 		return errcode.Invalid(errcode.JSONSchemaValidation, f.problems...)
 	case len(f.problems) > 0:
 		return errcode.Invalid(errcode.InvalidParameters, f.problems...)
@@ -59,8 +59,9 @@ func (f *findings) err() error {
 	return nil
 }
 
-// is notes a value of another kind.
-func (f *findings) is(kind string, raw []byte, at string) bool {
+// requireKind adds a problem if the value is of another kind, and reports whether
+// it is of that kind.
+func (f *findings) requireKind(kind string, raw []byte, at string) bool {
 	if is := kindOf(raw); is != kind {
 		f.malformed(at, fmt.Sprintf("must be %s, not %s", kind, is))
 		return false
@@ -68,9 +69,9 @@ func (f *findings) is(kind string, raw []byte, at string) bool {
 	return true
 }
 
-// isOf notes a value that is not of the field's kind, and names null where the
-// field takes that.
-func (f *findings) isOf(kind string, raw []byte, at string, field *Field) bool {
+// requireFieldKind is like requireKind. Its problem also names null if the field
+// allows it.
+func (f *findings) requireFieldKind(kind string, raw []byte, at string, field *Field) bool {
 	is := kindOf(raw)
 	if is == kind {
 		return true
@@ -82,8 +83,8 @@ func (f *findings) isOf(kind string, raw []byte, at string, field *Field) bool {
 	return false
 }
 
-// unmarshal notes a text that is not JSON. Only the body as a whole can be one:
-// its parts are read when that is known to be JSON.
+// unmarshal adds a problem if the text is not JSON. That can only be so for an
+// entire body: its parts are decoded when the body is known to be JSON.
 func (f *findings) unmarshal(raw []byte, at string, into any) bool {
 	err := json.Unmarshal(raw, into)
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -94,7 +95,7 @@ func (f *findings) unmarshal(raw []byte, at string, into any) bool {
 	return err == nil
 }
 
-// kindOf tells what a JSON text is by its first character.
+// kindOf returns the kind of a JSON text, by its first character.
 func kindOf(raw []byte) string {
 	raw = bytes.TrimLeft(raw, " \t\r\n")
 	if len(raw) == 0 {
@@ -115,8 +116,7 @@ func kindOf(raw []byte) string {
 	return "a number"
 }
 
-// members are the keys and values of an object, in its own order and with what
-// stands in it twice.
+// members are the keys and values of an object, in its order, with repeated keys.
 type members []member
 
 type member struct {
@@ -124,11 +124,11 @@ type member struct {
 	value json.RawMessage
 }
 
-// maxMembers is how many members of an object are looked at: enough for all
-// the problems that are told.
+// maxMembers limits the decoded members of an object. It is more than enough for
+// the problems that are listed.
 const maxMembers = maxProblems + 10
 
-// UnmarshalJSON reads an object, but for members that are far too many.
+// UnmarshalJSON decodes an object, except for members after maxMembers.
 func (m *members) UnmarshalJSON(object []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	if _, err := decoder.Token(); err != nil { // its opening brace
@@ -149,13 +149,13 @@ func (m *members) UnmarshalJSON(object []byte) error {
 	return nil
 }
 
-// maxKeyInProblem is how much of a key is repeated to the caller, in bytes.
+// maxKeyInProblem limits the bytes of a key that are repeated in a problem.
 const maxKeyInProblem = 64
 
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
-// escapePointer writes a key as RFC 6901 wants it in a JSON pointer. No key of
-// ours is so long that it would be cut short.
+// escapePointer escapes a key for a JSON pointer, as RFC 6901 specifies, and
+// shortens one that is longer than any key of the API.
 func escapePointer(key string) string {
 	if len(key) > maxKeyInProblem {
 		key = strings.ToValidUTF8(key[:maxKeyInProblem], "") + "…"

@@ -1,5 +1,8 @@
 package translate
 
+// This file specifies the limits of problems in an error, which only the package
+// can see.
+
 import (
 	"fmt"
 	"strings"
@@ -8,7 +11,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-func TestManyProblemsAreCutShort(t *testing.T) {
+func TestProblemsAreLimited(t *testing.T) {
 	var keys strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&keys, `"k%d":1,`, i)
@@ -21,19 +24,19 @@ func TestManyProblemsAreCutShort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := rangesShape.Decode([]byte(body))
-			told := errcode.Of(err)
-			if len(told.Problems) != maxProblems+1 {
-				t.Fatalf("%d problems", len(told.Problems))
+			apiError := errcode.Of(err)
+			if len(apiError.Problems) != maxProblems+1 {
+				t.Fatalf("%d problems", len(apiError.Problems))
 			}
-			if last := told.Problems[maxProblems]; last.Reason != "has more problems, which are not listed" {
+			if last := apiError.Problems[maxProblems]; last.Reason != "has more problems, which are not listed" {
 				t.Errorf("the last is %v", last)
 			}
 		})
 	}
 	t.Run("a long key", func(t *testing.T) {
 		_, err := rangesShape.Decode([]byte(`{"` + long + `":1,"numbers":[{"minPhoneNumber":"1"}]}`))
-		if told := errcode.Of(err); len(told.Problems) != 1 || len(told.Problems[0].Pointer) > 2*maxKeyInProblem {
-			t.Errorf("problems %v", told.Problems)
+		if apiError := errcode.Of(err); len(apiError.Problems) != 1 || len(apiError.Problems[0].Pointer) > 2*maxKeyInProblem {
+			t.Errorf("problems %v", apiError.Problems)
 		}
 	})
 }

@@ -1,5 +1,8 @@
 package translate
 
+// This file specifies that strings are escaped as encoding/json escapes them. A
+// new case is a seed of the fuzz test.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -7,7 +10,7 @@ import (
 	"testing"
 )
 
-// FuzzAppendString holds our strings against those of encoding/json.
+// FuzzAppendString compares the strings with those of encoding/json.
 func FuzzAppendString(f *testing.F) {
 	for _, seed := range []string{
 		"", "plain", `quo"te and back\slash`, "<a href='x'>&</a>", "a/b", "\x00\x01\x1f\x7f", "\b\f\n\r\t\v", "Hélène Dupré", "日本", "😀",

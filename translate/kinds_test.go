@@ -1,5 +1,9 @@
 package translate_test
 
+// This file specifies the JSON of each kind of field, read from elements and from
+// cells. A new kind is a field of kindsShape and kindsList, and a case in each
+// table.
+
 import (
 	"strings"
 	"testing"
@@ -8,7 +12,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// kindsShape has an element of every kind that an answer may hold.
+// kindsShape has an element of every kind of a response.
 var kindsShape = &translate.Shape{Fields: []translate.Field{
 	{Key: "count", Kind: translate.Integer, Source: "maxCalls"},
 	{Key: "limit", Kind: translate.Integer, Source: "limit", Nullable: true},
@@ -67,7 +71,7 @@ func TestElementsOfEveryKind(t *testing.T) {
 	}
 }
 
-func TestElementsThatAreNotOfTheirKind(t *testing.T) {
+func TestElementsOfTheWrongKind(t *testing.T) {
 	const good = `<maxCalls>1</maxCalls>`
 	for name, test := range map[string]struct{ elements, names string }{
 		"an integer is missing":        {``, "maxCalls"},
@@ -86,7 +90,7 @@ func TestElementsThatAreNotOfTheirKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := newPlatform(t).engine(translate.Options{}).ReplyAnswer(t.Context(), testGroup, kindsShape, one(t, answer(things, test.elements)))
 			if code(t, err, errcode.PlatformError); got != nil {
-				t.Errorf("got %v beside the error", got)
+				t.Errorf("got %v with the error", got)
 			}
 			if cause := errcode.Of(err).Unwrap(); cause == nil || !strings.Contains(cause.Error(), test.names) {
 				t.Errorf("the cause is %v, and does not name %s", cause, test.names)
@@ -138,7 +142,7 @@ func TestCellsOfEveryKind(t *testing.T) {
 	}
 }
 
-func TestCellsThatAreNotOfTheirKind(t *testing.T) {
+func TestCellsOfTheWrongKind(t *testing.T) {
 	sized := &translate.Shape{Fields: []translate.Field{{Key: "numbers", Kind: translate.List, Item: &translate.Shape{Fields: []translate.Field{
 		{Key: "start", Kind: translate.PhoneNumber, Source: "Number Range Start"},
 		{Key: "size", Kind: translate.Integer, Source: "Size"},
@@ -158,7 +162,7 @@ func TestCellsThatAreNotOfTheirKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := cells(t, test.shape, test.headings, test.cells)
 			if code(t, err, errcode.PlatformError); got != nil {
-				t.Errorf("got %v beside the error", got)
+				t.Errorf("got %v with the error", got)
 			}
 			if cause := errcode.Of(err).Unwrap(); cause == nil || !strings.Contains(cause.Error(), test.names) {
 				t.Errorf("the cause is %v, and does not name %s", cause, test.names)
@@ -170,7 +174,7 @@ func TestCellsThatAreNotOfTheirKind(t *testing.T) {
 	}
 }
 
-// cells answers a list with the rows of a table.
+// cells returns the list that is read from the rows of a table.
 func cells(t *testing.T, shape *translate.Shape, headings string, rows ...string) (translate.Body, error) {
 	t.Helper()
 	p := newPlatform(t)

@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies existence questions of a context, the messages of its
+// errors, and optional lists. A new case is an entry of a table with a reply.
+
 import (
 	"testing"
 
@@ -11,14 +14,14 @@ import (
 
 const groupList = "GroupGetListInServiceProviderRequest"
 
-// listedContext asks whether the group is one of the tenant.
+// listedContext is a context of one existence question, about the group.
 var listedContext = &translate.Context{
 	Questions: []translate.Question{{Name: "group", Lists: translate.GroupExistence, About: translate.TenantExistence}},
 	Messages:  map[*errcode.Code]string{errcode.GroupNotFound: "Which one?"},
 }
 
-// A listing of what has an id may be a question of the context itself.
-func TestATargetThatMustBeListed(t *testing.T) {
+// An existence question may be a question of the context itself.
+func TestTargetMustBeListed(t *testing.T) {
 	listing := func(ids ...string) string {
 		return answer(groupList, table("groupTable", "Group Name|Group Id", ids...))
 	}
@@ -41,7 +44,7 @@ func TestATargetThatMustBeListed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[groupList], p.Answers[tenantList], p.Answers[things] = test.reply, test.tenants, answer(things, "")
-			replies, _, err := p.engine(remembering).ReadInContext(t.Context(), testGroup, listedContext, thingsOf)
+			replies, _, err := p.engine(longTTL).ReadInContext(t.Context(), testGroup, listedContext, thingsOf)
 			if test.want == nil {
 				if err != nil || len(replies) != 1 {
 					t.Fatalf("got %v, %v", replies, err)
@@ -49,10 +52,10 @@ func TestATargetThatMustBeListed(t *testing.T) {
 				return
 			}
 			if code(t, err, test.want); replies != nil {
-				t.Errorf("got %v beside the error", replies)
+				t.Errorf("got %v with the error", replies)
 			}
-			if told := errcode.Of(err); told.Message != test.message {
-				t.Errorf("the message is %q", told.Message)
+			if apiError := errcode.Of(err); apiError.Message != test.message {
+				t.Errorf("the message is %q", apiError.Message)
 			}
 		})
 	}
@@ -64,9 +67,8 @@ func TestATargetThatMustBeListed(t *testing.T) {
 	}
 }
 
-// What is known of a target of a context only from the answer to a command has the
-// context's message, too.
-func TestAnswersInAContext(t *testing.T) {
+// An error in the reply to a command has the message of the context, too.
+func TestErrorsInAContextHaveItsMessages(t *testing.T) {
 	engine := newPlatform(t).engine(translate.Options{})
 	for number, want := range map[int]string{4152: "Which one?", 4410: errcode.ServiceNotAssigned.Text} {
 		err := engine.ResultInContext(one(t, refusal("Error", number, "no")), testGroup, listedContext)
@@ -79,8 +81,7 @@ func TestAnswersInAContext(t *testing.T) {
 	}
 }
 
-// A list that a release does not have is left out, where the shape says that it
-// may be.
+// A list that a release does not have is left out if it is optional.
 func TestAnOptionalList(t *testing.T) {
 	shape := &translate.Shape{Fields: []translate.Field{
 		{Key: "prefixes", Kind: translate.List, Source: "prefixTable", Optional: true, Item: &translate.Shape{Fields: []translate.Field{

@@ -8,46 +8,52 @@ import (
 	"ocigate/translate/scope"
 )
 
-// ListQuery is a [Query] that is answered with a list of what a command lists of a
-// target.
+// A ListQuery is a [Query] that returns what one command lists of a target.
 type ListQuery struct {
 	Engine  *Engine
 	Context *Context
 	Listing Listing
 	// Response has one field, the list.
 	Response *Shape
-	// Errors are the codes that it may be answered with besides those of the
-	// context.
+	// Errors are the codes that it may return, besides those of the context.
 	Errors []*errcode.Code
-	// Others are listings that take the place of the listing under other options
-	// of the service.
+	// Others are listings that replace Listing under other options of the
+	// service.
 	Others []Listing
 }
 
 // Describe implements [Query].
 func (q *ListQuery) Describe() Description {
 	return Description{
-		Reads:    ReadsOf(q.Context, q.Response, append([]Listing{q.Listing}, q.Others...)...),
+		Reads:    ReadsWithResponse(q.Context, q.Response, append([]Listing{q.Listing}, q.Others...)...),
 		Response: q.Response,
 		Errors:   CodesOnce(q.Context.Errors(), q.Errors),
 	}
 }
 
-// ReadsOf are the names of the commands that a context, the answers of a shape and
-// listings need, each once. The shape may be nil.
-func ReadsOf(c *Context, response *Shape, listings ...Listing) []string {
+// ReadsOf returns the names of the commands of a context and of listings, each
+// once, in alphabetical order. It is for operations that send no [Answer].
+func ReadsOf(c *Context, listings ...Listing) []string {
 	names := c.Reads()
 	for _, l := range listings {
 		names = append(names, l.Command)
-	}
-	if response != nil && response.has(Department) {
-		names = append(names, departmentListCommand)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// CodesOnce are the codes of all lists in their order, each once.
+// ReadsWithResponse is [ReadsOf] for operations that send an [Answer] of that
+// shape. It includes the command that an answer with departments may need.
+func ReadsWithResponse(c *Context, response *Shape, listings ...Listing) []string {
+	names := ReadsOf(c, listings...)
+	if response.has(Department) {
+		names = append(names, departmentListCommand)
+		slices.Sort(names)
+	}
+	return slices.Compact(names)
+}
+
+// CodesOnce returns the codes of all lists in their order, each once.
 func CodesOnce(lists ...[]*errcode.Code) []*errcode.Code {
 	var once []*errcode.Code
 	for _, code := range slices.Concat(lists...) {
@@ -66,7 +72,7 @@ func (q *ListQuery) Read(ctx context.Context, target scope.Target, _ Params) (Bo
 	}
 	list, err := q.Engine.ListAnswer(ctx, target, q.Response, table)
 	if err != nil {
-		return nil, err // and not a nil pointer that looks like a body
+		return nil, err // not list: a nil *Answer in a Body is not nil
 	}
 	return list, nil
 }

@@ -1,17 +1,17 @@
 package translate
 
-// maxCredentialLength is more than the platform takes, in characters.
+// maxCredentialLength is in characters, and more than the platform accepts.
 const maxCredentialLength = 256
 
-// LoginShape is the body of a login.
+// LoginShape is the request body of a login.
 var LoginShape = &Shape{Fields: []Field{
 	{Key: "username", Kind: Text, Min: 1, Max: maxCredentialLength, Example: "groupadmin"},
 	{Key: "password", Kind: Text, Min: 1, Max: maxCredentialLength},
 }}
 
-// DecodeLogin reads the body of a login: {"username":"…","password":"…"}, as
-// strictly as any other. Its error is an [*errcode.Error] that names everything
-// that is wrong.
+// DecodeLogin decodes the request body of a login,
+// {"username":"…","password":"…"}, as strictly as any other body. Its error is of
+// type [*errcode.Error] and names every problem.
 func DecodeLogin(body []byte) (username, password string, err error) {
 	in, err := LoginShape.Decode(body)
 	if err != nil {

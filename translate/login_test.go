@@ -1,5 +1,7 @@
 package translate_test
 
+// This file specifies the body of a login. A new case is a body in the table.
+
 import (
 	"errors"
 	"testing"
@@ -33,12 +35,12 @@ func TestDecodeLogin(t *testing.T) {
 				}
 				return
 			}
-			told, ok := errors.AsType[*errcode.Error](err)
-			if !ok || told.Code != test.code {
+			apiError, ok := errors.AsType[*errcode.Error](err)
+			if !ok || apiError.Code != test.code {
 				t.Fatalf("got %v", err)
 			}
 			var pointers []string
-			for _, p := range told.Problems {
+			for _, p := range apiError.Problems {
 				pointers = append(pointers, p.Pointer)
 			}
 			if diff := cmp.Diff(test.want, pointers); diff != "" {

@@ -10,47 +10,49 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Observer reads the present values of entries of its kinds.
+// An Observer reads the present values of entries of its kinds.
 type Observer struct {
-	// Kinds are those of the entries that it can read.
+	// Kinds are the kinds of entries that it can read.
 	Kinds []string
-	// Observe reads the entries, which are all of its kinds and in one target, in
-	// one document. Their keys are enough: the change may have been planned by
-	// another process.
+	// Observe reads the entries in one document. All are of its kinds and in one
+	// target. It needs their kinds and keys only, since another process may have
+	// planned the change.
 	//
-	// Where there is no reading, the error is of type [*errcode.Error], or wraps the
-	// Reader's.
+	// If the values cannot be read, the error is of type [*errcode.Error], or
+	// wraps the Reader's.
 	Observe func(ctx context.Context, target scope.Target, entries []Entry) (*Observation, error)
 }
 
-// Observation is one reading of entries.
+// An Observation is what one reading of the platform shows of entries: a value
+// for each. It does not depend on any change; [Observers.Compare] makes a
+// [Comparison] of it.
 type Observation struct {
-	// Endpoint names the platform's endpoint that was read.
+	// Endpoint names the platform endpoint that was read.
 	Endpoint string
 	// Values are in the order of the entries.
 	Values []Observed
 }
 
-// Observed is what a reading shows of one entry.
+// Observed is the value that an [Observation] has of one entry.
 type Observed struct {
 	Value json.RawMessage
-	// Clear reports that everything that was read agrees on the value. Where it
-	// does not, somebody else has the entry, or the platform is between two
-	// states.
+	// Clear reports whether everything that was read agrees on the value. If it
+	// does not, the entry belongs to another group or user, or the platform is
+	// between two states.
 	Clear bool
 }
 
 // Observers are found by the kinds of entries. [NewObservers] makes them.
 type Observers map[string]*Observer
 
-// NewObservers returns the observers by kind. It panics where two of them have the
-// same kind: an entry of it would be read by either.
+// NewObservers returns the observers by kind. It panics if two of them have the
+// same kind.
 func NewObservers(observers ...*Observer) Observers {
 	byKind := Observers{}
 	for _, o := range observers {
 		for _, kind := range o.Kinds {
 			if byKind[kind] != nil {
-				panic(fmt.Sprintf("translate: two observers have entries of kind %q", kind))
+				panic(fmt.Sprintf("translate: two observers have the kind %q", kind))
 			}
 			byKind[kind] = o
 		}
@@ -58,31 +60,34 @@ func NewObservers(observers ...*Observer) Observers {
 	return byKind
 }
 
-// Comparison is what one reading shows of the entries of a change.
+// A Comparison is an [Observation] compared with what a change was to do: an
+// [Effect] for each of its entries.
 type Comparison struct {
-	// Endpoint names the platform's endpoint that was read.
+	// Endpoint names the platform endpoint that was read.
 	Endpoint string
 	// Effects are in the order of the entries.
 	Effects []Effect
 }
 
-// Effect is what one reading shows of one entry.
+// An Effect reports whether one entry has the value that a change was to give it.
 type Effect struct {
-	// Seen reports that the present value is the one after the change.
+	// Seen reports whether the present value is the one after the change.
 	Seen bool
-	// Clear is that of [Observed].
+	// Clear is that of [Observed]: whether Seen is certain at the time of the
+	// reading.
 	Clear bool
 }
 
-// Compare reads the entries and compares their present values with the ones after
-// the change. It needs their kinds, keys and values After. One observer must have
-// all of their kinds, so that a comparison is what one endpoint shows at one time.
+// Compare reads the entries and compares their present values with their values
+// After. It needs their kinds and keys besides. All of their kinds must have the
+// same observer, so that a comparison is what one platform endpoint shows at one
+// time. Errors are those of Observe, or report that there is no such observer.
 func (o Observers) Compare(ctx context.Context, target scope.Target, entries []Entry) (*Comparison, error) {
 	comparison := &Comparison{Effects: make([]Effect, len(entries))}
 	if len(entries) == 0 {
 		return comparison, nil
 	}
-	observer, err := o.of(entries)
+	observer, err := o.observerOf(entries)
 	if err != nil {
 		return nil, err
 	}
@@ -97,34 +102,34 @@ func (o Observers) Compare(ctx context.Context, target scope.Target, entries []E
 	return comparison, nil
 }
 
-// of finds the observer of all of the entries.
-func (o Observers) of(entries []Entry) (*Observer, error) {
+// observerOf returns the observer of all of the entries.
+func (o Observers) observerOf(entries []Entry) (*Observer, error) {
 	first := o[entries[0].Kind]
 	for _, e := range entries {
 		switch observer := o[e.Kind]; {
 		case observer == nil:
-			return nil, fmt.Errorf("translate: there is no observer of entries of kind %q", e.Kind)
+			return nil, fmt.Errorf("translate: no observer has the kind %q", e.Kind)
 		case observer != first:
-			return nil, fmt.Errorf("translate: entries of kinds %q and %q have no common observer", entries[0].Kind, e.Kind)
+			return nil, fmt.Errorf("translate: entries of the kinds %q and %q have different observers", entries[0].Kind, e.Kind)
 		}
 	}
 	return first, nil
 }
 
-// isSameValue reports whether two texts are the same value of JSON: a store may
-// have written the keys of one in another order. A text that is not JSON is not
-// the same as any.
+// isSameValue reports whether two texts are the same JSON value. A store may have
+// written the keys of an object in another order. A text that is not JSON is not
+// the same as any other.
 func isSameValue(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {
 		return json.Valid(a)
 	}
-	left, ok := decoded(a)
-	right, too := decoded(b)
+	left, ok := decodeValue(a)
+	right, too := decodeValue(b)
 	return ok && too && reflect.DeepEqual(left, right)
 }
 
-// decoded keeps numbers as they are written.
-func decoded(raw json.RawMessage) (value any, ok bool) {
+// decodeValue decodes JSON, and keeps numbers as they are written.
+func decodeValue(raw json.RawMessage) (value any, ok bool) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	err := decoder.Decode(&value)

@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies how observed values are compared with the values after a
+// change. A new case is an entry of a table with entries and effects.
+
 import (
 	"context"
 	"encoding/json"
@@ -14,8 +17,8 @@ import (
 	"ocigate/translate/scope"
 )
 
-// shows is an observer that reads the values by the keys, from that endpoint. What
-// it does not have is unclear.
+// shows is an observer that has values by key, read from that endpoint. Any other
+// value is unclear.
 func shows(endpoint string, kinds []string, values map[string]string) *translate.Observer {
 	return &translate.Observer{Kinds: kinds, Observe: func(_ context.Context, target scope.Target, entries []translate.Entry) (*translate.Observation, error) {
 		if target != testGroup {
@@ -34,8 +37,8 @@ func entry(kind, key, after string) translate.Entry {
 	return translate.Entry{Kind: kind, Key: key, After: json.RawMessage(after)}
 }
 
-// All entries are read by the observer of their kinds at once, and compared with their
-// own values.
+// The observer of their kinds reads all entries together, and each is compared with
+// its own value.
 func TestObservedValuesAreCompared(t *testing.T) {
 	observers := translate.NewObservers(
 		shows("b", []string{"number", "user"}, map[string]string{
@@ -59,7 +62,7 @@ func TestObservedValuesAreCompared(t *testing.T) {
 			[]translate.Entry{entry("user", "1", ` {"b": [1.10, "x"], "a": true}`)},
 			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{Seen: true, Clear: true}}},
 		},
-		"but not of a value that nobody knows": {
+		"but not of a value that is unknown": {
 			[]translate.Entry{entry("user", "2", ``), entry("user", "1", ``)},
 			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{}, {Clear: true}}},
 		},
@@ -89,7 +92,7 @@ func TestObservedValuesAreCompared(t *testing.T) {
 	}
 }
 
-func TestTwoObserversOfOneKind(t *testing.T) {
+func TestTwoObserversOfOneKindPanic(t *testing.T) {
 	defer func() {
 		if got := fmt.Sprint(recover()); !strings.Contains(got, `kind "number"`) {
 			t.Errorf("got %s", got)

@@ -8,23 +8,23 @@ import (
 	"unicode/utf8"
 )
 
-// Param declares a query parameter.
+// A Param declares a query parameter.
 type Param struct {
 	Name string
 	Kind ParamKind
-	// Min and Max are limits, both included: of a text in characters, and of an
-	// integer itself.
+	// Min and Max limit the characters of a text, or an integer itself. Both are
+	// included. A text has no limit if Max is 0.
 	Min, Max int
-	// Values are those of a choice.
+	// Values are the values of a ChoiceParam.
 	Values []string
-	// Doc is for people.
+	// Doc describes the parameter in the documentation.
 	Doc string
-	// Check returns why a text is not valid, as a clause that reads well after the
-	// name, or "". It may be nil.
+	// Check returns why a value is invalid, as a clause that follows the name, or
+	// "". It may be nil.
 	Check func(value string) string
 }
 
-// ParamKind is what a parameter holds.
+// A ParamKind is the type of a parameter's value.
 type ParamKind int
 
 // The kinds.
@@ -35,12 +35,12 @@ const (
 	ChoiceParam // one of Values
 )
 
-// Params are the query parameters of a request by their names. Those that it does
-// not have are absent, and all others are valid.
+// Params are the query parameters of a request by their names. All are valid.
+// Those that the request does not have are absent.
 type Params map[string]string
 
-// Integer is a parameter of kind IntegerParam, or without one the value that is
-// given.
+// Integer returns a parameter of kind IntegerParam, or the value without if it is
+// absent.
 func (p Params) Integer(name string, without int) int {
 	n, err := strconv.Atoi(p[name])
 	if err != nil {
@@ -49,8 +49,8 @@ func (p Params) Integer(name string, without int) int {
 	return n
 }
 
-// Problem is why a value is not the parameter's, as a clause that reads well after
-// its name, or "".
+// Problem returns why a value is invalid, as a clause that follows the name of
+// the parameter, or "".
 func (p Param) Problem(value string) string {
 	switch p.Kind {
 	case BooleanParam:

@@ -5,17 +5,19 @@ import (
 	"strings"
 )
 
-// MaxNumberLength is the longest phone number or prefix, in characters.
+// MaxNumberLength is the length of the longest phone number or prefix, in
+// characters.
 const MaxNumberLength = 23
 
-// Canonical is a phone number or prefix by its + and digits alone: the form in
-// which the API prints phone numbers, and in which two of them are compared.
+// Canonical returns the + and the digits of a phone number or prefix. The API
+// writes phone numbers in this form and compares numbers by it.
 func Canonical(number string) string {
 	return string(AppendCanonical(make([]byte, 0, MaxNumberLength), number))
 }
 
-// AppendCanonical appends the canonical form of a phone number or prefix. Going
-// by bytes is safe: those of a longer character are no ASCII.
+// AppendCanonical appends the canonical form of a phone number or prefix. It
+// reads bytes, which is safe because the bytes of longer UTF-8 characters are not
+// ASCII.
 func AppendCanonical(b []byte, number string) []byte {
 	for i := range len(number) {
 		if c := number[i]; c == '+' || isDigit(rune(c)) {
@@ -25,7 +27,7 @@ func AppendCanonical(b []byte, number string) []byte {
 	return b
 }
 
-// hasDigits reports whether the canonical form of a text has any.
+// hasDigits reports whether a text has at least one digit.
 func hasDigits(s string) bool {
 	for i := range len(s) {
 		if isDigit(rune(s[i])) {
@@ -37,9 +39,10 @@ func hasDigits(s string) bool {
 
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
-// isNumber tells whether a caller's text is a phone number or prefix: an
+// isNumber reports whether a caller's text is a phone number or prefix: an
 // optional +, then digits, with dashes and blanks only between them. That
-// prefixes hold no other characters is assumed: no public source says.
+// prefixes have no other characters is an assumption: no public source specifies
+// it.
 func isNumber(s string) bool {
 	digits := strings.TrimPrefix(s, "+")
 	return digits != "" &&
@@ -47,9 +50,9 @@ func isNumber(s string) bool {
 		!strings.ContainsFunc(digits, func(r rune) bool { return r != '-' && r != ' ' && !isDigit(r) })
 }
 
-// below tells whether a is certainly a lower number than b. One with a + and
-// one without cannot be compared.
-func below(a, b string) bool {
+// isBelow reports whether a is certainly a lower number than b. A number with a +
+// and one without cannot be compared.
+func isBelow(a, b string) bool {
 	a, b = Canonical(a), Canonical(b)
 	if strings.HasPrefix(a, "+") != strings.HasPrefix(b, "+") {
 		return false

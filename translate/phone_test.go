@@ -1,5 +1,8 @@
 package translate
 
+// This file specifies phone numbers and prefixes: valid spellings, order and
+// canonical form. A new case is an entry of a table.
+
 import (
 	"strings"
 	"testing"
@@ -19,7 +22,7 @@ func TestIsNumber(t *testing.T) {
 	}
 }
 
-func TestBelow(t *testing.T) {
+func TestIsBelow(t *testing.T) {
 	for _, test := range []struct {
 		a, b string
 		want bool
@@ -28,14 +31,14 @@ func TestBelow(t *testing.T) {
 		{"99", "100", true}, {"100", "99", false}, {"+1", "2", false}, {"1", "+2", false},
 	} {
 		t.Run(test.a+" and "+test.b, func(t *testing.T) {
-			if got := below(test.a, test.b); got != test.want {
-				t.Errorf("below(%q, %q) = %v", test.a, test.b, got)
+			if got := isBelow(test.a, test.b); got != test.want {
+				t.Errorf("isBelow(%q, %q) = %v", test.a, test.b, got)
 			}
 		})
 	}
 }
 
-// FuzzCanonical demands that numbers compare by + and digits alone.
+// FuzzCanonical requires that numbers are compared by + and digits alone.
 func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{"+32-26127000", "3226127000", "+32 2 612", "", "a", "+", "\xff1"} {
 		f.Add(seed, "-")
@@ -57,7 +60,7 @@ func FuzzCanonical(f *testing.F) {
 		if isNumber(number) && strings.Trim(key, "+") == "" {
 			t.Errorf("%q is taken for a number, but holds no digit", number)
 		}
-		if below(number, number) {
+		if isBelow(number, number) {
 			t.Errorf("%q is below itself", number)
 		}
 	})

@@ -1,5 +1,8 @@
 package translate_test
 
+// This file has the platform, the context and the list that the other tests of
+// this package use.
+
 import (
 	"bufio"
 	"bytes"
@@ -14,7 +17,7 @@ import (
 	"ocigate/translate/translatetest"
 )
 
-// platform is a Reader with a prepared answer for each command.
+// platform is a Reader with a prepared reply for each command.
 type platform struct{ *translatetest.Platform }
 
 const success = translatetest.Success
@@ -39,8 +42,8 @@ const (
 
 var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
-// testContext is a context of one question: the tenant says a color, and must not
-// be red.
+// testContext is a context of one question: the fact is the color of the tenant,
+// which must not be red.
 var testContext = &translate.Context{Questions: []translate.Question{{
 	Name:    "tenant",
 	Command: func(t scope.Target) oci.Read { return oci.NewRead(tenantGet, translate.TenantElements(t)...) },
@@ -85,18 +88,18 @@ func newPlatform(t testing.TB) *platform {
 	}}}
 }
 
-// engine is an engine over the platform, with the other options as they are.
+// engine returns an engine with the options, whose Reader is the platform.
 func (p *platform) engine(o translate.Options) *translate.Engine {
 	o.Reader = p
 	return translate.New(o)
 }
 
-// query lists the numbers.
+// query returns the query that lists the numbers.
 func (p *platform) query(o translate.Options) translate.Query {
 	return &translate.ListQuery{Engine: p.engine(o), Context: testContext, Listing: testListing, Response: testList}
 }
 
-// body is the JSON of an answer, which ends with a line feed.
+// body returns the JSON of a response without the line feed at its end.
 func body(t testing.TB, of translate.Body) string {
 	t.Helper()
 	var b bytes.Buffer

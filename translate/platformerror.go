@@ -12,75 +12,75 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// temporaryPause is the advice for callers of a platform that is temporarily
-// unavailable: it does not say itself when it will be back.
-const temporaryPause = 5 * time.Second
+// temporaryRetryAfter is the advice to callers if the platform is temporarily
+// unavailable. The platform does not report how long that will take.
+const temporaryRetryAfter = 5 * time.Second
 
-// PlatformErrors says what a refusal of the platform means to a caller: by its
-// number or, where the table does not have that, by a text in its summary. One
-// that has neither means that the platform refused a write, or did not answer a
-// read.
+// PlatformErrors is the table that maps error replies of the platform, called
+// refusals, to codes: by the number of the refusal or, if the table does not have
+// that, by a text in its summary. A refusal with neither means that the platform
+// refused a write, or did not answer a read.
 //
-// A number holds in every language of the platform, a text in one only. Texts
-// are here for refusals whose number is not public, of which the words are. So a
-// number wins over a text. Only errors are known by a text, since a warning
-// leaves open what was done. A text counts only in the platform's own words: a
-// summary may repeat the values of the request, which the caller has chosen.
+// A number is valid in every language of the platform, a text in one only; so
+// numbers have priority. Texts are for refusals whose number is not public but
+// whose words are. They apply to errors only, since a warning does not report
+// what was done. A text must be in the platform's own words: a summary may repeat
+// values of the request, which the caller has chosen.
 type PlatformErrors struct {
 	numbers map[int]*errcode.Code
-	texts   []PlatformText // the first that matches counts
+	texts   []PlatformText // the first that matches decides
 }
 
-// PlatformText gives the refusals that hold a text a meaning.
+// A PlatformText gives a code to the refusals that contain a text.
 type PlatformText struct {
-	// Text is a part of the summary behind its head, in English or in the
+	// Text is a part of the summary after its prefix, in English or in the
 	// platform's language and in any letter case.
 	Text string
 	Code *errcode.Code
 }
 
-// temporaryTexts are messages of a platform whose back end is down. The first is
-// publicly known, the second is the schema's reason of a forced logout, the third
-// comes from a public report of a bug.
+// temporaryTexts are messages of a platform whose back end is unavailable. The
+// first is publicly known, the second is the schema's reason of a forced logout,
+// the third comes from a public bug report.
 var temporaryTexts = []string{"temporarily unavailable", "Server Connection Failure", "NO_OCS_CONNECTION"}
 
-// NewPlatformErrors is the table of the numbers and texts that are known
-// publicly, with the operator's own over it.
+// NewPlatformErrors returns the table of the publicly known numbers and texts.
+// Those of the operator, which are the arguments, have priority.
 func NewPlatformErrors(numbers map[int]*errcode.Code, texts ...PlatformText) PlatformErrors {
 	table := PlatformErrors{numbers: map[int]*errcode.Code{
 		4008: errcode.UserNotFound,
 		4152: errcode.GroupNotFound,
 		4410: errcode.ServiceNotAssigned,
-		5404: errcode.PlatformError, // unauthorized transaction: of our account, not of the caller
-		6004: errcode.PlatformError, // XML validation: a release that has another schema
+		5404: errcode.PlatformError, // unauthorized transaction: of the gateway's account, not of the caller
+		6004: errcode.PlatformError, // XML validation error: the release has another schema
 	}}
 	maps.Copy(table.numbers, numbers)
 	for _, t := range texts {
-		table.texts = append(table.texts, PlatformText{plain(t.Text), t.Code})
+		table.texts = append(table.texts, PlatformText{normalize(t.Text), t.Code})
 	}
 	for _, text := range temporaryTexts {
-		table.texts = append(table.texts, PlatformText{plain(text), errcode.PlatformUnavailable})
+		table.texts = append(table.texts, PlatformText{normalize(text), errcode.PlatformUnavailable})
 	}
 	return table
 }
 
-// meaning is the code that the table gives a refusal, and whether it gives one.
-// values are those of the request.
-func (e PlatformErrors) meaning(refusal *oci.ErrorReply, values []string) (*errcode.Code, bool) {
+// codeOf returns the code of a refusal, and whether the table has one. values are
+// those that the request has chosen.
+func (e PlatformErrors) codeOf(refusal *oci.ErrorReply, values []string) (*errcode.Code, bool) {
 	if code, known := e.numbers[refusal.Number]; known {
 		return code, true
 	}
-	return e.textMeaning(refusal, values)
+	return e.codeOfText(refusal, values)
 }
 
-// textMeaning is the same by the texts alone.
-func (e PlatformErrors) textMeaning(refusal *oci.ErrorReply, values []string) (*errcode.Code, bool) {
+// codeOfText is codeOf by the texts alone.
+func (e PlatformErrors) codeOfText(refusal *oci.ErrorReply, values []string) (*errcode.Code, bool) {
 	if refusal.Severity != oci.SeverityError {
 		return nil, false
 	}
-	english, local := newWording(refusal.SummaryEnglish, values), newWording(refusal.Summary, values)
+	english, local := newMaskedSummary(refusal.SummaryEnglish, values), newMaskedSummary(refusal.Summary, values)
 	for _, t := range e.texts {
-		if english.says(t.Text) || local.says(t.Text) {
+		if english.contains(t.Text) || local.contains(t.Text) {
 			return t.Code, true
 		}
 	}
@@ -88,17 +88,17 @@ func (e PlatformErrors) textMeaning(refusal *oci.ErrorReply, values []string) (*
 }
 
 // Temporary reports whether the platform refused because it is temporarily
-// unavailable, so that the same may be asked again later. A warning or an
-// information never says so. It is for commands without values of a caller.
+// unavailable, so that the same command may be sent again later. It is false for
+// a warning or an information. It is for commands without values of a caller.
 func (e PlatformErrors) Temporary(refusal *oci.ErrorReply) bool {
-	code, _ := e.meaning(refusal, nil)
+	code, _ := e.codeOf(refusal, nil)
 	return code == errcode.PlatformUnavailable && refusal.Severity == oci.SeverityError
 }
 
-// ReadResult is the error in the answer to a read, nil where the platform
-// answered the question. Its code is NotAvailableInRelease where the platform
-// does not know the command, or the table's, else PlatformError. values are those
-// of the command that the caller has chosen.
+// ReadResult returns the error in the reply to a read, or nil if the platform
+// answered. Its code is NotAvailableInRelease if the platform does not support
+// the command, else that of the table, else PlatformError. values are those of
+// the command that the caller has chosen.
 func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
 	if unsupported, ok := errors.AsType[*oci.UnsupportedError](reply.Err()); ok {
 		return errcode.Wrap(errcode.NotAvailableInRelease, unsupported)
@@ -107,23 +107,23 @@ func (e PlatformErrors) ReadResult(reply oci.Reply, values ...string) error {
 	if !refused {
 		return nil
 	}
-	code, known := e.meaning(refusal, values)
+	code, known := e.codeOf(refusal, values)
 	if !known {
 		code = errcode.PlatformError
 	}
-	return refusedWith(code, refusal)
+	return refusalError(code, refusal)
 }
 
-// successResponse is the name of an answer that says nothing but that.
+// successResponse is the name of a reply without content that reports success.
 const successResponse = "SuccessResponse"
 
-// IsSuccess reports whether a reply says nothing but that the command succeeded.
+// IsSuccess reports whether a reply reports success and nothing else.
 func IsSuccess(reply oci.Reply) bool { return reply.Name() == successResponse }
 
-// WriteResult is the error in the answer to a step's command, nil where the
-// platform did it. A refusal has the table's code where that promises that
-// nothing was done, else PlatformRefused. A warning and an information leave
-// open what was done, so they are a PlatformError whatever their number.
+// WriteResult returns the error in the reply to a step, or nil if the platform
+// did the command. The code of a refusal is the table's if that code promises
+// that nothing was done, else PlatformRefused. A warning and an information do
+// not report what was done, so their code is PlatformError whatever their number.
 func (e PlatformErrors) WriteResult(plan *Plan, step Step, reply oci.Reply) error {
 	refusal, refused := errors.AsType[*oci.ErrorReply](reply.Err())
 	switch {
@@ -131,22 +131,22 @@ func (e PlatformErrors) WriteResult(plan *Plan, step Step, reply oci.Reply) erro
 		return nil
 	case !refused:
 		return errcode.Wrap(errcode.PlatformError,
-			fmt.Errorf("translate: %s was answered with %s", step.Command.Name(), reply.Name()))
+			fmt.Errorf("translate: the reply to %s is %s", step.Command.Name(), reply.Name()))
 	case refusal.Severity != oci.SeverityError:
-		return refusedWith(errcode.PlatformError, refusal)
+		return refusalError(errcode.PlatformError, refusal)
 	}
-	code, known := e.meaning(refusal, plan.values())
+	code, known := e.codeOf(refusal, plan.values())
 	if !known || !code.PromisesNotDone() {
 		code = errcode.PlatformRefused
 	}
-	err := refusedWith(code, refusal)
+	err := refusalError(code, refusal)
 	err.Message = plan.Messages[code]
 	return err
 }
 
-// refusedWith is an error of that code in the platform's own words.
-func refusedWith(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
-	err := refusedSilently(code, refusal)
+// refusalError returns an error of that code with the platform's own words.
+func refusalError(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
+	err := refusalErrorWithoutText(code, refusal)
 	err.Platform = []errcode.Platform{{
 		Number:  refusal.Number,
 		Level:   string(refusal.Severity),
@@ -156,17 +156,17 @@ func refusedWith(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
 	return err
 }
 
-// refusedSilently is the same without the platform's words.
-func refusedSilently(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
+// refusalErrorWithoutText returns an error of that code without the platform's
+// words.
+func refusalErrorWithoutText(code *errcode.Code, refusal *oci.ErrorReply) *errcode.Error {
 	err := errcode.Wrap(code, refusal)
 	if code == errcode.PlatformUnavailable {
-		err.RetryAfter = temporaryPause
+		err.RetryAfter = temporaryRetryAfter
 	}
 	return err
 }
 
-// Codes are the codes that the table gives refusals, each once, in the order of
-// their numbers.
+// Codes returns the codes of the table, each once, in the order of their numbers.
 func (e PlatformErrors) Codes() []*errcode.Code {
 	codes := slices.Collect(maps.Values(e.numbers))
 	for _, t := range e.texts {

@@ -1,5 +1,9 @@
 package translate_test
 
+// This file specifies which codes the refusals of the platform have, by number
+// and by text. A new case is a refusal in the table of the kind of command: read,
+// write or login.
+
 import (
 	"errors"
 	"fmt"
@@ -22,17 +26,17 @@ func TestReadResult(t *testing.T) {
 		own   map[int]*errcode.Code
 		want  *errcode.Code // nil for no error
 	}{
-		"is nil for an answer":                     {answer(ownNumbers, ""), nil, nil},
-		"is nil for success":                       {success, nil, nil},
-		"knows the publicly known numbers":         {refusal("Error", 4152, "x"), nil, errcode.GroupNotFound},
-		"knows that a service is not assigned":     {refusal("Error", 4410, "x"), nil, errcode.ServiceNotAssigned},
-		"keeps the gateway's own rights to itself": {refusal("Error", 5404, "x"), nil, errcode.PlatformError},
-		"keeps schema errors to itself":            {refusal("Error", 6004, "x"), nil, errcode.PlatformError},
-		"is the platform's fault otherwise":        {refusal("Error", 4999, "x"), nil, errcode.PlatformError},
-		"takes warnings for refusals":              {refusal("Warning", 4999, "x"), nil, errcode.PlatformError},
-		"knows the operator's numbers":             {refusal("Error", 4999, "x"), own, errcode.TenantNotFound},
-		"prefers the operator's numbers":           {refusal("Error", 4152, "x"), own, errcode.PlatformBusy},
-		"does not lose the others beside them":     {refusal("Error", 4410, "x"), own, errcode.ServiceNotAssigned},
+		"is nil for an answer":                             {answer(ownNumbers, ""), nil, nil},
+		"is nil for success":                               {success, nil, nil},
+		"has the publicly known numbers":                   {refusal("Error", 4152, "x"), nil, errcode.GroupNotFound},
+		"has the number of a service that is not assigned": {refusal("Error", 4410, "x"), nil, errcode.ServiceNotAssigned},
+		"hides the gateway's own rights":                   {refusal("Error", 5404, "x"), nil, errcode.PlatformError},
+		"hides schema errors":                              {refusal("Error", 6004, "x"), nil, errcode.PlatformError},
+		"is the platform's fault otherwise":                {refusal("Error", 4999, "x"), nil, errcode.PlatformError},
+		"takes warnings for refusals":                      {refusal("Warning", 4999, "x"), nil, errcode.PlatformError},
+		"has the operator's numbers":                       {refusal("Error", 4999, "x"), own, errcode.TenantNotFound},
+		"prefers the operator's numbers":                   {refusal("Error", 4152, "x"), own, errcode.PlatformBusy},
+		"does not lose the others beside them":             {refusal("Error", 4410, "x"), own, errcode.ServiceNotAssigned},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := translate.NewPlatformErrors(test.own).ReadResult(one(t, test.reply))
@@ -92,7 +96,7 @@ func TestWriteResult(t *testing.T) {
 			code(t, err, test.want)
 			got := errcode.Of(err)
 			if _, refused := errors.AsType[*oci.ErrorReply](err); refused != (len(got.Platform) == 1) {
-				t.Errorf("the platform's words are %v", got.Platform)
+				t.Errorf("the platform's messages are %v", got.Platform)
 			}
 			if got.Code == errcode.NotAvailableForAssignment && !strings.HasPrefix(got.Text(), "The prefix provided ") {
 				t.Errorf("the text is %q", got.Text())
@@ -137,10 +141,10 @@ func TestLoginRefused(t *testing.T) {
 			err := loginRefused(t, own, refusal("Error", number, "Service temporarily unavailable"))
 			code(t, err, errcode.PlatformUnavailable)
 			if errors.Is(err, translate.ErrNotVerified) {
-				t.Error("the credentials are taken for wrong")
+				t.Error("the error is ErrNotVerified")
 			}
 			if after := errcode.Of(err).RetryAfter; after != 5*time.Second {
-				t.Errorf("the advice is to wait %v", after)
+				t.Errorf("RetryAfter is %v", after)
 			}
 		})
 	}
@@ -159,13 +163,13 @@ func TestLoginRefused(t *testing.T) {
 			err := loginRefused(t, own, reply)
 			code(t, err, errcode.PlatformError)
 			if errors.Is(err, translate.ErrNotVerified) {
-				t.Error("the credentials are taken for wrong")
+				t.Error("the error is ErrNotVerified")
 			}
 		})
 	}
 }
 
-// saying is a refusal in two languages. Its detail repeats a password.
+// saying returns a refusal in two languages, whose detail repeats a password.
 func saying(severity, local, english string) string {
 	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns="">`+
 		`<summary>%s</summary><summaryEnglish>%s</summaryEnglish><detail>password: s3cret</detail></command>`, severity, local, english)
@@ -188,11 +192,11 @@ func TestTemporaryRefusals(t *testing.T) {
 		"are known by a number of the operator":      {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Error", "[Error 7] x", ""), true},
 		"are not those with another text":            {own(nil), saying("Error", "[Error 1] unavailable", "[Error 1] unavailable"), false},
 		"are not those whose number means otherwise": {own(map[int]*errcode.Code{7: errcode.GroupNotFound}), saying("Error", "[Error 7] temporarily unavailable", ""), false},
-		"are not those that the operator knows better": {
+		"are not those with another code of the operator": {
 			own(nil, translate.PlatformText{Text: "line is temporarily unavailable", Code: errcode.PlatformRefused}),
 			saying("Error", "", "The line is temporarily unavailable"), false,
 		},
-		"are not those that a detail speaks of":         {own(nil), saying("Error", "[Error 1] x", ""), false},
+		"are not those with a text in the detail":       {own(nil), saying("Error", "[Error 1] x", ""), false},
 		"are no warnings":                               {own(nil), saying("Warning", "", "temporarily unavailable"), false},
 		"are no information":                            {own(nil), saying("Info", "", "temporarily unavailable"), false},
 		"are no warnings with a number of the operator": {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Warning", "[Warning 7] x", ""), false},
@@ -201,7 +205,7 @@ func TestTemporaryRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			refusal, ok := errors.AsType[*oci.ErrorReply](one(t, test.reply).Err())
 			if !ok {
-				t.Fatal("the test's own reply is none")
+				t.Fatal("the reply of the test has no table")
 			}
 			if got := test.table.Temporary(refusal); got != test.want {
 				t.Errorf("Temporary = %t", got)
@@ -210,7 +214,7 @@ func TestTemporaryRefusals(t *testing.T) {
 	}
 }
 
-func TestTheFirstOfSeveralTextsCounts(t *testing.T) {
+func TestFirstMatchingTextDecides(t *testing.T) {
 	table := translate.NewPlatformErrors(nil,
 		translate.PlatformText{Text: "no such group", Code: errcode.GroupNotFound},
 		translate.PlatformText{Text: "no such", Code: errcode.TenantNotFound})
@@ -222,7 +226,7 @@ func TestTheFirstOfSeveralTextsCounts(t *testing.T) {
 	}
 }
 
-func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
+func TestTemporaryRefusalsHaveRetryAfter(t *testing.T) {
 	table := translate.NewPlatformErrors(nil)
 	reply := one(t, saying("Error", "Panne", "Temporarily unavailable"))
 	for name, err := range map[string]error{"of a read": table.ReadResult(reply), "of a write": table.WriteResult(testPlan, testPlan.Steps[0], reply)} {
@@ -230,10 +234,10 @@ func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
 			code(t, err, errcode.PlatformUnavailable)
 			got := errcode.Of(err)
 			if got.RetryAfter != 5*time.Second {
-				t.Errorf("the advice is to wait %v", got.RetryAfter)
+				t.Errorf("RetryAfter is %v", got.RetryAfter)
 			}
 			if len(got.Platform) != 1 || got.Platform[0].Summary != "Panne" {
-				t.Errorf("the platform's words are %v", got.Platform)
+				t.Errorf("the platform's messages are %v", got.Platform)
 			}
 		})
 	}
@@ -242,14 +246,14 @@ func TestTemporaryRefusalsAreAnsweredWithAdvice(t *testing.T) {
 			err := table.WriteResult(testPlan, testPlan.Steps[0], one(t, saying(severity, "", "Temporarily unavailable")))
 			code(t, err, errcode.PlatformError)
 			if after := errcode.Of(err).RetryAfter; after != 0 {
-				t.Errorf("the advice is to wait %v", after)
+				t.Errorf("RetryAfter is %v", after)
 			}
 		})
 	}
 }
 
-// What a warning says leaves open what it means.
-func TestWarningsAreNotKnownByATextNorInformation(t *testing.T) {
+// The text of a warning does not decide what was done.
+func TestWarningsAndInformationMatchNoText(t *testing.T) {
 	table := translate.NewPlatformErrors(nil)
 	for _, severity := range []string{"Warning", "Info"} {
 		reply := saying(severity, "temporarily unavailable", "temporarily unavailable")
@@ -262,7 +266,7 @@ func TestWarningsAreNotKnownByATextNorInformation(t *testing.T) {
 	}
 }
 
-func TestTheHeadOfASummaryIsNoText(t *testing.T) {
+func TestPrefixOfSummaryMatchesNoText(t *testing.T) {
 	texts := []translate.PlatformText{{Text: "error", Code: errcode.PlatformBusy}, {Text: "erreur 4999", Code: errcode.PlatformBusy}}
 	table := translate.NewPlatformErrors(nil, texts...)
 	for summary, want := range map[string]*errcode.Code{
@@ -283,8 +287,8 @@ func TestTheHeadOfASummaryIsNoText(t *testing.T) {
 	}
 }
 
-// What the caller has chosen is not what the platform says.
-func TestAValueOfTheRequestIsNoText(t *testing.T) {
+// A value that the caller has chosen is not a text of the platform.
+func TestValuesOfTheRequestMatchNoText(t *testing.T) {
 	table := translate.NewPlatformErrors(nil, translate.PlatformText{Text: "Out of order", Code: errcode.PlatformBusy})
 	for name, test := range map[string]struct {
 		summary string
@@ -313,13 +317,13 @@ func TestAValueOfTheRequestIsNoText(t *testing.T) {
 	}
 }
 
-// A failed attempt is one, whatever the user is called.
-func TestALoginIsNotKnownByItsUser(t *testing.T) {
+// A failed login is counted, whatever the user id is.
+func TestUserIDOfALoginMatchesNoText(t *testing.T) {
 	table := translate.NewPlatformErrors(nil)
 	refuse := func(summary string, userID ...string) error {
 		refusal, ok := errors.AsType[*oci.ErrorReply](one(t, saying("Error", "", summary)).Err())
 		if !ok {
-			t.Fatal("the test's own reply is none")
+			t.Fatal("the reply of the test has no table")
 		}
 		return table.LoginRefused(refusal, userID...)
 	}
@@ -331,7 +335,7 @@ func TestALoginIsNotKnownByItsUser(t *testing.T) {
 	code(t, refuse("The account is temporarily unavailable"), errcode.PlatformUnavailable)
 }
 
-func TestRefusedLoginsAreAnsweredInOurWords(t *testing.T) {
+func TestRefusedLoginsShowNoTextOfThePlatform(t *testing.T) {
 	table := translate.NewPlatformErrors(map[int]*errcode.Code{7: errcode.PlatformRefused, 8: errcode.NotAvailableForAssignment})
 	for name, summary := range map[string]string{
 		"for wrong credentials":          "[Error 4962] Invalid password of root",
@@ -345,15 +349,15 @@ func TestRefusedLoginsAreAnsweredInOurWords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			refusal, ok := errors.AsType[*oci.ErrorReply](one(t, saying("Error", summary, summary)).Err())
 			if !ok {
-				t.Fatal("the test's own reply is none")
+				t.Fatal("the reply of the test has no table")
 			}
 			err := table.LoginRefused(refusal)
 			got := errcode.Of(err)
 			if len(got.Platform) != 0 || strings.Contains(got.Text(), "root") {
-				t.Errorf("the caller is given %q and %v", got.Text(), got.Platform)
+				t.Errorf("the caller gets %q and %v", got.Text(), got.Platform)
 			}
 			if !strings.Contains(err.Error(), "root") || strings.Contains(err.Error(), "s3cret") {
-				t.Errorf("the log is given %q", err)
+				t.Errorf("the log has %q", err)
 			}
 		})
 	}

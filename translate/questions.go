@@ -15,28 +15,28 @@ const (
 	groupAuthorizationCommand = "GroupServiceGetAuthorizationRequest"
 	userAssignmentCommand     = "UserServiceIsAssignedRequest"
 
-	// groupServicesResponse answers groupAuthorizationCommand where the platform
-	// has only its older form, which lists the services of the group: that is so
-	// before release 22.
+	// groupServicesResponse is the reply to groupAuthorizationCommand of a
+	// platform that only supports its older form, which lists the services of the
+	// group: a platform before release 22.
 	groupServicesResponse = "GroupServiceGetAuthorizationListResponse"
 
 	serviceNameHeading = "Service Name"
 	authorizedHeading  = "Authorized"
 )
 
-// The modes of a tenant, which are the facts of the question [TenantMode].
+// The modes of a tenant, which are the facts of [TenantMode].
 const (
 	ServiceProviderMode = "service provider"
 	EnterpriseMode      = "enterprise"
 )
 
-// TenantMode is the question whether a tenant exists and in which mode it is. Its
-// fact is [ServiceProviderMode] or [EnterpriseMode].
+// TenantMode returns the question whether a tenant exists and in which mode it
+// is. Its fact is [ServiceProviderMode] or [EnterpriseMode].
 func TenantMode() Question { return tenantQuestion(readMode) }
 
-// ServiceProviderOnly is the question whether a tenant exists and is not in
-// Enterprise mode. It has no fact, and NotAvailableInEnterpriseMode is the error of
-// an enterprise.
+// ServiceProviderOnly returns the question whether a tenant exists and is not in
+// Enterprise mode. It has no fact. For an enterprise its error is
+// NotAvailableInEnterpriseMode.
 func ServiceProviderOnly() Question {
 	return tenantQuestion(refuseEnterprise, errcode.NotAvailableInEnterpriseMode)
 }
@@ -51,7 +51,7 @@ func tenantQuestion(check func(oci.Reply) (string, error), codes ...*errcode.Cod
 	}
 }
 
-// readMode is the fact of [TenantMode].
+// readMode returns the fact of [TenantMode].
 func readMode(reply oci.Reply) (fact string, err error) {
 	enterprise, err := isEnterprise(reply)
 	switch {
@@ -63,7 +63,7 @@ func readMode(reply oci.Reply) (fact string, err error) {
 	return ServiceProviderMode, nil
 }
 
-// refuseEnterprise returns the error of a tenant in Enterprise mode.
+// refuseEnterprise returns an error if the tenant is in Enterprise mode.
 func refuseEnterprise(reply oci.Reply) (fact string, err error) {
 	enterprise, err := isEnterprise(reply)
 	if err == nil && enterprise {
@@ -72,56 +72,55 @@ func refuseEnterprise(reply oci.Reply) (fact string, err error) {
 	return "", err
 }
 
-// isEnterprise reads the mode of a tenant from the answer to tenantGetCommand.
+// isEnterprise reads the mode of a tenant from the reply to tenantGetCommand.
 func isEnterprise(reply oci.Reply) (bool, error) {
-	// A service provider has no such element at all, but it has others.
+	// The element is absent for a service provider, but others are present.
 	enterprise, present, err := reply.Bool("isEnterprise")
 	switch {
 	case IsSuccess(reply):
-		return false, errcode.Wrap(errcode.PlatformError, errors.New("translate: the question about a tenant was answered with mere success"))
+		return false, errcode.Wrap(errcode.PlatformError, errors.New("translate: the reply about the tenant reports success and has no elements"))
 	case err != nil:
 		return false, errcode.Wrap(errcode.PlatformError, err)
 	case !present && !HasElement(reply, "useCustomRoutingProfile") && !HasElement(reply, "defaultDomain"):
-		return false, errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s says nothing about the tenant", reply.Name()))
+		return false, errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s has no element of a tenant", reply.Name()))
 	}
 	return enterprise, nil
 }
 
-// HasElement reports whether a reply has an element of that name, once or several
-// times.
+// HasElement reports whether a reply has one or more elements of that name.
 func HasElement(reply oci.Reply, name string) bool {
 	_, present, err := reply.Element(name)
 	return present || err != nil
 }
 
-// UserService is the platform's name for a service that is authorized to tenants and
-// groups and assigned to users. Case matters. Its methods are questions of a
-// [Context]; the error of each is ServiceNotAssigned.
+// A UserService is the platform's name for a service that is authorized to
+// tenants and groups and assigned to users. Case matters. Its methods return
+// questions of a [Context]; the error of each is ServiceNotAssigned.
 type UserService string
 
-// GroupService is the platform's name for a service that is authorized to tenants
-// and groups and assigned to groups. It is otherwise as [UserService].
+// A GroupService is the platform's name for a service that is authorized to
+// tenants and groups and assigned to groups. Its methods are like those of
+// [UserService].
 type GroupService string
 
-// AuthorizedToTenant is the question whether a tenant has the service authorized. It
-// does not ask whether the tenant exists, as [TenantMode] does.
+// AuthorizedToTenant returns the question whether the service is authorized to a
+// tenant. Whether the tenant exists is the question [TenantMode].
 func (s UserService) AuthorizedToTenant() Question { return s.named().authorizedToTenant() }
 
-// AuthorizedToGroup is the question whether a group exists and has the service
-// authorized. It does not ask whether the group's tenant exists, as [TenantMode] and
-// [ServiceProviderOnly] do. Before release 22 the platform answers with the list of
-// the group's services.
+// AuthorizedToGroup returns the question whether a group exists and the service
+// is authorized to it. Whether the group's tenant exists is the question
+// [TenantMode] or [ServiceProviderOnly]. A platform before release 22 replies
+// with the list of the group's services, which is understood as well.
 func (s UserService) AuthorizedToGroup() Question { return s.named().authorizedToGroup() }
 
-// AuthorizedToTenant is that of [UserService.AuthorizedToTenant].
+// AuthorizedToTenant is like [UserService.AuthorizedToTenant].
 func (s GroupService) AuthorizedToTenant() Question { return s.named().authorizedToTenant() }
 
-// AuthorizedToGroup is that of [UserService.AuthorizedToGroup].
+// AuthorizedToGroup is like [UserService.AuthorizedToGroup].
 func (s GroupService) AuthorizedToGroup() Question { return s.named().authorizedToGroup() }
 
-// AssignedToUser is the question whether the service is assigned to a user. It asks
-// nothing else: not whether the user is one of the target's group, which
-// [UserExistence] does.
+// AssignedToUser returns the question whether the service is assigned to a user.
+// Whether the user is in the target's group is the question [UserExistence].
 func (s UserService) AssignedToUser() Question {
 	return Question{
 		Name: string(s) + " of the user",
@@ -133,12 +132,12 @@ func (s UserService) AssignedToUser() Question {
 	}
 }
 
-// namedService is a service as the commands about authorization know it.
+// namedService is a service as the commands about authorization name it.
 type namedService struct {
 	name string
-	// element has the name in groupAuthorizationCommand.
+	// element is the element of groupAuthorizationCommand that holds the name.
 	element string
-	// table has the service in lists of services.
+	// table is the table that has the service in replies that list services.
 	table string
 }
 
@@ -171,7 +170,7 @@ func (s namedService) authorizedToGroup() Question {
 	}
 }
 
-// checkGroup validates the answer to groupAuthorizationCommand.
+// checkGroup checks the reply to groupAuthorizationCommand.
 func (s namedService) checkGroup(reply oci.Reply) (fact string, err error) {
 	if reply.Name() == groupServicesResponse {
 		return "", s.checkList(reply)
@@ -179,8 +178,8 @@ func (s namedService) checkGroup(reply oci.Reply) (fact string, err error) {
 	return "", checkFlag(reply, "authorized")
 }
 
-// checkFlag validates the answer about one service, whose element reports whether it
-// is authorized or assigned.
+// checkFlag checks the reply about one service, whose element reports whether the
+// service is authorized or assigned.
 func checkFlag(reply oci.Reply, element string) error {
 	is, present, err := reply.Bool(element)
 	switch {
@@ -194,9 +193,9 @@ func checkFlag(reply oci.Reply, element string) error {
 	return nil
 }
 
-// checkList validates a list of services, which must have the service as an
-// authorized one: that of a tenant, and that of a group that releases before 22
-// return in place of the one authorization.
+// checkList checks a table of services, which must have the service and mark it
+// as authorized. It is the table of a tenant, or of a group on a platform before
+// release 22.
 func (s namedService) checkList(reply oci.Reply) error {
 	table, err := TableOf(reply, s.table, serviceNameHeading, Text)
 	if err != nil {
@@ -206,20 +205,20 @@ func (s namedService) checkList(reply oci.Reply) error {
 	if authorized == oci.NoColumn {
 		return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: table %s has no column %s", s.table, authorizedHeading))
 	}
-	stated := ""
+	value := ""
 	for row := range table.Rows() {
 		switch {
 		case row.Cell(name) != s.name:
-		case stated != "":
+		case value != "":
 			return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: table %s lists %s twice", s.table, s.name))
 		default:
-			stated = row.Cell(authorized)
-			if stated != "true" && stated != "false" {
-				return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s is authorized: %.32q", s.name, stated))
+			value = row.Cell(authorized)
+			if value != "true" && value != "false" {
+				return errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: the cell that reports whether %s is authorized has %.32q", s.name, value))
 			}
 		}
 	}
-	if stated != "true" {
+	if value != "true" {
 		return errcode.New(errcode.ServiceNotAssigned)
 	}
 	return nil

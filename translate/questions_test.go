@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies the questions of contexts that the engine has for all
+// services. A new question is an entry in each table that fits it.
+
 import (
 	"maps"
 	"slices"
@@ -35,7 +38,7 @@ const (
 
 var testUser = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest", UserID: "u@x"}
 
-// bothTables is a list of services in which only one table has rows.
+// bothTables returns lists of services of which only one table has rows.
 func bothTables(command, filled string, rows ...string) string {
 	tables := ""
 	for _, name := range []string{groupServicesTable, userServicesTable} {
@@ -48,7 +51,7 @@ func bothTables(command, filled string, rows ...string) string {
 	return answer(command, tables)
 }
 
-// inContextOf reads something about a target of a context of that question alone.
+// inContextOf reads a command about a target, in a context of that question alone.
 func inContextOf(t *testing.T, p *platform, q translate.Question) (translate.Facts, error) {
 	t.Helper()
 	p.Answers[things] = answer(things, "")
@@ -56,7 +59,7 @@ func inContextOf(t *testing.T, p *platform, q translate.Question) (translate.Fac
 	return facts, err
 }
 
-func TestQuestionsAskByTheIDsOfTheTarget(t *testing.T) {
+func TestQuestionsHaveTheIDsOfTheTarget(t *testing.T) {
 	const (
 		ofTenant = "<serviceProviderId>ApioSpTest</serviceProviderId>"
 		ofGroup  = ofTenant + "<groupId>ApioGrpTest</groupId>"
@@ -91,7 +94,7 @@ func TestQuestionsAskByTheIDsOfTheTarget(t *testing.T) {
 func TestTheModeOfATenant(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer string
-		mode   string // "" where there is no usable answer
+		mode   string // "" if the reply is not usable
 	}{
 		"an enterprise": {answer(serviceProviderGet, "<isEnterprise>true</isEnterprise>"), translate.EnterpriseMode},
 		"a service provider, which has other elements":  {answer(serviceProviderGet, "<defaultDomain>example.com</defaultDomain>"), translate.ServiceProviderMode},
@@ -129,12 +132,12 @@ func TestTheModeOfATenant(t *testing.T) {
 	}
 }
 
-// The older form of a group's authorization is answered with the table that a
-// tenant's services are in, too.
+// The reply to the older form of a group's authorization has the table that the
+// reply about a tenant has.
 func TestListsOfServices(t *testing.T) {
 	for name, test := range map[string]struct {
 		rows []string
-		want *errcode.Code // nil where the service is authorized
+		want *errcode.Code // nil if the service is authorized
 	}{
 		"authorized":            {[]string{"Call Waiting|false|false", "SERVICE|true|true", "Voice Mail|false|false"}, nil},
 		"authorized, not used":  {[]string{"SERVICE|true|false"}, nil},
@@ -187,7 +190,7 @@ func TestListsOfServicesOfAnotherForm(t *testing.T) {
 	}
 }
 
-// listedService is a question that is answered with a list of services.
+// A listedService is a question whose reply lists services.
 type listedService struct {
 	question          translate.Question
 	name              string
@@ -204,7 +207,7 @@ func listedServices() []listedService {
 	}
 }
 
-// named are the rows with the service's name in the place of SERVICE.
+// named returns the rows with SERVICE replaced by the service's name.
 func (s listedService) named(rows []string) []string {
 	named := slices.Clone(rows)
 	for i := range named {
@@ -213,7 +216,7 @@ func (s listedService) named(rows []string) []string {
 	return named
 }
 
-func TestAnswersAboutOneService(t *testing.T) {
+func TestRepliesAboutOneService(t *testing.T) {
 	for _, q := range []struct {
 		question         translate.Question
 		command, element string
@@ -255,8 +258,8 @@ func TestAnswersAboutOneService(t *testing.T) {
 	}
 }
 
-// What does not exist is asked where the platform refuses, of tenants and groups.
-func TestQuestionsAboutWhatDoesNotExist(t *testing.T) {
+// After a refusal the platform is asked whether the tenant or group exists.
+func TestQuestionsAboutMissingTargets(t *testing.T) {
 	strange := refusal("Error", 4999, "strange")
 	noTenant := answer(tenantList, table("serviceProviderTable", "Service Provider Id", "apiosptest"))
 	noGroup := answer(tenantGroups, table("groupTable", "Group Id", "ApioGrpTest2"))
@@ -282,14 +285,14 @@ func TestQuestionsAboutWhatDoesNotExist(t *testing.T) {
 				want = append(want, test.search)
 			}
 			if diff := cmp.Diff(want, p.Asked); diff != "" {
-				t.Error("asked (-want +got)\n" + diff)
+				t.Error("reads (-want +got)\n" + diff)
 			}
 		})
 	}
 }
 
-// One context may ask for several services: facts and errors are told apart by name.
-func TestQuestionsHaveNamesOfTheirOwn(t *testing.T) {
+// A context may have questions about several services, which differ by name.
+func TestQuestionsHaveDistinctNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, q := range []translate.Question{
 		translate.TenantMode(), routeList.AuthorizedToTenant(), routeList.AuthorizedToGroup(), routeList.AssignedToUser(),

@@ -2,16 +2,17 @@ package translate
 
 import "bufio"
 
-// Records is the body of an answer that is made by us, and not read from a reply:
-// a JSON object with one list of objects, whose members are texts.
+// Records is the [Body] of a response that the gateway composes, while an
+// [Answer] is read from a reply: a JSON object with one list of objects, whose
+// members are texts. A [Reporter] returns it.
 type Records struct {
-	// Shape has one field, a list of texts and phone numbers.
+	// Shape has one field, a list of objects of texts and phone numbers.
 	Shape *Shape
-	// Rows have a text for each field of the list's entries.
+	// Rows have one text for each field of the list's entries.
 	Rows [][]string
 }
 
-// WriteJSON writes the body as [Body] does.
+// WriteJSON writes the body as [Body] specifies.
 func (r *Records) WriteJSON(w *bufio.Writer) error {
 	list := &r.Shape.Fields[0]
 	if _, err := w.Write(append(appendKey(w.AvailableBuffer(), '{', list.Key), '[')); err != nil {

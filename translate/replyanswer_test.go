@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies answers that are read from elements of a reply. A new case
+// is a reply with its JSON or its error.
+
 import (
 	"strings"
 	"testing"
@@ -8,7 +11,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// userShape is an object of elements of a reply.
+// userShape is an object that is read from elements of a reply.
 var userShape = &translate.Shape{Fields: []translate.Field{
 	{Key: "name", Source: "lastName"},
 	{Key: "screened", Kind: translate.Boolean, Source: "isScreened"},
@@ -55,7 +58,7 @@ func TestAnswersFromElements(t *testing.T) {
 	}
 }
 
-func TestElementsThatCannotBeUsedAreThePlatformsFault(t *testing.T) {
+func TestInvalidElementsArePlatformErrors(t *testing.T) {
 	good := `<lastName>x</lastName><isScreened>true</isScreened>` + noNumbers + noPrefixes
 	for name, elements := range map[string]string{
 		"an element is missing":       strings.Replace(good, "<lastName>x</lastName>", "", 1),
@@ -72,7 +75,7 @@ func TestElementsThatCannotBeUsedAreThePlatformsFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got, err := newPlatform(t).engine(translate.Options{}).ReplyAnswer(t.Context(), testGroup, userShape, one(t, answer(things, elements)))
 			if code(t, err, errcode.PlatformError); got != nil {
-				t.Errorf("got %v beside the error", got)
+				t.Errorf("got %v with the error", got)
 			}
 		})
 	}

@@ -8,16 +8,16 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// rows are the entries of a list that is read from a table.
+// rows are the entries of a list, read from a table.
 type rows struct {
 	fields  []Field
 	columns []oci.Column // of the fields, in their order
-	group   oci.Column   // of the row's group, where a field of kind EnterpriseDepartment needs it
+	group   oci.Column   // of the row's group, for a field of kind EnterpriseDepartment
 	table   *oci.Table
-	objects map[int]*rows // the fields that are objects of cells of the same row, by their places
+	objects map[int]*rows // by the index of the field: objects made of cells of the same row
 }
 
-// newRows checks the cells of a table.
+// newRows returns the rows of a table, whose cells it checks.
 func newRows(item *Shape, table *oci.Table) (rows, error) {
 	r := rows{fields: item.Fields, columns: make([]oci.Column, len(item.Fields)), group: oci.NoColumn, table: table}
 	for i := range r.fields {
@@ -45,8 +45,8 @@ func newRows(item *Shape, table *oci.Table) (rows, error) {
 	return r, nil
 }
 
-// checkCells demands valid cells of a field's column. Where the table does not have
-// it, each cell is empty.
+// checkCells checks the cells of a field's column. If the table does not have the
+// column, each cell counts as empty.
 func (r *rows) checkCells(column oci.Column, f *Field) error {
 	valid := validTexts[f.Kind]
 	mayBeEmpty := f.Nullable || f.Kind == Integer && f.Optional
@@ -59,14 +59,14 @@ func (r *rows) checkCells(column oci.Column, f *Field) error {
 	for row := range r.table.Rows() {
 		if cell := row.Cell(column); !valid(cell) && (cell != "" || !mayBeEmpty) {
 			return errcode.Wrap(errcode.PlatformError,
-				fmt.Errorf("translate: a cell of column %q holds %.32q", f.Source, cell))
+				fmt.Errorf("translate: a cell of column %q has the invalid value %.32q", f.Source, cell))
 		}
 	}
 	return nil
 }
 
-// roomForRow is more than a row takes, in bytes. One that takes more is written
-// as well, but not without an allocation.
+// roomForRow is more than a row takes, in bytes. A row that takes more is written
+// as well, with an allocation.
 const roomForRow = 4 << 10
 
 func (a *Answer) writeRows(w *bufio.Writer, r *rows) error {
@@ -109,7 +109,7 @@ func (a *Answer) appendRow(b []byte, r *rows, row oci.Row) []byte {
 		case f.Nullable && cell == "":
 			b = append(b, "null"...)
 		case f.Kind == EnterpriseDepartment:
-			groupID, name := inEnterprise(cell, row.Cell(r.group))
+			groupID, name := parseEnterpriseDepartment(cell, row.Cell(r.group))
 			b = a.appendDepartment(b, groupID, name, cell)
 		case f.Kind == GroupID && column == oci.NoColumn:
 			b = a.appendValue(b, f, a.target.GroupID)
@@ -124,7 +124,7 @@ func (a *Answer) appendRow(b []byte, r *rows, row oci.Row) []byte {
 	return append(b, '}')
 }
 
-// appendObject appends an object of cells of a row.
+// appendObject appends an object that is made of cells of a row.
 func (a *Answer) appendObject(b []byte, f *Field, object *rows, row oci.Row) []byte {
 	if f.Nullable && object.areEmpty(row) {
 		return append(b, "null"...)
@@ -145,7 +145,7 @@ func (r *rows) areEmpty(row oci.Row) bool {
 	return true
 }
 
-// isAbsent reports whether a row does not have the field.
+// isAbsent reports whether the field is absent in the object of a row.
 func (f *Field) isAbsent(column oci.Column, cell string) bool {
 	switch f.Kind {
 	case Department, EnterpriseDepartment:

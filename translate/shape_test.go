@@ -1,5 +1,8 @@
 package translate_test
 
+// This file specifies the values of an Input by kind, the difference of absent
+// and null, and query parameters. A new case is an entry of a table.
+
 import (
 	"errors"
 	"testing"
@@ -10,7 +13,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// settingsShape is a body in which absent, null and value differ.
+// settingsShape is a body in which an absent member, null and a value differ.
 var settingsShape = &translate.Shape{Fields: []translate.Field{
 	{Key: "on", Kind: translate.Boolean, Optional: true},
 	{Key: "name", Kind: translate.Text, Max: 5, Optional: true, Nullable: true},
@@ -38,7 +41,7 @@ var settingsShape = &translate.Shape{Fields: []translate.Field{
 
 const settingsKeys = "on, name, list, pair, inner, seconds, count, texts, phones, users, nest"
 
-// What is decoded is what the body holds.
+// The Input has the values of the body.
 func TestValuesOfEveryKind(t *testing.T) {
 	in, err := settingsShape.Decode([]byte(`{"seconds": -1 ,"count":9,"texts":["a", "é"],"phones":["+32-1"],"users":[{"id":"a1"},{"id":"b1"},{"id":"A1"}],
 		"nest":{"count":0,"list":[{"texts":[]},{"texts":["x","x"]}]}}`))
@@ -99,7 +102,7 @@ func TestAbsentNullAndValueDiffer(t *testing.T) {
 	}
 }
 
-func TestSettingsThatAreRefused(t *testing.T) {
+func TestInvalidSettings(t *testing.T) {
 	for body, want := range map[string][]string{
 		`{"on":null}`:                   {"/on must be a boolean, not null"},
 		`{"on":"true"}`:                 {"/on must be a boolean, not a string"},

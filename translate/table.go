@@ -10,25 +10,25 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Listing is a command that is answered with a table.
+// A Listing is a command whose reply has a table.
 type Listing struct {
-	// Command is its name, and Elements are what it says about a target.
+	// Command is its name, and Elements returns its elements for a target.
 	Command  string
 	Elements func(scope.Target) []oci.Element
 	// Table is the element of the reply that holds the table.
 	Table string
-	// Key is the heading of the column that identifies a row, and KeyKind what it
-	// holds: a phone number or prefix needs digits, a text must not be blank.
+	// Key is the heading of the column that identifies a row, and KeyKind its
+	// kind: a phone number or prefix must have digits, a text must not be blank.
 	Key     string
 	KeyKind Kind
 }
 
-// Read is the command about a target.
+// Read returns the command about a target.
 func (l *Listing) Read(target scope.Target) oci.Read {
 	return oci.NewRead(l.Command, l.Elements(target)...)
 }
 
-// Table asks for the table alone.
+// Table reads the table of a target, without a context.
 func (e *Engine) Table(ctx context.Context, target scope.Target, l Listing) (*oci.Table, error) {
 	replies, err := e.Read(ctx, l.Read(target))
 	if err != nil {
@@ -37,20 +37,20 @@ func (e *Engine) Table(ctx context.Context, target scope.Target, l Listing) (*oc
 	return e.TableIn(replies[0], target, l)
 }
 
-// TableInContext asks for the table of a target that is in the context. See
-// [Engine.ReadInContext].
+// TableInContext reads the table of a target that must be in the context, as
+// [Engine.ReadInContext] does.
 func (e *Engine) TableInContext(ctx context.Context, target scope.Target, c *Context, l Listing) (*oci.Table, error) {
 	replies, _, err := e.ReadInContext(ctx, target, c, l.Read(target))
 	if err != nil {
 		return nil, err
 	}
 	table, err := e.TableIn(replies[0], target, l)
-	return table, c.worded(err)
+	return table, c.withMessage(err)
 }
 
-// TableIn is the table in the answer to a listing about a target, or the error in
-// it. Each row has a key. Any column but the key's may be missing, since releases
-// differ, and reads as empty.
+// TableIn returns the table in the reply to a listing about a target, or the
+// error in that reply. Each row has a key. Any column except the key's may be
+// missing, since releases differ; its cells are empty then.
 func (e *Engine) TableIn(reply oci.Reply, target scope.Target, l Listing) (*oci.Table, error) {
 	if err := e.errors.ReadResult(reply, target.IDs()...); err != nil {
 		return nil, err
@@ -58,14 +58,14 @@ func (e *Engine) TableIn(reply oci.Reply, target scope.Target, l Listing) (*oci.
 	return TableOf(reply, l.Table, l.Key, l.KeyKind)
 }
 
-// ResultInContext is the error in the answer to a question about a target of the
-// context, nil where the platform answered it.
+// ResultInContext returns the error in the reply to a command about a target of
+// the context, or nil if the platform did what the command asks.
 func (e *Engine) ResultInContext(reply oci.Reply, target scope.Target, c *Context) error {
-	return c.worded(e.errors.ReadResult(reply, target.IDs()...))
+	return c.withMessage(e.errors.ReadResult(reply, target.IDs()...))
 }
 
-// TableOf finds the table in a reply that is no refusal. It must have the column
-// that identifies its rows, and each row must hold a key there.
+// TableOf returns the table in an element of a reply that is no error of the
+// platform. The table must have the column of the key, and each row a key in it.
 func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error) {
 	table, err := reply.Table(element)
 	if err != nil {
@@ -77,8 +77,8 @@ func TableOf(reply oci.Reply, element, key string, kind Kind) (*oci.Table, error
 	return table, nil
 }
 
-// checkTable demands that a table, which is in an element, has the column that
-// identifies its rows, and that each row has a key there.
+// checkTable checks that a table, from that element of the reply named in, has
+// the column of the key, and each row a key in it.
 func checkTable(table *oci.Table, in, element, key string, kind Kind) error {
 	if table.Column(key) == oci.NoColumn {
 		return errcode.Wrap(errcode.PlatformError,
@@ -87,9 +87,9 @@ func checkTable(table *oci.Table, in, element, key string, kind Kind) error {
 	return checkKeys(table, element, key, kind)
 }
 
-// checkKeys demands of each row that the cell under the key identifies something.
-// A row that does not is no entry, and what it stands for must not be guessed: it
-// may be the one that somebody looks for.
+// checkKeys checks that each row has a value in the key column that can identify
+// it. A row without one cannot be skipped: it may be the row that the caller
+// looks for.
 func checkKeys(table *oci.Table, element, key string, kind Kind) error {
 	identifies := isNotBlank
 	if kind.isNumber() {
@@ -99,7 +99,7 @@ func checkKeys(table *oci.Table, element, key string, kind Kind) error {
 	for row := range table.Rows() {
 		if cell := row.Cell(column); !identifies(cell) {
 			return errcode.Wrap(errcode.PlatformError,
-				fmt.Errorf("translate: a row of table %s has %.32q under %q, which identifies nothing", element, cell, key))
+				fmt.Errorf("translate: a row of table %s has %.32q in column %q, which cannot identify it", element, cell, key))
 		}
 	}
 	return nil

@@ -10,18 +10,18 @@ import (
 	"ocigate/translate/scope"
 )
 
-// answerValue is the value of one field of an object that is read from elements.
-// One that is neither absent nor null is a text, or has rows or parts.
+// An answerValue is the value of one field, read from elements. If it is neither
+// absent nor null, it has a text, rows or parts.
 type answerValue struct {
 	absent, null bool
 	text         string
-	rows         rows          // without a table where it is no list of a table's rows
-	parts        []answerValue // not nil: of an object, by its fields; else the entries of a list
+	rows         rows          // without a table unless it is a list of rows
+	parts        []answerValue // if not nil: of an object, by its fields, or the entries of a list
 }
 
 func (v *answerValue) isTable() bool { return v.rows.table != nil }
 
-// holder is what elements are in: a reply, or an element of one.
+// A holder has elements: it is a reply, or an element of one.
 type holder interface {
 	Name() string
 	Element(name string) (element oci.ReplyElement, present bool, err error)
@@ -40,7 +40,7 @@ func valuesIn(in holder, s *Shape, target scope.Target) ([]answerValue, error) {
 	return values, nil
 }
 
-// valueIn reads a field.
+// valueIn reads one field.
 func valueIn(in holder, f *Field, target scope.Target) (answerValue, error) {
 	if f.Kind == List && (f.Repeated || f.Each != nil) {
 		return entriesIn(in, f, target)
@@ -62,7 +62,7 @@ func valueIn(in holder, f *Field, target scope.Target) (answerValue, error) {
 	return textIn(f, element)
 }
 
-// absentValue is the value of a field that has no element.
+// absentValue returns the value of a field whose element is absent.
 func absentValue(in holder, f *Field, target scope.Target) (answerValue, error) {
 	switch {
 	case f.Optional:
@@ -77,7 +77,7 @@ func absentValue(in holder, f *Field, target scope.Target) (answerValue, error) 
 	return answerValue{}, errcode.Wrap(errcode.PlatformError, fmt.Errorf("translate: %s has no element %s", in.Name(), f.Source))
 }
 
-// entriesIn reads a list whose entries are elements of one name.
+// entriesIn reads a list whose entries are the elements of one name.
 func entriesIn(in holder, f *Field, target scope.Target) (answerValue, error) {
 	entries := []answerValue{}
 	for element := range in.Elements(f.Source) {
@@ -110,8 +110,8 @@ func rowsIn(in holder, f *Field, element oci.ReplyElement) (answerValue, error) 
 	return answerValue{rows: list}, err
 }
 
-// textIn reads a value that is a text of the platform. The error of a text that is
-// not of the field's kind names the element.
+// textIn reads a value that is one text of the platform. If the text does not fit
+// the kind of the field, the error names the element.
 func textIn(f *Field, element oci.ReplyElement) (answerValue, error) {
 	text, err := element.Text(), error(nil)
 	switch f.Kind {
@@ -123,7 +123,7 @@ func textIn(f *Field, element oci.ReplyElement) (answerValue, error) {
 		return answerValue{absent: text == "", text: text}, nil
 	default:
 		if valid := validTexts[f.Kind]; valid != nil && !valid(text) {
-			err = fmt.Errorf("translate: element %s holds %.32q", element.Name(), text)
+			err = fmt.Errorf("translate: element %s has the invalid value %.32q", element.Name(), text)
 		}
 	}
 	if err != nil {
@@ -132,11 +132,11 @@ func textIn(f *Field, element oci.ReplyElement) (answerValue, error) {
 	return answerValue{text: text}, nil
 }
 
-// validTexts report whether a text of the platform, of an element or a cell, is of a
-// kind. What is not listed may be anything.
+// validTexts reports, by kind, whether the text of an element or a cell is valid.
+// A kind that is not listed takes any text.
 var validTexts = map[Kind]func(text string) bool{
 	Boolean:     func(text string) bool { return text == "true" || text == "false" },
-	PhoneNumber: func(text string) bool { return text == "" || hasDigits(text) }, // a user may have none
+	PhoneNumber: func(text string) bool { return text == "" || hasDigits(text) }, // a user may have no number
 	Integer: func(text string) bool {
 		_, err := strconv.ParseInt(text, 10, 64)
 		return err == nil

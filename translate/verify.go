@@ -8,31 +8,34 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// ErrNotVerified says that the platform did not accept somebody's credentials.
+// ErrNotVerified reports that the platform did not accept a caller's credentials.
 var ErrNotVerified = errors.New("translate: the platform did not accept the credentials")
 
-// LoginRefused is what a refusal says of somebody's credentials: that they are
-// not good ([ErrNotVerified]), except where the table gives its number or a text
-// in it a meaning other than Unauthenticated, which is an [*errcode.Error]. A text
-// that is one of the user ids, or a part of it, does not count: the caller has
-// chosen it, and the attempt must be counted. The numbers that are
-// known to refuse a login keep that meaning whatever the table says, so that a
-// wrong password and an unknown user look the same. A validation error is among
-// them: what it refuses are credentials that do not fit the platform's schema,
-// since the client asks in every form that a platform may know.
+// LoginRefused returns the error for a refusal of the platform to accept a
+// caller's credentials. It is [ErrNotVerified], unless the table gives the number
+// of the refusal, or a text in it, a code other than Unauthenticated; then it is
+// an [*errcode.Error] of that code.
 //
-// The caller is given none of the platform's words. The cause is for the log, and
-// its text leaves out the detail, which can hold the refused command with the
-// password in it.
+// A text that is one of the user ids, or a part of one, does not count: the
+// caller has chosen it, and the attempt must be counted. The numbers that are
+// known to refuse a login always mean ErrNotVerified, whatever the table has for
+// them, so that a wrong password and an unknown user look the same. A validation
+// error is one of these numbers: it refuses credentials that do not fit the
+// platform's schema, since the client sends every form of the command that a
+// platform may support.
+//
+// The error shows the caller none of the platform's words. Its cause is for the
+// log, and the text of the cause omits the detail, which can contain the refused
+// command with the password.
 func (e PlatformErrors) LoginRefused(refusal *oci.ErrorReply, userIDs ...string) error {
-	code, known := e.meaning(refusal, userIDs)
+	code, known := e.codeOf(refusal, userIDs)
 	if known && code != errcode.Unauthenticated && !refusesLogin(refusal.Number) {
-		return refusedSilently(code, refusal)
+		return refusalErrorWithoutText(code, refusal)
 	}
 	return fmt.Errorf("%w: %w", ErrNotVerified, refusal)
 }
 
-// refusesLogin reports whether a number is publicly known to refuse a login.
+// refusesLogin reports whether the number is publicly known to refuse a login.
 func refusesLogin(number int) bool {
 	switch number {
 	case 4008, // user not found

@@ -6,45 +6,46 @@ import (
 	"unicode"
 )
 
-// wording is a summary of the platform in lower case, without its head. In own,
-// the values of the request are blotted out.
-type wording struct{ whole, own string }
+// A maskedSummary is a summary of the platform in normalized form, without its
+// prefix. In own, the values of the request are masked.
+type maskedSummary struct{ whole, own string }
 
-// blot stands in the place of each byte of a value.
-const blot = 0
+// maskByte replaces each byte of a value.
+const maskByte = 0
 
-// newWording finds where the summary repeats values of the request.
-func newWording(summary string, values []string) wording {
-	whole := plain(withoutHead(summary))
+// newMaskedSummary masks the values of the request in a summary.
+func newMaskedSummary(summary string, values []string) maskedSummary {
+	whole := normalize(withoutPrefix(summary))
 	own := []byte(whole)
 	for _, value := range values {
-		blotOut(own, whole, plain(value))
+		maskValue(own, whole, normalize(value))
 	}
-	return wording{whole, string(own)}
+	return maskedSummary{whole, string(own)}
 }
 
-// says reports whether the text is in the summary, and is not made of values
-// alone. Values may overlap it, since a short one may be a part of any word.
-func (w wording) says(text string) bool {
+// contains reports whether the text is in the summary and does not consist of
+// values alone. Values may overlap it, since a short value may be a part of any
+// word.
+func (w maskedSummary) contains(text string) bool {
 	for at := range occurrences(w.whole, text) {
-		if strings.ContainsFunc(w.own[at:at+len(text)], isSaid) {
+		if strings.ContainsFunc(w.own[at:at+len(text)], isUnmasked) {
 			return true
 		}
 	}
 	return false
 }
 
-func isSaid(r rune) bool { return r != blot && !unicode.IsSpace(r) }
+func isUnmasked(r rune) bool { return r != maskByte && !unicode.IsSpace(r) }
 
-// plain is a text in lower case and with single blanks, as the platform may
-// repeat a value.
-func plain(text string) string {
+// normalize returns a text in lower case and with single blanks, since the
+// platform may repeat a value in that form.
+func normalize(text string) string {
 	return strings.ToLower(strings.Join(strings.Fields(text), " "))
 }
 
-// withoutHead is a summary without the severity and number at its head, as in
-// "[Error 4962] …". Their words are in every refusal.
-func withoutHead(summary string) string {
+// withoutPrefix returns a summary without the severity and number at its start,
+// as in "[Error 4962] …". These words are in every refusal.
+func withoutPrefix(summary string) string {
 	if inside, headed := strings.CutPrefix(strings.TrimSpace(summary), "["); headed {
 		if _, said, closed := strings.Cut(inside, "]"); closed {
 			return said
@@ -53,14 +54,14 @@ func withoutHead(summary string) string {
 	return summary
 }
 
-// blotOut overwrites a value wherever it is in the whole.
-func blotOut(own []byte, whole, value string) {
+// maskValue masks each occurrence of a value.
+func maskValue(own []byte, whole, value string) {
 	for at := range occurrences(whole, value) {
 		clear(own[at : at+len(value)])
 	}
 }
 
-// occurrences are the places of a part in a text, which may overlap each other.
+// occurrences iterates over the offsets of part in text, which may overlap.
 func occurrences(text, part string) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		if part == "" {

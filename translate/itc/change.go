@@ -11,30 +11,31 @@ import (
 	"ocigate/translate/scope"
 )
 
-// change is the Change of one resource in one direction.
+// change is the Change that assigns or removes entries of one resource.
 type change struct {
-	engine   *translate.Engine
-	resource *resource
-	command  string             // does it
-	source   *translate.Listing // lists what it may be done to
-	assigns  bool               // the group has the entries after it
-	keeps    bool               // it may have them before it, too
+	engine        *translate.Engine
+	resource      *resource
+	command       string             // of the step
+	source        *translate.Listing // lists the entries that the command may have
+	assigns       bool               // the group has the entries afterwards
+	mayBeAssigned bool               // the group may have them before
 }
 
-// assign gives a group what its tenant has free.
+// assign returns the change that gives a group what is free in its tenant.
 func (s *Service) assign(r *resource) translate.Change {
 	return change{engine: s.engine, resource: r, command: r.assign, source: &r.tenantFree, assigns: true}
 }
 
-// unassign takes from a group what is its own.
+// unassign returns the change that takes from a group what it has.
 func (s *Service) unassign(r *resource) translate.Change {
 	return change{engine: s.engine, resource: r, command: r.unassign, source: &r.own}
 }
 
+// Describe implements [translate.Change].
 func (c change) Describe() translate.Description {
 	r := c.resource
 	return translate.Description{
-		Reads:    translate.ReadsOf(groupContext, nil, r.own, r.tenantFree, r.tenantAll),
+		Reads:    translate.ReadsOf(groupContext, r.own, r.tenantFree, r.tenantAll),
 		Writes:   []string{c.command},
 		Request:  r.changeBody,
 		Response: &translate.Shape{},
@@ -42,11 +43,12 @@ func (c change) Describe() translate.Description {
 	}
 }
 
+// Decode implements [translate.Change].
 func (c change) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
 	return c.resource.decode(target, c.resource.changeBody, body)
 }
 
-// decode reads a body of a shape that has the resource's list.
+// decode decodes a body whose shape has the list of the resource.
 func (r *resource) decode(target scope.Target, shape *translate.Shape, body []byte) (*translate.Draft, error) {
 	decoded, err := shape.Decode(body)
 	if err != nil {
@@ -60,7 +62,7 @@ func (r *resource) decode(target scope.Target, shape *translate.Shape, body []by
 	return draft, nil
 }
 
-// entryOf is an entry of a body.
+// entryOf returns the entry of an item of a body.
 func (r *resource) entryOf(item translate.Input) translate.Entry {
 	given := item.Text(r.start)
 	e := translate.Entry{Kind: r.kind, Given: given, Key: translate.Canonical(given)}
@@ -70,19 +72,20 @@ func (r *resource) entryOf(item translate.Input) translate.Entry {
 	return e
 }
 
+// Plan implements [translate.Change].
 func (c change) Plan(ctx context.Context, draft *translate.Draft) (*translate.Plan, error) {
 	table, err := c.engine.TableInContext(ctx, draft.Target, groupContext, *c.source)
 	if err != nil {
 		return nil, err
 	}
-	entries, faults, err := c.resource.choose(draft.Entries, table)
+	entries, faults, err := c.resource.matchRows(draft.Entries, table)
 	if err != nil {
 		return nil, err
 	}
 	if len(faults) > 0 {
 		return nil, c.notAvailable(ctx, draft.Target, faults)
 	}
-	places := make([]int, len(entries))
+	indexes := make([]int, len(entries))
 	free, own := noGroup(), ofGroup(draft.Target.GroupID)
 	for i := range entries {
 		e := &entries[i]
@@ -90,14 +93,14 @@ func (c change) Plan(ctx context.Context, draft *translate.Draft) (*translate.Pl
 		if c.assigns {
 			e.Before, e.After = free, own
 		}
-		places[i] = i
+		indexes[i] = i
 	}
 	plan := c.resource.newPlan(draft.Target, entries)
-	c.resource.addStep(plan, c.command, places)
+	c.resource.addStep(plan, c.command, indexes)
 	return plan, nil
 }
 
-// newPlan is a plan without steps.
+// newPlan returns a plan without steps.
 func (r *resource) newPlan(target scope.Target, entries []translate.Entry) *translate.Plan {
 	return &translate.Plan{
 		Target: target, Entries: entries,
@@ -105,24 +108,24 @@ func (r *resource) newPlan(target scope.Target, entries []translate.Entry) *tran
 	}
 }
 
-// addStep adds a step that does a command to entries, which are given by their
-// places in the plan. The command has them in the platform's spelling.
-func (r *resource) addStep(plan *translate.Plan, command string, places []int) {
-	starts := make([]string, len(places))
-	for i, place := range places {
-		e := &plan.Entries[place]
+// addStep adds a step with the command for entries, which are given by their
+// indexes in the plan. The command has them in the platform's spelling.
+func (r *resource) addStep(plan *translate.Plan, command string, indexes []int) {
+	starts := make([]string, len(indexes))
+	for i, index := range indexes {
+		e := &plan.Entries[index]
 		e.Step = len(plan.Steps) + 1
 		starts[i] = e.Start
 	}
 	elements := append(translate.GroupElements(plan.Target), oci.Texts(r.element, starts)...)
-	plan.Steps = append(plan.Steps, translate.Step{Command: oci.NewWrite(command, elements...), Entries: places})
+	plan.Steps = append(plan.Steps, translate.Step{Command: oci.NewWrite(command, elements...), Entries: indexes})
 }
 
-// choose finds the entries in the table and spells them as the platform does.
-// Since only the start of a range is sent to the platform, an end that the caller
-// gives must be the range's own. The entries are in the order of the body, and so
-// are the faults. An error says that the table has an entry twice.
-func (r *resource) choose(entries []translate.Entry, table *oci.Table) (chosen []translate.Entry, faults []fault, err error) {
+// matchRows finds the entries in the table and sets their spelling to the
+// platform's. Since a command names a range by its start alone, an end that the
+// caller gives must be the end of that range. The entries and the faults are in
+// the order of the body. The error reports a table that has an entry twice.
+func (r *resource) matchRows(entries []translate.Entry, table *oci.Table) (chosen []translate.Entry, faults []fault, err error) {
 	rows, repeated := rowsOf(table, r.startHeading, keysOf(entries))
 	if repeated != "" {
 		return nil, nil, r.severalRows(repeated)
@@ -138,7 +141,7 @@ func (r *resource) choose(entries []translate.Entry, table *oci.Table) (chosen [
 			faults = append(faults, r.notListed(i, e))
 			continue
 		}
-		if f, differs := r.spell(&e, i, row.Cell(start), row.Cell(end)); differs {
+		if f, differs := r.setSpelling(&e, i, row.Cell(start), row.Cell(end)); differs {
 			faults = append(faults, f)
 			continue
 		}
@@ -147,24 +150,24 @@ func (r *resource) choose(entries []translate.Entry, table *oci.Table) (chosen [
 	return chosen, faults, nil
 }
 
-// spell gives an entry, which has a place in the body, the platform's spelling. It
-// reports the fault of one whose end is given and is another.
-func (r *resource) spell(e *translate.Entry, place int, start, end string) (fault, bool) {
+// setSpelling sets the spelling of an entry, which has that index in the body, to
+// the platform's. It returns a fault and true if the caller gave another end.
+func (r *resource) setSpelling(e *translate.Entry, index int, start, end string) (fault, bool) {
 	if last := translate.Canonical(end); e.End != "" && translate.Canonical(e.End) != last {
-		return r.endDiffers(place, *e, last), true
+		return r.endDiffers(index, *e, last), true
 	}
-	// A cell is a piece of its table's text, which must not live as long as the
-	// plan.
+	// A cell shares the memory of its table, which must not be kept as long as
+	// the plan.
 	e.Start, e.End = strings.Clone(start), strings.Clone(end)
 	return fault{}, false
 }
 
-// severalRows is the error of a table that has an entry several times.
+// severalRows returns the error for a table that has an entry several times.
 func (r *resource) severalRows(key string) error {
-	return errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: several rows under %q are about %.32q", r.startHeading, key))
+	return errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: several rows have %.32q in column %q", key, r.startHeading))
 }
 
-// keysOf are the keys of the entries, in their order.
+// keysOf returns the keys of the entries, in their order.
 func keysOf(entries []translate.Entry) []string {
 	keys := make([]string, len(entries))
 	for i, e := range entries {
@@ -173,8 +176,8 @@ func keysOf(entries []translate.Entry) []string {
 	return keys
 }
 
-// keysIn are the keys of a table, in its order: the canonical forms of what is under
-// the heading.
+// keysIn returns the keys of a table, in its order: the canonical forms of the
+// cells of that column.
 func keysIn(table *oci.Table, heading string) []string {
 	var keys []string
 	start := table.Column(heading)
@@ -184,9 +187,10 @@ func keysIn(table *oci.Table, heading string) []string {
 	return keys
 }
 
-// rowsOf finds the rows of the keys, which are canonical forms of what is under
-// the heading. repeated is one of them that several rows have, "" where there is
-// none. What it takes of memory goes by the keys: a tenant's table may be large.
+// rowsOf returns the rows with those keys, which are canonical forms of the cells
+// of that column. repeated is a key that several rows have, or "". The memory
+// that it takes depends on the number of keys, not on the size of the table,
+// since the table of a tenant may be large.
 func rowsOf(table *oci.Table, heading string, keys []string) (rows map[string]oci.Row, repeated string) {
 	wanted := make(map[string]bool, len(keys))
 	for _, key := range keys {

@@ -1,5 +1,8 @@
 package itc
 
+// This file specifies how much memory rowsOf takes, which only the package can
+// see.
+
 import (
 	"strings"
 	"testing"
@@ -7,9 +10,9 @@ import (
 	"ocigate/oci"
 )
 
-// TestRowsTakeMemoryByTheKeys holds for the lists of any tenant, of which only
-// the reply itself goes by the size.
-func TestRowsTakeMemoryByTheKeys(t *testing.T) {
+// TestRowsOfAllocatesByKeys requires that only the reply itself takes memory for each
+// row of a large tenant.
+func TestRowsOfAllocatesByKeys(t *testing.T) {
 	const rows = 20_000
 	document := `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><sessionId xmlns="">1</sessionId>` +
 		`<command xsi:type="Answer" xmlns=""><list><colHeading>Number Prefix</colHeading>` +

@@ -1,5 +1,9 @@
 package itc_test
 
+// This file specifies drafts and plans of the changes that assign and remove
+// entries. A new change is an entry in changes, goodBodies and unknownBodies,
+// under the same name.
+
 import (
 	"encoding/json"
 	"maps"
@@ -49,7 +53,7 @@ var unknownBodies = map[string]string{
 	"set prefixes":    `{"prefixes":[{"prefix":"+1"}]}`,
 }
 
-// planned takes a request through both judgements.
+// planned decodes and plans a request.
 func planned(t testing.TB, change translate.Change, group scope.Target, body string) (*translate.Plan, error) {
 	t.Helper()
 	draft, err := change.Decode(group, []byte(body))
@@ -59,7 +63,7 @@ func planned(t testing.TB, change translate.Change, group scope.Target, body str
 	return change.Plan(t.Context(), draft)
 }
 
-func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
+func TestDraftsHaveTheEntriesOfTheBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		change, body string
 		want         translate.Draft
@@ -85,7 +89,7 @@ func TestDraftsAreWhatTheCallerAskedFor(t *testing.T) {
 				t.Error("(-want +got)\n" + diff)
 			}
 			if len(p.Asked) > 0 {
-				t.Errorf("asked %v", p.Asked)
+				t.Errorf("read %v", p.Asked)
 			}
 		})
 	}
@@ -170,7 +174,7 @@ func TestChangesArePlannedInThePlatformsSpelling(t *testing.T) {
 }
 
 func TestPlanLeavesTheDraftAsItIs(t *testing.T) {
-	change := newPlatform(t).service(remembering).AssignNumbers()
+	change := newPlatform(t).service(longTTL).AssignNumbers()
 	draft, err := change.Decode(testGroup, []byte(goodBodies["assign numbers"]))
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +192,7 @@ func TestPlanLeavesTheDraftAsItIs(t *testing.T) {
 func TestAPrefixHasNoEnd(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[tenantPrefixes] = answer(tenantPrefixes, table("availableNumberPrefixTable", "Number Prefix|", "+32-06|x", "+32-07|x"))
-	plan, err := planned(t, p.service(remembering).AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
+	plan, err := planned(t, p.service(longTTL).AssignPrefixes(), testGroup, goodBodies["assign prefixes"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +201,7 @@ func TestAPrefixHasNoEnd(t *testing.T) {
 	}
 }
 
-func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
+func TestChangeWithAnInvalidEntryIsRejected(t *testing.T) {
 	const numbers = "The number range provided is not available to the groups of this Tenant."
 	const prefixes = "The prefix provided is not available to the groups of this Tenant."
 	for name, test := range map[string]struct {
@@ -214,7 +218,7 @@ func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
 			`{"numbers":[{"minPhoneNumber":"+3225127001"}]}`, numbers, []string{"+3225127001"}},
 		"blames an end on removal too": {"remove numbers",
 			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, numbers, []string{"+3226127000"}},
-		"tells a number with + from one without": {"remove numbers",
+		"distinguishes a number with + from one without": {"remove numbers",
 			`{"numbers":[{"minPhoneNumber":"3226127000"}]}`, numbers, []string{"3226127000"}},
 		"blames every prefix at fault": {"assign prefixes",
 			`{"prefixes":[{"prefix":"+32-03"},{"prefix":"+32-06"},{"prefix":"+3204"}]}`, prefixes, []string{"+32-03", "+3204"}},
@@ -222,9 +226,9 @@ func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
 			`{"prefixes":[{"prefix":"+32-03"}]}`, prefixes, []string{"+32-03"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := planned(t, changes(newPlatform(t).service(remembering))[test.change], testGroup, test.body)
-			want := judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: test.text, Entries: test.entries}
-			if diff := cmp.Diff(want, judge(t, err)); diff != "" {
+			plan, err := planned(t, changes(newPlatform(t).service(longTTL))[test.change], testGroup, test.body)
+			want := errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: test.text, Entries: test.entries}
+			if diff := cmp.Diff(want, summarize(t, err)); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 			if plan != nil {
@@ -234,14 +238,14 @@ func TestNothingIsPlannedUnlessEveryEntryPasses(t *testing.T) {
 	}
 }
 
-func TestAnEndThatThePlatformDoesNotTellIsNotTaken(t *testing.T) {
+func TestGivenEndWithoutEndColumnIsRejected(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
-	_, err := planned(t, p.service(remembering).AssignNumbers(), testGroup, goodBodies["assign numbers"])
+	_, err := planned(t, p.service(longTTL).AssignNumbers(), testGroup, goodBodies["assign numbers"])
 	code(t, err, errcode.NotAvailableForAssignment)
 }
 
-func TestOrderOfJudgement(t *testing.T) {
+func TestOrderOfChecks(t *testing.T) {
 	const absent = `{"numbers":[{"minPhoneNumber":"+1"}]}`
 	enterprise := answer(tenantGet, `<isEnterprise>true</isEnterprise>`)
 	unauthorized := answer(authorization, `<authorized>false</authorized>`)
@@ -263,13 +267,13 @@ func TestOrderOfJudgement(t *testing.T) {
 		"a missing service comes before the list's refusal": {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
 		"an unusable list comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
 		"a list's refusal comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
-		"entries are judged when all else is in order":      {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, andReasons},
+		"entries are checked last":                          {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, andReasons},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			maps.Copy(p.Answers, test.answers)
 			group := scope.Target{TenantID: test.tenantID, GroupID: "ApioGrpTest"}
-			plan, err := planned(t, p.service(remembering).AssignNumbers(), group, test.body)
+			plan, err := planned(t, p.service(longTTL).AssignNumbers(), group, test.body)
 			code(t, err, test.want)
 			if plan != nil {
 				t.Errorf("planned %v", plan)

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies the context of a group: its commands, its errors and its
+// cache. A new error is an entry in the table of TestContext.
+
 import (
 	"maps"
 	"testing"
@@ -12,7 +15,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-func TestContextIsAskedForByTheGroupsIDs(t *testing.T) {
+func TestContextIsReadByTheGroupsIDs(t *testing.T) {
 	p := newPlatform(t)
 	if _, err := p.service(options{}).AvailableNumbers().Read(t.Context(), testGroup, nil); err != nil {
 		t.Fatal(err)
@@ -87,7 +90,7 @@ func TestContext(t *testing.T) {
 			answers: map[string]string{tenantGet: strange, tenantList: tenants("apiosptest|x", "ApioSpTest2|ApioSpTest")},
 			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
 		},
-		"cannot tell why an existing tenant is refused": {
+		"does not have the reason for which an existing tenant is refused": {
 			answers: map[string]string{tenantGet: strange, tenantList: tenants("other|x", "ApioSpTest|x")},
 			want:    errcode.PlatformError, platform: words, search: tenantSearch,
 		},
@@ -95,11 +98,11 @@ func TestContext(t *testing.T) {
 			answers: map[string]string{authorization: strange, groupList: groups("ApioGrpTest2|ApioGrpTest|25")},
 			want:    errcode.GroupNotFound, platform: words, search: groupSearch,
 		},
-		"cannot tell why an existing group is refused": {
+		"does not have the reason for which an existing group is refused": {
 			answers: map[string]string{authorization: strange, groupList: groups("ApioGrpTest|x|25")},
 			want:    errcode.PlatformError, platform: words, search: groupSearch,
 		},
-		"cannot tell when the search is refused": {
+		"does not have a reason when the search is refused": {
 			answers:  map[string]string{authorization: strange, groupList: refusal("Error", 5404, "unauthorized")},
 			want:     errcode.PlatformError,
 			platform: []errcode.Platform{{Number: 5404, Level: "Error", Summary: "[Error 5404] unauthorized"}},
@@ -113,10 +116,10 @@ func TestContext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			maps.Copy(p.Answers, test.answers)
-			service := p.service(remembering)
+			service := p.service(longTTL)
 			_, err := service.Numbers().Read(t.Context(), testGroup, nil)
 			code(t, err, test.want)
-			if diff := cmp.Diff(test.platform, judge(t, err).Platform); diff != "" {
+			if diff := cmp.Diff(test.platform, summarize(t, err).Platform); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 			wantAsked := 1
@@ -127,9 +130,9 @@ func TestContext(t *testing.T) {
 				}
 			}
 			if len(p.Asked) != wantAsked {
-				t.Errorf("asked %v", p.Asked)
+				t.Errorf("read %v", p.Asked)
 			}
-			// A bad context is not remembered.
+			// That the target is not in the context is not cached.
 			maps.Copy(p.Answers, newPlatform(t).Answers)
 			p.Asked = nil
 			if _, err := service.Numbers().Read(t.Context(), testGroup, nil); err != nil {
@@ -142,11 +145,11 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// Each document is of one list, and holds the questions about the group where
-// their answers are not remembered.
-func TestContextIsOneForAllOperations(t *testing.T) {
+// Each document reads one list, and has the questions of the context if they are not
+// cached.
+func TestOperationsShareTheContext(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	use := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
@@ -163,7 +166,7 @@ func TestContextIsOneForAllOperations(t *testing.T) {
 	}
 }
 
-func TestContextIsRememberedForItsTime(t *testing.T) {
+func TestContextIsCachedForItsTTL(t *testing.T) {
 	other := scope.Target{TenantID: testGroup.TenantID, GroupID: "Other"}
 	for name, test := range map[string]struct {
 		ttl, after time.Duration
@@ -173,7 +176,7 @@ func TestContextIsRememberedForItsTime(t *testing.T) {
 		"while it is young":          {30 * time.Second, 30*time.Second - 1, testGroup, false},
 		"but not when its time ends": {30 * time.Second, 30 * time.Second, testGroup, true},
 		"for its group alone":        {30 * time.Second, 0, other, true},
-		"not at all when told so":    {0, 0, testGroup, true},
+		"not at all with a TTL of 0": {0, 0, testGroup, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

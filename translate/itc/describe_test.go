@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies the descriptions of all operations: their commands, errors
+// and shapes. A new operation is an entry in described and carryOut.
+
 import (
 	"errors"
 	"go/ast"
@@ -39,8 +42,8 @@ func described(service *itc.Service) map[string]translate.Description {
 	return all
 }
 
-// carryOut has an operation ask for all that it may ask for, and returns the names
-// of its writes.
+// carryOut makes an operation send all commands that it may send, and returns the
+// names of its writes.
 func carryOut(t *testing.T, service *itc.Service, name string) (writes []string) {
 	t.Helper()
 	if strings.HasSuffix(name, "user") {
@@ -65,8 +68,8 @@ func carryOut(t *testing.T, service *itc.Service, name string) (writes []string)
 	return writes
 }
 
-// Each operation describes exactly the commands that it makes, whatever the
-// options and whatever the platform refuses.
+// Each operation describes exactly the commands that it sends, for all options and
+// refusals of the platform.
 func TestDescriptionsNameTheCommandsThatAreMade(t *testing.T) {
 	for name, description := range described(newPlatform(t).service(options{})) {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +96,7 @@ func TestDescriptionsNameTheCommandsThatAreMade(t *testing.T) {
 	}
 }
 
-// What can be described is the same without a platform, and whatever the options.
+// The descriptions are the same without a platform, and for all options.
 func TestDescriptionsNeedNoPlatform(t *testing.T) {
 	without, err := itc.New(translate.New(translate.Options{}), itc.Options{})
 	if err != nil {
@@ -104,18 +107,18 @@ func TestDescriptionsNeedNoPlatform(t *testing.T) {
 		t.Errorf("(-with +without)\n%s", diff)
 	}
 	if _, err := without.Numbers().Read(t.Context(), testGroup, nil); err == nil {
-		t.Error("the platform was read where there is none")
+		t.Error("the platform was read without a Reader")
 	} else if e, ok := errors.AsType[*errcode.Error](err); ok {
-		t.Errorf("the error was given code %s", e.Code.Name)
+		t.Errorf("the code of the error is %s", e.Code.Name)
 	}
 }
 
-// commandName is what the names of the platform's commands have in common.
+// commandName matches the names of the platform's commands.
 var commandName = regexp.MustCompile(`^[A-Z]\w+Request\w*$`)
 
-// The descriptions hold every command that the source names, so that whoever
-// counts by them misses none.
-func TestDescriptionsAreWhole(t *testing.T) {
+// The descriptions have every command that the source names, so that metrics and
+// tables made of them are complete.
+func TestDescriptionsAreComplete(t *testing.T) {
 	var reads, writes []string
 	for _, description := range described(newPlatform(t).service(options{})) {
 		reads, writes = append(reads, description.Reads...), append(writes, description.Writes...)
@@ -138,8 +141,8 @@ func TestDescriptionsAreWhole(t *testing.T) {
 	}
 }
 
-// namedCommands are the texts of the source, of the service and of the engine,
-// that are names of commands, each once, in order.
+// namedCommands returns the names of commands in the source of the service and of
+// the engine, each once, in alphabetical order.
 func namedCommands(t *testing.T) []string {
 	t.Helper()
 	own, err := filepath.Glob("*.go")
@@ -176,7 +179,7 @@ func namedCommands(t *testing.T) []string {
 	return slices.Compact(names)
 }
 
-// The errors of a description are those of the operation's own, each once.
+// A description has the errors that are specific to the operation, each once.
 func TestDescriptionsNameTheErrors(t *testing.T) {
 	inContext := []*errcode.Code{
 		errcode.NotAvailableInEnterpriseMode, errcode.TenantNotFound, errcode.ServiceNotAssigned, errcode.GroupNotFound,
@@ -213,8 +216,8 @@ func TestDescriptionsNameTheErrors(t *testing.T) {
 	}
 }
 
-// Whoever reads a shape must find all that a caller has to know.
-func TestShapesAreWhole(t *testing.T) {
+// The documentation is made of shapes, so they must have all that a caller needs.
+func TestShapesAreComplete(t *testing.T) {
 	var walk func(t *testing.T, place string, request bool, s *translate.Shape)
 	walk = func(t *testing.T, place string, request bool, s *translate.Shape) {
 		keys := map[string]bool{}
@@ -237,7 +240,7 @@ func TestShapesAreWhole(t *testing.T) {
 				continue
 			}
 			if !request && place != "" && f.Source == "" && f.Kind != translate.List && !strings.Contains(place, "/department") {
-				t.Errorf("%s comes from nowhere", at)
+				t.Errorf("%s has no source", at)
 			}
 		}
 	}
@@ -246,7 +249,7 @@ func TestShapesAreWhole(t *testing.T) {
 			if description.Response == nil || (description.Request == nil) == strings.Contains(name, " ") {
 				t.Fatalf("request %v, response %v", description.Request, description.Response)
 			}
-			if !strings.HasPrefix(name, "set ") { // a report is of our own making
+			if !strings.HasPrefix(name, "set ") { // reports are composed by the gateway
 				walk(t, "", false, description.Response)
 			}
 			if description.Request != nil {

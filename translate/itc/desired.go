@@ -12,20 +12,21 @@ import (
 	"ocigate/translate/scope"
 )
 
-// desired is the Change that makes a group have exactly what the body lists: what
-// is not listed is removed, and then what is missing is assigned.
+// desired is the Change that makes a group have exactly what the body lists: it
+// removes what is not listed, and then assigns what is missing.
 //
-// A plan is the difference from one reading of the group's list. Others may change
-// that list meanwhile, but not in the entries of the plan, and not by another such
-// change, since each claims the list as a whole. So they all have the effect that
-// they would have one after the other.
+// A plan is the difference from one reading of the group's list. Other changes
+// may change that list meanwhile, but not the entries of the plan. Another change
+// of this kind is excluded, since each claims the entire list. So all of them
+// have the effect that they have one after the other.
 //
-// That an entry is already as wanted is concluded from that reading alone, which
-// asks one endpoint for the group's list and for the tenant's list of what is free.
-// Where the two contradict each other there is no plan. Where both are out of date,
-// because the node behind the endpoint has not heard of a change yet, this cannot be
-// seen: a plan may have too few entries, or none, and then the answer is that nothing
-// differs. A second reading of the same node would show the same.
+// Whether an entry is already as desired is decided by that reading alone, which
+// reads the group's list and the tenant's list of what is free from one platform
+// endpoint. If the two lists contradict each other, there is no plan. If both are
+// out of date, because a change has not reached that endpoint yet, this cannot be
+// detected: the plan may have too few entries, or none, and then the response
+// reports that nothing differs. A second reading from the same endpoint would
+// show the same.
 type desired struct {
 	engine   *translate.Engine
 	resource *resource
@@ -33,15 +34,17 @@ type desired struct {
 	report   *translate.Shape
 }
 
-// SetNumbers makes the number ranges of the group those of the body.
+// SetNumbers returns the change that makes the number ranges of the group those
+// of the body.
 func (s *Service) SetNumbers() translate.Reporter { return s.desired(&numberRanges) }
 
-// SetPrefixes makes the prefixes of the group those of the body.
+// SetPrefixes returns the change that makes the prefixes of the group those of
+// the body.
 func (s *Service) SetPrefixes() translate.Reporter { return s.desired(&numberPrefixes) }
 
 func (s *Service) desired(r *resource) translate.Reporter {
 	list := r.changeBody.Fields[0]
-	list.Min = 0 // a group may be wanted to have nothing
+	list.Min = 0 // the body may leave the group without entries
 	start := list.Item.Fields[0]
 	return &desired{
 		engine: s.engine, resource: r,
@@ -57,7 +60,7 @@ func (s *Service) desired(r *resource) translate.Reporter {
 func (d *desired) Describe() translate.Description {
 	r := d.resource
 	return translate.Description{
-		Reads:   translate.ReadsOf(groupContext, nil, r.own, r.tenantFree, r.tenantAll),
+		Reads:   translate.ReadsOf(groupContext, r.own, r.tenantFree, r.tenantAll),
 		Writes:  []string{r.unassign, r.assign},
 		Request: d.body, Response: d.report, Conditional: true,
 		Errors: translate.CodesOnce(
@@ -76,30 +79,19 @@ func (d *desired) Decode(target scope.Target, body []byte) (*translate.Draft, er
 	return draft, nil
 }
 
-// Plan implements [translate.Change]. The entries that are wanted come first, in
-// the order of the body, then those to be removed, in the platform's.
+// Plan implements [translate.Change]. The desired entries are first, in the order
+// of the body. The entries to be removed follow, in the platform's order.
 func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.Plan, error) {
 	r, target := d.resource, draft.Target
-	replies, _, err := d.engine.ReadInContext(ctx, target, groupContext, r.own.Read(target), r.tenantFree.Read(target))
+	own, free, err := d.readLists(ctx, draft)
 	if err != nil {
 		return nil, err
 	}
-	own, err := d.engine.TableIn(replies[0], target, r.own)
+	lists, err := r.indexLists(draft, own, free)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkCondition(draft, own); err != nil {
-		return nil, err
-	}
-	free, err := d.engine.TableIn(replies[1], target, r.tenantFree)
-	if err != nil {
-		return nil, err
-	}
-	lists, err := r.bothLists(draft, own, free)
-	if err != nil {
-		return nil, err
-	}
-	entries, missing, err := d.wanted(ctx, draft, lists)
+	entries, missing, err := d.desiredEntries(ctx, draft, lists)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +101,7 @@ func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.
 	}
 	plan := r.newPlan(target, append(entries, removals...))
 	if len(removals) > 0 {
-		r.addStep(plan, r.unassign, placesFrom(len(entries), len(removals)))
+		r.addStep(plan, r.unassign, indexesFrom(len(entries), len(removals)))
 	}
 	if len(missing) > 0 {
 		r.addStep(plan, r.assign, missing)
@@ -117,19 +109,41 @@ func (d *desired) Plan(ctx context.Context, draft *translate.Draft) (*translate.
 	return plan, nil
 }
 
-// groupLists are the lists of one reading: of what the group has, and of what the
-// tenant has free.
+// readLists reads the group's list and the tenant's list of what is free, in one
+// document, and checks the condition of the request.
+func (d *desired) readLists(ctx context.Context, draft *translate.Draft) (own, free *oci.Table, err error) {
+	r, target := d.resource, draft.Target
+	replies, _, err := d.engine.ReadInContext(ctx, target, groupContext, r.own.Read(target), r.tenantFree.Read(target))
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err = d.engine.TableIn(replies[0], target, r.own)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.checkCondition(draft, own); err != nil {
+		return nil, nil, err
+	}
+	free, err = d.engine.TableIn(replies[1], target, r.tenantFree)
+	if err != nil {
+		return nil, nil, err
+	}
+	return own, free, nil
+}
+
+// groupLists are two lists from one reading: what the group has, and what is free
+// in the tenant.
 type groupLists struct {
 	own, free *oci.Table
-	// ownRows and freeRows are their rows by key, of the entries of a draft and of
-	// all that the group has. No key is in both.
+	// ownRows and freeRows are their rows by key, for the entries of a draft and
+	// for all that the group has. No key is in both.
 	ownRows, freeRows map[string]oci.Row
 }
 
-// bothLists finds the rows. The error says that a list has an entry twice, or that
-// the group has what is free: the platform is between two states then, and what
-// becomes of the entry is not known.
-func (r *resource) bothLists(draft *translate.Draft, own, free *oci.Table) (*groupLists, error) {
+// indexLists returns both lists with their rows by key. The error reports that a
+// list has an entry twice, or that an entry is in both lists: then the platform is
+// between two states, and what will become of the entry is unknown.
+func (r *resource) indexLists(draft *translate.Draft, own, free *oci.Table) (*groupLists, error) {
 	keys := append(keysOf(draft.Entries), keysIn(own, r.startHeading)...)
 	ownRows, repeated := rowsOf(own, r.startHeading, keys)
 	freeRows, repeatedFree := rowsOf(free, r.startHeading, keys)
@@ -146,16 +160,16 @@ func (r *resource) bothLists(draft *translate.Draft, own, free *oci.Table) (*gro
 	return &groupLists{own, free, ownRows, freeRows}, nil
 }
 
-func placesFrom(first, n int) []int {
-	places := make([]int, n)
-	for i := range places {
-		places[i] = first + i
+func indexesFrom(first, n int) []int {
+	indexes := make([]int, n)
+	for i := range indexes {
+		indexes[i] = first + i
 	}
-	return places
+	return indexes
 }
 
-// checkCondition compares the condition of a request with the list of the group, as
-// a request for that list would answer it now.
+// checkCondition compares the If-Match condition of a request with the tag that a
+// read of the group's list would return now.
 func (d *desired) checkCondition(draft *translate.Draft, own *oci.Table) error {
 	if draft.IfMatch == nil {
 		return nil
@@ -170,9 +184,10 @@ func (d *desired) checkCondition(draft *translate.Draft, own *oci.Table) error {
 	return nil
 }
 
-// wanted are the entries of a draft with their values, and the places of those that
-// the group does not have yet, which the tenant must have free.
-func (d *desired) wanted(ctx context.Context, draft *translate.Draft, lists *groupLists) (entries []translate.Entry, missing []int, err error) {
+// desiredEntries returns the entries of a draft with their values, and the
+// indexes of those that the group does not have yet. These must be free in the
+// tenant.
+func (d *desired) desiredEntries(ctx context.Context, draft *translate.Draft, lists *groupLists) (entries []translate.Entry, missing []int, err error) {
 	r := d.resource
 	entries = slices.Clone(draft.Entries)
 	ofThis, ofNone := ofGroup(draft.Target.GroupID), noGroup()
@@ -190,24 +205,24 @@ func (d *desired) wanted(ctx context.Context, draft *translate.Draft, lists *gro
 			table, before = lists.free, ofNone
 			missing = append(missing, i)
 		}
-		start, end := r.spelled(table, row)
-		if f, differs := r.spell(e, i, start, end); differs {
+		start, end := r.startAndEnd(table, row)
+		if f, differs := r.setSpelling(e, i, start, end); differs {
 			faults = append(faults, f)
 		}
 		e.Before, e.After = before, ofThis
 	}
 	if len(faults) > 0 {
-		return nil, nil, change{engine: d.engine, resource: r, assigns: true, keeps: true}.notAvailable(ctx, draft.Target, faults)
+		return nil, nil, change{engine: d.engine, resource: r, assigns: true, mayBeAssigned: true}.notAvailable(ctx, draft.Target, faults)
 	}
 	return entries, missing, nil
 }
 
 const userIDHeading = "User Id"
 
-// removals are the entries that the group has and the draft does not. What a user
-// possesses cannot be removed. Where the table does not have the users, the platform
-// refuses such a removal, as a whole. There are at most [translate.MaxEntries], as
-// in any change.
+// removals returns an entry for each that the group has and the draft does not.
+// An entry that a user possesses cannot be removed; if the table does not show
+// the users, the platform refuses the entire removal. There are at most
+// [translate.MaxEntries], as in any change.
 func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.Entry, error) {
 	r, target := d.resource, draft.Target
 	isWanted := make(map[string]bool, len(draft.Entries))
@@ -219,7 +234,7 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 	var removals []translate.Entry
 	var possessed []string
 	for row := range own.Rows() {
-		first, last := r.spelled(own, row)
+		first, last := r.startAndEnd(own, row)
 		e := translate.Entry{Kind: r.kind, Key: translate.Canonical(first), Before: before, After: after}
 		if isWanted[e.Key] {
 			continue
@@ -227,7 +242,7 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 		if len(removals) == translate.MaxEntries {
 			return nil, r.tooManyRemovals()
 		}
-		r.spell(&e, 0, first, last) // no end is given that could differ
+		r.setSpelling(&e, 0, first, last) // no fault: the entry has no given end
 		if e.Given = e.Start; r.own.KeyKind == translate.PhoneNumber {
 			e.Given = e.Key // as lists show it
 		}
@@ -242,8 +257,8 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 	return removals, nil
 }
 
-// tooManyRemovals is the error of a list that leaves out more than one change may
-// remove.
+// tooManyRemovals returns the error for a body that leaves out more entries than
+// one change may remove.
 func (r *resource) tooManyRemovals() error {
 	return errcode.Invalid(errcode.InvalidParameters, errcode.Problem{
 		Pointer: "/" + r.list,
@@ -251,8 +266,8 @@ func (r *resource) tooManyRemovals() error {
 	})
 }
 
-// spelled are the start and the end of a row, as the platform spells them.
-func (r *resource) spelled(table *oci.Table, row oci.Row) (start, end string) {
+// startAndEnd returns the start and the end of a row, in the platform's spelling.
+func (r *resource) startAndEnd(table *oci.Table, row oci.Row) (start, end string) {
 	if r.endHeading != "" {
 		end = row.Cell(table.Column(r.endHeading))
 	}
@@ -264,8 +279,8 @@ const (
 	statusAdded     = "added"
 	statusRemoved   = "removed"
 	statusUnchanged = "unchanged"
-	statusRejected  = "rejected" // it was not changed
-	statusUnknown   = "unknown"  // it may have been changed
+	statusRejected  = "rejected" // not changed
+	statusUnknown   = "unknown"  // may have been changed
 )
 
 // Report implements [translate.Reporter].

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies the desired-state changes of a group. A new case is a body
+// with its plan, or with its error.
+
 import (
 	"bufio"
 	"bytes"
@@ -115,7 +118,7 @@ func TestDesiredStateIsTheDifference(t *testing.T) {
 			}
 			lists := map[string]string{"set numbers": ownNumbers + "+" + tenantNumbers, "set prefixes": ownPrefixes + "+" + tenantPrefixes}
 			if diff := cmp.Diff([]string{inContext + lists[test.change]}, p.Asked); diff != "" {
-				t.Error("asked (-want +got)\n" + diff)
+				t.Error("reads (-want +got)\n" + diff)
 			}
 		})
 	}
@@ -141,8 +144,8 @@ func TestDesiredStateOfNothing(t *testing.T) {
 	}
 }
 
-// The list is claimed as a whole, so that two such changes exclude each other.
-func TestDesiredStateIsDrafted(t *testing.T) {
+// A draft claims the entire list, so that two such changes exclude each other.
+func TestDraftOfADesiredState(t *testing.T) {
 	service := newPlatform(t).service(options{})
 	for name, want := range map[string]translate.Draft{
 		"set numbers": {Target: testGroup, Claims: []translate.Claim{{Kind: "numbers_list", Key: "ApioGrpTest"}}, Entries: []translate.Entry{
@@ -174,41 +177,41 @@ func TestDesiredStateIsDrafted(t *testing.T) {
 	}
 }
 
-func TestDesiredStateThatCannotBe(t *testing.T) {
+func TestInvalidDesiredState(t *testing.T) {
 	const ranges = "The number range provided is not available to the groups of this Tenant."
 	const prefixes = "The prefix provided is not available to the groups of this Tenant."
 	const kept = `{"minPhoneNumber":"+3226127000"}`
 	for name, test := range map[string]struct {
 		change, body string
-		want         judged
+		want         errorSummary
 		problems     []string
 	}{
 		"a range of another group": {"set numbers", `{"numbers":[` + kept + `,{"minPhoneNumber":"+3225129000"}]}`,
-			judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3225129000"}},
+			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3225129000"}},
 			[]string{"/numbers/1/minPhoneNumber is assigned to another group"}},
 		"a range that the tenant does not have": {"set numbers", `{"numbers":[{"minPhoneNumber":"+3225127001"}]}`,
-			judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3225127001"}},
+			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3225127001"}},
 			[]string{"/numbers/0/minPhoneNumber is not the start of a number range that the tenant has"}},
 		"another end of one that is kept": {"set numbers", `{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`,
-			judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3226127000"}},
+			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3226127000"}},
 			[]string{"/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127002"}},
 		"another end of one to add, and more": {"set numbers", `{"numbers":[{"minPhoneNumber":"+1"},` + kept + `,{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`,
-			judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+1", "+3225127000"}},
+			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+1", "+3225127000"}},
 			[]string{"/numbers/0/minPhoneNumber is not the start of a number range that the tenant has", "/numbers/2/maxPhoneNumber is not the end of its range, which ends at +3225127999"}},
 		"a prefix of another group": {"set prefixes", `{"prefixes":[{"prefix":"+32-04"}]}`,
-			judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: prefixes, Entries: []string{"+32-04"}},
+			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: prefixes, Entries: []string{"+32-04"}},
 			[]string{"/prefixes/0/prefix is assigned to another group"}},
 		"a range that a user has": {"set numbers", `{"numbers":[]}`,
-			judged{Code: "POSSESSED_BY_USER", Text: "A user possesses some of what would be removed; nothing was changed.", Entries: []string{"+3226127000"}}, nil},
+			errorSummary{Code: "POSSESSED_BY_USER", Text: "A user possesses some of what would be removed; nothing was changed.", Entries: []string{"+3226127000"}}, nil},
 		"a prefix that a user has": {"set prefixes", `{"prefixes":[{"prefix":"+32-06"}]}`,
-			judged{Code: "POSSESSED_BY_USER", Text: "A user possesses some of what would be removed; nothing was changed.", Entries: []string{"+32-01"}}, nil},
+			errorSummary{Code: "POSSESSED_BY_USER", Text: "A user possesses some of what would be removed; nothing was changed.", Entries: []string{"+32-01"}}, nil},
 		"entries of the body come before those of users": {"set prefixes", `{"prefixes":[{"prefix":"+32-04"},{"prefix":"+32-02"}]}`,
-			judged{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: prefixes, Entries: []string{"+32-04"}},
+			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: prefixes, Entries: []string{"+32-04"}},
 			[]string{"/prefixes/0/prefix is assigned to another group"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := planned(t, changes(newPlatform(t).service(remembering))[test.change], testGroup, test.body)
-			if diff := cmp.Diff(test.want, judge(t, err)); diff != "" {
+			plan, err := planned(t, changes(newPlatform(t).service(longTTL))[test.change], testGroup, test.body)
+			if diff := cmp.Diff(test.want, summarize(t, err)); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
 			var problems []string
@@ -225,9 +228,9 @@ func TestDesiredStateThatCannotBe(t *testing.T) {
 	}
 }
 
-// What became the group's between two readings is no fault of the caller's, who
-// wants the group to have it. The reason is what the first reading has shown.
-func TestDesiredStateThatCameAboutMeanwhile(t *testing.T) {
+// If an entry is assigned to the group between two readings, it has the reason that
+// was true of the first, and not that it is assigned already.
+func TestDesiredStateReachedMeanwhile(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[tenantNumbers] = listing(tenantNumbers)
 	p.Answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns, "+32-25126999|+32-25126999|ApioGrpTest|true|"))
@@ -238,11 +241,11 @@ func TestDesiredStateThatCameAboutMeanwhile(t *testing.T) {
 }
 
 // Releases differ in their columns. The platform itself refuses the removal of what
-// a user has, so nothing is lost where it does not list the users.
+// a user has, so the column of users is not required.
 func TestDesiredStateWithoutColumns(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[ownNumbers] = listing(ownNumbers, "true|+32-26127000")
-	plan, err := planned(t, p.service(remembering).SetNumbers(), testGroup, `{"numbers":[]}`)
+	plan, err := planned(t, p.service(longTTL).SetNumbers(), testGroup, `{"numbers":[]}`)
 	if err != nil || len(plan.Entries) != 1 || plan.Entries[0].Step != 1 {
 		t.Errorf("%+v, %v", plan, err)
 	}
@@ -264,15 +267,15 @@ func TestDesiredStateOfATableThatListsAnEntryTwice(t *testing.T) {
 	} {
 		p := newPlatform(t)
 		p.Answers[ownNumbers], p.Answers[tenantNumbers] = test.own, test.free
-		plan, err := planned(t, p.service(remembering).SetNumbers(), testGroup, test.body)
+		plan, err := planned(t, p.service(longTTL).SetNumbers(), testGroup, test.body)
 		if code(t, err, errcode.PlatformError); plan != nil {
 			t.Errorf("an entry %s: planned %+v", name, plan)
 		}
 	}
 }
 
-// A node of the platform that is between two states has an entry in both lists. It may
-// be the group's or not, so that it is not known what a change would have to do.
+// A platform endpoint between two states has an entry in both lists. Whether the group
+// has it is unknown, so no change can be planned.
 func TestDesiredStateOfListsThatContradictEachOther(t *testing.T) {
 	for name, body := range map[string]string{
 		"kept and nothing else": `{"numbers":[{"minPhoneNumber":"+3210"},{"minPhoneNumber":"+3220"}]}`,
@@ -285,7 +288,7 @@ func TestDesiredStateOfListsThatContradictEachOther(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[ownNumbers] = listing(ownNumbers, "true|+3210", "true|+3220")
 			p.Answers[tenantNumbers] = listing(tenantNumbers, "true|+3230", "true|+32-20")
-			plan, err := planned(t, p.service(remembering).SetNumbers(), testGroup, body)
+			plan, err := planned(t, p.service(longTTL).SetNumbers(), testGroup, body)
 			if code(t, err, errcode.PlatformError); plan != nil {
 				t.Errorf("planned %+v", plan)
 			}
@@ -293,13 +296,13 @@ func TestDesiredStateOfListsThatContradictEachOther(t *testing.T) {
 				t.Errorf("the cause does not name the entry: %v", err)
 			}
 			if len(p.Asked) != 1 {
-				t.Errorf("asked %v", p.Asked)
+				t.Errorf("read %v", p.Asked)
 			}
 		})
 	}
 }
 
-// conditional plans a change under a condition.
+// conditional plans a change with an If-Match condition.
 func conditional(t *testing.T, change translate.Change, body string, holds func(tag string) bool) (*translate.Plan, error) {
 	t.Helper()
 	draft, err := change.Decode(testGroup, []byte(body))
@@ -312,7 +315,7 @@ func conditional(t *testing.T, change translate.Change, body string, holds func(
 
 func TestConditionOfADesiredState(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	for name, query := range map[string]translate.Query{"set numbers": service.Numbers(), "set prefixes": service.Prefixes()} {
 		list, err := query.Read(t.Context(), testGroup, nil)
 		if err != nil {
@@ -323,7 +326,7 @@ func TestConditionOfADesiredState(t *testing.T) {
 		if err != nil || len(plan.Steps) != 2 || asked != list.ETag() {
 			t.Errorf("%s: asked about %s, the list has %s: %+v, %v", name, asked, list.ETag(), plan, err)
 		}
-		// It comes before the entries.
+		// The condition is checked before the entries.
 		for _, body := range []string{goodBodies[name], unknownBodies[name]} {
 			plan, err = conditional(t, changes(service)[name], body, func(string) bool { return false })
 			if code(t, err, errcode.PreconditionFailed); plan != nil {
@@ -331,7 +334,7 @@ func TestConditionOfADesiredState(t *testing.T) {
 			}
 		}
 	}
-	never := func(string) bool { t.Error("the condition was asked"); return true }
+	never := func(string) bool { t.Error("IfMatch was called"); return true }
 	for name, test := range map[string]struct {
 		answers map[string]string
 		want    *errcode.Code
@@ -339,7 +342,7 @@ func TestConditionOfADesiredState(t *testing.T) {
 		"the context comes before it":             {map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound},
 		"a list that a read refuses has no tag":   {map[string]string{ownNumbers: strings.ReplaceAll(p.Answers[ownNumbers], "<col>true</col>", "<col>yes</col>")}, errcode.PlatformError},
 		"a list that cannot be read has no tag":   {map[string]string{ownNumbers: answer(ownNumbers, "")}, errcode.PlatformError},
-		"a list that the platform does not tell":  {map[string]string{ownNumbers: refusal("Error", 4410, "no")}, errcode.ServiceNotAssigned},
+		"a list that the platform refuses":        {map[string]string{ownNumbers: refusal("Error", 4410, "no")}, errcode.ServiceNotAssigned},
 		"Enterprise mode comes before everything": {map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)}, errcode.NotAvailableInEnterpriseMode},
 	} {
 		p := newPlatform(t)
@@ -351,8 +354,8 @@ func TestConditionOfADesiredState(t *testing.T) {
 	}
 }
 
-// A change removes no more entries than it can assign.
-func TestDesiredStateThatRemovesVeryMany(t *testing.T) {
+// A change removes at most as many entries as it can assign.
+func TestDesiredStateLimitsRemovals(t *testing.T) {
 	for _, own := range []int{translate.MaxEntries, translate.MaxEntries + 1} {
 		rows := make([]string, own)
 		for i := range rows {
@@ -360,7 +363,7 @@ func TestDesiredStateThatRemovesVeryMany(t *testing.T) {
 		}
 		p := newPlatform(t)
 		p.Answers[ownNumbers], p.Answers[tenantNumbers] = listing(ownNumbers, rows...), listing(tenantNumbers, "true|+32-9")
-		plan, err := planned(t, p.service(remembering).SetNumbers(), testGroup, `{"numbers":[{"minPhoneNumber":"+329"}]}`)
+		plan, err := planned(t, p.service(longTTL).SetNumbers(), testGroup, `{"numbers":[{"minPhoneNumber":"+329"}]}`)
 		if own > translate.MaxEntries {
 			want := []errcode.Problem{{Pointer: "/numbers", Reason: "leaves out more than 10000 entries that the group has, and one request must not remove more"}}
 			if code(t, err, errcode.InvalidParameters); !slices.Equal(errcode.Of(err).Problems, want) {
@@ -406,7 +409,7 @@ func TestReportOfADesiredState(t *testing.T) {
 	}
 }
 
-// Each step is seen by the observers of its entries, and afterwards nothing differs.
+// The observers of its entries see each step, and a second plan has no steps.
 func TestDesiredStateOfTheSimulatedPlatform(t *testing.T) {
 	for name, body := range map[string]string{
 		"set numbers":  goodBodies["set numbers"],

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies what operations do with tables and replies that contradict
+// themselves. A new case is a row or a reply in one of the tables.
+
 import (
 	"strings"
 	"testing"
@@ -8,11 +11,11 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// blankNumbers are cells that identify no number and no prefix.
+// blankNumbers are cells that are neither a number nor a prefix.
 var blankNumbers = []string{"", " ", "-", "+", "+-", "none", "٣٢", "\n"}
 
-// withRow is an answer of the prepared platform with one more row, in front of
-// the others or behind them, whose first cell is that.
+// withRow returns a reply of the prepared platform with one more row, before or
+// after the others, with that first cell.
 func withRow(answer, cell string, first bool) string {
 	columns := strings.Count(answer, "<colHeading>")
 	row := "<row><col>" + escape(cell) + "</col>" + strings.Repeat("<col>true</col>", columns-1) + "</row>"
@@ -23,14 +26,14 @@ func withRow(answer, cell string, first bool) string {
 	return answer[:end] + row + answer[end:]
 }
 
-func TestARowThatIdentifiesNothingIsNoEntry(t *testing.T) {
+func TestRowsWithoutKeyArePlatformErrors(t *testing.T) {
 	for _, cell := range blankNumbers {
 		for _, first := range []bool{true, false} {
 			p := newPlatform(t)
 			for _, command := range []string{ownNumbers, ownPrefixes, groupNumbers, groupPrefixes} {
 				p.Answers[command] = withRow(p.Answers[command], cell, first)
 			}
-			for name, query := range queries(p.service(remembering)) {
+			for name, query := range queries(p.service(longTTL)) {
 				got, err := query.Read(t.Context(), testGroup, nil)
 				if code(t, err, errcode.PlatformError); got != nil {
 					t.Errorf("%s, %q: got %v", name, cell, got)
@@ -40,13 +43,13 @@ func TestARowThatIdentifiesNothingIsNoEntry(t *testing.T) {
 	}
 }
 
-func TestARowThatIdentifiesNothingPlansNoChange(t *testing.T) {
+func TestNoChangeIsPlannedFromRowsWithoutKey(t *testing.T) {
 	for _, cell := range blankNumbers {
 		p := newPlatform(t)
 		for _, command := range []string{ownNumbers, ownPrefixes, tenantNumbers, tenantPrefixes} {
 			p.Answers[command] = withRow(p.Answers[command], cell, false)
 		}
-		for name, change := range changes(p.service(remembering)) {
+		for name, change := range changes(p.service(longTTL)) {
 			plan, err := planned(t, change, testGroup, goodBodies[name])
 			if code(t, err, errcode.PlatformError); plan != nil {
 				t.Errorf("%s, %q: got %+v", name, cell, plan)
@@ -55,8 +58,9 @@ func TestARowThatIdentifiesNothingPlansNoChange(t *testing.T) {
 	}
 }
 
-// Reading back, it proves neither that an entry is there nor that it is not.
-func TestARowThatIdentifiesNothingProvesNothing(t *testing.T) {
+// When a change is read back, such a row shows neither that an entry is listed nor
+// that it is not.
+func TestNothingIsObservedInRowsWithoutKey(t *testing.T) {
 	for name, l := range lists {
 		for _, list := range []string{l.own, l.free} {
 			for _, cell := range blankNumbers {
@@ -71,7 +75,7 @@ func TestARowThatIdentifiesNothingProvesNothing(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
+func TestNoChangeIsPlannedForAnEntryListedTwice(t *testing.T) {
 	for name, body := range map[string]string{
 		"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`,
 		"remove prefixes": `{"prefixes":[{"prefix":"+32-01"}]}`,
@@ -79,7 +83,7 @@ func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[tenantNumbers] = withRow(p.Answers[tenantNumbers], "+3-225126999", false)
 		p.Answers[ownPrefixes] = withRow(p.Answers[ownPrefixes], "+3201", false)
-		plan, err := planned(t, changes(p.service(remembering))[name], testGroup, body)
+		plan, err := planned(t, changes(p.service(longTTL))[name], testGroup, body)
 		if code(t, err, errcode.PlatformError); plan != nil {
 			t.Errorf("%s: got %+v", name, plan)
 		}
@@ -88,7 +92,7 @@ func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
 			"+32-25129000|+32-25129009|ApioGrpOther|true|", "+3225129000|+32-25129009|ApioGrpTest|true|"))
-		_, err := planned(t, changes(p.service(remembering))["assign numbers"], testGroup, `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`)
+		_, err := planned(t, changes(p.service(longTTL))["assign numbers"], testGroup, `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`)
 		problems := errcode.Of(err).Problems
 		if code(t, err, errcode.NotAvailableForAssignment); len(problems) != 1 || problems[0].Reason != "is not free in the tenant" {
 			t.Errorf("got %+v", problems)
@@ -96,7 +100,7 @@ func TestAnEntryThatIsListedTwicePlansNoChange(t *testing.T) {
 	})
 }
 
-func TestWhatIsStatedTwiceOrNotAtAllIsThePlatformsFault(t *testing.T) {
+func TestRepeatedAndMissingElementsArePlatformErrors(t *testing.T) {
 	for name, change := range map[string]func(p *platform){
 		"the table": func(p *platform) {
 			p.Answers[ownNumbers] = strings.Replace(p.Answers[ownNumbers], "</command>", table("numberRangeSummaryTable", "Number Range Start", "+1")+"</command>", 1)
@@ -119,7 +123,7 @@ func TestWhatIsStatedTwiceOrNotAtAllIsThePlatformsFault(t *testing.T) {
 			change(p)
 			got, err := p.service(options{ContextTTL: time.Hour}).Numbers().Read(t.Context(), testGroup, nil)
 			if code(t, err, errcode.PlatformError); got != nil {
-				t.Errorf("got %v beside the error", got)
+				t.Errorf("got %v with the error", got)
 			}
 		})
 	}

@@ -1,23 +1,31 @@
-// Package itc is immediate trunking connectivity: the number ranges and prefixes
-// that the platform routes to trunk users without a configuration for each number.
-// The platform's name for it is Route List. Ranges and prefixes belong to a tenant.
-// A service provider assigns them to its groups; an enterprise has no such
-// assignment. Users of a group possess them.
+// Package itc is the service immediate trunking connectivity: the number ranges
+// and prefixes that the platform routes to trunk users without a configuration
+// for each number. The platform's name for it is Route List. Ranges and prefixes
+// belong to a tenant. A service provider assigns them to its groups; an
+// enterprise has no such assignment. Users of a group possess them.
 //
-// A [Service] is made of an engine by [New]. It has a method for each endpoint, which
-// returns a translate.Query or translate.Change for the gateway's table.
-// [Service.Observer] reads back what became of changes.
+// [New] returns a [Service] that uses an engine. Its methods return the
+// translate.Query or translate.Change of each route:
 //
-// A request goes through the same parts at each level. A context says what must hold
-// of the target first: groupContext, tenantContext or userContext. A resource, of
-// number ranges or of prefixes, has everything in which the two differ: commands,
-// columns, bodies and messages. A list is a listing of the resource with a shape. A
-// change decodes its entries, plans them against the platform's own lists, and
-// refuses all of it with a reason for each entry at fault. Since OCI names a range by
-// its start alone, an end that the caller gives must be the range's own.
+//	service, err := itc.New(engine, itc.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	body, err := service.Numbers().Read(ctx, target, nil)
 //
-// How the engine asks, decodes, answers and compares is package translate's; which
-// rows there are, and who may use them, is package gateway's.
+// [Service.Observer] reads back the results of changes.
+//
+// A request passes the same parts at each level. A context checks the target
+// first: groupContext, tenantContext or userContext. A resource, of number ranges
+// or of prefixes, has everything in which the two differ: commands, columns,
+// bodies and messages. A list is a listing of the resource with a shape. A change
+// decodes its entries, plans them by the platform's own lists, and is rejected
+// completely, with a reason for each entry at fault. Since OCI names a range by
+// its start alone, an end that the caller gives must be the end of that range.
+//
+// Package translate sends the reads, decodes bodies, writes responses and
+// compares values. Package gateway has the table of routes, and decides who may
+// use them.
 package itc
 
 import (
@@ -26,74 +34,76 @@ import (
 	"ocigate/translate"
 )
 
-// AvailableFrom chooses what a group's lists of available numbers and prefixes
-// hold.
+// AvailableFrom selects what a group's lists of available numbers and prefixes
+// have.
 type AvailableFrom string
 
-// The choices. The documents of the API leave it open which of them they mean.
+// The choices. The documents of the API do not specify which of them they mean.
 const (
-	// AvailableFromGroup lists what is the group's own and that no user
-	// possesses. It cannot be assigned again.
+	// AvailableFromGroup lists what the group has and no user possesses. It
+	// cannot be assigned to a group again.
 	AvailableFromGroup AvailableFrom = "group"
-	// AvailableFromTenant lists what is the tenant's and that no group has. It
-	// is what can be assigned.
+	// AvailableFromTenant lists what the tenant has and no group has. It can be
+	// assigned.
 	AvailableFromTenant AvailableFrom = "tenant"
 )
 
-// Options are those of the service.
+// Options configure a [Service]. The zero value is valid.
 type Options struct {
-	// AvailableFrom is AvailableFromGroup where it is empty.
+	// AvailableFrom is AvailableFromGroup if it is empty.
 	AvailableFrom AvailableFrom
 }
 
-// Service is the service on one platform. It may be used by several goroutines at
-// a time.
+// A Service is the service on one platform. It is safe for concurrent use.
 type Service struct {
 	engine     *translate.Engine
 	fromTenant bool
 }
 
-// New makes the service. Its error names an AvailableFrom that does not exist.
+// New returns the service. The error names an AvailableFrom that does not exist.
 func New(engine *translate.Engine, o Options) (*Service, error) {
 	switch o.AvailableFrom {
 	case "", AvailableFromGroup, AvailableFromTenant:
 	default:
-		return nil, fmt.Errorf("itc: AvailableFrom is %q: %s or %s is needed",
+		return nil, fmt.Errorf("itc: AvailableFrom is %q, but must be %s or %s",
 			o.AvailableFrom, AvailableFromGroup, AvailableFromTenant)
 	}
 	return &Service{engine: engine, fromTenant: o.AvailableFrom == AvailableFromTenant}, nil
 }
 
-// Numbers lists the group's number ranges.
+// Numbers returns the query that lists the group's number ranges.
 func (s *Service) Numbers() translate.Query { return s.list(&numberRanges) }
 
-// AvailableNumbers lists the number ranges that are free.
+// AvailableNumbers returns the query that lists the available number ranges.
 func (s *Service) AvailableNumbers() translate.Query { return s.available(&numberRanges) }
 
-// AssignNumbers gives the group number ranges that its tenant has free.
+// AssignNumbers returns the change that gives the group number ranges that are
+// free in its tenant.
 func (s *Service) AssignNumbers() translate.Change { return s.assign(&numberRanges) }
 
-// RemoveNumbers takes number ranges from the group.
+// RemoveNumbers returns the change that takes number ranges from the group.
 func (s *Service) RemoveNumbers() translate.Change { return s.unassign(&numberRanges) }
 
-// Prefixes lists the group's prefixes.
+// Prefixes returns the query that lists the group's prefixes.
 func (s *Service) Prefixes() translate.Query { return s.list(&numberPrefixes) }
 
-// AvailablePrefixes lists the prefixes that are free.
+// AvailablePrefixes returns the query that lists the available prefixes.
 func (s *Service) AvailablePrefixes() translate.Query { return s.available(&numberPrefixes) }
 
-// AssignPrefixes gives the group prefixes that its tenant has free.
+// AssignPrefixes returns the change that gives the group prefixes that are free
+// in its tenant.
 func (s *Service) AssignPrefixes() translate.Change { return s.assign(&numberPrefixes) }
 
-// RemovePrefixes takes prefixes from the group.
+// RemovePrefixes returns the change that takes prefixes from the group.
 func (s *Service) RemovePrefixes() translate.Change { return s.unassign(&numberPrefixes) }
 
-// list lists what the group has.
+// list returns the query that lists what the group has.
 func (s *Service) list(r *resource) translate.Query {
 	return &translate.ListQuery{Engine: s.engine, Context: groupContext, Listing: r.own, Response: r.ownBody, Errors: r.errors}
 }
 
-// available lists what is free, in the sense that the options say.
+// available returns the query that lists what is available, as the options define
+// it.
 func (s *Service) available(r *resource) translate.Query {
 	q := &translate.ListQuery{
 		Engine: s.engine, Context: groupContext, Response: r.availableBody, Errors: r.errors,

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies the lists of a group. A new list is an entry in queries and
+// in the table of TestQueriesAnswerAsDocumented.
+
 import (
 	"context"
 	"encoding/json"
@@ -31,7 +34,7 @@ func TestQueriesAnswerAsDocumented(t *testing.T) {
 	const user = `"groupId":"ApioGrpTest","userId":"ApioUserTest@sip.netaxis.be","lastName":"Test","firstName":"Test","phoneNumber":"","extension":"4000",` +
 		`"department":{"tenantId":"ApioSpTest","groupId":"ApioGrpTest","departmentName":"test_department_initial","fullPathName":"test_department_parent_1 \\ test_department_initial"},` +
 		`"emailAddress":"test_mail@test.netaxis.be","enterpriseTrunk":"","active":true`
-	const nobody = `"groupId":"ApioGrpTest","userId":"","lastName":"","firstName":"","phoneNumber":"","extension":"","emailAddress":"","enterpriseTrunk":"","active":true`
+	const noOwner = `"groupId":"ApioGrpTest","userId":"","lastName":"","firstName":"","phoneNumber":"","extension":"","emailAddress":"","enterpriseTrunk":"","active":true`
 	for name, want := range map[string]struct {
 		asked []string
 		body  string
@@ -39,7 +42,7 @@ func TestQueriesAnswerAsDocumented(t *testing.T) {
 		"numbers": {
 			[]string{inContext + ownNumbers, departments},
 			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127002",` + user + `,"extensionLength":""},` +
-				`{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127009",` + nobody + `,"extensionLength":""}]}`,
+				`{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127009",` + noOwner + `,"extensionLength":""}]}`,
 		},
 		"available_numbers": {
 			[]string{inContext + groupNumbers},
@@ -48,7 +51,7 @@ func TestQueriesAnswerAsDocumented(t *testing.T) {
 		"prefixes": {
 			[]string{inContext + ownPrefixes, departments},
 			`{"prefixes":[{"prefix":"+32-01",` + user + `,"extensionRangeStart":"","extensionRangeEnd":""},` +
-				`{"prefix":"+32-02",` + nobody + `,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
+				`{"prefix":"+32-02",` + noOwner + `,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 		"available_prefixes": {
 			[]string{inContext + groupPrefixes},
@@ -92,10 +95,10 @@ func TestAvailableListsOfTheTenant(t *testing.T) {
 			}
 			last := p.Sent[len(p.Sent)-1]
 			if last.Name() != want.asked {
-				t.Errorf("asked %s, want %s", last.Name(), want.asked)
+				t.Errorf("read %s, want %s", last.Name(), want.asked)
 			}
 			if got := writeXML(last.Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
-				t.Errorf("asked with %s", got)
+				t.Errorf("sent with %s", got)
 			}
 		})
 	}
@@ -107,7 +110,7 @@ func TestEmptyListsAreNotNull(t *testing.T) {
 	p.Answers[groupNumbers] = answer(groupNumbers, table("availableNumberRangeTable", freeNumberColumns))
 	p.Answers[ownPrefixes] = answer(ownPrefixes, table("numberPrefixSummaryTable", prefixColumns))
 	p.Answers[groupPrefixes] = answer(groupPrefixes, table("availableNumberPrefixTable", freePrefixColumns))
-	for name, query := range queries(p.service(remembering)) {
+	for name, query := range queries(p.service(longTTL)) {
 		t.Run(name, func(t *testing.T) {
 			got, err := query.Read(t.Context(), testGroup, nil)
 			if err != nil {
@@ -156,7 +159,7 @@ func TestColumns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[ownNumbers] = answer(ownNumbers, test.table)
-			got, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
+			got, err := p.service(longTTL).Numbers().Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +170,7 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-func TestUnusableRepliesAreThePlatformsFault(t *testing.T) {
+func TestUnusableRepliesArePlatformErrors(t *testing.T) {
 	for name, reply := range map[string]string{
 		"a reply without the table":         answer(ownPrefixes, `<color>green</color>`),
 		"a table without the row's key":     answer(ownPrefixes, table("numberPrefixSummaryTable", "Number Range Start|Is Active", "+3210|true")),
@@ -179,10 +182,10 @@ func TestUnusableRepliesAreThePlatformsFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[ownPrefixes] = reply
-			got, err := p.service(remembering).Prefixes().Read(t.Context(), testGroup, nil)
+			got, err := p.service(longTTL).Prefixes().Read(t.Context(), testGroup, nil)
 			code(t, err, errcode.PlatformError)
 			if got != nil {
-				t.Errorf("got %v beside the error", got)
+				t.Errorf("got %v with the error", got)
 			}
 		})
 	}
@@ -193,7 +196,7 @@ func TestEveryListNeedsBooleans(t *testing.T) {
 	for _, command := range []string{ownNumbers, groupNumbers, ownPrefixes, groupPrefixes} {
 		p.Answers[command] = strings.ReplaceAll(p.Answers[command], "<col>true</col>", "<col>TRUE</col>")
 	}
-	for name, query := range queries(p.service(remembering)) {
+	for name, query := range queries(p.service(longTTL)) {
 		t.Run(name, func(t *testing.T) {
 			_, err := query.Read(t.Context(), testGroup, nil)
 			code(t, err, errcode.PlatformError)
@@ -225,17 +228,17 @@ func TestEveryRefusedReadFailsItsOperation(t *testing.T) {
 	}
 }
 
-func TestRefusedReadsCarryThePlatformsWords(t *testing.T) {
+func TestRefusedReadsHaveThePlatformsMessages(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[ownNumbers] = refusal("Error", 4999, "Nichts <da>")
-	_, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
+	_, err := p.service(longTTL).Numbers().Read(t.Context(), testGroup, nil)
 	want := []errcode.Platform{{Number: 4999, Level: "Error", Summary: "[Error 4999] Nichts <da>"}}
-	if diff := cmp.Diff(want, judge(t, err).Platform); diff != "" {
+	if diff := cmp.Diff(want, summarize(t, err).Platform); diff != "" {
 		t.Error("(-want +got)\n" + diff)
 	}
 }
 
-func TestReaderErrorsPassThrough(t *testing.T) {
+func TestReaderErrorsAreWrapped(t *testing.T) {
 	for _, command := range []string{tenantGet, ownNumbers, departments, tenantNumbers, tenantList} {
 		t.Run(command, func(t *testing.T) {
 			p := newPlatform(t)
@@ -243,7 +246,7 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 			if command == tenantList {
 				p.Answers[tenantGet] = refusal("Error", 9999, "what?")
 			}
-			service := p.service(remembering)
+			service := p.service(longTTL)
 			var err error
 			if command == tenantNumbers {
 				_, err = planned(t, service.AssignNumbers(), testGroup, goodBodies["assign numbers"])
@@ -254,7 +257,7 @@ func TestReaderErrorsPassThrough(t *testing.T) {
 				t.Errorf("the error is %v", err)
 			}
 			if e, ok := errors.AsType[*errcode.Error](err); ok {
-				t.Errorf("the error was given code %s", e.Code.Name)
+				t.Errorf("the code of the error is %s", e.Code.Name)
 			}
 		})
 	}
@@ -286,7 +289,7 @@ func TestDepartments(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[departments] = test.reply
 			p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name|Department", `+3210|West \ Coast|`+test.cell))
-			got, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
+			got, err := p.service(longTTL).Numbers().Read(t.Context(), testGroup, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,12 +304,12 @@ func TestDepartments(t *testing.T) {
 				t.Error("(-want +got)\n" + diff)
 			}
 			if asked := slices.Contains(p.Asked, departments); asked != test.asked {
-				t.Errorf("asked: %v, want %v", asked, test.asked)
+				t.Errorf("read %v, want %v", asked, test.asked)
 			}
 			if test.asked {
 				const want = "<serviceProviderId>ApioSpTest</serviceProviderId><groupId>ApioGrpTest</groupId><includeEnterpriseDepartments>false</includeEnterpriseDepartments>"
 				if got := writeXML(p.Sent[len(p.Sent)-1].Elements()); got != want {
-					t.Errorf("asked with %s", got)
+					t.Errorf("sent with %s", got)
 				}
 			}
 		})
@@ -314,12 +317,12 @@ func TestDepartments(t *testing.T) {
 	t.Run("in a table without paths are the platform's fault", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[departments] = answer(departments, table("departmentTable", "Department Name", "Sales"))
-		_, err := p.service(remembering).Numbers().Read(t.Context(), testGroup, nil)
+		_, err := p.service(longTTL).Numbers().Read(t.Context(), testGroup, nil)
 		code(t, err, errcode.PlatformError)
 	})
 }
 
-// brief answers every document with one reply too few.
+// brief replies to every document with one reply too few.
 type brief struct{ *platform }
 
 func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, error) {
@@ -327,12 +330,12 @@ func (b brief) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, err
 	return all[:len(all)-1], err
 }
 
-func TestMissingRepliesAreThePlatformsFault(t *testing.T) {
+func TestMissingRepliesArePlatformErrors(t *testing.T) {
 	_, err := options{}.service(t, brief{newPlatform(t)}).Numbers().Read(t.Context(), testGroup, nil)
 	code(t, err, errcode.PlatformError)
 }
 
-func TestNewRefusesAnUnknownChoice(t *testing.T) {
+func TestNewRejectsAnUnknownAvailableFrom(t *testing.T) {
 	service, err := itc.New(translate.New(translate.Options{}), itc.Options{AvailableFrom: "enterprise"})
 	if err == nil || service != nil {
 		t.Errorf("got %v, %v", service, err)
@@ -340,9 +343,9 @@ func TestNewRefusesAnUnknownChoice(t *testing.T) {
 }
 
 // The documents' own example has a nested department.
-func TestASteadyReadTakesOneDocument(t *testing.T) {
+func TestCachedReadSendsOneDocument(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	for _, name := range []string{"numbers", "prefixes", "numbers", "prefixes", "numbers"} {
 		if _, err := queries(service)[name].Read(t.Context(), testGroup, nil); err != nil {
 			t.Fatal(err)

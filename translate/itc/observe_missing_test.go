@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies what is observed of a group that is not in its context any
+// more. A new way to be absent is an entry of the first table.
+
 import (
 	"encoding/json"
 	"maps"
@@ -15,9 +18,9 @@ import (
 	"ocigate/translate/scope"
 )
 
-// absence is a way in which a group is not in the context.
+// An absence is a way in which a group is not in the context.
 type absence struct {
-	said    bool // by an answer that says so, and not by a refusal
+	said    bool // by a reply that reports it, and not by a refusal
 	gone    bool // there is no such group
 	answers map[string]string
 }
@@ -36,10 +39,9 @@ func missing() map[string]absence {
 	}
 }
 
-// What an account without rights is not shown may be there all the same, and a platform
-// may keep what a group without the service has. So nothing is known where the group's
-// list is refused, unless the platform gives it as the reason that there is no such
-// group, or shows that the entry is free.
+// An account without rights is not shown entries that exist, and a platform may keep
+// what a group without the service has. So nothing is known if the group's list is
+// refused, unless the reason is that there is no such group, or the entry is free.
 func TestObserveOfAGroupThatIsNotInTheContext(t *testing.T) {
 	for why, missing := range missing() {
 		for what, test := range map[string]struct {
@@ -100,7 +102,7 @@ func TestObserveOfAGroupThatIsNotInTheContext(t *testing.T) {
 	}
 }
 
-// Where the lists are answered, what they say of the group is not nothing.
+// If the lists are answered, their entries are observed.
 func TestObserveOfAGroupThatIsNotInTheContextButListed(t *testing.T) {
 	for why, missing := range missing() {
 		for name, l := range lists {
@@ -114,7 +116,7 @@ func TestObserveOfAGroupThatIsNotInTheContextButListed(t *testing.T) {
 				got, err := observe()
 				if !missing.said {
 					if code(t, err, errcode.PlatformError); got != nil {
-						t.Errorf("got %+v beside the error", got)
+						t.Errorf("got %+v with the error", got)
 					}
 					return
 				}
@@ -135,7 +137,8 @@ func TestObserveOfAGroupThatIsNotInTheContextButListed(t *testing.T) {
 	}
 }
 
-// Both kinds must be said to be missing, and an operator may know the number that says so.
+// The lists of both kinds must be refused because the group is missing. The operator
+// may configure the number of that refusal.
 func TestObserveOfSeveralKindsInAGroupThatIsNotThere(t *testing.T) {
 	entries := []translate.Entry{
 		{Kind: "prefixes", Key: "+3201", After: json.RawMessage(`{"groupId":null}`)}, {Kind: "numbers", Key: "+3226127000", After: json.RawMessage(`{"groupId":"ApioGrpTest"}`)},
@@ -155,7 +158,7 @@ func TestObserveOfSeveralKindsInAGroupThatIsNotThere(t *testing.T) {
 		t.Error("(-want +got)\n" + diff)
 	}
 	if got, err := translate.NewObservers(p.service(options{}).Observer()).Compare(t.Context(), testGroup, entries); err == nil || got != nil {
-		t.Errorf("by a number that nobody knows: got %+v, %v", got, err)
+		t.Errorf("by an unknown number: got %+v, %v", got, err)
 	}
 	for _, command := range []string{ownNumbers, ownPrefixes} {
 		p.Answers[command] = strange
@@ -166,8 +169,8 @@ func TestObserveOfSeveralKindsInAGroupThatIsNotThere(t *testing.T) {
 	}
 }
 
-// The number by which the platform says that there is no such tenant is not public.
-// Unless the operator knows it, the account of the gateway may only have lost its rights.
+// The number of the refusal for a missing tenant is not public. Unless the operator
+// configures it, it may mean that the account of the gateway has lost its rights.
 func TestObserveOfTheSimulatedPlatformInATenantThatIsNotThere(t *testing.T) {
 	simulated(t, func(t *testing.T, client *oci.Client, service *itc.Service) {
 		gone := scope.Target{TenantID: "gone", GroupID: "ApioGrpTest"}

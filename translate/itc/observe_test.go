@@ -1,5 +1,9 @@
 package itc_test
 
+// This file specifies how changes of a group are read back, with prepared replies
+// and with the simulated platform. A new case is an entry of a table with the two
+// lists.
+
 import (
 	"context"
 	"encoding/json"
@@ -21,8 +25,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// lists are the two that tell what became of a change, by its name in this
-// test.
+// lists are the two lists by which a change is read back, by its name in this test.
 var lists = map[string]struct{ own, free string }{
 	"assign numbers":  {ownNumbers, tenantNumbers},
 	"remove numbers":  {ownNumbers, tenantNumbers},
@@ -30,7 +33,7 @@ var lists = map[string]struct{ own, free string }{
 	"remove prefixes": {ownPrefixes, tenantPrefixes},
 }
 
-// listing is the platform's answer to a command that lists those entries,
+// listing returns the platform's reply to a command that lists those entries,
 // each an Is Active and a spelling.
 func listing(command string, entries ...string) string {
 	form := map[string]struct{ table, heading string }{
@@ -81,7 +84,7 @@ func TestObserveReadsBothListsInOneDocument(t *testing.T) {
 	}
 }
 
-func TestObserveTellsWhatBecameOfAnEntry(t *testing.T) {
+func TestObservedValueOfAnEntry(t *testing.T) {
 	const key = "+3225127000"
 	for where, test := range map[string]struct {
 		own, free        []string
@@ -118,7 +121,7 @@ func TestObserveTellsWhatBecameOfAnEntry(t *testing.T) {
 	}
 }
 
-func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
+func TestObservedValuesAreInTheOrderOfTheEntries(t *testing.T) {
 	t.Run("many", func(t *testing.T) {
 		const count = 3000
 		var keys, own, free []string
@@ -164,7 +167,7 @@ func TestObserveTellsOfEveryKeyInOrder(t *testing.T) {
 	})
 }
 
-func TestTroubleIsNoReading(t *testing.T) {
+func TestObserveFailsIfAListCannotBeRead(t *testing.T) {
 	for name, l := range lists {
 		for why, test := range map[string]struct {
 			answers map[string]string
@@ -194,15 +197,15 @@ func TestTroubleIsNoReading(t *testing.T) {
 				got, err := observed(t.Context(), p.service(options{}), name, testGroup, []string{"+3201"})
 				code(t, err, test.want)
 				if got != nil {
-					t.Errorf("got %v beside the error", got)
+					t.Errorf("got %v with the error", got)
 				}
 			})
 		}
 	}
 }
 
-// A platform that is in trouble does not say that a group has nothing.
-func TestAGroupWithoutTheServiceOnAPlatformInTrouble(t *testing.T) {
+// A platform that is temporarily unavailable does not report that a group has nothing.
+func TestObserveOfAGroupWithoutServiceDuringAnOutage(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[authorization] = answer(authorization, `<authorized>false</authorized>`)
 	p.Answers[ownNumbers] = refusal("Error", 4999, "The service is temporarily unavailable")
@@ -212,7 +215,7 @@ func TestAGroupWithoutTheServiceOnAPlatformInTrouble(t *testing.T) {
 	}
 }
 
-func TestObservePassesReaderErrorsThrough(t *testing.T) {
+func TestObserveWrapsReaderErrors(t *testing.T) {
 	for _, command := range []string{tenantGet, ownNumbers, tenantNumbers, tenantList} {
 		t.Run(command, func(t *testing.T) {
 			p := newPlatform(t)
@@ -225,15 +228,15 @@ func TestObservePassesReaderErrorsThrough(t *testing.T) {
 				t.Errorf("got %v, %v", got, err)
 			}
 			if e, ok := errors.AsType[*errcode.Error](err); ok {
-				t.Errorf("the error was given code %s", e.Code.Name)
+				t.Errorf("the code of the error is %s", e.Code.Name)
 			}
 		})
 	}
 }
 
-func TestObserveHasNothingToDoWithRememberedContexts(t *testing.T) {
+func TestObserveDoesNotUseCachedContexts(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	use := func(_ any, err error) {
 		t.Helper()
 		if err != nil {
@@ -252,9 +255,9 @@ func TestObserveHasNothingToDoWithRememberedContexts(t *testing.T) {
 	}
 }
 
-// FuzzObserve demands of any two lists that both directions read the same in
-// them, and what a reader who compares spellings one by one does. A list with a
-// row without digits is none.
+// FuzzObserve requires that both directions of a change read the same values in any
+// two lists, and the same as a comparison of all spellings one by one. A list that
+// has a row without digits is an error.
 func FuzzObserve(f *testing.F) {
 	f.Add("+32-01\n+32-02", "+32-03", "+32 01")
 	f.Add("", "+3-2 01", "+3201")
@@ -382,14 +385,14 @@ func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 	for name, test := range map[string]struct {
 		group scope.Target
 		key   string
-		want  *translate.Effect // nil where there is no reading
+		want  *translate.Effect // nil if Compare fails
 	}{
 		"finds nothing of what is another group's":        {testGroup, "+3225129000", nothing},
 		"finds nothing of what does not exist":            {testGroup, "+3225120000", nothing},
 		"finds what is free where the service is missing": {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", free},
-		"knows nothing in a group without the service":    {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225129000", nil},
+		"finds nothing in a group without the service":    {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225129000", nil},
 		"finds nothing in a group that is not there":      {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
-		"knows nothing in an enterprise":                  {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nil},
+		"finds nothing in an enterprise":                  {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nil},
 		"finds what is free":                              {testGroup, "+3225126999", free},
 		"finds what the group has":                        {testGroup, "+3226127000", &translate.Effect{Seen: true, Clear: true}},
 	} {
@@ -413,7 +416,7 @@ func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 	}
 }
 
-// What nobody observes is no reading: it must not be taken for what nobody has.
+// Entries of another scope are an error: they must not have the value of a free entry.
 func TestEntriesOfAnotherScopeAreNotObserved(t *testing.T) {
 	for _, target := range []scope.Target{{}, {TenantID: "ApioSpTest"}} {
 		p := newPlatform(t)

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file has the platform, the service and the helpers that the other tests of
+// this package use.
+
 import (
 	"bufio"
 	"bytes"
@@ -16,7 +19,7 @@ import (
 	"ocigate/translate/translatetest"
 )
 
-// platform is a Reader with a prepared answer for each command.
+// platform is a Reader with a prepared reply for each command.
 type platform struct{ *translatetest.Platform }
 
 const success = translatetest.Success
@@ -60,8 +63,8 @@ const (
 
 var testGroup = scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}
 
-// newPlatform holds what the API's documents have in their examples, and a
-// range and a prefix of another group.
+// newPlatform has the entries of the examples in the API's documents, and a range
+// and a prefix of another group.
 func newPlatform(t testing.TB) *platform {
 	const user = "ApioUserTest@sip.netaxis.be|Test|Test|||"
 	const rest = `|4000|test_department_parent_1 \ test_department_initial|test_mail@test.netaxis.be||true|`
@@ -99,7 +102,7 @@ type options struct {
 	ContextTTL    time.Duration
 	Charset       scope.Charset
 	AvailableFrom itc.AvailableFrom
-	// PlatformErrors are the usual ones where it is the zero value.
+	// PlatformErrors are the usual ones if it is the zero value.
 	PlatformErrors translate.PlatformErrors
 }
 
@@ -119,10 +122,10 @@ func (o options) service(t testing.TB, reader translate.Reader) *itc.Service {
 	return service
 }
 
-// remembering keeps a context for longer than any test lasts.
-var remembering = options{ContextTTL: time.Hour}
+// longTTL has a ContextTTL longer than any test.
+var longTTL = options{ContextTTL: time.Hour}
 
-// body is the JSON of an answer, which ends with a line feed.
+// body returns the JSON of a response without the line feed at its end.
 func body(t testing.TB, list translate.Body) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -137,21 +140,21 @@ func body(t testing.TB, list translate.Body) string {
 	return text
 }
 
-// judged is what a test sees of an errcode.Error.
-type judged struct {
+// An errorSummary has the parts of an errcode.Error that tests compare.
+type errorSummary struct {
 	Code     string
 	Text     string
 	Entries  []string
 	Platform []errcode.Platform
 }
 
-func judge(t *testing.T, err error) judged {
+func summarize(t *testing.T, err error) errorSummary {
 	t.Helper()
 	if err == nil {
 		t.Fatal("there is no error")
 	}
 	e := errcode.Of(err)
-	return judged{Code: e.Code.Name, Text: e.Text(), Entries: e.Entries, Platform: e.Platform}
+	return errorSummary{Code: e.Code.Name, Text: e.Text(), Entries: e.Entries, Platform: e.Platform}
 }
 
 // code checks the code of an error.

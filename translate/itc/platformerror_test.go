@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies that the texts of the platform are recognized, but not in
+// values of the request. A new case is an entry of a table.
+
 import (
 	"fmt"
 	"maps"
@@ -10,13 +13,13 @@ import (
 	"ocigate/translate/scope"
 )
 
-// saying is a refusal in English, without a number.
+// saying returns a refusal in English, without a number.
 func saying(severity, english string) string {
 	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary/><summaryEnglish>%s</summaryEnglish></command>`,
 		severity, escape(english))
 }
 
-// A tenant or group whose absence cannot be read is not missing.
+// A tenant or group is not reported as missing if its existence cannot be read.
 func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 	const unavailable = "Temporarily unavailable"
 	there := map[string]string{
@@ -26,9 +29,9 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 	searches := map[string]string{tenantGet: tenantList, authorization: groupList, ownNumbers: ""}
 	for command, search := range searches {
 		for name, answers := range map[string]map[string]string{
-			"though it exists":                 there,
-			"and says so when it is searched":  {search: saying("Error", unavailable)},
-			"and refuses the search otherwise": {search: refusal("Error", 5404, "Unauthorized")},
+			"though it exists":                     there,
+			"and reports that when it is searched": {search: saying("Error", unavailable)},
+			"and refuses the search otherwise":     {search: refusal("Error", 5404, "Unauthorized")},
 		} {
 			t.Run(command+" "+name, func(t *testing.T) {
 				p := newPlatform(t)
@@ -37,7 +40,7 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 				_, err := p.service(options{}).Numbers().Read(t.Context(), testGroup, nil)
 				code(t, err, errcode.PlatformUnavailable)
 				if asked := len(p.Asked) - 1; (asked == 1) != (search != "") {
-					t.Errorf("asked %v", p.Asked)
+					t.Errorf("read %v", p.Asked)
 				}
 			})
 		}
@@ -46,10 +49,10 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 		command, reply string
 		want           *errcode.Code
 	}{
-		"but a tenant that does not exist is missing":  {tenantGet, saying("Error", unavailable), errcode.TenantNotFound},
-		"but a group that does not exist is missing":   {authorization, saying("Error", unavailable), errcode.GroupNotFound},
-		"but a number comes first":                     {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
-		"but a warning leaves open why it was refused": {tenantGet, saying("Warning", unavailable), errcode.PlatformError},
+		"but a tenant that does not exist is missing":      {tenantGet, saying("Error", unavailable), errcode.TenantNotFound},
+		"but a group that does not exist is missing":       {authorization, saying("Error", unavailable), errcode.GroupNotFound},
+		"but a number comes first":                         {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
+		"but a warning does not decide why it was refused": {tenantGet, saying("Warning", unavailable), errcode.PlatformError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -66,7 +69,7 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 }
 
 // A group may have any name, and an entry any digits.
-func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
+func TestValuesOfAWriteMatchNoText(t *testing.T) {
 	group := scope.Target{TenantID: "NO_OCS_CONNECTIONx", GroupID: "temporarily unavailable"}
 	table := translate.NewPlatformErrors(nil,
 		translate.PlatformText{Text: "+32-01", Code: errcode.PlatformBusy}, translate.PlatformText{Text: "+32 01", Code: errcode.PlatformBusy})
@@ -77,7 +80,7 @@ func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[tenantPrefixes] = listing(tenantPrefixes, "true|+32-01")
-			plan, err := planned(t, changes(p.service(remembering))[test.change], group, test.body)
+			plan, err := planned(t, changes(p.service(longTTL))[test.change], group, test.body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,8 +97,8 @@ func TestAWriteIsNotKnownByItsOwnValues(t *testing.T) {
 	}
 }
 
-// Which values a read is asked with is the service's matter.
-func TestAReadIsNotKnownByItsOwnValues(t *testing.T) {
+// The service passes the values that its reads have.
+func TestValuesOfAReadMatchNoText(t *testing.T) {
 	for name, group := range map[string]scope.Target{
 		"of the tenant": {TenantID: "NO_OCS_CONNECTIONx", GroupID: "g"},
 		"of the group":  {TenantID: "t", GroupID: "NO_OCS_CONNECTIONx"},

@@ -11,56 +11,57 @@ import (
 	"ocigate/translate/scope"
 )
 
-// reasonsPatience is how long the reading of the reasons may take. The answer
-// does not depend on them, so it must not wait for a platform that is slow.
-const reasonsPatience = 3 * time.Second
+// reasonsTimeout limits the reading of the reasons. The error is complete without
+// them, so it must not wait for a slow platform.
+const reasonsTimeout = 3 * time.Second
 
-// The reasons for which a change cannot be made to an entry. That of an entry
-// which the tenant does not have is the resource's own.
+// The reasons for which an entry cannot be changed. The reason of an entry that
+// the tenant does not have is a field of the resource.
 const (
-	assignedElsewhere = "is assigned to another group" // which one is never said
+	assignedElsewhere = "is assigned to another group" // which one is never shown
 	assignedHere      = "is already assigned to this group"
 	notAssignedHere   = "is not assigned to this group"
 	notFree           = "is not free in the tenant"
 	notTheEnd         = "is not the end of its range"
 )
 
-// fault is an entry to which a change cannot be made.
+// A fault is an entry that cannot be changed.
 type fault struct {
 	entry   translate.Entry
-	pointer string // its place in the body
-	reason  string // "" where the entry was not in the list that was read
+	pointer string // to its place in the body
+	reason  string // "" if the entry was not in the list that was read
 }
 
-// notListed is the fault of an entry that is not in the list that the change
-// takes from. place is its index in the body.
-func (r *resource) notListed(place int, e translate.Entry) fault {
-	return fault{entry: e, pointer: r.pointer(place, r.start)}
+// notListed returns the fault of an entry that is not in the list that the change
+// takes from. index is its index in the body.
+func (r *resource) notListed(index int, e translate.Entry) fault {
+	return fault{entry: e, pointer: r.pointer(index, r.start)}
 }
 
-// endDiffers is the fault of an entry whose range ends elsewhere. The reason may
-// hold the end: the list has only what is free in the tenant or the group's own,
-// and a caller who may write in the group may see both. end is empty where the
+// endDiffers returns the fault of an entry whose range ends elsewhere. The reason
+// may show the end: the list only has what is free in the tenant or the group's
+// own, and a caller who may write in the group may see both. end is empty if the
 // list does not have it.
-func (r *resource) endDiffers(place int, e translate.Entry, end string) fault {
+func (r *resource) endDiffers(index int, e translate.Entry, end string) fault {
 	reason := notTheEnd
 	if end != "" {
 		reason += ", which ends at " + end
 	}
-	return fault{entry: e, pointer: r.pointer(place, r.end), reason: reason}
+	return fault{entry: e, pointer: r.pointer(index, r.end), reason: reason}
 }
 
-// pointer is the JSON pointer to a value of an entry.
-func (r *resource) pointer(place int, key string) string {
-	return fmt.Sprintf("/%s/%d/%s", r.list, place, key)
+// pointer returns the JSON pointer of a member of an entry.
+func (r *resource) pointer(index int, key string) string {
+	return fmt.Sprintf("/%s/%d/%s", r.list, index, key)
 }
 
-// notAvailable is the error for faults, which are in the order of the body. It
-// names the entries, and gives the reason of each as far as there is room. The
-// reasons may take one more reading. Where that fails or takes too long, the error
-// is the same and its reasons are general. Only the end of ctx is another error.
+// notAvailable returns the error for faults, which are in the order of the body.
+// It names the entries, and the reason of each up to the limit of problems. It
+// may read the platform once more, for the reasons. If that fails or takes too
+// long, the error has general reasons. Only if ctx has ended is the error another
+// one.
 func (c change) notAvailable(ctx context.Context, group scope.Target, faults []fault) error {
-	owners, err := c.owners(ctx, group, faults)
+	owners, err := c.readOwners(ctx, group, faults)
 	if err != nil {
 		return err
 	}
@@ -77,16 +78,16 @@ func (c change) notAvailable(ctx context.Context, group scope.Target, faults []f
 	return refusal
 }
 
-// owners maps entries of a tenant to the groups that have them.
+// owners are the groups that have entries of a tenant.
 type owners struct {
-	read bool              // whether the rest is known
-	by   map[string]string // the group's id by the entry's key, "" for none; only entries that the tenant has
+	read bool              // whether by is known
+	by   map[string]string // group id by the entry's key, "" for no group; only what the tenant has
 }
 
-// owners reads which group has each entry whose reason is not known yet. There is
-// no reading where there is no such entry, and no result where the platform does
-// not answer in time.
-func (c change) owners(ctx context.Context, group scope.Target, faults []fault) (owners, error) {
+// readOwners reads which group has each entry without a reason. It reads nothing
+// if there is no such entry, and returns no owners if the platform does not
+// answer in time.
+func (c change) readOwners(ctx context.Context, group scope.Target, faults []fault) (owners, error) {
 	var keys []string
 	for _, f := range faults {
 		if f.reason == "" {
@@ -97,19 +98,19 @@ func (c change) owners(ctx context.Context, group scope.Target, faults []fault) 
 		return owners{}, nil
 	}
 	all := c.resource.tenantAll
-	patient, cancel := patience(ctx)
+	limited, cancel := withReasonsTimeout(ctx)
 	defer cancel()
-	table, err := c.engine.Table(patient, group, all)
+	table, err := c.engine.Table(limited, group, all)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return owners{}, err
 	case err != nil || table.Column(groupIDHeading) == oci.NoColumn:
-		return owners{}, nil // reasons are a help: the answer does not depend on them
+		return owners{}, nil // the error is complete without reasons
 	}
 	found := owners{read: true, by: make(map[string]string, len(keys))}
 	rows, repeated := rowsOf(table, all.Key, keys)
 	if repeated != "" {
-		return owners{}, nil // it is not clear which group has it
+		return owners{}, nil // which group has it is unknown
 	}
 	for key, row := range rows {
 		found.by[key] = row.Cell(table.Column(groupIDHeading))
@@ -117,20 +118,20 @@ func (c change) owners(ctx context.Context, group scope.Target, faults []fault) 
 	return found, nil
 }
 
-// patience limits ctx to reasonsPatience, and to half of the time that is left
-// until the caller's deadline: a caller must get the answer before that.
-func patience(ctx context.Context) (context.Context, context.CancelFunc) {
-	limit := reasonsPatience
+// withReasonsTimeout limits ctx to reasonsTimeout, and to half of the time until
+// the caller's deadline: the caller must get the response before that.
+func withReasonsTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := reasonsTimeout
 	if deadline, limited := ctx.Deadline(); limited {
 		limit = min(limit, time.Until(deadline)/2)
 	}
 	return context.WithTimeout(ctx, limit)
 }
 
-// reason is why the change cannot be made to an entry that was not in the list
-// that the change takes from. The owners were read later than that list: where
-// they now show the entry as the list would have it, or were not read, the
-// reason is the general one, which was true of the list.
+// reason returns why an entry cannot be changed that was not in the list that the
+// change takes from. The owners were read later than that list. If they were not
+// read, or now show the entry as the list would have it, the reason is the
+// general one, which was true of the list.
 func (c change) reason(group scope.Target, owners owners, key string) string {
 	owner, inTenant := owners.by[key]
 	switch {
@@ -138,7 +139,7 @@ func (c change) reason(group scope.Target, owners owners, key string) string {
 		return c.resource.unknown
 	case owner != "" && owner != group.GroupID:
 		return assignedElsewhere
-	case owner != "" && c.assigns && !c.keeps:
+	case owner != "" && c.assigns && !c.mayBeAssigned:
 		return assignedHere
 	case c.assigns:
 		return notFree

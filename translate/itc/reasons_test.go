@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies the reasons for which entries are rejected, and how they
+// are read. A new reason is an entry in the table of TestEachEntryHasItsReason.
+
 import (
 	"context"
 	"errors"
@@ -17,11 +20,11 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// refused plans a change that is refused with code 19, and returns what the
-// caller is to know, each problem as "place reason".
+// refused plans a change that is rejected with code 19, and returns the entries and
+// problems of the error, each problem as "place reason".
 func refused(t *testing.T, p *platform, change, body string) (entries, problems []string) {
 	t.Helper()
-	plan, err := planned(t, changes(p.service(remembering))[change], testGroup, body)
+	plan, err := planned(t, changes(p.service(longTTL))[change], testGroup, body)
 	code(t, err, errcode.NotAvailableForAssignment)
 	if plan != nil {
 		t.Errorf("planned %v", plan)
@@ -92,13 +95,13 @@ func TestEachEntryHasItsReason(t *testing.T) {
 				documents = 2
 			}
 			if len(p.Asked) != documents {
-				t.Errorf("asked %v", p.Asked)
+				t.Errorf("read %v", p.Asked)
 			}
 		})
 	}
 }
 
-func TestReasonsAskForTheTenantsListAlone(t *testing.T) {
+func TestReasonsReadTheTenantsListAlone(t *testing.T) {
 	for change, want := range map[string]string{
 		"assign numbers": allNumbers, "remove numbers": allNumbers, "assign prefixes": allPrefixes, "remove prefixes": allPrefixes,
 	} {
@@ -106,16 +109,16 @@ func TestReasonsAskForTheTenantsListAlone(t *testing.T) {
 			p := newPlatform(t)
 			refused(t, p, change, unknownBodies[change])
 			if got := p.Asked[len(p.Asked)-1]; got != want {
-				t.Errorf("asked %s", got)
+				t.Errorf("read %s", got)
 			}
 			if got := writeXML(p.Sent[len(p.Sent)-1].Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
-				t.Errorf("asked with %s", got)
+				t.Errorf("sent with %s", got)
 			}
 		})
 	}
 }
 
-// The general reasons are true of what was read first.
+// The general reasons are true of the first reading.
 func TestReasonsThatCannotBeReadAreGeneral(t *testing.T) {
 	bodies := map[string]string{
 		"assign numbers":  `{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3225129000"}]}`,
@@ -173,7 +176,7 @@ func TestReasonsThatCannotBeReadAreGeneral(t *testing.T) {
 	}
 }
 
-// What has changed between the two readings is not held against the first.
+// A change between the two readings does not contradict the first.
 func TestReasonsThatAreOutOfDateAreGeneral(t *testing.T) {
 	for change, test := range map[string]struct{ holder, want string }{
 		"assign numbers": {"", "/numbers/0/minPhoneNumber is not free in the tenant"},
@@ -190,7 +193,7 @@ func TestReasonsThatAreOutOfDateAreGeneral(t *testing.T) {
 	}
 }
 
-func TestAnEndThatIsNotInTheListIsNotNamed(t *testing.T) {
+func TestReasonWithoutEndColumn(t *testing.T) {
 	p := newPlatform(t)
 	p.Answers[tenantNumbers] = answer(tenantNumbers, table("availableNumberRangeTable", "Number Range Start", "+32-25126999"))
 	_, problems := refused(t, p, "assign numbers", goodBodies["assign numbers"])
@@ -199,7 +202,7 @@ func TestAnEndThatIsNotInTheListIsNotNamed(t *testing.T) {
 	}
 }
 
-// leaving is a platform whose caller leaves when it is asked for reasons.
+// leaving is a platform whose caller disconnects when the reasons are read.
 type leaving struct {
 	*platform
 	leave context.CancelFunc
@@ -213,7 +216,7 @@ func (l leaving) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, e
 	return l.platform.Read(ctx, commands...)
 }
 
-func TestReasonsAreNotWaitedForByACallerWhoHasLeft(t *testing.T) {
+func TestReasonsOfADisconnectedCaller(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	if err := unknownRange(ctx, t, leaving{newPlatform(t), leave}); !errors.Is(err, context.Canceled) {
@@ -221,8 +224,8 @@ func TestReasonsAreNotWaitedForByACallerWhoHasLeft(t *testing.T) {
 	}
 }
 
-// slow is a platform that answers the question for reasons after a time, or
-// fails where the caller does not wait for that long.
+// slow is a platform that replies to the reading of the reasons after a time, or
+// fails if the caller does not wait that long.
 type slow struct {
 	*platform
 	delay time.Duration
@@ -239,7 +242,7 @@ func (s slow) Read(ctx context.Context, commands ...oci.Read) ([]oci.Reply, erro
 	return s.platform.Read(ctx, commands...)
 }
 
-func TestReasonsAreNotWaitedForForLong(t *testing.T) {
+func TestReasonsHaveATimeout(t *testing.T) {
 	const general, read = "is not free in the tenant", "is not the start of a number range that the tenant has"
 	var without time.Duration
 	for name, test := range map[string]struct {
@@ -297,7 +300,7 @@ func unknownRange(ctx context.Context, t *testing.T, reader translate.Reader) er
 	return err
 }
 
-func TestManyReasonsAreCutShort(t *testing.T) {
+func TestReasonsAreLimited(t *testing.T) {
 	var body strings.Builder
 	const entries = 500
 	for i := range entries {

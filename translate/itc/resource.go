@@ -5,22 +5,23 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// resource is all in which number ranges and prefixes differ.
+// A resource is everything in which number ranges and prefixes differ.
 type resource struct {
 	kind     string // of the entries
-	listKind string // of the claim on what a group has, as a whole
+	listKind string // of the claim on the entire list of a group
 	// The bodies: of a change, of the list of what the group has, and of the list
 	// of what is available.
 	changeBody, ownBody, availableBody *translate.Shape
 	// list is the key of the entries in the body of a change. start and end are
-	// the keys of an entry's, and startHeading and endHeading those columns of the
-	// platform's. An entry without an end has neither key nor column of one.
+	// the keys of an entry's members, and startHeading and endHeading the
+	// headings of their columns. end and endHeading are empty for entries without
+	// an end.
 	list, start, end         string
 	startHeading, endHeading string
 
 	own        translate.Listing // what the group has
-	groupFree  translate.Listing // what of it no user has
-	tenantFree translate.Listing // what of the tenant no group has
+	groupFree  translate.Listing // what the group has and no user
+	tenantFree translate.Listing // what the tenant has and no group
 	tenantAll  translate.Listing // what the tenant has, and which group has it
 	// The commands of a change, and their element that names an entry.
 	assign, unassign, element string
@@ -31,12 +32,12 @@ type resource struct {
 
 const (
 	groupIDHeading = "Group Id"
-	// exampleUser has the ranges and prefixes of the examples.
+	// exampleUser is the user of the examples in the documentation.
 	exampleUser = "ApioUserTest@sip.netaxis.be"
 )
 
-// ownerFields say who has a range or prefix. Without a user all but the group is
-// empty.
+// ownerFields are the members that show which group and user have an entry.
+// Without a user all except the group are empty.
 var ownerFields = []translate.Field{
 	{Key: "groupId", Kind: translate.GroupID, Source: groupIDHeading, Example: "ApioGrpTest"},
 	{Key: "userId", Source: "User Id", Example: exampleUser},
@@ -49,10 +50,10 @@ var ownerFields = []translate.Field{
 	{Key: "enterpriseTrunk", Source: "Enterprise Trunk"},
 }
 
-// activeField says whether a range or prefix is in use.
+// activeField is the member that reports whether an entry is in use.
 var activeField = translate.Field{Key: "active", Kind: translate.Boolean, Source: "Is Active", Example: "true"}
 
-// listOf is the shape of a body that holds one list.
+// listOf returns the shape of a body with one list.
 func listOf(key string, item ...translate.Field) *translate.Shape {
 	return &translate.Shape{Fields: []translate.Field{{Key: key, Kind: translate.List, Item: &translate.Shape{Fields: item}}}}
 }

@@ -9,22 +9,24 @@ import (
 // tenantLists are the lists of one resource at the level of a tenant.
 type tenantLists struct {
 	resource *resource
-	// all lists what the tenant has, and free what of it no group has or, in an
+	// all lists what the tenant has. free lists what of it no group has or, in an
 	// enterprise, no user.
 	all, free translate.FactListings
-	allBody   *translate.Shape // of the first; that of the second is the resource's
+	allBody   *translate.Shape // of all; that of free is the resource's
 }
 
-// TenantNumbers lists the tenant's number ranges.
+// TenantNumbers returns the query that lists the tenant's number ranges.
 func (s *Service) TenantNumbers() translate.Query { return s.tenantAll(&tenantRanges) }
 
-// TenantAvailableNumbers lists the tenant's number ranges that are free.
+// TenantAvailableNumbers returns the query that lists the tenant's number ranges
+// that are free.
 func (s *Service) TenantAvailableNumbers() translate.Query { return s.tenantFree(&tenantRanges) }
 
-// TenantPrefixes lists the tenant's prefixes.
+// TenantPrefixes returns the query that lists the tenant's prefixes.
 func (s *Service) TenantPrefixes() translate.Query { return s.tenantAll(&tenantPrefixes) }
 
-// TenantAvailablePrefixes lists the tenant's prefixes that are free.
+// TenantAvailablePrefixes returns the query that lists the tenant's prefixes that
+// are free.
 func (s *Service) TenantAvailablePrefixes() translate.Query { return s.tenantFree(&tenantPrefixes) }
 
 func (s *Service) tenantAll(l *tenantLists) translate.Query {
@@ -56,8 +58,8 @@ var (
 	}
 )
 
-// byMode are the listings of both modes. The two commands are answered with tables
-// of the same names and keys.
+// byMode returns the listings of both modes. The replies to the two commands have
+// tables of the same names and keys.
 func byMode(serviceProvider translate.Listing, enterpriseCommand string) translate.FactListings {
 	enterprise := serviceProvider
 	enterprise.Command = enterpriseCommand
@@ -67,9 +69,8 @@ func byMode(serviceProvider translate.Listing, enterpriseCommand string) transla
 	}}
 }
 
-// tenantOwnerFields say who has a range or prefix of a tenant: the members of a
-// group's list, as far as the platform's table has them. The table of a service
-// provider names the group alone.
+// tenantOwnerFields are the ownerFields of a tenant's list. All are optional,
+// since the table of a service provider names the group alone.
 var tenantOwnerFields = func() []translate.Field {
 	fields := slices.Clone(ownerFields)
 	for i := range fields {
@@ -77,7 +78,7 @@ var tenantOwnerFields = func() []translate.Field {
 		f.Optional = true
 		switch f.Kind {
 		case translate.GroupID:
-			f.Kind = translate.Text // a tenant's target names no group
+			f.Kind = translate.Text // the target of a tenant has no group
 		case translate.Department:
 			f.Kind = translate.EnterpriseDepartment
 		}

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies the lists of a tenant, in both modes. A new list is an
+// entry in tenantQueries and in the table of TestTenantsListsInBothModes.
+
 import (
 	"errors"
 	"fmt"
@@ -65,7 +68,7 @@ func servicesOf(rows ...string) string {
 		table("userServicesAuthorizationTable", "Service Name|Authorized|Assigned", rows...))
 }
 
-// newTenant is a platform whose tenant has the service, in one mode. It refuses
+// newTenant returns a platform whose tenant has the service, in one mode. It refuses
 // the commands of the other mode.
 func newTenant(t testing.TB, enterprise bool) *platform {
 	p := newPlatform(t)
@@ -77,17 +80,17 @@ func newTenant(t testing.TB, enterprise bool) *platform {
 	for _, m := range tenantCommands {
 		delete(p.Answers, m.serviceProvider)
 	}
-	const nobody = "||||||||||"
+	const noOwner = "||||||||||"
 	maps.Copy(p.Answers, map[string]string{
 		enterpriseNumbers: answer(enterpriseNumbers, table("numberRangeSummaryTable",
 			"Number Range Start|Number Range End|Group Id|"+userColumns+"|Is Active|Extension Length",
 			`+32-1|+32-2|G|u@x|Last|First|||+32-5|50|Support \ Night (G)|m@x|t1|true|2`,
 			"+32-3|+32-4|G|h@x|||||||Headquarters|||false|",
-			"+32-5|+32-6|"+nobody+"|true|")),
+			"+32-5|+32-6|"+noOwner+"|true|")),
 		enterpriseFreeNumbers: answer(enterpriseFreeNumbers, table("availableNumberRangeTable", freeNumberColumns, "+32-5|+32-6|true|")),
 		enterprisePrefixes: answer(enterprisePrefixes, table("prefixSummaryTable",
 			"Number Prefix|Group Id|"+userColumns+"|Is Active|Extension Range Start|Extension Range End",
-			"+32-01|G|u@x|Last|First|||+32-5|50|Sales (G)|m@x|t1|true|1|9", "+32-02|"+nobody+"|false||")),
+			"+32-01|G|u@x|Last|First|||+32-5|50|Sales (G)|m@x|t1|true|1|9", "+32-02|"+noOwner+"|false||")),
 		enterpriseFreePrefixes: answer(enterpriseFreePrefixes, table("availableNumberPrefixTable", freePrefixColumns, "+32-02|false||")),
 	})
 	return p
@@ -101,7 +104,7 @@ func TestTenantsListsInBothModes(t *testing.T) {
 	department := func(groupID, name, path string) string {
 		return fmt.Sprintf(`"department":{"tenantId":"ApioSpTest","groupId":%q,"departmentName":%q,"fullPathName":%q},`, groupID, name, path)
 	}
-	nobody := owned("", "", "", "", "", "", "", "", "")
+	noOwner := owned("", "", "", "", "", "", "", "", "")
 	for name, want := range map[string]struct{ serviceProvider, enterprise string }{
 		"tenant_numbers": {
 			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127002","groupId":"ApioGrpTest","active":true,"extensionLength":""},` +
@@ -113,7 +116,7 @@ func TestTenantsListsInBothModes(t *testing.T) {
 				owned("G", "u@x", "Last", "First", "+325", "50", department("G", "Night", `Support \ Night (G)`), "m@x", "t1") + `,"active":true,"extensionLength":"2"},` +
 				`{"minPhoneNumber":"+323","maxPhoneNumber":"+324",` +
 				owned("G", "h@x", "", "", "", "", department("", "Headquarters", "Headquarters"), "", "") + `,"active":false,"extensionLength":""},` +
-				`{"minPhoneNumber":"+325","maxPhoneNumber":"+326",` + nobody + `,"active":true,"extensionLength":""}]}`,
+				`{"minPhoneNumber":"+325","maxPhoneNumber":"+326",` + noOwner + `,"active":true,"extensionLength":""}]}`,
 		},
 		"tenant_available_numbers": {
 			`{"available_numbers":[{"minPhoneNumber":"+3225126999","maxPhoneNumber":"+3225126999","active":true,"extensionLength":""},` +
@@ -126,7 +129,7 @@ func TestTenantsListsInBothModes(t *testing.T) {
 				`{"prefix":"+32-04","groupId":"ApioGrpOther","active":true,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 			`{"prefixes":[{"prefix":"+32-01",` + owned("G", "u@x", "Last", "First", "+325", "50", department("G", "Sales", "Sales (G)"), "m@x", "t1") +
 				`,"active":true,"extensionRangeStart":"1","extensionRangeEnd":"9"},` +
-				`{"prefix":"+32-02",` + nobody + `,"active":false,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
+				`{"prefix":"+32-02",` + noOwner + `,"active":false,"extensionRangeStart":"","extensionRangeEnd":""}]}`,
 		},
 		"tenant_available_prefixes": {
 			`{"available_prefixes":[{"prefix":"+32-06","active":true,"extensionRangeStart":"","extensionRangeEnd":""},` +
@@ -138,7 +141,7 @@ func TestTenantsListsInBothModes(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, enterprise %t", name, enterprise), func(t *testing.T) {
 				want := map[bool]string{false: want.serviceProvider, true: want.enterprise}[enterprise]
 				p := newTenant(t, enterprise)
-				query := tenantQueries(p.service(remembering))[name]
+				query := tenantQueries(p.service(longTTL))[name]
 				for range 2 {
 					got, err := query.Read(t.Context(), testTenant, nil)
 					if err != nil {
@@ -152,11 +155,11 @@ func TestTenantsListsInBothModes(t *testing.T) {
 				commands := tenantCommands[name]
 				applies, _ := commands.of(enterprise)
 				if diff := cmp.Diff([]string{inTenantContext + commands.serviceProvider + "+" + commands.enterprise, applies}, p.Asked); diff != "" {
-					t.Error("asked (-want +got)\n" + diff)
+					t.Error("reads (-want +got)\n" + diff)
 				}
 				for _, command := range p.Sent {
 					if got := writeXML(command.Elements()); got != "<serviceProviderId>ApioSpTest</serviceProviderId>" {
-						t.Errorf("%s was asked with %s", command.Name(), got)
+						t.Errorf("%s was sent with %s", command.Name(), got)
 					}
 				}
 			})
@@ -164,7 +167,7 @@ func TestTenantsListsInBothModes(t *testing.T) {
 	}
 }
 
-// The lists of a tenant are the same whatever those of its groups hold.
+// The lists of a tenant do not depend on the option of the lists of groups.
 func TestTenantsListsDoNotDependOnTheOptions(t *testing.T) {
 	for name, commands := range tenantCommands {
 		for _, from := range []itc.AvailableFrom{itc.AvailableFromGroup, itc.AvailableFromTenant} {
@@ -180,7 +183,7 @@ func TestTenantsListsDoNotDependOnTheOptions(t *testing.T) {
 }
 
 // The context is one for all lists of a tenant, and not that of its groups.
-func TestTheModeIsRememberedForItsTime(t *testing.T) {
+func TestModeIsCachedForItsTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTenant(t, true)
 		service := p.service(options{ContextTTL: time.Minute})
@@ -191,7 +194,7 @@ func TestTheModeIsRememberedForItsTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff([]string{want}, p.Asked); diff != "" {
-				t.Error("asked (-want +got)\n" + diff)
+				t.Error("reads (-want +got)\n" + diff)
 			}
 		}
 		both := func(name string) string {
@@ -227,23 +230,23 @@ func TestContextOfATenant(t *testing.T) {
 		text    string
 		search  bool
 	}{
-		"needs the service authorized":           {map[string]string{services: servicesOf("Route List|false|false")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"needs the service":                      {map[string]string{services: servicesOf("Call Waiting|true|true")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"takes the platform's number":            {map[string]string{services: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"finds that there is no such tenant":     {map[string]string{tenantGet: strange, services: strange, tenantList: tenants("other")}, errcode.TenantNotFound, "", true},
-		"does not take a tenant of a similar id": {map[string]string{tenantGet: strange, tenantList: tenants("apiosptest")}, errcode.TenantNotFound, "", true},
-		"cannot tell why a tenant is refused":    {map[string]string{tenantGet: strange, tenantList: tenants("ApioSpTest")}, errcode.PlatformError, "", true},
-		"does not know another refusal":          {map[string]string{services: strange}, errcode.PlatformError, "", false},
-		"cannot use a mode that is none":         {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, "", false},
+		"needs the service authorized":                           {map[string]string{services: servicesOf("Route List|false|false")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"needs the service":                                      {map[string]string{services: servicesOf("Call Waiting|true|true")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"takes the platform's number":                            {map[string]string{services: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"finds that there is no such tenant":                     {map[string]string{tenantGet: strange, services: strange, tenantList: tenants("other")}, errcode.TenantNotFound, "", true},
+		"does not take a tenant of a similar id":                 {map[string]string{tenantGet: strange, tenantList: tenants("apiosptest")}, errcode.TenantNotFound, "", true},
+		"does not have the reason for which a tenant is refused": {map[string]string{tenantGet: strange, tenantList: tenants("ApioSpTest")}, errcode.PlatformError, "", true},
+		"does not have the number of another refusal":            {map[string]string{services: strange}, errcode.PlatformError, "", false},
+		"cannot use a mode that is none":                         {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, "", false},
 	} {
 		for _, enterprise := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, enterprise %t", name, enterprise), func(t *testing.T) {
 				p := newTenant(t, enterprise)
 				maps.Copy(p.Answers, test.answers)
-				query := p.service(remembering).TenantNumbers()
+				query := p.service(longTTL).TenantNumbers()
 				got, err := query.Read(t.Context(), testTenant, nil)
 				if code(t, err, test.want); got != nil {
-					t.Errorf("got %v beside the error", got)
+					t.Errorf("got %v with the error", got)
 				}
 				if text := errcode.Of(err).Text(); test.text != "" && text != test.text {
 					t.Errorf("the message is %q", text)
@@ -253,21 +256,21 @@ func TestContextOfATenant(t *testing.T) {
 				if test.search {
 					want = append(want, tenantList)
 				}
-				// A bad context is not remembered.
+				// That the target is not in the context is not cached.
 				maps.Copy(p.Answers, newTenant(t, enterprise).Answers)
 				if _, err := query.Read(t.Context(), testTenant, nil); err != nil {
 					t.Errorf("afterwards: %v", err)
 				}
 				if diff := cmp.Diff(append(want, first), p.Asked); diff != "" {
-					t.Error("asked (-want +got)\n" + diff)
+					t.Error("reads (-want +got)\n" + diff)
 				}
 			})
 		}
 	}
 }
 
-// What the platform answers to the list of the other mode counts for nothing.
-func TestOnlyTheListOfTheModeCounts(t *testing.T) {
+// The reply to the list of the other mode has no effect.
+func TestOnlyTheListOfTheModeIsUsed(t *testing.T) {
 	for name, commands := range tenantCommands {
 		for _, enterprise := range []bool{false, true} {
 			applies, other := commands.of(enterprise)
@@ -279,7 +282,7 @@ func TestOnlyTheListOfTheModeCounts(t *testing.T) {
 			} {
 				p := newTenant(t, enterprise)
 				p.Answers[other] = reply
-				if _, err := tenantQueries(p.service(remembering))[name].Read(t.Context(), testTenant, nil); err != nil {
+				if _, err := tenantQueries(p.service(longTTL))[name].Read(t.Context(), testTenant, nil); err != nil {
 					t.Errorf("%s, enterprise %t: %s to the other list: %v", name, enterprise, what, err)
 				}
 			}
@@ -294,7 +297,7 @@ func TestOnlyTheListOfTheModeCounts(t *testing.T) {
 				"a reply of none ": {answer(applies, "<x/>"), errcode.PlatformError, errcode.PlatformError.Text},
 			} {
 				p := newTenant(t, enterprise)
-				query := tenantQueries(p.service(remembering))[name]
+				query := tenantQueries(p.service(longTTL))[name]
 				for _, known := range []bool{false, true} {
 					p.Answers[applies] = test.reply
 					got, err := query.Read(t.Context(), testTenant, nil)
@@ -328,7 +331,7 @@ func TestHostileTablesOfATenant(t *testing.T) {
 				"a phone number that is no": strings.Replace(good, "<col>+32-5</col>", "<col>none</col>", 1),
 			}
 			if strings.Contains(name, "available_prefixes") && enterprise {
-				delete(bad, "a boolean that is none") // its only row says false
+				delete(bad, "a boolean that is none") // its only row has false
 				delete(bad, "a boolean that is empty")
 			}
 			for what, reply := range bad {
@@ -337,7 +340,7 @@ func TestHostileTablesOfATenant(t *testing.T) {
 				}
 				p := newTenant(t, enterprise)
 				p.Answers[applies] = reply
-				got, err := tenantQueries(p.service(remembering))[name].Read(t.Context(), testTenant, nil)
+				got, err := tenantQueries(p.service(longTTL))[name].Read(t.Context(), testTenant, nil)
 				if code(t, err, errcode.PlatformError); got != nil {
 					t.Errorf("%s, enterprise %t, %s: got %v", name, enterprise, what, got)
 				}
@@ -361,7 +364,7 @@ func TestColumnsOfATenantsTable(t *testing.T) {
 			p := newTenant(t, enterprise)
 			applies, _ := tenantCommands["tenant_numbers"].of(enterprise)
 			p.Answers[applies] = answer(applies, table("numberRangeSummaryTable", columns, test.row))
-			got, err := p.service(remembering).TenantNumbers().Read(t.Context(), testTenant, nil)
+			got, err := p.service(longTTL).TenantNumbers().Read(t.Context(), testTenant, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -379,7 +382,7 @@ func TestEmptyListsOfATenant(t *testing.T) {
 			p := newTenant(t, enterprise)
 			head, rows, _ := strings.Cut(p.Answers[applies], "<row>")
 			p.Answers[applies] = head + rows[strings.LastIndex(rows, "</row>")+len("</row>"):]
-			got, err := tenantQueries(p.service(remembering))[name].Read(t.Context(), testTenant, nil)
+			got, err := tenantQueries(p.service(longTTL))[name].Read(t.Context(), testTenant, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -390,10 +393,10 @@ func TestEmptyListsOfATenant(t *testing.T) {
 	}
 }
 
-func TestReaderErrorsOfATenantPassThrough(t *testing.T) {
+func TestReaderErrorsOfATenantAreWrapped(t *testing.T) {
 	for name, commands := range tenantCommands {
 		p := newTenant(t, false)
-		query := tenantQueries(p.service(remembering))[name]
+		query := tenantQueries(p.service(longTTL))[name]
 		for range 2 { // not known, and known
 			p.Err[commands.serviceProvider] = oci.ErrBusy
 			got, err := query.Read(t.Context(), testTenant, nil)

@@ -8,8 +8,8 @@ import (
 // modeQuestion is the question whose fact is the tenant's mode.
 var modeQuestion = translate.TenantMode()
 
-// tenantContext holds of a tenant that has the service: it exists, whatever its
-// mode is, and the service is authorized to it.
+// tenantContext requires that the tenant exists, in either mode, and that the
+// service is authorized to it.
 var tenantContext = &translate.Context{
 	Questions: []translate.Question{modeQuestion, routeList.AuthorizedToTenant()},
 	Messages: map[*errcode.Code]string{

@@ -15,8 +15,8 @@ const (
 	userGetCommand    = "UserRouteListGetRequest24"
 	userModifyCommand = "UserRouteListModifyRequest"
 
-	// rangesOnlyResponse answers userGetCommand where the platform has only its
-	// oldest form, of a release without prefixes.
+	// rangesOnlyResponse is the reply to userGetCommand of a platform that only
+	// supports its oldest form, from a release without prefixes.
 	rangesOnlyResponse = "UserRouteListGetResponse"
 )
 
@@ -27,37 +27,38 @@ var settingFields = []translate.Field{
 	{Key: "useImmediateTrunkingConnectivityIdentityForEmergencyCalls", Kind: translate.Boolean, Source: "useRouteListIdentityForEmergencyCalls", Example: "false"},
 }
 
-// possession is all in which the number ranges and the prefixes of a user differ.
-type possession struct {
+// A userResource is a resource with everything in which the number ranges and the
+// prefixes of a user differ.
+type userResource struct {
 	*resource
 	tenant *tenantLists
 	// assigned is the table of what the user has.
 	assigned string
-	// newList and newElement are the elements of a change: the list, and each of
-	// its entries.
+	// newList and newElement are elements of the command that changes the user:
+	// the list, and each of its entries.
 	newList, newElement string
 }
 
 var (
-	userRanges = possession{
+	userRanges = userResource{
 		resource: &numberRanges, tenant: &tenantRanges, assigned: "assignedNumberRangeTable",
 		newList: "assignedNumberRangeStartList", newElement: "phoneNumber",
 	}
-	userPrefixes = possession{
+	userPrefixes = userResource{
 		resource: &numberPrefixes, tenant: &tenantPrefixes, assigned: "assignedNumberPrefixTable",
 		newList: "assignedNumberPrefixList", newElement: "numberPrefix",
 	}
 )
 
-// listings are what the user's group has and, in Enterprise mode, what the
-// enterprise has, each with the user who has it.
-func (p *possession) listings() (group, enterprise translate.Listing) {
+// listings returns the listing of what the user's group has and, for Enterprise
+// mode, that of what the enterprise has. Both show which user has each entry.
+func (p *userResource) listings() (group, enterprise translate.Listing) {
 	i := slices.IndexFunc(p.tenant.all.Listings, func(f translate.FactListing) bool { return f.Fact == translate.EnterpriseMode })
 	return p.own, p.tenant.all.Listings[i].Listing
 }
 
-// possessions are both, in the order of bodies and of the schema.
-var possessions = []*possession{&userRanges, &userPrefixes}
+// userResources are both, in the order of bodies and of the schema.
+var userResources = []*userResource{&userRanges, &userPrefixes}
 
 // userBody is what a user has of the service. A release without prefixes has no
 // list of them.
@@ -66,16 +67,18 @@ var userBody = &translate.Shape{Fields: append(slices.Clone(settingFields),
 	translate.Field{Key: prefixesKey, Kind: translate.List, Source: userPrefixes.assigned, Optional: true, Item: &translate.Shape{Fields: slices.Concat(prefixFields, prefixStateFields)}},
 )}
 
-// User is what a user has of the service: settings, number ranges and prefixes.
+// User returns the query for what a user has of the service: settings, number
+// ranges and prefixes.
 func (s *Service) User() translate.Query { return userQuery{s} }
 
-// SetUser changes what a user has of the service. Members of the body that are
-// absent are left as they are, and a list replaces the whole.
+// SetUser returns the change of what a user has of the service. Members that are
+// absent from the body stay unchanged. A list replaces the entire list.
 func (s *Service) SetUser() translate.Change { return userChange{s} }
 
 // userQuery is the Query of a user.
 type userQuery struct{ service *Service }
 
+// Describe implements [translate.Query].
 func (userQuery) Describe() translate.Description {
 	return translate.Description{
 		Reads:    userReads(),
@@ -84,14 +87,15 @@ func (userQuery) Describe() translate.Description {
 	}
 }
 
-// userReads are the names of the commands that read a user, with those of the
-// listings.
+// userReads returns the names of the commands that read a user, and of those of
+// the listings.
 func userReads(listings ...translate.Listing) []string {
-	names := append(translate.ReadsOf(userContext, nil, listings...), userGetCommand)
+	names := append(translate.ReadsOf(userContext, listings...), userGetCommand)
 	slices.Sort(names)
 	return names
 }
 
+// Read implements [translate.Query].
 func (q userQuery) Read(ctx context.Context, target scope.Target, _ translate.Params) (translate.Body, error) {
 	engine := q.service.engine
 	replies, _, err := engine.ReadInContext(ctx, target, userContext, userRead(target))
@@ -103,7 +107,7 @@ func (q userQuery) Read(ctx context.Context, target scope.Target, _ translate.Pa
 	}
 	object, err := engine.ReplyAnswer(ctx, target, userBody, replies[0])
 	if err != nil {
-		return nil, err // and not a nil pointer that looks like a body
+		return nil, err // not object: a nil *Answer in a Body is not nil
 	}
 	return object, nil
 }
@@ -112,7 +116,7 @@ func userRead(target scope.Target) oci.Read {
 	return oci.NewRead(userGetCommand, translate.UserElements(target)...)
 }
 
-// checkUser returns the error in the answer to userGetCommand.
+// checkUser returns the error in the reply to userGetCommand.
 func (s *Service) checkUser(reply oci.Reply, target scope.Target) error {
 	if err := s.engine.ResultInContext(reply, target, userContext); err != nil {
 		return err
@@ -123,31 +127,32 @@ func (s *Service) checkUser(reply oci.Reply, target scope.Target) error {
 	return nil
 }
 
-// userReading is what one document says of a user.
+// userReading is what one document shows of a user.
 type userReading struct {
-	endpoint string // of the platform
-	// context is the error that says that the user is not in the context. With it
-	// there is nothing else.
+	endpoint string // the platform endpoint
+	// context is the error that reports that the user is not in the context. If
+	// it is set, only endpoint and refusal are set besides.
 	context error
-	// gone is the platform's refusal to speak of the user at all: the user does not
-	// exist any more, or has no service. Without it, a user who is not in the
-	// context is in another one, and has what nobody has looked at.
-	gone       error
+	// refusal is the error in the reply about the user: the user does not exist
+	// any more, or does not have the service. If it is nil although context is
+	// set, the user is in another context, and what they have there is unknown.
+	refusal    error
 	enterprise bool      // the tenant is in Enterprise mode
-	object     oci.Reply // all that the user has
+	object     oci.Reply // what the user has
 	settings   map[string]bool
 	// own are the tables of what the user has. There is none of prefixes on a
-	// release without them. all are the tables of what the user's group has or, in
-	// an enterprise, the enterprise: of the possessions that were asked for.
-	own, all map[*possession]*oci.Table
+	// release without them. all are the tables of what the user's group has or,
+	// in an enterprise, what the enterprise has, for each resource that was read.
+	own, all map[*userResource]*oci.Table
 }
 
-// readUser reads a user and the lists of those possessions. What is remembered of
-// contexts is not used: whose user it is may have changed.
-func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*possession) (*userReading, error) {
+// readUser reads a user and the lists of those resources. It does not use the
+// cache of contexts, since the user may have moved to another group.
+func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*userResource) (*userReading, error) {
 	commands := []oci.Read{userRead(target)}
 	for _, p := range listed {
-		// The mode is known only with the answer, and only one of them applies.
+		// The mode is in a reply to the same document, so both are read and one
+		// is used.
 		group, enterprise := p.listings()
 		commands = append(commands, group.Read(target), enterprise.Read(target))
 	}
@@ -159,7 +164,7 @@ func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*
 	if r.context == nil {
 		err = s.readInContext(r, target, answered, listed)
 	} else {
-		r.gone = s.engine.ResultInContext(answered.Replies[0], target, userContext)
+		r.refusal = s.engine.ResultInContext(answered.Replies[0], target, userContext)
 	}
 	if err != nil {
 		return nil, err
@@ -167,8 +172,8 @@ func (s *Service) readUser(ctx context.Context, target scope.Target, listed ...*
 	return r, nil
 }
 
-// readInContext reads what was answered about a user who is in the context.
-func (s *Service) readInContext(r *userReading, target scope.Target, answered *translate.Reading, listed []*possession) error {
+// readInContext reads the replies about a user who is in the context.
+func (s *Service) readInContext(r *userReading, target scope.Target, answered *translate.Reading, listed []*userResource) error {
 	r.enterprise = answered.Facts[modeQuestion.Name] == translate.EnterpriseMode
 	r.object = answered.Replies[0]
 	if err := s.checkUser(r.object, target); err != nil {
@@ -177,14 +182,14 @@ func (s *Service) readInContext(r *userReading, target scope.Target, answered *t
 	if err := r.readObject(); err != nil {
 		return err
 	}
-	r.all = map[*possession]*oci.Table{}
+	r.all = map[*userResource]*oci.Table{}
 	for i, p := range listed {
 		group, enterprise := p.listings()
 		reply, listing := answered.Replies[1+2*i], group
 		if r.enterprise {
 			reply, listing = answered.Replies[2+2*i], enterprise
 		}
-		table, err := s.tableOfUsers(reply, target, listing)
+		table, err := s.tableWithUsers(reply, target, listing)
 		if err != nil {
 			return err
 		}
@@ -193,8 +198,9 @@ func (s *Service) readInContext(r *userReading, target scope.Target, answered *t
 	return nil
 }
 
-// tableOfUsers is a table that says which user has each of its rows.
-func (s *Service) tableOfUsers(reply oci.Reply, target scope.Target, l translate.Listing) (*oci.Table, error) {
+// tableWithUsers returns the table in the reply to a listing. It must show which
+// user has each of its rows.
+func (s *Service) tableWithUsers(reply oci.Reply, target scope.Target, l translate.Listing) (*oci.Table, error) {
 	table, err := s.engine.TableIn(reply, target, l)
 	if err == nil && table.Column(userIDHeading) == oci.NoColumn {
 		err = errcode.Wrap(errcode.PlatformError, fmt.Errorf("itc: table %s has no column %q", l.Table, userIDHeading))
@@ -202,7 +208,7 @@ func (s *Service) tableOfUsers(reply oci.Reply, target scope.Target, l translate
 	return table, err
 }
 
-// readObject reads the object, which was checked.
+// readObject reads the reply about the user, which was checked.
 func (r *userReading) readObject() error {
 	reply := r.object
 	r.settings = map[string]bool{}
@@ -216,8 +222,8 @@ func (r *userReading) readObject() error {
 		}
 		r.settings[f.Key] = is
 	}
-	r.own = map[*possession]*oci.Table{}
-	for _, p := range possessions {
+	r.own = map[*userResource]*oci.Table{}
+	for _, p := range userResources {
 		if !translate.HasElement(reply, p.assigned) && p == &userPrefixes {
 			continue
 		}

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies how a user is read. A new way to be outside the context is
+// an entry in usersOutsideContext.
+
 import (
 	"maps"
 	"strings"
@@ -43,9 +46,9 @@ func userPrefixes(rows ...string) string {
 	return table("assignedNumberPrefixTable", freePrefixColumns, rows...)
 }
 
-// userAnswers are those to the commands about a user, in a service provider whose
-// enterprise commands are refused. Of what the group has, the user has the first
-// range and prefix.
+// userAnswers are the replies to the commands about a user of a service provider;
+// the commands of an enterprise are refused. The user has the first range and prefix
+// of the group.
 func userAnswers() map[string]string {
 	refused := refusal("Error", 9911, "only for an enterprise")
 	return map[string]string{
@@ -57,7 +60,7 @@ func userAnswers() map[string]string {
 	}
 }
 
-// carryOutForUser has an operation of a user ask for all that it may ask for.
+// carryOutForUser makes an operation of a user send all commands that it may send.
 func carryOutForUser(t *testing.T, service *itc.Service, name string) (writes []string) {
 	t.Helper()
 	if name == "user" {
@@ -70,7 +73,7 @@ func carryOutForUser(t *testing.T, service *itc.Service, name string) (writes []
 	return writes
 }
 
-func TestAUserIsAnsweredWithAnObject(t *testing.T) {
+func TestUserIsAnObject(t *testing.T) {
 	const bools = `{"` + isScreened + `":false,"` + identity + `":true,"` + emergency + `":false,`
 	const one = `"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127002","active":true,"extensionLength":""}]`
 	for name, test := range map[string]struct{ tenant, reply, want string }{
@@ -103,9 +106,9 @@ func TestAUserIsAnsweredWithAnObject(t *testing.T) {
 	}
 }
 
-func TestAReadOfAUserTakesOneDocument(t *testing.T) {
+func TestReadOfAUserSendsOneDocument(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	for range 3 {
 		if _, err := service.User().Read(t.Context(), testUser, nil); err != nil {
 			t.Fatal(err)
@@ -128,7 +131,7 @@ func TestAReadOfAUserTakesOneDocument(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("(-want +got)\n" + diff)
 	}
-	// Of another user, and of another group, nothing is remembered.
+	// The context of another user or group is not cached.
 	for _, other := range []scope.Target{{TenantID: "ApioSpTest", GroupID: "ApioGrpOther", UserID: testUserID}, {TenantID: "ApioSpTest", GroupID: "ApioGrpTest", UserID: "x"}} {
 		_, _ = service.User().Read(t.Context(), other, nil)
 		if last := p.Asked[len(p.Asked)-1]; last != inUserContext+userGet {
@@ -137,9 +140,9 @@ func TestAReadOfAUserTakesOneDocument(t *testing.T) {
 	}
 }
 
-// strangers are the ways in which a user is not in the context, by what the
-// platform answers then.
-func strangers() map[string]struct {
+// usersOutsideContext are the ways in which a user is not in the context, with the
+// replies of the platform.
+func usersOutsideContext() map[string]struct {
 	answers map[string]string
 	want    *errcode.Code
 	message string
@@ -171,35 +174,35 @@ func strangers() map[string]struct {
 	}
 }
 
-// The platform answers with what the user has all the same.
-func TestNothingIsSaidOfAUserWhoIsNotInTheContext(t *testing.T) {
-	for name, test := range strangers() {
+// The platform replies with what the user has nevertheless.
+func TestUserOutsideTheContext(t *testing.T) {
+	for name, test := range usersOutsideContext() {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			maps.Copy(p.Answers, test.answers)
-			service := p.service(remembering)
+			service := p.service(longTTL)
 			object, err := service.User().Read(t.Context(), testUser, nil)
 			if code(t, err, test.want); object != nil {
-				t.Errorf("got %v beside the error", object)
+				t.Errorf("got %v with the error", object)
 			}
-			if told := errcode.Of(err); told.Message != test.message {
-				t.Errorf("the message is %q", told.Message)
+			if apiError := errcode.Of(err); apiError.Message != test.message {
+				t.Errorf("the message is %q", apiError.Message)
 			}
 			plan, err := planned(t, service.SetUser(), testUser, `{"`+emergency+`":true}`)
 			if code(t, err, test.want); plan != nil {
-				t.Errorf("got %v beside the error", plan)
+				t.Errorf("got %v with the error", plan)
 			}
-			if told := errcode.Of(err); told.Message != test.message {
-				t.Errorf("the message is %q", told.Message)
+			if apiError := errcode.Of(err); apiError.Message != test.message {
+				t.Errorf("the message is %q", apiError.Message)
 			}
 		})
 	}
 }
 
 // A user may leave the group between two readings.
-func TestWhatIsRememberedOfAUserAllowsNoChange(t *testing.T) {
+func TestChangeOfAUserDoesNotUseTheCachedContext(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	if _, err := service.User().Read(t.Context(), testUser, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +217,7 @@ func TestWhatIsRememberedOfAUserAllowsNoChange(t *testing.T) {
 	}
 }
 
-func TestUnusableRepliesAboutAUserAreThePlatformsFault(t *testing.T) {
+func TestUnusableRepliesAboutAUserArePlatformErrors(t *testing.T) {
 	good := settings + userNumbers("+32-26127000|+32-26127002|true|") + userPrefixes("+32-01|true||")
 	for name, reply := range map[string]string{
 		"a setting is missing":         answer(userGet, strings.Replace(good, "<useRouteListIdentityForEmergencyCalls>0</useRouteListIdentityForEmergencyCalls>", "", 1)),
@@ -229,11 +232,11 @@ func TestUnusableRepliesAboutAUserAreThePlatformsFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
 			p.Answers[userGet] = reply
-			object, err := p.service(remembering).User().Read(t.Context(), testUser, nil)
+			object, err := p.service(longTTL).User().Read(t.Context(), testUser, nil)
 			if code(t, err, errcode.PlatformError); object != nil {
-				t.Errorf("got %v beside the error", object)
+				t.Errorf("got %v with the error", object)
 			}
-			_, err = planned(t, p.service(remembering).SetUser(), testUser, `{}`)
+			_, err = planned(t, p.service(longTTL).SetUser(), testUser, `{}`)
 			code(t, err, errcode.PlatformError)
 		})
 	}

@@ -15,20 +15,19 @@ import (
 )
 
 const (
-	// userClaim is the kind of the claim on a user as a whole, by which no two
-	// changes of the user are made at the same time. Its name is kept by the
-	// journal.
+	// userClaim is the kind of the claim on an entire user, which excludes two
+	// changes of the user at the same time. Journals store it.
 	userClaim = "user"
 
 	// unavailableToUser is the message of NotAvailableForAssignment.
 	unavailableToUser = "The number range or prefix provided is not available to this user."
-	ofAnotherUser     = "is assigned to another user" // which one is never said
+	ofAnotherUser     = "is assigned to another user" // which one is never shown
 )
 
-// userChangeBody has the same members as the answer, all of which may be absent. A
-// list that is null is empty.
+// userChangeBody has the same members as the response. All may be absent. A list
+// that is null is empty.
 var userChangeBody = &translate.Shape{Fields: append(optional(settingFields...),
-	emptiable(numberRanges.changeBody.Fields[0]), emptiable(numberPrefixes.changeBody.Fields[0]))}
+	mayBeEmpty(numberRanges.changeBody.Fields[0]), mayBeEmpty(numberPrefixes.changeBody.Fields[0]))}
 
 func optional(fields ...translate.Field) []translate.Field {
 	fields = slices.Clone(fields)
@@ -38,21 +37,22 @@ func optional(fields ...translate.Field) []translate.Field {
 	return fields
 }
 
-func emptiable(list translate.Field) translate.Field {
+func mayBeEmpty(list translate.Field) translate.Field {
 	list.Optional, list.Nullable, list.Min = true, true, 0
 	return list
 }
 
 // userChange is the Change of a user.
 //
-// That something is already as wanted is concluded from one reading, as in [desired].
-// For a list that is to be empty, what the user has is not compared with the list of
-// the group or enterprise, which is not read then.
+// Whether something is already as desired is decided by one reading, as in
+// [desired]. If a list is to be empty, the list of the group or enterprise is not
+// read, and what the user has is not compared with it.
 type userChange struct{ service *Service }
 
+// Describe implements [translate.Change].
 func (userChange) Describe() translate.Description {
 	var listings []translate.Listing
-	for _, p := range possessions {
+	for _, p := range userResources {
 		group, enterprise := p.listings()
 		listings = append(listings, group, enterprise)
 	}
@@ -67,8 +67,8 @@ func (userChange) Describe() translate.Description {
 	}
 }
 
-// Decode has the entries in the order of the shape: the settings, the number
-// ranges, the prefixes.
+// Decode implements [translate.Change]. The entries are in the order of the
+// shape: the settings, the number ranges, the prefixes.
 func (userChange) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
 	decoded, err := userChangeBody.Decode(body)
 	if err != nil {
@@ -80,7 +80,7 @@ func (userChange) Decode(target scope.Target, body []byte) (*translate.Draft, er
 			draft.Entries = append(draft.Entries, translate.Entry{Kind: settingKind, Given: f.Key, Key: settingKey(target, f.Key)})
 		}
 	}
-	for _, p := range possessions {
+	for _, p := range userResources {
 		for _, item := range decoded.List(p.list) {
 			draft.Entries = append(draft.Entries, p.entryOf(item))
 		}
@@ -88,10 +88,11 @@ func (userChange) Decode(target scope.Target, body []byte) (*translate.Draft, er
 	return draft, nil
 }
 
+// Plan implements [translate.Change].
 func (c userChange) Plan(ctx context.Context, draft *translate.Draft) (*translate.Plan, error) {
 	body := draft.Body
-	var listed []*possession
-	for _, p := range possessions {
+	var listed []*userResource
+	for _, p := range userResources {
 		if len(body.List(p.list)) > 0 {
 			listed = append(listed, p)
 		}
@@ -108,20 +109,20 @@ func (c userChange) Plan(ctx context.Context, draft *translate.Draft) (*translat
 	}
 	p := userPlan{target: draft.Target, reading: reading}
 	p.planSettings(body)
-	for _, of := range possessions {
-		if !body.Has(of.list) && !body.IsNull(of.list) {
+	for _, r := range userResources {
+		if !body.Has(r.list) && !body.IsNull(r.list) {
 			continue
 		}
-		wanted := slices.DeleteFunc(slices.Clone(draft.Entries), func(e translate.Entry) bool { return e.Kind != of.kind })
-		if err := p.planList(of, wanted); err != nil {
+		wanted := slices.DeleteFunc(slices.Clone(draft.Entries), func(e translate.Entry) bool { return e.Kind != r.kind })
+		if err := p.planList(r, wanted); err != nil {
 			return nil, err
 		}
 	}
 	return p.plan()
 }
 
-// checkCondition compares the condition of a request with the user, as a request
-// for the user would answer it now.
+// checkCondition compares the If-Match condition of a request with the tag that a
+// read of the user would return now.
 func (c userChange) checkCondition(ctx context.Context, draft *translate.Draft, reading *userReading) error {
 	if draft.IfMatch == nil {
 		return nil
@@ -136,18 +137,19 @@ func (c userChange) checkCondition(ctx context.Context, draft *translate.Draft, 
 	return nil
 }
 
-// userPlan is a plan in the making.
+// userPlan collects the parts of a plan.
 type userPlan struct {
 	target  scope.Target
 	reading *userReading
 
-	elements []oci.Element     // of the command, behind the user's id
+	elements []oci.Element     // of the command, after the user's id
 	entries  []translate.Entry // of the body
-	removed  []translate.Entry // that only the plan knows
+	removed  []translate.Entry // not in the body
 	faults   []fault
 }
 
-// planSettings has the settings that differ changed.
+// planSettings adds the settings of the body, and the elements of those that
+// differ.
 func (p *userPlan) planSettings(body *translate.Input) {
 	for _, f := range settingFields {
 		if !body.Has(f.Key) {
@@ -166,102 +168,117 @@ func (p *userPlan) planSettings(body *translate.Input) {
 	}
 }
 
-// planList has what the user has replaced by what is wanted, where that is not the
-// same.
-func (p *userPlan) planList(of *possession, wanted []translate.Entry) error {
-	inOrder, own, err := of.assignedTo(p.reading.own[of])
+// planList adds the entries of a list of the body and those to be removed. If
+// they differ from what the user has, it adds the element that replaces the list.
+func (p *userPlan) planList(r *userResource, wanted []translate.Entry) error {
+	inOrder, own, err := r.entriesIn(p.reading.own[r])
 	if err != nil {
 		return err
 	}
 	var rows map[string]oci.Row
 	if len(wanted) > 0 { // else the list was not read
-		if rows, err = p.listed(of, wanted, inOrder); err != nil {
+		if rows, err = p.listed(r, wanted, inOrder); err != nil {
 			return err
 		}
 	}
-	differs := false
-	kept := map[string]bool{}
-	starts := make([]string, 0, len(wanted))
-	for i, e := range wanted {
-		place, has := own[e.Key]
-		if !has {
-			var reason string
-			if place, reason = p.available(of, rows, e.Key); reason != "" {
-				p.faults = append(p.faults, fault{e, of.pointer(i, of.start), reason})
-				continue
-			}
-		}
-		if f, differs := of.spell(&e, i, place.start, place.end); differs {
-			p.faults = append(p.faults, f)
-			continue
-		}
-		e.Before, e.After = possessedBy(p.target), possessedBy(p.target)
-		if kept[e.Key] = has; !has {
-			e.Before, e.Step, differs = possessedByNobody(), 1, true
-		}
-		starts = append(starts, e.Start)
-		p.entries = append(p.entries, e)
-	}
-	for _, place := range inOrder {
-		if kept[place.key] {
-			continue
-		}
-		differs = true
-		p.removed = append(p.removed, translate.Entry{
-			Kind: of.kind, Given: place.start, Key: place.key, Start: place.start, End: place.end,
-			Before: possessedBy(p.target), After: possessedByNobody(), Step: 1,
-		})
-	}
-	if differs {
-		p.elements = append(p.elements, of.replacement(starts))
+	starts, kept, added := p.addDesired(r, wanted, own, rows)
+	removed := p.addRemovals(r, inOrder, kept)
+	if added || removed {
+		p.elements = append(p.elements, r.replacement(starts))
 	}
 	return nil
 }
 
-// listed finds the rows of what is wanted and of what the user has in the list of
-// the group or enterprise. That list says which user has each of its rows. The error
-// says that it has an entry twice, or does not agree with what the user has: the
-// platform is between two states then, and what becomes of the entry is not known.
-func (p *userPlan) listed(of *possession, wanted []translate.Entry, own []spelled) (map[string]oci.Row, error) {
+// addDesired adds the desired entries of a list, or a fault for each that the user
+// cannot have. It returns their starts, the keys of those that the user has
+// already, and whether there are others.
+func (p *userPlan) addDesired(r *userResource, wanted []translate.Entry, own map[string]listedEntry, rows map[string]oci.Row) (starts []string, kept map[string]bool, added bool) {
+	starts, kept = make([]string, 0, len(wanted)), map[string]bool{}
+	for i, e := range wanted {
+		entry, has := own[e.Key]
+		if !has {
+			var reason string
+			if entry, reason = p.available(r, rows, e.Key); reason != "" {
+				p.faults = append(p.faults, fault{e, r.pointer(i, r.start), reason})
+				continue
+			}
+		}
+		if f, differs := r.setSpelling(&e, i, entry.start, entry.end); differs {
+			p.faults = append(p.faults, f)
+			continue
+		}
+		e.Before, e.After = ofUser(p.target), ofUser(p.target)
+		if kept[e.Key] = has; !has {
+			e.Before, e.Step, added = noUser(), 1, true
+		}
+		starts = append(starts, e.Start)
+		p.entries = append(p.entries, e)
+	}
+	return starts, kept, added
+}
+
+// addRemovals adds an entry for each that the user has and does not keep. It
+// reports whether there are any.
+func (p *userPlan) addRemovals(r *userResource, own []listedEntry, kept map[string]bool) (removed bool) {
+	for _, entry := range own {
+		if kept[entry.key] {
+			continue
+		}
+		removed = true
+		p.removed = append(p.removed, translate.Entry{
+			Kind: r.kind, Given: entry.start, Key: entry.key, Start: entry.start, End: entry.end,
+			Before: ofUser(p.target), After: noUser(), Step: 1,
+		})
+	}
+	return removed
+}
+
+// listed returns the rows of the desired entries and of what the user has, from
+// the list of the group or enterprise, which shows the user of each row. The
+// error reports that the list has an entry twice, or contradicts what the user
+// has: then the platform is between two states, and what will become of the entry
+// is unknown.
+func (p *userPlan) listed(r *userResource, wanted []translate.Entry, own []listedEntry) (map[string]oci.Row, error) {
 	has := make(map[string]bool, len(own))
 	keys := keysOf(wanted)
-	for _, place := range own {
-		has[place.key] = true
-		keys = append(keys, place.key)
+	for _, entry := range own {
+		has[entry.key] = true
+		keys = append(keys, entry.key)
 	}
-	table := p.reading.all[of]
-	rows, repeated := rowsOf(table, of.startHeading, keys)
+	table := p.reading.all[r]
+	rows, repeated := rowsOf(table, r.startHeading, keys)
 	if repeated != "" {
-		return nil, of.severalRows(repeated)
+		return nil, r.severalRows(repeated)
 	}
 	for _, key := range keys {
 		row, listed := rows[key]
 		if holds := listed && row.Cell(table.Column(userIDHeading)) == p.target.UserID; holds != has[key] {
 			return nil, errcode.Wrap(errcode.PlatformError,
-				fmt.Errorf("itc: what the user has and the list of users do not agree on whose %.32q is", key))
+				fmt.Errorf("itc: what the user has and the list of users contradict each other about %.32q", key))
 		}
 	}
 	return rows, nil
 }
 
-// available is a range or prefix that the user does not have, or why they cannot
-// have it. rows are those of the list of the group or enterprise.
-func (p *userPlan) available(of *possession, rows map[string]oci.Row, key string) (place spelled, reason string) {
+// available returns the listed entry for a key that the user does not have, or
+// the reason for which they cannot have it. rows are those of the list of the
+// group or enterprise.
+func (p *userPlan) available(r *userResource, rows map[string]oci.Row, key string) (entry listedEntry, reason string) {
 	row, listed := rows[key]
 	if !listed {
 		if p.reading.enterprise {
-			return spelled{}, of.unknown
+			return listedEntry{}, r.unknown
 		}
-		return spelled{}, notAssignedHere
+		return listedEntry{}, notAssignedHere
 	}
-	table := p.reading.all[of]
+	table := p.reading.all[r]
 	if row.Cell(table.Column(userIDHeading)) != "" {
-		return spelled{}, ofAnotherUser
+		return listedEntry{}, ofAnotherUser
 	}
-	return of.spelling(table, row), ""
+	return r.entryIn(table, row), ""
 }
 
-// plan is the plan, or the error for what is at fault in the body.
+// plan returns the plan, or the error for the faults in the body.
 func (p *userPlan) plan() (*translate.Plan, error) {
 	if len(p.faults) > 0 {
 		refusal := &errcode.Error{Code: errcode.NotAvailableForAssignment, Message: unavailableToUser}
@@ -291,40 +308,40 @@ func (p *userPlan) plan() (*translate.Plan, error) {
 	return plan, nil
 }
 
-// spelled is a range or prefix as the platform spells it, and its key.
-type spelled struct{ key, start, end string }
+// A listedEntry is a range or prefix in the platform's spelling, with its key.
+type listedEntry struct{ key, start, end string }
 
-// spelling is that of a row. A cell is a piece of its table's text, which must not
-// live as long as the plan.
-func (of *possession) spelling(table *oci.Table, row oci.Row) spelled {
-	start, end := strings.Clone(row.Cell(table.Column(of.startHeading))), ""
-	if of.endHeading != "" {
-		end = strings.Clone(row.Cell(table.Column(of.endHeading)))
+// entryIn returns the entry of a row. A cell shares the memory of its table,
+// which must not be kept as long as the plan.
+func (r *userResource) entryIn(table *oci.Table, row oci.Row) listedEntry {
+	start, end := strings.Clone(row.Cell(table.Column(r.startHeading))), ""
+	if r.endHeading != "" {
+		end = strings.Clone(row.Cell(table.Column(r.endHeading)))
 	}
-	return spelled{translate.Canonical(start), start, end}
+	return listedEntry{translate.Canonical(start), start, end}
 }
 
-// assignedTo is what a user has, in the order of the table and by key. The table
-// may be nil.
-func (of *possession) assignedTo(table *oci.Table) (inOrder []spelled, byKey map[string]spelled, err error) {
-	byKey = map[string]spelled{}
+// entriesIn returns what a user has, in the order of the table and by key. The
+// table may be nil.
+func (r *userResource) entriesIn(table *oci.Table) (inOrder []listedEntry, byKey map[string]listedEntry, err error) {
+	byKey = map[string]listedEntry{}
 	if table == nil {
 		return nil, byKey, nil
 	}
 	for row := range table.Rows() {
-		place := of.spelling(table, row)
-		if _, twice := byKey[place.key]; twice {
-			return nil, nil, of.severalRows(place.key)
+		entry := r.entryIn(table, row)
+		if _, twice := byKey[entry.key]; twice {
+			return nil, nil, r.severalRows(entry.key)
 		}
-		inOrder, byKey[place.key] = append(inOrder, place), place
+		inOrder, byKey[entry.key] = append(inOrder, entry), entry
 	}
 	return inOrder, byKey, nil
 }
 
-// replacement is the element that replaces what the user has.
-func (of *possession) replacement(starts []string) oci.Element {
+// replacement returns the element that replaces what the user has.
+func (r *userResource) replacement(starts []string) oci.Element {
 	if len(starts) == 0 {
-		return oci.Nil(of.newList)
+		return oci.Nil(r.newList)
 	}
-	return oci.Parent(of.newList, oci.Texts(of.newElement, starts)...)
+	return oci.Parent(r.newList, oci.Texts(r.newElement, starts)...)
 }

@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies drafts and plans of the change of a user. A new case is a
+// body with its plan, or with its error.
+
 import (
 	"encoding/json"
 	"maps"
@@ -37,12 +40,12 @@ func TestDraftsOfAUser(t *testing.T) {
 			t.Errorf("%s: %+v, claims (-want +got)\n%s", body, got.Target, diff)
 		}
 		if len(p.Asked) > 0 {
-			t.Errorf("asked %v", p.Asked)
+			t.Errorf("read %v", p.Asked)
 		}
 	}
 }
 
-func TestBodiesOfAUserThatAreRefused(t *testing.T) {
+func TestInvalidBodiesOfAUser(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"` + identity + `":null}`:      "/" + identity + " must be a boolean, not null.",
 		`{"` + identity + `":"true"}`:    "/" + identity + " must be a boolean, not a string.",
@@ -71,7 +74,7 @@ func value(word string) json.RawMessage {
 	switch word {
 	case "theirs":
 		return json.RawMessage(`{"userId":"` + testUserID + `"}`)
-	case "nobody's":
+	case "free":
 		return json.RawMessage(`{"userId":null}`)
 	}
 	return json.RawMessage(word)
@@ -79,7 +82,7 @@ func value(word string) json.RawMessage {
 
 // changedOf are the entries of a plan as "given start end before>after step".
 func changedOf(plan *translate.Plan) []string {
-	words := map[string]string{string(value("theirs")): "theirs", string(value("nobody's")): "nobody's", "true": "true", "false": "false"}
+	words := map[string]string{string(value("theirs")): "theirs", string(value("free")): "free", "true": "true", "false": "false"}
 	var changed []string
 	for _, e := range plan.Entries {
 		step := " 0"
@@ -98,16 +101,16 @@ const (
 
 func TestChangesOfAUserArePlanned(t *testing.T) {
 	const own = "numbers +3226127000 +3226127000 +32-26127000 +32-26127002 "
-	const lost = "numbers +32-26127000 +3226127000 +32-26127000 +32-26127002 theirs>nobody's 1"
-	const gained = "numbers +3226127007 +3226127007 +32-26127007 +32-26127009 nobody's>theirs 1"
+	const lost = "numbers +32-26127000 +3226127000 +32-26127000 +32-26127002 theirs>free 1"
+	const gained = "numbers +3226127007 +3226127007 +32-26127007 +32-26127009 free>theirs 1"
 	setting := func(member, element, rest string) string {
 		return "user_setting " + member + " " + testUserID + " " + member + " " + element + "  " + rest
 	}
 	for name, test := range map[string]struct {
 		body     string
-		elements string // of the command, behind the user's; "" where nothing is sent
+		elements string // of the command, after the user's id; "" if there is no command
 		entries  []string
-		asked    string // behind the user's own
+		asked    string // after the command about the user
 	}{
 		"nothing given": {`{}`, "", nil, ""},
 		"a setting": {
@@ -143,8 +146,8 @@ func TestChangesOfAUserArePlanned(t *testing.T) {
 			"<treatOriginationsAndPBXRedirectionsAsScreened>true</treatOriginationsAndPBXRedirectionsAsScreened>" +
 				"<assignedNumberRangeStartList nil/><assignedNumberPrefixList><numberPrefix>+32-02</numberPrefix></assignedNumberPrefixList>",
 			[]string{
-				setting(isScreened, isScreened, "false>true 1"), "prefixes +32 02 +3202 +32-02  nobody's>theirs 1",
-				lost, "prefixes +32-01 +3201 +32-01  theirs>nobody's 1",
+				setting(isScreened, isScreened, "false>true 1"), "prefixes +32 02 +3202 +32-02  free>theirs 1",
+				lost, "prefixes +32-01 +3201 +32-01  theirs>free 1",
 			}, userPrefixesRead,
 		},
 	} {
@@ -158,7 +161,7 @@ func TestChangesOfAUserArePlanned(t *testing.T) {
 						"numberPrefixSummaryTable", "prefixSummaryTable")
 					p.Answers[ownNumbers], p.Answers[ownPrefixes] = refusal("Error", 9910, "not for an enterprise"), refusal("Error", 9910, "not for an enterprise")
 				}
-				plan, err := planned(t, p.service(remembering).SetUser(), testUser, test.body)
+				plan, err := planned(t, p.service(longTTL).SetUser(), testUser, test.body)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -166,7 +169,7 @@ func TestChangesOfAUserArePlanned(t *testing.T) {
 					t.Error("entries (-want +got)\n" + diff)
 				}
 				if diff := cmp.Diff([]string{inUserContext + userGet + test.asked}, p.Asked); diff != "" {
-					t.Error("asked (-want +got)\n" + diff)
+					t.Error("reads (-want +got)\n" + diff)
 				}
 				if test.elements == "" {
 					if len(plan.Steps) > 0 {
@@ -207,7 +210,7 @@ func withNil(elements []oci.Element) string {
 	return b.String()
 }
 
-func TestWhatAUserCannotHave(t *testing.T) {
+func TestEntriesNotAvailableToAUser(t *testing.T) {
 	const others = "+32-26127010|+32-26127019|other@sip.netaxis.be||||||||||true|"
 	listed := table("numberRangeSummaryTable", numberColumns, "+32-26127000|+32-26127002|"+testUserID+"||||||||||true|",
 		"+32-26127007|+32-26127009|||||||||||true|", others)
@@ -230,25 +233,25 @@ func TestWhatAUserCannotHave(t *testing.T) {
 				if mode != "" {
 					p.Answers[tenantGet], p.Answers[enterpriseNumbers] = answer(tenantGet, mode), answer(enterpriseNumbers, listed)
 				}
-				plan, err := planned(t, p.service(remembering).SetUser(), testUser, test.body)
+				plan, err := planned(t, p.service(longTTL).SetUser(), testUser, test.body)
 				if code(t, err, errcode.NotAvailableForAssignment); plan != nil {
-					t.Errorf("got %+v beside the error", plan)
+					t.Errorf("got %+v with the error", plan)
 				}
-				told := errcode.Of(err)
-				if diff := cmp.Diff(test.entries, told.Entries); diff != "" || told.Message != "The number range or prefix provided is not available to this user." {
-					t.Errorf("%q, entries (-want +got)\n%s", told.Message, diff)
+				apiError := errcode.Of(err)
+				if diff := cmp.Diff(test.entries, apiError.Entries); diff != "" || apiError.Message != "The number range or prefix provided is not available to this user." {
+					t.Errorf("%q, entries (-want +got)\n%s", apiError.Message, diff)
 				}
-				told.Message = ""
-				if want := strings.ReplaceAll(test.want, "%s", reason); told.Text() != want {
-					t.Errorf("got  %s\nwant %s", told.Text(), want)
+				apiError.Message = ""
+				if want := strings.ReplaceAll(test.want, "%s", reason); apiError.Text() != want {
+					t.Errorf("got  %s\nwant %s", apiError.Text(), want)
 				}
 			})
 		}
 	}
 }
 
-// A platform that is between two states shows something else in each of its lists, so
-// that no plan is made, whether the entry is to stay, to go or to come.
+// A platform between two states shows contradicting lists. No change is planned then,
+// whether the entry would stay, be removed or be added.
 func TestListsThatContradictWhatAUserHas(t *testing.T) {
 	const start = "+32-26127007"
 	list := func(rows ...string) string {
@@ -257,11 +260,11 @@ func TestListsThatContradictWhatAUserHas(t *testing.T) {
 	for name, test := range map[string]struct {
 		has         bool
 		list        string
-		contradicts bool // where the entry is wanted, or was the user's
+		contradicts bool // if the entry is desired, or was the user's
 	}{
 		"theirs in both":               {true, list(start + "|" + testUserID), false},
-		"nobody's in both":             {false, list(start + "|"), false},
-		"theirs, and nobody's":         {true, list(start + "|"), true},
+		"free in both":                 {false, list(start + "|"), false},
+		"theirs, and free":             {true, list(start + "|"), true},
 		"theirs, and another's":        {true, list(start + "|other@sip.netaxis.be"), true},
 		"theirs, but not listed":       {true, list(), true},
 		"theirs in the list alone":     {false, list("+3226127007|" + testUserID), true},
@@ -303,8 +306,8 @@ func TestListsThatContradictWhatAUserHas(t *testing.T) {
 	}
 }
 
-// Only the list of the tenant's mode counts, and it must say whose a range is.
-func TestListsThatNoChangeOfAUserIsPlannedBy(t *testing.T) {
+// Only the list of the tenant's mode is used. It must have the column of users.
+func TestUnusableListsForAChangeOfAUser(t *testing.T) {
 	const body = `{"numbers":[{"minPhoneNumber":"+3226127007"}]}`
 	for name, test := range map[string]struct {
 		answers map[string]string
@@ -323,17 +326,17 @@ func TestListsThatNoChangeOfAUserIsPlannedBy(t *testing.T) {
 			maps.Copy(p.Answers, test.answers)
 			plan, err := planned(t, p.service(options{}).SetUser(), testUser, body)
 			if code(t, err, test.want); plan != nil {
-				t.Errorf("got %+v beside the error", plan)
+				t.Errorf("got %+v with the error", plan)
 			}
 		})
 	}
 }
 
-// The condition is compared with the answer to a request for the user, before what is
-// at fault in the body.
+// The condition is compared with the tag of a read of the user, before the entries of
+// the body are checked.
 func TestChangesOfAUserUnderACondition(t *testing.T) {
 	p := newPlatform(t)
-	service := p.service(remembering)
+	service := p.service(longTTL)
 	object, err := service.User().Read(t.Context(), testUser, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -357,25 +360,25 @@ func TestChangesOfAUserUnderACondition(t *testing.T) {
 				continue
 			}
 			if code(t, err, want); plan != nil {
-				t.Errorf("got %+v beside the error", plan)
+				t.Errorf("got %+v with the error", plan)
 			}
 		}
 	}
 }
 
-// A refusal of the change says what it is about.
+// A refusal of the change has the message of the context or of the change.
 func TestRefusedChangesOfAUser(t *testing.T) {
 	plan, err := planned(t, newPlatform(t).service(options{}).SetUser(), testUser, `{"`+emergency+`":true}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for number, want := range map[int]judged{
+	for number, want := range map[int]errorSummary{
 		4410: {Code: "SERVICE_NOT_ASSIGNED", Text: "The service is not assigned to this user."},
 		4008: {Code: "USER_NOT_FOUND", Text: "There is no such user in this group."},
 		4777: {Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: "The number range or prefix provided is not available to this user."},
 	} {
 		table := translate.NewPlatformErrors(map[int]*errcode.Code{4777: errcode.NotAvailableForAssignment})
-		got := judge(t, table.WriteResult(plan, plan.Steps[0], one(t, refusal("Error", number, "no"))))
+		got := summarize(t, table.WriteResult(plan, plan.Steps[0], one(t, refusal("Error", number, "no"))))
 		if got.Code != want.Code || got.Text != want.Text {
 			t.Errorf("%d: %+v", number, got)
 		}

@@ -5,10 +5,9 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// userContext holds of a user who has the service: their tenant exists, be it a
-// service provider or an enterprise, they are a user of that group, and the service
-// is assigned to them. That they are of the group must be asked, since commands
-// about a user name nothing but the user.
+// userContext requires that the tenant exists, in either mode, that the user is
+// in the group, and that the service is assigned to the user. Whether the user is
+// in the group must be asked, since commands about a user name the user alone.
 var userContext = &translate.Context{
 	Questions: []translate.Question{
 		modeQuestion,

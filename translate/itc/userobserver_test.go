@@ -1,5 +1,8 @@
 package itc_test
 
+// This file specifies how a change of a user is read back. A new case is an entry
+// of a table with the lists of the platform.
+
 import (
 	"errors"
 	"maps"
@@ -22,14 +25,14 @@ func observedOfUser(t *testing.T, p *platform, entries ...string) (*translate.Co
 		parts := strings.Split(text, "|")
 		asked = append(asked, translate.Entry{Kind: parts[0], Key: parts[1], After: value(parts[2])})
 	}
-	return translate.NewObservers(p.service(remembering).Observer()).Compare(t.Context(), testUser, asked)
+	return translate.NewObservers(p.service(longTTL).Observer()).Compare(t.Context(), testUser, asked)
 }
 
 const screened = "user_setting|" + testUserID + " " + isScreened
 
 func TestAllEntriesOfAUserAreReadInOneDocument(t *testing.T) {
 	p := newPlatform(t)
-	_, err := observedOfUser(t, p, screened+"|true", "numbers|+3226127000|theirs", "prefixes|+3201|nobody's", "numbers|+3226127007|nobody's",
+	_, err := observedOfUser(t, p, screened+"|true", "numbers|+3226127000|theirs", "prefixes|+3201|free", "numbers|+3226127007|free",
 		"user_setting|"+testUserID+" "+emergency+"|false")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +43,7 @@ func TestAllEntriesOfAUserAreReadInOneDocument(t *testing.T) {
 	}
 }
 
-func TestWhatBecameOfAUsersEntries(t *testing.T) {
+func TestObservedEntriesOfAUser(t *testing.T) {
 	type effect = translate.Effect
 	const key = "+3226127000"
 	list := func(users ...string) string {
@@ -53,17 +56,17 @@ func TestWhatBecameOfAUsersEntries(t *testing.T) {
 	for name, test := range map[string]struct {
 		has             bool
 		list            string
-		assigned, taken effect // where it is to be theirs, or nobody's
+		assigned, taken effect // for an entry that was to be theirs, or free
 	}{
-		"theirs in both":             {has: true, list: list(testUserID), assigned: effect{Seen: true, Clear: true}, taken: effect{Clear: true}},
-		"nobody's in both":           {list: list(""), assigned: effect{Clear: true}, taken: effect{Seen: true, Clear: true}},
-		"theirs, but not listed":     {has: true, list: list(), assigned: effect{Seen: true}},
-		"theirs, and another's":      {has: true, list: list("other"), assigned: effect{Seen: true}},
-		"theirs, and nobody's":       {has: true, list: list(""), assigned: effect{Seen: true}},
-		"not theirs, but so listed":  {list: list(testUserID), taken: effect{Seen: true}},
-		"another's":                  {list: list("other"), taken: effect{Seen: true}},
-		"the group's no more":        {list: list(), taken: effect{Seen: true}},
-		"somebody's with their name": {list: list("x" + testUserID), taken: effect{Seen: true}},
+		"theirs in both":                     {has: true, list: list(testUserID), assigned: effect{Seen: true, Clear: true}, taken: effect{Clear: true}},
+		"free in both":                       {list: list(""), assigned: effect{Clear: true}, taken: effect{Seen: true, Clear: true}},
+		"theirs, but not listed":             {has: true, list: list(), assigned: effect{Seen: true}},
+		"theirs, and another's":              {has: true, list: list("other"), assigned: effect{Seen: true}},
+		"theirs, and free":                   {has: true, list: list(""), assigned: effect{Seen: true}},
+		"not theirs, but so listed":          {list: list(testUserID), taken: effect{Seen: true}},
+		"another's":                          {list: list("other"), taken: effect{Seen: true}},
+		"the group's no more":                {list: list(), taken: effect{Seen: true}},
+		"another user's with a similar name": {list: list("x" + testUserID), taken: effect{Seen: true}},
 	} {
 		for _, mode := range []string{"", inEnterprise} {
 			t.Run(name+mode, func(t *testing.T) {
@@ -77,7 +80,7 @@ func TestWhatBecameOfAUsersEntries(t *testing.T) {
 					p.Answers[tenantGet], p.Answers[enterpriseNumbers] = answer(tenantGet, mode), answer(enterpriseNumbers, test.list)
 					p.Answers[ownNumbers] = refusal("Error", 9910, "not for an enterprise")
 				}
-				got, err := observedOfUser(t, p, "numbers|"+key+"|theirs", "numbers|"+key+"|nobody's")
+				got, err := observedOfUser(t, p, "numbers|"+key+"|theirs", "numbers|"+key+"|free")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -89,7 +92,7 @@ func TestWhatBecameOfAUsersEntries(t *testing.T) {
 	}
 }
 
-func TestWhatBecameOfAUsersSettings(t *testing.T) {
+func TestObservedSettingsOfAUser(t *testing.T) {
 	got, err := observedOfUser(t, newPlatform(t), screened+"|true", screened+"|false", "user_setting|"+testUserID+" "+identity+"|true")
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +108,10 @@ func TestWhatBecameOfAUsersSettings(t *testing.T) {
 	}
 }
 
-// A user who is unknown to the platform has nothing, which is not clear. One who is only
-// somewhere else, or has lost the service, may have it all the same, and nothing is known
-// of what became of the entries.
-func TestEntriesOfAUserWhoIsNotInTheContext(t *testing.T) {
-	for name, test := range strangers() {
+// A user who does not exist has nothing, which is not clear. A user in another group,
+// or without the service, may still have the entries, so their values are unknown.
+func TestObserveOfAUserOutsideTheContext(t *testing.T) {
+	for name, test := range usersOutsideContext() {
 		for answered, gone := range map[string]string{
 			"and is answered about": "", "and is unknown": refusal("Error", 4008, "no"), "and has no service": refusal("Error", 4410, "no"),
 			"and is refused": refusal("Error", 4999, "no"),
@@ -120,7 +122,7 @@ func TestEntriesOfAUserWhoIsNotInTheContext(t *testing.T) {
 				if gone != "" {
 					p.Answers[userGet] = gone
 				}
-				for _, entries := range [][]string{{"numbers|+3226127000|theirs", "prefixes|+3201|nobody's"}, {screened + "|false", screened + "|true"}} {
+				for _, entries := range [][]string{{"numbers|+3226127000|theirs", "prefixes|+3201|free"}, {screened + "|false", screened + "|true"}} {
 					got, err := observedOfUser(t, p, entries...)
 					if test.want == errcode.PlatformError || answered != "and is unknown" {
 						if err == nil || got != nil {
@@ -131,7 +133,7 @@ func TestEntriesOfAUserWhoIsNotInTheContext(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%v: %v", entries, err)
 					}
-					want := []translate.Effect{{}, {Seen: entries[1] == "prefixes|+3201|nobody's"}}
+					want := []translate.Effect{{}, {Seen: entries[1] == "prefixes|+3201|free"}}
 					if diff := cmp.Diff(want, got.Effects); diff != "" {
 						t.Errorf("%v (-want +got)\n%s", entries, diff)
 					}
@@ -141,7 +143,7 @@ func TestEntriesOfAUserWhoIsNotInTheContext(t *testing.T) {
 	}
 }
 
-func TestTroubleWithAUserIsNoReading(t *testing.T) {
+func TestObserveOfAUserFailsIfAListCannotBeRead(t *testing.T) {
 	for name, answers := range map[string]map[string]string{
 		"the user is refused":           {userGet: refusal("Error", 4999, "no")},
 		"the user vanishes":             {userGet: refusal("Error", 4410, "not assigned")},

@@ -9,18 +9,18 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// Charset reports which texts the platform can hold. [oci.Encoding] is one.
+// A Charset reports which texts the platform can hold. [oci.Encoding] is one.
 type Charset interface {
 	CanEncode(s string) bool
 }
 
-// idRules are the reasons for which an id cannot be the platform's, and what
-// makes each of them true. The platform collapses blanks, so an id with others
-// than single inner ones would be an alias of another id. The last reason is not
-// here: that the platform's character set does not hold the id.
+// idRules are the conditions under which an id cannot be one of the platform,
+// each with its reason. The platform collapses blanks, so an id with other blanks
+// than single inner ones would be an alias of another id. The rule about the
+// platform's character set is in Problems.
 var idRules = []struct {
 	broken func(id string, most int) bool
-	reason string // with the longest length, where it says that
+	reason string // %d is the maximum length
 }{
 	{func(id string, _ int) bool { return id == "" }, "must not be empty"},
 	{func(id string, most int) bool { return utf8.RuneCountInString(id) > most }, "must not be longer than %d characters"},
@@ -30,8 +30,8 @@ var idRules = []struct {
 	{func(id string, _ int) bool { return strings.ContainsAny(id, "\uFFFE\uFFFF") }, "must not hold characters that XML cannot hold"},
 }
 
-// Problems are all the reasons for which an id cannot be the parameter's value.
-// A nil charset holds every text.
+// Problems returns all reasons for which an id cannot be the parameter's value. A
+// nil charset holds every text.
 func (p Parameter) Problems(id string, charset Charset) []errcode.Problem {
 	if !utf8.ValidString(id) {
 		return []errcode.Problem{{Parameter: p.Name, Reason: "must be valid UTF-8"}}

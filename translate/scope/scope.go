@@ -1,14 +1,14 @@
-// Package scope knows the levels at which the API has endpoints: the platform as
-// a whole, a tenant, a group and a user. It owns what follows from the level of
-// an endpoint: how its path begins, which parameters that has, and their limits.
+// Package scope defines the levels of the API's routes: the entire platform, a
+// tenant, a group and a user. It has everything that follows from the level of a
+// route: how its path begins, which parameters the path has, and their limits.
 //
-// A [Scope] is such a level, and a [Target] is what the path of one request names.
-// The gateway registers a row under each spelling of its scope's prefix, reads the
-// target from the parameters, and refuses one that has [Scope.Problems] before
-// anything is asked. From there on the target goes with the request: rights, what is
-// remembered, operations and audit trail are by target.
+// A [Scope] is a level, and a [Target] is what the path of one request names. The
+// gateway registers a route under each spelling of its scope's prefix, reads the
+// target from the parameters, and rejects one with [Scope.Problems] before it
+// reads the platform. Rights, caches, operations and the audit trail then depend
+// on the target.
 //
-// Who may use an endpoint of a target is decided by package auth.
+// Package auth decides who may use a route for a target.
 package scope
 
 import (
@@ -18,7 +18,7 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// Scope is the level of an endpoint: what a [Target] of it names.
+// A Scope is the level of a route. It decides which ids a [Target] has.
 type Scope int
 
 // The scopes, from the widest to the narrowest.
@@ -33,27 +33,27 @@ const (
 type part struct {
 	singular, plural string // of the path segment before the parameter
 	parameter        Parameter
-	// of is the parameter's place in a target.
-	of func(*Target) *string
+	// field returns the field of a target that has the parameter's value.
+	field func(*Target) *string
 }
 
-// Parameter is a parameter of a path.
+// A Parameter is a parameter of a path.
 type Parameter struct {
 	Name string
-	// MaxLength is in characters. The least is 1.
+	// MaxLength is in characters. The minimum is 1.
 	MaxLength int
 }
 
-// The lengths are those of the published schema: ServiceProviderId, GroupId and
-// UserId.
+// The lengths are those of the types ServiceProviderId, GroupId and UserId in the
+// published schema.
 var (
 	tenantPart = part{"tenant", "tenants", Parameter{"tenant_id", 30}, func(t *Target) *string { return &t.TenantID }}
 	groupPart  = part{"group", "groups", Parameter{"group_id", 30}, func(t *Target) *string { return &t.GroupID }}
 	userPart   = part{"user", "users", Parameter{"user_id", 161}, func(t *Target) *string { return &t.UserID }}
 )
 
-// levels holds, for each scope, its name, its path prefix as it is documented,
-// and what that is made of.
+// levels has, for each scope, its name, its documented path prefix, and the parts
+// of which the prefix consists.
 var levels = []struct {
 	name, prefix string
 	parts        []part
@@ -61,21 +61,22 @@ var levels = []struct {
 	System: {"system", "", nil},
 	Tenant: {"tenant", "/tenant/{tenant_id}", []part{tenantPart}},
 	Group:  {"group", "/tenant/{tenant_id}/group/{group_id}", []part{tenantPart, groupPart}},
-	// The family documents the user level with the plural of group and user.
+	// The documents of the API family have the plural of group and user here.
 	User: {"user", "/tenant/{tenant_id}/groups/{group_id}/users/{user_id}", []part{tenantPart, groupPart, userPart}},
 }
 
-// All are the scopes, from the widest to the narrowest.
+// All returns the scopes, from the widest to the narrowest.
 func All() []Scope { return []Scope{System, Tenant, Group, User} }
 
+// String returns the name of the scope.
 func (s Scope) String() string { return levels[s].name }
 
-// Prefix is how the path of an endpoint begins, as it is documented and without a
-// slash at its end: "/tenant/{tenant_id}/group/{group_id}" for a group.
+// Prefix returns how the documented path of a route begins, without a slash at
+// its end: "/tenant/{tenant_id}/group/{group_id}" for a group.
 func (s Scope) Prefix() string { return levels[s].prefix }
 
-// Prefixes are all spellings under which the prefix is served, the documented one
-// first: every mixture of the singular and the plural of its segments.
+// Prefixes returns all spellings of the prefix that are served, the documented
+// one first: every combination of the singular and the plural of its segments.
 func (s Scope) Prefixes() []string {
 	spellings := []string{""}
 	for _, p := range levels[s].parts {
@@ -91,7 +92,7 @@ func (s Scope) Prefixes() []string {
 	return append([]string{s.Prefix()}, others...)
 }
 
-// Parameters are those of the prefix, in its order.
+// Parameters returns the parameters of the prefix, in its order.
 func (s Scope) Parameters() []Parameter {
 	var parameters []Parameter
 	for _, p := range levels[s].parts {
@@ -100,37 +101,36 @@ func (s Scope) Parameters() []Parameter {
 	return parameters
 }
 
-// Target is what a path names, whose parameters are found by their names. They
-// are percent-decoded.
+// Target returns the target whose ids are the values of the prefix's parameters.
+// parameter returns the percent-decoded value of the parameter with that name.
 func (s Scope) Target(parameter func(name string) string) Target {
 	var t Target
 	for _, p := range levels[s].parts {
-		*p.of(&t) = parameter(p.parameter.Name)
+		*p.field(&t) = parameter(p.parameter.Name)
 	}
 	return t
 }
 
-// Path is the documented path of a target of the scope, percent-encoded by the
-// function that is given.
+// Path returns the documented path of a target. escape percent-encodes an id.
 func (s Scope) Path(t Target, escape func(string) string) string {
 	path := s.Prefix()
 	for _, p := range levels[s].parts {
-		path = strings.Replace(path, "{"+p.parameter.Name+"}", escape(*p.of(&t)), 1)
+		path = strings.Replace(path, "{"+p.parameter.Name+"}", escape(*p.field(&t)), 1)
 	}
 	return path
 }
 
-// Problems are all the reasons for which the ids of a target cannot be the
-// platform's, by the names of their parameters. A nil charset holds every text.
+// Problems returns all reasons for which the ids of a target cannot be ids of the
+// platform. Each names its parameter. A nil charset holds every text.
 func (s Scope) Problems(t Target, charset Charset) []errcode.Problem {
 	var problems []errcode.Problem
 	for _, p := range levels[s].parts {
-		problems = append(problems, p.parameter.Problems(*p.of(&t), charset)...)
+		problems = append(problems, p.parameter.Problems(*p.field(&t), charset)...)
 	}
 	return problems
 }
 
-// ParameterByName finds a parameter of any scope.
+// ParameterByName returns the parameter of that name, of any scope.
 func ParameterByName(name string) (Parameter, bool) {
 	for _, p := range levels[User].parts {
 		if p.parameter.Name == name {

@@ -1,5 +1,5 @@
-// Package translatetest holds what the tests of the engine and of the services
-// need: a platform in memory whose answers are prepared, and the XML of answers.
+// Package translatetest provides what the tests of the engine and of the services
+// need: a platform in memory with prepared replies, and the XML of replies.
 package translatetest
 
 import (
@@ -13,21 +13,22 @@ import (
 	"ocigate/oci"
 )
 
-// Platform is a Reader with a prepared answer for each command. It is for one
-// goroutine at a time.
+// A Platform is a Reader with a prepared reply for each command. It must be used
+// by one goroutine at a time.
 type Platform struct {
 	T testing.TB
-	// Answers are the commands of reply documents, by the name of the command
-	// that they answer. A command without one is refused.
+	// Answers are the XML of replies, by the name of the command. The reply to
+	// any other command is an error.
 	Answers map[string]string
-	// Err is returned in place of an answer to the command of that name.
+	// Err is returned instead of a reply to the command of that name.
 	Err map[string]error
-	// Asked are the commands that came, those of one document joined by "+".
+	// Asked are the names of the commands that were read; those of one document
+	// are joined by "+".
 	Asked []string
 	Sent  []oci.Read
 }
 
-// Read answers a document.
+// Read implements the Reader.
 func (p *Platform) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, error) {
 	p.T.Helper()
 	var names []string
@@ -50,7 +51,7 @@ func (p *Platform) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 	return Replies(p.T, body.String()), nil
 }
 
-// Replies reads a document that holds those commands.
+// Replies parses a document that has those commands.
 func Replies(t testing.TB, commands string) []oci.Reply {
 	t.Helper()
 	document := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
@@ -63,29 +64,29 @@ func Replies(t testing.TB, commands string) []oci.Reply {
 	return parsed
 }
 
-// One reads a document that holds that command alone.
+// One parses a document that has that command alone.
 func One(t testing.TB, command string) oci.Reply {
 	t.Helper()
 	return Replies(t, command)[0]
 }
 
-// Success is the answer to a write that was done.
+// Success is the reply to a write that was done.
 const Success = `<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`
 
-// Refusal is an ErrorResponse, whose summary has the number at its head.
+// Refusal returns an ErrorResponse, whose summary begins with the number.
 func Refusal(severity string, number int, summary string) string {
 	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns="">`+
 		`<summary>[Error %d] %s</summary><summaryEnglish>[Error %d] %s</summaryEnglish></command>`,
 		severity, number, Escape(summary), number, Escape(summary))
 }
 
-// Answer is a response to a command that holds elements, given as XML.
+// Answer returns the response to a command with those elements, which are XML.
 func Answer(command, elements string) string {
 	return fmt.Sprintf(`<command echo="" xsi:type="%s" xmlns="">%s</command>`,
 		strings.Replace(command, "Request", "Response", 1), elements)
 }
 
-// Table is an OCITable; headings and cells are separated by "|".
+// Table returns an OCITable. Headings and cells are separated by "|".
 func Table(element, headings string, rows ...string) string {
 	var b strings.Builder
 	b.WriteString("<" + element + ">")
@@ -103,16 +104,16 @@ func Table(element, headings string, rows ...string) string {
 	return b.String()
 }
 
-// Escape is a text as it is written in XML.
+// Escape returns a text as it is written in XML.
 func Escape(s string) string {
 	var b bytes.Buffer
 	if err := xml.EscapeText(&b, []byte(s)); err != nil {
-		panic(err) // a buffer takes everything
+		panic(err) // a buffer returns no error
 	}
 	return b.String()
 }
 
-// WriteXML spells elements as they are sent, without name spaces.
+// WriteXML returns the XML of elements without name spaces.
 func WriteXML(elements []oci.Element) string {
 	var b strings.Builder
 	for _, e := range elements {
