@@ -111,21 +111,21 @@ func TestListIsFlushedWhenTheBufferIsFull(t *testing.T) {
 			t.Errorf("written in pieces of %v", to.sizes)
 		}
 	})
-	t.Run("but all in one where the buffer holds it", func(t *testing.T) {
+	t.Run("in one piece if the buffer is large enough", func(t *testing.T) {
 		to := &receiver{}
 		w := bufio.NewWriterSize(to, 2*len(whole))
 		if err := list.WriteJSON(w); err != nil || len(to.sizes) > 0 || w.Buffered() != len(whole) {
 			t.Errorf("%v, %d bytes are in the buffer, written were %v", err, w.Buffered(), to.sizes)
 		}
 	})
-	t.Run("and none after one that is not taken", func(t *testing.T) {
+	t.Run("none after a failed write", func(t *testing.T) {
 		to := &receiver{takes: 2}
 		if err := list.WriteJSON(bufio.NewWriterSize(to, size)); !errors.Is(err, errGone) || len(to.sizes) != 3 {
 			t.Errorf("%v, written in pieces of %v", err, to.sizes)
 		}
 	})
 	long := strings.Repeat("x", 2*size)
-	t.Run("and none after one that is not taken, wherever it ends", func(t *testing.T) {
+	t.Run("none after a failed write, at every limit", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long))
 		list := listed(t, p)
@@ -137,7 +137,7 @@ func TestListIsFlushedWhenTheBufferIsFull(t *testing.T) {
 			}
 		}
 	})
-	t.Run("whatever the size of a row", func(t *testing.T) {
+	t.Run("for rows of every size", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers] = answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start|Last Name", "+1|"+long, "+2|", "+3|"+long))
 		list := listed(t, p)

@@ -67,10 +67,10 @@ func TestCommandsOutOfContextHaveNoReplies(t *testing.T) {
 		asked   []string
 		want    *errcode.Code
 	}{
-		"a bad answer":             {map[string]string{tenantGet: answer(tenantGet, "<color>red</color>")}, nil, errcode.ServiceNotAssigned},
-		"a target that is missing": {map[string]string{tenantGet: strange, tenantList: noTenant}, []string{tenantList}, errcode.TenantNotFound},
-		"a known number":           {map[string]string{tenantGet: refusal("Error", 4152, "no")}, nil, errcode.GroupNotFound},
-		"a text":                   {map[string]string{tenantGet: refusal("Error", 1, "temporarily unavailable"), tenantList: strange}, []string{tenantList}, errcode.PlatformUnavailable},
+		"an invalid reply":      {map[string]string{tenantGet: answer(tenantGet, "<color>red</color>")}, nil, errcode.ServiceNotAssigned},
+		"a missing target":      {map[string]string{tenantGet: strange, tenantList: noTenant}, []string{tenantList}, errcode.TenantNotFound},
+		"a number of the table": {map[string]string{tenantGet: refusal("Error", 4152, "no")}, nil, errcode.GroupNotFound},
+		"a text of the table":   {map[string]string{tenantGet: refusal("Error", 1, "temporarily unavailable"), tenantList: strange}, []string{tenantList}, errcode.PlatformUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

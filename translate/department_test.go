@@ -112,10 +112,10 @@ func TestDepartmentsWithoutACertainName(t *testing.T) {
 		err   error
 		again []string // the second read's documents
 	}{
-		"are cached when they are not listed":         {departmentsOf("Sales|Sales"), nil, []string{ownNumbers}},
-		"are cached when two have the path":           {departmentsOf(`C|A \ B \ C`, `B \ C|A \ B \ C`), nil, []string{ownNumbers}},
-		"are asked for again when that is refused":    {refusal("Error", 5404, "unauthorized"), nil, []string{ownNumbers, departments}},
-		"are asked for again when it is unknown here": {"", fmt.Errorf("not sent: %w", &oci.UnsupportedError{}), []string{ownNumbers, departments}},
+		"are cached when they are not listed":          {departmentsOf("Sales|Sales"), nil, []string{ownNumbers}},
+		"are cached when two have the path":            {departmentsOf(`C|A \ B \ C`, `B \ C|A \ B \ C`), nil, []string{ownNumbers}},
+		"are read again after a refusal":               {refusal("Error", 5404, "unauthorized"), nil, []string{ownNumbers, departments}},
+		"are read again if the command is unsupported": {"", fmt.Errorf("not sent: %w", &oci.UnsupportedError{}), []string{ownNumbers, departments}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -132,7 +132,7 @@ func TestDepartmentsWithoutACertainName(t *testing.T) {
 			wantAsked(t, p, append([]string{inContext, departments}, test.again...)...)
 		})
 	}
-	t.Run("are no reason to hide that the platform is gone", func(t *testing.T) {
+	t.Run("do not hide that the platform is unavailable", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers], p.Err[departments] = nested(`A \ B`), oci.ErrBusy
 		got, err := p.query(longTTL).Read(t.Context(), testGroup, nil)
@@ -140,7 +140,7 @@ func TestDepartmentsWithoutACertainName(t *testing.T) {
 			t.Errorf("got %v, %v", got, err)
 		}
 	})
-	t.Run("are the platform's fault where its list has no paths", func(t *testing.T) {
+	t.Run("are a platform error if the list has no paths", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[ownNumbers] = nested(`A \ B`)
 		p.Answers[departments] = answer(departments, table("departmentTable", "Department Name", "B"))

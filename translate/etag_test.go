@@ -47,10 +47,10 @@ func TestEntityTagsDependOnTheContent(t *testing.T) {
 	seen := map[string]string{first: "the plain content"}
 	for name, c := range map[string]content{
 		"another cell":             changed(func(c *content) { c.rows[1] = "+2||a|c|" }),
-		"a cell that has moved":    changed(func(c *content) { c.rows[1] = "+2||ab||" }),
+		"a cell in another column": changed(func(c *content) { c.rows[1] = "+2||ab||" }),
 		"a cell of another row":    changed(func(c *content) { c.rows[0], c.rows[1] = `+1|g|a||A \ B \ C`, "+2||a|bb|" }),
 		"another order":            changed(func(c *content) { c.rows[0], c.rows[1] = c.rows[1], c.rows[0] }),
-		"a row less":               changed(func(c *content) { c.rows = c.rows[:1] }),
+		"one row less":             changed(func(c *content) { c.rows = c.rows[:1] }),
 		"no rows":                  changed(func(c *content) { c.rows = nil }),
 		"a row twice":              changed(func(c *content) { c.rows = append(c.rows, c.rows[1]) }),
 		"another department":       changed(func(c *content) { c.rows[0] = `+1|g|a|b|A \ B \ D` }),
@@ -65,9 +65,9 @@ func TestEntityTagsDependOnTheContent(t *testing.T) {
 		seen[tag(c)] = name
 	}
 	for name, c := range map[string]content{
-		"another name of a department":      changed(func(c *content) { c.names = departmentsOf(`B \ C|A \ B \ C`) }),
-		"names that are the parts of paths": changed(func(c *content) { c.names = refusal("Error", 5404, "no") }),
-		"departments that are not shown":    changed(func(c *content) { c.names = departmentsOf(`C|A \ B \ C`, "x|y") }),
+		"another name of a department":   changed(func(c *content) { c.names = departmentsOf(`B \ C|A \ B \ C`) }),
+		"names that are parts of paths":  changed(func(c *content) { c.names = refusal("Error", 5404, "no") }),
+		"departments that are not shown": changed(func(c *content) { c.names = departmentsOf(`C|A \ B \ C`, "x|y") }),
 	} {
 		if tag(c) != first {
 			t.Errorf("%s change the tag", name)

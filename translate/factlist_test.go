@@ -80,14 +80,14 @@ func TestUnsupportedListings(t *testing.T) {
 		missing     string // the command that the error names, "" for none
 		cold, again []string
 	}{
-		"has both":                    {"green", nil, "g", "", []string{allLists}, []string{greenList}},
-		"has both, of the second":     {"blue", nil, "b", "", []string{allLists}, []string{blueList}},
-		"lacks the first":             {"blue", []string{greenList}, "b", "", []string{tenantGet + "+" + blueList}, []string{blueList}},
-		"lacks the second":            {"green", []string{blueList}, "g", "", []string{tenantGet + "+" + greenList}, []string{greenList}},
-		"lacks the one that is first": {"green", []string{greenList}, "", greenList, []string{tenantGet + "+" + blueList}, nil},
-		"lacks the one that is last":  {"blue", []string{blueList}, "", blueList, []string{tenantGet + "+" + greenList}, nil},
-		"lacks both":                  {"green", []string{greenList, blueList}, "", blueList, nil, nil},
-		"lacks the question":          {"green", []string{tenantGet}, "", tenantGet, nil, nil},
+		"supports both, and the first applies":              {"green", nil, "g", "", []string{allLists}, []string{greenList}},
+		"supports both, and the second applies":             {"blue", nil, "b", "", []string{allLists}, []string{blueList}},
+		"does not support the first, which does not apply":  {"blue", []string{greenList}, "b", "", []string{tenantGet + "+" + blueList}, []string{blueList}},
+		"does not support the second, which does not apply": {"green", []string{blueList}, "g", "", []string{tenantGet + "+" + greenList}, []string{greenList}},
+		"does not support the first, which applies":         {"green", []string{greenList}, "", greenList, []string{tenantGet + "+" + blueList}, nil},
+		"does not support the last, which applies":          {"blue", []string{blueList}, "", blueList, []string{tenantGet + "+" + greenList}, nil},
+		"supports neither":                                  {"green", []string{greenList, blueList}, "", blueList, nil, nil},
+		"does not support the question":                     {"green", []string{tenantGet}, "", tenantGet, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -171,10 +171,10 @@ func TestMessagesOfAContext(t *testing.T) {
 		Messages: map[*errcode.Code]string{errcode.ServiceNotAssigned: own, errcode.GroupNotFound: "Not said."},
 	}
 	for name, test := range map[string]struct{ color, list, want string }{
-		"replace the text of a code":              {"red", thingRows(greenList), own},
-		"not for that of another":                 {"green", refusal("Error", 4962, "?"), errcode.PlatformError.Text},
-		"not for one that an error has by itself": {"black", thingRows(greenList), words},
-		"replace the text of a list's code, too":  {"green", refusal("Error", 4410, "?"), own},
+		"replace the text of a code":             {"red", thingRows(greenList), own},
+		"not the text of another code":           {"green", refusal("Error", 4962, "?"), errcode.PlatformError.Text},
+		"not the message of an error":            {"black", thingRows(greenList), words},
+		"replace the text of a list's code, too": {"green", refusal("Error", 4410, "?"), own},
 	} {
 		p := newPlatform(t)
 		p.Answers[tenantGet], p.Answers[greenList] = answer(tenantGet, "<color>"+test.color+"</color>"), test.list

@@ -74,18 +74,18 @@ func TestElementsOfEveryKind(t *testing.T) {
 func TestElementsOfTheWrongKind(t *testing.T) {
 	const good = `<maxCalls>1</maxCalls>`
 	for name, test := range map[string]struct{ elements, names string }{
-		"an integer is missing":        {``, "maxCalls"},
-		"an integer is empty":          {`<maxCalls/>`, "maxCalls"},
-		"an integer has a fraction":    {`<maxCalls>1.0</maxCalls>`, "maxCalls"},
-		"an integer is too large":      {`<maxCalls>9223372036854775808</maxCalls>`, "maxCalls"},
-		"an integer is nil":            {`<maxCalls xsi:nil="true"/>`, "maxCalls"},
-		"a nullable one is empty":      {good + `<limit/>`, "limit"},
-		"an entry is none":             {good + `<phoneNumber>none</phoneNumber>`, "phoneNumber"},
-		"an element is there twice":    {good + `<address/><address/>`, "address"},
-		"an inner one is missing":      {good + `<address><line/></address>`, "number"},
-		"an inner one is another kind": {good + `<address><line><number>x</number></line></address>`, "number"},
-		"an inner table is none":       {good + `<address><rangeTable/></address>`, "rangeTable"},
-		"an inner table has no key":    {good + `<address>` + table("rangeTable", "End") + `</address>`, "rangeTable"},
+		"an integer is missing":               {``, "maxCalls"},
+		"an integer is empty":                 {`<maxCalls/>`, "maxCalls"},
+		"an integer has a fraction":           {`<maxCalls>1.0</maxCalls>`, "maxCalls"},
+		"an integer is too large":             {`<maxCalls>9223372036854775808</maxCalls>`, "maxCalls"},
+		"an integer is nil":                   {`<maxCalls xsi:nil="true"/>`, "maxCalls"},
+		"a nullable integer is empty":         {good + `<limit/>`, "limit"},
+		"an entry is invalid":                 {good + `<phoneNumber>none</phoneNumber>`, "phoneNumber"},
+		"an element is repeated":              {good + `<address/><address/>`, "address"},
+		"an inner element is missing":         {good + `<address><line/></address>`, "number"},
+		"an inner element is of another kind": {good + `<address><line><number>x</number></line></address>`, "number"},
+		"an inner table is invalid":           {good + `<address><rangeTable/></address>`, "rangeTable"},
+		"an inner table has no key":           {good + `<address>` + table("rangeTable", "End") + `</address>`, "rangeTable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := newPlatform(t).engine(translate.Options{}).ReplyAnswer(t.Context(), testGroup, kindsShape, one(t, answer(things, test.elements)))
@@ -127,8 +127,8 @@ func TestCellsOfEveryKind(t *testing.T) {
 		"some empty cells": {all, []string{`+1|||false||x||`, "+2||0||u|||1"}, `{"start":"+1","size":null,"active":false,"owner":{"userId":"","department":` +
 			`{"tenantId":"ApioSpTest","groupId":"ApioGrpTest","departmentName":"x","fullPathName":"x"}}},` +
 			`{"start":"+2","size":null,"rank":0,"active":null,"owner":{"userId":"u"},"extra":{"note":null,"inner":{"more":"1"}}}`},
-		"no columns":        {"Number Range Start", []string{"+1"}, `{"start":"+1","size":null,"owner":null}`},
-		"an object of none": {"Number Range Start|Note", []string{"+1|n"}, `{"start":"+1","size":null,"owner":null,"extra":{"note":"n","inner":{}}}`},
+		"no columns":                {"Number Range Start", []string{"+1"}, `{"start":"+1","size":null,"owner":null}`},
+		"an object without columns": {"Number Range Start|Note", []string{"+1|n"}, `{"start":"+1","size":null,"owner":null,"extra":{"note":"n","inner":{}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := cells(t, kindsList, test.headings, test.rows...)
@@ -152,12 +152,12 @@ func TestCellsOfTheWrongKind(t *testing.T) {
 		headings, cells string
 		names           string
 	}{
-		"a text for an integer":         {kindsList, "Number Range Start|Size", "+1|x", "Size"},
-		"a text for an optional one":    {kindsList, "Number Range Start|Rank", "+1|1.5", "Rank"},
-		"a text for a boolean":          {kindsList, "Number Range Start|Is Active", "+1|yes", "Is Active"},
-		"a text for an object's number": {kindsList, "Number Range Start|More", "+1|none", "More"},
-		"an integer that is empty":      {sized, "Number Range Start|Size", "+1|", "Size"},
-		"an integer without a column":   {sized, "Number Range Start", "+1", "Size"},
+		"a text for an integer":          {kindsList, "Number Range Start|Size", "+1|x", "Size"},
+		"a text for an optional integer": {kindsList, "Number Range Start|Rank", "+1|1.5", "Rank"},
+		"a text for a boolean":           {kindsList, "Number Range Start|Is Active", "+1|yes", "Is Active"},
+		"a text for an object's number":  {kindsList, "Number Range Start|More", "+1|none", "More"},
+		"an integer that is empty":       {sized, "Number Range Start|Size", "+1|", "Size"},
+		"an integer without a column":    {sized, "Number Range Start", "+1", "Size"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := cells(t, test.shape, test.headings, test.cells)

@@ -30,16 +30,16 @@ func TestTargetMustBeListed(t *testing.T) {
 		want           *errcode.Code // nil for none
 		message        string
 	}{
-		"listed":                     {listing("x|other", "y|ApioGrpTest"), "", nil, ""},
-		"not listed":                 {listing("ApioGrpTest|apiogrptest", "ApioGrpTest|ApioGrpTest2"), "", errcode.GroupNotFound, "Which one?"},
-		"none listed":                {listing(), "", errcode.GroupNotFound, "Which one?"},
-		"a blank id":                 {listing("x|ApioGrpTest", "x| "), "", errcode.PlatformError, ""},
-		"no list":                    {answer(groupList, ""), "", errcode.PlatformError, ""},
-		"mere success":               {success, "", errcode.PlatformError, ""},
-		"refused, without a tenant":  {refusal("Error", 4999, "no"), answer(tenantList, table("serviceProviderTable", "Service Provider Id")), errcode.TenantNotFound, ""},
-		"refused, with a tenant":     {refusal("Error", 4999, "no"), answer(tenantList, table("serviceProviderTable", "Service Provider Id", "ApioSpTest")), errcode.PlatformError, ""},
-		"refused by a known number":  {refusal("Error", 4152, "no"), "", errcode.GroupNotFound, "Which one?"},
-		"refused by another's error": {refusal("Error", 4410, "no"), "", errcode.ServiceNotAssigned, ""},
+		"listed":                    {listing("x|other", "y|ApioGrpTest"), "", nil, ""},
+		"not listed":                {listing("ApioGrpTest|apiogrptest", "ApioGrpTest|ApioGrpTest2"), "", errcode.GroupNotFound, "Which one?"},
+		"an empty list":             {listing(), "", errcode.GroupNotFound, "Which one?"},
+		"a blank id":                {listing("x|ApioGrpTest", "x| "), "", errcode.PlatformError, ""},
+		"no list":                   {answer(groupList, ""), "", errcode.PlatformError, ""},
+		"success only":              {success, "", errcode.PlatformError, ""},
+		"refused, without a tenant": {refusal("Error", 4999, "no"), answer(tenantList, table("serviceProviderTable", "Service Provider Id")), errcode.TenantNotFound, ""},
+		"refused, with a tenant":    {refusal("Error", 4999, "no"), answer(tenantList, table("serviceProviderTable", "Service Provider Id", "ApioSpTest")), errcode.PlatformError, ""},
+		"refused by a known number": {refusal("Error", 4152, "no"), "", errcode.GroupNotFound, "Which one?"},
+		"refused by an error of another question": {refusal("Error", 4410, "no"), "", errcode.ServiceNotAssigned, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

@@ -18,14 +18,14 @@ func TestDecodeLogin(t *testing.T) {
 		want []string // the pointers of the problems
 		code *errcode.Code
 	}{
-		"takes the documented form":   {`{"username":"a","password":"b"}`, nil, nil},
-		"refuses what is no object":   {`["a","b"]`, nil, errcode.BadMediaType},
-		"refuses nothing":             {``, nil, errcode.BadMediaType},
-		"names all that is missing":   {`{}`, []string{"/username", "/password"}, errcode.JSONSchemaValidation},
-		"refuses another letter case": {`{"Username":"a","password":"b"}`, []string{"/Username", "/username"}, errcode.JSONSchemaValidation},
-		"refuses a key given twice":   {`{"username":"a","password":"b","password":"c"}`, []string{"/password"}, errcode.JSONSchemaValidation},
-		"refuses other types":         {`{"username":1,"password":null}`, []string{"/username", "/password"}, errcode.JSONSchemaValidation},
-		"refuses an empty text":       {`{"username":"","password":"b"}`, []string{"/username"}, errcode.JSONSchemaValidation},
+		"accepts the documented form":          {`{"username":"a","password":"b"}`, nil, nil},
+		"rejects a body that is not an object": {`["a","b"]`, nil, errcode.BadMediaType},
+		"rejects an empty body":                {``, nil, errcode.BadMediaType},
+		"names all missing keys":               {`{}`, []string{"/username", "/password"}, errcode.JSONSchemaValidation},
+		"rejects another letter case":          {`{"Username":"a","password":"b"}`, []string{"/Username", "/username"}, errcode.JSONSchemaValidation},
+		"rejects a repeated key":               {`{"username":"a","password":"b","password":"c"}`, []string{"/password"}, errcode.JSONSchemaValidation},
+		"rejects other types":                  {`{"username":1,"password":null}`, []string{"/username", "/password"}, errcode.JSONSchemaValidation},
+		"rejects an empty text":                {`{"username":"","password":"b"}`, []string{"/username"}, errcode.JSONSchemaValidation},
 	} {
 		t.Run(name, func(t *testing.T) {
 			username, password, err := translate.DecodeLogin([]byte(test.body))

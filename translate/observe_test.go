@@ -58,7 +58,7 @@ func TestObservedValuesAreCompared(t *testing.T) {
 			[]translate.Entry{entry("number", "2", `{"groupId":null}`), entry("user", "1", `{"a":false}`), entry("number", "1", `{"groupId":null}`)},
 			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{Seen: true, Clear: true}, {Clear: true}, {Clear: true}}},
 		},
-		"whatever the order of keys and the blanks": {
+		"with keys in another order, and blanks": {
 			[]translate.Entry{entry("user", "1", ` {"b": [1.10, "x"], "a": true}`)},
 			translate.Comparison{Endpoint: "b", Effects: []translate.Effect{{Seen: true, Clear: true}}},
 		},
@@ -79,9 +79,9 @@ func TestObservedValuesAreCompared(t *testing.T) {
 		})
 	}
 	for name, entries := range map[string][]translate.Entry{
-		"of a kind without an observer":       {entry("number", "1", "{}"), entry("thing", "1", "{}")},
-		"first of a kind without an observer": {entry("thing", "1", "{}"), entry("number", "1", "{}")},
-		"of kinds of two observers":           {entry("number", "1", "{}"), entry("other", "1", "{}")},
+		"a kind without an observer":       {entry("number", "1", "{}"), entry("thing", "1", "{}")},
+		"a first kind without an observer": {entry("thing", "1", "{}"), entry("number", "1", "{}")},
+		"kinds of two observers":           {entry("number", "1", "{}"), entry("other", "1", "{}")},
 	} {
 		if got, err := observers.Compare(t.Context(), testGroup, entries); err == nil || got != nil {
 			t.Errorf("%s: got %v, %v", name, got, err)

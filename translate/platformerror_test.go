@@ -26,17 +26,17 @@ func TestReadResult(t *testing.T) {
 		own   map[int]*errcode.Code
 		want  *errcode.Code // nil for no error
 	}{
-		"is nil for an answer":                             {answer(ownNumbers, ""), nil, nil},
+		"is nil for a response":                            {answer(ownNumbers, ""), nil, nil},
 		"is nil for success":                               {success, nil, nil},
 		"has the publicly known numbers":                   {refusal("Error", 4152, "x"), nil, errcode.GroupNotFound},
 		"has the number of a service that is not assigned": {refusal("Error", 4410, "x"), nil, errcode.ServiceNotAssigned},
 		"hides the gateway's own rights":                   {refusal("Error", 5404, "x"), nil, errcode.PlatformError},
 		"hides schema errors":                              {refusal("Error", 6004, "x"), nil, errcode.PlatformError},
-		"is the platform's fault otherwise":                {refusal("Error", 4999, "x"), nil, errcode.PlatformError},
-		"takes warnings for refusals":                      {refusal("Warning", 4999, "x"), nil, errcode.PlatformError},
+		"is a platform error otherwise":                    {refusal("Error", 4999, "x"), nil, errcode.PlatformError},
+		"is the same for warnings":                         {refusal("Warning", 4999, "x"), nil, errcode.PlatformError},
 		"has the operator's numbers":                       {refusal("Error", 4999, "x"), own, errcode.TenantNotFound},
 		"prefers the operator's numbers":                   {refusal("Error", 4152, "x"), own, errcode.PlatformBusy},
-		"does not lose the others beside them":             {refusal("Error", 4410, "x"), own, errcode.ServiceNotAssigned},
+		"keeps the publicly known numbers":                 {refusal("Error", 4410, "x"), own, errcode.ServiceNotAssigned},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := translate.NewPlatformErrors(test.own).ReadResult(one(t, test.reply))
@@ -71,19 +71,19 @@ func TestWriteResult(t *testing.T) {
 		reply string
 		want  *errcode.Code // nil for no error
 	}{
-		"is nil for success":                           {success, nil},
-		"is not done with a code that says so":         {refusal("Error", 4410, "x"), errcode.ServiceNotAssigned},
-		"is not done with a 503":                       {refusal("Error", 1, "x"), errcode.PlatformUnavailable},
-		"is refused with an unknown number":            {refusal("Error", 4999, "x"), errcode.PlatformRefused},
-		"is refused whose code is a 502":               {refusal("Error", 6004, "x"), errcode.PlatformRefused},
-		"is refused whose code is a 504":               {refusal("Error", 2, "x"), errcode.PlatformRefused},
-		"is refused whose code is a read's 504":        {refusal("Error", 3, "x"), errcode.PlatformRefused},
-		"is refused whose code is a 500":               {refusal("Error", 4, "x"), errcode.PlatformRefused},
-		"is open after a warning":                      {refusal("Warning", 4999, "x"), errcode.PlatformError},
-		"is open after a warning with a known number":  {refusal("Warning", 4410, "x"), errcode.PlatformError},
-		"is open after an information":                 {refusal("Info", 4999, "x"), errcode.PlatformError},
-		"is open after an answer of another kind":      {answer(ownNumbers, ""), errcode.PlatformError},
-		"may say that the entries are no longer there": {refusal("Error", 5, "x"), errcode.NotAvailableForAssignment},
+		"is nil for success":                                     {success, nil},
+		"is not done with a code that promises it":               {refusal("Error", 4410, "x"), errcode.ServiceNotAssigned},
+		"is not done with a 503":                                 {refusal("Error", 1, "x"), errcode.PlatformUnavailable},
+		"is refused with an unknown number":                      {refusal("Error", 4999, "x"), errcode.PlatformRefused},
+		"is refused whose code is a 502":                         {refusal("Error", 6004, "x"), errcode.PlatformRefused},
+		"is refused whose code is a 504":                         {refusal("Error", 2, "x"), errcode.PlatformRefused},
+		"is refused whose code is a read's 504":                  {refusal("Error", 3, "x"), errcode.PlatformRefused},
+		"is refused whose code is a 500":                         {refusal("Error", 4, "x"), errcode.PlatformRefused},
+		"is unknown after a warning":                             {refusal("Warning", 4999, "x"), errcode.PlatformError},
+		"is unknown after a warning with a number of the table":  {refusal("Warning", 4410, "x"), errcode.PlatformError},
+		"is unknown after an information":                        {refusal("Info", 4999, "x"), errcode.PlatformError},
+		"is unknown after another response":                      {answer(ownNumbers, ""), errcode.PlatformError},
+		"may report that the entries are not available any more": {refusal("Error", 5, "x"), errcode.NotAvailableForAssignment},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := translate.NewPlatformErrors(own).WriteResult(testPlan, testPlan.Steps[0], one(t, test.reply))
@@ -118,12 +118,12 @@ func loginRefused(t *testing.T, table translate.PlatformErrors, reply string) er
 func TestLoginRefused(t *testing.T) {
 	own := translate.NewPlatformErrors(map[int]*errcode.Code{4008: errcode.GroupNotFound, 4998: errcode.Unauthenticated})
 	for name, number := range map[string]int{
-		"is refused for a wrong password":                   4962,
-		"is refused for a disabled account":                 5202,
-		"is refused for an unknown user whatever the table": 4008,
-		"is refused for a number that the table says so of": 4998,
-		"is refused for an unknown number":                  4999,
-		"is refused for what does not fit the schema":       6004,
+		"is refused for a wrong password":                        4962,
+		"is refused for a disabled account":                      5202,
+		"is refused for an unknown user, whatever the table has": 4008,
+		"is refused for a number of the table":                   4998,
+		"is refused for an unknown number":                       4999,
+		"is refused for credentials that do not fit the schema":  6004,
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := loginRefused(t, own, refusal("Error", number, "x"))
@@ -157,7 +157,7 @@ func TestLoginRefused(t *testing.T) {
 		})
 	}
 	for name, reply := range map[string]string{
-		"is open where the gateway lacks the right": refusal("Error", 5404, "x"),
+		"is another error if the gateway has no right": refusal("Error", 5404, "x"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := loginRefused(t, own, reply)
@@ -183,24 +183,24 @@ func TestTemporaryRefusals(t *testing.T) {
 		reply string
 		want  bool
 	}{
-		"are known by their English text":            {own(nil), saying("Error", "[Error 1] Panne", "[Error 1] The server is temporarily unavailable"), true},
-		"are known by the text in any language":      {own(nil), saying("Error", "The server is temporarily unavailable", ""), true},
-		"are known in any letter case":               {own(nil), saying("Error", "", "TEMPORARILY Unavailable"), true},
-		"are known by the reason of a forced logout": {own(nil), saying("Error", "", "Server Connection Failure"), true},
-		"are known by a missing OCS connection":      {own(nil), saying("Error", "", "no_ocs_connection"), true},
-		"are known by a text of the operator":        {own(nil, restarting), saying("Error", "", "OCS is being restarted."), true},
-		"are known by a number of the operator":      {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Error", "[Error 7] x", ""), true},
-		"are not those with another text":            {own(nil), saying("Error", "[Error 1] unavailable", "[Error 1] unavailable"), false},
-		"are not those whose number means otherwise": {own(map[int]*errcode.Code{7: errcode.GroupNotFound}), saying("Error", "[Error 7] temporarily unavailable", ""), false},
+		"have the English text":                       {own(nil), saying("Error", "[Error 1] Panne", "[Error 1] The server is temporarily unavailable"), true},
+		"have the text in any language":               {own(nil), saying("Error", "The server is temporarily unavailable", ""), true},
+		"have the text in any letter case":            {own(nil), saying("Error", "", "TEMPORARILY Unavailable"), true},
+		"have the reason of a forced logout":          {own(nil), saying("Error", "", "Server Connection Failure"), true},
+		"have the text of a missing OCS connection":   {own(nil), saying("Error", "", "no_ocs_connection"), true},
+		"have a text of the operator":                 {own(nil, restarting), saying("Error", "", "OCS is being restarted."), true},
+		"have a number of the operator":               {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Error", "[Error 7] x", ""), true},
+		"are not those with another text":             {own(nil), saying("Error", "[Error 1] unavailable", "[Error 1] unavailable"), false},
+		"are not those whose number has another code": {own(map[int]*errcode.Code{7: errcode.GroupNotFound}), saying("Error", "[Error 7] temporarily unavailable", ""), false},
 		"are not those with another code of the operator": {
 			own(nil, translate.PlatformText{Text: "line is temporarily unavailable", Code: errcode.PlatformRefused}),
 			saying("Error", "", "The line is temporarily unavailable"), false,
 		},
-		"are not those with a text in the detail":       {own(nil), saying("Error", "[Error 1] x", ""), false},
-		"are no warnings":                               {own(nil), saying("Warning", "", "temporarily unavailable"), false},
-		"are no information":                            {own(nil), saying("Info", "", "temporarily unavailable"), false},
-		"are no warnings with a number of the operator": {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Warning", "[Warning 7] x", ""), false},
-		"are not known to an empty table":               {translate.PlatformErrors{}, saying("Error", "", "temporarily unavailable"), false},
+		"are not those with a text in the detail":        {own(nil), saying("Error", "[Error 1] x", ""), false},
+		"are not warnings":                               {own(nil), saying("Warning", "", "temporarily unavailable"), false},
+		"are not information":                            {own(nil), saying("Info", "", "temporarily unavailable"), false},
+		"are not warnings with a number of the operator": {own(map[int]*errcode.Code{7: errcode.PlatformUnavailable}), saying("Warning", "[Warning 7] x", ""), false},
+		"are not in an empty table":                      {translate.PlatformErrors{}, saying("Error", "", "temporarily unavailable"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusal, ok := errors.AsType[*oci.ErrorReply](one(t, test.reply).Err())
@@ -295,20 +295,20 @@ func TestValuesOfTheRequestMatchNoText(t *testing.T) {
 		values  []string
 		want    *errcode.Code
 	}{
-		"as it is":                  {"No such group: temporarily unavailable", []string{"temporarily unavailable"}, errcode.PlatformError},
-		"in other letters":          {"No such group: TEMPORARILY UNAVAILABLE", []string{"Temporarily unAvailable"}, errcode.PlatformError},
+		"unchanged":                 {"No such group: temporarily unavailable", []string{"temporarily unavailable"}, errcode.PlatformError},
+		"in another letter case":    {"No such group: TEMPORARILY UNAVAILABLE", []string{"Temporarily unAvailable"}, errcode.PlatformError},
 		"with blanks that collapse": {"No such user: temporarily unavailable", []string{" temporarily \t unavailable "}, errcode.PlatformError},
-		"as a part of it":           {"No such group: T:NO_OCS_CONNECTIONx", []string{"T", "NO_OCS_CONNECTIONx"}, errcode.PlatformError},
+		"as a part of the text":     {"No such group: T:NO_OCS_CONNECTIONx", []string{"T", "NO_OCS_CONNECTIONx"}, errcode.PlatformError},
 		"twice":                     {"NO_OCS_CONNECTION: NO_OCS_CONNECTION is unknown", []string{"NO_OCS_CONNECTION"}, errcode.PlatformError},
 		"that overlaps itself":      {"xout of order out of order out of orderx", []string{"out of order out of order"}, errcode.PlatformError},
-		"made of two values":        {"No such group: temporarily unavailable", []string{"temporarily", "unavailable"}, errcode.PlatformError},
-		"of the operator":           {"No such group: out of order", []string{"out of order"}, errcode.PlatformError},
+		"consisting of two values":  {"No such group: temporarily unavailable", []string{"temporarily", "unavailable"}, errcode.PlatformError},
+		"in a text of the operator": {"No such group: out of order", []string{"out of order"}, errcode.PlatformError},
 
-		"but the platform's own words are, beside it":    {"out of order: is Out of Order", []string{"out of order:"}, errcode.PlatformBusy},
-		"but a part of a word is none":                   {"Temporarily unavailable", []string{"e", "a", "unavailable"}, errcode.PlatformUnavailable},
-		"but a value of a word is not the whole text":    {"Server Connection Failure", []string{"server", "connection"}, errcode.PlatformUnavailable},
-		"but an empty value is none":                     {"Temporarily unavailable", []string{"", " "}, errcode.PlatformUnavailable},
-		"but a value that is not in the summary is none": {"Temporarily unavailable", []string{"temporarily unavailable for ever"}, errcode.PlatformUnavailable},
+		"but the platform's own words next to it do":    {"out of order: is Out of Order", []string{"out of order:"}, errcode.PlatformBusy},
+		"but a part of a word is not a value":           {"Temporarily unavailable", []string{"e", "a", "unavailable"}, errcode.PlatformUnavailable},
+		"but a value of a word is not the whole text":   {"Server Connection Failure", []string{"server", "connection"}, errcode.PlatformUnavailable},
+		"but an empty value has no effect":              {"Temporarily unavailable", []string{"", " "}, errcode.PlatformUnavailable},
+		"but a value outside the summary has no effect": {"Temporarily unavailable", []string{"temporarily unavailable for ever"}, errcode.PlatformUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code(t, table.ReadResult(one(t, saying("Error", test.summary, "")), test.values...), test.want)
@@ -338,13 +338,13 @@ func TestUserIDOfALoginMatchesNoText(t *testing.T) {
 func TestRefusedLoginsShowNoTextOfThePlatform(t *testing.T) {
 	table := translate.NewPlatformErrors(map[int]*errcode.Code{7: errcode.PlatformRefused, 8: errcode.NotAvailableForAssignment})
 	for name, summary := range map[string]string{
-		"for wrong credentials":          "[Error 4962] Invalid password of root",
-		"for no reason that is known":    "[Error 1] no, root",
-		"because the account may not":    "[Error 5404] Unauthorized, root",
-		"because of the schema":          "[Error 6004] Invalid, root",
-		"because it is unavailable":      "Temporarily unavailable, root",
-		"for a reason of the operator":   "[Error 7] no, root",
-		"for a reason with its own text": "[Error 8] no, root",
+		"for wrong credentials":               "[Error 4962] Invalid password of root",
+		"for an unknown reason":               "[Error 1] no, root",
+		"because the account has no right":    "[Error 5404] Unauthorized, root",
+		"because of the schema":               "[Error 6004] Invalid, root",
+		"because the platform is unavailable": "Temporarily unavailable, root",
+		"for a reason of the operator":        "[Error 7] no, root",
+		"for a reason with its own text":      "[Error 8] no, root",
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusal, ok := errors.AsType[*oci.ErrorReply](one(t, saying("Error", summary, summary)).Err())

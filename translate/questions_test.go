@@ -99,13 +99,13 @@ func TestTheModeOfATenant(t *testing.T) {
 		"an enterprise": {answer(serviceProviderGet, "<isEnterprise>true</isEnterprise>"), translate.EnterpriseMode},
 		"a service provider, which has other elements":  {answer(serviceProviderGet, "<defaultDomain>example.com</defaultDomain>"), translate.ServiceProviderMode},
 		"a service provider, which has another element": {answer(serviceProviderGet, "<useCustomRoutingProfile>false</useCustomRoutingProfile>"), translate.ServiceProviderMode},
-		"a service provider, which has several of them": {answer(serviceProviderGet, "<defaultDomain>a</defaultDomain><defaultDomain>b</defaultDomain>"), translate.ServiceProviderMode},
-		"a service provider, which denies it":           {answer(serviceProviderGet, "<isEnterprise>false</isEnterprise>"), translate.ServiceProviderMode},
-		"no boolean":                                    {answer(serviceProviderGet, "<isEnterprise>maybe</isEnterprise>"), ""},
-		"two":                                           {answer(serviceProviderGet, "<isEnterprise>true</isEnterprise><isEnterprise>false</isEnterprise>"), ""},
-		"the same twice":                                {answer(serviceProviderGet, "<isEnterprise>false</isEnterprise><isEnterprise>false</isEnterprise>"), ""},
-		"none, and nothing else of a tenant":            {answer(serviceProviderGet, "<x/>"), ""},
-		"mere success":                                  {success, ""},
+		"a service provider, with repeated elements":    {answer(serviceProviderGet, "<defaultDomain>a</defaultDomain><defaultDomain>b</defaultDomain>"), translate.ServiceProviderMode},
+		"a service provider, with the element":          {answer(serviceProviderGet, "<isEnterprise>false</isEnterprise>"), translate.ServiceProviderMode},
+		"an invalid boolean":                            {answer(serviceProviderGet, "<isEnterprise>maybe</isEnterprise>"), ""},
+		"two values":                                    {answer(serviceProviderGet, "<isEnterprise>true</isEnterprise><isEnterprise>false</isEnterprise>"), ""},
+		"the element twice":                             {answer(serviceProviderGet, "<isEnterprise>false</isEnterprise><isEnterprise>false</isEnterprise>"), ""},
+		"no element of a tenant":                        {answer(serviceProviderGet, "<x/>"), ""},
+		"success only":                                  {success, ""},
 		"success with an element":                       {answer("SuccessRequest", "<defaultDomain>example.com</defaultDomain>"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,18 +139,18 @@ func TestListsOfServices(t *testing.T) {
 		rows []string
 		want *errcode.Code // nil if the service is authorized
 	}{
-		"authorized":            {[]string{"Call Waiting|false|false", "SERVICE|true|true", "Voice Mail|false|false"}, nil},
-		"authorized, not used":  {[]string{"SERVICE|true|false"}, nil},
-		"not authorized":        {[]string{"Call Waiting|true|true", "SERVICE|false|false"}, errcode.ServiceNotAssigned},
-		"not in the list":       {[]string{"Call Waiting|true|true"}, errcode.ServiceNotAssigned},
-		"no services at all":    {nil, errcode.ServiceNotAssigned},
-		"a longer name":         {[]string{"SERVICE 2|true|true", "x SERVICE|true|true"}, errcode.ServiceNotAssigned},
-		"twice":                 {[]string{"SERVICE|true|x", "SERVICE|true|x"}, errcode.PlatformError},
-		"twice, differently":    {[]string{"SERVICE|true|x", "SERVICE|false|x"}, errcode.PlatformError},
-		"a row without a name":  {[]string{"SERVICE|true|x", " |true|x"}, errcode.PlatformError},
-		"an authorization":      {[]string{"SERVICE|yes|x"}, errcode.PlatformError},
-		"an empty one":          {[]string{"SERVICE||x"}, errcode.PlatformError},
-		"no boolean of another": {[]string{"Call Waiting|yes|x", "SERVICE|true|x"}, nil},
+		"authorized":                   {[]string{"Call Waiting|false|false", "SERVICE|true|true", "Voice Mail|false|false"}, nil},
+		"authorized, not used":         {[]string{"SERVICE|true|false"}, nil},
+		"not authorized":               {[]string{"Call Waiting|true|true", "SERVICE|false|false"}, errcode.ServiceNotAssigned},
+		"not in the list":              {[]string{"Call Waiting|true|true"}, errcode.ServiceNotAssigned},
+		"no services at all":           {nil, errcode.ServiceNotAssigned},
+		"a longer name":                {[]string{"SERVICE 2|true|true", "x SERVICE|true|true"}, errcode.ServiceNotAssigned},
+		"twice":                        {[]string{"SERVICE|true|x", "SERVICE|true|x"}, errcode.PlatformError},
+		"twice, with different values": {[]string{"SERVICE|true|x", "SERVICE|false|x"}, errcode.PlatformError},
+		"a row without a name":         {[]string{"SERVICE|true|x", " |true|x"}, errcode.PlatformError},
+		"an invalid authorization":     {[]string{"SERVICE|yes|x"}, errcode.PlatformError},
+		"an empty authorization":       {[]string{"SERVICE||x"}, errcode.PlatformError},
+		"no boolean in another row":    {[]string{"Call Waiting|yes|x", "SERVICE|true|x"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, s := range listedServices() {
@@ -175,12 +175,12 @@ func TestListsOfServices(t *testing.T) {
 func TestListsOfServicesOfAnotherForm(t *testing.T) {
 	for _, s := range listedServices() {
 		for _, elements := range map[string]string{
-			"no table":            "<x/>",
-			"a table twice":       table(s.table, "Service Name|Authorized") + table(s.table, "Service Name|Authorized"),
-			"the other table":     table(s.other, "Service Name|Authorized", s.name+"|true"),
-			"no names":            table(s.table, "Name|Authorized", s.name+"|true"),
-			"no authorizations":   table(s.table, "Service Name", s.name),
-			"no services, either": table(s.table, "Service Name"),
+			"no table":          "<x/>",
+			"a table twice":     table(s.table, "Service Name|Authorized") + table(s.table, "Service Name|Authorized"),
+			"the other table":   table(s.other, "Service Name|Authorized", s.name+"|true"),
+			"no names":          table(s.table, "Name|Authorized", s.name+"|true"),
+			"no authorizations": table(s.table, "Service Name", s.name),
+			"no services":       table(s.table, "Service Name"),
 		} {
 			p := newPlatform(t)
 			p.Answers[s.command] = answer(s.answered, elements)
@@ -236,14 +236,14 @@ func TestRepliesAboutOneService(t *testing.T) {
 			answer string
 			want   *errcode.Code
 		}{
-			"it has it":       {says("true"), nil},
-			"it has it not":   {says("false"), errcode.ServiceNotAssigned},
-			"by number":       {refusal("Error", 4410, "not assigned"), errcode.ServiceNotAssigned},
-			"no boolean":      {says("maybe"), errcode.PlatformError},
-			"nothing":         {says(), errcode.PlatformError},
-			"both":            {says("true", "false"), errcode.PlatformError},
-			"mere success":    {success, errcode.PlatformError},
-			"another refusal": {refusal("Error", 4999, "strange"), errcode.PlatformError},
+			"the service is there":                {says("true"), nil},
+			"the service is not there":            {says("false"), errcode.ServiceNotAssigned},
+			"the service is not there, by number": {refusal("Error", 4410, "not assigned"), errcode.ServiceNotAssigned},
+			"an invalid boolean":                  {says("maybe"), errcode.PlatformError},
+			"nothing":                             {says(), errcode.PlatformError},
+			"two values":                          {says("true", "false"), errcode.PlatformError},
+			"success only":                        {success, errcode.PlatformError},
+			"another refusal":                     {refusal("Error", 4999, "strange"), errcode.PlatformError},
 		} {
 			p := newPlatform(t)
 			p.Answers[q.command] = test.answer
@@ -269,11 +269,11 @@ func TestQuestionsAboutMissingTargets(t *testing.T) {
 		want     *errcode.Code
 		search   string
 	}{
-		"a tenant, for its mode":           {translate.TenantMode(), map[string]string{serviceProviderGet: strange, tenantList: noTenant}, errcode.TenantNotFound, tenantList},
-		"a tenant, that is no enterprise":  {translate.ServiceProviderOnly(), map[string]string{serviceProviderGet: strange, tenantList: noTenant}, errcode.TenantNotFound, tenantList},
-		"a group, for its user service":    {routeList.AuthorizedToGroup(), map[string]string{groupAuthorization: strange, tenantGroups: noGroup}, errcode.GroupNotFound, tenantGroups},
-		"a group, for its group service":   {trunkGroup.AuthorizedToGroup(), map[string]string{groupAuthorization: strange, tenantGroups: noGroup}, errcode.GroupNotFound, tenantGroups},
-		"no tenant, which it does not ask": {routeList.AuthorizedToTenant(), map[string]string{tenantServices: strange}, errcode.PlatformError, ""},
+		"a tenant, for its mode":               {translate.TenantMode(), map[string]string{serviceProviderGet: strange, tenantList: noTenant}, errcode.TenantNotFound, tenantList},
+		"a tenant, for service providers only": {translate.ServiceProviderOnly(), map[string]string{serviceProviderGet: strange, tenantList: noTenant}, errcode.TenantNotFound, tenantList},
+		"a group, for its user service":        {routeList.AuthorizedToGroup(), map[string]string{groupAuthorization: strange, tenantGroups: noGroup}, errcode.GroupNotFound, tenantGroups},
+		"a group, for its group service":       {trunkGroup.AuthorizedToGroup(), map[string]string{groupAuthorization: strange, tenantGroups: noGroup}, errcode.GroupNotFound, tenantGroups},
+		"no existence question":                {routeList.AuthorizedToTenant(), map[string]string{tenantServices: strange}, errcode.PlatformError, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

@@ -61,16 +61,16 @@ func TestAnswersFromElements(t *testing.T) {
 func TestInvalidElementsArePlatformErrors(t *testing.T) {
 	good := `<lastName>x</lastName><isScreened>true</isScreened>` + noNumbers + noPrefixes
 	for name, elements := range map[string]string{
-		"an element is missing":       strings.Replace(good, "<lastName>x</lastName>", "", 1),
-		"a boolean is missing":        strings.Replace(good, "<isScreened>true</isScreened>", "", 1),
-		"a boolean is none":           strings.Replace(good, "true", "yes", 1),
-		"an element is there twice":   good + "<lastName>x</lastName>",
-		"a number has no digits":      good + "<phoneNumber>none</phoneNumber>",
-		"a table is missing":          strings.Replace(good, noPrefixes, "", 1),
-		"a table has no key":          strings.Replace(good, "Number Prefix", "x", 1),
-		"a row identifies nothing":    strings.Replace(good, noPrefixes, table("prefixTable", "Number Prefix", "+"), 1),
-		"a text in place of a table":  strings.Replace(good, noPrefixes, "<prefixTable/>", 1),
-		"a number of a row is no one": strings.Replace(good, noNumbers, table("numberTable", "Number Range Start", "none"), 1),
+		"an element is missing":        strings.Replace(good, "<lastName>x</lastName>", "", 1),
+		"a boolean is missing":         strings.Replace(good, "<isScreened>true</isScreened>", "", 1),
+		"a boolean is invalid":         strings.Replace(good, "true", "yes", 1),
+		"an element is repeated":       good + "<lastName>x</lastName>",
+		"a number has no digits":       good + "<phoneNumber>none</phoneNumber>",
+		"a table is missing":           strings.Replace(good, noPrefixes, "", 1),
+		"a table has no key":           strings.Replace(good, "Number Prefix", "x", 1),
+		"a row has no key":             strings.Replace(good, noPrefixes, table("prefixTable", "Number Prefix", "+"), 1),
+		"a text in place of a table":   strings.Replace(good, noPrefixes, "<prefixTable/>", 1),
+		"a number of a row is invalid": strings.Replace(good, noNumbers, table("numberTable", "Number Range Start", "none"), 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := newPlatform(t).engine(translate.Options{}).ReplyAnswer(t.Context(), testGroup, userShape, one(t, answer(things, elements)))

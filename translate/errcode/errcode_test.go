@@ -95,10 +95,10 @@ func TestErrorText(t *testing.T) {
 		err  *errcode.Error
 		want string
 	}{
-		"is the code's own":             {errcode.New(errcode.ServiceNotAssigned), "The service is not assigned to this group."},
-		"names every problem":           {errcode.Invalid(errcode.InvalidParameters, problems...), "tenant_id must not be empty; /numbers/0 must be an object, not null; the body must be valid UTF-8."},
-		"is the error's message if any": {&errcode.Error{Code: errcode.BadMediaType, Message: "Send an object.", Problems: problems}, "Send an object."},
-		"does not show the cause":       {errcode.Wrap(errcode.Internal, io.ErrUnexpectedEOF), "The gateway failed."},
+		"is the code's own":                          {errcode.New(errcode.ServiceNotAssigned), "The service is not assigned to this group."},
+		"names every problem":                        {errcode.Invalid(errcode.InvalidParameters, problems...), "tenant_id must not be empty; /numbers/0 must be an object, not null; the body must be valid UTF-8."},
+		"is the message of the error, if it has one": {&errcode.Error{Code: errcode.BadMediaType, Message: "Send an object.", Problems: problems}, "Send an object."},
+		"does not show the cause":                    {errcode.Wrap(errcode.Internal, io.ErrUnexpectedEOF), "The gateway failed."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.err.Text(); got != test.want {
@@ -128,7 +128,7 @@ func TestOf(t *testing.T) {
 			t.Errorf("Of = %v", got)
 		}
 	})
-	t.Run("makes any other error internal", func(t *testing.T) {
+	t.Run("wraps any other error in an internal one", func(t *testing.T) {
 		got := errcode.Of(io.ErrUnexpectedEOF)
 		if got.Code != errcode.Internal || !errors.Is(got, io.ErrUnexpectedEOF) {
 			t.Errorf("Of = %v", got)

@@ -208,21 +208,21 @@ func TestChangeWithAnInvalidEntryIsRejected(t *testing.T) {
 		change, body, text string
 		entries            []string
 	}{
-		"blames a range that the tenant has not free": {"assign numbers",
+		"names a range that is not free in the tenant": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+32 26127000"}]}`, numbers, []string{"+32 26127000"}},
-		"blames a range that is not the group's": {"remove numbers",
+		"names a range that the group does not have": {"remove numbers",
 			`{"numbers":[{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3226127000"}]}`, numbers, []string{"+3225126999"}},
-		"blames an end that is not the range's": {"assign numbers",
+		"names an end that is not the range's": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`, numbers, []string{"+3225127000"}},
-		"blames a start within a range": {"assign numbers",
+		"names a start within a range": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+3225127001"}]}`, numbers, []string{"+3225127001"}},
-		"blames an end on removal too": {"remove numbers",
+		"names an end on removal, too": {"remove numbers",
 			`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, numbers, []string{"+3226127000"}},
 		"distinguishes a number with + from one without": {"remove numbers",
 			`{"numbers":[{"minPhoneNumber":"3226127000"}]}`, numbers, []string{"3226127000"}},
-		"blames every prefix at fault": {"assign prefixes",
+		"names every prefix at fault": {"assign prefixes",
 			`{"prefixes":[{"prefix":"+32-03"},{"prefix":"+32-06"},{"prefix":"+3204"}]}`, prefixes, []string{"+32-03", "+3204"}},
-		"blames a prefix that is not the group's": {"remove prefixes",
+		"names a prefix that the group does not have": {"remove prefixes",
 			`{"prefixes":[{"prefix":"+32-03"}]}`, prefixes, []string{"+32-03"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,17 +257,17 @@ func TestOrderOfChecks(t *testing.T) {
 		want           *errcode.Code
 		asked          []string
 	}{
-		"a bad body comes before the context":               {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
-		"a bad value comes before the context":              {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
-		"no object at all comes before the context":         {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
-		"Enterprise mode comes before the group":            {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, together},
-		"a missing service comes before the entries":        {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, together},
-		"a missing group comes before the entries":          {"ApioSpTest", absent, map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
-		"Enterprise mode comes before an unusable list":     {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, tenantNumbers: answer(tenantNumbers, "")}, errcode.NotAvailableInEnterpriseMode, together},
-		"a missing service comes before the list's refusal": {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
-		"an unusable list comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
-		"a list's refusal comes before the entries":         {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
-		"entries are checked last":                          {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, andReasons},
+		"a body of invalid form is rejected before the context":       {"ApioSpTest", `{}`, map[string]string{tenantGet: enterprise}, errcode.JSONSchemaValidation, nil},
+		"an invalid value is rejected before the context":             {"ApioSpTest", `{"numbers":[{"minPhoneNumber":"x"}]}`, map[string]string{tenantGet: enterprise}, errcode.InvalidParameters, nil},
+		"a body that is not an object is rejected before the context": {"ApioSpTest", ``, map[string]string{tenantGet: enterprise}, errcode.BadMediaType, nil},
+		"Enterprise mode is checked before the group":                 {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, authorization: refusal("Error", 4152, "Group not found")}, errcode.NotAvailableInEnterpriseMode, together},
+		"the service is checked before the entries":                   {"ApioSpTest", absent, map[string]string{authorization: unauthorized}, errcode.ServiceNotAssigned, together},
+		"the group is checked before the entries":                     {"ApioSpTest", absent, map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
+		"Enterprise mode is checked before the list":                  {"ApioSpTest", absent, map[string]string{tenantGet: enterprise, tenantNumbers: answer(tenantNumbers, "")}, errcode.NotAvailableInEnterpriseMode, together},
+		"the service is checked before a refused list":                {"ApioSpTest", absent, map[string]string{authorization: unauthorized, tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.ServiceNotAssigned, together},
+		"the list is checked before the entries":                      {"ApioSpTest", absent, map[string]string{tenantNumbers: answer(tenantNumbers, "")}, errcode.PlatformError, together},
+		"a refused list is reported before the entries":               {"ApioSpTest", absent, map[string]string{tenantNumbers: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound, together},
+		"entries are checked last":                                    {"ApioSpTest", absent, nil, errcode.NotAvailableForAssignment, andReasons},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

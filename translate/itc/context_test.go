@@ -52,41 +52,41 @@ func TestContext(t *testing.T) {
 		platform []errcode.Platform
 		search   string // the elements of the search that was made
 	}{
-		"refuses an enterprise": {
+		"rejects an enterprise": {
 			answers: map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)},
 			want:    errcode.NotAvailableInEnterpriseMode,
 		},
-		"refuses a group without the service": {
+		"rejects a group without the service": {
 			answers: map[string]string{authorization: answer(authorization, `<authorized>false</authorized>`)},
 			want:    errcode.ServiceNotAssigned,
 		},
-		"refuses a group without the service, by the list of an older release": {
+		"rejects a group without the service, by the list of an older release": {
 			answers: map[string]string{authorization: olderList("Call Waiting|true", "Route List|false")},
 			want:    errcode.ServiceNotAssigned,
 		},
-		"refuses a group whose list of an older release lacks the service": {
+		"rejects a group whose list of an older release does not have the service": {
 			answers: map[string]string{authorization: olderList("Call Waiting|true")},
 			want:    errcode.ServiceNotAssigned,
 		},
-		"takes the platform's number for a missing group": {
+		"uses the platform's number for a missing group": {
 			answers:  map[string]string{authorization: refusal("Error", 4152, "Group not found: ApioSpTest:ApioGrpTest")},
 			want:     errcode.GroupNotFound,
 			platform: []errcode.Platform{{Number: 4152, Level: "Error", Summary: "[Error 4152] Group not found: ApioSpTest:ApioGrpTest"}},
 		},
-		"takes the platform's number for a service not assigned": {
+		"uses the platform's number for a service that is not assigned": {
 			answers:  map[string]string{authorization: refusal("Error", 4410, "not assigned")},
 			want:     errcode.ServiceNotAssigned,
 			platform: []errcode.Platform{{Number: 4410, Level: "Error", Summary: "[Error 4410] not assigned"}},
 		},
-		"finds that there is no such tenant": {
+		"reports a missing tenant": {
 			answers: map[string]string{tenantGet: strange, authorization: strange, tenantList: tenants()},
 			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
 		},
-		"finds that there is no tenant before there is no group": {
+		"reports a missing tenant before a missing group": {
 			answers: map[string]string{tenantGet: strange, authorization: refusal("Error", 4152, "Group not found"), tenantList: tenants()},
 			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
 		},
-		"does not take a tenant of a similar id": {
+		"does not accept a tenant of a similar id": {
 			answers: map[string]string{tenantGet: strange, tenantList: tenants("apiosptest|x", "ApioSpTest2|ApioSpTest")},
 			want:    errcode.TenantNotFound, platform: words, search: tenantSearch,
 		},
@@ -94,7 +94,7 @@ func TestContext(t *testing.T) {
 			answers: map[string]string{tenantGet: strange, tenantList: tenants("other|x", "ApioSpTest|x")},
 			want:    errcode.PlatformError, platform: words, search: tenantSearch,
 		},
-		"finds that there is no such group": {
+		"reports a missing group": {
 			answers: map[string]string{authorization: strange, groupList: groups("ApioGrpTest2|ApioGrpTest|25")},
 			want:    errcode.GroupNotFound, platform: words, search: groupSearch,
 		},
@@ -173,10 +173,10 @@ func TestContextIsCachedForItsTTL(t *testing.T) {
 		group      scope.Target
 		again      bool
 	}{
-		"while it is young":          {30 * time.Second, 30*time.Second - 1, testGroup, false},
-		"but not when its time ends": {30 * time.Second, 30 * time.Second, testGroup, true},
-		"for its group alone":        {30 * time.Second, 0, other, true},
-		"not at all with a TTL of 0": {0, 0, testGroup, true},
+		"before the TTL has passed":   {30 * time.Second, 30*time.Second - 1, testGroup, false},
+		"not when the TTL has passed": {30 * time.Second, 30 * time.Second, testGroup, true},
+		"for its group alone":         {30 * time.Second, 0, other, true},
+		"not at all with a TTL of 0":  {0, 0, testGroup, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -192,10 +192,10 @@ func TestInvalidDesiredState(t *testing.T) {
 		"a range that the tenant does not have": {"set numbers", `{"numbers":[{"minPhoneNumber":"+3225127001"}]}`,
 			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3225127001"}},
 			[]string{"/numbers/0/minPhoneNumber is not the start of a number range that the tenant has"}},
-		"another end of one that is kept": {"set numbers", `{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`,
+		"another end of a kept range": {"set numbers", `{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`,
 			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+3226127000"}},
 			[]string{"/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127002"}},
-		"another end of one to add, and more": {"set numbers", `{"numbers":[{"minPhoneNumber":"+1"},` + kept + `,{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`,
+		"another end of an added range, and another fault": {"set numbers", `{"numbers":[{"minPhoneNumber":"+1"},` + kept + `,{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"}]}`,
 			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: ranges, Entries: []string{"+1", "+3225127000"}},
 			[]string{"/numbers/0/minPhoneNumber is not the start of a number range that the tenant has", "/numbers/2/maxPhoneNumber is not the end of its range, which ends at +3225127999"}},
 		"a prefix of another group": {"set prefixes", `{"prefixes":[{"prefix":"+32-04"}]}`,
@@ -205,7 +205,7 @@ func TestInvalidDesiredState(t *testing.T) {
 			errorSummary{Code: "POSSESSED_BY_USER", Text: "A user possesses some of what would be removed; nothing was changed.", Entries: []string{"+3226127000"}}, nil},
 		"a prefix that a user has": {"set prefixes", `{"prefixes":[{"prefix":"+32-06"}]}`,
 			errorSummary{Code: "POSSESSED_BY_USER", Text: "A user possesses some of what would be removed; nothing was changed.", Entries: []string{"+32-01"}}, nil},
-		"entries of the body come before those of users": {"set prefixes", `{"prefixes":[{"prefix":"+32-04"},{"prefix":"+32-02"}]}`,
+		"entries of the body are checked before those of users": {"set prefixes", `{"prefixes":[{"prefix":"+32-04"},{"prefix":"+32-02"}]}`,
 			errorSummary{Code: "NOT_AVAILABLE_FOR_ASSIGNMENT", Text: prefixes, Entries: []string{"+32-04"}},
 			[]string{"/prefixes/0/prefix is assigned to another group"}},
 	} {
@@ -278,11 +278,11 @@ func TestDesiredStateOfATableThatListsAnEntryTwice(t *testing.T) {
 // has it is unknown, so no change can be planned.
 func TestDesiredStateOfListsThatContradictEachOther(t *testing.T) {
 	for name, body := range map[string]string{
-		"kept and nothing else": `{"numbers":[{"minPhoneNumber":"+3210"},{"minPhoneNumber":"+3220"}]}`,
-		"kept":                  `{"numbers":[{"minPhoneNumber":"+3230"},{"minPhoneNumber":"+3220"}]}`,
-		"removed":               `{"numbers":[{"minPhoneNumber":"+3210"}]}`,
-		"removed with all":      `{"numbers":[]}`,
-		"and others at fault":   `{"numbers":[{"minPhoneNumber":"+3299"},{"minPhoneNumber":"+3220"}]}`,
+		"kept and nothing else":   `{"numbers":[{"minPhoneNumber":"+3210"},{"minPhoneNumber":"+3220"}]}`,
+		"kept":                    `{"numbers":[{"minPhoneNumber":"+3230"},{"minPhoneNumber":"+3220"}]}`,
+		"removed":                 `{"numbers":[{"minPhoneNumber":"+3210"}]}`,
+		"removed with all others": `{"numbers":[]}`,
+		"with others at fault":    `{"numbers":[{"minPhoneNumber":"+3299"},{"minPhoneNumber":"+3220"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)
@@ -339,11 +339,11 @@ func TestConditionOfADesiredState(t *testing.T) {
 		answers map[string]string
 		want    *errcode.Code
 	}{
-		"the context comes before it":             {map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound},
-		"a list that a read refuses has no tag":   {map[string]string{ownNumbers: strings.ReplaceAll(p.Answers[ownNumbers], "<col>true</col>", "<col>yes</col>")}, errcode.PlatformError},
-		"a list that cannot be read has no tag":   {map[string]string{ownNumbers: answer(ownNumbers, "")}, errcode.PlatformError},
-		"a list that the platform refuses":        {map[string]string{ownNumbers: refusal("Error", 4410, "no")}, errcode.ServiceNotAssigned},
-		"Enterprise mode comes before everything": {map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)}, errcode.NotAvailableInEnterpriseMode},
+		"the context is checked before the condition": {map[string]string{authorization: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound},
+		"a list with an invalid cell has no tag":      {map[string]string{ownNumbers: strings.ReplaceAll(p.Answers[ownNumbers], "<col>true</col>", "<col>yes</col>")}, errcode.PlatformError},
+		"a list that cannot be read has no tag":       {map[string]string{ownNumbers: answer(ownNumbers, "")}, errcode.PlatformError},
+		"a list that the platform refuses":            {map[string]string{ownNumbers: refusal("Error", 4410, "no")}, errcode.ServiceNotAssigned},
+		"Enterprise mode is checked first":            {map[string]string{tenantGet: answer(tenantGet, `<isEnterprise>true</isEnterprise>`)}, errcode.NotAvailableInEnterpriseMode},
 	} {
 		p := newPlatform(t)
 		maps.Copy(p.Answers, test.answers)

@@ -88,7 +88,7 @@ func TestNoChangeIsPlannedForAnEntryListedTwice(t *testing.T) {
 			t.Errorf("%s: got %+v", name, plan)
 		}
 	}
-	t.Run("nor names the group of it", func(t *testing.T) {
+	t.Run("and no group is named", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[allNumbers] = answer(allNumbers, table("numberRangeSummaryTable", allNumberColumns,
 			"+32-25129000|+32-25129009|ApioGrpOther|true|", "+3225129000|+32-25129009|ApioGrpTest|true|"))

@@ -143,16 +143,16 @@ func TestColumns(t *testing.T) {
 			table(summary, "Extension Length|Is Active|Number Range End|Number Range Start", "4|false|+3219|+3210"),
 			row("active=false", "extensionLength=4"),
 		},
-		"that are unknown are ignored": {
+		"of unknown names are ignored": {
 			table(summary, "Color|Number Range Start|Number Range End|Is Active", "green|+3210|+3219|true"), row(),
 		},
-		"that are missing read as empty": {
+		"that are missing count as empty": {
 			table(summary, "Number Range Start", "+3210"), row("maxPhoneNumber=", "active=false"),
 		},
 		"may name another group": {
 			table(summary, "Number Range Start|Number Range End|Is Active|Group Id", "+3210|+3219|true|Other"), row("groupId=Other"),
 		},
-		"print phone numbers as + and digits": {
+		"have phone numbers as + and digits": {
 			table(summary, "Number Range Start|Number Range End|Phone Number|Is Active", "+32 (1)-0|+32-1-9|+32-1 2|true"), row("phoneNumber=+3212"),
 		},
 	} {
@@ -174,8 +174,8 @@ func TestUnusableRepliesArePlatformErrors(t *testing.T) {
 	for name, reply := range map[string]string{
 		"a reply without the table":         answer(ownPrefixes, `<color>green</color>`),
 		"a table without the row's key":     answer(ownPrefixes, table("numberPrefixSummaryTable", "Number Range Start|Is Active", "+3210|true")),
-		"an Is Active that is no boolean":   answer(ownPrefixes, table("numberPrefixSummaryTable", "Number Prefix|Is Active", "+3210|yes")),
-		"an Is Active that is empty":        answer(ownPrefixes, table("numberPrefixSummaryTable", "Number Prefix|Is Active", "+3210|")),
+		"an invalid boolean":                answer(ownPrefixes, table("numberPrefixSummaryTable", "Number Prefix|Is Active", "+3210|yes")),
+		"an empty boolean":                  answer(ownPrefixes, table("numberPrefixSummaryTable", "Number Prefix|Is Active", "+3210|")),
 		"a refusal with an unknown number":  refusal("Error", 4999, "no such thing"),
 		"a refusal of the gateway's rights": refusal("Error", 5404, "unauthorized"),
 	} {
@@ -271,7 +271,7 @@ func TestDepartments(t *testing.T) {
 		want  string
 		asked bool
 	}{
-		"of one name are not looked up": {"Sales", "", "Sales", false},
+		"without the separator are not read": {"Sales", "", "Sales", false},
 		"that only look nested keep their name": {path,
 			answer(departments, table("departmentTable", "Full Path Name|Department Name", path+`|West \ Coast`)), `West \ Coast`, true},
 		"that are nested have the last name": {path,
@@ -314,7 +314,7 @@ func TestDepartments(t *testing.T) {
 			}
 		})
 	}
-	t.Run("in a table without paths are the platform's fault", func(t *testing.T) {
+	t.Run("in a table without paths are a platform error", func(t *testing.T) {
 		p := newPlatform(t)
 		p.Answers[departments] = answer(departments, table("departmentTable", "Department Name", "Sales"))
 		_, err := p.service(longTTL).Numbers().Read(t.Context(), testGroup, nil)

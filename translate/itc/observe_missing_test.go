@@ -35,7 +35,7 @@ func missing() map[string]absence {
 		"the service is missing by its number": {false, false, map[string]string{authorization: refusal("Error", 4410, "not assigned")}},
 		"the tenant is not listed":             {false, true, map[string]string{tenantGet: strange, authorization: strange, tenantList: noTenants}},
 		"the group is not listed":              {false, true, map[string]string{authorization: strange, groupList: noGroups}},
-		"the group is gone by its number":      {false, true, map[string]string{authorization: refusal("Error", 4152, "Group not found")}},
+		"the group is missing by its number":   {false, true, map[string]string{authorization: refusal("Error", 4152, "Group not found")}},
 	}
 }
 
@@ -47,16 +47,16 @@ func TestObserveOfAGroupThatIsNotInTheContext(t *testing.T) {
 		for what, test := range map[string]struct {
 			reply string
 			none  bool // that there is no such group
-			busy  bool // so that what is free is not believed
+			busy  bool // so that the list of what is free is not used
 		}{
-			"lists of no service":     {reply: refusal("Error", 4410, "not assigned")},
-			"lists of no group":       {reply: refusal("Error", 4152, "Group not found"), none: true},
-			"strange lists":           {reply: refusal("Error", 4999, "strange")},
-			"lists without right":     {reply: refusal("Error", 5404, "Unauthorized transaction")},
-			"lists that come later":   {reply: refusal("Error", 4999, "Server Connection Failure"), busy: true},
-			"lists that are too many": {reply: refusal("Error", 4977, "busy"), busy: true},
-			"lists of another form":   {reply: refusal("Error", 6004, "XML")},
-			"a warning for the list":  {reply: refusal("Warning", 4999, "strange")},
+			"lists refused because the service is missing":           {reply: refusal("Error", 4410, "not assigned")},
+			"lists refused because the group is missing":             {reply: refusal("Error", 4152, "Group not found"), none: true},
+			"lists refused with an unknown number":                   {reply: refusal("Error", 4999, "strange")},
+			"lists refused for lack of rights":                       {reply: refusal("Error", 5404, "Unauthorized transaction")},
+			"lists that are temporarily unavailable":                 {reply: refusal("Error", 4999, "Server Connection Failure"), busy: true},
+			"lists that are unavailable by a number of the operator": {reply: refusal("Error", 4977, "busy"), busy: true},
+			"lists refused because of the schema":                    {reply: refusal("Error", 6004, "XML")},
+			"a warning for the list":                                 {reply: refusal("Warning", 4999, "strange")},
 		} {
 			for name, l := range lists {
 				t.Run(name+" when "+why+" and "+what, func(t *testing.T) {

@@ -97,7 +97,7 @@ func TestObservedValueOfAnEntry(t *testing.T) {
 		"spelled without a dash":  {[]string{"true|+3225127000"}, nil, translate.Effect{Seen: true, Clear: true}, translate.Effect{Seen: false, Clear: true}},
 		"spelled in several ways": {[]string{"true|+32 25-12 7000"}, []string{"true|+32-2-5127000"}, translate.Effect{Seen: true}, translate.Effect{Seen: false}},
 		"without its plus":        {[]string{"true|32-25127000"}, []string{"true|3225127000"}, translate.Effect{Seen: false}, translate.Effect{Seen: true}},
-		"among its neighbors": {[]string{"true|+32-25127", "true|+32-25127000", "true|+32-251270000"}, []string{"true|+32-25127001", "false|+32-25126999"},
+		"between other entries": {[]string{"true|+32-25127", "true|+32-25127000", "true|+32-251270000"}, []string{"true|+32-25127001", "false|+32-25126999"},
 			translate.Effect{Seen: true, Clear: true}, translate.Effect{Seen: false, Clear: true}},
 		"although it is not active": {nil, []string{"false|+32-25127000"}, translate.Effect{Seen: false, Clear: true}, translate.Effect{Seen: true, Clear: true}},
 	} {
@@ -173,15 +173,15 @@ func TestObserveFailsIfAListCannotBeRead(t *testing.T) {
 			answers map[string]string
 			want    *errcode.Code
 		}{
-			"the group's list is refused":              {map[string]string{l.own: refusal("Error", 4999, "no")}, errcode.PlatformError},
-			"the tenant's list is refused":             {map[string]string{l.free: refusal("Error", 4999, "no")}, errcode.PlatformError},
-			"the service vanishes between the answers": {map[string]string{l.own: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned},
-			"the group vanishes between the answers":   {map[string]string{l.own: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound},
-			"the group's list has no table":            {map[string]string{l.own: answer(l.own, "")}, errcode.PlatformError},
-			"the tenant's list has no table":           {map[string]string{l.free: answer(l.free, "")}, errcode.PlatformError},
-			"the group's list lacks its column": {map[string]string{l.own: strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(listing(l.own, "true|+32-01"))},
+			"the group's list is refused":                {map[string]string{l.own: refusal("Error", 4999, "no")}, errcode.PlatformError},
+			"the tenant's list is refused":               {map[string]string{l.free: refusal("Error", 4999, "no")}, errcode.PlatformError},
+			"the service is removed between the replies": {map[string]string{l.own: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned},
+			"the group is removed between the replies":   {map[string]string{l.own: refusal("Error", 4152, "Group not found")}, errcode.GroupNotFound},
+			"the group's list has no table":              {map[string]string{l.own: answer(l.own, "")}, errcode.PlatformError},
+			"the tenant's list has no table":             {map[string]string{l.free: answer(l.free, "")}, errcode.PlatformError},
+			"the group's list has no key column": {map[string]string{l.own: strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(listing(l.own, "true|+32-01"))},
 				errcode.PlatformError},
-			"the tenant's list lacks its column": {map[string]string{l.free: strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(listing(l.free, "true|+32-01"))},
+			"the tenant's list has no key column": {map[string]string{l.free: strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(listing(l.free, "true|+32-01"))},
 				errcode.PlatformError},
 			"the tenant is refused but exists": {map[string]string{tenantGet: refusal("Error", 4999, "no"),
 				tenantList: answer(tenantList, table("serviceProviderTable", "Service Provider Id", "ApioSpTest"))}, errcode.PlatformError},
@@ -387,14 +387,14 @@ func TestObserveOfTheSimulatedPlatform(t *testing.T) {
 		key   string
 		want  *translate.Effect // nil if Compare fails
 	}{
-		"finds nothing of what is another group's":        {testGroup, "+3225129000", nothing},
-		"finds nothing of what does not exist":            {testGroup, "+3225120000", nothing},
-		"finds what is free where the service is missing": {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", free},
-		"finds nothing in a group without the service":    {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225129000", nil},
-		"finds nothing in a group that is not there":      {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
-		"finds nothing in an enterprise":                  {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nil},
-		"finds what is free":                              {testGroup, "+3225126999", free},
-		"finds what the group has":                        {testGroup, "+3226127000", &translate.Effect{Seen: true, Clear: true}},
+		"has no clear value for an entry of another group":    {testGroup, "+3225129000", nothing},
+		"has no clear value for an entry that does not exist": {testGroup, "+3225120000", nothing},
+		"finds a free entry without the service":              {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225126999", free},
+		"fails for a group without the service":               {scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpNoService"}, "+3225129000", nil},
+		"has no clear value in a missing group":               {scope.Target{TenantID: "ApioSpTest", GroupID: "gone"}, "+3225126999", nothing},
+		"fails in an enterprise":                              {scope.Target{TenantID: "ApioEntTest", GroupID: "ApioEntGrpTest"}, "+3223331000", nil},
+		"finds a free entry":                                  {testGroup, "+3225126999", free},
+		"finds an entry of the group":                         {testGroup, "+3226127000", &translate.Effect{Seen: true, Clear: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulated(t, func(t *testing.T, _ *oci.Client, service *itc.Service) {

@@ -29,9 +29,9 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 	searches := map[string]string{tenantGet: tenantList, authorization: groupList, ownNumbers: ""}
 	for command, search := range searches {
 		for name, answers := range map[string]map[string]string{
-			"though it exists":                     there,
-			"and reports that when it is searched": {search: saying("Error", unavailable)},
-			"and refuses the search otherwise":     {search: refusal("Error", 5404, "Unauthorized")},
+			"although it exists":                          there,
+			"and reports that for the existence question": {search: saying("Error", unavailable)},
+			"and refuses the existence question":          {search: refusal("Error", 5404, "Unauthorized")},
 		} {
 			t.Run(command+" "+name, func(t *testing.T) {
 				p := newPlatform(t)
@@ -51,7 +51,7 @@ func TestContextThatIsTemporarilyUnavailable(t *testing.T) {
 	}{
 		"but a tenant that does not exist is missing":      {tenantGet, saying("Error", unavailable), errcode.TenantNotFound},
 		"but a group that does not exist is missing":       {authorization, saying("Error", unavailable), errcode.GroupNotFound},
-		"but a number comes first":                         {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
+		"but a number has priority":                        {authorization, refusal("Error", 4410, unavailable), errcode.ServiceNotAssigned},
 		"but a warning does not decide why it was refused": {tenantGet, saying("Warning", unavailable), errcode.PlatformError},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func TestEachEntryHasItsReason(t *testing.T) {
 			[]string{"/numbers/0/minPhoneNumber is not assigned to this group"}, true},
 		"another end of a range to remove": {"remove numbers", `{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`,
 			[]string{"/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127002"}, false},
-		"several ranges, each its own": {"assign numbers",
+		"several ranges, each with its reason": {"assign numbers",
 			`{"numbers":[{"minPhoneNumber":"+3225129000"},{"minPhoneNumber":"+3225126999"},{"minPhoneNumber":"+3225127000","maxPhoneNumber":"+3225127009"},` +
 				`{"minPhoneNumber":"+3299"},{"minPhoneNumber":"+3226127000"}]}`,
 			[]string{
@@ -72,9 +72,9 @@ func TestEachEntryHasItsReason(t *testing.T) {
 				"/numbers/3/minPhoneNumber is not the start of a number range that the tenant has",
 				"/numbers/4/minPhoneNumber is already assigned to this group",
 			}, true},
-		"several prefixes, each its own": {"assign prefixes", `{"prefixes":[{"prefix":"+32-06"},{"prefix":"+32-04"},{"prefix":"+32-05"}]}`,
+		"several prefixes, each with its reason": {"assign prefixes", `{"prefixes":[{"prefix":"+32-06"},{"prefix":"+32-04"},{"prefix":"+32-05"}]}`,
 			[]string{"/prefixes/1/prefix is assigned to another group", "/prefixes/2/prefix is not a prefix that the tenant has"}, true},
-		"several prefixes to remove, each its own": {"remove prefixes", `{"prefixes":[{"prefix":"+32-05"},{"prefix":"+32-01"},{"prefix":"+3203"},{"prefix":"+32-04"}]}`,
+		"several prefixes to remove, each with its reason": {"remove prefixes", `{"prefixes":[{"prefix":"+32-05"},{"prefix":"+32-01"},{"prefix":"+3203"},{"prefix":"+32-04"}]}`,
 			[]string{
 				"/prefixes/0/prefix is not a prefix that the tenant has",
 				"/prefixes/2/prefix is not assigned to this group",
@@ -144,20 +144,20 @@ func TestReasonsThatCannotBeReadAreGeneral(t *testing.T) {
 		err     error
 	}{
 		"because the platform refuses":            {answers: same(refusal("Error", 4999, "no"))},
-		"because the account may not":             {answers: same(refusal("Error", 5404, "Unauthorized"))},
+		"because the account has no right":        {answers: same(refusal("Error", 5404, "Unauthorized"))},
 		"because the release has no such command": {answers: same(refusal("Error", 6004, "Invalid"))},
-		"because the answer has no table":         {answers: same(answer(allNumbers, ""))},
-		"because the table has no group": {answers: map[string]string{
+		"because the reply has no table":          {answers: same(answer(allNumbers, ""))},
+		"because the table has no groups": {answers: map[string]string{
 			allNumbers: numbers("Number Range Start|Is Active", "+32-25129000|true"), allPrefixes: prefixes("Number Prefix|Is Active", "+32-04|true"),
 		}},
 		"because the table has no starts": {answers: map[string]string{
 			allNumbers: numbers("Group Id", "ApioGrpOther"), allPrefixes: prefixes("Group Id", "ApioGrpOther"),
 		}},
-		"because the answer is lost":        {err: &oci.LostError{Err: errors.New("reset")}},
-		"because all sessions are in use":   {err: oci.ErrBusy},
-		"because the platform is too slow":  {err: fmt.Errorf("asking: %w", context.DeadlineExceeded)},
-		"because there is no session":       {err: &oci.UnavailableError{Err: errors.New("refused")}},
-		"because a session was never there": {err: &oci.UnsentError{Err: errors.New("closed")}},
+		"because the reply is lost":        {err: &oci.LostError{Err: errors.New("reset")}},
+		"because all sessions are in use":  {err: oci.ErrBusy},
+		"because the platform is too slow": {err: fmt.Errorf("asking: %w", context.DeadlineExceeded)},
+		"because there is no session":      {err: &oci.UnavailableError{Err: errors.New("refused")}},
+		"because no session was ever open": {err: &oci.UnsentError{Err: errors.New("closed")}},
 	} {
 		for change, body := range bodies {
 			t.Run(name+"/"+change, func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestReasonsHaveATimeout(t *testing.T) {
 			})
 		})
 	}
-	t.Run("but the end of the caller's own time is an error", func(t *testing.T) {
+	t.Run("but the end of the caller's deadline is an error", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, leave := context.WithCancelCause(t.Context())
 			left := errors.New("the caller has left")

@@ -232,12 +232,12 @@ func TestContextOfATenant(t *testing.T) {
 	}{
 		"needs the service authorized":                           {map[string]string{services: servicesOf("Route List|false|false")}, errcode.ServiceNotAssigned, notAssigned, false},
 		"needs the service":                                      {map[string]string{services: servicesOf("Call Waiting|true|true")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"takes the platform's number":                            {map[string]string{services: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned, notAssigned, false},
-		"finds that there is no such tenant":                     {map[string]string{tenantGet: strange, services: strange, tenantList: tenants("other")}, errcode.TenantNotFound, "", true},
-		"does not take a tenant of a similar id":                 {map[string]string{tenantGet: strange, tenantList: tenants("apiosptest")}, errcode.TenantNotFound, "", true},
+		"uses the platform's number":                             {map[string]string{services: refusal("Error", 4410, "not assigned")}, errcode.ServiceNotAssigned, notAssigned, false},
+		"reports a missing tenant":                               {map[string]string{tenantGet: strange, services: strange, tenantList: tenants("other")}, errcode.TenantNotFound, "", true},
+		"does not accept a tenant of a similar id":               {map[string]string{tenantGet: strange, tenantList: tenants("apiosptest")}, errcode.TenantNotFound, "", true},
 		"does not have the reason for which a tenant is refused": {map[string]string{tenantGet: strange, tenantList: tenants("ApioSpTest")}, errcode.PlatformError, "", true},
 		"does not have the number of another refusal":            {map[string]string{services: strange}, errcode.PlatformError, "", false},
-		"cannot use a mode that is none":                         {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, "", false},
+		"cannot use an invalid mode":                             {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, "", false},
 	} {
 		for _, enterprise := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, enterprise %t", name, enterprise), func(t *testing.T) {
@@ -275,10 +275,10 @@ func TestOnlyTheListOfTheModeIsUsed(t *testing.T) {
 		for _, enterprise := range []bool{false, true} {
 			applies, other := commands.of(enterprise)
 			for what, reply := range map[string]string{
-				"a refusal":           refusal("Error", 4410, "not assigned"),
-				"another refusal":     refusal("Error", 4999, "strange"),
-				"mere success":        success,
-				"a reply of no table": answer(other, "<x/>"),
+				"a refusal":               refusal("Error", 4410, "not assigned"),
+				"another refusal":         refusal("Error", 4999, "strange"),
+				"success only":            success,
+				"a reply without a table": answer(other, "<x/>"),
 			} {
 				p := newTenant(t, enterprise)
 				p.Answers[other] = reply
@@ -293,8 +293,8 @@ func TestOnlyTheListOfTheModeIsUsed(t *testing.T) {
 			}{
 				"a known refusal":  {refusal("Error", 4410, "not assigned"), errcode.ServiceNotAssigned, "The service is not assigned to this tenant."},
 				"another refusal":  {refusal("Error", 4999, "strange"), errcode.PlatformError, errcode.PlatformError.Text},
-				"mere success":     {success, errcode.PlatformError, errcode.PlatformError.Text},
-				"a reply of none ": {answer(applies, "<x/>"), errcode.PlatformError, errcode.PlatformError.Text},
+				"success only":     {success, errcode.PlatformError, errcode.PlatformError.Text},
+				"a reply without ": {answer(applies, "<x/>"), errcode.PlatformError, errcode.PlatformError.Text},
 			} {
 				p := newTenant(t, enterprise)
 				query := tenantQueries(p.service(longTTL))[name]
@@ -320,19 +320,19 @@ func TestHostileTablesOfATenant(t *testing.T) {
 			applies, _ := commands.of(enterprise)
 			good := newTenant(t, enterprise).Answers[applies]
 			bad := map[string]string{
-				"a boolean that is none":    strings.Replace(good, "<col>true</col>", "<col>TRUE</col>", 1),
-				"a boolean that is empty":   strings.Replace(good, "<col>true</col>", "<col></col>", 1),
-				"a table without its key":   strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(good),
-				"a table of another name":   strings.ReplaceAll(good, "Table>", "Tables>"),
-				"a table that is two":       strings.Replace(good, "</command>", good[strings.Index(good, ">")+1:], 1),
-				"a row that is no number":   withRow(good, "none", true),
-				"a row without a number":    withRow(good, "", false),
-				"an end that is no number":  strings.Replace(good, "<col>+32-2</col>", "<col>none</col>", 1),
-				"a phone number that is no": strings.Replace(good, "<col>+32-5</col>", "<col>none</col>", 1),
+				"an invalid boolean":            strings.Replace(good, "<col>true</col>", "<col>TRUE</col>", 1),
+				"an empty boolean":              strings.Replace(good, "<col>true</col>", "<col></col>", 1),
+				"a table without its key":       strings.NewReplacer("Number Range Start", "x", "Number Prefix", "x").Replace(good),
+				"a table of another name":       strings.ReplaceAll(good, "Table>", "Tables>"),
+				"a repeated table":              strings.Replace(good, "</command>", good[strings.Index(good, ">")+1:], 1),
+				"a row without digits":          withRow(good, "none", true),
+				"a row without a number":        withRow(good, "", false),
+				"an end without digits":         strings.Replace(good, "<col>+32-2</col>", "<col>none</col>", 1),
+				"a phone number without digits": strings.Replace(good, "<col>+32-5</col>", "<col>none</col>", 1),
 			}
 			if strings.Contains(name, "available_prefixes") && enterprise {
-				delete(bad, "a boolean that is none") // its only row has false
-				delete(bad, "a boolean that is empty")
+				delete(bad, "an invalid boolean") // its only row has false
+				delete(bad, "an empty boolean")
 			}
 			for what, reply := range bad {
 				if reply == good {

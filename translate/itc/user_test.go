@@ -147,7 +147,7 @@ func usersOutsideContext() map[string]struct {
 	want    *errcode.Code
 	message string
 } {
-	type stranger = struct {
+	type userAbsence = struct {
 		answers map[string]string
 		want    *errcode.Code
 		message string
@@ -157,20 +157,20 @@ func usersOutsideContext() map[string]struct {
 	noTenant := answer(tenantList, table("serviceProviderTable", "Service Provider Id"))
 	noGroup := answer(groupList, table("groupTable", "Group Id"))
 	listing := func(ids ...string) string { return answer(userList, table("userTable", "User Id", ids...)) }
-	return map[string]stranger{
-		"there is no such tenant":                {map[string]string{tenantGet: strange, tenantList: noTenant, userList: strange}, errcode.TenantNotFound, ""},
-		"there is no such group":                 {map[string]string{userList: strange, groupList: noGroup}, errcode.GroupNotFound, ""},
-		"the group is unknown by number":         {map[string]string{userList: refusal("Error", 4152, "no")}, errcode.GroupNotFound, ""},
-		"the user is not listed":                 {map[string]string{userList: listing()}, errcode.UserNotFound, ""},
-		"others are listed":                      {map[string]string{userList: listing("ApioUserTest@sip.netaxis.bex", "apiousertest@sip.netaxis.be", "x"+testUserID)}, errcode.UserNotFound, ""},
-		"the user is unknown by number":          {map[string]string{userAssignment: refusal("Error", 4008, "no")}, errcode.UserNotFound, ""},
-		"the service is not assigned":            {map[string]string{userAssignment: answer(userAssignment, "<isAssigned>false</isAssigned>")}, errcode.ServiceNotAssigned, notTheirs},
-		"the service is not assigned, by number": {map[string]string{userAssignment: refusal("Error", 4410, "no")}, errcode.ServiceNotAssigned, notTheirs},
-		"the service is not said to be assigned": {map[string]string{userAssignment: answer(userAssignment, "")}, errcode.PlatformError, ""},
-		"it is not clear whether it is assigned": {map[string]string{userAssignment: answer(userAssignment, "<isAssigned>maybe</isAssigned>")}, errcode.PlatformError, ""},
-		"the users are no table":                 {map[string]string{userList: answer(userList, "")}, errcode.PlatformError, ""},
-		"the users have no ids":                  {map[string]string{userList: answer(userList, table("userTable", "Last Name", testUserID))}, errcode.PlatformError, ""},
-		"the mode of the tenant is unreadable":   {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, ""},
+	return map[string]userAbsence{
+		"there is no such tenant":                    {map[string]string{tenantGet: strange, tenantList: noTenant, userList: strange}, errcode.TenantNotFound, ""},
+		"there is no such group":                     {map[string]string{userList: strange, groupList: noGroup}, errcode.GroupNotFound, ""},
+		"the group is missing by its number":         {map[string]string{userList: refusal("Error", 4152, "no")}, errcode.GroupNotFound, ""},
+		"the user is not listed":                     {map[string]string{userList: listing()}, errcode.UserNotFound, ""},
+		"other users are listed":                     {map[string]string{userList: listing("ApioUserTest@sip.netaxis.bex", "apiousertest@sip.netaxis.be", "x"+testUserID)}, errcode.UserNotFound, ""},
+		"the user is missing by its number":          {map[string]string{userAssignment: refusal("Error", 4008, "no")}, errcode.UserNotFound, ""},
+		"the service is not assigned":                {map[string]string{userAssignment: answer(userAssignment, "<isAssigned>false</isAssigned>")}, errcode.ServiceNotAssigned, notTheirs},
+		"the service is not assigned, by number":     {map[string]string{userAssignment: refusal("Error", 4410, "no")}, errcode.ServiceNotAssigned, notTheirs},
+		"the reply about the service has no element": {map[string]string{userAssignment: answer(userAssignment, "")}, errcode.PlatformError, ""},
+		"the reply about the service is invalid":     {map[string]string{userAssignment: answer(userAssignment, "<isAssigned>maybe</isAssigned>")}, errcode.PlatformError, ""},
+		"the list of users has no table":             {map[string]string{userList: answer(userList, "")}, errcode.PlatformError, ""},
+		"the list of users has no ids":               {map[string]string{userList: answer(userList, table("userTable", "Last Name", testUserID))}, errcode.PlatformError, ""},
+		"the mode of the tenant is unreadable":       {map[string]string{tenantGet: answer(tenantGet, "<isEnterprise>maybe</isEnterprise>")}, errcode.PlatformError, ""},
 	}
 }
 
@@ -220,14 +220,14 @@ func TestChangeOfAUserDoesNotUseTheCachedContext(t *testing.T) {
 func TestUnusableRepliesAboutAUserArePlatformErrors(t *testing.T) {
 	good := settings + userNumbers("+32-26127000|+32-26127002|true|") + userPrefixes("+32-01|true||")
 	for name, reply := range map[string]string{
-		"a setting is missing":         answer(userGet, strings.Replace(good, "<useRouteListIdentityForEmergencyCalls>0</useRouteListIdentityForEmergencyCalls>", "", 1)),
-		"a setting is no boolean":      answer(userGet, strings.Replace(good, ">0<", ">no<", 1)),
-		"the ranges are missing":       answer(userGet, settings+userPrefixes()),
-		"the prefixes are missing":     answer(userGet, settings+userNumbers()),
-		"the prefixes are missing, 22": answer("UserRouteListGetRequest22", settings+userNumbers()),
-		"a range identifies nothing":   answer(userGet, settings+userNumbers("-||true|")+userPrefixes()),
-		"the ranges have no starts":    answer(userGet, settings+table("assignedNumberRangeTable", "Is Active")+userPrefixes()),
-		"it is refused":                refusal("Error", 4999, "no"),
+		"a setting is missing":              answer(userGet, strings.Replace(good, "<useRouteListIdentityForEmergencyCalls>0</useRouteListIdentityForEmergencyCalls>", "", 1)),
+		"a setting is invalid":              answer(userGet, strings.Replace(good, ">0<", ">no<", 1)),
+		"the ranges are missing":            answer(userGet, settings+userPrefixes()),
+		"the prefixes are missing":          answer(userGet, settings+userNumbers()),
+		"the prefixes are missing, 22":      answer("UserRouteListGetRequest22", settings+userNumbers()),
+		"a range has no start":              answer(userGet, settings+userNumbers("-||true|")+userPrefixes()),
+		"the table of ranges has no starts": answer(userGet, settings+table("assignedNumberRangeTable", "Is Active")+userPrefixes()),
+		"the user is refused":               refusal("Error", 4999, "no"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlatform(t)

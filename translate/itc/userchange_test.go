@@ -112,7 +112,7 @@ func TestChangesOfAUserArePlanned(t *testing.T) {
 		entries  []string
 		asked    string // after the command about the user
 	}{
-		"nothing given": {`{}`, "", nil, ""},
+		"an empty body": {`{}`, "", nil, ""},
 		"a setting": {
 			`{"` + emergency + `":true}`, "<useRouteListIdentityForEmergencyCalls>true</useRouteListIdentityForEmergencyCalls>",
 			[]string{setting(emergency, "useRouteListIdentityForEmergencyCalls", "false>true 1")}, "",
@@ -141,7 +141,7 @@ func TestChangesOfAUserArePlanned(t *testing.T) {
 		},
 		"no range": {`{"numbers":[]}`, "<assignedNumberRangeStartList nil/>", []string{lost}, ""},
 		"null":     {`{"numbers":null}`, "<assignedNumberRangeStartList nil/>", []string{lost}, ""},
-		"all at once": {
+		"settings and both lists": {
 			`{"prefixes":[{"prefix":"+32 02"}],"numbers":null,"` + isScreened + `":true}`,
 			"<treatOriginationsAndPBXRedirectionsAsScreened>true</treatOriginationsAndPBXRedirectionsAsScreened>" +
 				"<assignedNumberRangeStartList nil/><assignedNumberPrefixList><numberPrefix>+32-02</numberPrefix></assignedNumberPrefixList>",
@@ -219,12 +219,12 @@ func TestEntriesNotAvailableToAUser(t *testing.T) {
 		entries []string
 		want    string
 	}{
-		"a range that is not listed":  {`{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+32 1"}]}`, []string{"+32 1"}, "/numbers/1/minPhoneNumber %s."},
-		"a part of a range":           {`{"numbers":[{"minPhoneNumber":"+3226127008"}]}`, []string{"+3226127008"}, "/numbers/0/minPhoneNumber %s."},
-		"another user's":              {`{"numbers":[{"minPhoneNumber":"+3226127010"}]}`, []string{"+3226127010"}, "/numbers/0/minPhoneNumber is assigned to another user."},
-		"the end of one's own":        {`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, []string{"+3226127000"}, "/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127002."},
-		"the end of a new one":        {`{"numbers":[{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127008"}]}`, []string{"+3226127007"}, "/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127009."},
-		"several, of which some pass": {`{"numbers":[{"minPhoneNumber":"+3226127010"},{"minPhoneNumber":"+3226127007"},{"minPhoneNumber":"+321"}],"` + emergency + `":true}`, []string{"+3226127010", "+321"}, "/numbers/0/minPhoneNumber is assigned to another user; /numbers/2/minPhoneNumber %s."},
+		"a range that is not listed":            {`{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+32 1"}]}`, []string{"+32 1"}, "/numbers/1/minPhoneNumber %s."},
+		"a part of a range":                     {`{"numbers":[{"minPhoneNumber":"+3226127008"}]}`, []string{"+3226127008"}, "/numbers/0/minPhoneNumber %s."},
+		"another user's":                        {`{"numbers":[{"minPhoneNumber":"+3226127010"}]}`, []string{"+3226127010"}, "/numbers/0/minPhoneNumber is assigned to another user."},
+		"another end of a range that they have": {`{"numbers":[{"minPhoneNumber":"+3226127000","maxPhoneNumber":"+3226127001"}]}`, []string{"+3226127000"}, "/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127002."},
+		"another end of a new range":            {`{"numbers":[{"minPhoneNumber":"+3226127007","maxPhoneNumber":"+3226127008"}]}`, []string{"+3226127007"}, "/numbers/0/maxPhoneNumber is not the end of its range, which ends at +3226127009."},
+		"several, of which some are available":  {`{"numbers":[{"minPhoneNumber":"+3226127010"},{"minPhoneNumber":"+3226127007"},{"minPhoneNumber":"+321"}],"` + emergency + `":true}`, []string{"+3226127010", "+321"}, "/numbers/0/minPhoneNumber is assigned to another user; /numbers/2/minPhoneNumber %s."},
 	} {
 		for mode, reason := range map[string]string{"": "is not assigned to this group", inEnterprise: "is not the start of a number range that the tenant has"} {
 			t.Run(name+mode, func(t *testing.T) {

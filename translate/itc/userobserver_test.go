@@ -63,9 +63,9 @@ func TestObservedEntriesOfAUser(t *testing.T) {
 		"theirs, but not listed":             {has: true, list: list(), assigned: effect{Seen: true}},
 		"theirs, and another's":              {has: true, list: list("other"), assigned: effect{Seen: true}},
 		"theirs, and free":                   {has: true, list: list(""), assigned: effect{Seen: true}},
-		"not theirs, but so listed":          {list: list(testUserID), taken: effect{Seen: true}},
+		"not theirs, but listed as theirs":   {list: list(testUserID), taken: effect{Seen: true}},
 		"another's":                          {list: list("other"), taken: effect{Seen: true}},
-		"the group's no more":                {list: list(), taken: effect{Seen: true}},
+		"not listed any more":                {list: list(), taken: effect{Seen: true}},
 		"another user's with a similar name": {list: list("x" + testUserID), taken: effect{Seen: true}},
 	} {
 		for _, mode := range []string{"", inEnterprise} {
@@ -113,8 +113,8 @@ func TestObservedSettingsOfAUser(t *testing.T) {
 func TestObserveOfAUserOutsideTheContext(t *testing.T) {
 	for name, test := range usersOutsideContext() {
 		for answered, gone := range map[string]string{
-			"and is answered about": "", "and is unknown": refusal("Error", 4008, "no"), "and has no service": refusal("Error", 4410, "no"),
-			"and is refused": refusal("Error", 4999, "no"),
+			"with a reply": "", "and is unknown": refusal("Error", 4008, "no"), "and has no service": refusal("Error", 4410, "no"),
+			"with a refusal": refusal("Error", 4999, "no"),
 		} {
 			t.Run(name+" "+answered, func(t *testing.T) {
 				p := newPlatform(t)
@@ -146,7 +146,7 @@ func TestObserveOfAUserOutsideTheContext(t *testing.T) {
 func TestObserveOfAUserFailsIfAListCannotBeRead(t *testing.T) {
 	for name, answers := range map[string]map[string]string{
 		"the user is refused":           {userGet: refusal("Error", 4999, "no")},
-		"the user vanishes":             {userGet: refusal("Error", 4410, "not assigned")},
+		"the user is removed":           {userGet: refusal("Error", 4410, "not assigned")},
 		"the list is refused":           {ownNumbers: refusal("Error", 4999, "no")},
 		"the list has no users":         {ownNumbers: answer(ownNumbers, table("numberRangeSummaryTable", "Number Range Start", "+3226127000"))},
 		"a row of the list has no name": {ownNumbers: withRow(newPlatform(t).Answers[ownNumbers], "-", false)},

@@ -31,24 +31,24 @@ func TestProblems(t *testing.T) {
 		id   string
 		want []string
 	}{
-		"takes an id":                      {"ApioSpTest", nil},
-		"takes single inner blanks":        {"a b c", nil},
-		"takes slashes and dots":           {"../a%2Fb\\c", nil},
-		"takes 30 characters of two bytes": {strings.Repeat("é", 30), nil},
-		"refuses 31 characters":            {strings.Repeat("a", 31), []string{"must not be longer than 30 characters"}},
-		"refuses nothing":                  {"", []string{"must not be empty"}},
-		"refuses a leading blank":          {" a", []string{"must not begin or end with a blank"}},
-		"refuses a trailing blank":         {"a ", []string{"must not begin or end with a blank"}},
-		"refuses a run of blanks":          {"a  b", []string{"must not hold several blanks in a row"}},
-		"refuses a tab":                    {"a\tb", []string{"must not hold control characters"}},
-		"refuses a line feed at the end":   {"a\n", []string{"must not hold control characters"}},
-		"refuses NUL":                      {"a\x00b", []string{"must not hold control characters"}},
-		"refuses DEL":                      {"a\x7f", []string{"must not hold control characters"}},
-		"refuses invalid UTF-8":            {"a\xffb", []string{"must be valid UTF-8"}},
-		"refuses half a surrogate pair":    {"a\xed\xa0\x80", []string{"must be valid UTF-8"}},
-		"refuses what XML cannot hold":     {"a\uFFFEb", []string{"must not hold characters that XML cannot hold", charset}},
-		"refuses what the platform cannot": {"Zażółć", []string{charset}},
-		"has all problems of one id":       {" \x01" + strings.Repeat("a  ", 12), []string{"must not be longer than 30 characters", "must not begin or end with a blank", "must not hold several blanks in a row", "must not hold control characters"}},
+		"accepts an id":                                    {"ApioSpTest", nil},
+		"accepts single inner blanks":                      {"a b c", nil},
+		"accepts slashes and dots":                         {"../a%2Fb\\c", nil},
+		"accepts 30 characters of two bytes":               {strings.Repeat("é", 30), nil},
+		"rejects 31 characters":                            {strings.Repeat("a", 31), []string{"must not be longer than 30 characters"}},
+		"rejects an empty id":                              {"", []string{"must not be empty"}},
+		"rejects a leading blank":                          {" a", []string{"must not begin or end with a blank"}},
+		"rejects a trailing blank":                         {"a ", []string{"must not begin or end with a blank"}},
+		"rejects several blanks in a row":                  {"a  b", []string{"must not hold several blanks in a row"}},
+		"rejects a tab":                                    {"a\tb", []string{"must not hold control characters"}},
+		"rejects a line feed at the end":                   {"a\n", []string{"must not hold control characters"}},
+		"rejects NUL":                                      {"a\x00b", []string{"must not hold control characters"}},
+		"rejects DEL":                                      {"a\x7f", []string{"must not hold control characters"}},
+		"rejects invalid UTF-8":                            {"a\xffb", []string{"must be valid UTF-8"}},
+		"rejects half a surrogate pair":                    {"a\xed\xa0\x80", []string{"must be valid UTF-8"}},
+		"rejects characters that XML cannot hold":          {"a\uFFFEb", []string{"must not hold characters that XML cannot hold", charset}},
+		"rejects characters that the platform cannot hold": {"Zażółć", []string{charset}},
+		"has all problems of one id":                       {" \x01" + strings.Repeat("a  ", 12), []string{"must not be longer than 30 characters", "must not begin or end with a blank", "must not hold several blanks in a row", "must not hold control characters"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var want []errcode.Problem
@@ -63,7 +63,7 @@ func TestProblems(t *testing.T) {
 			}
 		})
 	}
-	t.Run("takes every character where no set is given", func(t *testing.T) {
+	t.Run("accepts every character without a charset", func(t *testing.T) {
 		if got := scope.Group.Problems(scope.Target{TenantID: "Zażółć", GroupID: "日本"}, nil); got != nil {
 			t.Errorf("got %v", got)
 		}
@@ -80,8 +80,8 @@ func TestProblemsAreThoseOfTheScope(t *testing.T) {
 		"the system has no parameters": {scope.System, scope.Target{TenantID: " ", GroupID: " ", UserID: " "}, nil},
 		"a tenant has one":             {scope.Tenant, scope.Target{TenantID: "a", GroupID: " "}, nil},
 		"a user id is longer":          {scope.User, scope.Target{TenantID: "a", GroupID: "b", UserID: long}, nil},
-		"but has a limit":              {scope.User, scope.Target{TenantID: "a", GroupID: "b", UserID: long + "u"}, []errcode.Problem{{Parameter: "user_id", Reason: "must not be longer than 161 characters"}}},
-		"a group needs its own":        {scope.Group, scope.Target{TenantID: "a"}, []errcode.Problem{{Parameter: "group_id", Reason: "must not be empty"}}},
+		"a user id has a limit":        {scope.User, scope.Target{TenantID: "a", GroupID: "b", UserID: long + "u"}, []errcode.Problem{{Parameter: "user_id", Reason: "must not be longer than 161 characters"}}},
+		"a group needs both ids":       {scope.Group, scope.Target{TenantID: "a"}, []errcode.Problem{{Parameter: "group_id", Reason: "must not be empty"}}},
 	} {
 		if diff := cmp.Diff(c.want, c.scope.Problems(c.target, nil)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
