@@ -10,15 +10,15 @@ import (
 	"unicode/utf8"
 )
 
-// builder turns a seed into a state and notes every problem on its way.
+// builder builds a state from a seed and collects every problem of the seed.
 type builder struct {
 	state    *state
 	problems []string
 }
 
-// build makes the state of a new platform, or a *SeedError with all problems.
+// build returns the state of a new platform, or a *SeedError with all problems.
 func build(seed Seed) (*state, error) {
-	b := &builder{state: &state{accounts: map[string]*account{}, users: map[string]*user{}}}
+	b := &builder{state: newState()}
 	b.settings(seed.Platform)
 	for i, t := range seed.Tenants {
 		b.tenant(fmt.Sprintf("tenants[%d]", i), t)
@@ -37,6 +37,7 @@ func build(seed Seed) (*state, error) {
 	return b.state, nil
 }
 
+// problem adds a problem; where is the path of the wrong value in the seed.
 func (b *builder) problem(where, format string, args ...any) {
 	b.problems = append(b.problems, where+": "+fmt.Sprintf(format, args...))
 }
@@ -73,7 +74,7 @@ func (b *builder) settings(s Settings) {
 	}
 }
 
-// text checks a value that will stand in documents as an xs:token.
+// text checks a value that documents hold as an xs:token.
 func (b *builder) text(where, value string, shortest, longest int) {
 	switch n := utf8.RuneCountInString(value); {
 	case value != collapse(value):
@@ -107,16 +108,13 @@ func (b *builder) tenant(where string, seed Tenant) {
 	for i, g := range seed.Groups {
 		b.group(fmt.Sprintf("%s.groups[%d]", where, i), t, g)
 	}
-	for i, r := range seed.Ranges {
-		b.numberRange(fmt.Sprintf("%s.ranges[%d]", where, i), t, r)
-	}
-	for i, p := range seed.Prefixes {
-		b.prefix(fmt.Sprintf("%s.prefixes[%d]", where, i), t, p)
+	for _, service := range services {
+		b.state.services[service.name].loadTenant(b, where, t, seed)
 	}
 }
 
-// departments makes the departments of a list and all below them, each like
-// the model but for its name.
+// departments returns the departments of a list and all below them. Each is a copy
+// of the model with its own name.
 func (b *builder) departments(where string, seeds []Department, model department) []*department {
 	var all []*department
 	var names []string
@@ -183,7 +181,8 @@ func (b *builder) user(where string, g *group, seed User) {
 	})
 }
 
-// departmentOf finds the department of a path in a group or its enterprise.
+// departmentOf returns the department with a path in a group or its enterprise, or
+// nil for an empty path.
 func (b *builder) departmentOf(where string, g *group, path []string) *department {
 	if len(path) == 0 {
 		return nil
@@ -237,7 +236,7 @@ func (b *builder) administrator(where string, seed Administrator) {
 	b.place(where, a, seed)
 }
 
-// place finds what an administrator administers.
+// place sets the tenant, group and department of an administrator.
 func (b *builder) place(where string, a *account, seed Administrator) {
 	if seed.Tenant == "" {
 		return
@@ -254,69 +253,4 @@ func (b *builder) place(where string, a *account, seed Administrator) {
 		return
 	}
 	a.department = b.departmentOf(where, a.group, seed.Department)
-}
-
-func (b *builder) numberRange(where string, t *tenant, seed Range) {
-	start, okStart := canonical(seed.Start)
-	end, okEnd := canonical(seed.End)
-	switch {
-	case !okStart || len(seed.Start) > 23:
-		b.problem(where+".start", "%q is not a phone number", seed.Start)
-	case !okEnd || len(seed.End) > 23:
-		b.problem(where+".end", "%q is not a phone number", seed.End)
-	case !isRange(start, end):
-		b.problem(where, "%s to %s is not a range", start, end)
-	default:
-		if other := firstOverlap(t.ranges, start, end); other != nil {
-			b.problem(where, "overlaps with the range that starts at %s", other.key)
-		}
-	}
-	h := &holding{key: start, end: end}
-	if seed.ExtensionLength != 0 {
-		h.extensionLength = strconv.Itoa(seed.ExtensionLength)
-		if seed.ExtensionLength < 2 || seed.ExtensionLength > 20 {
-			b.problem(where+".extension_length", "must be from 2 to 20")
-		}
-	}
-	b.own(where, t, h, seed.Owner)
-	t.ranges = append(t.ranges, h)
-}
-
-func (b *builder) prefix(where string, t *tenant, seed Prefix) {
-	key, ok := canonical(seed.Prefix)
-	if !ok || len(seed.Prefix) > 23 {
-		b.problem(where+".prefix", "%q is not a prefix", seed.Prefix)
-	}
-	if find(t.prefixes, key) != nil {
-		b.problem(where+".prefix", "%q is given twice", seed.Prefix)
-	}
-	b.text(where+".extension_start", seed.ExtensionStart, 0, 20)
-	b.text(where+".extension_end", seed.ExtensionEnd, 0, 20)
-	h := &holding{key: key, shown: seed.Prefix, extensionStart: seed.ExtensionStart, extensionEnd: seed.ExtensionEnd}
-	b.own(where, t, h, seed.Owner)
-	t.prefixes = append(t.prefixes, h)
-}
-
-// own gives a holding its group and user.
-func (b *builder) own(where string, t *tenant, h *holding, o Owner) {
-	h.active = !o.Inactive
-	if o.Group != "" {
-		if t.enterprise {
-			b.problem(where+".group", "an enterprise assigns nothing to groups")
-		} else if h.group = t.group(o.Group); h.group == nil {
-			b.problem(where+".group", "there is no group %q", o.Group)
-		}
-	}
-	if o.User == "" {
-		return
-	}
-	h.user = b.state.users[o.User]
-	switch {
-	case h.user == nil || h.user.group.tenant != t:
-		b.problem(where+".user", "there is no user %q in the tenant", o.User)
-	case !t.enterprise && h.user.group.id != o.Group:
-		b.problem(where+".user", "%q is not a user of the group", o.User)
-	case !h.user.has(routeList):
-		b.problem(where+".user", "%q does not have the service %s", o.User, routeList)
-	}
 }

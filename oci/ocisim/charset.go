@@ -10,8 +10,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// charsets are the encodings seen on real platforms beside UTF-8, which is
-// the nil one.
+// charsets are the encodings of real platforms. UTF-8 is nil.
 var charsets = map[string]*charmap.Charmap{
 	"UTF-8":       nil,
 	"ISO-8859-1":  charmap.ISO8859_1,
@@ -19,9 +18,9 @@ var charsets = map[string]*charmap.Charmap{
 	"ISO-8859-15": charmap.ISO8859_15,
 }
 
-// charsetReader is what both XML parsers call for a declared encoding other
-// than UTF-8. What it returns is also an io.ByteReader and takes no byte ahead
-// of need, so that encoding/xml does not buffer beyond the end of a document.
+// charsetReader returns a reader for a declared encoding other than UTF-8, for both
+// XML parsers. The reader is also an io.ByteReader and reads no byte before it is
+// needed, so that encoding/xml does not buffer beyond the end of a document.
 func charsetReader(label string, input io.Reader) (io.Reader, error) {
 	set, ok := charsets[strings.ToUpper(label)]
 	if !ok {
@@ -37,13 +36,14 @@ func charsetReader(label string, input io.Reader) (io.Reader, error) {
 	return byBytes{&decodingReader{source: source, set: set}}, nil
 }
 
-// decodingReader turns a single-byte encoding into UTF-8.
+// decodingReader converts a single-byte encoding to UTF-8.
 type decodingReader struct {
 	source  io.ByteReader
 	set     *charmap.Charmap
 	pending []byte
 }
 
+// ReadByte returns the next byte of the UTF-8 text.
 func (d *decodingReader) ReadByte() (byte, error) {
 	if len(d.pending) == 0 {
 		b, err := d.source.ReadByte()
@@ -57,10 +57,11 @@ func (d *decodingReader) ReadByte() (byte, error) {
 	return b, nil
 }
 
-// byBytes makes an io.Reader of an io.ByteReader, since encoding/xml asks for
+// byBytes is an io.Reader that reads from an io.ByteReader. encoding/xml requires
 // the one and uses the other.
 type byBytes struct{ io.ByteReader }
 
+// Read reads byte by byte until p is full or an error occurs.
 func (b byBytes) Read(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		if p[n], err = b.ReadByte(); err == nil {

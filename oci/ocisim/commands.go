@@ -6,30 +6,30 @@ import (
 	"slices"
 )
 
-// commandRow is all there is to a command. To add one is to write a row and
-// the function that carries it out.
+// commandRow is the complete definition of a command. To add a command, add a
+// row and the function that carries it out.
 type commandRow struct {
 	name string
-	// since is the first release that has the command, 0 where all have it.
+	// since is the first release that has the command; 0 means all.
 	since int
 	// releaseIndependent marks commands of platforms whose version is a year.
 	releaseIndependent bool
 	// least is the lowest login type that may send the command.
 	least level
-	// aboutUser marks commands whose userId names a user of a group.
+	// aboutUser marks commands whose userId is the id of a user of a group.
 	aboutUser bool
 	// writes marks commands that change the platform.
 	writes bool
-	// closes ends the connection after the answer.
+	// closes ends the connection after the reply.
 	closes bool
 	schema []particle
-	// do carries the command out, all of it or nothing. Without data the
-	// answer is a SuccessResponse.
+	// do carries out the command entirely or not at all. It returns the data of
+	// the reply; nil means a SuccessResponse.
 	do func(*call) ([]node, *refusal)
 }
 
-// commandTable is every command of the platform by name.
-var commandTable = tabulate(loginCommands, contextCommands, groupRouteListCommands(), tenantRouteListCommands(), enterpriseRouteListCommands(), userRouteListCommands, userCommands)
+// commandTable has every command of the platform by name.
+var commandTable = tabulate(loginCommands, tenantCommands, groupCommands, userCommands, authorizationCommands, serviceCommands())
 
 func tabulate(lists ...[]commandRow) map[string]*commandRow {
 	rows := map[string]*commandRow{}
@@ -41,7 +41,8 @@ func tabulate(lists ...[]commandRow) map[string]*commandRow {
 	return rows
 }
 
-// Commands are the names of the commands of all releases, in alphabetical order.
+// Commands returns the names of the commands of all releases, in alphabetical
+// order.
 func Commands() iter.Seq[string] {
 	return slices.Values(slices.Sorted(maps.Keys(commandTable)))
 }
@@ -52,4 +53,15 @@ var (
 	serviceProviderID = one("serviceProviderId", token(1, 30))
 	groupID           = one("groupId", token(1, 30))
 	password          = one("password", token(1, 60))
+
+	responseSizeLimit = one("responseSizeLimit", integer(1, 1<<31-1)).optional()
 )
+
+// criteria returns a search criterion that can be repeated.
+func criteria(name string, longest int) particle {
+	return parent(name,
+		one("mode", enum("Starts With", "Contains", "Equal To")),
+		one("value", token(1, longest)),
+		one("isCaseInsensitive", boolean),
+	).many()
+}

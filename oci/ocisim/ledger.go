@@ -6,39 +6,39 @@ import (
 	"time"
 )
 
-// ledgerLimit is how many entries a ledger keeps. The oldest go first.
+// ledgerLimit is the number of entries that a ledger keeps at least. The oldest
+// are removed first.
 const ledgerLimit = 100_000
 
 // Entry is one command that the platform received.
 type Entry struct {
 	Time time.Time
-	// Connection is the connection's number, from 1 in the order of their
-	// beginning.
+	// Connection is the connection's number, from 1 in the order of acceptance.
 	Connection int
-	// Login is the user id of the session, empty before login.
+	// Login is the user id of the session; empty before login.
 	Login string
-	// Command is the name of the command, known or not.
+	// Command is the name of the command, supported or not.
 	Command string
-	// Write tells that the command is one that changes the platform, login
-	// and logout not counted.
+	// Write reports whether the command changes the platform. Login and logout do
+	// not.
 	Write bool
-	// ServiceProvider, Group and User are the ids that the command named.
+	// ServiceProvider, Group and User are the ids in the command.
 	ServiceProvider, Group, User string
-	// Numbers are the range starts, ranges' first numbers and prefixes that
-	// the command named, as they were spelled.
+	// Numbers are the range starts, ranges' first numbers and prefixes in the
+	// command, as they were spelled.
 	Numbers []string
-	// Applied reports whether the command was carried out: all of it.
+	// Applied reports whether the command was carried out entirely.
 	Applied bool
-	// Error is the number of the error that it was refused with, or 0. The
-	// answer may not have been sent: see [RefusalClose], and faults.
+	// Error is the number of the error with which it was refused, or 0. The reply
+	// may not have been sent: see [RefusalClose] and [Fault].
 	Error int
-	// Faults are the kinds of the faults that it met.
+	// Faults are the kinds of the faults that acted on it.
 	Faults []FaultKind
 }
 
-// ledger is safe for use by several goroutines.
+// ledger is the record of received commands.
 type ledger struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards entries
 	entries []Entry
 }
 
@@ -51,17 +51,18 @@ func (l *ledger) add(e Entry) {
 	l.entries = append(l.entries, e)
 }
 
-// Ledger are the commands received so far, in the order in which the platform
-// was through with them; a command that a fault stalls is in it before the
-// stall, and one that a fault applies late only then. At least the last 100,000 are kept. No password or nonce is in it.
+// Ledger returns the commands received so far, in the order in which the platform
+// finished them. A command that a fault stalls is in it before the stall, and one
+// that a fault applies late only after that. It has at least the last 100,000
+// commands, and no password or nonce.
 func (p *Platform) Ledger() []Entry {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
 	return slices.Clone(p.ledger.entries)
 }
 
-// TakeLedger gives what Ledger gives, and empties the ledger: for tests of many
-// requests, each of which looks at its own commands.
+// TakeLedger returns the same as Ledger and empties the ledger, for tests that
+// check the commands of each of many requests.
 func (p *Platform) TakeLedger() []Entry {
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
@@ -70,12 +71,12 @@ func (p *Platform) TakeLedger() []Entry {
 	return taken
 }
 
-// Writes are the entries of the ledger that are writes.
+// Writes returns the entries of the ledger that are writes.
 func (p *Platform) Writes() []Entry {
 	return slices.DeleteFunc(p.Ledger(), func(e Entry) bool { return !e.Write })
 }
 
-// describe notes what a command names, and whether it is a write.
+// describe sets the fields that depend on the command only.
 func (e *Entry) describe(n *node) {
 	e.Command = n.name
 	row := commandTable[n.name]
@@ -88,8 +89,8 @@ func (e *Entry) describe(n *node) {
 			e.Group = n.text
 		case "userId":
 			e.User = n.text
-		case "numberRangeStart", "minPhoneNumber", "dnRangeStart", "phoneNumber", "numberPrefix":
-			if n.text != "" {
+		default:
+			if n.text != "" && holdsNumber(n.name) {
 				e.Numbers = append(e.Numbers, n.text)
 			}
 		}

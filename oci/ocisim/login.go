@@ -7,9 +7,10 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"math/big"
-	"time"
 )
 
+// loginCommands log in and out, verify passwords and sessions and read the
+// version.
 var loginCommands = []commandRow{
 	{
 		name:   "AuthenticationRequest",
@@ -22,25 +23,25 @@ var loginCommands = []commandRow{
 	}, {
 		name: "LoginRequest22", since: 22,
 		schema: []particle{userID, password.optional()},
-		do:     loginPlain(answerForm{}),
+		do:     loginPlain(replyForm{}),
 	}, {
 		name: "LoginRequest22V2", since: 22,
 		schema: []particle{userID, password.optional()},
-		do:     loginPlain(answerForm{reseller: true}),
+		do:     loginPlain(replyForm{reseller: true}),
 	}, {
 		name: "LoginRequest22V3", since: 23,
 		schema: []particle{userID, password.optional()},
-		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
+		do:     loginPlain(replyForm{reseller: true, resellerID: true}),
 	}, {
 		name: "LoginRequest22V4", since: 23,
 		schema: []particle{userID, password.optional(), signedPassword},
-		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
+		do:     loginPlain(replyForm{reseller: true, resellerID: true}),
 	}, {
 		name: "LoginRequest22V5", since: 24,
 		schema: []particle{userID, password.optional(), signedPassword},
-		do:     loginPlain(answerForm{reseller: true, resellerID: true}),
+		do:     loginPlain(replyForm{reseller: true, resellerID: true}),
 	}, {
-		// The reason is whatever clients send, not only the schema's words.
+		// The reason may be any text of a client, not only the schema's values.
 		name:   "LogoutRequest",
 		closes: true,
 		schema: []particle{userID, one("reason", token(0, 1000)).optional()},
@@ -49,12 +50,12 @@ var loginCommands = []commandRow{
 		name:   "AuthenticationVerifyRequest14sp8",
 		least:  provisioningLevel,
 		schema: []particle{userID, password},
-		do:     verifyAuthentication(answerForm{}),
+		do:     verifyAuthentication(replyForm{}),
 	}, {
 		name: "AuthenticationVerifyRequest22V4", since: 24,
 		least:  provisioningLevel,
 		schema: []particle{userID, password},
-		do:     verifyAuthentication(answerForm{reseller: true, resellerID: true}),
+		do:     verifyAuthentication(replyForm{reseller: true, resellerID: true}),
 	}, {
 		name:  "VerifySessionIsValidRequest",
 		least: userLevel,
@@ -70,33 +71,33 @@ var loginCommands = []commandRow{
 	},
 }
 
-// answerForm is what the answer to a login or a verification has room for,
-// which differs between the commands.
-type answerForm struct {
+// replyForm is what the reply to a login or a verification can express. It differs
+// between the commands.
+type replyForm struct {
 	reseller   bool // the login type Reseller
 	resellerID bool // the element resellerId
 }
 
-// fits refuses an account whose login type the answer cannot express.
-func (f answerForm) fits(a *account) *refusal {
+// fits returns a refusal if the reply cannot express the account's login type.
+func (f replyForm) fits(a *account) *refusal {
 	if a.level == resellerLevel && !f.reseller {
 		return refuse(loginTypeUnknown, "")
 	}
 	return nil
 }
 
-// resellerOf adds the reseller to the end of an answer, where it has room.
-func (f answerForm) resellerOf(a *account, answer []node) []node {
+// resellerOf appends the reseller to a reply that can express it.
+func (f replyForm) resellerOf(a *account, reply []node) []node {
 	if !f.resellerID {
-		return answer
+		return reply
 	}
-	return leafUnlessEmpty(answer, "resellerId", a.reseller)
+	return leafUnlessEmpty(reply, "resellerId", a.reseller)
 }
 
-// signedPassword has no longest length in the schema.
+// signedPassword has no greatest length in the schema.
 var signedPassword = one("signedPassword", token(1, unbounded)).optional()
 
-// authentication offers a nonce, to unknown users as well.
+// authentication issues a nonce, also to unknown users.
 func authentication(c *call) ([]node, *refusal) {
 	n, err := rand.Int(rand.Reader, big.NewInt(1e15))
 	if err != nil {
@@ -107,35 +108,36 @@ func authentication(c *call) ([]node, *refusal) {
 	return []node{leaf("userId", id), leaf("nonce", c.session.nonce), leaf("passwordAlgorithm", "MD5")}, nil
 }
 
-// loginSigned takes the password signed with the nonce, or in plain text, as
-// the schema allows where the password is checked by a third party.
+// loginSigned accepts the password signed with the nonce or in plain text. The
+// schema allows plain text for passwords that a third party checks.
 func loginSigned(c *call) ([]node, *refusal) {
 	nonce, nonceUser := c.session.nonce, c.session.nonceUser
 	c.session.nonce, c.session.nonceUser = "", ""
 	signed := c.request.get("signedPassword")
 	if signed == "" {
-		return c.login(c.passwordIn("plainTextPassword"), answerForm{})
+		return c.login(c.passwordIn("plainTextPassword"), replyForm{})
 	}
 	if nonce == "" || nonceUser != c.request.get("userId") {
 		return nil, refuse(noNonce, "")
 	}
-	return c.login(func(password string) bool { return equal(signed, sign(nonce, password)) }, answerForm{})
+	return c.login(func(password string) bool { return equal(signed, sign(nonce, password)) }, replyForm{})
 }
 
-// loginPlain takes the password as it is. It does not look at a signed one,
-// which the schema has for another kind of server.
-func loginPlain(form answerForm) func(*call) ([]node, *refusal) {
+// loginPlain accepts the password in plain text. It ignores a signed one, which
+// the schema has for another kind of server.
+func loginPlain(form replyForm) func(*call) ([]node, *refusal) {
 	return func(c *call) ([]node, *refusal) { return c.login(c.passwordIn("password"), form) }
 }
 
-// passwordIn matches the password that an element of the request holds.
+// passwordIn returns a function that reports whether a password is equal to the
+// one in an element of the request.
 func (c *call) passwordIn(element string) func(password string) bool {
 	given := c.request.get(element)
 	return func(password string) bool { return equal(given, password) }
 }
 
-// login makes the session the account's.
-func (c *call) login(matches func(password string) bool, form answerForm) ([]node, *refusal) {
+// login logs the session in.
+func (c *call) login(matches func(password string) bool, form replyForm) ([]node, *refusal) {
 	a, err := c.verify(matches, form)
 	if err != nil {
 		return nil, err
@@ -148,40 +150,40 @@ func (c *call) login(matches func(password string) bool, form answerForm) ([]nod
 	return form.resellerOf(a, append(c.identity(a), leaf("userDomain", domain))), nil
 }
 
-func verifyAuthentication(form answerForm) func(*call) ([]node, *refusal) {
+func verifyAuthentication(form replyForm) func(*call) ([]node, *refusal) {
 	return func(c *call) ([]node, *refusal) {
 		a, err := c.verify(c.passwordIn("password"), form)
 		if err != nil {
 			return nil, err
 		}
-		answer := c.identity(a)
+		reply := c.identity(a)
 		if a.user != nil {
-			answer = leafUnlessEmpty(answer, "lastName", a.user.lastName)
-			answer = leafUnlessEmpty(answer, "firstName", a.user.firstName)
+			reply = leafUnlessEmpty(reply, "lastName", a.user.lastName)
+			reply = leafUnlessEmpty(reply, "firstName", a.user.firstName)
 		}
-		answer = append(answer, leaf("userId", a.id))
+		reply = append(reply, leaf("userId", a.id))
 		if a.user != nil {
-			answer = leafUnlessEmpty(answer, "phoneNumber", a.user.phoneNumber)
+			reply = leafUnlessEmpty(reply, "phoneNumber", a.user.phoneNumber)
 		}
-		return form.resellerOf(a, answer), nil
+		return form.resellerOf(a, reply), nil
 	}
 }
 
-// verify checks a password. A locked or disabled account is refused before the
-// password is looked at. That it has expired, or that the answer cannot express
-// the login type, shows only to somebody who knows the password.
-func (c *call) verify(matches func(password string) bool, form answerForm) (*account, *refusal) {
+// verify checks a password. It refuses a locked or disabled account before it
+// checks the password. It reports that the password has expired, or that the reply
+// cannot express the login type, only after a correct password.
+func (c *call) verify(matches func(password string) bool, form replyForm) (*account, *refusal) {
 	id := c.request.get("userId")
-	a := c.platform.state.accounts[id]
+	a := c.state.accounts[id]
 	switch {
 	case a == nil:
 		return nil, refuse(userNotFound, id)
-	case a.locked(c.platform.settings.LockFor):
+	case a.blockedLocked(c.platform.settings.LockFor):
 		return nil, refuse(accountLocked, "")
 	case a.condition.Disabled:
 		return nil, refuse(accountDisabled, "")
 	case a.password == "" || !matches(a.password):
-		a.fail(c.platform.settings.LockAfter)
+		a.failLocked(c.platform.settings.LockAfter)
 		return nil, refuse(invalidPassword, "")
 	case a.condition.PasswordExpired:
 		return nil, refuse(passwordExpired, "")
@@ -197,36 +199,16 @@ func getVersion(c *call) ([]node, *refusal) {
 	return []node{leaf("version", c.platform.settings.Version)}, nil
 }
 
-func (a *account) fail(lockAfter int) {
-	a.failures++
-	if lockAfter > 0 && a.failures >= lockAfter {
-		a.lockedSince = time.Now()
-	}
-}
-
-// locked tells whether the account is locked, and unlocks it when its time is
-// over.
-func (a *account) locked(lockFor time.Duration) bool {
-	if a.lockedSince.IsZero() {
-		return false
-	}
-	if lockFor > 0 && time.Since(a.lockedSince) >= lockFor {
-		a.lockedSince, a.failures = time.Time{}, 0
-		return false
-	}
-	return true
-}
-
-// identity is what every answer to a login begins with.
+// identity returns the elements at the beginning of each reply to a login.
 func (c *call) identity(a *account) []node {
-	answer := []node{leaf("loginType", a.loginType), leaf("locale", "en_US"), leaf("encoding", c.platform.form.encoding)}
+	reply := []node{leaf("loginType", a.loginType), leaf("locale", "en_US"), leaf("encoding", c.platform.form.encoding)}
 	if a.group != nil {
-		answer = append(answer, leaf("groupId", a.group.id))
+		reply = append(reply, leaf("groupId", a.group.id))
 	}
 	if a.tenant != nil {
-		answer = append(answer, leaf("serviceProviderId", a.tenant.id))
+		reply = append(reply, leaf("serviceProviderId", a.tenant.id))
 	}
-	return append(answer, flag("isEnterprise", a.tenant != nil && a.tenant.enterprise))
+	return append(reply, flag("isEnterprise", a.tenant != nil && a.tenant.enterprise))
 }
 
 func logout(c *call) ([]node, *refusal) {
@@ -234,9 +216,10 @@ func logout(c *call) ([]node, *refusal) {
 	return nil, nil
 }
 
+// equal compares in constant time.
 func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// sign is the published signature of a password for a nonce.
+// sign returns the published signature of a password for a nonce.
 func sign(nonce, password string) string {
 	inner := sha1.Sum([]byte(password))                                  //nolint:gosec // the protocol's own algorithm
 	outer := md5.Sum([]byte(nonce + ":" + hex.EncodeToString(inner[:]))) //nolint:gosec // the protocol's own algorithm

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// node is one element of a command, received or sent: it holds text,
-// children, a table, or nothing.
+// node is one element of a received or sent command. It holds text, children, a
+// table or nothing.
 type node struct {
 	name     string
 	text     string
@@ -22,8 +22,10 @@ type table struct {
 	rows     [][]string
 }
 
+// leaf returns an element with text.
 func leaf(name, text string) node { return node{name: name, text: text} }
 
+// flag returns an element with a boolean.
 func flag(name string, value bool) node { return leaf(name, boolText(value)) }
 
 func boolText(b bool) string {
@@ -33,7 +35,7 @@ func boolText(b bool) string {
 	return "false"
 }
 
-// leafUnlessEmpty is for optional elements.
+// leafUnlessEmpty appends an optional element if there is a text.
 func leafUnlessEmpty(nodes []node, name, text string) []node {
 	if text == "" {
 		return nodes
@@ -41,7 +43,7 @@ func leafUnlessEmpty(nodes []node, name, text string) []node {
 	return append(nodes, leaf(name, text))
 }
 
-// child is the first child of that name, or nil.
+// child returns the first child with the name, or nil.
 func (n *node) child(name string) *node {
 	i := slices.IndexFunc(n.children, func(c node) bool { return c.name == name })
 	if i < 0 {
@@ -50,7 +52,7 @@ func (n *node) child(name string) *node {
 	return &n.children[i]
 }
 
-// get is the text of the first child of that name, "" where there is none.
+// get returns the text of the first child with the name, or "".
 func (n *node) get(name string) string {
 	if c := n.child(name); c != nil {
 		return c.text
@@ -58,7 +60,7 @@ func (n *node) get(name string) string {
 	return ""
 }
 
-// all are the children of that name.
+// all returns the children with the name.
 func (n *node) all(name string) []node {
 	var found []node
 	for _, c := range n.children {
@@ -69,7 +71,7 @@ func (n *node) all(name string) []node {
 	return found
 }
 
-// texts are the texts of the children of that name.
+// texts returns the texts of the children with the name.
 func (n *node) texts(name string) []string {
 	var found []string
 	for _, c := range n.all(name) {
@@ -78,9 +80,9 @@ func (n *node) texts(name string) []string {
 	return found
 }
 
-// walk visits the node and everything below it, but neither an element that
-// holds a secret nor what is in it: a request that does not fit the schema may
-// have elements there.
+// walk visits the node and all nodes below it except elements that hold a secret
+// and the nodes below those: a request that does not fit the schema may have
+// elements there.
 func (n *node) walk(visit func(*node)) {
 	visit(n)
 	for i := range n.children {
@@ -90,8 +92,8 @@ func (n *node) walk(visit func(*node)) {
 	}
 }
 
-// redacted is a copy that is fit for a log: without what any element below it
-// holds whose name speaks of a secret.
+// redacted returns a copy for a log: the content of each element below the node
+// whose name is that of a secret is replaced.
 func (n node) redacted() node {
 	children := make([]node, len(n.children))
 	for i, c := range n.children {
@@ -104,7 +106,8 @@ func (n node) redacted() node {
 	return n
 }
 
-// isSecret rather hides too much: "passwordAlgorithm" is hidden as well.
+// isSecret reports whether an element of that name may hold a secret. It returns
+// true for some that do not, such as "passwordAlgorithm".
 func isSecret(element string) bool {
 	lower := strings.ToLower(element)
 	for _, word := range []string{"password", "passcode", "nonce", "token"} {
@@ -115,13 +118,13 @@ func isSecret(element string) bool {
 	return false
 }
 
-// collapse does what the platform does to the white space of an xs:token.
+// collapse collapses white space as XML Schema does in an xs:token.
 func collapse(s string) string { return strings.Join(strings.FieldsFunc(s, isXMLSpace), " ") }
 
 func isXMLSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }
 
-// pad fills a table up to a number of rows with copies of its last row, or of
-// an empty one.
+// pad fills a table up to a number of rows with copies of its last row or, if it
+// has none, with empty rows.
 func (n *node) pad(rows int) {
 	if n.table == nil {
 		return

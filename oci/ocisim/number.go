@@ -2,12 +2,12 @@ package ocisim
 
 import "strings"
 
-// number is a phone number or prefix as it is compared: digits, and a plus in
-// front if it has one.
+// number is a phone number or prefix in the form used for comparison: digits, after
+// a plus if it has one.
 type number string
 
-// canonical is the number in a spelling with dashes and blanks. A second
-// result of false says that it is none.
+// canonical returns the number of a spelling, which may have dashes and blanks. It
+// reports whether the spelling is a number.
 func canonical(spelling string) (number, bool) {
 	var b strings.Builder
 	for i, r := range spelling {
@@ -22,18 +22,18 @@ func canonical(spelling string) (number, bool) {
 	return n, strings.TrimPrefix(string(n), "+") != ""
 }
 
-// isRange tells that two numbers can be the ends of a range: both with a plus
-// or both without, equally long, in order.
+// isRange reports whether two numbers can be the ends of a range: both with a plus
+// or both without, of equal length, in order.
 func isRange(start, end number) bool {
 	return len(start) == len(end) && strings.HasPrefix(string(start), "+") == strings.HasPrefix(string(end), "+") && start <= end
 }
 
-// overlap tells that two ranges have a number in common.
+// overlap reports whether two ranges have a number in common.
 func overlap(start, end, otherStart, otherEnd number) bool {
 	return len(start) == len(otherStart) && start <= otherEnd && otherStart <= end
 }
 
-// numbering is how a platform prints phone numbers.
+// numbering is the form in which a platform prints phone numbers.
 type numbering struct {
 	dashes       bool
 	countryCodes []string

@@ -24,7 +24,7 @@ var (
 	errTooLarge = errors.New("the document is larger than the limit")
 )
 
-// document is a request, and how it was received.
+// document is a request and its source.
 type document struct {
 	source      source
 	sessionID   string
@@ -33,7 +33,7 @@ type document struct {
 	commands    []command
 }
 
-// command is one command of a document. Its node is named after its type.
+// command is one command of a document. The name of its node is its type.
 type command struct {
 	node
 	echo string
@@ -41,9 +41,9 @@ type command struct {
 	index int
 }
 
-// readDocument takes one document from the stream and not a byte more: from
-// the first byte that is not white space to the end tag of the root element.
-// It returns io.EOF where the stream ends between documents.
+// readDocument reads one document from the stream and no byte after it: from the
+// first byte that is not white space to the end tag of the root element. It
+// returns io.EOF if the stream ends between documents.
 func readDocument(stream io.ByteScanner, limit int) ([]byte, error) {
 	if err := skipSpace(stream); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func readDocument(stream io.ByteScanner, limit int) ([]byte, error) {
 				return rec.bytes, nil
 			}
 		case xml.CharData:
-			// encoding/xml lets text stand before the root.
+			// encoding/xml accepts text before the root.
 			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
 				return nil, errors.New("text outside of the root element")
 			}
@@ -75,8 +75,8 @@ func readDocument(stream io.ByteScanner, limit int) ([]byte, error) {
 	}
 }
 
-// malformed leaves out what encoding/xml says of a syntax error, since that may
-// quote a password.
+// malformed returns an error without the message of encoding/xml about a syntax
+// error, since that may quote a password.
 func malformed(err error) error {
 	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		return fmt.Errorf("not well-formed in line %d", syntax.Line)
@@ -87,6 +87,7 @@ func malformed(err error) error {
 	return err
 }
 
+// skipSpace reads white space up to the first "<".
 func skipSpace(stream io.ByteScanner) error {
 	for {
 		b, err := stream.ReadByte()
@@ -103,13 +104,14 @@ func skipSpace(stream io.ByteScanner) error {
 	}
 }
 
-// recorder keeps every byte that passes.
+// recorder keeps every byte that is read from its source, up to a limit.
 type recorder struct {
 	source io.ByteReader
 	bytes  []byte
 	limit  int
 }
 
+// ReadByte returns and keeps the next byte of the source.
 func (r *recorder) ReadByte() (byte, error) {
 	if len(r.bytes) >= r.limit {
 		return 0, errTooLarge
@@ -121,9 +123,9 @@ func (r *recorder) ReadByte() (byte, error) {
 	return b, err
 }
 
-// parseDocument reads the bytes of a well-formed document. Where they are not
-// an OCI request, the error is a *refusal, and the document holds what could be
-// read of the session.
+// parseDocument parses a well-formed document. If it is not an OCI request, the
+// error is a *refusal, and the document has those of its session id and tracking id
+// that could be read.
 func parseDocument(raw []byte) (document, error) {
 	tree := etree.NewDocument()
 	tree.ReadSettings = etree.ReadSettings{CharsetReader: charsetReader, PreserveCData: true}
@@ -167,6 +169,7 @@ func parseDocument(raw []byte) (document, error) {
 	return doc, nil
 }
 
+// parseCommand parses an element command. Its error is a *refusal.
 func parseCommand(e *etree.Element) (command, error) {
 	switch {
 	case e.Tag != "command":
@@ -186,6 +189,7 @@ func parseCommand(e *etree.Element) (command, error) {
 	return command{node: body, echo: attribute(e, "", "echo")}, nil
 }
 
+// parseNode parses an element and all below it. Its error is a *refusal.
 func parseNode(e *etree.Element) (node, error) {
 	n := node{name: e.Tag}
 	null := collapse(attribute(e, namespaceXSI, "nil"))
@@ -213,13 +217,14 @@ func parseNode(e *etree.Element) (node, error) {
 	return n, nil
 }
 
-// isOurs tells that an element below the root is in no namespace, as the schema
-// has it, or in that of the root, where clients put it that leave out xmlns="".
+// isOurs reports whether an element below the root is in no namespace, as in the
+// schema, or in that of the root, as with clients that omit xmlns="".
 func isOurs(e *etree.Element) bool {
 	return e.NamespaceURI() == "" || e.NamespaceURI() == namespaceOCI
 }
 
-// attribute finds an attribute by namespace and name, whatever its prefix.
+// attribute returns the value of the attribute with a namespace and a name, whatever
+// its prefix; "" if there is none.
 func attribute(e *etree.Element, namespace, name string) string {
 	for i := range e.Attr {
 		a := &e.Attr[i]
@@ -237,7 +242,7 @@ func attribute(e *etree.Element, namespace, name string) string {
 	return ""
 }
 
-// typeName is the local part of the xsi:type, whose prefix must be bound.
+// typeName returns the local part of the xsi:type, whose prefix must be bound.
 func typeName(e *etree.Element) (string, bool) {
 	value := collapse(attribute(e, namespaceXSI, "type"))
 	prefix, local, prefixed := strings.Cut(value, ":")
@@ -248,7 +253,7 @@ func typeName(e *etree.Element) (string, bool) {
 	return local, bound && local != ""
 }
 
-// prefixURI is the namespace that a prefix is bound to at an element.
+// prefixURI returns the namespace to which a prefix is bound at an element.
 func prefixURI(e *etree.Element, prefix string) (string, bool) {
 	for ; e != nil; e = e.Parent() {
 		for _, a := range e.Attr {

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// defaultRelease is the release of a platform whose seed names none.
+// defaultRelease is the release of a platform whose seed has none.
 const defaultRelease = 24
 
-// trackingIDSince is the first release that knows the element trackingId. The
-// first release of a command stands in the command's row.
+// trackingIDSince is the first release that supports the element trackingId. The
+// first release of a command is in the command's row.
 const trackingIDSince = 24
 
 // releaseRow is a release that a platform may have.
 type releaseRow struct {
 	number int
-	// version is the platform's version where the seed names none.
+	// version is the platform's version if the seed has none.
 	version string
 }
 
@@ -31,7 +31,7 @@ var releaseTable = []releaseRow{
 	{25, "2022.08"},
 }
 
-// Releases are the releases that a platform may have, the oldest first.
+// Releases returns the releases that a platform may have, the oldest first.
 func Releases() []int {
 	var numbers []int
 	for _, row := range releaseTable {
@@ -40,8 +40,7 @@ func Releases() []int {
 	return numbers
 }
 
-// ParseRelease reads the number of a release. Its error names those that are
-// allowed.
+// ParseRelease parses the number of a release. Its error lists the allowed ones.
 func ParseRelease(text string) (int, error) {
 	for _, number := range Releases() {
 		if text == strconv.Itoa(number) {
@@ -51,7 +50,7 @@ func ParseRelease(text string) (int, error) {
 	return 0, fmt.Errorf("%q is not one of %s", text, listed(Releases()))
 }
 
-// listed is what is allowed, as in messages.
+// listed returns the allowed values for messages.
 func listed[T any](allowed []T) string {
 	words := make([]string, len(allowed))
 	for i, a := range allowed {
@@ -60,7 +59,8 @@ func listed[T any](allowed []T) string {
 	return strings.Join(words, ", ")
 }
 
-// versionOf is the version of a platform of that release, "" for an unknown one.
+// versionOf returns the version of a platform of a release; "" for an unknown
+// release.
 func versionOf(release int) string {
 	for _, row := range releaseTable {
 		if row.number == release {
@@ -70,14 +70,14 @@ func versionOf(release int) string {
 	return ""
 }
 
-// yearVersion is the form of a version that is a year: 2022.08.
+// yearVersion matches a version that is a year, such as 2022.08.
 var yearVersion = regexp.MustCompile(`^(Rel_)?20[0-9]{2}([^0-9]|$)`)
 
 // releaseIndependent reports whether the platform's version is a year.
 func (s Settings) releaseIndependent() bool { return yearVersion.MatchString(s.Version) }
 
-// knows reports whether the platform has the command.
-func (p *Platform) knows(row *commandRow) bool {
+// supports reports whether the platform has the command.
+func (p *Platform) supports(row *commandRow) bool {
 	switch {
 	case row == nil, row.since > p.settings.Release:
 		return false
@@ -90,5 +90,5 @@ func (p *Platform) knows(row *commandRow) bool {
 	})
 }
 
-// knowsTrackingID reports whether the platform has the element trackingId.
-func (p *Platform) knowsTrackingID() bool { return p.settings.Release >= trackingIDSince }
+// supportsTrackingID reports whether the platform has the element trackingId.
+func (p *Platform) supportsTrackingID() bool { return p.settings.Release >= trackingIDSince }

@@ -2,7 +2,7 @@ package ocisim
 
 import "slices"
 
-// groupRouteListCommands are the commands on what a group has.
+// groupRouteListCommands returns the commands on the holdings of a group.
 func groupRouteListCommands() []commandRow {
 	var rows []commandRow
 	for _, k := range kinds {
@@ -19,8 +19,8 @@ func groupRouteListCommands() []commandRow {
 	return rows
 }
 
-// routeListGroup is the group that the command names, if it may have a Route
-// List.
+// routeListGroup returns the group that the command names if it may have
+// holdings.
 func (c *call) routeListGroup() (*group, *refusal) {
 	g, err := c.group()
 	switch {
@@ -28,8 +28,8 @@ func (c *call) routeListGroup() (*group, *refusal) {
 		return nil, err
 	case g.tenant.enterprise:
 		return nil, refuse(notForEnterprise, g.tenant.id)
-	case !slices.Contains(g.services, routeList):
-		return nil, refuse(serviceNotAuthorized, g.tenant.id+":"+g.id)
+	case !g.authorizes(routeListName):
+		return nil, unauthorizedService(routeListName, g)
 	}
 	return g, nil
 }
@@ -39,29 +39,30 @@ func (k *kind) groupSummary(c *call) ([]node, *refusal) {
 	return k.groupTable(c, k.summary, columns, func(*holding) bool { return true })
 }
 
-// groupAvailable lists what the group has and no user possesses.
+// groupAvailable lists the holdings of the group that no user possesses.
 func (k *kind) groupAvailable(c *call) ([]node, *refusal) {
 	return k.groupTable(c, k.available, k.availableColumns(), func(h *holding) bool { return h.user == nil })
 }
 
-// groupTable is a table of those wanted among what the group has.
+// groupTable returns a table of the group's holdings for which wanted returns
+// true.
 func (k *kind) groupTable(c *call, element string, columns []column, wanted func(*holding) bool) ([]node, *refusal) {
 	g, err := c.routeListGroup()
 	if err != nil {
 		return nil, err
 	}
-	return []node{c.tabulate(element, columns, *k.of(g.tenant), func(h *holding) bool {
+	return []node{c.tabulate(element, columns, *c.state.holdings(g.tenant, k), func(h *holding) bool {
 		return h.group == g && wanted(h)
 	})}, nil
 }
 
-// assign gives the group what is free in the tenant.
+// assign assigns free holdings of the tenant to the group.
 func (k *kind) assign(c *call) ([]node, *refusal) {
 	g, err := c.routeListGroup()
 	if err != nil {
 		return nil, err
 	}
-	picked, err := k.pick(g.tenant, c.request.texts(k.list), notAvailable, func(h *holding) *ErrorNumber {
+	picked, err := k.pick(*c.state.holdings(g.tenant, k), c.request.texts(k.list), notAvailable, func(h *holding) *ErrorNumber {
 		if !h.free() {
 			return notAvailable
 		}
@@ -73,13 +74,13 @@ func (k *kind) assign(c *call) ([]node, *refusal) {
 	return nil, err
 }
 
-// unassign takes from the group what no user of it possesses.
+// unassign removes holdings from the group that no user possesses.
 func (k *kind) unassign(c *call) ([]node, *refusal) {
 	g, err := c.routeListGroup()
 	if err != nil {
 		return nil, err
 	}
-	picked, err := k.pick(g.tenant, c.request.texts(k.list), notOfGroup, func(h *holding) *ErrorNumber {
+	picked, err := k.pick(*c.state.holdings(g.tenant, k), c.request.texts(k.list), notOfGroup, func(h *holding) *ErrorNumber {
 		switch {
 		case h.group != g:
 			return notOfGroup

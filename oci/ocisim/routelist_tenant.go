@@ -2,8 +2,9 @@ package ocisim
 
 import "slices"
 
-// tenantRouteListCommands are the commands on what a tenant holds. Changes are
-// for enterprises as well; the tables are not, which have their own.
+// tenantRouteListCommands returns the commands on the holdings of a tenant. Those
+// that change something also accept enterprises. Those that read do not: for
+// enterprises there are enterpriseRouteListCommands.
 func tenantRouteListCommands() []commandRow {
 	rows := []commandRow{
 		{
@@ -38,16 +39,17 @@ func tenantRouteListCommands() []commandRow {
 				do: func(c *call) ([]node, *refusal) { return k.setActive(c, true) }},
 			commandRow{name: prefix + "DeactivateListRequest", since: k.since, least: tenantLevel, writes: true, schema: list,
 				do: func(c *call) ([]node, *refusal) { return k.setActive(c, false) }},
-			commandRow{name: prefix + "GetSummaryListRequest", since: k.since, least: tenantLevel, schema: names, do: k.tenantTable(false, k.tenantSummary,
+			commandRow{name: prefix + "GetSummaryListRequest", since: k.since, least: tenantLevel, schema: names, do: k.tenantTable((*call).serviceProvider, k.tenantSummary,
 				slices.Concat(k.identity, []column{groupColumn, activeColumn}, k.extension), everything)},
 			commandRow{name: prefix + "GetAvailableListRequest", since: k.since, least: tenantLevel, schema: names,
-				do: k.tenantTable(false, k.available, k.availableColumns(), (*holding).free)},
+				do: k.tenantTable((*call).serviceProvider, k.available, k.availableColumns(), (*holding).free)},
 		)
 	}
 	return rows
 }
 
-// enterpriseRouteListCommands read what an enterprise holds.
+// enterpriseRouteListCommands returns the commands that read the holdings of an
+// enterprise.
 func enterpriseRouteListCommands() []commandRow {
 	var rows []commandRow
 	for _, k := range kinds {
@@ -56,9 +58,9 @@ func enterpriseRouteListCommands() []commandRow {
 		summary := slices.Concat(k.identity, []column{groupColumn}, userColumns(enterpriseDepartmentColumn), []column{activeColumn}, k.extension)
 		rows = append(rows,
 			commandRow{name: prefix + "GetSummaryListRequest", since: k.since, least: tenantLevel, schema: names,
-				do: k.tenantTable(true, k.tenantSummary, summary, everything)},
+				do: k.tenantTable((*call).enterprise, k.tenantSummary, summary, everything)},
 			commandRow{name: prefix + "GetAvailableListRequest", since: k.since, least: tenantLevel, schema: names,
-				do: k.tenantTable(true, k.available, k.availableColumns(), (*holding).free)},
+				do: k.tenantTable((*call).enterprise, k.available, k.availableColumns(), (*holding).free)},
 		)
 	}
 	return rows
@@ -66,20 +68,15 @@ func enterpriseRouteListCommands() []commandRow {
 
 func everything(*holding) bool { return true }
 
-// tenantTable answers with a table of what a service provider or, as told, an
-// enterprise holds.
-func (k *kind) tenantTable(enterprise bool, element string, columns []column, wanted func(*holding) bool) func(*call) ([]node, *refusal) {
+// tenantTable returns a function that replies with a table of a tenant's holdings
+// for which wanted returns true. tenantOf returns the tenant.
+func (k *kind) tenantTable(tenantOf func(*call) (*tenant, *refusal), element string, columns []column, wanted func(*holding) bool) func(*call) ([]node, *refusal) {
 	return func(c *call) ([]node, *refusal) {
-		t, err := c.tenant()
-		switch {
-		case err != nil:
+		t, err := tenantOf(c)
+		if err != nil {
 			return nil, err
-		case t.enterprise && !enterprise:
-			return nil, refuse(notForEnterprise, t.id)
-		case !t.enterprise && enterprise:
-			return nil, refuse(onlyForEnterprise, t.id)
 		}
-		return []node{c.tabulate(element, columns, *k.of(t), wanted)}, nil
+		return []node{c.tabulate(element, columns, *c.state.holdings(t, k), wanted)}, nil
 	}
 }
 
@@ -88,7 +85,8 @@ func addRanges(c *call) ([]node, *refusal) {
 	if err != nil {
 		return nil, err
 	}
-	all := slices.Clone(t.ranges)
+	list := c.state.holdings(t, ranges)
+	all := slices.Clone(*list)
 	for _, n := range c.request.all("numberRange") {
 		dn := n.child("dnRange")
 		subject := ranges.label + " " + dn.get("minPhoneNumber") + " to " + dn.get("maxPhoneNumber")
@@ -104,7 +102,7 @@ func addRanges(c *call) ([]node, *refusal) {
 		h.setExtension(&n)
 		all = append(all, h)
 	}
-	t.ranges = all
+	*list = all
 	return nil, nil
 }
 
@@ -113,7 +111,8 @@ func addPrefixes(c *call) ([]node, *refusal) {
 	if err != nil {
 		return nil, err
 	}
-	all := slices.Clone(t.prefixes)
+	list := c.state.holdings(t, prefixes)
+	all := slices.Clone(*list)
 	for _, n := range c.request.all("prefix") {
 		shown := n.get("numberPrefix")
 		key, ok := canonical(shown)
@@ -127,12 +126,12 @@ func addPrefixes(c *call) ([]node, *refusal) {
 		h.setExtension(&n)
 		all = append(all, h)
 	}
-	t.prefixes = all
+	*list = all
 	return nil, nil
 }
 
-// modify sets the extensions of the holdings that a request describes, each in
-// an element that names it in another.
+// modify sets the extensions of holdings. The request describes each holding in an
+// element, which has the start or prefix in an element named key.
 func (k *kind) modify(c *call, element, key string) ([]node, *refusal) {
 	t, err := c.tenant()
 	if err != nil {
@@ -143,7 +142,7 @@ func (k *kind) modify(c *call, element, key string) ([]node, *refusal) {
 	for _, d := range descriptions {
 		spellings = append(spellings, d.get(key))
 	}
-	picked, err := k.pick(t, spellings, notInTenant, anything)
+	picked, err := k.pick(*c.state.holdings(t, k), spellings, notInTenant, anyState)
 	for i, h := range picked {
 		h.setExtension(&descriptions[i])
 	}
@@ -155,7 +154,8 @@ func (k *kind) delete(c *call) ([]node, *refusal) {
 	if err != nil {
 		return nil, err
 	}
-	picked, err := k.pick(t, c.request.texts(k.list), notInTenant, func(h *holding) *ErrorNumber {
+	list := c.state.holdings(t, k)
+	picked, err := k.pick(*list, c.request.texts(k.list), notInTenant, func(h *holding) *ErrorNumber {
 		switch {
 		case h.user != nil:
 			return possessedByUser
@@ -164,12 +164,12 @@ func (k *kind) delete(c *call) ([]node, *refusal) {
 		}
 		return nil
 	})
-	list := k.of(t)
 	*list = slices.DeleteFunc(*list, func(h *holding) bool { return slices.Contains(picked, h) })
 	return nil, err
 }
 
-// setActive activates or deactivates. It is no error where that is so already.
+// setActive activates or deactivates holdings. A holding that is so already is not
+// an error.
 func (k *kind) setActive(c *call, active bool) ([]node, *refusal) {
 	t, err := c.tenant()
 	if err != nil {
@@ -178,7 +178,7 @@ func (k *kind) setActive(c *call, active bool) ([]node, *refusal) {
 	if c.platform.settings.ActivationOff {
 		return nil, refuse(activationOff, "")
 	}
-	picked, err := k.pick(t, c.request.texts(k.list), notInTenant, anything)
+	picked, err := k.pick(*c.state.holdings(t, k), c.request.texts(k.list), notInTenant, anyState)
 	for _, h := range picked {
 		h.active = active
 	}

@@ -2,8 +2,8 @@ package ocisim
 
 import "slices"
 
-// routeListSettings are the settings of a user's Route List, in the order of
-// the schema, and the first release that has each.
+// routeListSettings are the settings of a user's Route List in the order of the
+// schema. since is the first release that has the setting.
 var routeListSettings = [...]struct {
 	name  string
 	since int
@@ -18,7 +18,7 @@ var routeListSettings = [...]struct {
 // columns about extensions.
 const extensionsSince = 22
 
-// userRouteListCommands are the commands on what a user possesses.
+// userRouteListCommands are the commands on the holdings and settings of a user.
 var userRouteListCommands = []commandRow{
 	{
 		name: "UserRouteListGetRequest", since: 21, least: userLevel, aboutUser: true,
@@ -50,25 +50,18 @@ func modifySchema() []particle {
 	return schema
 }
 
-// routeListUser is the user that the command names, if it has the service.
-func (c *call) routeListUser() (*user, *refusal) {
-	u := c.user()
-	if !u.has(routeList) {
-		return nil, refuse(serviceNotAssigned, u.id)
-	}
-	return u, nil
-}
-
-// getUserRouteList answers with what the command of that release has.
+// getUserRouteList replies with the settings and tables of the command of that
+// release.
 func (c *call) getUserRouteList(release int) ([]node, *refusal) {
-	u, err := c.routeListUser()
+	u, err := c.userWith(routeListName)
 	if err != nil {
 		return nil, err
 	}
-	var answer []node
+	values := c.state.routeList().settings(u)
+	var reply []node
 	for i, setting := range routeListSettings {
 		if setting.since <= release {
-			answer = append(answer, flag(setting.name, u.settings[i]))
+			reply = append(reply, flag(setting.name, values[i]))
 		}
 	}
 	for _, k := range kinds {
@@ -77,16 +70,16 @@ func (c *call) getUserRouteList(release int) ([]node, *refusal) {
 			columns = append(slices.Clone(k.identity), activeColumn)
 		}
 		if k.since <= release {
-			answer = append(answer, c.tabulate(k.assigned, columns, *k.of(u.group.tenant), func(h *holding) bool { return h.user == u }))
+			reply = append(reply, c.tabulate(k.assigned, columns, *c.state.holdings(u.group.tenant, k), func(h *holding) bool { return h.user == u }))
 		}
 	}
-	return answer, nil
+	return reply, nil
 }
 
-// modifyUserRouteList replaces the lists that are given, empties those that are
-// nil and leaves those that are absent.
+// modifyUserRouteList replaces the lists that are given and empties those that are
+// nil. Lists and settings that are absent stay.
 func modifyUserRouteList(c *call) ([]node, *refusal) {
-	u, err := c.routeListUser()
+	u, err := c.userWith(routeListName)
 	if err != nil {
 		return nil, err
 	}
@@ -97,13 +90,13 @@ func modifyUserRouteList(c *call) ([]node, *refusal) {
 		if list == nil {
 			continue
 		}
-		replacements[k], err = k.pick(t, list.texts(k.userElement), notInTenant, u.mayHave)
+		replacements[k], err = k.pick(*c.state.holdings(t, k), list.texts(k.userElement), notInTenant, u.mayHave)
 		if err != nil {
 			return nil, err
 		}
 	}
 	for k, picked := range replacements {
-		for _, h := range *k.of(t) {
+		for _, h := range *c.state.holdings(t, k) {
 			if slices.Contains(picked, h) {
 				h.user = u
 			} else if h.user == u {
@@ -111,32 +104,18 @@ func modifyUserRouteList(c *call) ([]node, *refusal) {
 			}
 		}
 	}
+	values := c.state.routeList().settings(u)
 	for i, setting := range routeListSettings {
 		if n := c.request.child(setting.name); n != nil {
-			u.settings[i] = isTrue(n.text)
+			values[i] = isTrue(n.text)
 		}
 	}
 	return nil, nil
 }
 
-// RouteListSettings are the settings of a user's Route List, by the names of their
-// elements; nil for an unknown user.
-func (p *Platform) RouteListSettings(userID string) map[string]bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	u := p.state.users[userID]
-	if u == nil {
-		return nil
-	}
-	settings := map[string]bool{}
-	for i, setting := range routeListSettings {
-		settings[setting.name] = u.settings[i]
-	}
-	return settings
-}
-
-// mayHave judges whether the user can have it: it must be of the user's group,
-// or, in an enterprise, of the enterprise, and nobody else's.
+// mayHave checks whether the user can possess a holding. It must be assigned to
+// the user's group, or, in an enterprise, belong to the enterprise, and no other
+// user may possess it.
 func (u *user) mayHave(h *holding) *ErrorNumber {
 	switch {
 	case !u.group.tenant.enterprise && h.group != u.group:

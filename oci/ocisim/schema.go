@@ -9,14 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// particle is one place in the ordered content of a command: an element, how
-// often it may stand there and what it holds; or a choice of elements, of
-// which there must be one.
+// particle is one place in the ordered content of a command: an element with its
+// number of occurrences and its content, or a choice of elements, exactly one of
+// which must be given.
 type particle struct {
 	name     string
 	min, max int
 	nillable bool
-	first    int                // release that has it, 0 where all that have the command do
+	first    int                // first release that has it; 0 means all that have the command
 	value    func(string) error // for text
 	children []particle         // for elements
 	choice   []particle
@@ -24,14 +24,17 @@ type particle struct {
 
 const unbounded = int(^uint(0) >> 1)
 
+// one returns a mandatory element with text.
 func one(name string, value func(string) error) particle {
 	return particle{name: name, min: 1, max: 1, value: value}
 }
 
+// parent returns a mandatory element with elements.
 func parent(name string, children ...particle) particle {
 	return particle{name: name, min: 1, max: 1, children: children}
 }
 
+// oneOf returns a choice.
 func oneOf(alternatives ...particle) particle {
 	return particle{min: 1, max: 1, choice: alternatives}
 }
@@ -41,15 +44,16 @@ func (p particle) many() particle     { p.min, p.max = 0, unbounded; return p }
 func (p particle) some() particle     { p.min, p.max = 1, unbounded; return p }
 func (p particle) orNil() particle    { p.nillable = true; return p }
 
-// since is a particle that a command has from that release on.
+// since returns a particle that a command has since a release.
 func (p particle) since(release int) particle { p.first = release; return p }
 
-// ofRelease is the schema of a command in that release.
+// ofRelease returns the schema of a command in a release.
 func ofRelease(schema []particle, release int) []particle {
 	return slices.DeleteFunc(slices.Clone(schema), func(p particle) bool { return p.first > release })
 }
 
-// token is an xs:token of so many characters.
+// token returns the type of an xs:token with a number of characters between two
+// bounds.
 func token(shortest, longest int) func(string) error {
 	return func(s string) error {
 		switch n := utf8.RuneCountInString(s); {
@@ -62,7 +66,7 @@ func token(shortest, longest int) func(string) error {
 	}
 }
 
-// integer is an xs:int between two bounds.
+// integer returns the type of an xs:int between two bounds.
 func integer(smallest, largest int) func(string) error {
 	return func(s string) error {
 		if n, err := strconv.Atoi(s); err != nil || n < smallest || n > largest {
@@ -72,7 +76,7 @@ func integer(smallest, largest int) func(string) error {
 	}
 }
 
-// boolean is an xs:boolean.
+// boolean is the type xs:boolean.
 func boolean(s string) error {
 	switch s {
 	case "true", "false", "1", "0":
@@ -81,10 +85,10 @@ func boolean(s string) error {
 	return errors.New("must be true or false")
 }
 
-// isTrue reads what boolean has let through.
+// isTrue returns the value of a text that boolean has accepted.
 func isTrue(s string) bool { return s == "true" || s == "1" }
 
-// enum is one of some words.
+// enum returns the type of a text that is one of some words.
 func enum(words ...string) func(string) error {
 	return func(s string) error {
 		if slices.Contains(words, s) {
@@ -94,8 +98,8 @@ func enum(words ...string) func(string) error {
 	}
 }
 
-// check holds the children of a node against a schema. The problem it returns
-// names elements but never quotes a value, which may be a secret.
+// check checks the children of a node against a schema. Its error names elements and
+// never quotes a value, which may be a secret.
 func check(path string, schema []particle, children []node) error {
 	rest := children
 	for _, p := range schema {
@@ -111,8 +115,8 @@ func check(path string, schema []particle, children []node) error {
 	return nil
 }
 
-// take checks the elements at the head of the list that are of this particle,
-// and tells how many they are.
+// take checks the elements at the beginning of the list that are of this particle
+// and returns their number.
 func (p particle) take(path string, list []node) (int, error) {
 	for _, alternative := range p.choice {
 		if len(list) > 0 && list[0].name == alternative.name {
@@ -132,6 +136,7 @@ func (p particle) take(path string, list []node) (int, error) {
 	return n, nil
 }
 
+// accept checks the content of an element.
 func (p particle) accept(path string, n node) error {
 	switch {
 	case n.null && !p.nillable:
@@ -153,6 +158,7 @@ func (p particle) accept(path string, n node) error {
 	return nil
 }
 
+// String returns the name for messages.
 func (p particle) String() string {
 	if p.choice == nil {
 		return p.name
@@ -164,6 +170,7 @@ func (p particle) String() string {
 	return strings.Join(names, " or ")
 }
 
+// headOf returns the name of the first element for messages.
 func headOf(rest []node) string {
 	if len(rest) == 0 {
 		return "nothing"

@@ -12,65 +12,70 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Seed is what a platform holds and how it behaves when it starts.
+// Seed describes the content and the behaviour of a platform at its start.
 type Seed struct {
 	Platform       Settings        `yaml:"platform"`
 	Administrators []Administrator `yaml:"administrators"`
 	Tenants        []Tenant        `yaml:"tenants"`
-	// Faults are injected from the start.
+	// Faults are injected at the start.
 	Faults []Fault `yaml:"faults"`
 }
 
-// Settings are how the platform behaves. The zero value behaves as real
-// systems are known to.
+// Settings are the behaviour of a platform. The zero value behaves like known real
+// platforms.
 type Settings struct {
-	// Release is 21, 22, 23, 24 (if 0) or 25. The platform has the commands and
-	// elements of that release.
+	// Release is 21, 22, 23, 24 or 25; 0 means 24. The platform has the commands
+	// and elements of that release.
 	Release int `yaml:"release"`
-	// Version is what SystemSoftwareVersionGetRequest answers; the release's if
-	// empty.
+	// Version is the version in the reply to SystemSoftwareVersionGetRequest; empty
+	// means the release's version.
 	Version string `yaml:"version"`
-	// Refusal is how the platform refuses what its release does not have, or
-	// what does not fit the schema; command if empty.
+	// Refusal is how the platform refuses what its release does not support or what
+	// does not fit the schema; empty means RefusalCommand.
 	Refusal RefusalMode `yaml:"refusal"`
-	// Encoding of the documents that the platform writes: ISO-8859-1 (if
-	// empty), ISO-8859-2, ISO-8859-15 or UTF-8.
+	// Encoding is the encoding of the documents that the platform sends:
+	// ISO-8859-1, ISO-8859-2, ISO-8859-15 or UTF-8; empty means ISO-8859-1.
 	Encoding string `yaml:"encoding"`
-	// Dashes prints numbers with a dash after the country code. Numbers
-	// whose country code is not in CountryCodes are printed without.
+	// Dashes prints numbers with a dash after the country code. Numbers whose
+	// country code is not in CountryCodes are printed without a dash.
 	Dashes bool `yaml:"dashes"`
-	// CountryCodes are digits without the plus. Where several fit a number,
-	// the longest counts.
+	// CountryCodes are digits without the plus. If several match a number, the
+	// longest one is its country code.
 	CountryCodes []string `yaml:"country_codes"`
-	// ErrorCode writes the element errorCode into error answers, as the
-	// schema allows and real systems do not.
+	// ErrorCode adds the element errorCode to error replies, which the schema
+	// allows and real platforms omit.
 	ErrorCode bool `yaml:"error_code"`
-	// OmitEcho and OmitTracking keep these back instead of returning them.
+	// OmitEcho and OmitTracking omit the echo and the tracking id from replies.
 	OmitEcho     bool `yaml:"omit_echo"`
 	OmitTracking bool `yaml:"omit_tracking"`
-	// Without are commands that this release does not know, as globs.
+	// Without are patterns of path.Match of commands that the platform does not
+	// support.
 	Without []string `yaml:"without"`
-	// WithoutColumns are headings that this release's tables do not have.
+	// WithoutColumns are headings of columns that the platform's tables do not
+	// have.
 	WithoutColumns []string `yaml:"without_columns"`
-	// ActivationOff switches off activating and deactivating of numbers.
+	// ActivationOff disables the activation and deactivation of numbers.
 	ActivationOff bool `yaml:"activation_off"`
-	// LockAfter is how many failed logins in a row lock an account; 0 never.
+	// LockAfter is the number of failed logins in a row after which an account is
+	// locked; 0 means never.
 	LockAfter int `yaml:"lock_after"`
-	// LockFor is how long an account stays locked; 0 for good.
+	// LockFor is the time that an account stays locked; 0 means forever.
 	LockFor time.Duration `yaml:"lock_for"`
-	// MaxDocument is the size of the largest request in bytes; 1 MiB if 0.
+	// MaxDocument is the size of the largest accepted document in bytes; 0 means
+	// 1 MiB.
 	MaxDocument int `yaml:"max_document"`
 }
 
-// Administrator is somebody who can log in and is not a user of a group.
+// Administrator is an account that can log in and is not a user of a group.
 type Administrator struct {
 	ID       string   `yaml:"id"`
 	Password Password `yaml:"password"`
 	// Type is one of the login types of the schema: System, Provisioning,
 	// Reseller, Service Provider, Group or Group Department.
 	Type string `yaml:"type"`
-	// Reseller, Tenant, Group and Department say of what: those that the type
-	// needs, and no others. The department is the path from the top.
+	// Reseller, Tenant, Group and Department are what the account administers.
+	// Those that the type needs must be given, and no others. The department is
+	// the path from the top.
 	Reseller   string   `yaml:"reseller"`
 	Tenant     string   `yaml:"tenant"`
 	Group      string   `yaml:"group"`
@@ -78,7 +83,7 @@ type Administrator struct {
 	Condition  `yaml:",inline"`
 }
 
-// Condition is what may stand in the way of a login.
+// Condition is the reason why an account cannot log in, if any.
 type Condition struct {
 	Disabled        bool `yaml:"disabled"`
 	PasswordExpired bool `yaml:"password_expired"`
@@ -93,13 +98,15 @@ type Tenant struct {
 	// DefaultDomain is "example.com" if empty.
 	DefaultDomain string `yaml:"default_domain"`
 	// Services are the names of services authorized to the tenant. Those of its
-	// groups are also authorized.
+	// groups are authorized to it, too.
 	Services []string `yaml:"services"`
-	// Departments are an enterprise's own.
+	// Departments are the departments of an enterprise.
 	Departments []Department `yaml:"departments"`
 	Groups      []Group      `yaml:"groups"`
-	Ranges      []Range      `yaml:"ranges"`
-	Prefixes    []Prefix     `yaml:"prefixes"`
+
+	// Ranges and Prefixes are the tenant's holdings of Route List.
+	Ranges   []Range  `yaml:"ranges"`
+	Prefixes []Prefix `yaml:"prefixes"`
 }
 
 // Group is a group of a tenant.
@@ -107,8 +114,8 @@ type Group struct {
 	ID        string `yaml:"id"`
 	Name      string `yaml:"name"`
 	UserLimit int    `yaml:"user_limit"`
-	// Services are the names of the services and service packs authorized to
-	// the group, in any quantity: "Route List".
+	// Services are the names of the services and service packs authorized to the
+	// group in unlimited quantity, for example "Route List".
 	Services    []string     `yaml:"services"`
 	Departments []Department `yaml:"departments"`
 	Users       []User       `yaml:"users"`
@@ -120,7 +127,7 @@ type Department struct {
 	Departments []Department `yaml:"departments"`
 }
 
-// User is a user of a group. Without a password, the user cannot log in.
+// User is a user of a group. A user without a password cannot log in.
 type User struct {
 	ID              string   `yaml:"id"`
 	Password        Password `yaml:"password"`
@@ -130,61 +137,38 @@ type User struct {
 	Extension       string   `yaml:"extension"`
 	Email           string   `yaml:"email"`
 	EnterpriseTrunk string   `yaml:"enterprise_trunk"`
-	// Department is the path from the top: of the group or, in an enterprise,
-	// of the enterprise.
+	// Department is the path from the top of a department of the group or, in an
+	// enterprise, of the enterprise.
 	Department []string `yaml:"department"`
-	// Services are those assigned to the user: "Route List".
+	// Services are the names of the services assigned to the user, for example
+	// "Route List".
 	Services  []string `yaml:"services"`
 	Condition `yaml:",inline"`
 }
 
-// Range is a number range of a tenant. A range may have a group, and a user of
-// that group; in an enterprise, a user only.
-type Range struct {
-	Start string `yaml:"start"`
-	End   string `yaml:"end"`
-	Owner `yaml:",inline"`
-	// ExtensionLength is 2 to 20, or 0 for none.
-	ExtensionLength int `yaml:"extension_length"`
-}
-
-// Prefix is a number prefix of a tenant.
-type Prefix struct {
-	Prefix         string `yaml:"prefix"`
-	Owner          `yaml:",inline"`
-	ExtensionStart string `yaml:"extension_start"`
-	ExtensionEnd   string `yaml:"extension_end"`
-}
-
-// Owner is who has a range or a prefix, and whether it is active.
-type Owner struct {
-	Group    string `yaml:"group"`
-	User     string `yaml:"user"`
-	Inactive bool   `yaml:"inactive"`
-}
-
-// Password is a password that does not let itself be printed.
+// Password is a password that is not printed or marshaled.
 type Password string
 
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder for every verb.
 func (Password) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[redacted]") }
 
-// MarshalText writes a placeholder into JSON and the like.
+// MarshalText returns a placeholder, for JSON and YAML.
 func (Password) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
-// SeedError tells everything that is wrong with a seed.
+// SeedError reports every problem of a seed.
 type SeedError struct {
-	// Problems begin with the path of the value at fault:
+	// Problems begin with the path of the wrong value:
 	// "tenants[0].groups[1].id: …".
 	Problems []string
 }
 
+// Error returns all problems.
 func (e *SeedError) Error() string {
 	return "ocisim: the seed is not valid: " + strings.Join(e.Problems, "; ")
 }
 
-// LoadSeed reads a seed from YAML. Unknown keys are errors, as is anything that
-// [New] would refuse. The error is a *[SeedError] unless reading failed.
+// LoadSeed reads a seed from YAML. Unknown keys are errors, as is a seed that [New]
+// would refuse. The error is a *[SeedError] unless reading failed.
 func LoadSeed(r io.Reader) (Seed, error) {
 	decoder := yaml.NewDecoder(r)
 	decoder.KnownFields(true)
@@ -208,11 +192,10 @@ func LoadSeed(r io.Reader) (Seed, error) {
 //go:embed demo.yaml
 var demo []byte
 
-// DemoYAML is the seed of the demonstration as it is written, with comments.
+// DemoYAML returns the YAML of the seed of the demonstration with its comments.
 func DemoYAML() []byte { return bytes.Clone(demo) }
 
-// DemoSeed is the seed of the demonstration. Its administrators have obvious
-// passwords.
+// DemoSeed returns the seed of the demonstration. Its passwords are public.
 func DemoSeed() Seed {
 	seed, err := LoadSeed(bytes.NewReader(demo))
 	if err != nil {

@@ -8,12 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
 )
 
-// session is one connection and who is logged in on it.
+// session is a connection and its login. Only its own goroutine, in serve, reads
+// from the connection. Fields without a lock are of that goroutine or never
+// change.
 type session struct {
 	platform *Platform
 	id       int
@@ -21,19 +22,21 @@ type session struct {
 	reader   *bufio.Reader
 	log      *slog.Logger
 
-	// nonce is the open offer of a signed login. Only the session's own
-	// goroutine uses it.
+	// nonce is the one issued for a signed login of nonceUser, not yet used.
 	nonce, nonceUser string
 
-	writeMu sync.Mutex // one document at a time
+	// writeMu is held while a document is written, so that documents do not
+	// interleave. It guards no field.
+	writeMu sync.Mutex
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards sessionID and account
 	sessionID string
 	account   *account
 }
 
-// who is the session id and the user id of the login, as far as known.
-func (s *session) who() (sessionID, userID string) {
+// identity returns the session id and the user id of the login. Each is empty if
+// there is none yet.
+func (s *session) identity() (sessionID, userID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.account == nil {
@@ -42,6 +45,7 @@ func (s *session) who() (sessionID, userID string) {
 	return s.sessionID, s.account.id
 }
 
+// loggedIn returns the account of the login, or nil.
 func (s *session) loggedIn() *account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +58,8 @@ func (s *session) setAccount(a *account) {
 	s.account = a
 }
 
-// adopt takes the session id of the first document, and tells whether the one
-// given is the connection's.
+// adopt takes over the session id of the first document. It reports whether the
+// given id is the connection's.
 func (s *session) adopt(sessionID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,16 +69,16 @@ func (s *session) adopt(sessionID string) bool {
 	return s.sessionID == sessionID
 }
 
-// serve answers one document after the other until the connection ends.
+// serve processes one document after the other until the connection ends.
 func (s *session) serve() {
 	defer s.platform.leave(func() { delete(s.platform.sessions, s) })
-	defer s.hangUp()
-	greeting := s.platform.faults.greet()
-	s.log.Info("connection accepted", "remote", s.conn.RemoteAddr().String(), "refused", greeting.refuse, "stalled", greeting.stall)
+	defer s.closeGracefully()
+	admission := s.platform.faults.onConnection()
+	s.log.Info("connection accepted", "remote", s.conn.RemoteAddr().String(), "refused", admission.refuse, "stalled", admission.stall)
 	switch {
-	case greeting.refuse:
+	case admission.refuse:
 		return
-	case greeting.stall:
+	case admission.stall:
 		s.stall()
 		return
 	}
@@ -83,7 +87,8 @@ func (s *session) serve() {
 	s.log.Info("connection ended")
 }
 
-// serveDocument tells whether the connection goes on.
+// serveDocument processes one document. It reports whether the connection stays
+// open.
 func (s *session) serveDocument() bool {
 	raw, err := readDocument(s.reader, s.platform.settings.MaxDocument)
 	if err != nil {
@@ -107,22 +112,23 @@ func (s *session) serveDocument() bool {
 	var replies []reply
 	for _, c := range doc.commands {
 		replies = append(replies, s.process(doc, c, how))
-		if how.end != answered {
+		if how.end != replied {
 			break
 		}
 	}
-	return s.answer(doc, replies, how)
+	return s.deliver(doc, replies, how)
 }
 
-// process lets a command through the faults, carries it out and writes it down.
+// process applies the faults to a command, carries it out and records it in the
+// ledger.
 func (s *session) process(doc document, c command, how *delivery) reply {
 	p := s.platform
 	x := &exchange{delivery: how}
-	p.faults.bend(c.name, x)
+	p.faults.onCommand(c.name, x)
 	if x.loseLogin {
 		s.setAccount(nil)
 	}
-	_, login := s.who()
+	_, login := s.identity()
 	entry := Entry{Time: time.Now(), Connection: s.id, Login: login, Faults: x.faults}
 	entry.describe(&c.node)
 	row := commandTable[c.name]
@@ -155,8 +161,9 @@ func (s *session) process(doc document, c command, how *delivery) reply {
 	return r
 }
 
-// execute checks a command and carries it out for the account that was logged
-// in when it came, nil for none.
+// execute checks a command and carries it out for the sender: the account that
+// was logged in when the command arrived, or nil. It holds the platform's mu
+// while the command's function runs.
 func (s *session) execute(doc document, c command, row *commandRow, sender *account) ([]node, *refusal) {
 	if !s.adopt(doc.sessionID) {
 		return nil, refuse(foreignSession, "")
@@ -166,159 +173,18 @@ func (s *session) execute(doc document, c command, row *commandRow, sender *acco
 	}
 	s.platform.mu.Lock()
 	defer s.platform.mu.Unlock()
-	call := &call{platform: s.platform, session: s, account: sender, request: &c.node}
+	call := &call{platform: s.platform, state: s.platform.state, session: s, account: sender, request: &c.node}
 	if err := call.authorize(row); err != nil {
 		return nil, err
 	}
 	return row.do(call)
 }
 
-// answer sends the replies in the manner of a delivery, and tells whether the
-// connection goes on.
-func (s *session) answer(doc document, replies []reply, how *delivery) bool {
-	p := s.platform
-	if how.end == dropped {
-		if how.logout != "" {
-			s.forceLogout(how.logout)
-		}
-		return false
-	}
-	if how.end == aborted {
-		s.abort()
-		return false
-	}
-	if how.end == stalled {
-		s.stall()
-		return false
-	}
-	if !p.pause(how.wait) {
-		return false
-	}
-	e := doc.envelope()
-	how.forge(&e, replies)
-	s.traceReplies(e, replies)
-	if err := s.write(p.form.replies(e, how.keep(replies)), how); err != nil {
-		s.log.Info("answer not sent", "error", err)
-		return false
-	}
-	if how.logout != "" {
-		s.forceLogout(how.logout)
-		return false
-	}
-	return !how.cut && !how.close
-}
-
-// forge puts what was never sent into the answer.
-func (d *delivery) forge(e *envelope, replies []reply) {
-	if d.foreignSession {
-		e.sessionID = "foreign-" + e.sessionID
-	}
-	if d.foreignTracking {
-		e.trackingID, e.hasTracking = "foreign-"+e.trackingID, true
-	}
-	for i := range replies {
-		if d.foreignEcho {
-			replies[i].echo = "foreign-" + replies[i].echo
-		}
-	}
-}
-
-func (d *delivery) keep(replies []reply) []reply {
-	if d.empty {
-		return nil
-	}
-	return replies
-}
-
-// write sends a document and the newline after it.
-func (s *session) write(document []byte, how *delivery) error {
-	s.writeMu.Lock()
-	defer s.writeMu.Unlock()
-	if how.replacement != nil {
-		document = how.replacement
-	}
-	if how.cut {
-		at := how.cutAt
-		if at == 0 {
-			at = len(document) / 2
-		}
-		return s.send(document[:min(at, len(document))], how.drip)
-	}
-	if how.newlineAfter == 0 {
-		return s.send(append(document, '\n'), how.drip)
-	}
-	if err := s.send(document, how.drip); err != nil {
-		return err
-	}
-	if !s.platform.pause(how.newlineAfter) {
-		return ErrClosed
-	}
-	return s.send([]byte("\n"), 0)
-}
-
-// send writes in one piece, or, with a delay, byte by byte.
-func (s *session) send(b []byte, drip time.Duration) error {
-	if drip == 0 {
-		_, err := s.conn.Write(b)
-		return err
-	}
-	for piece := range slices.Chunk(b, 1) {
-		if _, err := s.conn.Write(piece); err != nil {
-			return err
-		}
-		if !s.platform.pause(drip) {
-			return ErrClosed
-		}
-	}
-	return nil
-}
-
-// stall reads and never answers, until the client or the platform gives up.
-func (s *session) stall() { _, _ = io.Copy(io.Discard, s.reader) }
-
-// forceLogout tells the client that its session is over, and ends it. It does
-// nothing where nobody is logged in.
-func (s *session) forceLogout(reason string) {
-	sessionID, userID := s.who()
-	if userID == "" {
-		return
-	}
-	s.log.Info("forced logout", "login", userID, "reason", reason)
-	s.setAccount(nil)
-	if err := s.write(s.platform.form.logout(sessionID, userID, reason), &delivery{}); err != nil {
-		s.log.Info("forced logout not sent", "error", err)
-	}
-	_ = s.conn.SetReadDeadline(time.Now()) // ends the session's wait for a document
-}
-
-// abort closes the connection as it is, without a word from TLS. On TCP the
-// client sees a reset.
-func (s *session) abort() {
-	conn := s.conn
-	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = secured.NetConn()
-	}
-	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
-		_ = tcp.SetLinger(0) // it fails where the connection has ended already
-	}
-	_ = conn.Close()
-}
-
-// hangUp closes the connection in such a way that the client can still read
-// what was sent: closing a TCP connection with unread bytes would reset it.
-func (s *session) hangUp() {
-	defer func() { _ = s.conn.Close() }()
-	if c, ok := s.conn.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil {
-		_ = s.conn.SetReadDeadline(time.Now().Add(time.Second))
-		_, _ = io.Copy(io.Discard, s.reader)
-	}
-}
-
 func (d document) envelope() envelope {
 	return envelope{sessionID: d.sessionID, trackingID: d.trackingID, hasTracking: d.hasTracking}
 }
 
-// trace logs commands received without their secrets.
+// trace logs received commands without their secrets.
 func (s *session) trace(message string, e envelope, commands []command) {
 	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
@@ -330,7 +196,7 @@ func (s *session) trace(message string, e envelope, commands []command) {
 	s.log.Debug(message, "session", e.sessionID, "document", string(w.buf))
 }
 
-// traceReplies logs what is about to be sent, likewise.
+// traceReplies logs the replies to be sent without their secrets.
 func (s *session) traceReplies(e envelope, replies []reply) {
 	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
 		return

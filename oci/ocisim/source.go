@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// source is a document as it was received. It holds passwords, so it goes back
-// to the client and nowhere else.
+// source is a document as it was received. It may hold passwords, so it is sent
+// back to the client only.
 type source []byte
 
-// text is the whole document.
+// text returns the entire document.
 func (s source) text() string {
 	var declared string
 	decoder := xml.NewDecoder(bytes.NewReader(s))
@@ -20,8 +20,8 @@ func (s source) text() string {
 		declared = label
 		return input, nil
 	}
-	// A declaration is the first token. The document was read before, so there
-	// is no error; with one, the bytes are taken as UTF-8.
+	// A declaration is the first token. The document was read before, so there is
+	// no error; after one, the bytes would be read as UTF-8.
 	_, _ = decoder.RawToken()
 	set := charsets[strings.ToUpper(declared)]
 	if set == nil {
@@ -34,7 +34,8 @@ func (s source) text() string {
 	return string(text)
 }
 
-// child is one child element of the root, counted from 0.
+// child returns one child element of the root, counted from 0; "" if there is
+// none.
 func (s source) child(index int) string {
 	text := s.text()
 	decoder := xml.NewDecoder(strings.NewReader(text))

@@ -3,39 +3,47 @@ package ocisim
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
-// routeList is the user service that the commands of this name are about.
-const routeList = "Route List"
-
-// state is everything that commands read and change. Whoever uses it holds the
-// platform's lock.
+// state is everything that commands read and change. The platform's mu guards it
+// and everything that it refers to; the methods of these types require that the
+// caller holds mu, or that the state belongs to no platform yet.
 type state struct {
 	tenants  []*tenant
 	accounts map[string]*account // by user id: administrators and users
 	users    map[string]*user
+	services map[string]serviceState // by the service's name
 }
 
+// newState returns the state of a platform that holds nothing.
+func newState() *state {
+	s := &state{accounts: map[string]*account{}, users: map[string]*user{}, services: map[string]serviceState{}}
+	for _, service := range services {
+		s.services[service.name] = service.newState()
+	}
+	return s
+}
+
+// tenant is a service provider or an enterprise.
 type tenant struct {
 	id, name, domain, reseller string
 	enterprise                 bool
-	services                   []string // authorized beside those of its groups
+	services                   []string // authorized in addition to those of its groups
 	departments                []*department
 	groups                     []*group
-	ranges, prefixes           []*holding
 }
 
 type group struct {
 	id, name    string
 	tenant      *tenant
 	userLimit   int
-	services    []string
+	services    []string // authorized
 	departments []*department
 	users       []*user
 }
 
-// department knows its place: group is nil for an enterprise's own.
+// department is a department of a group. If group is nil, it is a department of
+// an enterprise.
 type department struct {
 	name   string
 	above  *department
@@ -43,7 +51,16 @@ type department struct {
 	tenant *tenant
 }
 
-// names are those of the departments above it, from the top, and its own.
+type user struct {
+	id, lastName, firstName, phoneNumber, extension, email, trunk string
+
+	group      *group
+	department *department
+	services   []string // assigned
+}
+
+// names returns the names of the departments above it, from the top, and its
+// own.
 func (d *department) names() []string {
 	if d == nil {
 		return nil
@@ -51,10 +68,10 @@ func (d *department) names() []string {
 	return append(d.above.names(), d.name)
 }
 
-// fullPath is the names as the platform prints them.
+// fullPath returns the names as the platform prints them.
 func (d *department) fullPath() string { return strings.Join(d.names(), ` \ `) }
 
-// within tells that the department is another one or below it.
+// within reports whether the department is another one or below it.
 func (d *department) within(top *department) bool {
 	for ; d != nil; d = d.above {
 		if d == top {
@@ -64,78 +81,35 @@ func (d *department) within(top *department) bool {
 	return false
 }
 
-type user struct {
-	id, lastName, firstName, phoneNumber, extension, email, trunk string
-
-	group      *group
-	department *department
-	services   []string
-	settings   [len(routeListSettings)]bool
-}
-
+// has reports whether the service is assigned to the user.
 func (u *user) has(service string) bool { return slices.Contains(u.services, service) }
 
-// holding is a number range or a prefix: a tenant holds it, a group has it, a
-// user possesses it.
-type holding struct {
-	key   number // start of the range, or the prefix
-	end   number // of a range
-	shown string // a prefix as it was spelled
+// authorizes reports whether the group is authorized to the service.
+func (g *group) authorizes(service string) bool { return slices.Contains(g.services, service) }
 
-	extensionLength              string // of a range
-	extensionStart, extensionEnd string // of a prefix
-
-	active bool
-	group  *group
-	user   *user
+// usage returns the number of users of the group that have the service.
+func (g *group) usage(service string) int {
+	used := 0
+	for _, u := range g.users {
+		if u.has(service) {
+			used++
+		}
+	}
+	return used
 }
 
-// free tells that no group and no user has it.
-func (h *holding) free() bool { return h.group == nil && h.user == nil }
-
-// account is somebody who can log in.
-type account struct {
-	id, password string
-	loginType    string
-	level        level
-	condition    Condition
-
-	reseller   string
-	tenant     *tenant
-	group      *group
-	department *department
-	user       *user
-
-	failures    int
-	lockedSince time.Time // zero unless locked
+// authorizedServices returns the services of the tenant's own list and of its
+// groups, which can have no others.
+func (t *tenant) authorizedServices() []string {
+	names := slices.Clone(t.services)
+	for _, g := range t.groups {
+		names = append(names, g.services...)
+	}
+	return names
 }
 
-// level orders the login types by what they may do.
-type level int
-
-const (
-	anybody level = iota // before login
-	userLevel
-	departmentLevel
-	groupLevel
-	tenantLevel
-	resellerLevel
-	provisioningLevel
-)
-
-// loginTypes are the words of the schema. A user is not an administrator, so
-// seeds cannot name that type.
-var loginTypes = map[string]level{
-	"User":             userLevel,
-	"Group Department": departmentLevel,
-	"Group":            groupLevel,
-	"Service Provider": tenantLevel,
-	"Reseller":         resellerLevel,
-	"Provisioning":     provisioningLevel,
-	"System":           provisioningLevel,
-}
-
-// first is the first of a list that is as wanted, or nil.
+// first returns the first element of a list for which wanted returns true, or
+// nil.
 func first[T any](list []*T, wanted func(*T) bool) *T {
 	if i := slices.IndexFunc(list, wanted); i >= 0 {
 		return list[i]
@@ -143,10 +117,12 @@ func first[T any](list []*T, wanted func(*T) bool) *T {
 	return nil
 }
 
+// tenant returns the tenant with the id, or nil.
 func (s *state) tenant(id string) *tenant {
 	return first(s.tenants, func(t *tenant) bool { return t.id == id })
 }
 
+// group returns the tenant's group with the id, or nil.
 func (t *tenant) group(id string) *group {
 	return first(t.groups, func(g *group) bool { return g.id == id })
 }

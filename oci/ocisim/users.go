@@ -1,12 +1,10 @@
 package ocisim
 
-import "slices"
-
-// userCommands tell where users are and which services they have.
+// userCommands read the users of a group and one user.
 var userCommands = []commandRow{
 	{
 		name: "UserGetListInGroupRequest", least: groupLevel,
-		// The group's element has a capital letter, unlike that of all other
+		// The group's element begins with a capital letter, unlike in all other
 		// commands.
 		schema: []particle{
 			serviceProviderID, one("GroupId", token(1, 30)), responseSizeLimit,
@@ -18,19 +16,15 @@ var userCommands = []commandRow{
 	}, {
 		name: "UserGetRequest17sp4", least: userLevel, aboutUser: true,
 		schema: []particle{userID},
-		do:     func(c *call) ([]node, *refusal) { return c.getUser(false) },
+		do:     func(c *call) ([]node, *refusal) { return c.user().reply(), nil },
 	}, {
 		name: "UserGetRequest21sp1", since: 21, least: userLevel, aboutUser: true,
 		schema: []particle{userID},
-		do:     func(c *call) ([]node, *refusal) { return c.getUser(false) },
+		do:     func(c *call) ([]node, *refusal) { return c.user().reply(), nil },
 	}, {
 		name: "UserGetRequest22", since: 22, least: userLevel, aboutUser: true,
 		schema: []particle{userID},
-		do:     func(c *call) ([]node, *refusal) { return c.getUser(true) },
-	}, {
-		name: "UserServiceIsAssignedRequest", least: userLevel, aboutUser: true,
-		schema: []particle{userID, oneOf(one("serviceName", token(1, 80)), one("servicePackName", token(1, 80)))},
-		do:     isServiceAssigned,
+		do:     func(c *call) ([]node, *refusal) { return c.user().reply(leaf("userId", c.user().id)), nil },
 	},
 }
 
@@ -64,26 +58,18 @@ func listUsers(c *call) ([]node, *refusal) {
 	return c.search("userTable", userHeadings, rows)
 }
 
-// getUser answers with the id of the user or without. Elements that the schema
-// has optional, and of which the platform knows nothing, are left out.
-func (c *call) getUser(withID bool) ([]node, *refusal) {
-	u := c.user()
-	answer := []node{leaf("serviceProviderId", u.group.tenant.id), leaf("groupId", u.group.id)}
-	if withID {
-		answer = append(answer, leaf("userId", u.id))
-	}
-	answer = append(answer,
+// reply returns the elements of a user, with those of one form of the command
+// after the group. Optional elements of the schema are omitted if seeds have no
+// value for them.
+func (u *user) reply(afterGroup ...node) []node {
+	reply := []node{leaf("serviceProviderId", u.group.tenant.id), leaf("groupId", u.group.id)}
+	reply = append(reply, afterGroup...)
+	reply = append(reply,
 		leaf("lastName", u.lastName), leaf("firstName", u.firstName),
 		leaf("callingLineIdLastName", u.lastName), leaf("callingLineIdFirstName", u.firstName))
-	answer = leafUnlessEmpty(answer, "phoneNumber", u.phoneNumber)
-	answer = leafUnlessEmpty(answer, "extension", u.extension)
-	answer = leafUnlessEmpty(answer, "departmentFullPath", u.department.fullPath())
-	answer = append(answer, leaf("language", "English"), leaf("timeZone", "Europe/Brussels"), leaf("timeZoneDisplayName", "(GMT+01:00) Brussels"))
-	answer = leafUnlessEmpty(answer, "emailAddress", u.email)
-	return answer, nil
-}
-
-// isServiceAssigned knows services and service packs by their names alone.
-func isServiceAssigned(c *call) ([]node, *refusal) {
-	return []node{flag("isAssigned", slices.Contains(c.user().services, c.request.children[1].text))}, nil
+	reply = leafUnlessEmpty(reply, "phoneNumber", u.phoneNumber)
+	reply = leafUnlessEmpty(reply, "extension", u.extension)
+	reply = leafUnlessEmpty(reply, "departmentFullPath", u.department.fullPath())
+	reply = append(reply, leaf("language", "English"), leaf("timeZone", "Europe/Brussels"), leaf("timeZoneDisplayName", "(GMT+01:00) Brussels"))
+	return leafUnlessEmpty(reply, "emailAddress", u.email)
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// reply is the answer to one command: a refusal, or data, or, where both are
-// nil, success.
+// reply is the reply to one command: a refusal or data or, if both are nil,
+// success.
 type reply struct {
 	command string
 	echo    string
@@ -18,14 +18,14 @@ type reply struct {
 	refusal *refusal
 }
 
-// envelope is what surrounds the commands of a document that is sent.
+// envelope is the part of a sent document around its commands.
 type envelope struct {
 	sessionID   string
 	trackingID  string
 	hasTracking bool
 }
 
-// form is how a platform writes its documents.
+// form is the form of a platform's documents.
 type form struct {
 	encoding    string
 	errorCode   bool // write the element errorCode
@@ -34,7 +34,7 @@ type form struct {
 	hideColumns []string
 }
 
-// replies is a whole answer, without the newline that ends it.
+// replies returns a document of replies without the newline after it.
 func (f form) replies(e envelope, replies []reply) []byte {
 	w := newWriter(f.encoding)
 	w.open(e, f.tracking)
@@ -45,6 +45,7 @@ func (f form) replies(e envelope, replies []reply) []byte {
 	return w.buf
 }
 
+// reply writes one reply.
 func (f form) reply(w *writer, r reply) {
 	switch {
 	case r.refusal != nil:
@@ -66,6 +67,7 @@ func (f form) reply(w *writer, r reply) {
 	}
 }
 
+// refusal returns the elements of an ErrorResponse.
 func (f form) refusal(r *refusal) []node {
 	var nodes []node
 	if f.errorCode {
@@ -86,7 +88,7 @@ func (f form) writeEcho(w *writer, echo string) {
 	}
 }
 
-// logout is the LogoutRequest that the server sends on its own account.
+// logout returns the document of an unsolicited LogoutRequest.
 func (f form) logout(sessionID, userID, reason string) []byte {
 	w := newWriter(f.encoding)
 	w.open(envelope{sessionID: sessionID}, false)
@@ -107,6 +109,7 @@ func newWriter(encoding string) *writer {
 	return &writer{encoding: encoding, set: charsets[encoding]}
 }
 
+// open writes the declaration and the document up to its first command.
 func (w *writer) open(e envelope, tracking bool) {
 	w.raw(`<?xml version="1.0" encoding="` + w.encoding + `"?>` + "\n")
 	w.raw(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + namespaceXSI + `">`)
@@ -158,10 +161,10 @@ func (w *writer) encode(r rune) bool {
 
 const cdataStart, cdataEnd = "<![CDATA[", "]]>"
 
-// cdata writes character data in as many CDATA sections as it takes: none can
-// hold the mark of its own end, nor a reference to a character that the encoding
-// does not have or a parser would change. What XML cannot hold at all, and a
-// comment of a request may have, becomes U+FFFD.
+// cdata writes character data in as many CDATA sections as necessary. A section can
+// hold neither its own end mark nor a reference to a character that the encoding
+// does not have or that a parser would change. A character that XML cannot hold,
+// which a comment of a request may have, becomes U+FFFD.
 func (w *writer) cdata(s string) {
 	w.raw(cdataStart)
 	for i, piece := range strings.Split(s, cdataEnd) {
@@ -184,6 +187,7 @@ func (w *writer) cdata(s string) {
 
 func isXMLChar(r rune) bool { return r >= ' ' && r != 0xfffe && r != 0xffff || isXMLSpace(r) }
 
+// reference writes a character reference.
 func (w *writer) reference(r rune) { w.raw(fmt.Sprintf("&#%d;", r)) }
 
 func (w *writer) nodes(nodes []node) {
