@@ -9,6 +9,9 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file specifies the services to which groups and tenants are authorized. A new
+// case is a row: an edit of the seed and the expected rows of the table.
+
 func TestServiceAuthorizationList(t *testing.T) {
 	const columns = "|Authorized|Assigned|Limited|"
 	headings := map[string]string{
@@ -29,20 +32,20 @@ func TestServiceAuthorizationList(t *testing.T) {
 		tenant, group string
 		want          []string
 	}{
-		"Route List where a user has it":          {tenant: "ApioSpTest", group: "ApioGrpTest", want: []string{row("Route List", "true", "true", "1")}},
-		"Route List where no user has it":         {tenant: "ApioSpTest", group: "ApioGrpOther", want: []string{row("Route List", "true", "false", "0")}},
-		"Route List where it is not authorized":   {tenant: "ApioSpTest", group: "ApioGrpNoService", want: []string{row("Route List", "false", "false", "0")}},
+		"Route List that a user has":              {tenant: "ApioSpTest", group: "ApioGrpTest", want: []string{row("Route List", "true", "true", "1")}},
+		"Route List that no user has":             {tenant: "ApioSpTest", group: "ApioGrpOther", want: []string{row("Route List", "true", "false", "0")}},
+		"Route List that is not authorized":       {tenant: "ApioSpTest", group: "ApioGrpNoService", want: []string{row("Route List", "false", "false", "0")}},
 		"Route List of an enterprise's group":     {tenant: "ApioEntTest", group: "ApioEntGrpTest", want: []string{row("Route List", "true", "true", "2")}},
 		"the other services of the group, sorted": {edit: other, tenant: "ApioSpTest", group: "ApioGrpTest", want: []string{row("Call Waiting", "true", "false", "0"), row("Route List", "true", "true", "1"), row("Voice Mail", "true", "true", "1")}},
 	} {
-		t.Run("shows "+name, func(t *testing.T) {
+		t.Run("lists "+name, func(t *testing.T) {
 			var edits []func(*ocisim.Seed)
 			if tt.edit != nil {
 				edits = append(edits, tt.edit)
 			}
 			got := login(t, newPlatform(t, edits...), "gateway").one("GroupServiceGetAuthorizationListRequest", ids(tt.tenant, tt.group))
 			if got.kind() != "GroupServiceGetAuthorizationListResponse" {
-				t.Fatalf("answered %s", got.kind())
+				t.Fatalf("replied %s", got.kind())
 			}
 			var tables []string
 			for _, table := range got.Children {
@@ -59,14 +62,71 @@ func TestServiceAuthorizationList(t *testing.T) {
 				t.Error(diff)
 			}
 			if more := len(got.rows(order[0])) + len(got.rows(order[1])); more != 0 {
-				t.Errorf("the other tables have %d rows", more)
+				t.Errorf("the other tables have %d rows, want none", more)
 			}
 		})
 	}
-	t.Run("shows nothing of an unknown group", func(t *testing.T) {
-		got := login(t, newPlatform(t), "gateway").one("GroupServiceGetAuthorizationListRequest", ids("ApioSpTest", "nobody"))
+	t.Run("refuses an unknown group", func(t *testing.T) {
+		got := login(t, newPlatform(t), "gateway").one("GroupServiceGetAuthorizationListRequest", ids("ApioSpTest", "unknown"))
 		if got.number() != 4152 {
 			t.Errorf("error %d", got.number())
 		}
 	})
+}
+
+func TestServiceAuthorizationListOfATenant(t *testing.T) {
+	const columns = "Service Name|Authorized|Assigned|Limited|Quantity|Allocated|Licensed|Service Pack Allocation"
+	row := func(name, authorized, assigned, allocated string) string {
+		return strings.Join([]string{name, authorized, assigned, "Unlimited", "Unlimited", allocated, "Unlimited", "0", "true", "true"}, "|")
+	}
+	authorized := func(s *ocisim.Seed) {
+		s.Tenants[3].Services = []string{"Route List", "Call Waiting"}
+		s.Tenants[3].Groups[0].Services = []string{"Call Waiting"}
+	}
+	for name, tt := range map[string]struct {
+		edit   func(*ocisim.Seed)
+		tenant string
+		want   []string
+	}{
+		"Route List that a user has":             {tenant: "ApioSpTest", want: []string{row("Route List", "true", "true", "Unlimited")}},
+		"Route List that no user has":            {tenant: "footenant", want: []string{row("Route List", "true", "false", "Unlimited")}},
+		"Route List that is not authorized":      {tenant: "ApioSpNoService", want: []string{row("Route List", "false", "false", "0")}},
+		"Route List of an enterprise":            {tenant: "ApioEntTest", want: []string{row("Route List", "true", "true", "Unlimited")}},
+		"what is authorized to no group, sorted": {edit: authorized, tenant: "ApioSpNoService", want: []string{row("Call Waiting", "true", "false", "Unlimited"), row("Route List", "true", "false", "0")}},
+	} {
+		t.Run("shows "+name, func(t *testing.T) {
+			var edits []func(*ocisim.Seed)
+			if tt.edit != nil {
+				edits = append(edits, tt.edit)
+			}
+			got := login(t, newPlatform(t, edits...), "gateway").one("ServiceProviderServiceGetAuthorizationListRequest", text("serviceProviderId", tt.tenant))
+			if got.kind() != "ServiceProviderServiceGetAuthorizationListResponse" || len(got.Children) != 2 {
+				t.Fatalf("replied %s with %d tables", got.kind(), len(got.Children))
+			}
+			if diff := cmp.Diff([]string{columns, columns + "|User Assignable|Service Pack Assignable"},
+				[]string{got.headings("groupServicesAuthorizationTable"), got.headings("userServicesAuthorizationTable")}); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(tt.want, got.rows("userServicesAuthorizationTable")); diff != "" {
+				t.Error(diff)
+			}
+			if more := len(got.rows("groupServicesAuthorizationTable")); more != 0 {
+				t.Errorf("the other table has %d rows, want none", more)
+			}
+		})
+	}
+	t.Run("refuses an unknown tenant", func(t *testing.T) {
+		if got := login(t, newPlatform(t), "gateway").one("ServiceProviderServiceGetAuthorizationListRequest", text("serviceProviderId", "unknown")); got.number() != 9902 {
+			t.Errorf("error %d", got.number())
+		}
+	})
+}
+
+func TestAuthorizedQuantity(t *testing.T) {
+	c := login(t, newPlatform(t), "gateway")
+	reply := c.one("GroupServiceGetAuthorizationRequest", ids("ApioEntTest", "ApioEntGrpTest")+text("userServiceName", "Route List"))
+	got := fields(reply.all("authorizedQuantity")[0]) + " " + fields(reply.all("usedQuantity")[0])
+	if got != "unlimited=true quantity=2" {
+		t.Error(got)
+	}
 }

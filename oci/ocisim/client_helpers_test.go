@@ -19,9 +19,13 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file has the client of the tests in this package. It does not share code with
+// package oci, so that an error in one does not hide the same error in the other.
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newPlatform is a platform with the demonstration's seed, edited.
+// newPlatform returns a platform with the demonstration's seed after the edits. It
+// is closed at the end of the test.
 func newPlatform(t *testing.T, edits ...func(*ocisim.Seed)) *ocisim.Platform {
 	t.Helper()
 	seed := ocisim.DemoSeed()
@@ -36,6 +40,7 @@ func newPlatform(t *testing.T, edits ...func(*ocisim.Seed)) *ocisim.Platform {
 	return p
 }
 
+// inject injects a fault that is given in its text form.
 func inject(t *testing.T, p *ocisim.Platform, text string) *ocisim.Injection {
 	t.Helper()
 	f, err := ocisim.ParseFault(text)
@@ -49,7 +54,7 @@ func inject(t *testing.T, p *ocisim.Platform, text string) *ocisim.Injection {
 	return i
 }
 
-// client is somebody else's client: plain strings on a connection.
+// client is a client that shares no code with package oci: it sends strings.
 type client struct {
 	t    *testing.T
 	conn net.Conn
@@ -71,16 +76,18 @@ func newClient(t *testing.T, conn net.Conn) *client {
 	return &client{t: t, conn: conn, r: bufio.NewReader(conn), id: "s-1"}
 }
 
-// login connects and logs a user of the demonstration in, in two steps.
+// login returns a client that is connected and logged in as a user of the
+// demonstration.
 func login(t *testing.T, p *ocisim.Platform, user string) *client {
 	t.Helper()
 	c := connect(t, p)
-	if answer := c.login(user, user+"-demo"); answer.number() != 0 {
-		t.Fatalf("login of %s: %s", user, answer.get("summary"))
+	if reply := c.login(user, user+"-demo"); reply.number() != 0 {
+		t.Fatalf("login of %s: %s", user, reply.get("summary"))
 	}
 	return c
 }
 
+// login logs in with a signed password and returns the reply.
 func (c *client) login(user, password string) element {
 	c.t.Helper()
 	nonce := c.one("AuthenticationRequest", text("userId", user)).get("nonce")
@@ -93,7 +100,7 @@ func sign(nonce, password string) string {
 	return hex.EncodeToString(outer[:])
 }
 
-// document is an envelope around commands, as most clients write it.
+// document returns a document with commands in the form that most clients use.
 func (c *client) document(commands string) string {
 	return `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" +
 		`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
@@ -118,13 +125,13 @@ func ids(tenant, group string) string {
 	return text("serviceProviderId", tenant) + text("groupId", group)
 }
 
-// one sends one command and reads its answer.
+// one sends one command and returns the reply.
 func (c *client) one(name, inner string) element {
 	c.t.Helper()
 	return c.exchange(c.document(command(name, inner))).all("command")[0]
 }
 
-// exchange sends bytes and reads a document.
+// exchange sends bytes and returns the document of replies.
 func (c *client) exchange(raw string) element {
 	c.t.Helper()
 	c.send(raw)
@@ -138,7 +145,7 @@ func (c *client) send(raw string) {
 	}
 }
 
-// read takes a document and its newline.
+// read reads a document and the newline after it.
 func (c *client) read() []byte {
 	c.t.Helper()
 	document, err := c.tryRead()
@@ -146,13 +153,13 @@ func (c *client) read() []byte {
 		c.t.Fatalf("reading: %v after %q", err, document)
 	}
 	if b, err := c.r.ReadByte(); err != nil || b != '\n' {
-		c.t.Fatalf("after a document came %q, %v, not a newline", b, err)
+		c.t.Fatalf("after the document: %q, %v, want a newline", b, err)
 	}
 	return document
 }
 
-// tryRead takes a document up to its end tag. The detail of an error may hold
-// another one in CDATA.
+// tryRead reads a document up to its end tag. The detail of an error may have
+// another end tag in CDATA.
 func (c *client) tryRead() ([]byte, error) {
 	var document []byte
 	inCDATA := func() bool {
@@ -168,16 +175,17 @@ func (c *client) tryRead() ([]byte, error) {
 	return document, nil
 }
 
-// mustBeClosed demands that the platform closes without another byte.
+// mustBeClosed fails the test unless the platform closes the connection without
+// sending another byte.
 func (c *client) mustBeClosed() {
 	c.t.Helper()
 	rest, err := io.ReadAll(c.r)
 	if err != nil || len(rest) > 0 {
-		c.t.Fatalf("the connection gave %q, %v, not its end", rest, err)
+		c.t.Fatalf("read %q, %v, want the end of the connection", rest, err)
 	}
 }
 
-// element is any element of an answer.
+// element is an element of a reply.
 type element struct {
 	XMLName  xml.Name
 	Attrs    []xml.Attr `xml:",any,attr"`
@@ -225,10 +233,10 @@ func (e element) attr(space, name string) string {
 	return ""
 }
 
-// kind is the xsi:type.
+// kind returns the xsi:type.
 func (e element) kind() string { return e.attr("http://www.w3.org/2001/XMLSchema-instance", "type") }
 
-// number is that of an error, 0 for other answers.
+// number returns the number of an error; 0 for other replies.
 func (e element) number() (n int) {
 	if e.kind() == "c:ErrorResponse" {
 		_, _ = fmt.Sscanf(e.get("summary"), "["+e.attr("", "type")+" %d]", &n)
@@ -236,13 +244,14 @@ func (e element) number() (n int) {
 	return n
 }
 
-// words are what an error's detail says before it repeats what is refused.
-func (e element) words() string {
-	words, _, _ := strings.Cut(e.get("detail"), "\n")
-	return words
+// reason returns the reason in the detail of an error, which the refused text
+// follows.
+func (e element) reason() string {
+	reason, _, _ := strings.Cut(e.get("detail"), "\n")
+	return reason
 }
 
-// rows are a table's rows, cells joined by bars.
+// rows returns a table's rows with cells joined by "|".
 func (e element) rows(table string) []string {
 	found := []string{}
 	for _, t := range e.all(table) {

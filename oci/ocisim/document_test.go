@@ -10,10 +10,14 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file specifies documents: the forms that the platform accepts, the form of its
+// replies, and what it does with documents that are not valid. A new case is a
+// row of the test with the matching name.
+
 const wrapper = `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">`
 
-// TestDocumentsOfOtherClients sends the same request in the ways of writing
-// that XML and the published clients allow.
+// TestDocumentsOfOtherClients sends the same request in the forms that XML allows
+// and that the published clients use.
 func TestDocumentsOfOtherClients(t *testing.T) {
 	const plain = `<sessionId xmlns="">s-1</sessionId><command xsi:type="AuthenticationRequest" xmlns=""><userId>gateway</userId></command></BroadsoftDocument>`
 	for name, raw := range map[string]string{
@@ -35,13 +39,13 @@ func TestDocumentsOfOtherClients(t *testing.T) {
 			"<command xsi:type=\" AuthenticationRequest \" xmlns=\"\">\n    <userId>\n gateway\t</userId>\n  </command>\n</BroadsoftDocument>",
 		"CDATA and references": wrapper + `<sessionId xmlns="">s&#45;1</sessionId><command xsi:type="AuthenticationRequest" xmlns=""><userId><![CDATA[gate]]>wa&#x79;</userId></command></BroadsoftDocument>`,
 	} {
-		t.Run("understands "+name, func(t *testing.T) {
+		t.Run("accepts "+name, func(t *testing.T) {
 			c := connect(t, newPlatform(t))
-			for range 2 { // the second proves that nothing of the first is left
-				answer := c.exchange(raw)
-				got := answer.all("command")[0]
-				if answer.get("sessionId") != "s-1" || got.kind() != "AuthenticationResponse" || got.get("userId") != "gateway" {
-					t.Errorf("answered %+v", answer)
+			for range 2 { // the second shows that no byte of the first is left unread
+				reply := c.exchange(raw)
+				got := reply.all("command")[0]
+				if reply.get("sessionId") != "s-1" || got.kind() != "AuthenticationResponse" || got.get("userId") != "gateway" {
+					t.Errorf("replied %+v", reply)
 				}
 			}
 		})
@@ -54,7 +58,7 @@ func TestDocumentInPieces(t *testing.T) {
 		c.send(string(b))
 	}
 	if got := parse(t, c.read()).all("command")[0].kind(); got != "AuthenticationResponse" {
-		t.Errorf("answered %s", got)
+		t.Errorf("replied %s", got)
 	}
 }
 
@@ -72,7 +76,7 @@ func TestDocumentsSentAhead(t *testing.T) {
 	c.read()
 }
 
-func TestAnswerForm(t *testing.T) {
+func TestFormOfReplies(t *testing.T) {
 	authentication := command("AuthenticationRequest", text("userId", "gateway"))
 	failing := `<command xsi:type="NoSuchRequest" echo="a&lt;&quot;é" xmlns=""/>`
 	latin1 := strings.ReplaceAll(failing, "é", "\xe9")
@@ -106,12 +110,12 @@ func TestAnswerForm(t *testing.T) {
 			commands: references,
 			want:     `<?xml version="1.0" encoding="ISO-8859-2"?>` + "\n" + head + `<command type="Error" echo="` + "\xf5" + `&#241;" ` + failure + summary + references + end,
 		}, {
-			name:     "the tracking id comes back",
+			name:     "the tracking id is returned",
 			commands: `<trackingId xmlns="">t-7</trackingId>` + failing,
 			want: `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<trackingId xmlns="">t-7</trackingId>` +
 				`<command type="Error" echo="a&lt;&quot;` + "\xe9" + `" ` + failure + summary + latin1 + end,
 		}, {
-			name:     "echo and tracking id do not come back when told so",
+			name:     "echo and tracking id are omitted as configured",
 			settings: func(s *ocisim.Settings) { s.OmitEcho, s.OmitTracking = true, true },
 			commands: `<trackingId xmlns="">t-7</trackingId>` + failing,
 			want:     `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + head + `<command type="Error" ` + failure + summary + latin1 + end,
@@ -130,7 +134,7 @@ func TestAnswerForm(t *testing.T) {
 			}
 		})
 	}
-	t.Run("several commands get their answers in order", func(t *testing.T) {
+	t.Run("several commands have their replies in order", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
 		var got []string
 		for _, a := range c.exchange(c.document(authentication + failing + authentication)).all("command") {
@@ -142,7 +146,7 @@ func TestAnswerForm(t *testing.T) {
 	})
 }
 
-// writes counts the writes on a connection.
+// writes is a connection that reports the size of each write.
 type writes struct {
 	net.Conn
 	sizes chan int
@@ -187,7 +191,7 @@ func TestInvalidDocuments(t *testing.T) {
 		{"a session id in another namespace", wrapper + `<sessionId xmlns="D">s-1</sessionId>` + one + `</BroadsoftDocument>`, "element sessionId is missing, empty or in another namespace"},
 		{"no command", wrapper + session + `</BroadsoftDocument>`, "a document must hold a command"},
 		{"sixteen commands", wrapper + session + strings.Repeat(one, 16) + `</BroadsoftDocument>`, "a document must not hold more than 15 commands"},
-		{"something else than a command", wrapper + session + one + `<other xmlns=""/></BroadsoftDocument>`, "element other is not expected in a document"},
+		{"an element that is not a command", wrapper + session + one + `<other xmlns=""/></BroadsoftDocument>`, "element other is not expected in a document"},
 		{"a command in another namespace", wrapper + session + `<command xsi:type="AuthenticationRequest" xmlns="D"/></BroadsoftDocument>`, "element command is in another namespace"},
 		{"a command without a type", wrapper + session + `<command xmlns=""/></BroadsoftDocument>`, "a command has no xsi:type, or one with an unknown prefix"},
 		{"a type with an unknown prefix", wrapper + session + command("x:AuthenticationRequest", "") + `</BroadsoftDocument>`, "a command has no xsi:type, or one with an unknown prefix"},
@@ -196,26 +200,26 @@ func TestInvalidDocuments(t *testing.T) {
 	} {
 		t.Run("refuses "+tt.name, func(t *testing.T) {
 			c := connect(t, newPlatform(t))
-			answers := c.exchange(tt.raw).all("command")
-			if len(answers) != 1 || answers[0].number() != 6004 || answers[0].words() != tt.detail {
-				t.Fatalf("answered %+v", answers)
+			replies := c.exchange(tt.raw).all("command")
+			if len(replies) != 1 || replies[0].number() != 6004 || replies[0].reason() != tt.detail {
+				t.Fatalf("replied %+v", replies)
 			}
 			if got := c.one("AuthenticationRequest", text("userId", "gateway")).kind(); got != "AuthenticationResponse" {
-				t.Errorf("the next document was answered with %s", got)
+				t.Errorf("the reply to the next document is %s", got)
 			}
 		})
 	}
-	t.Run("takes a document all of whose elements are in the namespace C", func(t *testing.T) {
+	t.Run("accepts a document with all elements in the namespace C", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
-		answers := c.exchange(wrapper + `<sessionId>s-1</sessionId><command xsi:type="AuthenticationRequest"><userId>gateway</userId></command></BroadsoftDocument>`).all("command")
-		if len(answers) != 1 || answers[0].kind() != "AuthenticationResponse" {
-			t.Errorf("answered %+v", answers)
+		replies := c.exchange(wrapper + `<sessionId>s-1</sessionId><command xsi:type="AuthenticationRequest"><userId>gateway</userId></command></BroadsoftDocument>`).all("command")
+		if len(replies) != 1 || replies[0].kind() != "AuthenticationResponse" {
+			t.Errorf("replied %+v", replies)
 		}
 	})
-	t.Run("takes fifteen commands", func(t *testing.T) {
+	t.Run("accepts fifteen commands", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
 		if got := len(c.exchange(wrapper + session + strings.Repeat(one, 15) + `</BroadsoftDocument>`).all("command")); got != 15 {
-			t.Errorf("%d answers", got)
+			t.Errorf("%d replies", got)
 		}
 	})
 }
@@ -224,17 +228,17 @@ func TestUnreadableDocuments(t *testing.T) {
 	for name, raw := range map[string]string{
 		"text":                       `hello`,
 		"text before the root":       `<?xml version="1.0"?>hello<a/>`,
-		"tags that do not fit":       `<a><b></a></b>`,
+		"tags that do not match":     `<a><b></a></b>`,
 		"a DOCTYPE":                  `<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>`,
 		"a DOCTYPE without entities": `<!DOCTYPE a><a/>`,
 		"an unknown entity":          `<a>&x;</a>`,
 		"an unknown encoding":        `<?xml version="1.0" encoding="EBCDIC"?><a/>`,
-		"bytes that no UTF-8":        "<a>\xff</a>",
+		"bytes that are not UTF-8":   "<a>\xff</a>",
 		"a document without end":     wrapper + strings.Repeat("<a>x</a>", 1000),
 	} {
-		t.Run("closes at "+name, func(t *testing.T) {
+		t.Run("closes the connection after "+name, func(t *testing.T) {
 			c := connect(t, newPlatform(t, func(s *ocisim.Seed) { s.Platform.MaxDocument = 1000 }))
-			// The platform may close before it has read everything.
+			// The platform may close the connection before it has read everything.
 			go func() { _, _ = c.conn.Write([]byte(raw)) }()
 			c.mustBeClosed()
 		})

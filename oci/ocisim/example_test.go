@@ -9,7 +9,7 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// A server is seeded, misbehaves once, and tells afterwards what it was asked.
+// The server is seeded, misbehaves once and reports the commands that it received.
 func Example() {
 	server := ocisim.NewServer(ocisim.DemoSeed())
 	defer func() { _ = server.Close() }() // never fails
@@ -35,15 +35,15 @@ func Example() {
 		<sessionId xmlns="">example</sessionId>
 		<command xsi:type="AuthenticationRequest" xmlns=""><userId>gateway</userId></command>
 	</BroadsoftDocument>`))
-	answer, _ := io.ReadAll(conn)
+	reply, _ := io.ReadAll(conn)
 
-	fmt.Printf("answer: %q\n", answer)
+	fmt.Printf("reply: %q\n", reply)
 	fmt.Println("hits:", injection.Hits())
 	for _, entry := range server.Ledger() {
 		fmt.Println(entry.Command, entry.User, entry.Applied, entry.Faults)
 	}
 	// Output:
-	// answer: ""
+	// reply: ""
 	// hits: 1
 	// AuthenticationRequest gateway true [drop-after-apply]
 }

@@ -3,10 +3,8 @@ package ocisim_test
 import (
 	"crypto/tls"
 	"errors"
-	"flag"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -17,20 +15,25 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file specifies what each kind of fault does (TestFaults, one row per kind and
+// parameter) and which commands a fault matches. A new kind needs a row in
+// TestFaults that fails without it.
+
 const assigned = "+3225126999"
 
+// assignCommand is the write of the tests of faults. applied reports its effect.
 func assignCommand() string {
 	return command(groupRange+"AssignListRequest", ids("ApioSpTest", "ApioGrpTest")+text("numberRangeStart", assigned))
 }
 
-// applied tells whether assignCommand has changed the platform, and demands
-// that the ledger agrees.
+// applied reports whether assignCommand has changed the platform. It fails the test
+// unless the ledger reports the same.
 func applied(t *testing.T, p *ocisim.Platform) bool {
 	t.Helper()
 	done := p.Ranges("ApioSpTest")[2].Group == "ApioGrpTest"
 	writes := p.Writes()
 	if len(writes) != 1 || writes[0].Applied != done || len(writes[0].Faults) != 1 {
-		t.Errorf("applied is %v, and the ledger says %+v", done, writes)
+		t.Errorf("applied is %v, the ledger has %+v", done, writes)
 	}
 	return done
 }
@@ -38,11 +41,11 @@ func applied(t *testing.T, p *ocisim.Platform) bool {
 // TestFaults injects every kind of fault that acts on commands.
 func TestFaults(t *testing.T) {
 	ended := func(_ *testing.T, c *client) { c.mustBeClosed() }
-	answered := func(check func(t *testing.T, root element)) func(*testing.T, *client) {
+	replies := func(check func(t *testing.T, root element)) func(*testing.T, *client) {
 		return func(t *testing.T, c *client) { check(t, parse(t, c.read())) }
 	}
 	number := func(want int) func(*testing.T, *client) {
-		return answered(func(t *testing.T, root element) {
+		return replies(func(t *testing.T, root element) {
 			if got := root.all("command")[0].number(); got != want {
 				t.Errorf("error %d, want %d", got, want)
 			}
@@ -54,23 +57,23 @@ func TestFaults(t *testing.T) {
 			start := time.Now()
 			then(t, c)
 			if got := time.Since(start); got != want {
-				t.Errorf("it took %v, want %v", got, want)
+				t.Errorf("the reply took %v, want %v", got, want)
 			}
 		}
 	}
 	forcedLogout := func(reason string) func(*testing.T, *client) {
 		return func(t *testing.T, c *client) {
-			said := parse(t, c.read()).all("command")[0]
-			if got := said.kind() + " " + fields(said); got != "LogoutRequest userId=gateway reason="+reason {
+			request := parse(t, c.read()).all("command")[0]
+			if got := request.kind() + " " + fields(request); got != "LogoutRequest userId=gateway reason="+reason {
 				t.Error(got)
 			}
 			c.mustBeClosed()
 		}
 	}
-	silent := func(t *testing.T, c *client) {
+	unresponsive := func(t *testing.T, c *client) {
 		_ = c.conn.SetReadDeadline(time.Now().Add(time.Hour))
 		if b, err := c.r.ReadByte(); !isTimeout(err) {
-			t.Errorf("came %q, %v", b, err)
+			t.Errorf("received %q, %v, want nothing", b, err)
 		}
 	}
 	cut := func(want int) func(*testing.T, *client) {
@@ -81,61 +84,61 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	}
-	const answerLength = len(`<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + wrapper + `<sessionId xmlns="">s-1</sessionId>` +
+	const replyLength = len(`<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + wrapper + `<sessionId xmlns="">s-1</sessionId>` +
 		`<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/></BroadsoftDocument>`)
 	for _, tt := range []struct {
 		fault   string
 		applied bool
 		see     func(*testing.T, *client)
 	}{
-		{"stall", false, silent},
-		{"stall-after-apply", true, silent},
+		{"stall", false, unresponsive},
+		{"stall-after-apply", true, unresponsive},
 		{"drop-before-apply", false, ended},
 		{"drop-after-apply", true, ended},
-		{"reset-before-apply", false, ended}, // a pipe knows no reset
+		{"reset-before-apply", false, ended}, // a pipe has no reset
 		{"reset-after-apply", true, ended},
 		{"apply-late", true, after(time.Second, success)},
 		{"apply-late delay=5s", true, after(5*time.Second, success)},
-		{"half-reply", true, cut(answerLength / 2)},
+		{"half-reply", true, cut(replyLength / 2)},
 		{"half-reply bytes=7", true, cut(7)},
-		{"half-reply bytes=100000", true, cut(answerLength)},
-		{"foreign-session", true, answered(func(t *testing.T, root element) {
+		{"half-reply bytes=100000", true, cut(replyLength)},
+		{"foreign-session", true, replies(func(t *testing.T, root element) {
 			if got := root.get("sessionId"); got != "foreign-s-1" {
 				t.Errorf("session id %q", got)
 			}
 		})},
-		{"foreign-echo", true, answered(func(t *testing.T, root element) {
+		{"foreign-echo", true, replies(func(t *testing.T, root element) {
 			if got := root.all("command")[0].attr("", "echo"); got != "foreign-" {
 				t.Errorf("echo %q", got)
 			}
 		})},
-		{"foreign-tracking", true, answered(func(t *testing.T, root element) {
+		{"foreign-tracking", true, replies(func(t *testing.T, root element) {
 			if got := root.get("trackingId"); got != "foreign-" {
 				t.Errorf("tracking id %q", got)
 			}
 		})},
 		{"garbage", true, func(t *testing.T, c *client) {
 			if line, err := c.r.ReadString('\n'); err != nil || line != "HTTP/1.1 400 Bad Request\r\n" {
-				t.Errorf("came %q, %v", line, err)
+				t.Errorf("received %q, %v", line, err)
 			}
 		}},
-		{"wrong-document", true, answered(func(t *testing.T, root element) {
+		{"wrong-document", true, replies(func(t *testing.T, root element) {
 			if root.get("sessionId") != "s-1" || len(root.all("command")) != 0 {
-				t.Errorf("answered %+v", root)
+				t.Errorf("replied %+v", root)
 			}
 		})},
 		{"late-newline delay=2s", true, after(2*time.Second, success)},
 		{"late-newline", true, func(t *testing.T, c *client) {
 			start := time.Now()
 			if _, err := c.tryRead(); err != nil || time.Since(start) != 0 {
-				t.Errorf("the document came with %v after %v", err, time.Since(start))
+				t.Errorf("the document: %v after %v", err, time.Since(start))
 			}
 			if b, err := c.r.ReadByte(); err != nil || b != '\n' || time.Since(start) != 100*time.Millisecond {
-				t.Errorf("%q came with %v after %v", b, err, time.Since(start))
+				t.Errorf("the byte after it: %q, %v after %v", b, err, time.Since(start))
 			}
 		}},
-		// The last byte is followed by a delay that nobody waits for.
-		{"drip delay=1s", true, after(time.Duration(answerLength)*time.Second, success)},
+		// The client does not wait for the delay after the last byte.
+		{"drip delay=1s", true, after(time.Duration(replyLength)*time.Second, success)},
 		{"slow delay=5s", true, after(5*time.Second, success)},
 		{"forced-logout", true, func(t *testing.T, c *client) {
 			success(t, c)
@@ -147,7 +150,7 @@ func TestFaults(t *testing.T) {
 		{"huge-table", true, success},
 		{"error-before-apply", false, number(9999)},
 		{"error-before-apply number=4711 severity=Warning", false, number(4711)},
-		{"error-after-apply number=4711 summary=Oops", true, answered(func(t *testing.T, root element) {
+		{"error-after-apply number=4711 summary=Oops", true, replies(func(t *testing.T, root element) {
 			if got := root.all("command")[0].get("summary"); got != "[Error 4711] Oops" {
 				t.Error(got)
 			}
@@ -191,14 +194,14 @@ func TestResetsAreSeenOnTCP(t *testing.T) {
 				inject(t, s.Platform, fault)
 				c.send(c.document(assignCommand()))
 				if rest, err := io.ReadAll(c.r); !errors.Is(err, want) || len(rest) > 0 {
-					t.Errorf("the connection gave %q, %v", rest, err)
+					t.Errorf("read %q, %v, want %v", rest, err, want)
 				}
 			})
 		}
 	}
 }
 
-// dial connects to a server over what it speaks.
+// dial connects to a server, with TLS if the server uses it.
 func dial(t *testing.T, s *ocisim.Server) net.Conn {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr)
@@ -216,9 +219,9 @@ func TestApplyLate(t *testing.T) {
 		meanwhile func(t *testing.T, p *ocisim.Platform, c *client)
 		applied   bool
 	}{
-		"carries it out for a client that has gone":            {func(_ *testing.T, _ *ocisim.Platform, c *client) { _ = c.conn.Close() }, true},
-		"carries it out though the platform forgets the login": {func(_ *testing.T, p *ocisim.Platform, _ *client) { p.Restart() }, true},
-		"keeps nobody else waiting": {func(t *testing.T, p *ocisim.Platform, _ *client) {
+		"carries out the command of a client that has disconnected": {func(_ *testing.T, _ *ocisim.Platform, c *client) { _ = c.conn.Close() }, true},
+		"carries out the command after the login is discarded":      {func(_ *testing.T, p *ocisim.Platform, _ *client) { p.Restart() }, true},
+		"does not delay other sessions": {func(t *testing.T, p *ocisim.Platform, _ *client) {
 			start := time.Now()
 			other := login(t, p, "gateway")
 			if got := other.one("VerifySessionIsValidRequest", "").number(); got != 0 || time.Since(start) != 0 {
@@ -237,7 +240,7 @@ func TestApplyLate(t *testing.T) {
 				synctest.Wait()
 				start := time.Now()
 				if len(p.Writes()) != 0 || p.Ranges("ApioSpTest")[2].Group != "" {
-					t.Errorf("it is not late: %+v", p.Writes())
+					t.Errorf("the command was carried out without delay: %+v", p.Writes())
 				}
 				test.meanwhile(t, p, c)
 				time.Sleep(time.Until(start.Add(10 * time.Second)))
@@ -250,6 +253,7 @@ func TestApplyLate(t *testing.T) {
 	}
 }
 
+// isTimeout reports whether an error is the end of a deadline.
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[interface {
 		error
@@ -259,7 +263,7 @@ func isTimeout(err error) bool {
 }
 
 func TestFaultsOfConnections(t *testing.T) {
-	t.Run("refuse closes at once, and only as often as told", func(t *testing.T) {
+	t.Run("refuse closes the connection immediately, and only so many times", func(t *testing.T) {
 		p := newPlatform(t)
 		i := inject(t, p, "refuse skip=1 times=1")
 		login(t, p, "gateway")
@@ -269,7 +273,7 @@ func TestFaultsOfConnections(t *testing.T) {
 			t.Errorf("%d hits", got)
 		}
 	})
-	t.Run("stall-connection never answers", func(t *testing.T) {
+	t.Run("stall-connection never replies", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlatform(t)
 			defer func() { _ = p.Close() }() // never fails
@@ -278,10 +282,10 @@ func TestFaultsOfConnections(t *testing.T) {
 			c.send(c.document(command("AuthenticationRequest", text("userId", "gateway"))))
 			_ = c.conn.SetReadDeadline(time.Now().Add(time.Hour))
 			if _, err := c.r.ReadByte(); !isTimeout(err) {
-				t.Errorf("came %v", err)
+				t.Errorf("read: %v, want a timeout", err)
 			}
 			if len(p.Ledger()) != 0 {
-				t.Errorf("the ledger says %+v", p.Ledger())
+				t.Errorf("the ledger has %+v", p.Ledger())
 			}
 		})
 	})
@@ -292,8 +296,8 @@ func TestHugeTable(t *testing.T) {
 	c := login(t, p, "gateway")
 	inject(t, p, "huge-table rows=5000")
 	for group, last := range map[string]string{
-		"ApioGrpTest":  "+3226127007|+3226127009|" + nobody + "|true|",
-		"ApioGrpOther": "+3225129000|+3225129009|" + nobody + "|true|",
+		"ApioGrpTest":  "+3226127007|+3226127009|" + noUser + "|true|",
+		"ApioGrpOther": "+3225129000|+3225129009|" + noUser + "|true|",
 	} {
 		rows := c.one(groupRange+"GetSummaryListRequest", ids("ApioSpTest", group)).rows("numberRangeSummaryTable")
 		if len(rows) != 5000 || rows[4999] != last {
@@ -302,14 +306,14 @@ func TestHugeTable(t *testing.T) {
 	}
 	rows := c.one(tenantPrefix+"GetAvailableListRequest", text("serviceProviderId", "ApioSpNoService")).rows("availableNumberPrefixTable")
 	if len(rows) != 5000 || rows[0] != "|||" {
-		t.Errorf("an empty table has %d rows now", len(rows))
+		t.Errorf("an empty table has %d rows", len(rows))
 	}
 }
 
 func TestFaultMatching(t *testing.T) {
 	verify := func(c *client) int { return c.one("VerifySessionIsValidRequest", "").number() }
 	version := func(c *client) int { return c.one("SystemSoftwareVersionGetRequest", "").number() }
-	t.Run("counts only what matches", func(t *testing.T) {
+	t.Run("counts matching commands only", func(t *testing.T) {
 		p := newPlatform(t)
 		c := login(t, p, "gateway")
 		i := inject(t, p, "error-before-apply command=Verify* skip=1 times=2")
@@ -329,7 +333,7 @@ func TestFaultMatching(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("leaves logouts alone unless they are named", func(t *testing.T) {
+	t.Run("does not act on logouts unless the pattern matches them", func(t *testing.T) {
 		p := newPlatform(t)
 		inject(t, p, "error-before-apply")
 		if got := connect(t, p).one("LogoutRequest", text("userId", "gateway")).number(); got != 0 {
@@ -340,17 +344,17 @@ func TestFaultMatching(t *testing.T) {
 			t.Errorf("error %d", got)
 		}
 	})
-	t.Run("several act together", func(t *testing.T) {
+	t.Run("several faults act together", func(t *testing.T) {
 		p := newPlatform(t)
 		c := login(t, p, "gateway")
 		inject(t, p, "lose-login")
 		inject(t, p, "foreign-session")
 		root := c.exchange(c.document(command("VerifySessionIsValidRequest", "")))
 		if root.get("sessionId") != "foreign-s-1" || root.all("command")[0].number() != 9900 {
-			t.Errorf("answered %+v", root)
+			t.Errorf("replied %+v", root)
 		}
 	})
-	t.Run("an ending fault ends the document at its command", func(t *testing.T) {
+	t.Run("a fault that ends the connection ends the document at its command", func(t *testing.T) {
 		p := newPlatform(t)
 		c := login(t, p, "gateway")
 		inject(t, p, "drop-before-apply command=Verify*")
@@ -364,105 +368,15 @@ func TestFaultMatching(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("expired-password is about logins by itself", func(t *testing.T) {
+	t.Run("expired-password acts on logins by default", func(t *testing.T) {
 		p := newPlatform(t)
 		inject(t, p, "expired-password")
 		if got := connect(t, p).login("gateway", "gateway-demo").number(); got != 9903 {
 			t.Errorf("error %d", got)
 		}
 	})
-	t.Run("comes with the seed", func(t *testing.T) {
+	t.Run("is injected by the seed", func(t *testing.T) {
 		p := newPlatform(t, func(s *ocisim.Seed) { s.Faults = []ocisim.Fault{{Kind: ocisim.Refuse}} })
 		connect(t, p).mustBeClosed()
-	})
-}
-
-func TestParseFault(t *testing.T) {
-	for text, want := range map[string]ocisim.Fault{
-		"refuse":                                             {Kind: ocisim.Refuse},
-		" stall   skip=2  ":                                  {Kind: ocisim.Stall, Skip: 2},
-		"slow delay=1m30s":                                   {Kind: ocisim.Slow, Delay: 90 * time.Second},
-		"half-reply bytes=3 times=1":                         {Kind: ocisim.HalfReply, Bytes: 3, Times: 1},
-		"huge-table rows=9 command=Group*":                   {Kind: ocisim.HugeTable, Rows: 9, Command: "Group*"},
-		`forced-logout reason="a \"b\" c"`:                   {Kind: ocisim.ForcedLogout, Reason: `a "b" c`},
-		`error-after-apply number=1 severity=Info summary=x`: {Kind: ocisim.ErrorAfterApply, Number: 1, Severity: "Info", Summary: "x"},
-	} {
-		t.Run("reads "+text, func(t *testing.T) {
-			got, err := ocisim.ParseFault(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Error(diff)
-			}
-			again, err := ocisim.ParseFault(got.String())
-			if diff := cmp.Diff(got, again); err != nil || diff != "" {
-				t.Errorf("its text form %q reads as something else: %v %s", got, err, diff)
-			}
-		})
-	}
-	for text, problems := range map[string][]string{
-		"":                                  {`unknown kind ""`},
-		"explode":                           {`unknown kind "explode"`},
-		"stall delay=1s rows=2":             {"the kind stall takes no delay", "the kind stall takes no rows"},
-		"refuse command=x":                  {"the kind refuse takes no command"},
-		"slow delay=5 skip=x":               {"parameter delay", "parameter skip"},
-		"slow colour=red":                   {`unknown parameter "colour"`},
-		"slow delay":                        {`no name=value: "delay"`},
-		"stall skip=-1":                     {"no parameter may be negative"},
-		"stall command=[":                   {"parameter command"},
-		"error-before-apply severity=Fatal": {`"Fatal" is not Error, Warning or Info`},
-	} {
-		t.Run("refuses "+text, func(t *testing.T) {
-			_, err := ocisim.ParseFault(text)
-			if err == nil {
-				t.Fatal("it was taken")
-			}
-			for _, problem := range problems {
-				if !strings.Contains(err.Error(), problem) {
-					t.Errorf("%q does not say %q", err, problem)
-				}
-			}
-		})
-	}
-	t.Run("is a flag", func(t *testing.T) {
-		var f ocisim.Fault
-		flags := flag.NewFlagSet("test", flag.ContinueOnError)
-		flags.TextVar(&f, "fault", ocisim.Fault{}, "")
-		if err := flags.Parse([]string{"-fault", "stall times=1"}); err != nil || f.Times != 1 {
-			t.Errorf("%+v, %v", f, err)
-		}
-	})
-	t.Run("Inject refuses what is not valid", func(t *testing.T) {
-		if _, err := newPlatform(t).Inject(ocisim.Fault{Kind: ocisim.Stall, Rows: 3}); err == nil {
-			t.Error("it was taken")
-		}
-	})
-	t.Run("every kind has a help and can be injected", func(t *testing.T) {
-		p := newPlatform(t)
-		for _, k := range ocisim.FaultKinds() {
-			if k.Help == "" || len(k.Parameters) < 2 {
-				t.Errorf("%+v", k)
-			}
-			if _, err := p.Inject(ocisim.Fault{Kind: k.Kind}); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func FuzzParseFault(f *testing.F) {
-	f.Add(`forced-logout reason="a \"b\"" skip=1`)
-	f.Add("slow delay=1s command=Group*")
-	f.Add("refuse x")
-	f.Fuzz(func(t *testing.T, text string) {
-		fault, err := ocisim.ParseFault(text)
-		if err != nil {
-			return
-		}
-		again, err := ocisim.ParseFault(fault.String())
-		if diff := cmp.Diff(fault, again); err != nil || diff != "" {
-			t.Errorf("%q became %q: %v %s", text, fault, err, diff)
-		}
 	})
 }

@@ -10,8 +10,12 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// TestLoginsOfReleases logs in by every login command that a release has, and
-// then reads and writes what is there in all of them.
+// This file specifies that clients can use every release in every mode: the client of
+// the tests, and the client of package oci. A new login command is an entry of the
+// table of each test.
+
+// TestLoginsOfReleases logs in with every login command of a release, and then reads
+// and writes with commands that all releases have.
 func TestLoginsOfReleases(t *testing.T) {
 	eachRelease(t, func(t *testing.T, release int, mode ocisim.RefusalMode) {
 		for name, since := range map[string]int{
@@ -24,29 +28,29 @@ func TestLoginsOfReleases(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := newPlatform(t, ofRelease(release, mode))
 				c := connect(t, p)
-				var who element
+				var reply element
 				if name == "LoginRequest14sp4" {
-					who = c.login("gateway", "gateway-demo")
+					reply = c.login("gateway", "gateway-demo")
 				} else {
-					who = c.one(name, text("userId", "gateway")+text("password", "gateway-demo"))
+					reply = c.one(name, text("userId", "gateway")+text("password", "gateway-demo"))
 				}
-				if who.get("loginType") != "System" {
-					t.Fatalf("answered %+v", who)
+				if reply.get("loginType") != "System" {
+					t.Fatalf("replied %+v", reply)
 				}
 				if got := c.one("SystemSoftwareVersionGetRequest", "").number(); got != 0 {
 					t.Errorf("error %d", got)
 				}
 				c.exchange(c.document(assignCommand()))
 				if got := p.Ranges("ApioSpTest")[2].Group; got != "ApioGrpTest" {
-					t.Errorf("the range is of the group %q", got)
+					t.Errorf("the range is assigned to the group %q", got)
 				}
 			})
 		}
 	})
 }
 
-// TestClientOfThisModule runs the client of package oci against every release
-// and mode, in the forms of login that the release has.
+// TestClientOfThisModule uses the client of package oci with every release and
+// mode, with every form of login of the release.
 func TestClientOfThisModule(t *testing.T) {
 	eachRelease(t, func(t *testing.T, release int, mode ocisim.RefusalMode) {
 		for method, since := range map[oci.LoginMethod]int{oci.LoginSigned: 21, oci.LoginPlain22V2: 22, oci.LoginPlain22V5: 24} {
@@ -66,7 +70,7 @@ func TestClientOfThisModule(t *testing.T) {
 				}()
 				readsAndWrites(t, c)
 				if got := s.Ranges("ApioSpTest")[2].Group; got != "ApioGrpTest" {
-					t.Errorf("the range is of the group %q", got)
+					t.Errorf("the range is assigned to the group %q", got)
 				}
 			})
 		}
@@ -107,8 +111,9 @@ func readsAndWrites(t *testing.T, c *oci.Client) {
 	}
 }
 
-// TestClientReadsRefusals has the client of package oci read an error whose
-// detail holds what it sent, in the command's own place and as the only answer.
+// TestClientReadsRefusals checks that the client of package oci can read an error
+// whose detail has the text that it sent, in the command's place and as the only
+// reply.
 func TestClientReadsRefusals(t *testing.T) {
 	for _, mode := range []ocisim.RefusalMode{ocisim.RefusalCommand, ocisim.RefusalDocument} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -14,6 +14,10 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file specifies logins, verifications, locked accounts, logouts and the absence
+// of secrets in logs and ledger. A new login command is an entry of plainLogins or of
+// verifications, and of loginReplies if its reply differs.
+
 var (
 	plainLogins   = []string{"LoginRequest22", "LoginRequest22V2", "LoginRequest22V3", "LoginRequest22V4", "LoginRequest22V5"}
 	verifications = []string{"AuthenticationVerifyRequest14sp8", "AuthenticationVerifyRequest22V4"}
@@ -26,10 +30,10 @@ func TestLogin(t *testing.T) {
 	}{
 		{"accepts the right password", "gateway", "gateway-demo", 0},
 		{"refuses a wrong password", "gateway", "wrong", 4962},
-		{"refuses an unknown user", "nobody", "x", 4008},
+		{"refuses an unknown user", "unknown", "x", 4008},
 		{"refuses a disabled account", "disabled", "disabled-demo", 5202},
 		{"refuses an expired password", "expired", "expired-demo", 9903},
-		{"does not tell a stranger that a password has expired", "expired", "wrong", 4962},
+		{"does not report an expired password after a wrong one", "expired", "wrong", 4962},
 		{"refuses a user without a password", "ApioUserPlain@sip.netaxis.be", "x", 4962},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,12 +53,12 @@ func TestLogin(t *testing.T) {
 			for _, name := range plainLogins {
 				t.Run(name, func(t *testing.T) {
 					c := connect(t, newPlatform(t))
-					answer := c.one(name, text("userId", tt.user)+text("password", tt.password))
-					if answer.number() != tt.want {
-						t.Errorf("error %d, want %d", answer.number(), tt.want)
+					reply := c.one(name, text("userId", tt.user)+text("password", tt.password))
+					if reply.number() != tt.want {
+						t.Errorf("error %d, want %d", reply.number(), tt.want)
 					}
-					if kind := strings.Replace(name, "Request", "Response", 1); tt.want == 0 && answer.kind() != kind {
-						t.Errorf("answered %s, want %s", answer.kind(), kind)
+					if kind := strings.Replace(name, "Request", "Response", 1); tt.want == 0 && reply.kind() != kind {
+						t.Errorf("replied %s, want %s", reply.kind(), kind)
 					}
 				})
 			}
@@ -75,7 +79,7 @@ func TestLogin(t *testing.T) {
 			t.Errorf("error %d", got)
 		}
 	})
-	t.Run("refuses a nonce that was used", func(t *testing.T) {
+	t.Run("refuses a nonce that was used before", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
 		nonce := c.one("AuthenticationRequest", text("userId", "gateway")).get("nonce")
 		signed := text("userId", "gateway") + text("signedPassword", sign(nonce, "gateway-demo"))
@@ -87,7 +91,7 @@ func TestLogin(t *testing.T) {
 		}
 	})
 	for name, want := range map[string]int{"LoginRequest22V3": 6004, "LoginRequest22V4": 0, "LoginRequest22V5": 0} {
-		t.Run(fmt.Sprintf("%s answers a signed password beside the plain one with %d", name, want), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s with a signed password beside the plain one returns %d", name, want), func(t *testing.T) {
 			c := connect(t, newPlatform(t))
 			inner := text("userId", "gateway") + text("password", "gateway-demo") + text("signedPassword", "anything")
 			if got := c.one(name, inner).number(); got != want {
@@ -95,15 +99,15 @@ func TestLogin(t *testing.T) {
 			}
 		})
 	}
-	t.Run("14sp4 takes a plain password too", func(t *testing.T) {
+	t.Run("LoginRequest14sp4 accepts a plain password, too", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
 		if got := c.one("LoginRequest14sp4", text("userId", "gateway")+text("plainTextPassword", "gateway-demo")).kind(); got != "LoginResponse14sp4" {
-			t.Errorf("answered %s", got)
+			t.Errorf("replied %s", got)
 		}
 	})
 }
 
-func TestLoginAnswers(t *testing.T) {
+func TestLoginReplies(t *testing.T) {
 	for user, want := range map[string]string{
 		"gateway":                     "loginType=System locale=en_US encoding=ISO-8859-1 isEnterprise=false",
 		"reseller":                    "loginType=Reseller locale=en_US encoding=ISO-8859-1 isEnterprise=false",
@@ -113,7 +117,7 @@ func TestLoginAnswers(t *testing.T) {
 		"departmentadmin":             "loginType=Group Department locale=en_US encoding=ISO-8859-1 groupId=ApioGrpTest serviceProviderId=ApioSpTest isEnterprise=false",
 		"ApioUserTest@sip.netaxis.be": "loginType=User locale=en_US encoding=ISO-8859-1 groupId=ApioGrpTest serviceProviderId=ApioSpTest isEnterprise=false",
 	} {
-		t.Run("tells who "+user+" is", func(t *testing.T) {
+		t.Run("has the login type and place of "+user, func(t *testing.T) {
 			password := user + "-demo"
 			if strings.Contains(user, "@") {
 				password = "user-demo"
@@ -127,38 +131,38 @@ func TestLoginAnswers(t *testing.T) {
 			for _, name := range verifications {
 				got[name] = fields(login(t, p, "gateway").one(name, credentials))
 			}
-			if diff := cmp.Diff(loginAnswers(user, want), got); diff != "" {
+			if diff := cmp.Diff(loginReplies(user, want), got); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// loginAnswers are the answers of every login and verification to a user, which
-// begin alike.
-func loginAnswers(user, identity string) map[string]string {
+// loginReplies returns the replies to every login and verification of a user. They
+// have the same beginning.
+func loginReplies(user, identity string) map[string]string {
 	const refused = "[Error 9907] The login type cannot be expressed by this command, use LoginRequest22V2 or later"
-	answers := map[string]string{"LoginRequest14sp4": identity + " userDomain=example.com"}
+	replies := map[string]string{"LoginRequest14sp4": identity + " userDomain=example.com"}
 	for _, name := range plainLogins {
-		answers[name] = identity + " userDomain=example.com"
+		replies[name] = identity + " userDomain=example.com"
 	}
 	for _, name := range verifications {
-		answers[name] = identity + " userId=" + user
+		replies[name] = identity + " userId=" + user
 	}
 	switch user {
 	case "reseller":
 		for _, name := range []string{"LoginRequest22V3", "LoginRequest22V4", "LoginRequest22V5", "AuthenticationVerifyRequest22V4"} {
-			answers[name] += " resellerId=ApioReseller"
+			replies[name] += " resellerId=ApioReseller"
 		}
 		for _, name := range []string{"LoginRequest14sp4", "LoginRequest22", "AuthenticationVerifyRequest14sp8"} {
-			answers[name] = "summary=" + refused + " summaryEnglish=" + refused
+			replies[name] = "summary=" + refused + " summaryEnglish=" + refused
 		}
 	case apioUser:
 		for _, name := range verifications {
-			answers[name] = identity + " lastName=Test firstName=Test userId=" + user
+			replies[name] = identity + " lastName=Test firstName=Test userId=" + user
 		}
 	}
-	return answers
+	return replies
 }
 
 func TestLoginTypeThatCannotBeExpressed(t *testing.T) {
@@ -168,7 +172,7 @@ func TestLoginTypeThatCannotBeExpressed(t *testing.T) {
 			return c.one("LoginRequest22", text("userId", "reseller")+text("password", "reseller-demo"))
 		},
 	} {
-		t.Run(name+" logs nobody in", func(t *testing.T) {
+		t.Run(name+" does not log in", func(t *testing.T) {
 			c := connect(t, newPlatform(t))
 			if got := login(c).number(); got != 9907 {
 				t.Errorf("error %d", got)
@@ -178,13 +182,14 @@ func TestLoginTypeThatCannotBeExpressed(t *testing.T) {
 			}
 		})
 	}
-	t.Run("shows only to somebody who knows the password", func(t *testing.T) {
+	t.Run("is not reported after a wrong password", func(t *testing.T) {
 		if got := connect(t, newPlatform(t)).login("reseller", "wrong").number(); got != 4962 {
 			t.Errorf("error %d", got)
 		}
 	})
 }
 
+// fields returns the children of an element as name=text.
 func fields(e element) string {
 	var all []string
 	for _, c := range e.Children {
@@ -211,10 +216,10 @@ func TestLock(t *testing.T) {
 
 func TestLogout(t *testing.T) {
 	for _, reason := range []string{"", text("reason", "Client Logout"), text("reason", "Going home"), "<reason/>"} {
-		t.Run("answers and closes with the reason "+reason, func(t *testing.T) {
+		t.Run("replies and closes the connection with the reason "+reason, func(t *testing.T) {
 			c := login(t, newPlatform(t), "gateway")
 			if got := c.one("LogoutRequest", text("userId", "gateway")+reason).kind(); got != "c:SuccessResponse" {
-				t.Errorf("answered %s", got)
+				t.Errorf("replied %s", got)
 			}
 			c.mustBeClosed()
 		})
@@ -228,21 +233,21 @@ func TestLogoutAll(t *testing.T) {
 		t.Error(diff)
 	}
 	p.LogoutAll("Server Connection Failure")
-	said := parse(t, c.read()).all("command")[0]
-	if got := said.kind() + " " + fields(said); got != "LogoutRequest userId=gateway reason=Server Connection Failure" {
+	request := parse(t, c.read()).all("command")[0]
+	if got := request.kind() + " " + fields(request); got != "LogoutRequest userId=gateway reason=Server Connection Failure" {
 		t.Error(got)
 	}
 	c.mustBeClosed()
 	if got := before.one("AuthenticationRequest", text("userId", "gateway")).kind(); got != "AuthenticationResponse" {
-		t.Errorf("a connection without a login was answered %s", got)
+		t.Errorf("the reply on a connection without a login is %s", got)
 	}
 }
 
 func TestWithout(t *testing.T) {
 	c := connect(t, newPlatform(t, func(s *ocisim.Seed) { s.Platform.Without = []string{"LoginRequest22*"} }))
-	answer := c.one("LoginRequest22V5", text("userId", "gateway")+text("password", "gateway-demo"))
-	if answer.number() != 6004 || answer.words() != "Invalid xsi:type qname: 'LoginRequest22V5' in element BroadsoftDocument@C" {
-		t.Errorf("answered %+v", answer)
+	reply := c.one("LoginRequest22V5", text("userId", "gateway")+text("password", "gateway-demo"))
+	if reply.number() != 6004 || reply.reason() != "Invalid xsi:type qname: 'LoginRequest22V5' in element BroadsoftDocument@C" {
+		t.Errorf("replied %+v", reply)
 	}
 }
 
@@ -277,6 +282,6 @@ func TestSecretsStayOut(t *testing.T) {
 		}
 	}
 	if !strings.Contains(log.String(), "AuthenticationVerifyRequest22V4") || len(p.Ledger()) != 5 {
-		t.Errorf("the log or the ledger (%d entries) is not filled", len(p.Ledger()))
+		t.Errorf("the log or the ledger (%d entries) is incomplete", len(p.Ledger()))
 	}
 }

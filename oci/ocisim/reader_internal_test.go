@@ -12,6 +12,10 @@ import (
 	"github.com/beevik/etree"
 )
 
+// This file specifies how documents are read from a stream and how refused text is
+// written. A new form of document is a seed of FuzzReadDocument, and of
+// TestReadDocumentReadsNotBeyondTheDocument if it concerns the end of a document.
+
 func TestSign(t *testing.T) {
 	// The published example.
 	if got := sign("1493661742798", "secret"); got != "0da3b25417a4ad1fdc162645208f211a" {
@@ -19,19 +23,19 @@ func TestSign(t *testing.T) {
 	}
 }
 
-func TestReadDocumentTakesNothingAhead(t *testing.T) {
+func TestReadDocumentReadsNotBeyondTheDocument(t *testing.T) {
 	for _, declaration := range []string{"", `<?xml version="1.0" encoding="UTF-8"?>`, `<?xml version="1.0" encoding="ISO-8859-15"?>`} {
 		for _, document := range []string{"<a/>", "<a></a>", "<a>x<b/>y</a >", "<!-- c --><a><![CDATA[</a>]]></a>"} {
 			t.Run("after "+declaration+document, func(t *testing.T) {
-				// A reader that gives one byte at a time would block if it were
-				// asked for more than the document.
+				// The reader returns one byte at a time, so that buffering beyond the
+				// document would be visible in the rest.
 				stream := bufio.NewReaderSize(iotest.OneByteReader(strings.NewReader("\n "+declaration+document+"REST")), 16)
 				got, err := readDocument(stream, 1000)
 				if err != nil || string(got) != declaration+document {
 					t.Fatalf("%q, %v", got, err)
 				}
 				if rest, _ := stream.ReadString(0); rest != "REST" {
-					t.Errorf("left is %q", rest)
+					t.Errorf("the rest is %q", rest)
 				}
 			})
 		}
@@ -64,15 +68,15 @@ func FuzzReadDocument(f *testing.F) {
 			return
 		}
 		if len(raw) > limit || !bytes.HasSuffix(raw, []byte(">")) {
-			t.Fatalf("took %q", raw)
+			t.Fatalf("read %q", raw)
 		}
 		rest := stream[len(stream)-reader.Len():]
 		if read := stream[:len(stream)-len(rest)]; !bytes.HasSuffix(read, raw) {
-			t.Fatalf("took %q out of %q", raw, read)
+			t.Fatalf("read %q from %q", raw, read)
 		}
 		again, err := readDocument(bytes.NewReader(raw), limit)
 		if err != nil || !bytes.Equal(raw, again) {
-			t.Fatalf("%q reads as %q, %v", raw, again, err)
+			t.Fatalf("%q is read again as %q, %v", raw, again, err)
 		}
 		doc, err := parseDocument(raw)
 		if err != nil {
@@ -81,12 +85,12 @@ func FuzzReadDocument(f *testing.F) {
 			}
 			return
 		}
-		// What was understood can be written and is understood again.
+		// The platform can read its own form of what it has read.
 		replies := make([]reply, len(doc.commands))
 		for i, c := range doc.commands {
 			replies[i] = reply{command: "R", echo: c.echo, data: []node{}}
 			if c.name == "" || len(doc.commands) > maxCommands {
-				t.Fatalf("understood %+v", doc)
+				t.Fatalf("parsed %+v", doc)
 			}
 		}
 		written := form{encoding: "ISO-8859-2", echo: true, tracking: true}.replies(doc.envelope(), replies)
@@ -99,17 +103,17 @@ func FuzzReadDocument(f *testing.F) {
 			if !strings.HasPrefix(text, "<") || !strings.HasSuffix(text, ">") {
 				t.Fatalf("%q has the command %q", raw, text)
 			}
-			comesBack(t, text)
+			isReturned(t, text)
 		}
-		comesBack(t, doc.source.text())
+		isReturned(t, doc.source.text())
 	})
 }
 
-// comesBack demands that the client can read a text out of a refusal.
-func comesBack(t *testing.T, text string) {
+// isReturned fails the test unless a client can read a refused text in the refusal.
+func isReturned(t *testing.T, text string) {
 	t.Helper()
 	if text == "" {
-		return // there is nothing to repeat
+		return // a refusal without a text has no section
 	}
 	refused := []reply{{refusal: invalid("words").about(text)}}
 	for encoding := range charsets {
@@ -126,7 +130,7 @@ func comesBack(t *testing.T, text string) {
 			return utf8.RuneError
 		}, "words\n"+text)
 		if got := tree.FindElement("//detail").Text(); got != want {
-			t.Fatalf("%q came back as %q", want, got)
+			t.Fatalf("%q was returned as %q", want, got)
 		}
 	}
 }
@@ -135,5 +139,5 @@ func FuzzRefusedText(f *testing.F) {
 	for _, seed := range []string{"]]>", "]]]]>>", "\r\n\t", "é€ő\xff\x00\uFFFE", "<a>&amp;</a>"} {
 		f.Add(seed)
 	}
-	f.Fuzz(comesBack)
+	f.Fuzz(isReturned)
 }

@@ -13,40 +13,44 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// TestRefusals sends a document of which one command is invalid, with a write
-// before and after it.
+// This file specifies how the platform refuses documents and commands in each mode, and
+// that the refused text is returned to the client only. A new reason for a refusal
+// is a row of TestRefusals.
+
+// TestRefusals sends a document with an invalid command, and with a write before and
+// after it.
 func TestRefusals(t *testing.T) {
 	assignments := ids("ApioSpTest", "ApioGrpTest")
 	before := command(groupRange+"AssignListRequest", assignments+text("numberRangeStart", "+3225126999"))
 	after := command(groupPrefix+"AssignListRequest", assignments+text("numberPrefix", "+32-03"))
-	const document, closed = "refused as a whole", "closed"
+	const document, closed = "refused entirely", "closed"
 	for _, tt := range []struct {
-		name, head, invalid, words string
-		release                    int
-		want                       map[ocisim.RefusalMode]string
+		name, head, invalid, reason string
+		release                     int
+		want                        map[ocisim.RefusalMode]string
 	}{
 		{
 			name: "an unknown command", invalid: command("GroupGetRequest99", text("groupId", "g")),
-			words: "Invalid xsi:type qname: 'GroupGetRequest99' in element BroadsoftDocument@C",
-			want:  map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
+			reason: "Invalid xsi:type qname: 'GroupGetRequest99' in element BroadsoftDocument@C",
+			want:   map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
 		}, {
 			name: "a command of a later release", release: 23, invalid: command("UserRouteListGetRequest24", text("userId", apioUser)),
-			words: "Invalid xsi:type qname: 'UserRouteListGetRequest24' in element BroadsoftDocument@C",
-			want:  map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
+			reason: "Invalid xsi:type qname: 'UserRouteListGetRequest24' in element BroadsoftDocument@C",
+			want:   map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
 		}, {
 			name: "an element that is not expected", invalid: command("VerifySessionIsValidRequest", text("colour", "red")),
-			words: "element colour is not expected at this place in VerifySessionIsValidRequest",
-			want:  map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
+			reason: "element colour is not expected at this place in VerifySessionIsValidRequest",
+			want:   map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
 		}, {
 			name: "a value that is too long", invalid: command("UserRouteListGetRequest24", text("userId", strings.Repeat("x", 162))),
-			words: "element UserRouteListGetRequest24/userId must have at most 161 characters",
-			want:  map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
+			reason: "element UserRouteListGetRequest24/userId must have at most 161 characters",
+			want:   map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 6004 0", ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
 		}, {
 			name: "a tracking id before 24", release: 23, head: text("trackingId", "t"), invalid: command("VerifySessionIsValidRequest", ""),
-			words: "Element not allowed: trackingId in element BroadsoftDocument@C",
-			want:  map[ocisim.RefusalMode]string{ocisim.RefusalCommand: document, ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
+			reason: "Element not allowed: trackingId in element BroadsoftDocument@C",
+			want:   map[ocisim.RefusalMode]string{ocisim.RefusalCommand: document, ocisim.RefusalDocument: document, ocisim.RefusalClose: closed},
 		}, {
-			name: "a refusal that is no matter of the schema", invalid: command("UserRouteListGetRequest24", text("userId", "nobody")),
+			name: "a refusal for another reason than the schema", invalid: command("UserRouteListGetRequest24", text("userId", "unknown")),
 			want: map[ocisim.RefusalMode]string{ocisim.RefusalCommand: "0 4008 0", ocisim.RefusalDocument: "0 4008 0", ocisim.RefusalClose: "0 4008 0"},
 		},
 	} {
@@ -62,14 +66,14 @@ func TestRefusals(t *testing.T) {
 				case closed:
 					c.mustBeClosed()
 				case document:
-					refusedAsAWhole(t, parse(t, c.read()), tt.words+"\n"+raw)
+					refusedEntirely(t, parse(t, c.read()), tt.reason+"\n"+raw)
 				default:
 					got := parse(t, c.read()).all("command")
 					if diff := cmp.Diff(want, numbers(got)); diff != "" {
 						t.Error(diff)
 					}
-					if tt.words != "" && got[1].get("detail") != tt.words+"\n"+tt.invalid {
-						t.Error(cmp.Diff(tt.words+"\n"+tt.invalid, got[1].get("detail")))
+					if tt.reason != "" && got[1].get("detail") != tt.reason+"\n"+tt.invalid {
+						t.Error(cmp.Diff(tt.reason+"\n"+tt.invalid, got[1].get("detail")))
 					}
 				}
 				done := want != document && want != closed
@@ -79,37 +83,39 @@ func TestRefusals(t *testing.T) {
 				if got := p.Prefixes("ApioSpTest")[2].Group == "ApioGrpTest"; got != done {
 					t.Errorf("the last write was carried out: %v", got)
 				}
-				entered(t, p.Ledger()[2:], done)
+				checkEntries(t, p.Ledger()[2:], done)
 				if got := fault.Hits() == 3; got != done {
-					t.Errorf("a fault met %d commands", fault.Hits())
+					t.Errorf("the fault acted on %d commands", fault.Hits())
 				}
 			})
 		}
 	}
 }
 
-func numbers(answers []element) string {
+// numbers returns the numbers of the errors in replies, 0 for other replies.
+func numbers(replies []element) string {
 	var all []string
-	for _, a := range answers {
+	for _, a := range replies {
 		all = append(all, fmt.Sprint(a.number()))
 	}
 	return strings.Join(all, " ")
 }
 
-func refusedAsAWhole(t *testing.T, answer element, detail string) {
+// refusedEntirely fails the test unless the reply is one error with the detail.
+func refusedEntirely(t *testing.T, reply element, detail string) {
 	t.Helper()
-	answers := answer.all("command")
-	if answer.get("sessionId") != "s-1" || len(answers) != 1 || answers[0].number() != 6004 {
-		t.Fatalf("answered %+v", answer)
+	replies := reply.all("command")
+	if reply.get("sessionId") != "s-1" || len(replies) != 1 || replies[0].number() != 6004 {
+		t.Fatalf("replied %+v", reply)
 	}
-	if diff := cmp.Diff(detail, answers[0].get("detail")); diff != "" {
+	if diff := cmp.Diff(detail, replies[0].get("detail")); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// entered demands that the ledger has the three commands: all of them refused,
-// or the two writes carried out.
-func entered(t *testing.T, entries []ocisim.Entry, done bool) {
+// checkEntries fails the test unless the ledger has the three commands: all of them
+// refused or, if done, the two writes carried out.
+func checkEntries(t *testing.T, entries []ocisim.Entry, done bool) {
 	t.Helper()
 	if len(entries) != 3 {
 		t.Fatalf("the ledger has %d entries: %+v", len(entries), entries)
@@ -131,7 +137,7 @@ func entered(t *testing.T, entries []ocisim.Entry, done bool) {
 	}
 }
 
-func TestConnectionGoesOnAfterARefusedDocument(t *testing.T) {
+func TestConnectionStaysOpenAfterARefusedDocument(t *testing.T) {
 	p := newPlatform(t, ofRelease(24, ocisim.RefusalDocument))
 	c := login(t, p, "gateway")
 	c.one("GroupGetRequest99", "")
@@ -140,19 +146,19 @@ func TestConnectionGoesOnAfterARefusedDocument(t *testing.T) {
 	}
 }
 
-func TestCommandsBeforeLoginStayInTheirPlaces(t *testing.T) {
+func TestRefusalsBeforeLoginAreInTheirPlaces(t *testing.T) {
 	for _, mode := range ocisim.RefusalModes() {
 		t.Run(string(mode), func(t *testing.T) {
 			c := connect(t, newPlatform(t, ofRelease(24, mode)))
-			answers := c.exchange(c.document(command("VerifySessionIsValidRequest", "") + command("AuthenticationRequest", text("userId", "gateway")))).all("command")
-			if got := numbers(answers); got != "9900 0" {
-				t.Errorf("answered %s", got)
+			replies := c.exchange(c.document(command("VerifySessionIsValidRequest", "") + command("AuthenticationRequest", text("userId", "gateway")))).all("command")
+			if got := numbers(replies); got != "9900 0" {
+				t.Errorf("replied %s", got)
 			}
 		})
 	}
 }
 
-func TestDocumentsThatAreNoRequestByMode(t *testing.T) {
+func TestDocumentsThatAreNotRequestsByMode(t *testing.T) {
 	for _, mode := range ocisim.RefusalModes() {
 		t.Run(string(mode), func(t *testing.T) {
 			p := newPlatform(t, ofRelease(24, mode))
@@ -162,7 +168,7 @@ func TestDocumentsThatAreNoRequestByMode(t *testing.T) {
 			if mode == ocisim.RefusalClose {
 				c.mustBeClosed()
 			} else {
-				refusedAsAWhole(t, parse(t, c.read()), "element other is not expected in a document\n"+raw)
+				refusedEntirely(t, parse(t, c.read()), "element other is not expected in a document\n"+raw)
 			}
 			if len(p.Writes()) != 0 || p.Ranges("ApioSpTest")[2].Group != "" {
 				t.Errorf("the ledger has %+v", p.Writes())
@@ -171,30 +177,30 @@ func TestDocumentsThatAreNoRequestByMode(t *testing.T) {
 	}
 }
 
-// TestRefusedTextComesBackAsItWas writes a command in ways that a CDATA section
-// cannot hold as they are.
-func TestRefusedTextComesBackAsItWas(t *testing.T) {
+// TestRefusedTextIsReturnedAsReceived sends commands in forms that a CDATA section
+// cannot hold unchanged.
+func TestRefusedTextIsReturnedAsReceived(t *testing.T) {
 	for name, raw := range map[string]string{
-		"a CDATA section":              `<command xsi:type="X" xmlns=""><a><![CDATA[b]]></a></command>`,
-		"ends of CDATA sections":       `<command xsi:type="X" xmlns=""><![CDATA[]]]]><![CDATA[>]]><![CDATA[]]></command>`,
-		"references and other quotes":  `<command  xsi:type='X' a='&lt;&#x41;"' xmlns=''></command >`,
-		"a password":                   `<command xsi:type="X" xmlns=""><password>hunter2</password></command>`,
-		"line ends and tabs":           "<command\r\n\txsi:type=\"X\" xmlns=\"\">\r\n\r</command>",
-		"what the encoding lacks":      `<command xsi:type="X" xmlns="">ő€日本 é</command>`,
-		"a prefix and an empty tag":    `<p:command xmlns:p="" xsi:type="X"/>`,
-		"comments and tags within":     `<command xsi:type="X" xmlns=""><!-- </command> --><b><command/></b></command>`,
-		"the end of a document within": `<command xsi:type="X" xmlns=""><![CDATA[</BroadsoftDocument>]]></command>`,
+		"a CDATA section":                 `<command xsi:type="X" xmlns=""><a><![CDATA[b]]></a></command>`,
+		"ends of CDATA sections":          `<command xsi:type="X" xmlns=""><![CDATA[]]]]><![CDATA[>]]><![CDATA[]]></command>`,
+		"references and other quotes":     `<command  xsi:type='X' a='&lt;&#x41;"' xmlns=''></command >`,
+		"a password":                      `<command xsi:type="X" xmlns=""><password>hunter2</password></command>`,
+		"line ends and tabs":              "<command\r\n\txsi:type=\"X\" xmlns=\"\">\r\n\r</command>",
+		"characters outside the encoding": `<command xsi:type="X" xmlns="">ő€日本 é</command>`,
+		"a prefix and an empty tag":       `<p:command xmlns:p="" xsi:type="X"/>`,
+		"comments and tags within":        `<command xsi:type="X" xmlns=""><!-- </command> --><b><command/></b></command>`,
+		"the end of a document within":    `<command xsi:type="X" xmlns=""><![CDATA[</BroadsoftDocument>]]></command>`,
 	} {
 		for _, encoding := range []string{"ISO-8859-1", "ISO-8859-2", "UTF-8"} {
 			t.Run(name+" in "+encoding, func(t *testing.T) {
 				c := connect(t, newPlatform(t, func(s *ocisim.Seed) { s.Platform.Encoding = encoding }))
 				known := command("AuthenticationRequest", text("userId", "gateway"))
 				document := strings.Replace(c.document("<!-- é -->"+known+raw+known), "ISO-8859-1", "UTF-8", 1)
-				answers := c.exchange(document).all("command")
-				if len(answers) != 3 || numbers(answers) != "0 6004 0" {
-					t.Fatalf("answered %+v", answers)
+				replies := c.exchange(document).all("command")
+				if len(replies) != 3 || numbers(replies) != "0 6004 0" {
+					t.Fatalf("replied %+v", replies)
 				}
-				if diff := cmp.Diff(unknownType+" 'X' in element BroadsoftDocument@C\n"+raw, answers[1].get("detail")); diff != "" {
+				if diff := cmp.Diff(unknownType+" 'X' in element BroadsoftDocument@C\n"+raw, replies[1].get("detail")); diff != "" {
 					t.Error(diff)
 				}
 			})
@@ -203,22 +209,22 @@ func TestRefusedTextComesBackAsItWas(t *testing.T) {
 	t.Run("in the encoding of the request", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
 		raw := command("X", "<a>\xe9</a>")
-		answers := c.exchange(c.document(command("Y", "<b>\xe9\xe8</b>") + raw)).all("command")
-		if got, want := answers[1].get("detail"), unknownType+" 'X' in element BroadsoftDocument@C\n"+command("X", "<a>é</a>"); got != want {
+		replies := c.exchange(c.document(command("Y", "<b>\xe9\xe8</b>") + raw)).all("command")
+		if got, want := replies[1].get("detail"), unknownType+" 'X' in element BroadsoftDocument@C\n"+command("X", "<a>é</a>"); got != want {
 			t.Error(cmp.Diff(want, got))
 		}
 	})
-	t.Run("but for what XML cannot hold", func(t *testing.T) {
+	t.Run("except characters that XML cannot hold", func(t *testing.T) {
 		c := connect(t, newPlatform(t))
-		answer := c.one("X", "<!-- \x01 -->")
-		if got, want := answer.get("detail"), unknownType+" 'X' in element BroadsoftDocument@C\n"+command("X", "<!-- \uFFFD -->"); got != want {
+		reply := c.one("X", "<!-- \x01 -->")
+		if got, want := reply.get("detail"), unknownType+" 'X' in element BroadsoftDocument@C\n"+command("X", "<!-- \uFFFD -->"); got != want {
 			t.Error(cmp.Diff(want, got))
 		}
 	})
 }
 
-// TestRefusedSecretsStayOutOfLogAndLedger sends secrets in every place where a
-// refusal repeats them.
+// TestRefusedSecretsStayOutOfLogAndLedger sends secrets in every place that a
+// refusal returns.
 func TestRefusedSecretsStayOutOfLogAndLedger(t *testing.T) {
 	const canary = "canary-7c1f"
 	secret := text("password", canary)
@@ -244,19 +250,19 @@ func TestRefusedSecretsStayOutOfLogAndLedger(t *testing.T) {
 					}
 					c := connect(t, p)
 					c.send(c.document(commands))
-					answer, _ := c.tryRead()
+					reply, _ := c.tryRead()
 					_ = p.Close()
-					if sent := bytes.Contains(answer, []byte(canary)); sent == (mode == ocisim.RefusalClose) {
+					if sent := bytes.Contains(reply, []byte(canary)); sent == (mode == ocisim.RefusalClose) {
 						t.Errorf("the client was sent the secret: %v", sent)
 					}
 					if log.Len() == 0 || strings.Contains(log.String(), canary) {
-						t.Errorf("the log says %s", log.String())
+						t.Errorf("the log has %s", log.String())
 					}
 					if printed := fmt.Sprintf("%+v", p.Ledger()); strings.Contains(printed, canary) {
 						t.Errorf("the ledger has %s", printed)
 					}
 					if mode != ocisim.RefusalCommand && !strings.Contains(log.String(), "detail=") {
-						t.Errorf("the log does not say why: %s", log.String())
+						t.Errorf("the log has no reason: %s", log.String())
 					}
 				})
 			}
@@ -264,7 +270,7 @@ func TestRefusedSecretsStayOutOfLogAndLedger(t *testing.T) {
 	}
 }
 
-// TestRefusalOverTCP closes a real connection, with bytes of the client unread.
+// TestRefusalOverTCP closes a TCP connection while bytes of the client are unread.
 func TestRefusalOverTCP(t *testing.T) {
 	seed := ocisim.DemoSeed()
 	ofRelease(21, ocisim.RefusalClose)(&seed)

@@ -11,8 +11,12 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// firstIn are the commands that each release has and the one before does not.
-// Those of release 0 are in all of them.
+// This file specifies the differences between releases: commands, the element
+// trackingId and versions. A new command is an entry of firstIn, under its first
+// release, and a valid request in valid.
+
+// firstIn has the commands that each release adds. All releases have those of
+// release 0.
 var firstIn = map[int][]string{
 	0: {
 		"AuthenticationRequest",
@@ -84,7 +88,7 @@ var firstIn = map[int][]string{
 	},
 }
 
-// commandsOf are all commands of a release.
+// commandsOf returns all commands of a release.
 func commandsOf(release int) []string {
 	var all []string
 	for first, names := range firstIn {
@@ -96,23 +100,23 @@ func commandsOf(release int) []string {
 	return all
 }
 
-// valid is a request that fits the schema of a command.
+// valid returns the elements of a request that fits the schema of a command.
 func valid(name string) string {
 	number := text("numberPrefix", "+32-1")
 	if strings.Contains(name, "NumberRange") {
 		number = text("numberRangeStart", "+321")
 	}
-	tenant := text("serviceProviderId", "nobody")
-	group := tenant + text("groupId", "nobody")
+	tenant := text("serviceProviderId", "unknown")
+	group := tenant + text("groupId", "unknown")
 	switch {
 	case strings.HasPrefix(name, "LoginRequest22"), strings.HasPrefix(name, "AuthenticationVerify"):
-		return text("userId", "nobody") + text("password", "secret")
+		return text("userId", "unknown") + text("password", "secret")
 	case name == "UserGetListInGroupRequest":
-		return tenant + text("GroupId", "nobody")
+		return tenant + text("GroupId", "unknown")
 	case name == "UserServiceIsAssignedRequest":
-		return text("userId", "nobody") + text("serviceName", "Route List")
+		return text("userId", "unknown") + text("serviceName", "Route List")
 	case strings.HasPrefix(name, "User"), strings.HasPrefix(name, "Log"), name == "AuthenticationRequest":
-		return text("userId", "nobody")
+		return text("userId", "unknown")
 	case name == "GroupServiceGetAuthorizationRequest":
 		return group + text("userServiceName", "Route List")
 	case name == "GroupDepartmentGetListRequest18":
@@ -137,7 +141,7 @@ func valid(name string) string {
 	return tenant
 }
 
-// ofRelease makes a platform of that release that refuses in that mode.
+// ofRelease returns an edit of a seed that sets the release and the mode of refusal.
 func ofRelease(release int, mode ocisim.RefusalMode) func(*ocisim.Seed) {
 	return func(s *ocisim.Seed) { s.Platform.Release, s.Platform.Refusal = release, mode }
 }
@@ -158,21 +162,21 @@ func TestCommandsOfReleases(t *testing.T) {
 	}
 	eachRelease(t, func(t *testing.T, release int, mode ocisim.RefusalMode) {
 		p := newPlatform(t, ofRelease(release, mode))
-		var known []string
+		var supported []string
 		for name := range ocisim.Commands() {
-			if knows(t, p, mode, name, valid(name)) {
-				known = append(known, name)
+			if supports(t, p, mode, name, valid(name)) {
+				supported = append(supported, name)
 			}
 		}
-		if diff := cmp.Diff(commandsOf(release), known); diff != "" {
+		if diff := cmp.Diff(commandsOf(release), supported); diff != "" {
 			t.Error(diff)
 		}
 	})
 }
 
-// knows reports whether a platform takes a command, and demands that it refuses
-// one that it does not take in its mode.
-func knows(t *testing.T, p *ocisim.Platform, mode ocisim.RefusalMode, name, inner string) bool {
+// supports reports whether a platform supports a command. It fails the test unless
+// the platform refuses other commands in its mode.
+func supports(t *testing.T, p *ocisim.Platform, mode ocisim.RefusalMode, name, inner string) bool {
 	t.Helper()
 	c := connect(t, p)
 	c.send(c.document(command(name, inner)))
@@ -183,13 +187,13 @@ func knows(t *testing.T, p *ocisim.Platform, mode ocisim.RefusalMode, name, inne
 		}
 		return false
 	}
-	answer := parse(t, raw).all("command")[0]
-	if answer.number() != 6004 {
+	reply := parse(t, raw).all("command")[0]
+	if reply.number() != 6004 {
 		return true
 	}
 	want := unknownType + " '" + name + "' in element BroadsoftDocument@C"
-	if mode == ocisim.RefusalClose || answer.words() != want {
-		t.Errorf("%s is refused with %q", name, answer.words())
+	if mode == ocisim.RefusalClose || reply.reason() != want {
+		t.Errorf("%s is refused with %q", name, reply.reason())
 	}
 	return false
 }
@@ -204,18 +208,18 @@ func TestTrackingIDOfReleases(t *testing.T) {
 			c.mustBeClosed()
 			return
 		}
-		answer := parse(t, c.read())
+		reply := parse(t, c.read())
 		if release >= 24 {
-			if answer.get("trackingId") != "t-7" || len(answer.all("command")) != 2 || answer.all("command")[0].number() != 0 {
-				t.Errorf("answered %+v", answer)
+			if reply.get("trackingId") != "t-7" || len(reply.all("command")) != 2 || reply.all("command")[0].number() != 0 {
+				t.Errorf("replied %+v", reply)
 			}
 			return
 		}
-		answers := answer.all("command")
-		if len(answers) != 1 || answers[0].number() != 6004 || len(answer.all("trackingId")) != 0 {
-			t.Fatalf("answered %+v", answer)
+		replies := reply.all("command")
+		if len(replies) != 1 || replies[0].number() != 6004 || len(reply.all("trackingId")) != 0 {
+			t.Fatalf("replied %+v", reply)
 		}
-		if got, want := answers[0].get("detail"), "Element not allowed: trackingId in element BroadsoftDocument@C\n"+raw; got != want {
+		if got, want := replies[0].get("detail"), "Element not allowed: trackingId in element BroadsoftDocument@C\n"+raw; got != want {
 			t.Error(cmp.Diff(want, got))
 		}
 		if got := c.one("AuthenticationRequest", text("userId", "gateway")).number(); got != 0 {
@@ -237,17 +241,17 @@ func TestVersionOfReleases(t *testing.T) {
 		{"release 23", ocisim.Settings{Release: 23}, map[string]string{version: "23"}},
 		{"release 24", ocisim.Settings{Release: 24}, map[string]string{version: "24"}},
 		{"release 25 has a year", ocisim.Settings{Release: 25}, map[string]string{version: "2022.08", independent: "2022.08"}},
-		{"a seed has the last word", ocisim.Settings{Release: 25, Version: "Rel_25.0_1.1"}, map[string]string{version: "Rel_25.0_1.1"}},
+		{"a seed overrides the release", ocisim.Settings{Release: 25, Version: "Rel_25.0_1.1"}, map[string]string{version: "Rel_25.0_1.1"}},
 		{"a year in another spelling", ocisim.Settings{Release: 24, Version: "Rel_2023.04_1.300"}, map[string]string{version: "Rel_2023.04_1.300", independent: "Rel_2023.04_1.300"}},
-		{"a number that is no year", ocisim.Settings{Version: "20221"}, map[string]string{version: "20221"}},
+		{"a number that is not a year", ocisim.Settings{Version: "20221"}, map[string]string{version: "20221"}},
 		{"a release-independent one alone", ocisim.Settings{Version: "2022.08", Without: []string{version}}, map[string]string{independent: "2022.08"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := login(t, newPlatform(t, func(s *ocisim.Seed) { s.Platform = tt.settings }), "gateway")
 			got := map[string]string{}
 			for _, name := range []string{version, independent} {
-				if answer := c.one(name, ""); answer.number() == 0 {
-					got[name] = answer.get("version")
+				if reply := c.one(name, ""); reply.number() == 0 {
+					got[name] = reply.get("version")
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

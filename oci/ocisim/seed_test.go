@@ -13,6 +13,9 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file specifies seeds: their YAML form and every problem that is reported. A new
+// setting needs its problems in a row of TestLoadSeed.
+
 func TestLoadSeed(t *testing.T) {
 	t.Run("reads everything", func(t *testing.T) {
 		seed, err := ocisim.LoadSeed(strings.NewReader(`
@@ -51,7 +54,7 @@ faults: ["stall times=1", "refuse"]
 		{"an empty document", "", []string{"the document is empty"}},
 		{"two documents", "tenants: []\n---\ntenants: []\n", []string{"there is more than one document"}},
 		{"unknown keys", "tenants: [{id: a, colour: red}]\nadmins: []\n", []string{"line 1: field colour not found in type ocisim.Tenant", "line 2: field admins not found in type ocisim.Seed"}},
-		{"settings that cannot be", "platform: {release: 20, refusal: maybe, encoding: EBCDIC, country_codes: [x], without: ['['], lock_after: -1, lock_for: -1s, max_document: -1}", []string{
+		{"settings that are not valid", "platform: {release: 20, refusal: maybe, encoding: EBCDIC, country_codes: [x], without: ['['], lock_after: -1, lock_for: -1s, max_document: -1}", []string{
 			"platform.release: 20 is not one of 21, 22, 23, 24, 25", `platform.refusal: "maybe" is not one of command, document, close`,
 			`platform.encoding: unknown encoding "EBCDIC"`, `platform.country_codes[0]: "x" is not one to three digits`,
 			"platform.without[0]: syntax error in pattern", "platform.lock_after: must not be negative", "platform.lock_for: must not be negative", "platform.max_document: must not be negative",
@@ -64,12 +67,12 @@ administrators: [{id: u, password: x, type: System}]`, []string{
 			`tenants[0].groups[1].id: "g" is given twice`, `tenants[0].groups[1].users[0].id: "u" is given twice`,
 			`tenants[1].id: "t" is given twice`, `administrators[0].id: "u" is given twice`,
 		}},
-		{"names that do not fit", "tenants: [{id: '', name: \"a  b\", groups: [{id: " + strings.Repeat("x", 31) + ", name: \"\\a\", departments: [{name: d}, {name: d}]}]}]", []string{
+		{"names that are not valid", "tenants: [{id: '', name: \"a  b\", groups: [{id: " + strings.Repeat("x", 31) + ", name: \"\\a\", departments: [{name: d}, {name: d}]}]}]", []string{
 			"tenants[0].id: must not be empty", "tenants[0].name: must not have blanks at its ends, or two together",
 			"tenants[0].groups[0].id: must have at most 30 characters", "tenants[0].groups[0].name: has a character that XML cannot hold",
 			`tenants[0].groups[0].departments[1].name: "d" is given twice`,
 		}},
-		{"ranges that cannot be", `
+		{"ranges that are not valid", `
 tenants:
   - id: t
     ranges:
@@ -86,7 +89,7 @@ tenants:
 			"tenants[0].ranges[5]: overlaps with the range that starts at +50",
 			`tenants[0].prefixes[1].prefix: "+321" is given twice`, `tenants[0].prefixes[2].prefix: "x" is not a prefix`,
 		}},
-		{"owners that are not there", `
+		{"owners that do not exist", `
 tenants:
   - id: t
     groups: [{id: g, services: [Route List], users: [{id: u, services: [Other]}, {id: v, services: [Route List]}]}, {id: h}]
@@ -99,7 +102,7 @@ tenants:
 			"tenants[1].prefixes[0].group: an enterprise assigns nothing to groups", `tenants[1].prefixes[1].user: there is no user "v" in the tenant`,
 			"tenants[2].departments: only an enterprise has departments of its own", "tenants[2].groups[0].users[0].department: there is no such department",
 		}},
-		{"administrators of nothing", `
+		{"administrators that are not valid", `
 tenants: [{id: t, groups: [{id: g, departments: [{name: d}]}]}]
 administrators:
   - {id: a, type: System, password: x, tenant: t}
@@ -124,14 +127,14 @@ administrators:
 			}
 		})
 	}
-	t.Run("refuses what is no YAML, and faults that are none", func(t *testing.T) {
+	t.Run("refuses text that is not YAML, and faults that are not valid", func(t *testing.T) {
 		for _, text := range []string{"a: [", "faults: [explode]"} {
 			if _, err := ocisim.LoadSeed(strings.NewReader(text)); err == nil {
-				t.Errorf("%q was taken", text)
+				t.Errorf("%q: no error", text)
 			}
 		}
 	})
-	t.Run("New refuses the same", func(t *testing.T) {
+	t.Run("New refuses a seed that is not valid", func(t *testing.T) {
 		_, err := ocisim.New(ocisim.Seed{Tenants: []ocisim.Tenant{{}}, Faults: []ocisim.Fault{{}}})
 		wrong, ok := errors.AsType[*ocisim.SeedError](err)
 		if !ok || len(wrong.Problems) != 2 {
@@ -169,7 +172,7 @@ func FuzzLoadSeed(f *testing.F) {
 		}
 		p, err := ocisim.New(seed)
 		if err != nil {
-			t.Fatalf("a seed that was loaded is refused: %v", err)
+			t.Fatalf("New refuses a loaded seed: %v", err)
 		}
 		_ = p.Close()
 	})

@@ -13,6 +13,9 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This file specifies listening, closing and restarting. A new way to end connections
+// is a subtest of TestClose or TestRestart, or its own test.
+
 func TestServer(t *testing.T) {
 	t.Run("listens on TCP", func(t *testing.T) {
 		s := ocisim.NewServer(ocisim.DemoSeed())
@@ -22,10 +25,10 @@ func TestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := newClient(t, conn).login("gateway", "gateway-demo").kind(); got != "LoginResponse14sp4" {
-			t.Errorf("answered %s", got)
+			t.Errorf("replied %s", got)
 		}
 		if s.CertPool() != nil || s.CertPEM() != nil {
-			t.Error("it has a certificate")
+			t.Error("a server without TLS has a certificate")
 		}
 	})
 	t.Run("listens on TLS", func(t *testing.T) {
@@ -37,10 +40,10 @@ func TestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := newClient(t, conn).login("gateway", "gateway-demo").kind(); got != "LoginResponse14sp4" {
-			t.Errorf("answered %s", got)
+			t.Errorf("replied %s", got)
 		}
 		if len(s.CertPEM()) == 0 {
-			t.Error("it has no PEM")
+			t.Error("the server has no certificate")
 		}
 	})
 	t.Run("is not trusted without its certificate", func(t *testing.T) {
@@ -48,10 +51,10 @@ func TestServer(t *testing.T) {
 		defer func() { _ = s.Close() }() // never fails
 		if conn, err := new(tls.Dialer).DialContext(t.Context(), "tcp", s.Addr); err == nil {
 			_ = conn.Close()
-			t.Error("it was trusted")
+			t.Error("no error")
 		}
 	})
-	t.Run("panics at a seed that is not valid", func(t *testing.T) {
+	t.Run("panics if the seed is not valid", func(t *testing.T) {
 		defer func() {
 			if err, ok := recover().(error); !ok || !isSeedError(err) {
 				t.Errorf("%v", err)
@@ -67,7 +70,7 @@ func isSeedError(err error) bool {
 }
 
 func TestClose(t *testing.T) {
-	t.Run("ends connections, whatever they do", func(t *testing.T) {
+	t.Run("ends all connections: idle, stalled and waiting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlatform(t)
 			idle, stalled, slow := login(t, p, "gateway"), login(t, p, "gateway"), login(t, p, "gateway")
@@ -84,11 +87,11 @@ func TestClose(t *testing.T) {
 				c.mustBeClosed()
 			}
 			if got := p.Connections(); len(got) != 0 {
-				t.Errorf("open are %+v", got)
+				t.Errorf("open connections: %+v", got)
 			}
 		})
 	})
-	t.Run("can be called twice, and nothing begins after it", func(t *testing.T) {
+	t.Run("can be called twice, and nothing is served after it", func(t *testing.T) {
 		p := newPlatform(t)
 		_ = p.Close()
 		_ = p.Close()
@@ -120,21 +123,21 @@ func TestClose(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	t.Run("ends every connection, and keeps the rest", func(t *testing.T) {
+	t.Run("ends every connection and keeps state, ledger and faults", func(t *testing.T) {
 		p := newPlatform(t)
-		fresh, known := connect(t, p), login(t, p, "gateway")
-		if got := known.one(groupRange+"AssignListRequest", ids("ApioSpTest", "ApioGrpTest")+text("numberRangeStart", assigned)).number(); got != 0 {
+		fresh, loggedIn := connect(t, p), login(t, p, "gateway")
+		if got := loggedIn.one(groupRange+"AssignListRequest", ids("ApioSpTest", "ApioGrpTest")+text("numberRangeStart", assigned)).number(); got != 0 {
 			t.Fatalf("error %d", got)
 		}
 		inject(t, p, "error-before-apply command=Verify*")
 		p.Restart()
 		fresh.mustBeClosed()
-		known.mustBeClosed()
+		loggedIn.mustBeClosed()
 		if got := p.Connections(); len(got) != 0 {
-			t.Errorf("open are %+v", got)
+			t.Errorf("open connections: %+v", got)
 		}
 		if len(p.Writes()) != 1 || p.Ranges("ApioSpTest")[2].Group != "ApioGrpTest" {
-			t.Errorf("it has forgotten what was written: %+v", p.Writes())
+			t.Errorf("the platform lost the write: %+v", p.Writes())
 		}
 		again := connect(t, p)
 		if got := again.one("SystemSoftwareVersionGetRequest", "").number(); got != 9900 {
@@ -142,10 +145,10 @@ func TestRestart(t *testing.T) {
 		}
 		again.login("gateway", "gateway-demo")
 		if got := again.one("VerifySessionIsValidRequest", "").number(); got != 9999 {
-			t.Errorf("the fault is gone: error %d", got)
+			t.Errorf("after a login: error %d, want that of the fault", got)
 		}
 	})
-	t.Run("is no farewell", func(t *testing.T) {
+	t.Run("resets connections without sending anything", func(t *testing.T) {
 		for transport, start := range map[string]func(ocisim.Seed, ...ocisim.Option) *ocisim.Server{
 			"in the clear": ocisim.NewServer,
 			"over TLS":     ocisim.NewTLSServer,
@@ -157,7 +160,7 @@ func TestRestart(t *testing.T) {
 				c.login("gateway", "gateway-demo")
 				s.Restart()
 				if rest, err := io.ReadAll(c.r); !errors.Is(err, syscall.ECONNRESET) || len(rest) > 0 {
-					t.Errorf("the connection gave %q, %v", rest, err)
+					t.Errorf("read %q, %v, want a reset", rest, err)
 				}
 			})
 		}
@@ -172,9 +175,9 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestAnswerSurvivesTheClose sends more bytes than the platform reads: the
-// answer before the close must arrive all the same.
-func TestAnswerSurvivesTheClose(t *testing.T) {
+// TestReplyArrivesBeforeTheClose sends more bytes than the platform reads. The reply
+// before the close must arrive nevertheless.
+func TestReplyArrivesBeforeTheClose(t *testing.T) {
 	s := ocisim.NewServer(ocisim.DemoSeed())
 	defer func() { _ = s.Close() }() // never fails
 	for range 20 {
