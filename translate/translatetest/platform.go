@@ -1,5 +1,12 @@
-// Package translatetest provides what the tests of the engine and of the services
-// need: a platform in memory with prepared replies, and the XML of replies.
+// Package translatetest supports tests of the engine (package translate) and of the
+// services below it. [Platform] is a platform in memory with prepared replies.
+// [Answer], [Table], [Refusal] and [Success] build the XML of replies, [Replies] and
+// [One] parse it.
+//
+//	p := &translatetest.Platform{T: t, Answers: map[string]string{
+//		"ServiceProviderGetRequest17sp1": translatetest.Answer("ServiceProviderGetRequest17sp1", "<isEnterprise>true</isEnterprise>"),
+//	}}
+//	// Use p as the Reader of the code under test, then check p.Asked.
 package translatetest
 
 import (
@@ -13,33 +20,34 @@ import (
 	"ocigate/oci"
 )
 
-// A Platform is a Reader with a prepared reply for each command. It must be used
-// by one goroutine at a time.
+// Platform is a Reader with a prepared reply to each command. It is not safe for
+// concurrent use.
 type Platform struct {
 	T testing.TB
-	// Answers are the XML of replies, by the name of the command. The reply to
-	// any other command is an error.
+	// Answers are the replies by the name of the command, as elements command of a
+	// reply document. The reply to any other command is the error 9999.
 	Answers map[string]string
-	// Err is returned instead of a reply to the command of that name.
+	// Err are the errors that Read returns, by the name of the command.
 	Err map[string]error
-	// Asked are the names of the commands that were read; those of one document
-	// are joined by "+".
+	// Asked are the names of the received commands. Those of one document are
+	// joined by "+".
 	Asked []string
-	Sent  []oci.Read
+	// Sent are the received commands.
+	Sent []oci.Read
 }
 
-// Read implements the Reader.
+// Read returns the prepared replies to the commands of one document.
 func (p *Platform) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, error) {
 	p.T.Helper()
 	var names []string
 	var body strings.Builder
 	for _, c := range commands {
 		names = append(names, c.Name())
-		answer, ok := p.Answers[c.Name()]
+		reply, ok := p.Answers[c.Name()]
 		if !ok {
-			answer = Refusal("Error", 9999, "no answer is prepared for "+c.Name())
+			reply = Refusal("Error", 9999, "no answer is prepared for "+c.Name())
 		}
-		body.WriteString(answer)
+		body.WriteString(reply)
 	}
 	p.Asked = append(p.Asked, strings.Join(names, "+"))
 	p.Sent = append(p.Sent, commands...)
@@ -51,7 +59,8 @@ func (p *Platform) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 	return Replies(p.T, body.String()), nil
 }
 
-// Replies parses a document that has those commands.
+// Replies parses a document that has those elements command, and fails the test if
+// they are not valid.
 func Replies(t testing.TB, commands string) []oci.Reply {
 	t.Helper()
 	document := `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
@@ -59,28 +68,28 @@ func Replies(t testing.TB, commands string) []oci.Reply {
 		`<sessionId xmlns="">1</sessionId>` + commands + `</BroadsoftDocument>` + "\n"
 	parsed, err := oci.ParseReplies([]byte(document))
 	if err != nil {
-		t.Fatalf("the test's own document: %v\n%s", err, document)
+		t.Fatalf("the document of the test is not valid: %v\n%s", err, document)
 	}
 	return parsed
 }
 
-// One parses a document that has that command alone.
+// One parses a document that has that element command only.
 func One(t testing.TB, command string) oci.Reply {
 	t.Helper()
 	return Replies(t, command)[0]
 }
 
-// Success is the reply to a write that was done.
+// Success is the reply to a write that was carried out.
 const Success = `<command echo="" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`
 
-// Refusal returns an ErrorResponse, whose summary begins with the number.
+// Refusal returns an ErrorResponse, whose summary has the number at its beginning.
 func Refusal(severity string, number int, summary string) string {
 	return fmt.Sprintf(`<command type=%q echo="" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns="">`+
 		`<summary>[Error %d] %s</summary><summaryEnglish>[Error %d] %s</summaryEnglish></command>`,
 		severity, number, Escape(summary), number, Escape(summary))
 }
 
-// Answer returns the response to a command with those elements, which are XML.
+// Answer returns a response to a command. Its elements are given as XML.
 func Answer(command, elements string) string {
 	return fmt.Sprintf(`<command echo="" xsi:type="%s" xmlns="">%s</command>`,
 		strings.Replace(command, "Request", "Response", 1), elements)
@@ -108,12 +117,12 @@ func Table(element, headings string, rows ...string) string {
 func Escape(s string) string {
 	var b bytes.Buffer
 	if err := xml.EscapeText(&b, []byte(s)); err != nil {
-		panic(err) // a buffer returns no error
+		panic(err) // writing to a buffer does not fail
 	}
 	return b.String()
 }
 
-// WriteXML returns the XML of elements without name spaces.
+// WriteXML returns elements as they are sent, without namespaces.
 func WriteXML(elements []oci.Element) string {
 	var b strings.Builder
 	for _, e := range elements {
