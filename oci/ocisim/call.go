@@ -17,9 +17,10 @@ type call struct {
 	request  *node
 }
 
-// authorize checks whether the login may send the command about the tenant,
-// group and user that it names. The refusal of a login that is limited to others
-// does not depend on whether they exist, except for users.
+// authorize checks whether the login may send the command about the tenant, group
+// and user that it names. The refusal for a tenant or group outside the login's
+// limits does not depend on whether it exists. Any login can learn that a user does
+// not exist.
 func (c *call) authorize(row *commandRow) *refusal {
 	if row.least == noLogin {
 		return nil
