@@ -33,7 +33,7 @@
 //   - The protocol server: platform.go, connections.go, session.go, delivery.go
 //     and login.go, with the documents (reader.go, writer.go, schema.go), faults
 //     (fault*.go, injection.go), releases, refusals, errors and the ledger. It
-//     depends on no command, only on the table in commands.go.
+//     depends on the commands of login.go and on the table in commands.go only.
 //   - What every platform has: its state (state.go, account.go), which a seed
 //     fills (seed.go, build.go), and the general commands (tenants.go, groups.go,
 //     users.go, authorizations.go).
