@@ -309,7 +309,7 @@ func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
 	for _, e := range stats.Endpoints {
 		gauge(sessionsDesc, e.Idle, e.Name, "idle")
 		gauge(sessionsDesc, e.Busy, e.Name, "busy")
-		gauge(restingDesc, oneIf(e.Resting), e.Name)
+		gauge(restingDesc, oneIf(e.InBackoff), e.Name)
 		gauge(upDesc, oneIf(e.Up), e.Name)
 		gauge(refusedDesc, oneIf(e.AccountRefused), e.Name)
 		gauge(releaseDesc, int(e.Dialect.Release), e.Name)

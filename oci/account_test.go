@@ -90,7 +90,7 @@ func TestRefusedCredentialsAreTriedAgainAfterMinutes(t *testing.T) {
 				if !ok || unavailable.RetryAfter < 14*time.Minute || unavailable.RetryAfter > 16*time.Minute {
 					t.Errorf("callers get %v", err)
 				}
-				if got := c.Stats().Endpoints[0]; !got.AccountRefused || got.Resting {
+				if got := c.Stats().Endpoints[0]; !got.AccountRefused || got.InBackoff {
 					t.Errorf("got %+v", got)
 				}
 			})

@@ -415,7 +415,7 @@ func TestClientBacksOffFromAPlatformThatEndsEverySession(t *testing.T) {
 					t.Errorf("%d logins in 105 seconds", logins)
 				}
 				stats := c.Stats().Endpoints[0]
-				if stats.Busy+stats.Idle != 0 || !stats.Resting {
+				if stats.Busy+stats.Idle != 0 || !stats.InBackoff {
 					t.Errorf("stats: %+v", stats)
 				}
 				_, err := c.Read(t.Context(), question)
@@ -456,8 +456,8 @@ func TestClientSparesAnAccountThatWasRefusedElsewhere(t *testing.T) {
 			t.Errorf("tried (-want +got):\n%s", diff)
 		}
 		for _, e := range c.Stats().Endpoints {
-			if !e.AccountRefused || e.Resting {
-				t.Errorf("%s: account refused: %t, in backoff: %t", e.Name, e.AccountRefused, e.Resting)
+			if !e.AccountRefused || e.InBackoff {
+				t.Errorf("%s: account refused: %t, in backoff: %t", e.Name, e.AccountRefused, e.InBackoff)
 			}
 		}
 	})
@@ -481,7 +481,7 @@ func TestClientFailsOverAndReturns(t *testing.T) {
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Fatal(err)
 		}
-		want := []EndpointStats{{Name: "primary", Resting: true}, {Name: "secondary", Idle: 1}}
+		want := []EndpointStats{{Name: "primary", InBackoff: true}, {Name: "secondary", Idle: 1}}
 		if diff := cmp.Diff(want, c.Stats().Endpoints, ignoreDialect); diff != "" {
 			t.Errorf("on the secondary (-want +got):\n%s", diff)
 		}

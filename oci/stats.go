@@ -14,7 +14,7 @@ type EndpointStats struct {
 	Name       string
 	Idle, Busy int  // logged-in sessions
 	Connecting bool // a session is being made
-	Resting    bool // the last try failed, and the next is not due yet
+	InBackoff  bool // the last try failed, and the next is not due yet
 	// AccountRefused reports whether the platform has refused the endpoint's
 	// credentials, and the next try is not due yet.
 	AccountRefused bool
@@ -44,7 +44,7 @@ func (p *pool) stats() Stats {
 	stats := Stats{Waiting: len(p.waiting), Max: p.options.MaxSessions}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
-			Name: e.Name, Connecting: e.connecting, Resting: e.retryAt.After(now), Dialect: e.dialect.current(),
+			Name: e.Name, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
 			Up: p.isUp(e), LastTried: e.health.tried, LastError: e.health.err,
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {
