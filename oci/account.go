@@ -9,31 +9,30 @@ import (
 // account is the backoff of an account whose credentials the platform has
 // refused. The pool's mutex guards all fields.
 type account struct {
-	refusals int // in a row
-	retryAt  time.Time
-	refused  []Secret // passwords that were refused, the last ones
-	unseen   int      // tries with other passwords within this pause
-	turn     string   // the endpoint that refused last
-	err      error    // of the last refusal
+	refusals int       // in a row
+	retryAt  time.Time // end of the backoff
+	refused  []Secret  // the last passwords that were refused
+	others   int       // attempts with other passwords within this backoff
+	at       string    // the endpoint that refused last
+	err      error     // the last refusal
 }
 
-// Bounds of what is tried within a pause, and of what is remembered.
 const (
-	maxUnseen           = 3
-	maxRefusedPasswords = 16
+	maxOtherPasswords   = 3  // attempts with other passwords within a backoff
+	maxRefusedPasswords = 16 // refused passwords that are remembered
 )
 
-// mayTry reports whether a password may be tried though the account is in
-// backoff: one that was not refused yet.
-func (a *account) mayTry(password Secret) bool {
-	return a.unseen < maxUnseen && !slices.Contains(a.refused, password)
+// allowsLocked reports whether a password may be tried during the backoff of the
+// account: one that the platform has not refused. The caller holds the pool's mutex.
+func (a *account) allowsLocked(password Secret) bool {
+	return a.others < maxOtherPasswords && !slices.Contains(a.refused, password)
 }
 
-// refusesCredentials reports whether a try to make a session has ended with a
-// refusal of the account: a wrong password, or an account that is locked,
-// disabled or expired. The numbers of most of these are not public, so any
-// refusal of a login counts, except of its form, and one that says that the
-// platform cannot serve at the moment. The caller holds the pool's mutex.
+// refusesCredentials reports whether an attempt to make a session has ended with a
+// refusal of the account: a wrong password, or an account that is locked, disabled
+// or expired. The error numbers of most of these are not public. So any refusal of a
+// login counts, except a validation error and a temporary refusal (see
+// [Options.Temporary]). It may be called with the pool's mutex held.
 func (e *endpoint) refusesCredentials(err error) bool {
 	failed, ok := errors.AsType[*ConnectError](err)
 	if !ok || failed.Stage != StageLogin || isValidationError(err) {
@@ -43,35 +42,35 @@ func (e *endpoint) refusesCredentials(err error) bool {
 	return refused && !e.options.Temporary(refusal)
 }
 
-// refused puts an account that an endpoint has refused in backoff, and returns
-// for how long. The caller holds the mutex.
-func (p *pool) refused(e *endpoint, password Secret, now time.Time, err error) time.Duration {
+// noteRefusalLocked puts an account that an endpoint has refused in backoff, and
+// returns for how long. The caller holds the pool's mutex.
+func (p *pool) noteRefusalLocked(e *endpoint, password Secret, now time.Time, err error) time.Duration {
 	a := p.accounts[e.UserID]
 	if a == nil {
 		a = &account{}
 		p.accounts[e.UserID] = a
 	}
-	a.turn, a.err = e.Name, err
+	a.at, a.err = e.Name, err
 	if !slices.Contains(a.refused, password) {
 		a.refused = append(a.refused, password)
 		a.refused = a.refused[max(0, len(a.refused)-maxRefusedPasswords):]
 	}
 	if a.retryAt.After(now) {
-		a.unseen++ // within the pause, which goes on
+		a.others++ // within the backoff, which is not prolonged
 		return a.retryAt.Sub(now)
 	}
 	pause := shorten(doubled(p.options.RefusedInitial, a.refusals, p.options.RefusedMax), p.options.Jitter)
 	a.refusals++
-	a.unseen = 0
+	a.others = 0
 	a.retryAt = now.Add(pause)
 	return pause
 }
 
-// refusedElsewhere reports whether an account is to be tried at another endpoint
-// this time, because this one refused it last. The caller holds the mutex.
-func (p *pool) refusedElsewhere(e *endpoint, now time.Time) bool {
+// tryElsewhereLocked reports whether an account is to be tried at another endpoint
+// this time, because this endpoint refused it last. The caller holds the pool's mutex.
+func (p *pool) tryElsewhereLocked(e *endpoint, now time.Time) bool {
 	a := p.accounts[e.UserID]
-	if a == nil || a.turn != e.Name || a.retryAt.After(now) {
+	if a == nil || a.at != e.Name || a.retryAt.After(now) {
 		return false
 	}
 	return slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
@@ -79,8 +78,8 @@ func (p *pool) refusedElsewhere(e *endpoint, now time.Time) bool {
 	})
 }
 
-// readPassword reads the endpoint's password anew. Where PasswordSource fails,
-// the last one stands. It may read a file, so it takes the mutex only after.
+// readPassword returns the endpoint's current password. If PasswordSource fails, that
+// is the last one. PasswordSource may read a file, so it is called without the mutex.
 func (p *pool) readPassword(e *endpoint) Secret {
 	if e.PasswordSource == nil {
 		return e.Password // never changes
@@ -94,17 +93,17 @@ func (p *pool) readPassword(e *endpoint) Secret {
 	if err == nil {
 		e.Password = password
 	}
-	standing, news := e.Password, failure != e.sourceFailure
+	current, changed := e.Password, failure != e.sourceFailure
 	e.sourceFailure = failure
 	p.mu.Unlock()
-	if news {
+	if changed {
 		p.options.Trace.passwordRead(e.Name, err)
 	}
-	return standing
+	return current
 }
 
-// recheckCredentials looks for other passwords than the platform has refused. It
-// takes the mutex.
+// recheckCredentials reads the passwords of accounts in backoff again, and has a
+// session made if one has changed. It is called without the mutex.
 func (p *pool) recheckCredentials() {
 	for _, e := range p.endpoints {
 		p.mu.Lock()
@@ -116,7 +115,7 @@ func (p *pool) recheckCredentials() {
 		}
 		p.readPassword(e)
 		p.mu.Lock()
-		p.grow()
+		p.growLocked()
 		p.mu.Unlock()
 	}
 }

@@ -148,7 +148,7 @@ func TestAGoodLoginEndsTheRefusal(t *testing.T) {
 		c.pool.mu.Lock()
 		s := c.pool.idle[0]
 		c.pool.mu.Unlock()
-		s.kill(errors.New("cut"))
+		s.close(errors.New("cut"))
 		time.Sleep(6 * time.Minute)
 		first := 5*time.Minute + 30*time.Second
 		g.wantTries(t, 0, first, first+5*time.Minute) // from the first pause on
@@ -211,7 +211,7 @@ func TestPasswordsThatWereRefusedAreNotTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := &guard{number: 4962}
 			withGuard(t, g, change, func(*testing.T, *Client) { time.Sleep(4 * time.Minute) })
-			if tries := len(g.tries); tries < 1 || tries > 1+maxUnseen {
+			if tries := len(g.tries); tries < 1 || tries > 1+maxOtherPasswords {
 				t.Errorf("%d tries within the first pause: %v", tries, g.tries)
 			}
 		})

@@ -6,44 +6,43 @@ import (
 	"time"
 )
 
-// refusedForForm reports whether answers may be due to the form of what was
-// sent, and not to what it says: one refusal of a whole document, or a
-// validation error.
+// refusedForForm reports whether replies may be due to the form of a document, and
+// not to its content: one refusal of a complete document, or a validation error.
 func refusedForForm(replies []Reply) bool {
-	return slices.ContainsFunc(replies, func(r Reply) bool { return r.whole || r.isValidationError() })
+	return slices.ContainsFunc(replies, func(r Reply) bool { return r.ofDocument || r.isValidationError() })
 }
 
+// isValidationError reports whether the reply is a validation error.
 func (r Reply) isValidationError() bool {
 	return r.failure != nil && r.failure.isValidationError()
 }
 
-// askAgain asks once more, over the same session, what the platform refused for
-// its form:
+// readAgain sends again, over the same session, what the platform refused for its
+// form:
 //
-//   - the commands of a document that was refused as a whole, in a document
-//     each, so that one does not fail the others;
-//   - all commands, without the tracking id, where the platform may not know
-//     that;
-//   - each command that it does not know, in the next form that it may know.
+//   - the commands of a document that was refused as one, in a document each, so that
+//     one does not fail the others;
+//   - all commands, without the tracking id, if the platform may not support it;
+//   - each command that the platform does not support, in the next form that it may
+//     support.
 //
-// document is what was sent, reads are the commands in their first forms, and
-// replies the answers to them. What is learned of the platform is remembered
-// with the endpoint. A platform that validates a document before it runs it
-// refuses in this way.
-func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, reads []Command, replies []Reply) ([]Reply, error) {
+// document is what was sent, reads are the commands in their first forms, and replies
+// are the replies to them. The endpoint's dialect records what the replies show. A
+// platform that validates a document before it runs it refuses in this way.
+func (c *Client) readAgain(ctx context.Context, s *session, document outgoing, reads []Command, replies []Reply) ([]Reply, error) {
 	again := &repetition{client: c, session: s, dialect: s.endpoint.dialect, sent: slices.Clone(document.commands), replies: slices.Clone(replies)}
 	tracking := trackingFeature.forms[0].name
-	doubtful := document.trackingID != "" && !again.dialect.hasAnswered(tracking)
-	again.tracked = document.trackingID != "" && !doubtful
+	unproven := document.trackingID != "" && !again.dialect.hasAnswered(tracking)
+	again.tracked = document.trackingID != "" && !unproven
 	allInvalid := !slices.ContainsFunc(replies, func(r Reply) bool { return !r.isValidationError() })
-	if replies[0].whole || doubtful && allInvalid {
+	if replies[0].ofDocument || unproven && allInvalid {
 		for i, command := range again.sent {
-			if err := again.ask(ctx, i, command); err != nil {
+			if err := again.send(ctx, i, command); err != nil {
 				return nil, err
 			}
 		}
-		if doubtful && allInvalid && !refusedForForm(again.replies) {
-			again.dialect.refuse(tracking)
+		if unproven && allInvalid && !refusedForForm(again.replies) {
+			again.dialect.noteUnsupported(tracking)
 		}
 	}
 	for i, r := range again.replies {
@@ -51,25 +50,25 @@ func (c *Client) askAgain(ctx context.Context, s *session, document outgoing, re
 			again.dialect.noteAnswered(again.sent[i].Name())
 			continue
 		}
-		if err := again.inOlderForm(ctx, i, reads[i]); err != nil {
+		if err := again.sendOlderForms(ctx, i, reads[i]); err != nil {
 			return nil, err
 		}
 	}
 	return again.replies, nil
 }
 
-// repetition is a document of reads that is asked again, command by command.
+// repetition is a document of reads that is sent again, command by command.
 type repetition struct {
 	client  *Client
 	session *session
 	dialect *dialect
-	tracked bool // the platform takes tracking ids
+	tracked bool // the platform supports tracking ids
 	sent    []Command
 	replies []Reply
 }
 
-// ask sends the command at a place of the document alone.
-func (r *repetition) ask(ctx context.Context, i int, command Command) error {
+// send sends command i of the document alone, in a given form.
+func (r *repetition) send(ctx context.Context, i int, command Command) error {
 	s, began := r.session, time.Now()
 	commands := []Command{command}
 	document := s.bareDocument(commands)
@@ -85,22 +84,22 @@ func (r *repetition) ask(ctx context.Context, i int, command Command) error {
 	return nil
 }
 
-// inOlderForm asks what got a validation error in the forms that are left. Only
-// an answer to another form proves that the release is to blame, and not what
-// the command says. Of a feature that has no other form, the reply says that it
-// is not supported.
-func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) error {
-	f, refused := features[asked.Name()], r.replies[i]
+// sendOlderForms sends command i, which got a validation error, in its remaining forms.
+// Only a reply to another form proves that the release is the cause, and not the
+// content of the command. The reply to a command without another form says that it is
+// not supported.
+func (r *repetition) sendOlderForms(ctx context.Context, i int, first Command) error {
+	f, refused := features[first.Name()], r.replies[i]
 	if f == nil || r.dialect.hasAnswered(r.sent[i].Name()) {
 		return nil
 	}
 	unknown := []string{r.sent[i].Name()}
 	for _, form := range r.dialect.formsAfter(f, unknown[0]) {
-		if err := r.ask(ctx, i, form.of(asked)); err != nil {
+		if err := r.send(ctx, i, form.of(first)); err != nil {
 			return err
 		}
 		if !r.replies[i].isValidationError() {
-			r.dialect.refuse(unknown...)
+			r.dialect.noteUnsupported(unknown...)
 			r.dialect.noteAnswered(form.name)
 			return nil
 		}
@@ -108,7 +107,7 @@ func (r *repetition) inOlderForm(ctx context.Context, i int, asked Command) erro
 	}
 	r.replies[i] = refused
 	if len(f.forms) == 1 {
-		r.dialect.wasOdd(f, commandKey(asked))
+		r.dialect.noteInvalid(f, commandKey(first))
 		r.replies[i].unsupported = r.session.endpoint.unsupported(f, refused.failure)
 	}
 	return nil

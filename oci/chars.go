@@ -7,11 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxReference is longer than any reference to a character, from its "&" to
-// its ";".
+// maxReference is longer than any character reference, from its "&" to its ";".
 const maxReference = 16
 
-// section is where character data stands, which decides what it may hold.
+// section is where character data is, which decides what it may hold.
 type section int
 
 const (
@@ -20,10 +19,10 @@ const (
 	inCDATA
 )
 
-// blanks are what XML takes for white space.
+// blanks are the white space of XML.
 const blanks = " \t\r\n"
 
-// blankLength is how many bytes at the head of b are blanks.
+// blankLength returns how many bytes at the head of b are blanks.
 func blankLength(b []byte) int {
 	for i, c := range b {
 		if c > ' ' || strings.IndexByte(blanks, c) < 0 {
@@ -37,8 +36,8 @@ func trimLeft(b []byte) []byte { return b[blankLength(b):] }
 
 func isBlank(text []byte) bool { return blankLength(text) == len(text) }
 
-// plain are the bytes that stand for themselves wherever they are, in each of
-// our encodings.
+// plain holds the bytes that represent themselves everywhere, in each supported
+// encoding.
 var plain = func() (table [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		table[c] = true
@@ -50,7 +49,7 @@ var plain = func() (table [256]bool) {
 	return table
 }()
 
-// plainLength is how many bytes at the head of b are plain.
+// plainLength returns how many bytes at the head of b are plain.
 func plainLength(b []byte) int {
 	for i, c := range b {
 		if !plain[c] {
@@ -60,10 +59,9 @@ func plainLength(b []byte) int {
 	return len(b)
 }
 
-// decode appends the text that stands in b, in UTF-8, and tells how much of b
-// it took. Unless b is whole, it leaves to the next time what may go on behind
-// it.
-func (s *scanner) decode(text, b []byte, in section, whole bool) ([]byte, int, error) {
+// decode appends the text in b, in UTF-8, and returns how many bytes of b it has
+// decoded. Unless b is complete, it leaves bytes at the end that may continue after b.
+func (s *scanner) decode(text, b []byte, in section, complete bool) ([]byte, int, error) {
 	taken := 0
 	for {
 		n := plainLength(b[taken:])
@@ -73,22 +71,21 @@ func (s *scanner) decode(text, b []byte, in section, whole bool) ([]byte, int, e
 			return text, taken, nil
 		}
 		var err error
-		if text, n, err = s.special(text, b[taken:], in, whole); n == 0 {
+		if text, n, err = s.special(text, b[taken:], in, complete); n == 0 {
 			return text, taken, err
 		}
 		taken += n
 	}
 }
 
-// special appends what a byte that is not plain stands for, together with
-// those behind it, and tells how many these are: 0 where that is not known yet,
-// and with an error.
-func (s *scanner) special(text, b []byte, in section, whole bool) ([]byte, int, error) {
+// special appends the character that b begins with and that is not plain, and returns
+// its length in b: 0 if that is not known yet, and with an error.
+func (s *scanner) special(text, b []byte, in section, complete bool) ([]byte, int, error) {
 	switch c := b[0]; {
 	case c >= utf8.RuneSelf:
-		return s.beyondASCII(text, b, whole)
-	case c == '\r': // a line end, together with a line feed behind it
-		if len(b) == 1 && !whole {
+		return s.beyondASCII(text, b, complete)
+	case c == '\r': // a line end, together with a line feed after it
+		if len(b) == 1 && !complete {
 			return text, 0, nil
 		}
 		text = append(text, '\n')
@@ -97,12 +94,12 @@ func (s *scanner) special(text, b []byte, in section, whole bool) ([]byte, int, 
 		}
 		return text, 1, nil
 	case c == '&' && in != inCDATA:
-		return reference(text, b, whole)
+		return reference(text, b, complete)
 	case c == ']' && in == inText:
 		if bytes.HasPrefix(b, []byte(cdataEnding)) {
 			return text, 0, notXML("the document holds %s outside a CDATA section", cdataEnding)
 		}
-		if !whole && bytes.HasPrefix([]byte(cdataEnding), b) {
+		if !complete && bytes.HasPrefix([]byte(cdataEnding), b) {
 			return text, 0, nil
 		}
 	case c < ' ':
@@ -113,16 +110,16 @@ func (s *scanner) special(text, b []byte, in section, whole bool) ([]byte, int, 
 	return append(text, b[0]), 1, nil
 }
 
-// beyondASCII appends the character at the head of b. A byte that has no meaning
-// in the document's encoding becomes U+FFFD, except in UTF-8, where it would
-// leave open what the others mean.
-func (s *scanner) beyondASCII(text, b []byte, whole bool) ([]byte, int, error) {
+// beyondASCII appends the character at the head of b. A byte that is not used in the
+// document's encoding becomes U+FFFD. In UTF-8 it is an error, because the meaning of
+// the following bytes is then unknown.
+func (s *scanner) beyondASCII(text, b []byte, complete bool) ([]byte, int, error) {
 	if s.charset != nil {
 		return utf8.AppendRune(text, s.charset.DecodeByte(b[0])), 1, nil
 	}
 	r, n := utf8.DecodeRune(b)
 	switch {
-	case !whole && !utf8.FullRune(b):
+	case !complete && !utf8.FullRune(b):
 		return text, 0, nil
 	case r == utf8.RuneError && n == 1:
 		return text, 0, notXML("the document is not valid UTF-8")
@@ -135,12 +132,11 @@ func (s *scanner) beyondASCII(text, b []byte, whole bool) ([]byte, int, error) {
 // predefined are the entities that XML itself declares.
 var predefined = map[string]byte{"lt": '<', "gt": '>', "amp": '&', "apos": '\'', "quot": '"'}
 
-// reference appends the character that a reference at the head of b stands
-// for.
-func reference(text, b []byte, whole bool) ([]byte, int, error) {
+// reference appends the character of the reference at the head of b.
+func reference(text, b []byte, complete bool) ([]byte, int, error) {
 	end := bytes.IndexByte(b[:min(len(b), maxReference)], ';')
 	if end < 0 {
-		if len(b) >= maxReference || whole {
+		if len(b) >= maxReference || complete {
 			return text, 0, notXML("the document holds an & that begins no reference")
 		}
 		return text, 0, nil

@@ -1073,14 +1073,14 @@ func TestAutomaticLoginTriesAnotherWayOnlyWhereTheCommandIsUnknown(t *testing.T)
 				var reading sync.WaitGroup
 				reading.Go(s.readAll)
 				methods := []LoginMethod{LoginPlain22V5, LoginPlain22V2, LoginSigned}
-				_, err = s.loginByFirst(t.Context(), methods, "gate", "secret")
+				_, err = s.loginByFirstSupported(t.Context(), methods, "gate", "secret")
 				if (err == nil) != (test.number == validationError) {
 					t.Errorf("got %v", err)
 				}
 				if diff := cmp.Diff(test.want, tried); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
 				}
-				s.kill(errors.New("done"))
+				s.close(errors.New("done"))
 				reading.Wait()
 				p.serving.Wait()
 			})
@@ -1157,13 +1157,13 @@ func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	var got []time.Duration
 	fail := func() {
 		now := time.Now()
-		e.failed(now)
+		e.noteFailureLocked(now)
 		got = append(got, e.retryAt.Sub(now)/time.Second)
 	}
 	for range 5 {
 		fail()
 	}
-	e.succeeded()
+	e.noteWorkingLocked()
 	if !e.retryAt.IsZero() {
 		t.Error("after a success it rests")
 	}
@@ -1183,7 +1183,7 @@ func TestJitterShortensBackoffAndAge(t *testing.T) {
 	}
 	e := newEndpoint(Endpoint{}, &Options{BackoffInitial: whole, BackoffMax: whole, Jitter: part})
 	now := time.Now()
-	e.failed(now)
+	e.noteFailureLocked(now)
 	within("the backoff", e.retryAt.Sub(now))
 	run(t, &platform{}, func(o *Options) { o.MaxAge, o.Jitter = whole, part }, func(t *testing.T, c *Client) {
 		s, err := c.pool.acquire(t.Context())
@@ -1528,25 +1528,25 @@ func TestSessionEndsAnExchangeOnce(t *testing.T) {
 	if err := s.begin(t.Context(), spoken); err != nil {
 		t.Fatal(err)
 	}
-	s.wrote(spoken)
-	if !s.answer(spoken, nil, true) || s.alive() {
-		t.Errorf("after an answer with more behind it: alive %t", s.alive())
+	s.markWritten(spoken)
+	if !s.accept(spoken, nil, true) || s.usable() {
+		t.Errorf("after an answer with more behind it: alive %t", s.usable())
 	}
 	s.err = nil
 	asked, first := &exchange{answered: make(chan result, 1)}, errors.New("first")
 	if err := s.begin(t.Context(), asked); err != nil {
 		t.Fatal(err)
 	}
-	s.abandon(spoken, errors.New("late")) // that one has ended, and the session is another's
-	if !s.alive() {
+	s.closeDuring(spoken, errors.New("late")) // that one has ended, and the session is another's
+	if !s.usable() {
 		t.Error("the session died of an exchange before")
 	}
-	s.abandon(asked, first)
-	s.kill(errors.New("second"))
+	s.closeDuring(asked, first)
+	s.close(errors.New("second"))
 	if got := <-asked.answered; !errors.Is(got.err, first) || len(died) != 1 || !errors.Is(died[0], first) {
 		t.Errorf("got %v, died of %v", got.err, died)
 	}
-	if s.answer(asked, nil, false) || len(asked.answered) != 0 {
+	if s.accept(asked, nil, false) || len(asked.answered) != 0 {
 		t.Error("a dead session answers")
 	}
 	if !errors.Is(s.reason(), first) {
@@ -1566,7 +1566,7 @@ func TestQueueLosesNoSession(t *testing.T) {
 		// Handed over in the moment in which the caller gave up.
 		w := &waiter{ready: make(chan handover, 1)}
 		w.ready <- handover{session: s}
-		if got := c.pool.leave(w, ErrBusy); !errors.Is(got.err, ErrBusy) || got.session != nil {
+		if got := c.pool.leaveQueue(w, ErrBusy); !errors.Is(got.err, ErrBusy) || got.session != nil {
 			t.Errorf("got %+v", got)
 		}
 		if of := c.Stats().Endpoints[0]; of.Idle != 1 {

@@ -5,20 +5,19 @@ import (
 	"io"
 )
 
-// contentBuffer is the most that WriteTo writes at a time, in bytes.
+// contentBuffer is the maximum that WriteTo writes at a time, in bytes.
 const contentBuffer = 8 << 10
 
-// WriteTo writes what the table says, headings and cells, in a form that is for
-// hash functions and the like: two tables write the same bytes if they have the
-// same headings and rows in the same order, and only then. How the platform's
-// document was written, or how the table lies in memory, is no matter. The form
-// may change from one version of this package to the next.
+// WriteTo writes the headings and cells of the table in a form for hash functions and
+// the like: two tables write the same bytes if and only if they have the same headings
+// and rows in the same order. The form does not depend on the way in which the
+// platform has written the document. It may change between versions of this package.
 //
-// It writes all lengths and then all texts: for short cells that is a byte for
-// each and their text, in pieces of 8 KiB. An error is one of w.
+// WriteTo writes all lengths and then all texts, in pieces of 8 KiB: one byte for each
+// short cell, and its text. It returns the number of bytes written, and an error of w.
 func (t *Table) WriteTo(w io.Writer) (written int64, err error) {
 	c := content{to: w, buffer: make([]byte, 0, min(contentBuffer, t.contentLength()))}
-	c.length(len(t.headings.ends)) // with the number of rows, it says how many lengths follow
+	c.length(len(t.headings.ends)) // with the number of rows, it gives the number of lengths
 	c.length(t.rows)
 	c.lengths(t.headings.start, t.headings.ends)
 	for _, b := range t.blocks {
@@ -32,7 +31,7 @@ func (t *Table) WriteTo(w io.Writer) (written int64, err error) {
 	return c.written, c.err
 }
 
-// contentLength is about how many bytes WriteTo writes.
+// contentLength returns approximately how many bytes WriteTo writes.
 func (t *Table) contentLength() int {
 	length := 2*binary.MaxVarintLen64 + len(t.headings.ends) + len(t.headings.text)
 	for _, b := range t.blocks {
@@ -41,7 +40,7 @@ func (t *Table) contentLength() int {
 	return length
 }
 
-// content is what is written of a table. After an error it writes nothing more.
+// content writes a table through a buffer. After an error it writes nothing more.
 type content struct {
 	to      io.Writer
 	buffer  []byte
@@ -65,13 +64,13 @@ func (c *content) length(n int) {
 	c.buffer = binary.AppendUvarint(c.buffer, uint64(n)) //nolint:gosec // a length
 }
 
-// lengths writes those of cells that end there, of which the first begins at
+// lengths writes the lengths of cells with these ends, the first of which begins at
 // start.
 func (c *content) lengths(start uint32, ends []uint32) {
 	for _, end := range ends {
 		n := end - start
 		start = end
-		if n < 1<<7 && len(c.buffer) < cap(c.buffer) { // as nearly always
+		if n < 1<<7 && len(c.buffer) < cap(c.buffer) { // nearly always
 			c.buffer = append(c.buffer, byte(n))
 			continue
 		}

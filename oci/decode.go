@@ -13,35 +13,36 @@ import (
 type incoming struct {
 	sessionID  stated
 	trackingID stated
-	commands   []answer
+	commands   []incomingReply
 }
 
-// stated is a text that a document may have, which may be empty.
+// stated is an optional text of a document, which may be empty.
 type stated struct {
 	text    string
 	present bool
 }
 
-// differs reports whether it is there and is not that text. Nothing is to be
-// expected of a release that leaves it out.
+// differs reports whether the text is present and is another one. Some releases leave
+// it out.
 func (s stated) differs(from string) bool { return s.present && s.text != from }
 
-// answer is one command of an incoming document.
-type answer struct {
+// incomingReply is one command of an incoming document.
+type incomingReply struct {
 	Reply
 	echo stated
 }
 
-// ParseReplies reads a document of the platform as a session would, apart from
-// the question whose answer it is. Errors are of type [*ProtocolError].
+// ParseReplies returns the replies in a document of the platform. It reads the document
+// like a session, except that it does not check whether it matches a request. Errors
+// are of type [*ProtocolError] or [*ReplyLimitError].
 func ParseReplies(document []byte) ([]Reply, error) {
-	stream := newScanner(bytes.NewReader(document), len(document)+1) // where it is cut short, that is no matter of the limit
+	stream := newScanner(bytes.NewReader(document), len(document)+1) // + 1: a cut document must not exceed the limit
 	in, err := stream.document()
 	if _, refused := whyRefused(err); refused {
 		return nil, err
 	}
 	if err != nil {
-		return nil, protocolError("no whole document: %v", err)
+		return nil, protocolError("the document is not complete: %v", err)
 	}
 	if err := stream.await(); !errors.Is(err, io.EOF) {
 		return nil, protocolError("something follows the document")
@@ -56,7 +57,7 @@ func ParseReplies(document []byte) ([]Reply, error) {
 	return replies, nil
 }
 
-// document reads one whole document.
+// document reads one complete document.
 func (s *scanner) document() (incoming, error) {
 	if err := s.await(); err != nil {
 		return incoming{}, err
@@ -72,7 +73,7 @@ func (s *scanner) document() (incoming, error) {
 	return in, s.finish()
 }
 
-// root opens the root of a document.
+// root reads the start tag of the root of a document.
 func (s *scanner) root() error {
 	if s.skipHead() {
 		return nil
@@ -90,7 +91,7 @@ func (s *scanner) root() error {
 	return nil
 }
 
-// part reads a child of the root that was just opened.
+// part reads a child of the root, after its start tag.
 func (s *scanner) part(in *incoming) (err error) {
 	switch string(s.tag.local) {
 	case "sessionId":
@@ -101,17 +102,16 @@ func (s *scanner) part(in *incoming) (err error) {
 		if len(in.commands) == MaxCommands {
 			return protocolError("the document holds more than %d commands", MaxCommands)
 		}
-		var a answer
-		a, err = s.answer()
-		in.commands = append(in.commands, a)
+		var r incomingReply
+		r, err = s.reply()
+		in.commands = append(in.commands, r)
 	default:
 		return protocolError("the document holds an element %.32s", s.tag.local)
 	}
 	return err
 }
 
-// id reads an element that holds text alone, of which blanks at the ends are
-// no part.
+// id reads an element that holds only text, without the blanks at its ends.
 func (s *scanner) id(into *stated) (err error) {
 	if into.present {
 		return twice("the document has element %s twice", s.tag.name)
@@ -119,33 +119,33 @@ func (s *scanner) id(into *stated) (err error) {
 	var opened bool
 	s.text, opened, err = s.content(s.text[:0], maxID)
 	if opened && err == nil {
-		return protocolError("element %s stands where text should", s.tag.name)
+		return protocolError("element %s is in an element that must hold only text", s.tag.name)
 	}
 	*into = stated{string(bytes.Trim(s.text, blanks)), true}
 	return err
 }
 
-// answer reads a command that was just opened.
-func (s *scanner) answer() (answer, error) {
+// reply reads a command, after its start tag.
+func (s *scanner) reply() (incomingReply, error) {
 	name, err := s.commandType()
 	if err != nil {
-		return answer{}, err
+		return incomingReply{}, err
 	}
-	a := answer{Reply: Reply{name: name}, echo: s.tag.stated("echo")}
+	r := incomingReply{Reply: Reply{name: name}, echo: s.tag.stated("echo")}
 	severity := s.tag.stated("type")
 	s.nodes = s.nodes[:0]
 	err = s.children(func() error { return s.node(name == errorResponse) })
-	a.children = slices.Clone(s.nodes)
-	clear(s.nodes) // what they hold is the reply's alone
+	r.children = slices.Clone(s.nodes)
+	clear(s.nodes) // so that their memory is freed with the reply
 	if name == errorResponse && err == nil {
-		a.failure, err = a.errorReply(severity)
+		r.failure, err = r.errorReply(severity)
 	}
-	return a, err
+	return r, err
 }
 
-// commandType resolves the xsi:type of the element that was just opened.
-// Success and error are types of namespace C, all others are in none. The
-// default namespace counts for a type without a prefix.
+// commandType returns the xsi:type of the element whose start tag was just read, without
+// its prefix. SuccessResponse and ErrorResponse are types of namespace C, all others are
+// in none. A type without a prefix is in the default namespace.
 func (s *scanner) commandType() (string, error) {
 	for _, a := range s.tag.attributes {
 		prefix, local := splitName(a.name)
@@ -165,9 +165,8 @@ func (s *scanner) commandType() (string, error) {
 	return "", protocolError("a command has no xsi:type")
 }
 
-// node reads an element of a command that was just opened, and those inside. A
-// text of a refusal that is too long is cut. It calls itself, no deeper than
-// maxDepth.
+// node reads an element of a command, after its start tag, and the elements in it. A
+// text of a refusal that is too long is cut. It calls itself, at most maxDepth deep.
 func (s *scanner) node(ofRefusal bool) error {
 	at := len(s.nodes)
 	if err := s.addNode(); err != nil {
@@ -182,12 +181,12 @@ func (s *scanner) node(ofRefusal bool) error {
 	s.cut = ofRefusal
 	s.text, opened, err = s.content(s.text[:0], length)
 	s.cut = false
-	n := &s.nodes[at] // until another is added
+	n := &s.nodes[at] // valid until another node is added
 	switch {
 	case err != nil:
 		return err
 	case n.isNil && (opened || !isBlank(s.text)):
-		return protocolError("element %.32s is nil and holds something", n.name)
+		return protocolError("element %.32s is nil but not empty", n.name)
 	case n.isNil:
 		return nil
 	case !opened:
@@ -202,10 +201,16 @@ func (s *scanner) node(ofRefusal bool) error {
 		n.table, err = s.table()
 		return err
 	}
-	for opened {
+	return s.nodesBelow(at, ofRefusal)
+}
+
+// nodesBelow reads the elements in that node, after the start tag of the first one.
+func (s *scanner) nodesBelow(at int, ofRefusal bool) error {
+	for opened := true; opened; {
 		if err := s.node(ofRefusal); err != nil {
 			return err
 		}
+		var err error
 		if opened, err = s.child(); err != nil {
 			return err
 		}
@@ -214,7 +219,7 @@ func (s *scanner) node(ofRefusal bool) error {
 	return nil
 }
 
-// addNode adds the element that was just opened to those of the command.
+// addNode adds the element whose start tag was just read to those of the command.
 func (s *scanner) addNode() error {
 	if err := s.used.element(); err != nil {
 		return err
@@ -223,14 +228,14 @@ func (s *scanner) addNode() error {
 	if err != nil {
 		return err
 	}
-	if len(s.nodes) == cap(s.nodes) { // append and slices.Grow would come to more garbage
+	if len(s.nodes) == cap(s.nodes) { // append and slices.Grow would allocate more
 		s.nodes = append(make(nodes, 0, max(minNodes, 2*len(s.nodes))), s.nodes...)
 	}
 	s.nodes = append(s.nodes, node{name: s.term(s.tag.local), isNil: isNil})
 	return nil
 }
 
-// isNil reports whether the element that was just opened is marked as nil.
+// isNil reports whether the element whose start tag was just read is marked as nil.
 func (s *scanner) isNil() (bool, error) {
 	for _, a := range s.tag.attributes {
 		prefix, local := splitName(a.name)
@@ -243,13 +248,13 @@ func (s *scanner) isNil() (bool, error) {
 		case "false", "0":
 			return false, nil
 		}
-		return false, protocolError("element %.32s is marked as nil by something else than a boolean", s.tag.local)
+		return false, protocolError("element %.32s is marked as nil by a value that is not a boolean", s.tag.local)
 	}
 	return false, nil
 }
 
-// errorReply is the refusal as it is written, with its secrets and at its whole
-// length: see [ErrorReply.publish].
+// errorReply returns the refusal as it was received, with its secrets and at its
+// complete length: see [ErrorReply.publish].
 func (r Reply) errorReply(severity stated) (*ErrorReply, error) {
 	e := &ErrorReply{Severity: Severity(severity.text)}
 	if !severity.present {
@@ -260,11 +265,11 @@ func (r Reply) errorReply(severity stated) (*ErrorReply, error) {
 		element string
 		into    *string
 	}{{"errorCode", &code}, {"summary", &e.Summary}, {"summaryEnglish", &e.SummaryEnglish}, {"detail", &e.Detail}} {
-		said, _, err := r.Text(text.element)
+		received, _, err := r.Text(text.element)
 		if err != nil {
 			return nil, err
 		}
-		*text.into = said
+		*text.into = received
 	}
 	var err error
 	if e.Number, err = strconv.Atoi(strings.TrimSpace(code)); err != nil {
@@ -273,8 +278,7 @@ func (r Reply) errorReply(severity stated) (*ErrorReply, error) {
 	return e, nil
 }
 
-// responseName is the type of the answer to a command that does not only
-// succeed or fail.
+// responseName returns the type of the reply to a command that returns data.
 func responseName(command string) string {
 	i := strings.LastIndex(command, "Request")
 	if i < 0 {
@@ -283,70 +287,70 @@ func responseName(command string) string {
 	return command[:i] + "Response" + command[i+len("Request"):]
 }
 
-// match checks that the document is the answer to o: same session, same
-// tracking id and echoes where they come back, and for each command, in order,
-// an answer that it can have. One refusal in answer to several commands is a
-// refusal of the whole document: nothing of it was done.
+// match checks that the document is the reply to o: the same session id, the same
+// tracking id and echoes if they are present, and for each command, in order, a reply
+// that it can have. One refusal in response to several commands is a refusal of the
+// complete document: nothing of it was done.
 func (in incoming) match(o outgoing) ([]Reply, error) {
 	if in.sessionID.text != o.sessionID {
-		return nil, foreign("the answer belongs to another session")
+		return nil, foreign("the reply belongs to another session")
 	}
 	if in.trackingID.differs(o.trackingID) {
-		return nil, foreign("the answer has another tracking id")
+		return nil, foreign("the reply has another tracking id")
 	}
-	if in.refusesWhole(o) {
-		return refusedWhole(in.commands[0], o)
+	if in.refusesDocument(o) {
+		return refusedDocument(in.commands[0], o)
 	}
 	if len(in.commands) != len(o.commands) {
-		return nil, refusedAs(RefusedMismatch, "%d commands got %d answers", len(o.commands), len(in.commands))
+		return nil, refusedAs(RefusedMismatch, "%d commands got %d replies", len(o.commands), len(in.commands))
 	}
 	replies := make([]Reply, len(in.commands))
-	for i, a := range in.commands {
+	for i, r := range in.commands {
 		asked := o.commands[i].Name()
-		if !a.echoes(o.echo(i)) {
-			return nil, foreign("the answer to %s has another echo", asked)
+		if !r.echoes(o.echo(i)) {
+			return nil, foreign("the reply to %s has another echo", asked)
 		}
-		switch a.name {
+		switch r.name {
 		case errorResponse:
-			a.refuse(o.commands[i])
+			r.refuse(o.commands[i])
 		case successResponse, responseName(asked):
 		default:
-			return nil, refusedAs(RefusedMismatch, "%s was answered with %.64s", asked, a.name)
+			return nil, refusedAs(RefusedMismatch, "%s was answered with %.64s", asked, r.name)
 		}
-		replies[i] = a.Reply
+		replies[i] = r.Reply
 	}
 	return replies, nil
 }
 
-// echoes reports whether the answer may be the one to a command with that echo.
-// One that is there and empty is another one, except on a validation error: a
-// platform that refuses a document before it reads the commands knows none.
-func (a answer) echoes(sent string) bool {
-	return !a.echo.differs(sent) || a.echo.text == "" && a.isValidationError()
+// echoes reports whether the reply may be the one to a command with that echo. An empty
+// echo differs from any other, except on a validation error: a platform may refuse a
+// document before it has read the echoes.
+func (r incomingReply) echoes(sent string) bool {
+	return !r.echo.differs(sent) || r.echo.text == "" && r.isValidationError()
 }
 
-// refusesWhole reports whether the document is one refusal of several commands.
-func (in incoming) refusesWhole(o outgoing) bool {
+// refusesDocument reports whether the document is one refusal of several commands.
+func (in incoming) refusesDocument(o outgoing) bool {
 	return len(o.commands) > 1 && len(in.commands) == 1 &&
 		in.commands[0].failure != nil && in.commands[0].failure.Severity == SeverityError
 }
 
-// refusedWhole returns the refusal of a document as the answer to each of its
+// refusedDocument returns the refusal of a document as the reply to each of its
 // commands.
-func refusedWhole(a answer, o outgoing) ([]Reply, error) {
-	if a.echo.text != "" && !slices.Contains(o.echoes, a.echo.text) {
+func refusedDocument(r incomingReply, o outgoing) ([]Reply, error) {
+	if r.echo.text != "" && !slices.Contains(o.echoes, r.echo.text) {
 		return nil, foreign("the refusal of the document has another echo")
 	}
 	replies := make([]Reply, len(o.commands))
 	for i, c := range o.commands {
-		replies[i] = a.Reply
+		replies[i] = r.Reply
 		replies[i].refuse(c)
-		replies[i].whole = true
+		replies[i].ofDocument = true
 	}
 	return replies, nil
 }
 
-// forcedLogout tells whether the platform says goodbye, and why.
+// forcedLogout reports whether the document is a forced logout, and its reason.
 func (in incoming) forcedLogout() (reason string, ok bool) {
 	if len(in.commands) != 1 || in.commands[0].name != "LogoutRequest" {
 		return "", false
@@ -354,5 +358,5 @@ func (in incoming) forcedLogout() (reason string, ok bool) {
 	if reason, _, err := in.commands[0].Text("reason"); err == nil {
 		return publishable(reason, nil), true
 	}
-	return "", true // it states several
+	return "", true // there are several reasons
 }

@@ -283,24 +283,26 @@ func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
 		sessionID: "s1", trackingID: "t1", echoes: []string{"1"},
 		commands: []Command{NewRead("GroupGetRequest22V5")},
 	}
-	of := func(echo, name string) answer { return answer{Reply: Reply{name: name}, echo: stated{echo, true}} }
+	of := func(echo, name string) incomingReply {
+		return incomingReply{Reply: Reply{name: name}, echo: stated{echo, true}}
+	}
 	for name, test := range map[string]struct {
 		in   incoming
 		good bool
 	}{
-		"takes all that came back":    {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("1", "GroupGetResponse22V5")}}, true},
-		"takes what a release leaves": {incoming{stated{"s1", true}, stated{}, []answer{{Reply: Reply{name: "GroupGetResponse22V5"}}}}, true},
-		"takes success":               {incoming{stated{"s1", true}, stated{}, []answer{{Reply: Reply{name: successResponse}}}}, true},
-		"another session":             {incoming{stated{"s2", true}, stated{"t1", true}, []answer{of("1", "GroupGetResponse22V5")}}, false},
-		"no session":                  {incoming{stated{}, stated{"t1", true}, []answer{of("1", "GroupGetResponse22V5")}}, false},
-		"another tracking id":         {incoming{stated{"s1", true}, stated{"t2", true}, []answer{of("1", "GroupGetResponse22V5")}}, false},
-		"another echo":                {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("2", "GroupGetResponse22V5")}}, false},
-		"an empty session":            {incoming{stated{"", true}, stated{"t1", true}, []answer{of("1", successResponse)}}, false},
-		"an empty tracking id":        {incoming{stated{"s1", true}, stated{"", true}, []answer{of("1", successResponse)}}, false},
-		"an empty echo":               {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("", successResponse)}}, false},
-		"another type":                {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("1", "UserGetResponse22V5")}}, false},
+		"takes all that came back":    {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, true},
+		"takes what a release leaves": {incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: "GroupGetResponse22V5"}}}}, true},
+		"takes success":               {incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: successResponse}}}}, true},
+		"another session":             {incoming{stated{"s2", true}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
+		"no session":                  {incoming{stated{}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
+		"another tracking id":         {incoming{stated{"s1", true}, stated{"t2", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
+		"another echo":                {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("2", "GroupGetResponse22V5")}}, false},
+		"an empty session":            {incoming{stated{"", true}, stated{"t1", true}, []incomingReply{of("1", successResponse)}}, false},
+		"an empty tracking id":        {incoming{stated{"s1", true}, stated{"", true}, []incomingReply{of("1", successResponse)}}, false},
+		"an empty echo":               {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("", successResponse)}}, false},
+		"another type":                {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", "UserGetResponse22V5")}}, false},
 		"no answer":                   {incoming{stated{"s1", true}, stated{"t1", true}, nil}, false},
-		"two answers":                 {incoming{stated{"s1", true}, stated{"t1", true}, []answer{of("1", successResponse), of("1", successResponse)}}, false},
+		"two answers":                 {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", successResponse), of("1", successResponse)}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.in.match(asked)
@@ -313,7 +315,7 @@ func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
 
 func TestMatchTakesNoEchoThatWasNotGiven(t *testing.T) {
 	asked := outgoing{sessionID: "s1", commands: []Command{NewRead("GroupGetRequest22V5")}}
-	in := incoming{stated{"s1", true}, stated{}, []answer{{Reply: Reply{name: successResponse}, echo: stated{"1", true}}}}
+	in := incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: successResponse}, echo: stated{"1", true}}}}
 	if _, err := in.match(asked); err == nil {
 		t.Error("an answer to another command was taken")
 	}
@@ -332,16 +334,16 @@ func TestDecodeTakesAsManyCommandsAsMayBe(t *testing.T) {
 }
 
 func TestForcedLogoutIsTheOnlyCommand(t *testing.T) {
-	logout := answer{Reply: Reply{name: "LogoutRequest", children: []node{{name: "reason", text: "maintenance"}}}}
+	logout := incomingReply{Reply: Reply{name: "LogoutRequest", children: []node{{name: "reason", text: "maintenance"}}}}
 	for name, test := range map[string]struct {
-		commands []answer
+		commands []incomingReply
 		reason   string
 		ok       bool
 	}{
-		"a logout":                    {[]answer{logout}, "maintenance", true},
+		"a logout":                    {[]incomingReply{logout}, "maintenance", true},
 		"no command":                  {nil, "", false},
-		"another command":             {[]answer{{Reply: Reply{name: successResponse}}}, "", false},
-		"a logout and something more": {[]answer{logout, {Reply: Reply{name: successResponse}}}, "", false},
+		"another command":             {[]incomingReply{{Reply: Reply{name: successResponse}}}, "", false},
+		"a logout and something more": {[]incomingReply{logout, {Reply: Reply{name: successResponse}}}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if reason, ok := (incoming{commands: test.commands}).forcedLogout(); reason != test.reason || ok != test.ok {

@@ -9,19 +9,20 @@ import (
 // Release is the number of a release of the platform, such as 24.
 type Release int
 
-// ReleaseUnknown is no release. In [Options] it means that the release is to be
-// detected.
+// ReleaseUnknown means that the release is not known. In [Options] it means that the
+// release is to be detected.
 const ReleaseUnknown Release = 0
 
-// releaseOfYear is what a platform counts as whose version is a year, such as
-// 2022.08: it is independent of releases, and knows what Release 25 knows.
+// releaseOfYear is the release of a platform whose version is a year, such as
+// 2022.08. Such a platform is independent of releases, and supports what Release 25
+// supports.
 const releaseOfYear Release = 25
 
-// firstYear is more than any release.
+// firstYear is the least number that is a year, not a release.
 const firstYear = 2000
 
-// parseRelease returns the release in a platform's version: its first number.
-// The published schema has a token there; public clients have seen "24",
+// parseRelease returns the release in a platform's version: its first number. The
+// version is a token by the published schema; public clients have seen "24",
 // "21sp1", "Rel_24.0_1.944" and "2022.08".
 func parseRelease(version string) Release {
 	digits := strings.TrimLeftFunc(version, func(r rune) bool { return r < '0' || r > '9' })
@@ -38,32 +39,33 @@ func parseRelease(version string) Release {
 	return Release(n)
 }
 
-// feature is a thing that is asked for in another form, or not at all, where
-// the platform's release does not know it.
+// feature is a command, or an element of documents, that is sent in another form, or
+// not at all, if the platform's release does not support it.
 type feature struct {
 	name  string // in statistics and logs
 	forms []form // in order of preference
-	// without says what is done on a platform that has none of the forms.
+	// without says what is done on a platform that supports none of the forms.
 	without string
-	// optional: when the platform closes the connection twice in a row in
-	// response to a form, that counts as unsupported.
+	// optional forms count as unsupported when the platform closes the connection
+	// twice in a row in response to one.
 	optional bool
-	// cautious leaves the feature out while the release is not known.
+	// cautious features are not used while the release is unknown.
 	cautious bool
 }
 
 // form is a command or an element of documents.
 type form struct {
 	name  string
-	since Release // the first release that has it; 0 for all
-	// elements makes the elements of the command from those of the first
-	// form. Where it is nil they are the same.
+	since Release // the first release that supports it; 0 for all
+	// elements makes the elements of the command from those of the first form. If
+	// it is nil, they are the same.
 	elements func([]Element) []Element
 }
 
-// dialectTable is everything that depends on the platform's release, by the
-// published schemas of R17sp4 and R21 to R25. What it does not name is the same
-// in all of them.
+// dialectTable lists everything that depends on the platform's release, by the
+// published schemas of R17sp4 and R21 to R25. All other commands are the same in all
+// of them. To support another command that depends on the release, add a feature with
+// its forms, newest first: callers use the name of the first form.
 var dialectTable = slices.Concat([]feature{
 	{
 		name: "tracking_id", cautious: true, without: "left out",
@@ -88,8 +90,8 @@ var dialectTable = slices.Concat([]feature{
 			{name: "SystemSoftwareVersionGetRequestRI"}, // of systems independent of releases
 		},
 	}, {
-		// Every release has the first form. The second is for a platform that
-		// has dropped it.
+		// Every release supports the first form. The second is for a platform that
+		// has removed it.
 		name: "tenant",
 		forms: []form{
 			{name: "ServiceProviderGetRequest17sp1"},
@@ -103,7 +105,8 @@ var dialectTable = slices.Concat([]feature{
 			{name: "GroupServiceGetAuthorizationListRequest", elements: onlyGroup},
 		},
 	}, {
-		// Whose user it is: all forms answer with serviceProviderId and groupId.
+		// Returns to whom a user belongs: the replies to all forms have
+		// serviceProviderId and groupId.
 		name: "user",
 		forms: []form{
 			{name: "UserGetRequest22", since: 22},
@@ -111,7 +114,7 @@ var dialectTable = slices.Concat([]feature{
 			{name: "UserGetRequest17sp4"},
 		},
 	}, {
-		// The answer to the third form has no prefixes and no extensions.
+		// The reply to the third form has no prefixes and no extensions.
 		name: "user_route_list", without: "not available",
 		forms: []form{
 			{name: "UserRouteListGetRequest24", since: 24},
@@ -124,8 +127,8 @@ var dialectTable = slices.Concat([]feature{
 	},
 }, prefixFeatures())
 
-// prefixFeatures are the commands on number prefixes, which came a release after
-// those on number ranges.
+// prefixFeatures returns the features of the commands on number prefixes, which came
+// one release after those on number ranges.
 func prefixFeatures() []feature {
 	var features []feature
 	for _, command := range []string{
@@ -146,12 +149,12 @@ func prefixFeatures() []feature {
 	return features
 }
 
-// onlyGroup keeps serviceProviderId and groupId, with which the commands of a
-// group begin.
+// onlyGroup returns serviceProviderId and groupId, the first two elements of a
+// group's commands.
 func onlyGroup(elements []Element) []Element { return elements[:min(2, len(elements))] }
 
-// features are those of the table by the name of their first form, which is the
-// one that callers ask for.
+// features holds the features of the table by the name of their first form, which is
+// the one that callers use.
 var features = func() map[string]*feature {
 	byForm := map[string]*feature{}
 	for i := range dialectTable {
@@ -160,7 +163,7 @@ var features = func() map[string]*feature {
 	return byForm
 }()
 
-// The features that the client itself looks up.
+// The features that the client itself uses.
 var (
 	trackingFeature = features["trackingId"]
 	loginFeature    = features["LoginRequest22V5"]
@@ -168,7 +171,7 @@ var (
 	versionFeature  = features["SystemSoftwareVersionGetRequest"]
 )
 
-// formOf is the feature of each form, by the form's name.
+// formOf holds the feature of each form, by the form's name.
 var formOf = func() map[string]*feature {
 	byForm := map[string]*feature{}
 	for i := range dialectTable {
@@ -179,7 +182,7 @@ var formOf = func() map[string]*feature {
 	return byForm
 }()
 
-// Features are the names of what differs between releases, each once.
+// Features returns the names of the features that differ between releases, each once.
 func Features() []string {
 	var names []string
 	for _, f := range dialectTable {
@@ -190,8 +193,8 @@ func Features() []string {
 	return names
 }
 
-// Forms are the names under which a command may be sent: its own, and those of
-// the forms that stand in for it where the platform's release does not have it.
+// Forms returns the names under which a command may be sent: its own, and those of
+// the forms that replace it if the platform's release does not support it.
 func Forms(command string) []string {
 	f := features[command]
 	if f == nil {
@@ -204,11 +207,11 @@ func Forms(command string) []string {
 	return names
 }
 
-// VerificationForms are the names of the commands by which [Client.Verify] and
-// [Client.VerifyByCommand] have the platform verify credentials.
+// VerificationForms returns the names of the commands with which [Client.Verify] and
+// [Client.VerifyByCommand] verify credentials.
 func VerificationForms() []string { return Forms(verifyFeature.forms[0].name) }
 
-// of is a command in another form than its first.
+// of returns a command in this form. The command is in its first form.
 func (f form) of(c Command) Command {
 	elements := c.Elements()
 	if f.elements != nil {

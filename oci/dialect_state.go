@@ -6,50 +6,77 @@ import (
 	"time"
 )
 
-// closedConnections in a row, in response to the same optional form, mean that
-// the platform does not have it. One alone may be an outage.
+// closedConnections in a row, in response to the same optional form, mean that the
+// platform does not support the form. One alone may be an outage.
 const closedConnections = 2
 
-// closedApart is how far apart two such ends must be to count as two: one outage
-// ends all commands under way at once.
+// closedApart is the least time between two closed connections that count as two:
+// one outage ends all commands that are being processed at the same time.
 const closedApart = time.Second
 
-// Of some forms it is an inference that they are not supported: from closed
-// connections, or from validation errors that no answer to another form bears
-// out. They are tried again after suspected, and where that fails, after twice
-// as long, up to suspectedMax.
+// A form is suspected if it seems unsupported without proof: because of closed
+// connections, or of validation errors without a reply to another form. It is tried
+// again after the time suspected. If that fails, the time doubles, up to
+// suspectedMax.
 const (
 	suspected    = time.Minute
 	suspectedMax = 24 * time.Hour
 )
 
-// dialect is what one endpoint of the platform is known to understand: by its
-// release, and by how it has answered. It is safe for use by several goroutines.
+// dialect is what one endpoint is known to support: by its release, and by its
+// replies. It is safe for use by several goroutines.
+//
+// The states of a form, and the next state after each event:
+//
+//	state        any other reply  validation error   connection closed       time
+//	unproven     answered         unproven (1)       unproven, suspected (2) -
+//	answered     answered         answered           answered, suspected (2) -
+//	suspected    -                -                  -                       on trial
+//	on trial     answered         suspected (3)      suspected, twice as     -
+//	                                                 long
+//	unsupported  -                -                  -                       -
+//
+//	(1) If a reply to another form of the same command shows that the release does
+//	    not support this one, it becomes unsupported. A form without alternatives
+//	    becomes suspected after validation errors of two different documents, unless
+//	    the release supports it.
+//	(2) Suspected after closedConnections in a row, of optional forms only.
+//	(3) Under the conditions of (1).
+//
+// A form that is suspected or unsupported is not sent. Forms that are unproven,
+// answered or on trial are sent if the release supports them. Another version of
+// the platform makes all forms unproven; a login that fails without a refusal, with
+// the last method, does so for the forms of the login. The fields are: refused (suspected and on
+// trial with until, unsupported without), answered, and neither for unproven.
 type dialect struct {
-	fixed   Release // set by the options, else ReleaseUnknown
-	changed func(Dialect)
+	fixed   Release       // set by the options, else ReleaseUnknown
+	changed func(Dialect) // called with order locked, without mu
 
-	order sync.Mutex // keeps the calls of changed in order; locked before mu
+	// order keeps the calls of changed in order. It is locked before mu, and is held
+	// during the calls.
+	order sync.Mutex
 
-	mu        sync.Mutex // guards what follows
+	// mu guards the fields below. It is never held during I/O or a call of changed.
+	// Functions that need it held have the suffix Locked.
+	mu        sync.Mutex
 	detected  Release
 	version   string    // as the platform reports it
-	askedAt   time.Time // when the version was asked for; zero where it must be asked for
+	askedAt   time.Time // when the version was asked for; zero if it must be asked for
 	refused   map[string]refusedForm
-	answered  map[string]bool     // forms that it has answered, be it with a refusal
+	answered  map[string]bool     // forms that the platform has answered, also with a refusal
 	closed    map[string]closings // by form
-	odd       map[string]string   // the document, by its key, of a form's last validation error; of forms that nothing stands in for
+	odd       map[string]string   // by form without alternatives: the key of the document of its last validation error
 	announced *Dialect            // the last argument of changed
 }
 
-// refusedForm is a form that the platform does not have, whatever its release.
+// refusedForm is a form that the platform does not support, whatever its release.
 type refusedForm struct {
-	until time.Time // zero for good
-	times int       // in a row, where it is not for good
+	until time.Time // zero for always
+	times int       // in a row; 0 for always
 }
 
-// closings are the connections that the platform has closed in response to a
-// form, in a row.
+// closings counts the connections in a row that the platform has closed in response
+// to a form.
 type closings struct {
 	count int
 	last  time.Time
@@ -57,114 +84,115 @@ type closings struct {
 
 func newDialect(fixed Release, changed func(Dialect)) *dialect {
 	d := &dialect{fixed: fixed, changed: changed}
-	d.forget()
+	d.resetLocked() // no other goroutine has it yet
 	return d
 }
 
-// forget drops all that answers have shown. The caller holds the mutex, or is
-// the only user.
-func (d *dialect) forget() {
+// resetLocked discards what the replies have shown. The caller holds the mutex.
+func (d *dialect) resetLocked() {
 	d.refused, d.answered, d.closed, d.odd = map[string]refusedForm{}, map[string]bool{}, map[string]closings{}, map[string]string{}
 }
 
-// announce calls changed with what is known, where that is news. Before the
-// version was asked for the first time, there is nothing to announce.
+// announce calls changed if what is known has changed. It does not do so before the
+// version was asked for the first time. It is called without the mutexes.
 func (d *dialect) announce() {
 	d.order.Lock()
 	defer d.order.Unlock()
 	d.mu.Lock()
-	now := d.snapshot()
+	now := d.snapshotLocked()
 	last := d.announced
-	news := last == nil && !d.askedAt.IsZero() ||
+	differs := last == nil && !d.askedAt.IsZero() ||
 		last != nil && (last.Release != now.Release || last.Version != now.Version || !slices.Equal(last.Fallbacks, now.Fallbacks))
-	if news {
+	if differs {
 		d.announced = &now
 	}
 	d.mu.Unlock()
-	if news {
+	if differs {
 		d.changed(now)
 	}
 }
 
-// release is the one in force. The caller holds the mutex.
-func (d *dialect) release() Release {
+// releaseLocked returns the effective release: that of the options, or the detected
+// one. The caller holds the mutex.
+func (d *dialect) releaseLocked() Release {
 	if d.fixed != ReleaseUnknown {
 		return d.fixed
 	}
 	return d.detected
 }
 
-// inForce is release for a caller who does not hold the mutex.
-func (d *dialect) inForce() Release {
+// effectiveRelease returns the release of the options, or the detected one.
+func (d *dialect) effectiveRelease() Release {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.release()
+	return d.releaseLocked()
 }
 
-// has reports whether the platform has a form, as far as is known. The caller
-// holds the mutex.
-func (d *dialect) has(f *feature, form form) bool {
+// supportsLocked reports whether the platform supports a form, as far as is known.
+// The caller holds the mutex.
+func (d *dialect) supportsLocked(f *feature, form form) bool {
 	if refused, ok := d.refused[form.name]; ok && (refused.until.IsZero() || time.Now().Before(refused.until)) {
 		return false
 	}
-	release := d.release()
+	release := d.releaseLocked()
 	return release == ReleaseUnknown && !f.cautious || release != ReleaseUnknown && form.since <= release
 }
 
-// first is the preferred form of those that the platform has. The caller holds
-// the mutex.
-func (d *dialect) first(f *feature) (form, bool) {
+// firstLocked returns the first form of a feature that the platform supports. The
+// caller holds the mutex.
+func (d *dialect) firstLocked(f *feature) (form, bool) {
 	for _, form := range f.forms {
-		if d.has(f, form) {
+		if d.supportsLocked(f, form) {
 			return form, true
 		}
 	}
 	return form{}, false
 }
 
-// form is the form in which a feature is to be asked for. It reports false where
-// the platform has none.
-func (d *dialect) form(f *feature) (form, bool) {
+// takesTrackingID reports whether a document may have a tracking id, as far as is
+// known.
+func (d *dialect) takesTrackingID() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.first(f)
+	_, ok := d.firstLocked(trackingFeature)
+	return ok
 }
 
-// tracks reports whether a document may carry a tracking id. A login or a
-// verification (certain) carries one only where the platform has answered a
-// document with one: its release may be detected or set wrongly.
-func (d *dialect) tracks(certain bool) bool {
-	form, ok := d.form(trackingFeature)
-	return ok && (!certain || d.hasAnswered(form.name))
+// hasAnsweredTrackingID reports whether the platform has answered a document with a
+// tracking id, which proves that it supports them.
+func (d *dialect) hasAnsweredTrackingID() bool {
+	return d.hasAnswered(trackingFeature.forms[0].name)
 }
 
-// forms are those that the platform has, in order of preference.
+// forms returns the forms of a feature that the platform supports, in order of
+// preference.
 func (d *dialect) forms(f *feature) []form {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(f.forms), func(form form) bool { return !d.has(f, form) })
+	return slices.DeleteFunc(slices.Clone(f.forms), func(form form) bool { return !d.supportsLocked(f, form) })
 }
 
-// formsAfter are the forms that the platform has, after the one of that name.
+// formsAfter returns the forms that the platform supports, after the one of that
+// name.
 func (d *dialect) formsAfter(f *feature, name string) []form {
 	forms := d.forms(f)
 	return forms[1+slices.IndexFunc(forms, func(form form) bool { return form.name == name }):]
 }
 
-// translate returns the commands in the forms that the platform has. The error
+// translate returns the commands in the forms that the platform supports. The error
 // is an [*UnsupportedError].
 func (d *dialect) translate(endpoint string, commands []Command) ([]Command, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var translated []Command // nil as long as it would be the same
+	var translated []Command // nil as long as no command differs
 	for i, c := range commands {
 		f := features[c.Name()]
 		if f == nil {
 			continue
 		}
-		form, ok := d.first(f)
+		form, ok := d.firstLocked(f)
 		if !ok {
-			return nil, &UnsupportedError{Endpoint: endpoint, Command: c.Name(), Release: d.release()}
+			return nil, &UnsupportedError{Endpoint: endpoint, Command: c.Name(), Release: d.releaseLocked()}
 		}
 		if form.name != c.Name() {
 			if translated == nil {
@@ -179,8 +207,8 @@ func (d *dialect) translate(endpoint string, commands []Command) ([]Command, err
 	return translated, nil
 }
 
-// noteAnswered records that the platform has answered a command, be it with a
-// refusal. Where that is a form of the table, it has the form.
+// noteAnswered records that the platform has answered a command, also with a
+// refusal. If the command is a form of the table, the platform supports it.
 func (d *dialect) noteAnswered(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -188,14 +216,14 @@ func (d *dialect) noteAnswered(name string) {
 }
 
 // noteAnsweredLocked is noteAnswered for a caller who holds the mutex. It writes
-// only what is new, since it is called for every answer.
+// only changes, since it is called for every reply.
 func (d *dialect) noteAnsweredLocked(name string) {
 	if formOf[name] == nil {
 		return
 	}
 	if !d.answered[name] {
 		d.answered[name] = true
-		delete(d.refused, name) // it was tried again
+		delete(d.refused, name) // it was on trial
 	}
 	if d.closed[name].count > 0 {
 		delete(d.closed, name)
@@ -203,7 +231,7 @@ func (d *dialect) noteAnsweredLocked(name string) {
 	delete(d.odd, name)
 }
 
-// noteAnswers records the answers to a document, none of which is a validation
+// noteAnswers records the replies to a document, none of which is a validation
 // error.
 func (d *dialect) noteAnswers(document outgoing) {
 	d.mu.Lock()
@@ -216,17 +244,17 @@ func (d *dialect) noteAnswers(document outgoing) {
 	}
 }
 
-// hasAnswered reports whether the platform has answered a form before, so that a
-// validation error in answer to it is not due to the release.
+// hasAnswered reports whether the platform has answered a form before. A validation
+// error of that form is then not due to the release.
 func (d *dialect) hasAnswered(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.answered[name]
 }
 
-// refuse records that the platform does not have some forms, whatever its
-// release. An answer to another form has shown it.
-func (d *dialect) refuse(names ...string) {
+// noteUnsupported records that the platform does not support some forms, whatever its
+// release. A reply to another form has proved it.
+func (d *dialect) noteUnsupported(names ...string) {
 	if len(names) == 0 {
 		return
 	}
@@ -239,7 +267,7 @@ func (d *dialect) refuse(names ...string) {
 	d.announce()
 }
 
-// suspect records for a time that the platform does not have a form.
+// suspect records for a limited time that the platform does not support a form.
 func (d *dialect) suspect(name string) {
 	d.mu.Lock()
 	times := d.refused[name].times
@@ -249,8 +277,8 @@ func (d *dialect) suspect(name string) {
 	d.announce()
 }
 
-// reconsider drops what is known of the forms of a feature.
-func (d *dialect) reconsider(f *feature) {
+// retryForms makes the forms of a feature count as supported again.
+func (d *dialect) retryForms(f *feature) {
 	d.mu.Lock()
 	for _, form := range f.forms {
 		delete(d.refused, form.name)
@@ -259,11 +287,11 @@ func (d *dialect) reconsider(f *feature) {
 	d.announce()
 }
 
-// wasClosed records a connection that the platform closed in response to an
-// optional form, and reports whether that means that it does not have it: where
-// it is the second time in a row, or the first since it was suspected and tried
-// again. Ends that are too close to each other count as one.
-func (d *dialect) wasClosed(name string, apart time.Duration) bool {
+// noteClosed records a connection that the platform closed in response to an
+// optional form, and reports whether the form counts as unsupported from now on. It
+// does after closedConnections in a row, or after the first if the form is on trial.
+// Closed connections less than apart from each other count as one.
+func (d *dialect) noteClosed(name string, apart time.Duration) bool {
 	d.mu.Lock()
 	c, now := d.closed[name], time.Now()
 	if c.count == 0 || now.Sub(c.last) >= apart {
@@ -281,14 +309,14 @@ func (d *dialect) wasClosed(name string, apart time.Duration) bool {
 	return enough
 }
 
-// wasOdd records a validation error of a form that nothing stands in for. What
-// the document says may be to blame: only where another document got one as well
-// since the last answer to the form, and the release is not known to have it,
-// the platform does not have it.
-func (d *dialect) wasOdd(f *feature, document string) {
+// noteInvalid records a validation error of a form without alternatives. The content
+// of the document may be the cause. So the form is suspected only if a different
+// document has got a validation error, too, since the last reply to the form, and the
+// release is not known to support it.
+func (d *dialect) noteInvalid(f *feature, document string) {
 	name := f.forms[0].name
 	d.mu.Lock()
-	release := d.release()
+	release := d.releaseLocked()
 	last, again := d.odd[name]
 	d.odd[name] = document
 	d.mu.Unlock()
@@ -297,9 +325,9 @@ func (d *dialect) wasOdd(f *feature, document string) {
 	}
 }
 
-// mustDetect reports whether a new session has to ask for the version: the
-// first one, one after a session has ended that we did not end, and one later
-// on where the release is still unknown.
+// mustDetect reports whether a new session must ask for the version: the first one,
+// the first after a session has ended that the client did not close, and one from
+// time to time while the release is unknown.
 func (d *dialect) mustDetect() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -307,8 +335,8 @@ func (d *dialect) mustDetect() bool {
 	return d.fixed == ReleaseUnknown && (d.askedAt.IsZero() || unknown)
 }
 
-// settle records that there is nothing to detect.
-func (d *dialect) settle() {
+// noteDetectionSkipped records that no version is asked for.
+func (d *dialect) noteDetectionSkipped() {
 	d.mu.Lock()
 	if d.askedAt.IsZero() {
 		d.askedAt = time.Now()
@@ -317,21 +345,22 @@ func (d *dialect) settle() {
 	d.announce()
 }
 
-// recheck has the next session ask for the version: one has ended that we did
-// not end, and the platform behind the endpoint may be another one since.
+// recheck makes the next session ask for the version, because a session has ended
+// that the client did not close: the platform behind the endpoint may have been
+// replaced.
 func (d *dialect) recheck() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.askedAt = time.Time{}
 }
 
-// detect records the version that the platform reports, empty where it does not
-// report one. With another version than before, all is learned anew.
-func (d *dialect) detect(version string) {
+// noteVersion records the version that the platform reports; empty if it does not
+// report one. A version that differs from the one before resets all forms.
+func (d *dialect) noteVersion(version string) {
 	d.mu.Lock()
 	if version != "" && version != d.version {
 		if d.version != "" {
-			d.forget()
+			d.resetLocked()
 		}
 		d.version, d.detected = version, parseRelease(version)
 	}
@@ -340,40 +369,40 @@ func (d *dialect) detect(version string) {
 	d.announce()
 }
 
-// Dialect is what an endpoint of the platform is known to understand.
+// Dialect is what an endpoint is known to support.
 type Dialect struct {
-	// Release is ReleaseUnknown where it could not be detected, or not yet.
+	// Release is ReleaseUnknown if it was not detected, or not yet.
 	Release Release
 	// Set reports whether the release is that of the options, not detected.
 	Set bool
-	// Version is what the platform reports, empty where it was not asked or
-	// does not say.
+	// Version is what the platform reports; empty if it was not asked, or did not
+	// report one.
 	Version string
 	// Fallbacks are the features that are used in another form than the first,
 	// in the order of the table.
 	Fallbacks []Fallback
 }
 
-// Fallback is what is done in the place of a feature's first form.
+// Fallback is what the client does instead of using the first form of a feature.
 type Fallback struct {
 	Feature string // one of [Features]
-	Use     string // the name of a command, or a few words
+	Use     string // the name of a command, or a short text such as "left out"
 }
 
-// current is what is known at this moment.
+// current returns what is known now.
 func (d *dialect) current() Dialect {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.snapshot()
+	return d.snapshotLocked()
 }
 
-// snapshot is current for a caller who holds the mutex.
-func (d *dialect) snapshot() Dialect {
-	now := Dialect{Release: d.release(), Set: d.fixed != ReleaseUnknown, Version: d.version}
+// snapshotLocked returns what is known now. The caller holds the mutex.
+func (d *dialect) snapshotLocked() Dialect {
+	now := Dialect{Release: d.releaseLocked(), Set: d.fixed != ReleaseUnknown, Version: d.version}
 	for i := range dialectTable {
 		f := &dialectTable[i]
 		use := f.without
-		if form, ok := d.first(f); ok {
+		if form, ok := d.firstLocked(f); ok {
 			use = form.name
 		}
 		if use == f.forms[0].name || slices.ContainsFunc(now.Fallbacks, func(b Fallback) bool { return b.Feature == f.name }) {

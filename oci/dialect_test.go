@@ -361,7 +361,7 @@ func TestARefusalOfADocumentForAnotherReason(t *testing.T) {
 			if logins, _, _, _ := p.counts(); logins != 1 {
 				t.Errorf("%d logins", logins)
 			}
-			if !c.pool.endpoints[0].dialect.tracks(false) {
+			if !c.pool.endpoints[0].dialect.takesTrackingID() {
 				t.Error("tracking ids are left out from now on")
 			}
 		})
@@ -602,18 +602,18 @@ func TestSuspicionsGrowUntilAnAnswer(t *testing.T) {
 		for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440} {
 			d.suspect(departments)
 			time.Sleep(want*time.Minute - time.Second)
-			if _, has := d.form(f); has {
+			if len(d.forms(f)) > 0 {
 				t.Errorf("tried again before %d minutes", want)
 			}
 			time.Sleep(time.Second)
-			if _, has := d.form(f); !has {
+			if len(d.forms(f)) == 0 {
 				t.Errorf("not tried again after %d minutes", want)
 			}
 		}
 		d.noteAnswered(departments)
 		d.suspect(departments)
 		time.Sleep(suspected)
-		if _, has := d.form(f); !has {
+		if len(d.forms(f)) == 0 {
 			t.Error("an answer did not end the row")
 		}
 	})
@@ -649,7 +649,7 @@ func TestVersionIsAskedForOnceAndAgainWhenASessionHasEnded(t *testing.T) {
 		c.pool.mu.Lock()
 		s := c.pool.idle[0]
 		c.pool.mu.Unlock()
-		s.kill(errors.New("cut"))
+		s.close(errors.New("cut"))
 		time.Sleep(2 * time.Second)
 		if got := c.Stats().Endpoints[0].Dialect; got.Release != 24 || got.Version != "Rel_24.0_1.944" {
 			t.Errorf("got %+v", got)
@@ -674,7 +674,7 @@ func TestAnotherVersionForgetsWhatWasLearned(t *testing.T) {
 		c.pool.mu.Lock()
 		s := c.pool.idle[0]
 		c.pool.mu.Unlock()
-		s.kill(errors.New("restarted"))
+		s.close(errors.New("restarted"))
 		p.sent()
 		answersOf(t, c, contextReads()...)
 		p.wantSent(t, versionGet, "+"+strings.Join([]string{tenantGet, authorized, question.Name()}, " "))

@@ -1,36 +1,55 @@
 // Package oci is a client for OCI-P, the provisioning protocol of
-// BroadWorks-style telephony platforms: XML documents over logged-in TCP or TLS
-// sessions.
+// BroadWorks-style telephony platforms: XML documents over TCP or TLS sessions that
+// are logged in.
 //
-// A [Client] keeps a bounded pool of sessions with one or more endpoints, and
-// logs them in and out. Commands are values made of a type name and elements
-// ([NewRead], [NewWrite], [Text], [Parent]); what they mean is left to the
-// caller. Replies give their elements by name, at any depth ([ReplyElement]), and
-// their tables by column heading.
+// A [Client] keeps a bounded pool of sessions with one or more endpoints. It logs them
+// in and out. A command consists of a type name and elements ([NewRead], [NewWrite],
+// [Text], [Parent]); the meaning of commands is left to the caller. A [Reply] returns
+// its elements by name, at any depth ([ReplyElement]), and the columns of its tables by
+// heading ([Table]):
 //
-// Reads and writes are different types, because a write is never sent again
-// where it may have been done. Whether bytes of it were handed to the socket
-// decides: before that it was not done, which [NotDone] tells of an error, and
-// after it only an intact answer tells what became of it. A session in any
-// doubt is destroyed: after an answer that is not ours, a command that was
-// abandoned, or a word from the platform that nobody asked for. The same read
-// of several callers at a time is sent once for all who asked before it was.
+//	client, err := oci.New(oci.Options{Endpoints: []oci.Endpoint{{
+//		Address: "as1.example.net:2208", UserID: "gateway", Password: password,
+//	}}})
+//	…
+//	replies, err := client.Read(ctx, oci.NewRead("UserGetListInGroupRequest",
+//		oci.Text("serviceProviderId", "sp"), oci.Text("GroupId", "group")))
+//	if err != nil {
+//		return err // no reply
+//	}
+//	if err := replies[0].Err(); err != nil {
+//		return err // the platform's refusal
+//	}
+//	table, err := replies[0].Table("userTable")
 //
-// Platforms of several releases are spoken to alike. Callers use the newest names
-// of commands; one table says which release has which, and what is sent to the
-// others ([Features]). Each endpoint's release is detected, unless the options
-// set it, and what its answers show beyond that is remembered ([Dialect]). A
-// platform's refusal of a whole document, and of its account's credentials, is
-// no network error: see [Client.Read] and [Options]. What a platform says in a
-// refusal is passed on without the content of elements that hold secrets, since
-// it may repeat the command.
+// # Writes
 //
-// Replies are read in one pass as they arrive, by a scanner that takes less
-// than XML allows and builds no tree; a large table costs less memory than its
-// document has bytes. A [Reply] does not change, so it may be shared. The tests
-// hold the scanner against etree, with which it shares no code.
+// Reads and writes are different types, because a write is never sent again if it may
+// have been done. What counts is whether bytes of it were handed to the socket. Before
+// that, it was not done, and [NotDone] reports true for the error. After that, only a
+// valid reply shows whether it was done. A session in an unknown state is closed: after
+// a document that is no valid reply, after a command that was abandoned, and after
+// unsolicited data. The same read of several callers is sent once, for all callers who
+// called before it was sent ([Client.Read]).
 //
-// The package knows nothing of HTTP or JSON. Package oci/ocisim is a simulated
-// platform to test against. Facts about the protocol come from the published
-// XML schema of the Open Client Interface, unless they say otherwise.
+// # Releases
+//
+// The package supports platforms of several releases. Callers use the newest names of
+// commands. A table says which release supports which commands, and what is sent to the
+// others ([Features]). The client detects the release of each endpoint, unless the
+// options set it, and remembers what the replies show ([Dialect]). A refusal of a
+// complete document, or of the credentials of the client's account, is not a network
+// error: see [Client.Read] and [Options]. The content of elements that hold secrets is
+// removed from the text of a refusal, because a refusal may repeat the command.
+//
+// # Replies
+//
+// A scanner reads replies in one pass as they arrive. It accepts less than XML allows
+// and builds no tree; a large table needs less memory than its document has bytes. A
+// [Reply] does not change, so it may be shared. Tests compare the scanner with etree,
+// with which it shares no code. [ParseReplies] reads a document without a session.
+//
+// The package does not depend on HTTP or JSON. Package oci/ocisim is a simulated
+// platform for tests. Facts about the protocol come from the published XML schema of
+// the Open Client Interface, unless stated otherwise.
 package oci

@@ -62,7 +62,7 @@ func TestWhoeverIsAnsweredBeforeHisDocumentIsReadWaitsNoLongerThanOthers(t *test
 				case <-time.After(c.options.CommandTimeout + time.Second):
 					t.Errorf("the caller still waits after %v; %+v", c.options.CommandTimeout, c.Stats())
 					for _, s := range c.pool.idle {
-						s.kill(ErrClosed) // lets the caller go
+						s.close(ErrClosed) // lets the caller go
 					}
 					t.Log("told much later:", <-over)
 				}

@@ -5,23 +5,22 @@ import (
 	"iter"
 )
 
-// node is an element of a reply: its text, or the table or the elements that it
-// holds. The nodes of a reply are one list, in the order of the document: behind
-// each element come all that are below it. A list costs less than a tree, and
-// nothing for an element that holds none: 48 bytes for each, its text, and its
-// name where that is not a term (see [scanner.term]).
+// node is an element of a reply, with its text, its table or the number of elements in
+// it. The nodes of a reply are one list, in the order of the document: each element is
+// followed by all elements below it. A list needs less memory than a tree: 48 bytes for
+// each element, its text, and its name unless that is a term (see [scanner.term]).
 type node struct {
 	name  string
 	text  string
 	table *Table
-	below uint32 // how many of the nodes behind it are below it
+	below uint32 // how many of the nodes that follow are below it
 	isNil bool
 }
 
-// nodes are elements, each with those below it behind it.
+// nodes is a list of elements, each followed by those below it.
 type nodes []node
 
-// all goes through the outermost elements.
+// all iterates over the outermost elements.
 func (n nodes) all(yield func(nodes) bool) {
 	for len(n) > 0 {
 		size := 1 + int(n[0].below)
@@ -32,8 +31,8 @@ func (n nodes) all(yield func(nodes) bool) {
 	}
 }
 
-// named goes through the outermost elements of that name. They are those of the
-// reply.
+// named iterates over the outermost elements of that name. reply is the name of the
+// reply that they belong to.
 func (n nodes) named(reply, name string) iter.Seq[ReplyElement] {
 	return func(yield func(ReplyElement) bool) {
 		for one := range n.all {
@@ -44,8 +43,8 @@ func (n nodes) named(reply, name string) iter.Seq[ReplyElement] {
 	}
 }
 
-// one is the only outermost element of that name, if there is any. That there are
-// several is an error, since none of them counts more than the others.
+// one returns the only outermost element of that name. present reports whether there is
+// one. If there are several, it returns an error.
 func (n nodes) one(reply, parent, name string) (found ReplyElement, present bool, err error) {
 	for element := range n.named(reply, name) {
 		if present {
@@ -57,14 +56,14 @@ func (n nodes) one(reply, parent, name string) (found ReplyElement, present bool
 }
 
 // ReplyElement is an element of a [Reply], at any depth. It holds text, or a
-// table, or other elements, or none of these. The zero value is an element
-// without a name that holds nothing.
+// table, or other elements, or none of these. The zero value is an empty element
+// without a name.
 type ReplyElement struct {
 	reply string // the reply's name
-	nodes nodes  // its own first
+	nodes nodes  // its own node first
 }
 
-// own is the node of the element itself.
+// own returns the node of the element itself.
 func (e ReplyElement) own() node {
 	if len(e.nodes) == 0 {
 		return node{}
@@ -72,7 +71,7 @@ func (e ReplyElement) own() node {
 	return e.nodes[0]
 }
 
-// inside are the nodes of the elements inside.
+// inside returns the nodes of the elements in the element.
 func (e ReplyElement) inside() nodes {
 	if len(e.nodes) == 0 {
 		return nil
@@ -80,14 +79,14 @@ func (e ReplyElement) inside() nodes {
 	return e.nodes[1:]
 }
 
-// Name is the element's name without its namespace.
+// Name returns the element's name without its namespace.
 func (e ReplyElement) Name() string { return e.own().name }
 
-// Text is the text of the element: "" where it holds anything else.
+// Text returns the text of the element, or "" if it holds anything else.
 func (e ReplyElement) Text() string { return e.own().text }
 
-// Bool reads the text of the element as an xs:boolean. The error says that it is
-// none.
+// Bool returns the text of the element as an xs:boolean. The error says that it is not
+// one.
 func (e ReplyElement) Bool() (bool, error) {
 	switch e.Text() {
 	case "true", "1":
@@ -98,11 +97,11 @@ func (e ReplyElement) Bool() (bool, error) {
 	return false, fmt.Errorf("oci: %s: element %s is not a boolean: %.32q", e.reply, e.Name(), e.Text())
 }
 
-// IsNil reports whether the element is marked xsi:nil="true", and so has no
-// value. It is then empty.
+// IsNil reports whether the element is marked xsi:nil="true", so that it has no value.
+// Such an element is empty.
 func (e ReplyElement) IsNil() bool { return e.own().isNil }
 
-// Table is the OCITable in the element. An error says that it holds none.
+// Table returns the OCITable in the element. The error says that it holds none.
 func (e ReplyElement) Table() (*Table, error) {
 	if table := e.own().table; table != nil {
 		return table, nil
@@ -110,23 +109,24 @@ func (e ReplyElement) Table() (*Table, error) {
 	return nil, errNoTable(e.reply, e.Name())
 }
 
-// Element is the only element of that name directly inside the element. The
-// error, a [*ProtocolError], says that there are several.
+// Element returns the only element of that name directly in the element. present
+// reports whether there is one. If there are several, the error is a [*ProtocolError].
 func (e ReplyElement) Element(name string) (element ReplyElement, present bool, err error) {
 	return e.inside().one(e.reply, e.Name(), name)
 }
 
-// Elements goes through the elements of that name directly inside the element,
-// in the order of the document.
+// Elements iterates over the elements of that name directly in the element, in the
+// order of the document.
 func (e ReplyElement) Elements(name string) iter.Seq[ReplyElement] {
 	return e.inside().named(e.reply, name)
 }
 
-// All goes through all elements directly inside the element, in the order of the
-// document. It has no rows and cells of a table.
+// All iterates over all elements directly in the element, in the order of the document,
+// except the rows and cells of a table.
 func (e ReplyElement) All() iter.Seq[ReplyElement] { return e.inside().each(e.reply) }
 
-// each goes through the outermost elements. They are those of the reply.
+// each iterates over the outermost elements. reply is the name of the reply that they
+// belong to.
 func (n nodes) each(reply string) iter.Seq[ReplyElement] {
 	return func(yield func(ReplyElement) bool) {
 		n.all(func(one nodes) bool { return yield(ReplyElement{reply, one}) })

@@ -7,19 +7,19 @@ const (
 	namespaceXSI = "http://www.w3.org/2001/XMLSchema-instance"
 )
 
-// MaxCommands is how many commands a document may hold, by the published
+// MaxCommands is the maximum number of commands in a document, by the published
 // schema.
 const MaxCommands = 15
 
-// outgoing is a document on its way out.
+// outgoing is a document that the client sends.
 type outgoing struct {
 	sessionID  string
-	trackingID string // none where empty
+	trackingID string // none if empty
 	commands   []Command
 	echoes     []string // one for each command, or none at all
 }
 
-// echo is what the command at that place of the document has, empty for none.
+// echo returns the echo of command i of the document, or "".
 func (o outgoing) echo(i int) string {
 	if len(o.echoes) == 0 {
 		return ""
@@ -27,9 +27,8 @@ func (o outgoing) echo(i int) string {
 	return o.echoes[i]
 }
 
-// encode writes the document in that encoding. An error means that it cannot
-// be written as XML; nothing was sent then. Names are written as they are:
-// those of the schema hold nothing that would have to be escaped.
+// encode returns the document in an encoding. An error says that it cannot be written
+// as XML. Names are not escaped: those of the schema do not need it.
 func (o outgoing) encode(in Encoding) ([]byte, error) {
 	if len(o.commands) < 1 || len(o.commands) > MaxCommands {
 		return nil, fmt.Errorf("oci: a document holds 1 to %d commands, not %d", MaxCommands, len(o.commands))
@@ -57,7 +56,7 @@ func (o outgoing) encode(in Encoding) ([]byte, error) {
 	return w.to, nil
 }
 
-// usualRequest is room for nearly any request, in bytes.
+// usualRequest is enough for nearly all requests, in bytes.
 const usualRequest = 1 << 10
 
 // writer writes XML in an encoding. It stops at the first error.
@@ -74,8 +73,8 @@ func (w *writer) raw(parts ...string) {
 	}
 }
 
-// content writes what an element of that name holds, behind the attributes of
-// its start tag, and its end.
+// content writes the content and the end of an element, after the attributes of its
+// start tag.
 func (w *writer) content(name string, e Element) {
 	if e.Nil {
 		w.raw(` xsi:nil="true"`)
@@ -93,10 +92,10 @@ func (w *writer) content(name string, e Element) {
 	w.raw(`</`, name, `>`)
 }
 
-// text writes the text of an element of that name. What has no place in the
-// encoding becomes a numeric reference.
+// text writes the text of an element. Characters that the encoding does not have
+// become numeric references.
 func (w *writer) text(name, text string) {
-	if standsForItself(text) {
+	if needsNoEscape(text) {
 		w.raw(text)
 		return
 	}
@@ -117,9 +116,9 @@ func (w *writer) text(name, text string) {
 	}
 }
 
-// standsForItself tells whether a text needs no escape in any encoding, as
-// nearly all texts.
-func standsForItself(text string) bool {
+// needsNoEscape reports whether a text needs no escape in any encoding, like nearly
+// all texts.
+func needsNoEscape(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; !plain[c] || c == '>' {
 			return false

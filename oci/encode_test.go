@@ -188,7 +188,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 
 func TestNotDone(t *testing.T) {
 	lost := &LostError{Err: errors.New("x")}
-	_, unwritable := (&session{endpoint: newEndpoint(Endpoint{}, &Options{})}).send(t.Context(), outgoing{commands: []Command{NewWrite("X", Text("a", "\x00"))}}, nil, nil)
+	_, unwritable := (&session{endpoint: newEndpoint(Endpoint{}, &Options{})}).newExchange(outgoing{commands: []Command{NewWrite("X", Text("a", "\x00"))}})
 	for name, test := range map[string]struct {
 		err  error
 		want bool

@@ -11,18 +11,16 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// Encoding is a character encoding of documents. Only those in which every
-// ASCII byte stands for itself and nothing else are taken, because the end of
-// a document is found before its encoding is known. The zero Encoding is
-// UTF-8.
+// Encoding is a character encoding of documents. Only encodings are supported in which
+// the ASCII characters, and nothing else, are encoded as ASCII bytes, because the end
+// of a document is found before its encoding is known. The zero Encoding is UTF-8.
 type Encoding struct {
 	single *charmap.Charmap
 	name   string
 }
 
-// The encodings by the names that XML declarations give them. ISO-8859-1 is
-// looked up here rather than with a web browser's table, which would read it
-// as windows-1252.
+// The encodings by their names in XML declarations. The tables of web browsers are not
+// used, because they decode ISO-8859-1 as windows-1252.
 var encodings = map[string]*charmap.Charmap{
 	"UTF-8":       nil,
 	"US-ASCII":    nil,
@@ -42,8 +40,8 @@ var encodings = map[string]*charmap.Charmap{
 	"ISO-8859-16": charmap.ISO8859_16,
 }
 
-// EncodingByName finds an encoding by the name that an XML declaration gives
-// it, in any letter case: UTF-8 or one of the ISO-8859 family.
+// EncodingByName returns an encoding by its name in XML declarations, in any letter
+// case: UTF-8, US-ASCII or one of the ISO-8859 family. Any other name is an error.
 func EncodingByName(name string) (Encoding, error) {
 	name = strings.ToUpper(name)
 	single, ok := encodings[name]
@@ -56,12 +54,11 @@ func EncodingByName(name string) (Encoding, error) {
 	return Encoding{single, name}, nil
 }
 
-// String is the encoding's name in an XML declaration.
+// String returns the encoding's name in an XML declaration.
 func (e Encoding) String() string { return cmp.Or(e.name, "UTF-8") }
 
-// CanEncode tells whether each character of s has a place in the encoding. A
-// request may hold others as numeric references, but whether the platform can
-// store them is another matter.
+// CanEncode reports whether the encoding has each character of s. A request may hold
+// others as numeric references, but the platform may not be able to store them.
 func (e Encoding) CanEncode(s string) bool {
 	if !utf8.ValidString(s) {
 		return false
@@ -77,8 +74,8 @@ func (e Encoding) CanEncode(s string) bool {
 	return true
 }
 
-// appendRune appends a character, as a numeric reference where it has no place
-// in the encoding.
+// appendRune appends a character, as a numeric reference if the encoding does not have
+// it.
 func (e Encoding) appendRune(to []byte, r rune) []byte {
 	if r < utf8.RuneSelf || e.single == nil {
 		return utf8.AppendRune(to, r)
@@ -91,9 +88,8 @@ func (e Encoding) appendRune(to []byte, r rune) []byte {
 	return append(to, ';')
 }
 
-// checkText says why a text cannot stand in an XML document. Writers put
-// U+FFFD in the place of such characters, which would change what is asked
-// for.
+// checkText returns an error if a text cannot be written in an XML document. XML
+// writers replace such characters with U+FFFD, which would change the command.
 func checkText(s string) error {
 	if !utf8.ValidString(s) {
 		return errors.New("is not valid UTF-8")
@@ -106,8 +102,8 @@ func checkText(s string) error {
 	return nil
 }
 
-// isXMLChar is the Char production of XML 1.0 for what UTF-8 can hold, less the
-// carriage return, which readers turn into a line feed.
+// isXMLChar reports whether a character that UTF-8 can encode is a Char of XML 1.0. The
+// carriage return is left out, because readers replace it with a line feed.
 func isXMLChar(r rune) bool {
 	return r == '\t' || r == '\n' ||
 		r >= 0x20 && r <= 0xFFFD ||

@@ -11,22 +11,23 @@ import (
 	"time"
 )
 
-// endpoint is one address of the platform and what we know of it. Its
-// changing part is guarded by the pool's mutex.
+// endpoint is one address of the platform and what the client has learned about
+// it. The pool has a table of its states.
 type endpoint struct {
 	Endpoint
 	options *Options
-	dialect *dialect
+	dialect *dialect // has its own mutex
 
-	failures   int       // tries that failed since a session proved to be good
-	barrenRow  int       // sessions in a row that ended without an answer
-	retryAt    time.Time // no try before
-	connecting bool
-
-	sourceFailure string // of PasswordSource when it was last called, empty where it worked
+	// Guarded by the pool's mutex, like Endpoint.Password if there is a
+	// PasswordSource.
+	failures      int       // failed attempts since a session has brought a reply
+	unproductive  int       // sessions in a row that ended without a reply after the login
+	retryAt       time.Time // no attempt before
+	connecting    bool      // a session is being made
+	sourceFailure string    // of the last call of PasswordSource; empty after a success
 	health        health
 
-	certificateEnds atomic.Pointer[time.Time] // of the certificate that was presented last; nil before
+	certificateEnds atomic.Pointer[time.Time] // expiry of the certificate that was presented last; nil before
 }
 
 func newEndpoint(e Endpoint, options *Options) *endpoint {
@@ -39,7 +40,7 @@ func newEndpoint(e Endpoint, options *Options) *endpoint {
 	return &endpoint{Endpoint: e, options: options, dialect: newDialect(options.Release, changed)}
 }
 
-// loginMethods are the ways to try, in order.
+// loginMethods returns the login methods to try, in order.
 func (e *endpoint) loginMethods() []LoginMethod {
 	switch {
 	case e.Login != LoginAuto:
@@ -54,7 +55,8 @@ func (e *endpoint) loginMethods() []LoginMethod {
 	return methods
 }
 
-// connect makes a connection. Errors are of type [*ConnectError].
+// connect makes a connection, with TLS if the endpoint has it. Errors are of type
+// [*ConnectError].
 func (e *endpoint) connect(ctx context.Context) (line, error) {
 	ctx, cancel := within(ctx, e.options.ConnectTimeout)
 	defer cancel()
@@ -74,20 +76,21 @@ func (e *endpoint) connect(ctx context.Context) (line, error) {
 	return above, nil
 }
 
-// opening is all that a session is made with, besides its endpoint.
+// opening holds all that a session is made with, besides its endpoint.
 type opening struct {
 	userID   string
 	password Secret
-	// ours says that the account is the endpoint's own. What the platform
-	// understands is then learned, and its release detected.
-	ours bool
-	run  func(func())          // starts the session's reader
-	died func(*session, error) // is called when the session has ended, also where the login failed
+	// ownAccount says that the account is the endpoint's own. Then the platform's
+	// release is detected, and the client learns from the replies which forms the
+	// platform supports.
+	ownAccount bool
+	run        func(func())          // starts the session's reader
+	onClose    func(*session, error) // called when the session has been closed, also after a failed login
 }
 
-// open makes a connection and logs in. Where that teaches that the platform
-// does not have a form, it is done again without that one. Errors are of type
-// [*ConnectError].
+// open makes a connection and logs in. If the platform closes the connection
+// because it does not support a form, open tries again without that form. Errors
+// are of type [*ConnectError].
 func (e *endpoint) open(ctx context.Context, o opening) (*session, Identity, error) {
 	for {
 		s, who, err := e.openOnce(ctx, o)
@@ -97,28 +100,29 @@ func (e *endpoint) open(ctx context.Context, o opening) (*session, Identity, err
 	}
 }
 
-// otherFormError reports that the platform has closed the connection in response
+// otherFormError means that the platform has closed the connection in response
 // to a form, which counts as unsupported from now on.
 type otherFormError struct{ error }
 
 func (e *otherFormError) Unwrap() error { return e.error }
 
+// openOnce makes one connection and logs in.
 func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity, error) {
 	conn, err := e.connect(ctx)
 	if err != nil {
 		return nil, Identity{}, err
 	}
-	s := newSession(e, conn, o.died)
-	s.ours = o.ours
+	s := newSession(e, conn, o.onClose)
+	s.ownAccount = o.ownAccount
 	o.run(s.readAll)
 	stage := StageLogin
 	who, err := s.login(ctx, o.userID, o.password)
-	if err == nil && o.ours {
+	if err == nil && o.ownAccount {
 		stage = StageVersion
 		err = s.detect(ctx)
 	}
 	if err != nil {
-		s.kill(err)
+		s.close(err)
 		return nil, Identity{}, e.failure(ctx, stage, conn, whyEnded(err))
 	}
 	return s, who, nil
@@ -130,10 +134,10 @@ func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity,
 func (e *endpoint) noteClosed(document []Command, err error) bool {
 	name := document[0].Name()
 	f := formOf[name]
-	return len(document) == 1 && f != nil && f.optional && closedByPeer(err) && e.dialect.wasClosed(name, closedApart)
+	return len(document) == 1 && f != nil && f.optional && closedByPeer(err) && e.dialect.noteClosed(name, closedApart)
 }
 
-// lostRead is the error of a read whose answer is lost.
+// lostRead returns the error of a read whose reply is lost.
 func (e *endpoint) lostRead(document []Command, err error) error {
 	if !e.noteClosed(document, err) {
 		return err
@@ -141,10 +145,10 @@ func (e *endpoint) lostRead(document []Command, err error) error {
 	return e.unsupported(formOf[document[0].Name()], whyEnded(err))
 }
 
-// unsupported is the error that the endpoint has no form of a feature. why is how
-// it refused the last one, or nil.
+// unsupported returns the error that the endpoint supports no form of a feature.
+// why is how it refused the last form, or nil.
 func (e *endpoint) unsupported(f *feature, why error) *UnsupportedError {
-	return &UnsupportedError{Endpoint: e.Name, Command: f.forms[0].name, Release: e.dialect.inForce(), Err: why}
+	return &UnsupportedError{Endpoint: e.Name, Command: f.forms[0].name, Release: e.dialect.effectiveRelease(), Err: why}
 }
 
 // closedByPeer reports whether the other side has closed or reset the
@@ -158,8 +162,8 @@ func closedByPeer(err error) bool {
 	return false
 }
 
-// whyEnded is what ended a login's session. Where and when stands in the
-// ConnectError.
+// whyEnded returns the cause of the end of a session during its login, without
+// the endpoint and stage, which are in the ConnectError.
 func whyEnded(err error) error {
 	if other, ok := errors.AsType[*otherFormError](err); ok {
 		return &otherFormError{whyEnded(other.error)}
@@ -173,10 +177,10 @@ func whyEnded(err error) error {
 	return err
 }
 
-// maxDoublings is more than it takes from any first pause to any last one.
+// maxDoublings is more than any backoff needs from its first to its last value.
 const maxDoublings = 40
 
-// doubled is a pause after so many doublings, and at most longest.
+// doubled returns a pause after that many doublings, at most longest.
 func doubled(pause time.Duration, times int, longest time.Duration) time.Duration {
 	pause = min(pause, longest)
 	for range min(times, maxDoublings) {
@@ -185,40 +189,46 @@ func doubled(pause time.Duration, times int, longest time.Duration) time.Duratio
 	return pause
 }
 
-// failed notes a try that failed and when the next one is due.
-func (e *endpoint) failed(now time.Time) {
+// noteFailureLocked records a failed attempt, and when the next one is due. The
+// caller holds the pool's mutex.
+func (e *endpoint) noteFailureLocked(now time.Time) {
 	pause := doubled(e.options.BackoffInitial, e.failures, e.options.BackoffMax)
 	e.failures++
 	e.retryAt = now.Add(shorten(pause, e.options.Jitter))
 }
 
-// barrenSessions in a row are put down to chance; any more count as failed
-// tries.
-const barrenSessions = 2
+// unproductiveSessions is how many sessions in a row may end without a reply after
+// the login by chance. Any more count as failed attempts.
+const unproductiveSessions = 2
 
-// barren notes a session that ended before it brought an answer, and tells
-// whether that counts as a failed try. A platform that lets us in only to end
-// the session is not to be logged in to over and over.
-func (e *endpoint) barren(now time.Time) bool {
-	e.barrenRow++
-	if e.barrenRow <= barrenSessions {
+// noteUnproductiveLocked records a session that ended without a reply after the
+// login, and reports whether it counts as a failed attempt: the client must not log
+// in again and again if the platform ends every session. The caller holds the
+// pool's mutex.
+func (e *endpoint) noteUnproductiveLocked(now time.Time) bool {
+	e.unproductive++
+	if e.unproductive <= unproductiveSessions {
 		return false
 	}
-	e.failed(now)
+	e.noteFailureLocked(now)
 	return true
 }
 
-// pause is how much longer the endpoint rests.
-func (e *endpoint) pause(now time.Time) time.Duration { return max(0, e.retryAt.Sub(now)) }
-
-// succeeded notes that a session proved to be good.
-func (e *endpoint) succeeded() {
-	e.failures, e.barrenRow = 0, 0
-	e.retryAt = time.Time{}
-	e.health.works()
+// remainingBackoffLocked returns how much longer the endpoint is in backoff. The
+// caller holds the pool's mutex.
+func (e *endpoint) remainingBackoffLocked(now time.Time) time.Duration {
+	return max(0, e.retryAt.Sub(now))
 }
 
-// shorten takes a random part of up to that fraction off a duration.
+// noteWorkingLocked records that a session has brought a reply. The caller holds the
+// pool's mutex.
+func (e *endpoint) noteWorkingLocked() {
+	e.failures, e.unproductive = 0, 0
+	e.retryAt = time.Time{}
+	e.health.setUpLocked()
+}
+
+// shorten returns a duration less a random part of up to that fraction of it.
 func shorten(d time.Duration, fraction float64) time.Duration {
 	return d - time.Duration(rand.Float64()*fraction*float64(d)) //nolint:gosec // spreads load, keeps no secret
 }

@@ -9,29 +9,28 @@ import (
 	"time"
 )
 
-// The reasons for which a command was not done. But for ErrNotLoggedIn, each of
-// them says that the platform has seen nothing of it.
+// The reasons for which a command was not done. Except for ErrNotLoggedIn, nothing of
+// the command was sent.
 var (
-	// ErrClosed says that the client was closed.
+	// ErrClosed means that the client was closed.
 	ErrClosed = undone(errors.New("oci: the client is closed"))
-	// ErrBusy says that all sessions were in use for as long as the caller
-	// or the options would wait, or that too many callers wait already.
+	// ErrBusy means that all sessions were in use until the caller's ctx or
+	// [Options.MaxWait] ended, or that too many callers wait already.
 	ErrBusy = undone(errors.New("oci: all sessions are in use"))
-	// ErrNotLoggedIn says that the platform refused a command with the same
-	// words as the question whether the session is logged in, so the command
-	// met a session that was not, and was not done. A platform that refuses
-	// everything in the same words looks like that too: a refusal is the
-	// platform's word, and reading is the proof.
-	ErrNotLoggedIn = undone(errors.New("oci: the platform no longer takes the session for logged in"))
+	// ErrNotLoggedIn means that the platform refused a command with the same
+	// number and summary as a VerifySessionIsValidRequest. So the session was
+	// not logged in, and the command was not done. A platform that refuses every
+	// command with the same text causes this error, too.
+	ErrNotLoggedIn = undone(errors.New("oci: the session is no longer logged in with the platform"))
 )
 
-// UnavailableError says that there is no session and that none can be had at
-// the moment. The platform has seen nothing of the command.
+// UnavailableError means that there is no session, and that none can be made at the
+// moment. Nothing of the command was sent.
 type UnavailableError struct {
-	// RetryAfter is when the next try to log in is due, from now.
+	// RetryAfter is the time from now until the next attempt to log in is due.
 	RetryAfter time.Duration
-	// Err joins what happened at each endpoint, as [*ConnectError]. It is
-	// something else where the caller left before a first session was made.
+	// Err joins the errors of the endpoints, each a [*ConnectError]. It is another
+	// error if the caller was canceled or timed out before the first session was made.
 	Err error
 }
 
@@ -39,35 +38,37 @@ func (e *UnavailableError) Error() string {
 	return fmt.Sprintf("oci: no session with the platform: %v", e.Err)
 }
 
+// Unwrap returns Err.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// Stage is a step on the way to a session.
+// Stage is a step in making a session.
 type Stage string
 
-// The steps on the way to a session, in their order.
+// The steps in making a session, in their order.
 const (
-	// StageDNS is the lookup of the address's host, where that has failed.
-	StageDNS   Stage = "dns"
-	StageDial  Stage = "dial"
-	StageTLS   Stage = "tls"
+	// StageDNS is the lookup of the address's host, if that has failed.
+	StageDNS Stage = "dns"
+	// StageDial is the TCP connection.
+	StageDial Stage = "dial"
+	// StageTLS is the TLS handshake.
+	StageTLS Stage = "tls"
+	// StageLogin is the login.
 	StageLogin Stage = "login"
-	// StageVersion is the question for the platform's version, of a session
-	// that is logged in.
+	// StageVersion is the question for the platform's version, after the login.
 	StageVersion Stage = "version"
 )
 
-// Stages are all steps on the way to a session, in their order.
+// Stages returns all steps in making a session, in their order.
 func Stages() []Stage { return []Stage{StageDNS, StageDial, StageTLS, StageLogin, StageVersion} }
 
-// ConnectError says at which endpoint and which step a session could not be
-// made. Its text holds the address of the platform.
+// ConnectError means that a session could not be made. Its text contains the address
+// of the endpoint.
 type ConnectError struct {
 	Endpoint string // its name
 	Address  string // as in the options
-	// Remote is the address and port of TCP, where that is known and is not
-	// Address.
+	// Remote is the IP address and port, if they are known and differ from Address.
 	Remote string
-	Stage  Stage
+	Stage  Stage // the step that failed
 	Err    error
 }
 
@@ -80,14 +81,14 @@ func (e *ConnectError) Error() string {
 	return fmt.Sprintf("%s: %s: %v", text, stageWords[e.Stage], e.Err)
 }
 
+// Unwrap returns Err.
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// UnsentError says that a session ended, or was found dead, before any byte of
-// the document was handed to its socket. The platform has seen nothing of the
-// command.
+// UnsentError means that a session was closed before any byte of the document was
+// handed to its socket. Nothing of the command was sent.
 type UnsentError struct {
 	Endpoint string
-	// Err is why the session ended, or that the caller's ctx had.
+	// Err is why the session was closed, or that the caller's ctx had ended.
 	Err error
 }
 
@@ -95,17 +96,16 @@ func (e *UnsentError) Error() string {
 	return fmt.Sprintf("oci: endpoint %s: nothing was sent: %v", e.Endpoint, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *UnsentError) Unwrap() error { return e.Err }
 
 func (*UnsentError) notDone() {}
 
-// LostError says that bytes of the document were handed to the socket and that
-// no intact answer came. Nobody here knows whether the platform did what the
-// document says.
+// LostError means that bytes of the document were handed to the socket, and that no
+// valid reply arrived. It is unknown whether the platform has done the commands.
 type LostError struct {
 	Endpoint string
-	// Err is why the session ended, or why nobody waits for the answer any
-	// more.
+	// Err is why the session was closed, or why the caller stopped to wait.
 	Err error
 }
 
@@ -113,10 +113,11 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("oci: endpoint %s: the command was sent and its answer is lost: %v", e.Endpoint, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// ProtocolError says that what the platform sent is not an answer to what it
-// was asked. The session it came over is of no more use.
+// ProtocolError means that a document of the platform is not a valid reply to the
+// document that was sent. Its session is closed.
 type ProtocolError struct {
 	Reason  string
 	Refusal Refusal
@@ -124,26 +125,25 @@ type ProtocolError struct {
 
 func (e *ProtocolError) Error() string { return "oci: not an OCI-P answer: " + e.Reason }
 
-// ForcedLogoutError says that the platform ended the session of its own
-// accord.
+// ForcedLogoutError means that the platform has logged the session out.
 type ForcedLogoutError struct{ Reason string }
 
 func (e *ForcedLogoutError) Error() string {
 	return fmt.Sprintf("oci: the platform logged the session out: %q", e.Reason)
 }
 
-// errUnsolicited says that bytes came that nobody asked for.
+// errUnsolicited means that the platform has sent unsolicited data.
 var errUnsolicited = &ProtocolError{"the platform sent something that it was not asked for", RefusedUnsolicited}
 
-// UnsupportedError reports that the platform does not have a command, in none of
-// its forms. The platform has not done it.
+// UnsupportedError means that the platform supports a command in none of its forms.
+// The platform has not done it.
 type UnsupportedError struct {
 	Endpoint string
 	Command  string // in its first form
-	// Release is the endpoint's, ReleaseUnknown where that is not known.
+	// Release is the endpoint's release, or ReleaseUnknown.
 	Release Release
-	// Err is how the platform refused it. It is nil where the release was
-	// enough to know.
+	// Err is the platform's refusal. It is nil if the command was not sent because
+	// the release does not support it.
 	Err error
 }
 
@@ -152,35 +152,36 @@ func (e *UnsupportedError) Error() string {
 	if e.Release != ReleaseUnknown {
 		release = "release " + strconv.Itoa(int(e.Release))
 	}
-	text := "oci: endpoint " + e.Endpoint + ": " + release + " does not know " + e.Command
+	text := "oci: endpoint " + e.Endpoint + ": " + release + " does not support " + e.Command
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
 	return text
 }
 
+// Unwrap returns Err.
 func (e *UnsupportedError) Unwrap() error { return e.Err }
 
 func (*UnsupportedError) notDone() {}
 
-// NotDone tells whether an error of [Client.Read] or [Client.Write] proves that
-// the platform has not done what the commands say. Only errors that were made
-// to say so prove it: [*UnavailableError], [*UnsentError], [ErrClosed],
-// [ErrBusy], [ErrNotLoggedIn], and those about commands that were held back
-// before they were sent, because they cannot be written or were called off. A
-// false answer proves nothing.
+// NotDone reports whether an error of [Client.Read] or [Client.Write] proves that
+// the platform has not done the commands. These errors do: [*UnavailableError],
+// [*UnsentError], [*UnsupportedError], [ErrClosed], [ErrBusy], [ErrNotLoggedIn], and
+// the errors of commands that cannot be written or were canceled by the hook before
+// they were sent. If NotDone reports false, it is unknown whether the commands were
+// done.
 func NotDone(err error) bool {
-	says, lost := testimony(err)
-	return says && !lost
+	notDone, lost := classify(err)
+	return notDone && !lost
 }
 
-// notDoer is an error that says of itself that the command was not done.
+// notDoer is an error that means that the command was not done.
 type notDoer interface {
 	error
 	notDone()
 }
 
-// undone lets an error say so.
+// undone makes an error mean that the command was not done.
 func undone(err error) error { return &undoneError{err} }
 
 type undoneError struct{ error }
@@ -189,23 +190,22 @@ func (e *undoneError) Unwrap() error { return e.error }
 
 func (*undoneError) notDone() {}
 
-// calledOffError says that [Client.Write]'s before would not have the command
-// sent.
+// calledOffError means that the hook before a write has canceled it.
 type calledOffError struct{ error }
 
 func (e *calledOffError) Error() string {
-	return "oci: called off before it was sent: " + e.error.Error()
+	return "oci: canceled before it was sent: " + e.error.Error()
 }
 
 func (e *calledOffError) Unwrap() error { return e.error }
 
-// testimony goes through all that an error is made of, and tells whether any
-// part says that the command was not done, and whether any says that its answer
-// is lost. What is inside a LostError is about the session, what is inside an
-// UnavailableError about commands that log in, and what is inside a
-// calledOffError no matter of ours, so none of it is heard.
-func testimony(err error) (notDone, lost bool) {
-	switch err.(type) { //nolint:errorlint // all that it wraps comes in turn
+// classify goes through all errors that an error consists of. It reports whether one
+// of them means that the command was not done, and whether one means that its reply
+// is lost. The errors inside a LostError are about the session, those inside an
+// UnavailableError about the commands of a login, and those inside a calledOffError
+// about the caller's hook, so they do not count.
+func classify(err error) (notDone, lost bool) {
+	switch err.(type) { //nolint:errorlint // the wrapped errors are checked below
 	case *LostError:
 		return false, true
 	case *UnavailableError, *calledOffError:
@@ -213,13 +213,13 @@ func testimony(err error) (notDone, lost bool) {
 	}
 	_, notDone = err.(notDoer) //nolint:errorlint // likewise
 	for _, part := range parts(err) {
-		says, isLost := testimony(part)
-		notDone, lost = notDone || says, lost || isLost
+		partNotDone, partLost := classify(part)
+		notDone, lost = notDone || partNotDone, lost || partLost
 	}
 	return notDone, lost
 }
 
-// parts are the errors that one wraps by itself.
+// parts returns the errors that an error wraps directly.
 func parts(err error) []error {
 	switch wrapper := err.(type) { //nolint:errorlint // likewise
 	case interface{ Unwrap() error }:

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// explainedError is an error in words that an operator understands without
-// knowing where the original comes from. The original stays in its chain.
+// explainedError is an error with a text that an operator can understand without
+// knowing the code that the original error comes from. It wraps the original.
 type explainedError struct {
 	text string
 	err  error
@@ -24,25 +24,27 @@ type explainedError struct {
 func (e *explainedError) Error() string { return e.text }
 func (e *explainedError) Unwrap() error { return e.err }
 
-// noAnswerError says that a time of the options has passed without an answer. It
+// noAnswerError means that a timeout of the options has passed without a reply. It
 // is a context.DeadlineExceeded.
 type noAnswerError struct{ within time.Duration }
 
 func (e *noAnswerError) Error() string { return "no answer within " + e.within.String() }
 func (*noAnswerError) Unwrap() error   { return context.DeadlineExceeded }
 
-// within limits ctx to a time of the options. The cause of its end is a
+// within limits ctx to a timeout of the options. The cause of its end is a
 // noAnswerError, unless it ends for another reason.
 func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, timeout, &noAnswerError{timeout})
 }
 
-// by is ctx without its end, until a time of the options has passed since began.
+// by returns ctx without its end, until a timeout of the options has passed since
+// began.
 func by(ctx context.Context, began time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithDeadlineCause(context.WithoutCancel(ctx), began.Add(timeout), &noAnswerError{timeout})
 }
 
-// endOf says in words why ctx has ended. err is its error, or one of its kind.
+// endOf returns an error that explains why ctx has ended. err is its error, or one of
+// the same kind.
 func endOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -50,20 +52,20 @@ func endOf(ctx context.Context, err error) error {
 	return ofContext(err)
 }
 
-// ofContext says in words what the bare errors of contexts mean. Any other error
-// is returned as it is.
+// ofContext replaces the errors of contexts with an explanation. It returns other
+// errors unchanged.
 func ofContext(err error) error {
 	switch err { //nolint:errorlint // what is wrapped has a text of its own
 	case context.Canceled:
-		return &explainedError{"the caller gave up", err}
+		return &explainedError{"the caller canceled", err}
 	case context.DeadlineExceeded:
-		return &explainedError{"the caller's time is over", err}
+		return &explainedError{"the caller timed out", err}
 	}
 	return err
 }
 
-// ofConnection says in words how a connection has ended. An error of another
-// kind, or one that is in words already, is returned as it is.
+// ofConnection replaces an error of a connection with an explanation. It returns
+// errors of another kind, and errors that are explained already, unchanged.
 func ofConnection(err error) error {
 	if isOurs(err) {
 		return ofContext(err)
@@ -89,8 +91,7 @@ func ofConnection(err error) error {
 	return ofContext(err)
 }
 
-// isOurs reports whether an error holds one of this package, which says itself
-// what happened.
+// isOurs reports whether an error wraps one of this package, which explains itself.
 func isOurs(err error) bool {
 	_, explained := errors.AsType[*explainedError](err)
 	_, noAnswer := errors.AsType[*noAnswerError](err)
@@ -99,10 +100,10 @@ func isOurs(err error) bool {
 	return explained || noAnswer || lost || unsent
 }
 
-// joinedErrors are those of several endpoints, with a text of one line.
+// joinedErrors are the errors of several endpoints, with a text of one line.
 type joinedErrors []error
 
-// inOneLine joins errors. It is nil where there are none.
+// inOneLine joins errors. It returns nil if there are none.
 func inOneLine(all []error) error {
 	if len(all) == 0 {
 		return nil
@@ -120,13 +121,13 @@ func (j joinedErrors) Error() string {
 
 func (j joinedErrors) Unwrap() []error { return j }
 
-// stageWords are how messages call the steps on the way to a session.
+// stageWords holds the names of the stages in messages.
 var stageWords = map[Stage]string{
 	StageDNS: "DNS", StageDial: "TCP", StageTLS: "TLS", StageLogin: "login", StageVersion: "question for the version",
 }
 
-// failure is the error of a step on the way to a session. ctx is the step's, and
-// at the connection, if there is one.
+// failure returns the error of a step in making a session. ctx is that of the step, and
+// at is the connection, if there is one.
 func (e *endpoint) failure(ctx context.Context, stage Stage, at line, err error) *ConnectError {
 	failed := &ConnectError{Endpoint: e.Name, Address: e.Address, Stage: stage}
 	if _, lookup := errors.AsType[*net.DNSError](err); lookup && stage == StageDial {
@@ -138,7 +139,7 @@ func (e *endpoint) failure(ctx context.Context, stage Stage, at line, err error)
 	text := explain(ctx, failed.Stage, e.TLS != nil, err)
 	if at.socket != nil {
 		failed.Remote = addressOf(at.socket.RemoteAddr())
-		if e.TLS == nil && at.socket.heardTLS.Load() {
+		if e.TLS == nil && at.socket.receivedTLS.Load() {
 			text = "the endpoint answers with TLS: is this the port with TLS?"
 		}
 	}
@@ -149,12 +150,12 @@ func (e *endpoint) failure(ctx context.Context, stage Stage, at line, err error)
 	return failed
 }
 
-// noAnswers is the error of sessions that end before they bring an answer.
+// noAnswers returns the error of sessions that end before they bring a reply.
 func (e *endpoint) noAnswers(why error) *ConnectError {
-	return &ConnectError{Endpoint: e.Name, Address: e.Address, Stage: StageLogin, Err: fmt.Errorf("sessions end before they bring an answer: %w", why)}
+	return &ConnectError{Endpoint: e.Name, Address: e.Address, Stage: StageLogin, Err: fmt.Errorf("sessions end before they bring a reply: %w", why)}
 }
 
-// addressOf is an address of TCP, and empty for any other.
+// addressOf returns the text of a TCP address, and "" for any other.
 func addressOf(a net.Addr) string {
 	if tcp, ok := a.(*net.TCPAddr); ok && tcp != nil {
 		return tcp.String()
@@ -162,7 +163,7 @@ func addressOf(a net.Addr) string {
 	return ""
 }
 
-// explain says in words how a step on the way to a session has failed.
+// explain returns a text that explains how a step in making a session has failed.
 func explain(ctx context.Context, stage Stage, secured bool, err error) string {
 	if ctx.Err() != nil && isEnd(err) {
 		text := endOf(ctx, err).Error()
@@ -187,6 +188,7 @@ func isEnd(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// explainLookup explains a failed lookup of a host name.
 func explainLookup(err error) string {
 	failed, ok := errors.AsType[*net.DNSError](err)
 	if !ok {
@@ -203,6 +205,7 @@ func explainLookup(err error) string {
 	return text
 }
 
+// explainDial explains a failed TCP connection.
 func explainDial(err error) string {
 	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		return number.Error()
@@ -214,9 +217,10 @@ func explainDial(err error) string {
 	return ofConnection(err).Error()
 }
 
-// maxCertificateText bounds what is said of a certificate, in bytes.
+// maxCertificateText limits the text about a certificate, in bytes.
 const maxCertificateText = 512
 
+// explainTLS explains a failed TLS handshake.
 func explainTLS(err error) string {
 	const wrongPort = ": is this the port without TLS?"
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
@@ -225,7 +229,7 @@ func explainTLS(err error) string {
 	if closedByPeer(err) {
 		return ofConnection(err).Error() + " during the handshake" + wrongPort
 	}
-	// It may name what stands in a certificate, which may be hundreds of kilobytes.
+	// It may contain text of a certificate, which may have hundreds of kilobytes.
 	text := clip(strings.TrimPrefix(err.Error(), "tls: "), maxCertificateText)
 	if hint := aboutCertificate(err); hint != "" {
 		return text + " (" + hint + ")"
@@ -233,8 +237,8 @@ func explainTLS(err error) string {
 	return withAlert(text, err)
 }
 
-// aboutCertificate says what to do about a platform's certificate that is not
-// accepted.
+// aboutCertificate returns a hint about what to do about a platform's certificate that
+// is not accepted, or "".
 func aboutCertificate(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return "the platform's certificate has to be renewed, or a clock is wrong"
@@ -248,7 +252,7 @@ func aboutCertificate(err error) string {
 	return ""
 }
 
-// withAlert adds what it means that the other side has refused TLS with us.
+// withAlert adds a hint to a text if the other side has refused TLS with this client.
 func withAlert(text string, err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return text + " (the endpoint refuses TLS with this client: it may demand a client certificate, or another version of TLS)"
@@ -256,13 +260,14 @@ func withAlert(text string, err error) string {
 	return text
 }
 
+// explainLogin explains a failed login or question for the version.
 func explainLogin(stage Stage, secured bool, err error) string {
 	text := withAlert(ofConnection(err).Error(), err)
 	switch {
 	case !closedByPeer(err) || errors.Is(err, io.ErrUnexpectedEOF):
 		return text
 	case stage == StageLogin && !secured:
-		return text + ": is this the port with TLS, or does its release not know the command?"
+		return text + ": is this the port with TLS, or does its release not support the command?"
 	}
-	return text + ": does its release not know the command?"
+	return text + ": does its release not support the command?"
 }

@@ -209,7 +209,7 @@ func TestErrorsOfConnectionsAreInWords(t *testing.T) {
 		},
 		"an end in the login": {
 			inTheClear(func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }),
-			" (primary:2208): login: the platform closed the connection: is this the port with TLS, or does its release not know the command?", "login",
+			" (primary:2208): login: the platform closed the connection: is this the port with TLS, or does its release not support the command?", "login",
 		},
 		"an end in the login over TLS": {
 			secured(func(c net.Conn) {
@@ -217,7 +217,7 @@ func TestErrorsOfConnectionsAreInWords(t *testing.T) {
 				_, _ = secured.Read(make([]byte, 4096))
 				_ = secured.Close()
 			}, trusted, ""),
-			" (primary:2208): login: the platform closed the connection: does its release not know the command?", "login",
+			" (primary:2208): login: the platform closed the connection: does its release not support the command?", "login",
 		},
 		"half an answer to the login": {
 			inTheClear(func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)); _, _ = c.Write([]byte("<?xml")) }),
@@ -337,9 +337,9 @@ func TestErrorsOfCommandsAreInWords(t *testing.T) {
 		"half an answer": {func(c *link) { _, _ = c.Write([]byte("<Broads")); _ = c.Close() }, hour, lost + "the platform closed the connection in the middle of a document", io.ErrUnexpectedEOF},
 		"a short time": {func(*link) {}, func(t *testing.T) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(t.Context(), time.Second)
-		}, lost + "the caller's time is over", context.DeadlineExceeded},
+		}, lost + "the caller timed out", context.DeadlineExceeded},
 		"a named time":   {func(*link) {}, func(t *testing.T) (context.Context, context.CancelFunc) { return within(t.Context(), time.Second) }, lost + "no answer within 1s", context.DeadlineExceeded},
-		"one who leaves": {func(*link) {}, leaving, lost + "the caller gave up", context.Canceled},
+		"one who leaves": {func(*link) {}, leaving, lost + "the caller canceled", context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan error, 10)
@@ -390,7 +390,7 @@ func TestErrorsOfThoseWhoWaitAreInWords(t *testing.T) {
 		ctx, cancel := second(t)
 		defer cancel()
 		_, err := c.Read(ctx, question)
-		wantWords(t, err, "oci: no session with the platform: the first one is still being made: the caller's time is over")
+		wantWords(t, err, "oci: no session with the platform: the first one is still being made: the caller timed out")
 	})
 	run(t, &platform{answer: slowly(10 * time.Second)}, func(o *Options) { o.MaxSessions = 1 }, func(t *testing.T, c *Client) {
 		var first sync.WaitGroup
@@ -399,13 +399,13 @@ func TestErrorsOfThoseWhoWaitAreInWords(t *testing.T) {
 		ctx, cancel := second(t)
 		defer cancel()
 		_, err := c.Read(ctx, questionOf(1))
-		wantWords(t, err, "oci: all sessions are in use: the caller left the queue: the caller's time is over")
+		wantWords(t, err, "oci: all sessions are in use: the caller left the queue: the caller timed out")
 		_, err = c.Write(ctx, change, nil)
-		wantWords(t, err, "oci: all sessions are in use: the caller left the queue: the caller's time is over")
+		wantWords(t, err, "oci: all sessions are in use: the caller left the queue: the caller timed out")
 		again, cancel := second(t)
 		defer cancel()
 		_, err = c.Read(again, question)
-		wantWords(t, err, "oci: endpoint primary: the command was sent and its answer is lost: waiting for the same read of another caller: the caller's time is over")
+		wantWords(t, err, "oci: endpoint primary: the command was sent and its answer is lost: waiting for the same read of another caller: the caller timed out")
 		ended, cancel := second(t)
 		defer cancel()
 		wantWords(t, c.Close(ended), "oci: sessions were still in use when closing was cut short")
@@ -415,7 +415,7 @@ func TestErrorsOfThoseWhoWaitAreInWords(t *testing.T) {
 		ctx, cancel := second(t)
 		defer cancel()
 		_, err := c.Write(ctx, change, func(string) error { time.Sleep(2 * time.Second); return nil })
-		wantWords(t, err, "oci: endpoint primary: nothing was sent: the caller's time is over")
+		wantWords(t, err, "oci: endpoint primary: nothing was sent: the caller timed out")
 		if !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
 			t.Errorf("got %v", err)
 		}

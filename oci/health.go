@@ -8,36 +8,37 @@ import (
 	"time"
 )
 
-// proof is how far an attempt to reach an endpoint has got, or has to get.
+// proof is how far an attempt to reach an endpoint has succeeded, or must succeed.
 type proof int
 
 const (
-	proofConnection proof = iota // a connection, TLS included
+	proofConnection proof = iota // a connection, including TLS
 	proofLogin                   // a login, and the version
-	proofAnswer                  // an answer after the login
+	proofReply                   // a reply after the login
 )
 
-// health is what the attempts to reach an endpoint have shown: those to make a
+// health is the result of the attempts to reach an endpoint: attempts to make a
 // session, and probes. The pool's mutex guards all fields.
 type health struct {
 	up      bool
 	tried   time.Time // when the last attempt ended; zero before the first
-	err     error     // of the last attempt that failed, nil since it is up
-	needs   proof     // what it takes to be up again
+	err     error     // of the last attempt that failed; nil if the endpoint is up
+	needs   proof     // how far an attempt must succeed for the endpoint to be up again
 	refused bool      // the platform has refused the account's credentials
-	probeAt time.Time // no probe before
+	probeAt time.Time // no probe before that
 }
 
-// noteAttempt records how an attempt to reach the endpoint has ended. One that
-// succeeds makes it up only where it proves as much as what failed before: a
-// connection is no proof that a login works. The caller holds the pool's mutex.
-func (e *endpoint) noteAttempt(now time.Time, reached proof, err error) {
+// noteAttemptLocked records how an attempt to reach the endpoint has ended. After a
+// success the endpoint is up only if the attempt proves as much as what failed
+// before: a connection does not prove that a login works. The caller holds the pool's
+// mutex.
+func (e *endpoint) noteAttemptLocked(now time.Time, reached proof, err error) {
 	h := &e.health
 	h.tried = now
-	e.postponeProbe(now)
+	e.postponeProbeLocked(now)
 	if err == nil {
 		if reached >= h.needs {
-			e.health.works()
+			e.health.setUpLocked()
 		}
 		return
 	}
@@ -48,27 +49,26 @@ func (e *endpoint) noteAttempt(now time.Time, reached proof, err error) {
 	h.refused = h.refused || e.refusesCredentials(err)
 }
 
-// works records that the endpoint has proved to work. The caller holds the
-// pool's mutex.
-func (h *health) works() {
+// setUpLocked records that the endpoint works. The caller holds the pool's mutex.
+func (h *health) setUpLocked() {
 	h.up, h.err, h.needs, h.refused = true, nil, proofConnection, false
 }
 
-// noteBarren records that sessions end before they bring an answer. The caller
+// noteNoReplyLocked records that sessions end before they bring a reply. The caller
 // holds the pool's mutex.
-func (e *endpoint) noteBarren(now time.Time, err error) {
-	e.noteAttempt(now, proofLogin, err)
-	e.health.needs = proofAnswer
+func (e *endpoint) noteNoReplyLocked(now time.Time, err error) {
+	e.noteAttemptLocked(now, proofLogin, err)
+	e.health.needs = proofReply
 }
 
-// postponeProbe has the next probe wait for an interval. The caller holds the
-// pool's mutex.
-func (e *endpoint) postponeProbe(now time.Time) {
+// postponeProbeLocked sets the time of the next probe, one interval from now. The
+// caller holds the pool's mutex.
+func (e *endpoint) postponeProbeLocked(now time.Time) {
 	e.health.probeAt = now.Add(shorten(e.options.ProbeUnusedInterval, e.options.Jitter))
 }
 
-// handshake makes TLS of a connection, and notes when the certificate expires
-// that the endpoint has presented, accepted or not.
+// handshake makes the TLS handshake, and records the expiry of the certificate that
+// the endpoint has presented, whether it was accepted or not.
 func (e *endpoint) handshake(ctx context.Context, secured *tls.Conn) error {
 	err := secured.HandshakeContext(ctx)
 	presented := secured.ConnectionState().PeerCertificates
@@ -84,26 +84,26 @@ func (e *endpoint) handshake(ctx context.Context, secured *tls.Conn) error {
 
 // endpointProbe is a probe that is under way.
 type endpointProbe struct {
-	// login says that it logs in, and so takes the place of a session.
+	// login says that the probe logs in. Then it counts as a session of MaxSessions.
 	login  bool
 	cancel context.CancelFunc
 }
 
 // probeUnused starts a probe of an endpoint that has no session and was not tried
-// for a while, so that an operator learns that it is down before it is needed.
-// There is one probe at a time, and none while a session is being made. What it
-// finds has no effect on which endpoint is tried next, nor on any backoff.
+// for ProbeUnusedInterval, so that the operator can see that it is down before it is
+// needed. There is one probe at a time, and none while a session is being made. The
+// result has no effect on which endpoint is tried next, nor on any backoff.
 func (p *pool) probeUnused(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.options.ProbeUnusedInterval < 0 || p.closed || p.connecting || p.probing != nil {
 		return
 	}
-	e := p.probeNext(now)
+	e := p.nextProbeLocked(now)
 	if e == nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(p.life)
+	ctx, cancel := context.WithCancel(p.closing)
 	probe := &endpointProbe{login: e.health.needs > proofConnection, cancel: cancel}
 	p.probing = probe
 	p.running.Go(func() {
@@ -112,16 +112,16 @@ func (p *pool) probeUnused(now time.Time) {
 	})
 }
 
-// probeNext is the endpoint whose probe is due for the longest time, or nil. The
-// caller holds the mutex.
-func (p *pool) probeNext(now time.Time) *endpoint {
+// nextProbeLocked returns the endpoint whose probe has been due for the longest time,
+// or nil. The caller holds the pool's mutex.
+func (p *pool) nextProbeLocked(now time.Time) *endpoint {
 	used := map[*endpoint]bool{}
 	for s := range p.all {
 		used[s.endpoint] = true
 	}
 	var next *endpoint
 	for _, e := range p.endpoints {
-		due := !used[e] && e.pause(now) == 0 && !now.Before(e.health.probeAt) && (e.health.needs == proofConnection || p.mayProbeLogin(e))
+		due := !used[e] && e.remainingBackoffLocked(now) == 0 && !now.Before(e.health.probeAt) && (e.health.needs == proofConnection || p.mayProbeLoginLocked(e))
 		if due && (next == nil || e.health.probeAt.Before(next.health.probeAt)) {
 			next = e
 		}
@@ -129,20 +129,20 @@ func (p *pool) probeNext(now time.Time) *endpoint {
 	return next
 }
 
-// mayProbeLogin reports whether a probe may log in at an endpoint: where nobody
-// wants a session and there is room for one, and the platform has not refused
-// the account, there or at another endpoint. Each refusal may count against it,
-// so only a session that is needed may be the next try. The caller holds the
+// mayProbeLoginLocked reports whether a probe may log in at an endpoint. It may if no
+// session is wanted, the pool has room for one, and the platform has not refused the
+// account at any endpoint. Each refusal may count against the account, so after one
+// only a session that is needed may be the next attempt. The caller holds the pool's
 // mutex.
-func (p *pool) mayProbeLogin(e *endpoint) bool {
+func (p *pool) mayProbeLoginLocked(e *endpoint) bool {
 	refused := slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
 		return other.UserID == e.UserID && other.health.refused
 	})
-	return !refused && p.accounts[e.UserID] == nil && !p.wanting() && len(p.all) < p.options.MaxSessions
+	return !refused && p.accounts[e.UserID] == nil && !p.wantsSessionLocked() && len(p.all) < p.options.MaxSessions
 }
 
-// runProbe makes a probe. Where a session is wanted meanwhile, one with a login
-// makes way for it, and shows nothing.
+// runProbe makes a probe. If a session is wanted meanwhile, a probe with a login is
+// canceled, and has no result. It is called without the mutex.
 func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 	start := time.Now()
 	probe := Probe{Endpoint: e.Name, Login: login}
@@ -154,26 +154,27 @@ func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 	}
 	probe.Took = time.Since(start)
 	p.mu.Lock()
-	shows := ctx.Err() == nil
-	if shows {
-		shows = p.noteProbe(e, &probe)
+	valid := ctx.Err() == nil
+	if valid {
+		valid = p.noteProbeLocked(e, &probe)
 	} else {
-		e.postponeProbe(time.Now())
+		e.postponeProbeLocked(time.Now())
 	}
 	p.probing = nil
-	p.grow()
+	p.growLocked()
 	p.mu.Unlock()
 	if s != nil {
 		s.logout(errors.New("oci: closed: the endpoint has been probed"))
 	}
-	if shows {
+	if valid {
 		p.options.Trace.endpointProbed(probe)
 	}
 }
 
-// noteProbe records how a probe has ended, and reports whether it shows anything:
-// a session that was made meanwhile shows more. The caller holds the mutex.
-func (p *pool) noteProbe(e *endpoint, probe *Probe) bool {
+// noteProbeLocked records how a probe has ended, and reports whether its result
+// counts. It does not if a session was made meanwhile, which proves more. The caller
+// holds the pool's mutex.
+func (p *pool) noteProbeLocked(e *endpoint, probe *Probe) bool {
 	for s := range p.all {
 		if s.endpoint == e {
 			return false
@@ -181,32 +182,32 @@ func (p *pool) noteProbe(e *endpoint, probe *Probe) bool {
 	}
 	reached := proofConnection
 	if probe.Login {
-		reached = proofAnswer
+		reached = proofReply
 	}
 	before := e.health
-	e.noteAttempt(time.Now(), reached, probe.Err)
+	e.noteAttemptLocked(time.Now(), reached, probe.Err)
 	probe.Up = e.health.up
 	probe.Changed = before.tried.IsZero() || before.up != probe.Up
 	return true
 }
 
-// reach makes a connection, and closes it.
+// reach makes a connection and closes it.
 func (e *endpoint) reach(ctx context.Context) error {
 	conn, err := e.connect(ctx)
 	if err != nil {
 		return err
 	}
-	// TLS takes its leave, for which it may have to wait.
+	// TLS is closed in order, which may block until ctx ends.
 	defer context.AfterFunc(ctx, func() { _ = conn.socket.Close() })()
 	_ = conn.Close()
 	return nil
 }
 
-// probeLogin logs in and asks for an answer. The session, if there is one, is the
-// caller's to log out.
+// probeLogin logs in and sends one command. If it returns a session, the caller must
+// log it out.
 func (p *pool) probeLogin(ctx context.Context, e *endpoint) (*session, error) {
 	s, who, err := e.open(ctx, opening{
-		userID: e.UserID, password: p.readPassword(e), ours: true, run: p.running.Go, died: func(*session, error) {},
+		userID: e.UserID, password: p.readPassword(e), ownAccount: true, run: p.running.Go, onClose: func(*session, error) {},
 	})
 	if err != nil {
 		return nil, err
@@ -218,9 +219,9 @@ func (p *pool) probeLogin(ctx context.Context, e *endpoint) (*session, error) {
 	return s, nil
 }
 
-// isUp reports whether an endpoint has a session that has brought an answer, or
-// else has proved to work at the last attempt. The caller holds the mutex.
-func (p *pool) isUp(e *endpoint) bool {
+// isUpLocked reports whether an endpoint has a session that has brought a reply, or
+// else the last attempt to reach it succeeded. The caller holds the pool's mutex.
+func (p *pool) isUpLocked(e *endpoint) bool {
 	if e.health.up {
 		return true
 	}

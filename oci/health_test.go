@@ -279,7 +279,7 @@ func (s *site) fallBack(t *testing.T, c *Client) {
 		t.Error(err)
 		return
 	}
-	session.kill(errors.New("broken"))
+	session.close(errors.New("broken"))
 	c.pool.release(session)
 	time.Sleep(15 * time.Second)
 	wantUp(t, c, "when both fail", false, false)
@@ -448,7 +448,7 @@ func TestAnEndpointWhoseSessionsEndAtOnceIsDown(t *testing.T) {
 	s.run(t, nil, func(t *testing.T, c *Client) {
 		s.fallBack(t, c)
 		wantUp(t, c, "while sessions end at once", true, false)
-		if err := c.Stats().Endpoints[1].LastError; err == nil || !strings.Contains(err.Error(), ": login: sessions end before they bring an answer: ") {
+		if err := c.Stats().Endpoints[1].LastError; err == nil || !strings.Contains(err.Error(), ": login: sessions end before they bring a reply: ") {
 			t.Errorf("got %v", err)
 		}
 		s.secondary.answers(nil)

@@ -5,83 +5,98 @@ import (
 	"sync"
 )
 
-// joiner lets callers who ask the same at the same time share one answer.
-// None of them may be told of a state older than a write that ended before they
-// asked, and writes also come from other clients and from the platform's own
-// tools, of which nothing is known here. One rule is enough all the same: a
-// read is shared only with those who asked before its bytes were handed to a
-// session, because then the platform looks after all of them have asked.
-// Hence, of each document of reads:
+// joiner lets callers who send the same reads at the same time share one
+// exchange. No caller may get a state that is older than a write that ended
+// before their call. Writes also come from other clients and from the platform's
+// own tools, about which the client has no information. One rule is sufficient
+// nevertheless: a read is shared only by callers who called before its bytes were
+// handed to a session, because then the platform reads its state after all of
+// those calls. So, for each document of reads:
 //
-//   - one at the most is under way, that is, sent and without an answer;
-//   - whoever asks before it is sent joins it;
-//   - whoever asks while it is under way shares the next one, which is sent
-//     when the one under way has ended.
+//   - at most one flight is sent and without a reply;
+//   - a caller who comes before a flight is sent joins it;
+//   - a caller who comes after a flight was sent joins the next flight, which is
+//     sent when the one before has ended.
 //
-// Thus any number of callers at once cost two documents at the most, and one
-// that the platform does not answer holds back none but its like.
+// So any number of simultaneous callers cost two documents at most. A document
+// that gets no reply delays only callers of the same document.
+//
+// The states of a flight, and the next state after each event:
+//
+//	state     a caller comes              markSent  reply or error       leader's ctx ends
+//	waiting   joins it                    sent      ended, error shared  ended, the others try again
+//	sent      starts the next (waiting)   sent      ended, result shared detached
+//	detached  starts the next (waiting)   -         ended, result shared -
+//
+// A waiting flight waits for the end of the flight before (turn), or for a
+// session. A read that is repeated stays sent. In the state detached, a goroutine
+// of the client ends the flight instead of the leader.
 type joiner struct {
-	mu     sync.Mutex
-	latest map[string]*flight // by key; the one that callers may join or have to wait for
+	mu sync.Mutex // guards latest, and the fields of flights that say so; never held during I/O
+	// latest is, for each key, the flight that callers can join or must wait for.
+	latest map[string]*flight
 }
 
-// flight is one read of the platform and all who share it. Whoever came first
-// leads it: they make the exchange, and the others wait for what it brings.
+// flight is one read of the platform and all callers who share it. The first
+// caller is its leader and makes the exchange. The others wait for the result.
 type flight struct {
 	key  string
-	turn <-chan struct{} // closed when the one before it has ended; nil where there is none
+	turn <-chan struct{} // closed when the flight before has ended; nil without one
 
 	// Guarded by the joiner's mutex.
-	before *flight       // the same read under way, until it has ended
-	at     *endpoint     // where it was sent, nil before
-	ended  chan struct{} // closed at the end; made for the first who waits for it
+	before *flight       // the same read, sent before, until it has ended
+	at     *endpoint     // where the read was sent; nil before
+	ended  chan struct{} // closed at the end; made for the first caller who waits
 
-	orphaned bool // the leader left it under way, so the end of the exchange ends it
+	// Written by the leader, or by the goroutine that took over from it.
+	detached bool // the leader was canceled, so the end of the exchange ends the flight
 
-	// Set before the end, read after it.
-	settled bool // outcome is fit for all; else they try again
+	// Written before the end, read after it.
+	shared  bool // outcome is for all callers; else they try again
 	outcome result
 }
 
 func newJoiner() *joiner { return &joiner{latest: map[string]*flight{}} }
 
-// join finds the flight for a caller: one that is not sent yet, or else a new
-// one that they lead, and have to land.
+// join returns the flight for a caller: one that has not been sent yet, or else a
+// new one. leads reports whether it is new: then the caller must make the exchange
+// and call finish.
 func (j *joiner) join(key string) (f *flight, leads bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	latest := j.latest[key]
 	if latest != nil && latest.at == nil {
-		latest.await()
+		latest.endLocked()
 		return latest, false
 	}
 	f = &flight{key: key, before: latest}
 	if latest != nil {
-		f.turn = latest.await()
+		f.turn = latest.endLocked()
 	}
 	j.latest[key] = f
 	return f, true
 }
 
-// await is closed when the flight has ended.
-func (f *flight) await() <-chan struct{} {
+// endLocked returns a channel that is closed when the flight has ended. The
+// caller holds the joiner's mutex.
+func (f *flight) endLocked() <-chan struct{} {
 	if f.ended == nil {
 		f.ended = make(chan struct{})
 	}
 	return f.ended
 }
 
-// depart notes that the flight is handed to a session of that endpoint. From
-// here on nobody joins it.
-func (j *joiner) depart(f *flight, at *endpoint) {
+// markSent records that the flight is handed to a session of an endpoint. From
+// here on no caller joins it.
+func (j *joiner) markSent(f *flight, at *endpoint) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	f.at = at
 }
 
-// underWay is where the same read is waited for: the flight's own, or the one
-// before it. Without any it is nil.
-func (j *joiner) underWay(f *flight) *endpoint {
+// sentTo returns the endpoint from which the caller of a flight awaits a reply:
+// that of the flight before, or the flight's own. It is nil if neither was sent.
+func (j *joiner) sentTo(f *flight) *endpoint {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if f.before != nil {
@@ -90,14 +105,15 @@ func (j *joiner) underWay(f *flight) *endpoint {
 	return f.at
 }
 
-// settle gives the flight an outcome to share.
-func (f *flight) settle(replies []Reply, err error) {
-	f.outcome, f.settled = result{replies: replies, err: err}, true
+// share sets the result that all callers of the flight get. It must be called
+// before finish.
+func (f *flight) share(replies []Reply, err error) {
+	f.outcome, f.shared = result{replies: replies, err: err}, true
 }
 
-// land ends the flight. Where it was given up before its turn, the one before
-// it is still under way, and the next has to wait for that.
-func (j *joiner) land(f *flight) {
+// finish ends the flight. If it is ended before its turn, the flight before is
+// still without a reply, and the next flight must wait for that one.
+func (j *joiner) finish(f *flight) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch latest := j.latest[f.key]; {
@@ -113,10 +129,10 @@ func (j *joiner) land(f *flight) {
 	}
 }
 
-// documentKey is what makes documents the same: the names and elements of the
-// commands, but not the tracking id and echoes of an exchange. Every text goes
-// behind its length and every list behind its count, so that documents that
-// differ have different keys.
+// documentKey returns the key by which documents are the same. It consists of the
+// names and elements of the commands, without the tracking id and echoes of an
+// exchange. Every text is preceded by its length and every list by its count, so
+// different documents have different keys.
 func documentKey(commands []Read) string {
 	room := [512]byte{} // more than most documents need
 	key := room[:0]
@@ -126,7 +142,7 @@ func documentKey(commands []Read) string {
 	return string(key)
 }
 
-// commandKey is documentKey for one command.
+// commandKey returns the key of a document with one command.
 func commandKey(c Command) string {
 	return string(appendElements(appendText(nil, c.Name()), c.Elements()))
 }

@@ -581,7 +581,7 @@ func TestErrorsAndRefusalsAreShared(t *testing.T) {
 				if n.dial != nil {
 					c.pool.mu.Lock()
 					for s := range c.pool.all {
-						time.AfterFunc(time.Second/2, func() { s.kill(errors.New("gone")) })
+						time.AfterFunc(time.Second/2, func() { s.close(errors.New("gone")) })
 					}
 					c.pool.mu.Unlock()
 				}
@@ -871,9 +871,9 @@ func (w *world) writeOne(t *testing.T, c *Client) {
 // aLoneRead is what joining does with a read that nobody shares.
 func aLoneRead(j *joiner, at *endpoint, commands []Read) {
 	f, _ := j.join(documentKey(commands))
-	j.depart(f, at)
-	f.settle(nil, nil)
-	j.land(f)
+	j.markSent(f, at)
+	f.share(nil, nil)
+	j.finish(f)
 }
 
 func TestJoiningCostsALoneReadTwoAllocations(t *testing.T) {

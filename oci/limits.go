@@ -2,45 +2,44 @@ package oci
 
 import "strings"
 
-// Bounds of one document, beside that of its bytes. What is kept of it is never
-// much larger than what was received: its tables by maxSurplus, and all else by
-// the bounds of its number and length. They are far above what a reply of the
-// schema holds.
+// Limits of one document, in addition to that of its bytes. The memory that is kept of
+// it is never much larger than the data that was received: for tables because of
+// maxSurplus, for the rest because of the limits of number and length. The limits are
+// far above the replies of the schema.
 const (
-	// maxElements is how many elements its commands have, at any depth, those of
-	// tables left out.
+	// maxElements is how many elements its commands may have, at any depth, without
+	// those of tables.
 	maxElements = 16 << 10
-	// maxTables is how many of them are tables.
+	// maxTables is how many tables it may have.
 	maxTables = 256
-	// maxColumns is how many columns a table has.
+	// maxColumns is how many columns a table may have.
 	maxColumns = 256
-	// maxText is the length of a text outside of tables, in bytes of UTF-8, and
-	// maxTexts that of all of them.
+	// maxText is the maximum length of a text outside of tables, in bytes of UTF-8,
+	// and maxTexts that of all of them together.
 	maxText  = 256 << 10
 	maxTexts = 4 << 20
-	// maxRefusalText is how much is kept of a text of a refusal, which may
-	// repeat the whole command that it refuses. What is beyond is skipped.
+	// maxRefusalText is how many bytes are kept of a text of a refusal, which may
+	// repeat the complete command that it refuses. The rest is skipped.
 	maxRefusalText = 128 << 10
-	// maxID is the length of a session or tracking id, with the blanks around.
+	// maxID is the maximum length of a session or tracking id, with blanks around.
 	maxID = 1 << 10
-	// maxCell is the length of a cell or heading, and maxRow that of all cells of
-	// a row.
+	// maxCell is the maximum length of a cell or heading, and maxRow that of all
+	// cells of a row together.
 	maxCell = 16 << 10
 	maxRow  = 256 << 10
-	// maxSurplus is by how many bytes the tables may be larger in memory than
-	// the document is so far. Only characters that take more bytes in UTF-8 than
-	// in the document make them so.
+	// maxSurplus is by how many bytes the tables may be larger in memory than the
+	// part of the document that was read. They are larger only if characters need
+	// more bytes in UTF-8 than in the document.
 	maxSurplus = 1 << 20
-	// maxName is the length of the name of an element or attribute.
+	// maxName is the maximum length of the name of an element or attribute.
 	maxName = 256
 
-	// maxSessionReply is the most bytes of a document that answers commands
-	// about the session, or that nobody asked for: it comes from somebody who
-	// may be anybody yet.
+	// maxSessionReply limits, in bytes, a reply to commands about the session and an
+	// unsolicited document: the peer that sends it has not proved its identity.
 	maxSessionReply = 64 << 10
 )
 
-// replyLimit is how many bytes the answer may have.
+// replyLimit returns how many bytes the reply may have.
 func (o outgoing) replyLimit(most int) int {
 	for _, c := range o.commands {
 		if !concernsSession(c.Name()) {
@@ -50,7 +49,7 @@ func (o outgoing) replyLimit(most int) int {
 	return min(most, maxSessionReply)
 }
 
-// validityCommand asks whether the session is logged in.
+// validityCommand returns success if the session is logged in.
 const validityCommand = "VerifySessionIsValidRequest"
 
 // concernsSession reports whether a command logs in or out, verifies credentials,
@@ -60,7 +59,7 @@ func concernsSession(command string) bool {
 		strings.HasPrefix(command, "Logout")
 }
 
-// usage is what is kept of a document so far.
+// usage counts what is kept of a document so far.
 type usage struct {
 	elements, tables int
 	texts            int // bytes outside of tables
@@ -91,8 +90,7 @@ func (u *usage) table() error {
 	return nil
 }
 
-// block counts a part of a table, of a document of which so many bytes were
-// read.
+// block counts a part of a table. read is how many bytes of the document were read.
 func (u *usage) block(b block, read int) error {
 	const (
 		ofBlock = 40 // bytes of a block itself
@@ -105,8 +103,8 @@ func (u *usage) block(b block, read int) error {
 	return nil
 }
 
-// excess is the error of a text that is too long. Where the scanner cuts texts,
-// there is none, and the text ends at its limit.
+// excess returns the error of a text that is too long. If the scanner cuts texts, it
+// returns the text up to its limit instead.
 func (s *scanner) excess(text []byte, most int) ([]byte, error) {
 	if s.cut {
 		return text[:most], nil

@@ -6,64 +6,66 @@ import (
 	"time"
 )
 
-// housekeeping is how often the pool looks after its idle sessions.
-const housekeeping = time.Second
+// maintenanceInterval is how often the pool checks its idle sessions, accounts and
+// endpoints.
+const maintenanceInterval = time.Second
 
-// keepHouse looks after idle sessions until the pool is closed.
-func (p *pool) keepHouse() {
-	tick := time.NewTicker(housekeeping)
+// maintain checks idle sessions, accounts and unused endpoints until the pool is
+// closed.
+func (p *pool) maintain() {
+	tick := time.NewTicker(maintenanceInterval)
 	defer tick.Stop()
 	for {
 		p.mu.Lock()
-		p.grow()
+		p.growLocked()
 		p.mu.Unlock()
 		select {
-		case <-p.life.Done():
+		case <-p.closing.Done():
 			return
 		case now := <-tick.C:
 			p.retireOld(now)
-			p.probe(now)
+			p.probeIdle(now)
 			p.recheckCredentials()
 			p.probeUnused(now)
 		}
 	}
 }
 
-// retireOld ends idle sessions that are too old, and those that have been
-// idle for too long and are not needed to keep the minimum.
+// retireOld closes idle sessions that are older than MaxAge, and those that have
+// been idle for IdleTimeout and are not needed for MinSessions.
 func (p *pool) retireOld(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range slices.Clone(p.idle) {
 		switch {
 		case now.After(s.expires):
-			p.retire(s, ClosedAge)
+			p.retireLocked(s, ClosedAge)
 		case now.Sub(s.idleSince) >= p.options.IdleTimeout && len(p.all) > p.options.MinSessions:
-			p.retire(s, ClosedIdle)
+			p.retireLocked(s, ClosedIdle)
 		}
 	}
 }
 
-// probe asks the platform about sessions that have been idle for a while. One
-// that does not answer well is destroyed.
-func (p *pool) probe(now time.Time) {
+// probeIdle starts a probe of each session that has been idle for ProbeInterval.
+func (p *pool) probeIdle(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range slices.Clone(p.idle) {
 		if now.Sub(s.probed) < p.options.ProbeInterval {
 			continue
 		}
-		p.wake(s)
+		p.removeIdleLocked(s)
 		p.all[s] = true
-		p.running.Go(func() { p.probeOne(s) })
+		p.running.Go(func() { p.probeSession(s) })
 	}
 }
 
-// probeOne does not end with the pool's life: close waits for it like for any
-// command, so that the session can say goodbye.
-func (p *pool) probeOne(s *session) {
+// probeSession closes a session that is not logged in any more, and releases it. It
+// does not end when close begins: close waits for it like for any command, so that
+// the session can log out.
+func (p *pool) probeSession(s *session) {
 	if err := s.ping(context.Background()); err != nil {
-		s.kill(err)
+		s.close(err)
 	}
-	p.putBack(s, false).wake(s)
+	p.releaseProbed(s)
 }

@@ -11,89 +11,88 @@ import (
 	"time"
 )
 
-// Options say how a [Client] talks to the platform. The zero value of every
-// field but Endpoints stands for its default.
+// Options configure a [Client]. The zero value of every field except Endpoints means
+// its default.
 type Options struct {
-	// Endpoints in order of preference: a session is made with the first that
-	// answers. Sessions made with a later one are replaced when they reach
-	// MaxAge.
+	// Endpoints are the platform's endpoints in order of preference: a session is
+	// made with the first one that accepts it. Sessions made with a later one are
+	// replaced when they reach MaxAge. At least one is needed.
 	Endpoints []Endpoint
 
-	// Encoding is the one of the requests; that of a reply is told by the
-	// reply itself. The default is UTF-8; most platforms want ISO-8859-1.
+	// Encoding is the encoding of the requests; a reply declares its own. The
+	// default is UTF-8; most platforms need ISO-8859-1.
 	Encoding Encoding
-	// OmitEcho and OmitTrackingID are for releases of the platform that do
-	// not take the attribute or the element. Without them, less proves that
-	// an answer is to the question.
+	// OmitEcho and OmitTrackingID are for releases of the platform that do not
+	// support the attribute or the element. Without them, fewer checks prove that a
+	// reply belongs to its request.
 	OmitEcho, OmitTrackingID bool
-	// Release is the platform's, for all endpoints; that of a platform whose
-	// version is a year is 25. With ReleaseUnknown, each endpoint is asked for
-	// its version, and what its release does not know
-	// is asked for in an older form, or left out.
+	// Release is the platform's release, for all endpoints. For a platform whose
+	// version is a year it is 25. With ReleaseUnknown, the client asks each endpoint
+	// for its version. Commands that the release does not support are sent in an
+	// older form, or left out.
 	Release Release
-	// MaxReplyBytes bounds a document of the platform, up to 1 GiB. Default
-	// 64 MiB. An answer to a login, a verification of credentials, the question
-	// for the version or a probe, and a document that nobody asked for, may have
-	// 64 KiB at most.
+	// MaxReplyBytes limits a document of the platform, up to 1 GiB. Default
+	// 64 MiB. A reply to a login, a verification of credentials, the question for
+	// the version or a probe, and an unsolicited document, may have 64 KiB at most.
 	MaxReplyBytes int
 
-	// ConnectTimeout bounds TCP and TLS together, default 5 s; LoginTimeout
-	// the login, default 10 s; CommandTimeout the wait for an answer, default
+	// ConnectTimeout limits TCP and TLS together, default 5 s. LoginTimeout limits
+	// the login, default 10 s. CommandTimeout limits the wait for a reply, default
 	// 20 s.
 	ConnectTimeout, LoginTimeout, CommandTimeout time.Duration
 
-	// BackoffInitial is the pause of an endpoint after a failed try, default
-	// 1 s. It doubles with every further failure up to BackoffMax, default
-	// 30 s. There is one try in each step, for the whole pool.
+	// BackoffInitial is the backoff of an endpoint after a failed attempt, default
+	// 1 s. It doubles with every further failure up to BackoffMax, default 30 s.
+	// There is one attempt in each step, for the entire pool.
 	BackoffInitial, BackoffMax time.Duration
 
-	// RefusedInitial is the pause of an account, at all endpoints, after the
+	// RefusedInitial is the backoff of an account, at all endpoints, after the
 	// platform has refused its credentials, default 5 min: each refusal may
 	// count against the account. It doubles with every further refusal up to
 	// RefusedMax, default 1 h. A password that has changed meanwhile (see
 	// [Endpoint.PasswordSource]) is tried within a second.
 	RefusedInitial, RefusedMax time.Duration
-	// Temporary reports whether a refusal says that the platform cannot serve
-	// at the moment, and nothing of the command or the credentials. Where it
-	// is nil, no refusal does. It may be called with the pool's mutex held, so
-	// it must be quick and must not call the client.
+	// Temporary reports whether a refusal means that the platform cannot serve at
+	// the moment, and nothing about the command or the credentials. If it is nil, no
+	// refusal does. It may be called with the pool's mutex held, so it must be quick
+	// and must not call the client.
 	Temporary func(*ErrorReply) bool
 
-	// MinSessions are kept logged in while the platform lets us, default 0.
-	// MaxSessions is never exceeded, default 8.
+	// MinSessions is how many sessions are kept logged in, as long as the platform
+	// accepts them, default 0. MaxSessions is never exceeded, default 8.
 	MinSessions, MaxSessions int
-	// MaxWaiting callers may wait for a session, default 256, where those who
-	// share a read count as one; the next one is refused with [ErrBusy]. None
-	// waits longer than MaxWait, default 10 s.
+	// MaxWaiting is how many callers may wait for a session, default 256. Callers
+	// who share a read count as one. The next caller gets [ErrBusy]. MaxWait is how
+	// long a caller may wait, default 10 s.
 	MaxWaiting int
 	MaxWait    time.Duration
-	// IdleTimeout is how long a session beyond MinSessions may be idle,
-	// default 10 min. MaxAge is how long any may live, default 1 h.
+	// IdleTimeout is how long a session beyond MinSessions may be idle, default
+	// 10 min. MaxAge is how long any session may exist, default 1 h.
 	IdleTimeout, MaxAge time.Duration
-	// Jitter shortens each session's MaxAge and each backoff by a random part
-	// of up to this fraction of it, from 0 to 1, so that they do not end all
-	// at once. Default 0.1; negative for none.
+	// Jitter shortens each session's MaxAge and each backoff by a random part of up
+	// to this fraction of it, from 0 to 1, so that they do not all end at the same
+	// time. Default 0.1; negative for none.
 	Jitter float64
-	// ProbeInterval is how long a session may be idle before the platform is
-	// asked whether it still knows it. Default 1 min.
+	// ProbeInterval is how long a session may be idle before the client asks the
+	// platform whether the session is still valid. Default 1 min.
 	ProbeInterval time.Duration
 	// ProbeUnusedInterval is how long an endpoint may be without a session and
-	// without an attempt to reach it, before a connection is made to it, TLS
-	// included, and closed again. Where a login there has failed, for another
-	// reason than refused credentials, it logs in and out again, unless all
-	// sessions are in use. It shortens by Jitter. There is one such probe at a
-	// time. Default 1 min; negative for none. See [EndpointStats].
+	// without an attempt to reach it. Then a probe makes a connection to it,
+	// including TLS, and closes it again. If a login at the endpoint has failed, for
+	// another reason than refused credentials, the probe logs in and out, unless all
+	// sessions are in use. Jitter applies. There is one such probe at a time.
+	// Default 1 min; negative for none. See [EndpointStats].
 	ProbeUnusedInterval time.Duration
 
-	// Dial makes connections in the place of a net.Dialer.
+	// Dial makes connections; nil means a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Trace watches what happens.
+	// Trace is called for events.
 	Trace Trace
 }
 
-// Endpoint is one address of the platform and the account to log in there.
+// Endpoint is one endpoint of the platform and the account to log in with.
 type Endpoint struct {
-	// Name is for statistics and errors; the default is the address.
+	// Name is used in statistics and errors; the default is the address.
 	Name string
 	// Address is host:port. Platforms listen on TCP port 2208, with TLS on
 	// 2209.
@@ -101,36 +100,39 @@ type Endpoint struct {
 	// TLS is nil for plain TCP. Its MinVersion is raised to TLS 1.2, and its
 	// ServerName is the address's host unless it is set.
 	TLS *tls.Config
-	// TLSSource, unless nil, returns the configuration as it is now, instead of
-	// TLS, which must be given as well. It is called for each connection. Where
-	// it returns nil, TLS stands: no connection is ever plain for its sake. What
-	// it returns must not be changed afterwards. Sessions that are logged in go
-	// on as they are, until MaxAge at the most.
+	// TLSSource, unless nil, returns the current configuration, which is used
+	// instead of TLS. TLS must be given as well. TLSSource is called for each
+	// connection. If it returns nil, TLS is used: no connection is ever without TLS
+	// because of TLSSource. A configuration that it has returned must not be
+	// changed. Sessions that are logged in keep their connection, until MaxAge at
+	// most.
 	TLSSource func() *tls.Config
 	UserID    string
 	Password  Secret
-	// PasswordSource, unless nil, returns the password as it is now, instead
-	// of Password. Where it fails, the last one stands, and
-	// [Trace.PasswordRead] says so. It is called for each login, and every
-	// second while the platform refuses the account.
+	// PasswordSource, unless nil, returns the current password, which is used
+	// instead of Password. If it fails, the last password is used, and
+	// [Trace.PasswordRead] is called. It is called for each login, and every second
+	// while the account is in backoff.
 	PasswordSource func() (Secret, error)
-	// Login is LoginAuto where it is empty.
+	// Login is the login method; empty means LoginAuto.
 	Login LoginMethod
 }
 
-// Secret is a text that does not print.
+// Secret is a text that is not printed.
 type Secret string
 
 // Format prints "[redacted]" whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted]") }
 
-// MarshalText hides the secret from JSON and structured logs.
+// MarshalText returns "[redacted]", so that the secret is not in JSON and structured
+// logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
-// maxReplyBytes keeps every place in a reply within 32 bits.
+// maxReplyBytes limits a reply so that every offset in it fits into 32 bits.
 const maxReplyBytes = 1 << 30
 
-// withDefaults fills in what is left open and checks the rest.
+// withDefaults returns a copy with defaults in place of zero values. The error joins
+// all problems of the options.
 func (o Options) withDefaults() (*Options, error) {
 	o.MaxReplyBytes = cmp.Or(o.MaxReplyBytes, 64<<20)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
@@ -154,7 +156,12 @@ func (o Options) withDefaults() (*Options, error) {
 	if o.Temporary == nil {
 		o.Temporary = func(*ErrorReply) bool { return false }
 	}
-	problems := []error{}
+	return &o, o.check()
+}
+
+// check validates options that have their defaults.
+func (o *Options) check() error {
+	var problems []error
 	if o.Release < 0 {
 		problems = append(problems, fmt.Errorf("oci: there is no release %d", o.Release))
 	}
@@ -173,9 +180,10 @@ func (o Options) withDefaults() (*Options, error) {
 	for _, e := range o.Endpoints {
 		problems = append(problems, e.check())
 	}
-	return &o, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
+// check validates the endpoint.
 func (e Endpoint) check() error {
 	_, _, err := net.SplitHostPort(e.Address)
 	if err != nil {

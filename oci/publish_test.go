@@ -13,17 +13,17 @@ import (
 func TestTextsOfThePlatformAreCutAndMarked(t *testing.T) {
 	for name, text := range map[string]string{
 		"letters":     strings.Repeat("x", 5<<20),
-		"characters":  strings.Repeat("é", maxSaid),
-		"others":      "x" + strings.Repeat("€", maxSaid),
-		"one too far": strings.Repeat("x", maxSaid+1),
-		"many secret": strings.Repeat("<password>x</password>é", maxSaid),
+		"characters":  strings.Repeat("é", maxPublished),
+		"others":      "x" + strings.Repeat("€", maxPublished),
+		"one too far": strings.Repeat("x", maxPublished+1),
+		"many secret": strings.Repeat("<password>x</password>é", maxPublished),
 	} {
 		got := publishable(text, nil)
-		if len(got) > maxSaid || !utf8.ValidString(got) || !strings.HasSuffix(got, ellipsis) {
+		if len(got) > maxPublished || !utf8.ValidString(got) || !strings.HasSuffix(got, ellipsis) {
 			t.Errorf("%s: %d bytes, valid: %t, ending in %q", name, len(got), utf8.ValidString(got), got[len(got)-10:])
 		}
 	}
-	for _, text := range []string{"", "no", strings.Repeat("x", maxSaid), strings.Repeat("x", maxSaid-2) + "é"} {
+	for _, text := range []string{"", "no", strings.Repeat("x", maxPublished), strings.Repeat("x", maxPublished-2) + "é"} {
 		if got := publishable(text, nil); got != text {
 			t.Errorf("%d bytes become %d", len(text), len(got))
 		}
@@ -35,7 +35,7 @@ func TestACutLeavesNothingOfASecret(t *testing.T) {
 	const canary = "hunter2&canary"
 	login := NewRead("LoginRequest22V5", Text("userId", "a"), Text("password", canary))
 	for _, form := range []string{canary, html.EscapeString(canary), html.EscapeString(html.EscapeString(canary))} {
-		for _, place := range []int{maxSaid, maxSearched, maxRefusalText} {
+		for _, place := range []int{maxPublished, maxSearched, maxRefusalText} {
 			for shift := range 2*len(form) + 8 {
 				before := place - shift
 				for kind, text := range map[string]string{
@@ -47,7 +47,7 @@ func TestACutLeavesNothingOfASecret(t *testing.T) {
 					r := Reply{failure: &ErrorReply{Summary: text}}
 					r.refuse(login)
 					got := r.failure.Summary
-					if strings.Contains(got, "hunt") || strings.Contains(got, "nary") || strings.Contains(got, "hun"+ellipsis) || len(got) > maxSaid {
+					if strings.Contains(got, "hunt") || strings.Contains(got, "nary") || strings.Contains(got, "hun"+ellipsis) || len(got) > maxPublished {
 						t.Fatalf("%s at %d: %d bytes, ending in %q", kind, before, len(got), got[max(0, len(got)-60):])
 					}
 				}
@@ -58,7 +58,7 @@ func TestACutLeavesNothingOfASecret(t *testing.T) {
 
 // An element that holds a secret has its end tag behind the cut.
 func TestACutLeavesNothingOfASecretElement(t *testing.T) {
-	for _, place := range []int{maxSaid, maxSearched} {
+	for _, place := range []int{maxPublished, maxSearched} {
 		text := strings.Repeat("x", place-20) + "<password>" + strings.Repeat("canary", maxSearched) + "</password>"
 		if got := publishable(text, nil); strings.Contains(got, "cana") {
 			t.Errorf("at %d: %q", place, got[len(got)-60:])
@@ -67,7 +67,7 @@ func TestACutLeavesNothingOfASecretElement(t *testing.T) {
 }
 
 // long is more than is passed on of any text.
-var long = strings.Repeat("x", 2*maxSaid)
+var long = strings.Repeat("x", 2*maxPublished)
 
 func TestErrorsHaveTextsOfBoundedLength(t *testing.T) {
 	refusal := `<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>[Error 7] ` + long +
@@ -78,18 +78,18 @@ func TestErrorsHaveTextsOfBoundedLength(t *testing.T) {
 	}
 	failure, _ := errors.AsType[*ErrorReply](replies[0].Err())
 	for _, text := range []string{failure.Summary, failure.SummaryEnglish, failure.Detail} {
-		if len(text) > maxSaid || !strings.HasSuffix(text, ellipsis) {
+		if len(text) > maxPublished || !strings.HasSuffix(text, ellipsis) {
 			t.Errorf("%d bytes, ending in %q", len(text), text[len(text)-8:])
 		}
 	}
-	if failure.Number != 7 || len(failure.Error()) > 2*maxSaid {
+	if failure.Number != 7 || len(failure.Error()) > 2*maxPublished {
 		t.Errorf("number %d, an error of %d bytes", failure.Number, len(failure.Error()))
 	}
 	odd, err := ParseReplies([]byte(wrap(strings.Replace(refusal, `type="Error"`, `type="`+long+`"`, 1))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if failure, _ = errors.AsType[*ErrorReply](odd[0].Err()); len(failure.Severity) > maxSeverity || len(failure.Error()) > 2*maxSaid {
+	if failure, _ = errors.AsType[*ErrorReply](odd[0].Err()); len(failure.Severity) > maxSeverity || len(failure.Error()) > 2*maxPublished {
 		t.Errorf("a severity of %d bytes, an error of %d", len(failure.Severity), len(failure.Error()))
 	}
 	for name, document := range map[string]string{
@@ -150,7 +150,7 @@ func TestWhatEndsASessionAndWhatAVersionSaysIsCut(t *testing.T) {
 		defer mu.Unlock()
 		for _, err := range []error{err, ended} {
 			forced, ok := errors.AsType[*ForcedLogoutError](err)
-			if !ok || len(forced.Reason) > maxSaid || !strings.HasSuffix(forced.Reason, ellipsis) {
+			if !ok || len(forced.Reason) > maxPublished || !strings.HasSuffix(forced.Reason, ellipsis) {
 				t.Errorf("got %.200v", err)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// redacted stands in the place of a secret.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
 // checksCredentials reports whether a command logs in or verifies credentials:
@@ -27,9 +27,9 @@ func isSecret(name string) bool {
 	return slices.ContainsFunc(secretWords, func(word string) bool { return strings.Contains(name, word) })
 }
 
-// secretsIn returns the texts of all elements that hold secrets, as they are and
-// escaped, the longer ones first. Those of less than 3 bytes are skipped: they
-// would match ordinary text.
+// secretsIn returns the texts of all elements that hold secrets, unescaped and escaped,
+// the longer ones first. Texts of less than 3 bytes are skipped, because they would
+// match ordinary text.
 func secretsIn(elements []Element) []string {
 	const shortest = 3 // bytes
 	var secrets []string
@@ -43,16 +43,15 @@ func secretsIn(elements []Element) []string {
 	return secrets
 }
 
-// xmlEscaped is a text as documents write it.
+// xmlEscaped returns a text as it is written in a document.
 func xmlEscaped(text string) string {
 	w := writer{}
 	w.text("", text)
 	return string(w.to)
 }
 
-// Tags and attributes as they stand in a text that repeats XML: as they are, or
-// escaped once or more often. A value of an attribute in escaped quotes reaches
-// to the end of the text.
+// Tags and attributes in a text that repeats XML: unescaped, or escaped once or more
+// often. The value of an attribute in escaped quotes extends to the end of the text.
 const (
 	openBracket = `(?i)(?:<|&(?:amp;|#0*38;|#x0*26;)*(?:lt|#0*60|#x0*3c);)\s*`
 	elementName = `((?:[\w.-]+:)*[\w.-]+)`
@@ -64,18 +63,18 @@ var (
 	anAttribute = regexp.MustCompile(`(?is)([\w.:-]+)(\s*=\s*)(?:"[^"]*"?|'[^']*'?|&(?:amp;)*(?:quot|apos|#0*3[49]|#x0*2[27]);.*|[^\s"'<>]+)`)
 )
 
-// Bounds of the search for secrets: of the text, in bytes, and of the elements
-// in it that hold one. What is beyond is removed. The search looks through the
-// text once for each such element.
+// Limits of the search for secrets: of the text, in bytes, and of the elements in it
+// that hold a secret. The rest is removed. The text is searched once for each such
+// element.
 const (
 	maxSearched       = 64 << 10
 	maxSecretElements = 16
 )
 
 // withoutSecrets removes from a platform's text the content of all elements and
-// attributes that hold secrets, by their names. If in doubt it removes more: up
-// to the last end tag of that name, or to the end of the text where there is
-// none, since texts may be cut short.
+// attributes that hold secrets, by their names. It removes rather too much: up to the
+// last end tag of that name, or to the end of the text if there is none, since texts
+// may be cut.
 func withoutSecrets(text string) string {
 	if !isSecret(text) {
 		return text
@@ -86,12 +85,12 @@ func withoutSecrets(text string) string {
 	return withoutSecretAttributes(withoutSecretElements(text))
 }
 
-// maxSaid bounds a text of the platform that leaves this package, in bytes.
-const maxSaid = 4 << 10
+// maxPublished limits a text of the platform that this package returns, in bytes.
+const maxPublished = 4 << 10
 
-// publishable is a text of the platform without secrets, those in elements and
-// attributes that hold some, and those given, and of bounded length. It is cut
-// last of all: half a secret would not be found any more.
+// publishable returns a text of the platform without secrets and of limited length. It
+// removes the secrets in elements and attributes that hold some, and those given. The
+// text is cut at last, because a part of a secret would not be found.
 func publishable(text string, secrets []string) string {
 	mark := ""
 	if len(text) > maxSearched {
@@ -101,11 +100,11 @@ func publishable(text string, secrets []string) string {
 	for _, secret := range secrets {
 		text = strings.ReplaceAll(text, secret, redacted)
 	}
-	return clip(text+mark, maxSaid)
+	return clip(text+mark, maxPublished)
 }
 
-// placeToCut is the last place up to there that is neither inside a character nor
-// inside a secret.
+// placeToCut returns the last offset up to at that is neither in a character nor in a
+// secret.
 func placeToCut(text string, at int, secrets []string) int {
 	for at > 0 && !utf8.RuneStart(text[at]) {
 		at--
@@ -122,8 +121,8 @@ func placeToCut(text string, at int, secrets []string) int {
 // ellipsis marks a text that was cut.
 const ellipsis = "…"
 
-// clip is a text of at most so many bytes, cut between two characters and marked
-// where it is longer.
+// clip returns a text of at most that many bytes. A longer one is cut between two
+// characters, and ends with an ellipsis.
 func clip(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -131,6 +130,7 @@ func clip(text string, most int) string {
 	return text[:placeToCut(text, most-len(ellipsis), nil)] + ellipsis
 }
 
+// withoutSecretElements replaces the content of elements that hold secrets.
 func withoutSecretElements(text string) string {
 	var kept strings.Builder
 	for found := 0; ; {
@@ -152,7 +152,7 @@ func withoutSecretElements(text string) string {
 	}
 }
 
-// lastEndTag is where the last end tag of that name begins, or the end of the
+// lastEndTag returns the offset of the last end tag of that name, or of the end of the
 // text.
 func lastEndTag(text, name string) int {
 	last := len(text)
@@ -164,6 +164,7 @@ func lastEndTag(text, name string) int {
 	return last
 }
 
+// withoutSecretAttributes replaces the values of attributes that hold secrets.
 func withoutSecretAttributes(text string) string {
 	return anAttribute.ReplaceAllStringFunc(text, func(found string) string {
 		parts := anAttribute.FindStringSubmatch(found)

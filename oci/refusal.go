@@ -5,25 +5,35 @@ import (
 	"fmt"
 )
 
-// Refusal is why a document of the platform was refused. Whichever it is, the
-// session has ended with it.
+// Refusal is why the client refused a document of the platform. After each of them
+// the session is closed.
 type Refusal string
 
 // The refusals.
 const (
-	RefusedTooLarge    Refusal = "too_large"         // the document is, or its tables are larger in memory than their bytes
-	RefusedElements    Refusal = "too_many_elements" // elements, tables, columns, attributes or prefixes
-	RefusedText        Refusal = "text_too_long"     // a text, a name, or all texts together
-	RefusedDepth       Refusal = "too_deep"
-	RefusedNotXML      Refusal = "not_xml"      // or XML that the protocol has no use for
-	RefusedNotOCI      Refusal = "not_oci"      // its elements are not those of the protocol
-	RefusedTwice       Refusal = "stated_twice" // what may be stated only once
-	RefusedForeign     Refusal = "foreign"      // it has another session id, tracking id or echo
-	RefusedMismatch    Refusal = "mismatch"     // its answers are not those that the commands can have
-	RefusedUnsolicited Refusal = "unsolicited"  // nobody asked
+	// RefusedTooLarge: the document is too large, or its tables need too much memory.
+	RefusedTooLarge Refusal = "too_large"
+	// RefusedElements: too many elements, tables, columns, attributes or prefixes.
+	RefusedElements Refusal = "too_many_elements"
+	// RefusedText: a text or a name is too long, or all texts together are.
+	RefusedText Refusal = "text_too_long"
+	// RefusedDepth: elements are nested too deep.
+	RefusedDepth Refusal = "too_deep"
+	// RefusedNotXML: it is not XML, or XML that the protocol does not use.
+	RefusedNotXML Refusal = "not_xml"
+	// RefusedNotOCI: its elements are not those of the protocol.
+	RefusedNotOCI Refusal = "not_oci"
+	// RefusedTwice: it holds twice what it may hold only once.
+	RefusedTwice Refusal = "stated_twice"
+	// RefusedForeign: it has another session id, tracking id or echo.
+	RefusedForeign Refusal = "foreign"
+	// RefusedMismatch: its replies cannot be replies to the commands.
+	RefusedMismatch Refusal = "mismatch"
+	// RefusedUnsolicited: it is no reply to a request.
+	RefusedUnsolicited Refusal = "unsolicited"
 )
 
-// Refusals are all of them, each once.
+// Refusals returns all refusals, each once.
 func Refusals() []Refusal {
 	return []Refusal{
 		RefusedTooLarge, RefusedElements, RefusedText, RefusedDepth, RefusedNotXML,
@@ -31,25 +41,27 @@ func Refusals() []Refusal {
 	}
 }
 
-// ErrReplyTooLarge says that a document exceeds a limit. Which one is in the
-// [*ReplyLimitError] that wraps it.
+// ErrReplyTooLarge means that a document exceeds a limit. The [*ReplyLimitError] that
+// wraps it names the limit.
 var ErrReplyTooLarge = errors.New("oci: the platform's document exceeds a limit")
 
-// ReplyLimitError says which limit a document exceeds. No more of it was read.
+// ReplyLimitError means that a document exceeds a limit. The remaining document was
+// not read.
 type ReplyLimitError struct {
 	Refusal Refusal
 	What    string // such as "bytes" or "elements"
-	Limit   int    // how many there may be
+	Limit   int    // how many are allowed
 }
 
 func (e *ReplyLimitError) Error() string {
 	return fmt.Sprintf("oci: the platform's document exceeds the limit of %d %s", e.Limit, e.What)
 }
 
+// Unwrap returns [ErrReplyTooLarge].
 func (*ReplyLimitError) Unwrap() error { return ErrReplyTooLarge }
 
-// whyRefused is why a document was refused. It reports false for an error that is
-// not about a document, such as the end of the connection.
+// whyRefused returns why a document was refused. It reports false for an error that
+// is not about a document, such as the end of the connection.
 func whyRefused(err error) (Refusal, bool) {
 	if limit, ok := errors.AsType[*ReplyLimitError](err); ok {
 		return limit.Refusal, true
@@ -60,26 +72,27 @@ func whyRefused(err error) (Refusal, bool) {
 	return "", false
 }
 
-// protocolError is a [*ProtocolError] about what the elements of a document are.
+// protocolError returns a [*ProtocolError] about the elements of a document.
 func protocolError(format string, args ...any) error {
 	return refusedAs(RefusedNotOCI, format, args...)
 }
 
-// notXML is one about how they are written.
+// notXML returns a [*ProtocolError] about the XML of a document.
 func notXML(format string, args ...any) error {
 	return refusedAs(RefusedNotXML, format, args...)
 }
 
-// twice is one about what is stated more than once.
+// twice returns a [*ProtocolError] about a thing that is there more than once.
 func twice(format string, args ...any) error {
 	return refusedAs(RefusedTwice, format, args...)
 }
 
-// foreign is one about whose answer a document is.
+// foreign returns a [*ProtocolError] about a document that belongs to another request.
 func foreign(format string, args ...any) error {
 	return refusedAs(RefusedForeign, format, args...)
 }
 
+// refusedAs returns a [*ProtocolError] with that refusal.
 func refusedAs(why Refusal, format string, args ...any) error {
 	return &ProtocolError{Reason: fmt.Sprintf(format, args...), Refusal: why}
 }

@@ -7,35 +7,36 @@ import (
 	"strings"
 )
 
-// Type names of the answers that every command may get; they stand in
-// namespace C. Any other answer is named after its command, with "Response"
-// in the place of "Request".
+// Type names of the replies that every command may get. They are in namespace C. The
+// type of any other reply is the name of its command, with "Response" instead of
+// "Request".
 const (
 	successResponse = "SuccessResponse"
 	errorResponse   = "ErrorResponse"
 )
 
-// Reply is the platform's answer to one command.
+// Reply is the platform's reply to one command. It does not change, so several
+// goroutines may use it.
 type Reply struct {
-	endpoint string
-	name     string
-	children nodes // none of a refusal that a Client returns
-	failure  *ErrorReply
-	whole    bool // the failure is the only answer to a document of several commands
+	endpoint   string
+	name       string
+	children   nodes // empty for a refusal that a Client returns
+	failure    *ErrorReply
+	ofDocument bool // failure is the only reply to a document of several commands
 
-	unsupported *UnsupportedError // the platform does not know the command in any form
+	unsupported *UnsupportedError // the platform supports no form of the command
 }
 
-// Name is the type of the answer without its namespace: "SuccessResponse",
-// "ErrorResponse", or the command's name with Response for Request.
+// Name returns the type of the reply without its namespace: "SuccessResponse",
+// "ErrorResponse", or the command's name with Response instead of Request.
 func (r Reply) Name() string { return r.name }
 
-// Endpoint is the name of the endpoint that answered. It is empty where the
-// reply is none to a command of a [Client].
+// Endpoint returns the name of the endpoint that sent the reply. It is empty if the
+// reply is not one to a command of a [Client].
 func (r Reply) Endpoint() string { return r.endpoint }
 
-// Err is the platform's refusal as an [*ErrorReply], or nil where the answer
-// is anything else. Where the platform seems not to know the command, it is an
+// Err returns the platform's refusal as an [*ErrorReply], or nil if the reply is none.
+// If the platform does not seem to support the command, it returns an
 // [*UnsupportedError] that wraps the refusal.
 func (r Reply) Err() error {
 	switch {
@@ -47,30 +48,30 @@ func (r Reply) Err() error {
 	return nil
 }
 
-// Element is the only child of that name. An error, a [*ProtocolError], says that
-// there are several.
+// Element returns the only child of that name. present reports whether there is one.
+// If there are several, the error is a [*ProtocolError].
 func (r Reply) Element(name string) (element ReplyElement, present bool, err error) {
 	return r.children.one(r.name, r.name, name)
 }
 
-// Elements goes through the children of that name, in the order of the document:
-// none where the reply is a refusal.
+// Elements iterates over the children of that name, in the order of the document. A
+// refusal has none.
 func (r Reply) Elements(name string) iter.Seq[ReplyElement] { return r.children.named(r.name, name) }
 
-// All goes through all children, likewise.
+// All iterates over all children, in the order of the document. A refusal has none.
 func (r Reply) All() iter.Seq[ReplyElement] { return r.children.each(r.name) }
 
-// Text is the text of the only child of that name, "" where it holds anything
-// else: present tells an absent element from an empty one, and an error, a
-// [*ProtocolError], says that there are several.
+// Text returns the text of the only child of that name, or "" if the child holds
+// anything else. present reports whether there is such a child, which may be empty.
+// If there are several, the error is a [*ProtocolError].
 func (r Reply) Text(name string) (text string, present bool, err error) {
 	child, present, err := r.Element(name)
 	return child.Text(), present, err
 }
 
-// Bool reads the only child of that name as an xs:boolean: present tells whether
-// it is there at all, and an error says that it holds something else, or that
-// there are several.
+// Bool returns the only child of that name as an xs:boolean. present reports whether
+// there is such a child. The error says that it is not a boolean, or that there are
+// several.
 func (r Reply) Bool(name string) (value, present bool, err error) {
 	child, present, err := r.Element(name)
 	if !present || err != nil {
@@ -80,8 +81,8 @@ func (r Reply) Bool(name string) (value, present bool, err error) {
 	return value, true, err
 }
 
-// Table is the OCITable in the only child of that name. A reply without it, or
-// with several, is not what its type promises, which is an error.
+// Table returns the OCITable in the only child of that name. It returns an error if
+// there is no such child, if there are several, or if the child holds no table.
 func (r Reply) Table(name string) (*Table, error) {
 	child, present, err := r.Element(name)
 	switch {
@@ -96,41 +97,39 @@ func (r Reply) Table(name string) (*Table, error) {
 // Severity is the type attribute of an ErrorResponse.
 type Severity string
 
-// The severities of the schema. Only SeverityError says that the command was
-// refused; what the others leave of it is to be learnt by reading.
+// The severities of the schema. Only SeverityError means that the command was
+// refused. After any other, whether it was done can only be found out by reading.
 const (
 	SeverityError   Severity = "Error"
 	SeverityWarning Severity = "Warning"
 	SeverityInfo    Severity = "Info"
 )
 
-// ErrorReply is an ErrorResponse: what the platform said when it did not do as
-// it was told.
+// ErrorReply is an ErrorResponse, the platform's refusal of a command. It implements
+// error.
 type ErrorReply struct {
-	// Command is the name of the command that was answered.
+	// Command is the name of the command that was refused.
 	Command string
-	// Number is the platform's error number, from the element errorCode or,
-	// where that is absent, as on real systems, from the head of the summary
-	// ("[Error 4962] …"). 0 means that neither tells one.
+	// Number is the platform's error number, from the element errorCode or, if
+	// that is absent, as on real systems, from the head of the summary
+	// ("[Error 4962] …"). 0 means that neither has one.
 	Number int
-	// Severity is Error where the reply has no type attribute. Like the other
-	// texts it is the platform's, and has 32 bytes at most.
+	// Severity is SeverityError if the reply has no type attribute. Otherwise it is
+	// the platform's text, 32 bytes at most.
 	Severity Severity
 	// Summary is in the platform's language, SummaryEnglish in English. The
 	// content of elements that hold secrets, by their names, is removed from
-	// them, and from Detail: a platform may repeat the command that it
-	// refuses. Each has 4 KiB at most, and ends with an ellipsis where the
-	// platform has said more.
+	// them and from Detail, because a platform may repeat the command that it
+	// refuses. Each has 4 KiB at most, and ends with an ellipsis if it was cut.
 	Summary, SummaryEnglish string
-	// Detail is empty on most errors, and always where the command was one
-	// that logs in or verifies credentials.
+	// Detail is empty on most errors, and always if the command logs in or verifies
+	// credentials.
 	Detail string
 }
 
-// refuse makes the reply the refusal of a command. Its elements, which may hold
-// a password, are dropped: the failure has what may be passed on. Of a command
-// that checks credentials it keeps the summary alone, without the secrets that
-// were sent.
+// refuse makes the reply the refusal of a command. It removes the elements, which may
+// hold a password: failure has all that may be returned. For a command that checks
+// credentials only the summary is kept, without the secrets that were sent.
 func (r *Reply) refuse(c Command) {
 	failure := *r.failure
 	failure.Command = c.Name()
@@ -143,11 +142,10 @@ func (r *Reply) refuse(c Command) {
 	r.failure, r.children = &failure, nil
 }
 
-// maxSeverity bounds what is kept of a severity, in bytes. Those of the schema
-// have 7.
+// maxSeverity is how many bytes are kept of a severity. Those of the schema have 7.
 const maxSeverity = 32
 
-// publish makes the texts what may be passed on.
+// publish removes secrets from the texts and limits their length.
 func (e *ErrorReply) publish(secrets []string) {
 	e.Severity = Severity(clip(publishable(string(e.Severity), secrets), maxSeverity))
 	for _, text := range []*string{&e.Summary, &e.SummaryEnglish, &e.Detail} {
@@ -156,14 +154,14 @@ func (e *ErrorReply) publish(secrets []string) {
 }
 
 func (e *ErrorReply) Error() string {
-	said := e.Summary
-	if numberOfSummary(said) != e.Number {
-		said = fmt.Sprintf("[%s %d] %s", e.Severity, e.Number, said)
+	text := e.Summary
+	if numberOfSummary(text) != e.Number {
+		text = fmt.Sprintf("[%s %d] %s", e.Severity, e.Number, text)
 	}
-	return fmt.Sprintf("oci: %s: the platform answered %q", e.Command, said)
+	return fmt.Sprintf("oci: %s: the platform answered %q", e.Command, text)
 }
 
-// numberOfSummary reads the number at the head of a summary: "[Error 4962] …".
+// numberOfSummary returns the number at the head of a summary, or 0: "[Error 4962] …".
 func numberOfSummary(summary string) int {
 	inside, ok := strings.CutPrefix(strings.TrimSpace(summary), "[")
 	head, _, closed := strings.Cut(inside, "]")

@@ -10,12 +10,11 @@ import (
 )
 
 const (
-	// scanBuffer is how much of a stream is looked at at a time. A tag, a
-	// comment or an instruction must fit into it.
+	// scanBuffer is the size of the read buffer. A tag, a comment or an
+	// instruction must fit into it.
 	scanBuffer = 32 << 10
 
-	// maxDepth is more than any reply of the schema needs; a deeper document
-	// is not one.
+	// maxDepth is more than any reply of the schema needs.
 	maxDepth = 32
 
 	// maxAttributes is more than any element of the schema has.
@@ -27,45 +26,49 @@ const (
 
 // scanner reads the XML of a stream of documents in one pass, as it arrives.
 // OCI-P has no length prefix: a document ends with the end tag of its root,
-// and the line feed that follows may come at any time later.
+// and the line feed that follows may arrive at any time later.
 //
-// It takes less than XML allows, and nothing that it might read in another
-// way than its sender meant it: no document type, no entities but the five
-// predefined ones, names in ASCII alone, an XML declaration only where a
-// document begins, and no text between elements.
+// It accepts less than XML allows, and nothing that could have another meaning for
+// its sender: no document type, only the five predefined entities, only ASCII names,
+// an XML declaration only at the beginning of a document, and no text between
+// elements.
+//
+// The names of its functions follow the grammar of a document. A function that reads
+// an element is called after the start tag of the element, which is in tag, and
+// returns after its end tag.
 type scanner struct {
 	from  io.Reader
 	limit int // bytes of a document
 
 	buffer  []byte
-	at, end int // buffer[at:end] is still to be looked at
-	start   int // where the document began, seen from the buffer; may be negative
+	at, end int // buffer[at:end] is unread
+	start   int // offset of the document in the buffer; may be negative
 
 	charset  *charmap.Charmap // nil for UTF-8
 	open     []element        // the root first
-	names    []byte           // of the open elements and the prefixes that they bind
+	names    []byte           // of the open elements and of the prefixes that they bind
 	bindings []binding
 	tag      tag  // of the element that was opened last
 	empty    bool // the last tag both opened and closed its element
 	used     usage
 
-	textStart int  // where in its buffer the text begins that is being read
+	textStart int  // offset, in its buffer, of the text that is being read
 	cut       bool // a text that is too long ends at its limit
 
-	// Room that is used again for each document.
+	// Buffers that are used again for each document.
 	text  []byte
 	cells []byte
 	ends  []uint32
 	nodes nodes
 
-	// What documents of a session have in common.
+	// Parts that the documents of a session have in common.
 	head  head
 	terms map[string]string
 	known headings
 }
 
-// head is how a document begins, up to the end of its root's start tag, and
-// the state that reading it leaves behind.
+// head is the beginning of a document, up to the end of its root's start tag, and the
+// state of the scanner after it.
 type head struct {
 	raw      []byte
 	charset  *charmap.Charmap
@@ -74,7 +77,7 @@ type head struct {
 	bindings []binding
 }
 
-// Bounds of what is kept for other documents.
+// Limits of what is kept for other documents.
 const (
 	maxHead       = 1 << 10 // bytes
 	maxValues     = 4 << 10 // bytes of attributes
@@ -84,7 +87,8 @@ const (
 	maxTermLength = 128 // bytes
 )
 
-// term makes a string of a name that other documents are likely to hold too.
+// term returns a name as a string. It returns the same string for the same name, since
+// other documents are likely to hold it, too.
 func (s *scanner) term(b []byte) string {
 	if known, ok := s.terms[string(b)]; ok {
 		return known
@@ -100,8 +104,8 @@ func newScanner(from io.Reader, limit int) *scanner {
 	return &scanner{from: from, limit: limit, buffer: make([]byte, scanBuffer), terms: map[string]string{}}
 }
 
-// await skips white space until a document begins, and leaves its first byte
-// unread. io.EOF says that the stream ended between documents.
+// await skips white space until a document begins, and leaves its first byte unread.
+// io.EOF means that the stream ended between documents.
 func (s *scanner) await() error {
 	for !s.more() {
 		s.at, s.end = 0, 0
@@ -112,13 +116,13 @@ func (s *scanner) await() error {
 	return nil
 }
 
-// more tells whether another document has begun to arrive, without reading.
+// more reports whether another document has begun to arrive, without reading.
 func (s *scanner) more() bool {
 	s.at += blankLength(s.buffer[s.at:s.end])
 	return s.at < s.end
 }
 
-// read appends what comes next to the buffer.
+// read appends the next data of the stream to the buffer.
 func (s *scanner) read() error {
 	for {
 		n, err := s.from.Read(s.buffer[s.end:])
@@ -132,7 +136,7 @@ func (s *scanner) read() error {
 	}
 }
 
-// fill reads more of the present document.
+// fill reads more of the current document.
 func (s *scanner) fill() error {
 	if s.end-s.start >= s.limit {
 		return s.tooLarge()
@@ -154,16 +158,16 @@ func (s *scanner) tooLarge() error {
 	return &ReplyLimitError{RefusedTooLarge, "bytes", s.limit}
 }
 
-// begin notes that a document begins at the next byte. The one before has left
-// nothing open.
+// begin records that a document begins at the next byte. The document before has no
+// open elements.
 func (s *scanner) begin() {
 	s.start = s.at
 	s.charset = nil
 	s.used = usage{}
 }
 
-// skipHead goes behind the start tag of the root, if the document begins as the
-// one before did.
+// skipHead skips the head of a document if it is the same as that of the document
+// before. It reports whether it has done so.
 func (s *scanner) skipHead() bool {
 	if len(s.head.raw) == 0 || !bytes.HasPrefix(s.buffer[s.at:s.end], s.head.raw) {
 		return false
@@ -176,11 +180,11 @@ func (s *scanner) skipHead() bool {
 	return true
 }
 
-// keepHead remembers how the document begins. It is called behind the start tag
-// of the root.
+// keepHead keeps the head of the document for skipHead. It is called after the start
+// tag of the root.
 func (s *scanner) keepHead() {
 	if s.empty || s.start < 0 || s.at-s.start > maxHead {
-		return // there is nothing to go on with, or it is not in the buffer any more, or unusual
+		return // the root is empty, or the head is not in the buffer any more, or unusually long
 	}
 	s.head = head{
 		raw: bytes.Clone(s.buffer[s.start:s.at]), charset: s.charset,
@@ -188,8 +192,8 @@ func (s *scanner) keepHead() {
 	}
 }
 
-// finish checks the size of a document whose root has just been closed, and
-// gives back room that few documents need.
+// finish checks the size of a document after its end, and frees buffers that are
+// larger than most documents need.
 func (s *scanner) finish() error {
 	if cap(s.text) > scanBuffer {
 		s.text = nil
@@ -212,12 +216,12 @@ func (s *scanner) finish() error {
 	return nil
 }
 
-// errMixed says that an element holds both text and elements, as none of the
+// errMixed means that an element holds both text and elements, which no element of the
 // schema does.
 var errMixed = &ProtocolError{"the document holds text between its elements", RefusedNotOCI}
 
-// child goes to the next tag inside the open element, or to the root's. It tells
-// whether that opened another element; else it closed the present one.
+// child reads the next tag in the open element, or that of the root. opened reports
+// whether it is a start tag; otherwise it is the end tag of the open element.
 func (s *scanner) child() (opened bool, err error) {
 	s.text, opened, err = s.content(s.text[:0], maxText)
 	if err == nil && !isBlank(s.text) {
@@ -226,8 +230,8 @@ func (s *scanner) child() (opened bool, err error) {
 	return opened, err
 }
 
-// children reads each of the elements that are left inside the open one, and
-// closes that.
+// children calls read for each of the remaining elements in the open element, and
+// returns after its end tag.
 func (s *scanner) children(read func() error) error {
 	for {
 		opened, err := s.child()
@@ -240,9 +244,9 @@ func (s *scanner) children(read func() error) error {
 	}
 }
 
-// content appends the text up to the next tag inside the open element, comments
-// left out, of at most so many bytes. It tells whether that tag opened another
-// element; else it closed the present one.
+// content reads up to the next tag in the open element, and appends the text before
+// the tag, without comments, of at most length bytes. opened reports whether it is a
+// start tag; otherwise it is the end tag of the open element.
 func (s *scanner) content(text []byte, length int) (_ []byte, opened bool, err error) {
 	if s.empty {
 		s.empty = false
@@ -272,8 +276,8 @@ func (s *scanner) content(text []byte, length int) (_ []byte, opened bool, err e
 	}
 }
 
-// chars appends the character data up to the next "<", and sees to it that
-// the byte behind that is in the buffer. The text must not grow beyond most.
+// chars appends the character data up to the next "<", and makes sure that the byte
+// after that is in the buffer. The text must not become longer than most.
 func (s *scanner) chars(text []byte, most int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
@@ -282,8 +286,8 @@ func (s *scanner) chars(text []byte, most int) ([]byte, error) {
 			return text, nil
 		}
 		if markup != 0 {
-			whole := markup > 0
-			if whole {
+			complete := markup > 0
+			if complete {
 				unread = unread[:markup]
 			}
 			if len(s.open) == 0 && !isBlank(unread) {
@@ -291,7 +295,7 @@ func (s *scanner) chars(text []byte, most int) ([]byte, error) {
 			}
 			var n int
 			var err error
-			text, n, err = s.decode(text, unread, inText, whole)
+			text, n, err = s.decode(text, unread, inText, complete)
 			s.at += n
 			if err == nil && len(text) > most {
 				text, err = s.excess(text, most)
@@ -299,7 +303,7 @@ func (s *scanner) chars(text []byte, most int) ([]byte, error) {
 			if err != nil {
 				return text, err
 			}
-			if whole {
+			if complete {
 				continue
 			}
 		}
@@ -318,8 +322,8 @@ const (
 	cdataEnding        = "]]>"
 )
 
-// markup returns the bytes at the head of what is unread, up to where end
-// finds their end; end returns 0 where that is not there yet. They stay unread.
+// markup returns the unread bytes up to the end that the function end finds. They
+// remain unread. end returns 0 if the end is not in the buffer yet.
 func (s *scanner) markup(end func([]byte) int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
@@ -332,8 +336,8 @@ func (s *scanner) markup(end func([]byte) int) ([]byte, error) {
 	}
 }
 
-// enclosed finds the end of markup that begins and ends with those texts. The
-// first of them is there.
+// enclosed returns a function that finds the end of markup that begins and ends with
+// these texts. The opening has been checked.
 func enclosed(opening, ending string) func([]byte) int {
 	return func(unread []byte) int {
 		if i := bytes.Index(unread[len(opening):], []byte(ending)); i >= 0 {
@@ -343,7 +347,7 @@ func enclosed(opening, ending string) func([]byte) int {
 	}
 }
 
-// tagEnd finds the end of a tag. A ">" inside an attribute's quotes is not it.
+// tagEnd finds the end of a tag. A ">" in the quotes of an attribute does not end it.
 func tagEnd(unread []byte) int {
 	quote := byte(0)
 	for i, c := range unread {
@@ -361,7 +365,7 @@ func tagEnd(unread []byte) int {
 	return 0
 }
 
-// declaredCharset reads what stands inside an XML declaration.
+// declaredCharset returns the charset of the content of an XML declaration.
 func declaredCharset(inside []byte) (*charmap.Charmap, error) {
 	version, rest, _ := pseudoAttribute(inside, "version")
 	if version != "1.0" {
@@ -373,16 +377,17 @@ func declaredCharset(inside []byte) (*charmap.Charmap, error) {
 		return nil, notXML("the XML declaration holds more than version, encoding and standalone")
 	}
 	if !declared {
-		return nil, nil //nolint:nilnil // a nil table is the one of UTF-8
+		return nil, nil //nolint:nilnil // nil means UTF-8
 	}
 	encoding, err := EncodingByName(name)
 	if err != nil {
-		return nil, notXML("the document is in encoding %.32q, which is none of ours", name)
+		return nil, notXML("the document is in encoding %.32q, which is not supported", name)
 	}
 	return encoding.single, nil
 }
 
-// pseudoAttribute cuts a value of that name off the head of an XML declaration.
+// pseudoAttribute returns the value of that name at the head of an XML declaration, and
+// what follows it.
 func pseudoAttribute(inside []byte, name string) (value string, rest []byte, ok bool) {
 	found, ok := bytes.CutPrefix(trimLeft(inside), []byte(name+"="))
 	if !ok || blankLength(inside) == 0 || len(found) == 0 || found[0] != '"' && found[0] != '\'' {
@@ -395,20 +400,19 @@ func pseudoAttribute(inside []byte, name string) (value string, rest []byte, ok 
 	return string(quoted), rest, true
 }
 
-// instruction reads an XML declaration, and with it the document's encoding, or
-// skips a processing instruction, which means nothing to us. Without an XML
-// declaration, which stands where the document begins or nowhere, the encoding
-// is UTF-8.
+// instruction reads an XML declaration, and with it the document's encoding, or skips
+// a processing instruction. An XML declaration is allowed only at the beginning of a
+// document. Without it, the encoding is UTF-8.
 func (s *scanner) instruction() error {
-	whole, err := s.markup(enclosed(instructionOpening, instructionEnding))
+	all, err := s.markup(enclosed(instructionOpening, instructionEnding))
 	if err != nil {
 		return err
 	}
-	inside := whole[len(instructionOpening) : len(whole)-len(instructionEnding)]
+	inside := all[len(instructionOpening) : len(all)-len(instructionEnding)]
 	target := inside[:nameLength(inside)]
 	rest := inside[len(target):]
 	first := s.at == s.start
-	s.at += len(whole)
+	s.at += len(all)
 	switch {
 	case len(rest) > 0 && blankLength(rest) == 0:
 		return notXML("the document holds a processing instruction without a good name")
@@ -421,8 +425,8 @@ func (s *scanner) instruction() error {
 	return nil
 }
 
-// exclamation reads what begins with "<!": a comment, or a CDATA section, whose
-// text it appends. There is nothing else that a document of ours may declare.
+// exclamation reads markup that begins with "<!": a comment, or a CDATA section, whose
+// text it appends. It refuses anything else.
 func (s *scanner) exclamation(text []byte, most int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
@@ -433,7 +437,7 @@ func (s *scanner) exclamation(text []byte, most int) ([]byte, error) {
 			s.at += len(cdataOpening)
 			return s.cdata(text, most)
 		case !bytes.HasPrefix([]byte(commentOpening), unread) && !bytes.HasPrefix([]byte(cdataOpening), unread):
-			return text, notXML("the document holds a declaration, which OCI-P has no use for")
+			return text, notXML("the document holds a declaration, which OCI-P does not use")
 		}
 		if err := s.fill(); err != nil {
 			return text, err
@@ -441,31 +445,32 @@ func (s *scanner) exclamation(text []byte, most int) ([]byte, error) {
 	}
 }
 
+// comment skips a comment.
 func (s *scanner) comment() error {
-	whole, err := s.markup(enclosed(commentOpening, commentEnding))
+	all, err := s.markup(enclosed(commentOpening, commentEnding))
 	if err != nil {
 		return err
 	}
-	inside := whole[len(commentOpening) : len(whole)-len(commentEnding)]
+	inside := all[len(commentOpening) : len(all)-len(commentEnding)]
 	if bytes.Contains(inside, []byte("--")) || bytes.HasSuffix(inside, []byte("-")) {
 		return notXML("the document holds a comment with -- in it")
 	}
-	s.at += len(whole)
+	s.at += len(all)
 	return nil
 }
 
-// cdata appends the text of a CDATA section behind its opening.
+// cdata appends the text of a CDATA section, after its opening.
 func (s *scanner) cdata(text []byte, most int) ([]byte, error) {
 	for {
 		unread := s.buffer[s.at:s.end]
 		end := bytes.Index(unread, []byte(cdataEnding))
-		whole := end >= 0
-		if !whole {
+		complete := end >= 0
+		if !complete {
 			end = max(0, len(unread)-len(cdataEnding)+1) // its first bytes may be here
 		}
 		var n int
 		var err error
-		text, n, err = s.decode(text, unread[:end], inCDATA, whole)
+		text, n, err = s.decode(text, unread[:end], inCDATA, complete)
 		s.at += n
 		if err == nil && len(text) > most {
 			text, err = s.excess(text, most)
@@ -473,7 +478,7 @@ func (s *scanner) cdata(text []byte, most int) ([]byte, error) {
 		if err != nil {
 			return text, err
 		}
-		if whole {
+		if complete {
 			s.at += len(cdataEnding)
 			return text, nil
 		}

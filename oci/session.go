@@ -5,159 +5,168 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"strconv"
 	"sync"
 	"time"
 )
 
-// logoutTimeout bounds the farewell of a session that is closed.
+// logoutTimeout bounds the sending of a logout.
 const logoutTimeout = time.Second
 
-// unsolicitedTimeout is how long a session listens to the end of a document
-// that it did not ask for, to learn why it is being ended.
+// unsolicitedTimeout is how long a session reads an unsolicited document to its
+// end, to find out whether it is a forced logout.
 const unsolicitedTimeout = time.Second
 
-// session is one connection to the platform. It carries one document at a
-// time, and a goroutine of its own reads all that the platform sends, so that
-// an end of the connection, or a platform that speaks out of turn, is noticed
-// at once and not by the next command.
+// session is one connection to the platform. It carries one document at a time:
+// that is the duty of its owner, who is the pool, a caller of the pool, or the
+// code that logs in. A goroutine of the session reads all that the platform sends,
+// so the end of the connection and unsolicited data are noticed immediately, not
+// by the next command.
+//
+// The states of a session, and the next state after each event:
+//
+//	state      begin       document written  replies read  unsolicited data  timeout or cancel  connection ends, or bad document
+//	ready      sending     -                 -             unusable          -                  closed
+//	sending    -           awaiting          early         -                 closed, lost       closed, lost
+//	early      -           ready, answered   -             unusable          closed, answered   closed, answered
+//	awaiting   -           -                 ready, answered  -              closed, lost       closed, lost
+//	unusable   UnsentError early: answered   -             -                 closed             closed
+//	closed     UnsentError -                 -             -                 -                  -
+//
+// In terms of the fields: sending is pending without pending.written, early is
+// pending with pending.early, awaiting is pending with pending.written, unusable is
+// err without closed. "lost" means that the exchange ends with a LostError,
+// "answered" that it ends with its replies. Replies that are followed by more data
+// in the same packet are delivered, and the session is unusable. An unusable session
+// is closed within unsolicitedTimeout.
 type session struct {
-	endpoint *endpoint
-	line     line
-	id       string                // chosen by us, of this session alone
-	userID   string                // who is logged in; empty before
-	ours     bool                  // it is logged in with the endpoint's own account
-	echoes   uint64                // how many were given out
-	died     func(*session, error) // called once, when it is dead
-	read     chan struct{}         // closed when readAll has ended
+	endpoint   *endpoint
+	line       line
+	id         string                // random, of this session alone
+	userID     string                // the user who is logged in; empty before
+	ownAccount bool                  // it is logged in with the endpoint's own account
+	echoes     uint64                // how many were used; only the owner of the session changes it
+	onClose    func(*session, error) // called once, when the session is closed; without the mutex
+	readEnded  chan struct{}         // closed when readAll has returned
 
+	// mu guards the fields below and those of the pending exchange that say so. It
+	// is never held during I/O, nor while a channel is sent on or the pool is called.
 	mu      sync.Mutex
 	pending *exchange
-	err     error // why it takes no more commands
-	dead    bool
+	err     error // why the session takes no more commands; nil if it does
+	closed  bool
 
-	// The pool's own notes, guarded by the pool's mutex.
+	// Guarded by the pool's mutex.
 	idleSince time.Time
-	probed    time.Time // when it last proved to be well
+	probed    time.Time // when the session last proved to be usable
 	expires   time.Time
-	proven    bool // it brought an answer after its login
+	proven    bool // it has brought a reply after its login
 }
 
-// exchange is one document and the wait for its answer. Once it has been sent,
-// whatever ends it without an answer leaves open what the platform did.
-type exchange struct {
-	endpoint string // its name
-	document outgoing
-	began    time.Time // when the document was free to go
-	timeout  *time.Timer
-	answered chan result // gets exactly one result
-
-	// pool, unless nil, gets the session back as soon as that has brought an
-	// answer after which nothing more is to be asked over it.
-	pool *pool
-
-	// Guarded by the session's mutex.
-	written bool    // all of the document is on its way
-	early   []Reply // the answer, where that came before
+// newSession makes a session of a connection that is not logged in yet. The
+// caller must run readAll.
+func newSession(e *endpoint, l line, onClose func(*session, error)) *session {
+	l.resetOnClose()
+	return &session{endpoint: e, line: l, id: rand.Text(), onClose: onClose, readEnded: make(chan struct{})}
 }
 
-type result struct {
-	replies  []Reply
-	err      error
-	released bool // the session is not the caller's any more
-}
-
-// newSession takes over a connection that is not logged in yet. Its owner runs
-// readAll.
-func newSession(e *endpoint, l line, died func(*session, error)) *session {
-	l.hold()
-	return &session{endpoint: e, line: l, id: rand.Text(), died: died, read: make(chan struct{})}
-}
-
-// readAll reads documents until the session is dead.
+// readAll reads documents until the session is closed.
 func (s *session) readAll() {
-	defer close(s.read)
+	defer close(s.readEnded)
 	stream := newScanner(s.line, s.endpoint.options.MaxReplyBytes)
 	for {
 		if err := stream.await(); err != nil {
-			s.kill(err)
+			s.close(err)
 			return
 		}
-		s.mu.Lock()
-		asked := s.pending
-		if asked != nil && asked.early != nil {
-			asked = nil // it has its answer
-		}
-		if asked == nil && s.err == nil {
-			s.err = errUnsolicited // from here on no command is taken
-		}
-		s.mu.Unlock()
+		asked := s.awaitingReply()
 		if asked == nil {
-			s.refuse(s.unsolicited(stream))
+			s.refuseDocument(s.readUnsolicited(stream))
 			return
 		}
 		stream.limit = asked.document.replyLimit(s.endpoint.options.MaxReplyBytes)
 		replies, err := readAnswer(stream, asked.document)
 		if err != nil {
-			s.refuse(err)
+			s.refuseDocument(err)
 			return
 		}
-		if !s.answer(asked, replies, stream.more()) {
+		if !s.accept(asked, replies, stream.more()) {
 			return
 		}
 	}
 }
 
-// answer ends the exchange well, unless the session died meanwhile. Where more
-// than the answer has come, the session takes no other command. An answer that
-// comes before all of the document is on its way waits for that: until then the
-// session is nobody else's, and the time for the exchange runs on.
-func (s *session) answer(asked *exchange, replies []Reply, more bool) bool {
+// awaitingReply returns the exchange to which a document that arrives now is the
+// reply. If there is none, the document is unsolicited, and the session takes no
+// more commands.
+func (s *session) awaitingReply() *exchange {
 	s.mu.Lock()
-	if s.pending != asked {
-		s.mu.Unlock()
-		return false
+	defer s.mu.Unlock()
+	if s.pending != nil && s.pending.early == nil {
+		return s.pending
 	}
-	if more {
+	if s.err == nil {
 		s.err = errUnsolicited
 	}
-	if !asked.written {
-		asked.early = replies
-		s.mu.Unlock()
-		return true
-	}
-	s.settle(asked, replies)
-	return true
+	return nil
 }
 
-// wrote notes that all of an exchange's document is on its way.
-func (s *session) wrote(asked *exchange) {
+// accept ends the pending exchange with its replies. It reports false if the
+// session was closed meanwhile. more reports whether further data has arrived: then
+// the session takes no more commands. Replies that arrive before the complete
+// document has been written are kept until it is: until then the session is
+// reserved, and the timeout of the exchange goes on.
+func (s *session) accept(asked *exchange, replies []Reply, more bool) bool {
+	s.mu.Lock()
+	current := s.pending == asked
+	done := current && asked.written
+	switch {
+	case !current:
+	case done:
+		s.pending = nil
+	default:
+		asked.early = replies
+	}
+	if current && more {
+		s.err = errUnsolicited
+	}
+	s.mu.Unlock()
+	if done {
+		s.deliver(asked, replies)
+	}
+	return current
+}
+
+// markWritten records that the complete document of an exchange has been written.
+func (s *session) markWritten(asked *exchange) {
 	s.mu.Lock()
 	asked.written = true
-	if s.pending == asked && asked.early != nil {
-		s.settle(asked, asked.early)
-		return
+	replies := asked.early
+	done := s.pending == asked && replies != nil
+	if done {
+		s.pending = nil
 	}
 	s.mu.Unlock()
+	if done {
+		s.deliver(asked, replies)
+	}
 }
 
-// settle brings the pending exchange its answer. It is called with the mutex
-// held, and unlocks it.
-func (s *session) settle(asked *exchange, replies []Reply) {
-	s.pending = nil
-	s.mu.Unlock()
-	if asked.pool == nil || unsettled(replies) {
+// deliver gives an exchange its replies. It is called without the mutex, after the
+// exchange has ceased to be pending.
+func (s *session) deliver(asked *exchange, replies []Reply) {
+	if asked.pool == nil || needsSession(replies) {
 		asked.answered <- result{replies: replies}
 		return
 	}
-	// Back first, so that a caller who asks again at once finds it; then the
-	// answer; then the next in the queue, who is thus the first to run.
-	next := asked.pool.putBack(s, true)
+	// The order matters. The session is given back first, so that the caller finds
+	// it for the next command. Then the replies are delivered. The next caller in the
+	// queue is woken last, and so runs first.
+	next := asked.pool.takeBack(s)
 	asked.answered <- result{replies: replies, released: true}
-	next.wake(s)
+	next.handOver(s)
 }
 
+// readAnswer reads a document that must be the answer to another.
 func readAnswer(stream *scanner, to outgoing) ([]Reply, error) {
 	in, err := stream.document()
 	if err != nil {
@@ -169,8 +178,9 @@ func readAnswer(stream *scanner, to outgoing) ([]Reply, error) {
 	return in.match(to)
 }
 
-// unsolicited tells why the platform speaks on an idle session.
-func (s *session) unsolicited(stream *scanner) error {
+// readUnsolicited reads an unsolicited document and returns the error that it
+// means: a [*ForcedLogoutError] or errUnsolicited.
+func (s *session) readUnsolicited(stream *scanner) error {
 	if err := s.line.SetReadDeadline(time.Now().Add(unsolicitedTimeout)); err != nil {
 		return errUnsolicited
 	}
@@ -182,233 +192,118 @@ func (s *session) unsolicited(stream *scanner) error {
 	return errUnsolicited
 }
 
-// refuse ends the session for what the platform sent, or for the end of its
-// connection.
-func (s *session) refuse(why error) {
+// refuseDocument closes the session because of a document, or because the
+// connection ended within one.
+func (s *session) refuseDocument(why error) {
 	s.endpoint.options.Trace.replyRefused(s.endpoint.Name, why)
-	s.kill(why)
+	s.close(why)
 }
 
-// kill ends the session for that reason, and with it the exchange under way.
-// The first reason is kept.
-func (s *session) kill(why error) {
+// close closes the session, and ends the pending exchange. The reason is kept
+// unless the session is closed already.
+func (s *session) close(why error) {
 	s.mu.Lock()
-	s.end(why)
-}
-
-// abandon ends the session for that reason, unless the exchange has ended and
-// the session may be another caller's.
-func (s *session) abandon(asked *exchange, why error) {
-	s.mu.Lock()
-	if s.pending != asked {
-		s.mu.Unlock()
-		return
-	}
-	s.end(why)
-}
-
-// end is called with the mutex held, and unlocks it.
-func (s *session) end(why error) {
-	if s.dead {
-		s.mu.Unlock()
-		return
-	}
-	why = ofConnection(why)
-	s.dead = true
-	s.err = why
-	asked := s.pending
-	s.pending = nil
+	asked, first := s.closeLocked(ofConnection(why))
 	s.mu.Unlock()
+	if first {
+		s.afterClose(asked)
+	}
+}
 
-	// The connection is of no more use, so how closing it goes is of none. TLS
-	// is not asked to take its leave, for which it may have to wait.
+// closeDuring closes the session if the exchange is still pending. Otherwise the
+// session may be in use by another caller.
+func (s *session) closeDuring(asked *exchange, why error) {
+	s.mu.Lock()
+	first := s.pending == asked
+	if first {
+		asked, first = s.closeLocked(ofConnection(why))
+	}
+	s.mu.Unlock()
+	if first {
+		s.afterClose(asked)
+	}
+}
+
+// closeLocked marks the session closed and returns the exchange that was pending.
+// first reports whether the session was not closed before: then the caller must
+// call afterClose. The caller holds the session's mutex.
+func (s *session) closeLocked(why error) (asked *exchange, first bool) {
+	if s.closed {
+		return nil, false
+	}
+	asked = s.pending
+	s.closed, s.err, s.pending = true, why, nil
+	return asked, true
+}
+
+// afterClose closes the connection of a session that was just marked closed, and
+// ends the exchange that was pending. It is called without the mutex.
+func (s *session) afterClose(asked *exchange) {
+	why := s.reason()
+	// The connection is not used any more, so an error does not matter. TLS is not
+	// closed in order, because that may block.
 	_ = s.line.socket.Close()
 	switch {
 	case asked == nil:
 	case asked.early != nil:
-		asked.answered <- result{replies: asked.early} // none the worse for what came behind it
+		asked.answered <- result{replies: asked.early} // valid, whatever came after it
 	default:
 		asked.answered <- result{err: why}
 	}
-	s.died(s, why)
+	s.onClose(s, why)
 }
 
-// alive tells whether the session may take a command.
-func (s *session) alive() bool { return s.reason() == nil }
+// usable reports whether the session may take a command.
+func (s *session) usable() bool { return s.reason() == nil }
 
-// reason is why the session takes no more commands, nil where it does.
+// reason returns why the session takes no more commands, or nil.
 func (s *session) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// exchange sends the commands as one document and waits for the answer to it.
-// The end of ctx ends the session.
-func (s *session) exchange(ctx context.Context, commands ...Command) ([]Reply, error) {
-	return s.exchangeDocument(ctx, s.document(ctx, commands))
-}
-
-func (s *session) exchangeDocument(ctx context.Context, document outgoing) ([]Reply, error) {
-	asked, err := s.send(ctx, document, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { s.abandon(asked, endOf(ctx, ctx.Err())) })
-	defer stop()
-	return asked.outcome(<-asked.answered)
-}
-
-// document makes the document of some commands. It has the tracking id of ctx
-// where the platform takes one.
-func (s *session) document(ctx context.Context, commands []Command) outgoing {
-	document := s.bareDocument(commands)
-	if !s.endpoint.options.OmitTrackingID && s.endpoint.dialect.tracks(checksCredentials(commands[0].Name())) {
-		document.trackingID = trackingID(ctx)
-	}
-	return document
-}
-
-// bareDocument makes a document without what not every release takes.
-func (s *session) bareDocument(commands []Command) outgoing {
-	document := outgoing{sessionID: s.id, commands: commands}
-	if !s.endpoint.options.OmitEcho {
-		for range commands {
-			s.echoes++
-			document.echoes = append(document.echoes, strconv.FormatUint(s.echoes, 10))
-		}
-	}
-	return document
-}
-
-// send puts a document on its way. An error says that nothing was sent; else
-// the exchange is answered within CommandTimeout. ctx is heeded until then.
-// For the pool see [exchange], for before, which may be nil, [Client.Write].
-func (s *session) send(ctx context.Context, document outgoing, p *pool, before func(endpoint string) error) (*exchange, error) {
-	encoded, err := document.encode(s.endpoint.options.Encoding)
-	if err != nil {
-		return nil, undone(err)
-	}
-	if before != nil {
-		if err := before(s.endpoint.Name); err != nil {
-			return nil, &calledOffError{err}
-		}
-	}
-	asked := &exchange{endpoint: s.endpoint.Name, document: document, answered: make(chan result, 1), pool: p}
-	if err := s.begin(ctx, asked); err != nil {
-		return nil, err
-	}
-	left, err := s.line.send(encoded)
-	if err != nil {
-		s.kill(err)
-	}
-	if !left {
-		asked.timeout.Stop()
-		return nil, &UnsentError{Endpoint: s.endpoint.Name, Err: s.reason()}
-	}
-	s.wrote(asked)
-	return asked, nil
-}
-
-// outcome is what an exchange has come to.
-func (a *exchange) outcome(got result) ([]Reply, error) {
-	a.timeout.Stop()
-	if got.err != nil {
-		return nil, a.lost(got.err)
-	}
-	for i := range got.replies {
-		got.replies[i].endpoint = a.endpoint
-	}
-	return got.replies, nil
-}
-
-func (a *exchange) lost(why error) error { return &LostError{Endpoint: a.endpoint, Err: why} }
-
-// ended is why ctx has ended, nil where it has not. Its deadline is held against
-// the clocks as well: in a process that was suspended, it may have passed while
-// no timer has run yet, and in a machine that slept, while the monotonic clock
-// stood still.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	deadline, ok := ctx.Deadline()
-	now := time.Now()
-	if ok && (!now.Before(deadline) || !now.Round(0).Before(deadline.Round(0))) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// begin makes the exchange the session's only one. From its success on the
-// document may reach the platform.
-func (s *session) begin(ctx context.Context, asked *exchange) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := s.err
-	if err == nil {
-		if err = ended(ctx); err != nil {
-			err = endOf(ctx, err)
-		}
-	}
-	if err != nil {
-		return &UnsentError{Endpoint: s.endpoint.Name, Err: err}
-	}
-	s.pending, asked.began = asked, time.Now()
-	timeout := s.endpoint.options.CommandTimeout
-	asked.timeout = time.AfterFunc(timeout, func() {
-		s.abandon(asked, &noAnswerError{timeout})
-	})
-	return nil
-}
-
-// logout says goodbye and ends the session. The platform's answer may never
-// come, so none is waited for.
+// logout sends a logout and closes the session. It does not wait for the reply,
+// which may never arrive.
 func (s *session) logout(why error) {
-	if s.alive() {
-		s.sayGoodbye()
+	if s.usable() {
+		s.sendLogout()
 	}
-	s.kill(why)
+	s.close(why)
 }
 
-// sayGoodbye asks the platform to forget the session. Without that it notices
-// the end of the connection instead, so it is no matter where it fails.
-func (s *session) sayGoodbye() {
+// sendLogout asks the platform to remove the session. An error does not matter,
+// because the platform also notices the end of the connection.
+func (s *session) sendLogout() {
 	document := outgoing{sessionID: s.id, commands: []Command{logoutRequest(s.userID)}}
 	encoded, err := document.encode(s.endpoint.options.Encoding)
 	if err != nil || s.line.SetWriteDeadline(time.Now().Add(logoutTimeout)) != nil {
 		return
 	}
-	s.line.part()
+	s.line.flushOnClose()
 	if _, err := s.line.Write(encoded); err != nil {
 		return
 	}
 	if secured, ok := s.line.Conn.(*tls.Conn); ok {
-		_ = secured.CloseWrite() // it is TLS's own goodbye
+		_ = secured.CloseWrite() // ends TLS in order
 	}
 }
 
-type trackingKey struct{}
-
-// WithTrackingID is a context whose commands carry that tracking id, 1 to 80
-// characters by the published schema, so that the platform's logs can be held
-// against the caller's.
-func WithTrackingID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, trackingKey{}, id)
+// ask sends one command, and returns a refusal as an error.
+func (s *session) ask(ctx context.Context, command Command) (Reply, error) {
+	replies, err := s.exchange(ctx, command)
+	if err != nil {
+		return Reply{}, err
+	}
+	return replies[0], replies[0].Err()
 }
 
-// checkTrackingID says why a document cannot bear the tracking id of ctx.
-func (o *Options) checkTrackingID(ctx context.Context) error {
-	if o.OmitTrackingID {
+// ping returns an error unless the platform confirms that the session is logged
+// in. A release that does not support the command has answered it nevertheless.
+func (s *session) ping(ctx context.Context) error {
+	_, err := s.ask(ctx, NewRead(validityCommand))
+	if isValidationError(err) {
 		return nil
 	}
-	if err := checkText(trackingID(ctx)); err != nil {
-		return fmt.Errorf("oci: the tracking id %w", err)
-	}
-	return nil
-}
-
-func trackingID(ctx context.Context) string {
-	id, _ := ctx.Value(trackingKey{}).(string)
-	return id
+	return err
 }

@@ -2,41 +2,43 @@ package oci
 
 import "time"
 
-// Stats is a snapshot of the sessions.
+// Stats is a snapshot of the sessions and endpoints of a [Client].
 type Stats struct {
 	Endpoints []EndpointStats // in the order of the options
-	Waiting   int             // callers that wait for a session
+	Waiting   int             // callers who wait for a session
 	Max       int             // MaxSessions
 }
 
-// EndpointStats is a snapshot of one endpoint's sessions.
+// EndpointStats is a snapshot of one endpoint.
 type EndpointStats struct {
 	Name       string
-	Idle, Busy int  // logged-in sessions
+	Idle, Busy int  // sessions that are logged in; Busy ones are in use
 	Connecting bool // a session is being made
-	InBackoff  bool // the last try failed, and the next is not due yet
+	InBackoff  bool // the last attempt failed, and the next is not due yet
 	// AccountRefused reports whether the platform has refused the endpoint's
-	// credentials, and the next try is not due yet.
+	// credentials, and the next attempt is not due yet.
 	AccountRefused bool
-	// Up reports whether the endpoint has a session that has brought an answer,
-	// or else the last attempt to reach it succeeded: to make a session, or a
-	// probe (see [Options.ProbeUnusedInterval]). After a login that failed, a
-	// connection alone does not make it up again. It is false before the first
+	// Up reports whether the endpoint has a session that has brought a reply,
+	// or else the last attempt to reach it succeeded. An attempt makes a session
+	// or is a probe (see [Options.ProbeUnusedInterval]). After a failed login, a
+	// probe that only connects does not set Up. Up is false before the first
 	// attempt.
 	Up bool
-	// LastTried is when the last attempt ended, the zero time before the first.
+	// LastTried is when the last attempt ended; the zero time before the first.
 	LastTried time.Time
-	// LastError is why the last attempt failed, or the one that has to be made
-	// good; nil where the last one succeeded. It is a [*ConnectError].
+	// LastError is why the endpoint is not up: the error of the last attempt, or of
+	// an earlier one if the last attempt proved less than what failed before. It is
+	// a [*ConnectError], or nil.
 	LastError error
-	// PeerCertificateNotAfter is when the certificate expires that the endpoint
-	// presented in the last handshake, the zero time without TLS or before the
+	// PeerCertificateNotAfter is the expiry of the certificate that the endpoint
+	// presented in the last handshake; the zero time without TLS or before the
 	// first handshake.
 	PeerCertificateNotAfter time.Time
-	Dialect                 Dialect
+	// Dialect is what the endpoint is known to support.
+	Dialect Dialect
 }
 
-// stats counts the sessions.
+// stats returns a snapshot of the sessions and endpoints.
 func (p *pool) stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,7 +47,7 @@ func (p *pool) stats() Stats {
 	for _, e := range p.endpoints {
 		of := EndpointStats{
 			Name: e.Name, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
-			Up: p.isUp(e), LastTried: e.health.tried, LastError: e.health.err,
+			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err,
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {
 			of.PeerCertificateNotAfter = *ends

@@ -7,36 +7,35 @@ import (
 	"slices"
 )
 
-// Table is an OCITable. Its columns are found by heading, since the schema
-// tells clients not to rely on their order, and releases add columns. It does
-// not change once it is there.
+// Table is an OCITable. Its columns are found by heading, because the schema says that
+// clients must not rely on their order, and because releases add columns. A table does
+// not change.
 type Table struct {
 	headings Row
 	blocks   []block
 	rows     int
 }
 
-// block holds some rows of a table, so that a large table is few pieces of
-// memory, each as large as it needs to be.
+// block holds some rows of a table, so that a large table consists of few allocations,
+// each of the size that it needs.
 type block struct {
 	text string   // of all cells, one after the other
-	ends []uint32 // where in it each of them ends
+	ends []uint32 // offset in text at which each cell ends
 }
 
 const (
-	blockBytes = 64 << 10 // of text, after which a block takes no other row
-	blockCells = 16 << 10 // after which a block takes no other row
+	// A block gets no more rows after that much text, or that many cells.
+	blockBytes = 64 << 10
+	blockCells = 16 << 10
 )
 
-// Column is the place of a column in its table; [NoColumn] stands for a column
-// that the platform did not send.
+// Column is the index of a column in its table, or [NoColumn].
 type Column int
 
-// NoColumn is the column that every row reads as empty.
+// NoColumn is a column that the platform did not send. Its cells are empty.
 const NoColumn Column = -1
 
-// Column finds a column by its heading. Without one of that heading it is
-// [NoColumn].
+// Column returns the column with that heading, or [NoColumn].
 func (t *Table) Column(heading string) Column {
 	for c := range Column(len(t.headings.ends)) {
 		if t.headings.Cell(c) == heading {
@@ -46,10 +45,10 @@ func (t *Table) Column(heading string) Column {
 	return NoColumn
 }
 
-// Len is the number of rows.
+// Len returns the number of rows.
 func (t *Table) Len() int { return t.rows }
 
-// Rows goes through the rows in the platform's order.
+// Rows iterates over the rows in the platform's order.
 func (t *Table) Rows() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		columns := len(t.headings.ends)
@@ -68,11 +67,11 @@ func (t *Table) Rows() iter.Seq[Row] {
 // Row is one row of a [Table].
 type Row struct {
 	text  string // of its block
-	start uint32 // where in the text the first cell begins
+	start uint32 // offset in text at which the first cell begins
 	ends  []uint32
 }
 
-// Cell is the text in a column of the row: "" where the column is [NoColumn].
+// Cell returns the text in a column of the row: "" if the column is [NoColumn].
 func (r Row) Cell(c Column) string {
 	switch {
 	case c < 0 || int(c) >= len(r.ends):
@@ -89,8 +88,8 @@ const (
 	cellElement    = "col"
 )
 
-// table reads an OCITable whose first heading was just opened: headings, then
-// rows with a cell for each of them.
+// table reads an OCITable after the start tag of its first heading: headings, then rows
+// with a cell for each of them.
 func (s *scanner) table() (*Table, error) {
 	opened, err := s.while(headingElement, s.heading)
 	if err != nil {
@@ -124,8 +123,8 @@ func (s *scanner) endBlock(t *Table) error {
 	return s.used.block(b, s.at-s.start)
 }
 
-// while reads the element that was just opened and those that follow it, for as
-// long as they have that name. opened tells that one of another name follows.
+// while reads the element whose start tag was just read and those that follow it, as
+// long as they have that name. opened reports whether one of another name follows.
 func (s *scanner) while(name string, read func() error) (opened bool, err error) {
 	for string(s.tag.local) == name {
 		if err := read(); err != nil {
@@ -138,24 +137,24 @@ func (s *scanner) while(name string, read func() error) (opened bool, err error)
 	return true, nil
 }
 
-// takeBlock makes a block of the cells that were read since the last one.
+// takeBlock returns a block of the cells that were read since the last one.
 func (s *scanner) takeBlock() block {
 	b := block{string(s.cells), slices.Clone(s.ends)}
 	s.cells, s.ends = s.cells[:0], s.ends[:0]
 	return b
 }
 
-// headings are those of a table as they were written, in the plainest way, from
-// behind the first start tag to the last end tag, and what they say. A platform
-// sends the same ones over and over.
+// headings holds the headings of a table: as they were written, without attributes and
+// escapes, from after the first start tag to the last end tag, and as a row. A platform
+// sends the same headings many times.
 type headings struct {
 	raw     []byte
 	row     Row
 	checked bool // they differ from each other
 }
 
-// heading reads a heading that was just opened, and where it is the first one
-// those behind it, if they are the same as in the table before.
+// heading reads a heading after its start tag. After the first one it also reads the
+// others, if they are the same as in the table before.
 func (s *scanner) heading() error {
 	if err := s.readHeading(); err != nil {
 		return err
@@ -163,6 +162,7 @@ func (s *scanner) heading() error {
 	return s.checkRow(0, 0, maxColumns)
 }
 
+// readHeading is heading without the check of limits.
 func (s *scanner) readHeading() error {
 	if len(s.ends) > 0 || s.empty || len(s.tag.attributes) > 0 || len(s.tag.prefix) > 0 {
 		return s.cell()
@@ -181,8 +181,8 @@ func (s *scanner) readHeading() error {
 	return nil
 }
 
-// plainHeadings reads the headings at the head of b, from behind the start tag
-// of the first one, for as long as they are written in the plainest way.
+// plainHeadings returns the headings at the head of b, which begins after the start tag
+// of the first one, as long as they have no attributes and escapes.
 func plainHeadings(b []byte) headings {
 	const opening, ending = "<" + headingElement + ">", "</" + headingElement + ">"
 	var text []byte
@@ -205,8 +205,8 @@ func plainHeadings(b []byte) headings {
 	return headings{raw: bytes.Clone(b[:taken]), row: Row{text: string(text), ends: ends}}
 }
 
-// takeHeadings makes a row of the headings that were read, which must differ
-// from each other.
+// takeHeadings returns a row of the headings that were read, which must differ from
+// each other.
 func (s *scanner) takeHeadings() (Row, error) {
 	if known := &s.known; string(s.cells) == known.row.text && slices.Equal(s.ends, known.row.ends) {
 		s.cells, s.ends = s.cells[:0], s.ends[:0]
@@ -226,8 +226,8 @@ func (s *scanner) takeHeadings() (Row, error) {
 	return row, checkHeadings(row)
 }
 
-// checkHeadings compares hashes first, since headings may be long and alike.
-// There are maxColumns of them at most.
+// checkHeadings returns an error if two headings are the same. It compares hashes
+// first, since headings may be long and similar. There are at most maxColumns.
 func checkHeadings(row Row) error {
 	var hashes [maxColumns]uint64
 	for c := range Column(len(row.ends)) {
@@ -241,7 +241,7 @@ func checkHeadings(row Row) error {
 	return nil
 }
 
-// row reads a row that was just opened.
+// row reads a row after its start tag.
 func (s *scanner) row(t *Table) error {
 	before, start, columns := len(s.ends), len(s.cells), len(t.headings.ends)
 	s.plainCells()
@@ -271,9 +271,8 @@ func (s *scanner) row(t *Table) error {
 	return nil
 }
 
-// checkRow holds the cells of a row that are there already, or the headings of a
-// table, against their bounds. They are the ends from before on, and the text
-// from start on.
+// checkRow checks the limits of the cells of a row, or of the headings of a table, that
+// were read so far: the ends from before on, and the text from start on.
 func (s *scanner) checkRow(before, start, columns int) error {
 	cells := len(s.ends) - before
 	switch {
@@ -291,7 +290,7 @@ func errColumns(columns, cells int) error {
 	return protocolError("a table of %d columns has a row of %d cells or more", columns, cells)
 }
 
-// cell reads a heading or a cell that was just opened, however it is written.
+// cell reads a heading or a cell after its start tag, in any spelling.
 func (s *scanner) cell() error {
 	var opened bool
 	var err error
@@ -309,9 +308,9 @@ const (
 	cellEnding  = "</" + cellElement + ">"
 )
 
-// plainCells reads the cells that come next for as long as they are written in
-// the plainest way. That is a short cut for what nearly all of them are like: it
-// takes nothing that the general way would refuse or read otherwise.
+// plainCells reads the next cells as long as they have no attributes, escapes or other
+// special spelling, like nearly all cells. It is only a faster way: it accepts nothing
+// that children and cell would refuse or read differently.
 func (s *scanner) plainCells() {
 	if s.empty || len(s.open) >= maxDepth || !s.ours(nil) {
 		return

@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// element is one that is open. Its name, and behind it the prefixes that it
-// binds, stand in the scanner's names from start on.
+// element is an open element. Its name, followed by the prefixes that it binds, is in
+// the scanner's names, from start on.
 type element struct {
 	start, end int
-	bindings   int // how many there are without its own
+	bindings   int // number of bindings without its own
 }
 
-// binding is a prefix, in the scanner's names, and what it stands for. The
-// prefix of the default namespace is empty.
+// binding is a prefix, in the scanner's names, and its namespace. The prefix of the
+// default namespace is empty.
 type binding struct {
 	start, end int
 	space      namespace
 	hash       uint64 // of the name of another namespace
 }
 
-// namespace is one of those that OCI-P has a use for, or another.
+// namespace is a namespace that OCI-P uses, or another one.
 type namespace int
 
 const (
@@ -31,27 +31,27 @@ const (
 	otherNamespace
 )
 
-// namespaces are those that OCI-P has a use for.
+// namespaces holds the namespaces that OCI-P uses.
 var namespaces = map[string]namespace{"": noNamespace, namespaceC: spaceC, namespaceXSI: spaceXSI}
 
-// tag is a start tag. It lies in the scanner's buffers, so it is good until
-// the scanner reads on.
+// tag is a start tag. It refers to the scanner's buffers, so it is valid until the
+// scanner reads on.
 type tag struct {
-	prefix     []byte // empty where the name has none
+	prefix     []byte // empty if the name has none
 	local      []byte
-	name       []byte // both, as they were written
+	name       []byte // both, as written
 	attributes []attribute
 	values     []byte
 }
 
 type attribute struct {
-	name       []byte // as it was written
-	start, end int    // of its value in the tag's values
+	name       []byte // as written
+	start, end int    // of its value, in the tag's values
 }
 
 func (t *tag) value(a attribute) []byte { return t.values[a.start:a.end] }
 
-// stated is the attribute of that name, which has no prefix.
+// stated returns the value of the attribute of that name, without a prefix.
 func (t *tag) stated(name string) stated {
 	for _, a := range t.attributes {
 		if string(a.name) == name {
@@ -63,7 +63,8 @@ func (t *tag) stated(name string) stated {
 
 var errName = &ReplyLimitError{RefusedText, "bytes in a name", maxName}
 
-// splitName cuts a name at its colon. Without one there is no prefix.
+// splitName returns the prefix and the local part of a name. A name without a colon has
+// no prefix.
 func splitName(name []byte) (prefix, local []byte) {
 	if prefix, local, ok := bytes.Cut(name, []byte{':'}); ok {
 		return prefix, local
@@ -71,8 +72,8 @@ func splitName(name []byte) (prefix, local []byte) {
 	return nil, name
 }
 
-// nameBytes are those of a name, and whether a name can begin with them. Names
-// outside ASCII are not in the schema.
+// nameBytes says of each byte whether a name may hold it, and whether a name may begin
+// with it. The names of the schema are ASCII.
 var nameBytes = func() (table [256]struct{ inside, first bool }) {
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_" {
 		table[c].inside, table[c].first = true, true
@@ -83,8 +84,8 @@ var nameBytes = func() (table [256]struct{ inside, first bool }) {
 	return table
 }()
 
-// nameLength is how many bytes at the head of b are a name, with or without a
-// prefix: 0 where they are not a good one.
+// nameLength returns how many bytes at the head of b are a name, with or without a
+// prefix: 0 if there is no valid name.
 func nameLength(b []byte) int {
 	first, prefixed := true, false
 	for i, c := range b {
@@ -108,20 +109,19 @@ func nameLength(b []byte) int {
 	return len(b)
 }
 
-// startTag reads a start tag, opens its element, and checks that the element
-// is in no namespace, as the schema has it, or in C, where a platform that
-// leaves out xmlns="" puts it.
+// startTag reads a start tag, opens its element, and checks that the element is in no
+// namespace, as the schema defines, or in C, as without xmlns="".
 func (s *scanner) startTag() error {
-	whole, err := s.markup(tagEnd)
+	all, err := s.markup(tagEnd)
 	if err != nil {
 		return err
 	}
-	s.at += len(whole)
-	inside := whole[len("<") : len(whole)-len(">")]
+	s.at += len(all)
+	inside := all[len("<") : len(all)-len(">")]
 	inside, s.empty = bytes.CutSuffix(inside, []byte("/"))
 	n := nameLength(inside)
 	if n == 0 {
-		return notXML("the document holds a tag without a good name: %.32q", whole)
+		return notXML("the document holds a tag without a valid name: %.32q", all)
 	}
 	if n > maxName {
 		return errName
@@ -147,7 +147,7 @@ func (s *scanner) startTag() error {
 	return nil
 }
 
-// readAttributes reads what stands behind the name in a start tag.
+// readAttributes reads the part of a start tag after the name.
 func (s *scanner) readAttributes(b []byte) error {
 	t := &s.tag
 	t.attributes, t.values = t.attributes[:0], t.values[:0]
@@ -160,9 +160,9 @@ func (s *scanner) readAttributes(b []byte) error {
 		quoted, ok := bytes.CutPrefix(trimLeft(trimmed[len(name):]), []byte("="))
 		quoted = trimLeft(quoted)
 		if len(trimmed) == len(b) || len(name) == 0 || !ok || len(quoted) == 0 || quoted[0] != '"' && quoted[0] != '\'' {
-			return notXML("element %s has an attribute that is not written as one", t.name)
+			return notXML("element %s has an attribute that is not well-formed", t.name)
 		}
-		value, rest, _ := bytes.Cut(quoted[1:], quoted[:1]) // tagEnd has seen the second quote
+		value, rest, _ := bytes.Cut(quoted[1:], quoted[:1]) // tagEnd has found the second quote
 		if err := s.addAttribute(name, value); err != nil {
 			return err
 		}
@@ -170,6 +170,7 @@ func (s *scanner) readAttributes(b []byte) error {
 	}
 }
 
+// addAttribute adds an attribute to the tag.
 func (s *scanner) addAttribute(name, value []byte) error {
 	t := &s.tag
 	if len(name) > maxName {
@@ -222,11 +223,11 @@ func (s *scanner) pop() {
 	s.open, s.names, s.bindings = s.open[:last], s.names[:e.start], s.bindings[:e.bindings]
 }
 
-// namespaceOf is what a prefix stands for inside the innermost element. A
-// prefix that nothing binds stands for none.
+// namespaceOf returns the namespace of a prefix in the innermost element: noNamespace
+// if the prefix is not bound.
 func (s *scanner) namespaceOf(prefix []byte) namespace { return s.bindingOf(prefix).space }
 
-// bindingOf is the binding of a prefix, the zero one where nothing binds it.
+// bindingOf returns the binding of a prefix: the zero one if it is not bound.
 func (s *scanner) bindingOf(prefix []byte) binding {
 	for _, b := range slices.Backward(s.bindings) {
 		if bytes.Equal(s.names[b.start:b.end], prefix) {
@@ -236,28 +237,28 @@ func (s *scanner) bindingOf(prefix []byte) binding {
 	return binding{}
 }
 
-// hashSeed is for the names of namespaces that OCI-P has no use for, of which two
-// of the same hash would only have a document refused, and for headings.
+// hashSeed is for headings and for the names of namespaces that OCI-P does not use. If
+// two such names have the same hash, a document may be refused, nothing worse.
 var hashSeed = maphash.MakeSeed()
 
-// namespaceXML is what the prefix xml stands for, whether it is bound or not.
+// namespaceXML is the namespace of the prefix xml, which need not be bound.
 const namespaceXML = "http://www.w3.org/XML/1998/namespace"
 
-// checkAttributes refuses a tag that has an attribute twice, under two prefixes
-// of one namespace. A reader could take either of the two. Those of the same
-// prefix were refused before. It also refuses one that gives the prefixes of XML
-// itself another meaning, which Namespaces in XML 1.0, section 3, forbids: a
-// declaration would be an attribute as well.
+// checkAttributes refuses a tag that has an attribute twice, with two prefixes of one
+// namespace, because readers could use either. (Attributes with the same prefix were
+// refused before.) It also refuses a tag that binds the prefixes of XML itself to
+// another namespace, which Namespaces in XML 1.0, section 3, forbids: a declaration
+// would be an attribute as well.
 func (s *scanner) checkAttributes() error {
 	t := &s.tag
 	var bound [maxAttributes]binding
 	for i, a := range t.attributes {
 		prefix, local := splitName(a.name)
 		if string(a.name) == "xmlns:xmlns" || string(a.name) == "xmlns:xml" && string(t.value(a)) != namespaceXML {
-			return notXML("element %s binds a prefix that XML keeps for itself: %s", t.name, local)
+			return notXML("element %s binds a prefix that XML reserves: %s", t.name, local)
 		}
 		if len(prefix) == 0 || string(prefix) == "xmlns" {
-			continue // it is in no namespace, or declares one
+			continue // the attribute is in no namespace, or declares one
 		}
 		bound[i] = s.bindingOf(prefix)
 		for j, other := range t.attributes[:i] {
@@ -270,7 +271,7 @@ func (s *scanner) checkAttributes() error {
 	return nil
 }
 
-// ours tells whether an element with that prefix is in no namespace or in C.
+// ours reports whether an element with that prefix is in no namespace or in C.
 func (s *scanner) ours(prefix []byte) bool {
 	space := s.namespaceOf(prefix)
 	return space == spaceC || space == noNamespace && len(prefix) == 0
@@ -278,18 +279,18 @@ func (s *scanner) ours(prefix []byte) bool {
 
 // endTag reads the end tag of the innermost element.
 func (s *scanner) endTag() error {
-	whole, err := s.markup(tagEnd)
+	all, err := s.markup(tagEnd)
 	if err != nil {
 		return err
 	}
-	s.at += len(whole)
+	s.at += len(all)
 	if len(s.open) == 0 {
 		return notXML("the document begins with an end tag")
 	}
 	e := s.open[len(s.open)-1]
-	rest, ok := bytes.CutPrefix(whole[len("</"):len(whole)-len(">")], s.names[e.start:e.end])
+	rest, ok := bytes.CutPrefix(all[len("</"):len(all)-len(">")], s.names[e.start:e.end])
 	if !ok || !isBlank(rest) {
-		return notXML("element %s ends with %.32q", s.names[e.start:e.end], whole)
+		return notXML("element %s ends with %.32q", s.names[e.start:e.end], all)
 	}
 	s.pop()
 	return nil

@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// completeTLS is a copy of a configuration with what the endpoint needs: TLS 1.2
-// at least, and a name to expect in the platform's certificate.
+// completeTLS returns a copy of a configuration with what the endpoint needs: at
+// least TLS 1.2, and the name that the platform's certificate must have.
 func (e *Endpoint) completeTLS(given *tls.Config) *tls.Config {
 	config := given.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
@@ -17,7 +17,7 @@ func (e *Endpoint) completeTLS(given *tls.Config) *tls.Config {
 	return config
 }
 
-// currentTLS is the configuration for a new connection of an endpoint with TLS.
+// currentTLS returns the configuration for a new connection of an endpoint with TLS.
 func (e *endpoint) currentTLS() *tls.Config {
 	if e.TLSSource == nil {
 		return e.TLS

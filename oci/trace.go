@@ -2,44 +2,45 @@ package oci
 
 import "time"
 
-// Trace holds functions that are called as things happen, in the spirit of
-// net/http/httptrace. Any of them may be nil. They are called from several
-// goroutines, some while others wait, so they must be quick and must not call
-// the client.
+// Trace holds hooks that are called for events, like those of net/http/httptrace. Any
+// of them may be nil. They are called from several goroutines, some while others
+// wait, so they must be quick and must not call the client. No hook is called with the
+// mutex of the pool or of a session held.
 type Trace struct {
-	// SessionTried is called after each try to make a session: err is nil or
+	// SessionTried is called after each attempt to make a session: err is nil or
 	// a [*ConnectError].
 	SessionTried func(endpoint string, took time.Duration, err error)
-	// SessionClosed is called when a session that was logged in has ended: err
-	// is nil unless that is [ClosedBroken].
+	// SessionClosed is called when a session that was logged in has been closed. err
+	// is nil unless why is [ClosedBroken].
 	SessionClosed func(endpoint string, why CloseReason, err error)
 	// ReplyRefused is called when a document of the platform is refused, before
-	// the session ends for it. A forced logout and a connection that ends within
-	// a document are no refusals.
+	// the session is closed because of it. A forced logout and a connection that ends
+	// within a document are no refusals.
 	ReplyRefused func(endpoint string, why Refusal)
-	// Waited is called after a caller waited for a session: err is nil where
-	// it got one. A caller that found one idle did not wait.
+	// Waited is called after a caller waited for a session: err is nil if they got
+	// one. A caller who found an idle session did not wait.
 	Waited func(took time.Duration, err error)
-	// CommandDone is called for each command of each exchange. The reply is
-	// the zero Reply where err tells that there is none.
+	// CommandDone is called for each command of each exchange. The reply is the zero
+	// Reply if err is not nil.
 	CommandDone func(endpoint, command string, took time.Duration, reply Reply, err error)
 	// LoggedIn is called after each login of a session for the pool, with the
-	// identity in the platform's answer.
+	// identity in the platform's reply.
 	LoggedIn func(endpoint string, who Identity)
 	// AccountRefused is called when the platform has refused the credentials
-	// of an account, with the pause before the next try.
+	// of an account, with the time until the next attempt.
 	AccountRefused func(endpoint, userID string, pause time.Duration, err error)
 	// PasswordRead is called when the PasswordSource of an endpoint has failed,
-	// once for each text of an error in a row, and with nil when it works again.
+	// unless the text of the error is the same as the last time, and with nil when
+	// it works again.
 	PasswordRead func(endpoint string, err error)
-	// DialectChanged is called when it is known what an endpoint understands,
-	// and whenever that changes.
+	// DialectChanged is called when it is known what an endpoint supports, and
+	// whenever that changes.
 	DialectChanged func(endpoint string, d Dialect)
-	// EndpointProbed is called after each probe of an endpoint that is not in
-	// use.
+	// EndpointProbed is called after each probe of an endpoint that is not in use,
+	// unless the probe has no result.
 	EndpointProbed func(p Probe)
-	// ReadJoined is called for each command of a read that was answered by
-	// the exchange of another caller.
+	// ReadJoined is called for each command of a read that got its replies from the
+	// exchange of another caller.
 	ReadJoined func(command string)
 }
 
@@ -48,25 +49,30 @@ type Trace struct {
 type Probe struct {
 	Endpoint string
 	Took     time.Duration
-	Login    bool  // it has tried to log in; else it was a connection alone
+	Login    bool  // it has tried to log in; else it has only made a connection
 	Err      error // nil or a [*ConnectError]
 	// Up is the endpoint's state after the probe (see [EndpointStats]), and
 	// Changed reports whether the probe has changed it, or was the first attempt.
 	Up, Changed bool
 }
 
-// CloseReason is why a session ended.
+// CloseReason is why a session was closed.
 type CloseReason string
 
-// The reasons for the end of a session.
+// The reasons for closing a session.
 const (
-	ClosedIdle     CloseReason = "idle"     // IdleTimeout
-	ClosedAge      CloseReason = "age"      // MaxAge
-	ClosedShutdown CloseReason = "shutdown" // the client was closed
-	ClosedBroken   CloseReason = "broken"   // the platform, the network, or an abandoned command
+	// ClosedIdle: it was idle for IdleTimeout.
+	ClosedIdle CloseReason = "idle"
+	// ClosedAge: it reached MaxAge.
+	ClosedAge CloseReason = "age"
+	// ClosedShutdown: the client was closed.
+	ClosedShutdown CloseReason = "shutdown"
+	// ClosedBroken: the platform or the network ended it, or its state was unknown
+	// after a document that was refused or a timeout.
+	ClosedBroken CloseReason = "broken"
 )
 
-// CloseReasons are all reasons for the end of a session.
+// CloseReasons returns all reasons for closing a session.
 func CloseReasons() []CloseReason {
 	return []CloseReason{ClosedIdle, ClosedAge, ClosedShutdown, ClosedBroken}
 }
@@ -83,7 +89,8 @@ func (t Trace) sessionClosed(endpoint string, why CloseReason, err error) {
 	}
 }
 
-// replyRefused is called with what ends a session.
+// replyRefused calls ReplyRefused if the error that closes a session is the refusal of
+// a document.
 func (t Trace) replyRefused(endpoint string, err error) {
 	if why, refused := whyRefused(err); refused && t.ReplyRefused != nil {
 		t.ReplyRefused(endpoint, why)

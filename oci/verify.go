@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// maxIdentityChecks is how many connections [Client.Authenticate] makes at a
-// time, beside those of the pool.
+// maxIdentityChecks is how many connections [Client.Authenticate] makes at the same
+// time, in addition to those of the pool.
 const maxIdentityChecks = 4
 
-// Authenticate logs in with somebody's own credentials on a connection of its
-// own, to learn who that is, and logs out again. At most 4 do so at a time;
-// others wait. Refusals of the platform are of type [*ErrorReply] inside a
+// Authenticate verifies a user's credentials by a login on a separate connection,
+// returns their identity, and logs out again. At most 4 callers do so at the same
+// time; others wait. A refusal of the platform is an [*ErrorReply] in a
 // [*ConnectError].
 //
 // Each wrong password may count against the account on the platform.
@@ -24,16 +24,16 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 	case <-ctx.Done():
 		return Identity{}, fmt.Errorf("%w: %w", ErrBusy, endOf(ctx, ctx.Err()))
 	}
-	if !c.pool.begin() {
+	if !c.pool.addRunning() {
 		return Identity{}, ErrClosed
 	}
 	defer c.pool.running.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.pool.whole, cancel)()
+	defer context.AfterFunc(c.pool.cutOff, cancel)()
 	var failures []error
-	for _, e := range c.pool.restedFirst() {
-		s, who, err := e.open(ctx, opening{userID: userID, password: password, run: c.pool.running.Go, died: func(*session, error) {}})
+	for _, e := range c.pool.byBackoff() {
+		s, who, err := e.open(ctx, opening{userID: userID, password: password, run: c.pool.running.Go, onClose: func(*session, error) {}})
 		if err == nil {
 			s.logout(errors.New("oci: closed: the identity is known"))
 			return who, nil
@@ -46,14 +46,13 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 	return Identity{}, inOneLine(failures)
 }
 
-// Verify has the platform verify somebody's credentials, and returns who that
-// is. It asks over a session of the client's own account where every endpoint
-// has TLS and the platform knows a command for that, which holds the password as
-// it is; else it is [Client.Authenticate]. Refusals of the platform are of type
+// Verify verifies a user's credentials and returns their identity. It uses
+// [Client.VerifyByCommand] if every endpoint has TLS and the platform supports a
+// command for it, otherwise [Client.Authenticate]. A refusal of the platform is an
 // [*ErrorReply].
 //
 // Each wrong password may count against the account on the platform. The same
-// form is never sent again where it may have been processed.
+// form is never sent again if it may have been processed.
 func (c *Client) Verify(ctx context.Context, userID string, password Secret) (Identity, error) {
 	if !c.Secure() {
 		return c.Authenticate(ctx, userID, password)
@@ -65,24 +64,26 @@ func (c *Client) Verify(ctx context.Context, userID string, password Secret) (Id
 	return who, err
 }
 
-// VerifyByCommand is Verify without a login: where the platform knows no command
-// for it, the error is an [*UnsupportedError].
+// VerifyByCommand verifies a user's credentials by a command over a session of the
+// client's own account, and returns their identity. The command holds the password
+// unencrypted. If the platform supports no such command, the error is an
+// [*UnsupportedError].
 func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Secret) (Identity, error) {
 	v := verification{userID: userID, password: password, refused: map[*endpoint][]string{}}
 	for {
-		reply, err := c.writeInForm(ctx, nil, v.choose)
+		reply, err := c.writeInForm(ctx, allowAll, v.choose)
 		if err != nil {
 			return Identity{}, err
 		}
 		e := c.pool.endpointNamed(reply.endpoint)
 		if reply.isValidationError() && !e.dialect.hasAnswered(reply.failure.Command) {
-			// Either the form is unknown or what it holds does not fit: only an
-			// answer to another form tells.
+			// Either the form is not supported or its content violates the schema:
+			// only a reply to another form shows which.
 			v.refused[e] = append(v.refused[e], reply.failure.Command)
 			v.last = reply.failure
 			continue
 		}
-		e.dialect.refuse(v.refused[e]...)
+		e.dialect.noteUnsupported(v.refused[e]...)
 		if err := reply.Err(); err != nil {
 			return Identity{}, err
 		}
@@ -90,15 +91,15 @@ func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Se
 	}
 }
 
-// verification is the verification of credentials by a command.
+// verification is the state of VerifyByCommand.
 type verification struct {
 	userID   string
 	password Secret
 	refused  map[*endpoint][]string // forms that got a validation error
-	last     *ErrorReply            // the last of these
+	last     *ErrorReply            // the last validation error
 }
 
-// choose makes the command in the next form that the endpoint may know.
+// choose returns the command in the next form that the endpoint may support.
 func (v *verification) choose(e *endpoint) ([]Command, error) {
 	for _, form := range e.dialect.forms(verifyFeature) {
 		if !slices.Contains(v.refused[e], form.name) {
@@ -113,7 +114,7 @@ func (v *verification) choose(e *endpoint) ([]Command, error) {
 }
 
 // Secure reports whether every endpoint is reached over TLS, so that a command
-// may carry a password as it is.
+// may hold an unencrypted password.
 func (c *Client) Secure() bool {
 	for _, e := range c.pool.endpoints {
 		if e.TLS == nil {

@@ -187,7 +187,7 @@ func TestWorthResending(t *testing.T) {
 		"not after a success":                          {t.Context(), nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := worthResending(test.ctx, test.err); got != test.want {
+			if got := mayResend(test.ctx, test.err); got != test.want {
 				t.Errorf("got %t", got)
 			}
 		})
@@ -324,7 +324,7 @@ func TestTheEndOfASessionOnTCP(t *testing.T) {
 			hears string
 			sees  error
 		}{
-			"is a reset where it is in doubt": {func(s *session) { s.kill(errors.New("in doubt")) }, "", syscall.ECONNRESET},
+			"is a reset where it is in doubt": {func(s *session) { s.close(errors.New("in doubt")) }, "", syscall.ECONNRESET},
 			"is heard where it is logged out": {func(s *session) { s.logout(ErrClosed) }, "LogoutRequest", nil},
 		} {
 			t.Run(name+" "+transport, func(t *testing.T) {
