@@ -11,6 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Accounts whose credentials the platform refuses: how long they are in backoff, and which
+// password is tried next. To add a case, use withGuard with the error number of a refusal.
+
 // guard is a platform that refuses logins with a number, as long as that is not
 // 0.
 type guard struct {
@@ -71,7 +74,7 @@ func withGuard(t *testing.T, g *guard, change func(*Options), test func(t *testi
 }
 
 func TestRefusedCredentialsAreTriedAgainAfterMinutes(t *testing.T) {
-	for _, number := range []int{4962, 4008, 5202, 9903, 9904} { // the last two stand for numbers that are not public
+	for _, number := range []int{4962, 4008, 5202, 9903, 9904} { // the last two represent numbers that are not public
 		t.Run(fmt.Sprint("number ", number), func(t *testing.T) {
 			g := &guard{number: number}
 			var pauses []time.Duration

@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// Benchmarks of reading and writing documents. To add one, add a document of the size that
+// it measures.
+
 // summaryTable is a reply with the columns of a group's number ranges.
 func summaryTable(rows int) []byte {
 	var b strings.Builder

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// The expiry of endpoints' certificates in Client.Stats. To add a case, add a certificate to
+// the table.
+
 func TestExpiryOfTheCertificateIsKnown(t *testing.T) {
 	for name, test := range map[string]struct {
 		ends time.Time

@@ -14,10 +14,14 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// Random faults of the simulated platform: no write is done twice or reported wrongly, and
+// no read returns an old state. To cover another fault of package ocisim, add it to the
+// faults of runChaos.
+
 // TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults lets callers read and
 // write, each write with a range of its own, while the platform misbehaves at
 // random. Afterwards the platform's ledger is held against what the callers
-// were told, and all that read are to see all writes that were done before they
+// were returned, and all readers must see all writes that were done before they
 // asked. A seed that fails can be run again by its name.
 func TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
 	outcomes := map[string]int{}
@@ -34,7 +38,7 @@ func TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
 	}
 }
 
-// What callers are told of their writes, and of what they read.
+// What callers get for their writes and reads.
 const (
 	done    = "done"
 	notDone = "not done"
@@ -51,8 +55,8 @@ const (
 	notLoggedIn = 9900 // the simulated platform's number for it
 )
 
-// told is what the caller of one request was told.
-type told struct {
+// result is what the caller of one request got.
+type result struct {
 	start, outcome string // start is a write's
 	err            error
 	tries          int // of a write
@@ -102,7 +106,7 @@ func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
 	var faults, callers sync.WaitGroup
 	seeds := random.Uint64()
 	faults.Go(func() { misbehave(t, platform, rand.New(rand.NewPCG(seeds, 2)), over) })
-	outcomes := make(chan told, chaosCallers*chaosRequests)
+	outcomes := make(chan result, chaosCallers*chaosRequests)
 	assigned := &ranges{}
 	for i := range chaosCallers {
 		own := rand.New(rand.NewPCG(seeds, uint64(i)+3))
@@ -121,7 +125,7 @@ func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
 		t.Error(err)
 	}
 	_ = platform.Close() // never fails
-	judge(t, platform, outcomes, counts)
+	check(t, platform, outcomes, counts)
 }
 
 // chaosSeed is the demonstration's with a free range for every write.
@@ -137,7 +141,7 @@ func chaosSeed() ocisim.Seed {
 func chaosStart(i int) string { return fmt.Sprintf("+3247%07d", i) }
 
 // misbehave injects one fault after the other, most of them into what callers
-// ask for, since a platform that lets nobody in puts nothing to the test.
+// ask for, since a platform without sessions tests nothing.
 func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over <-chan struct{}) {
 	const restart = ocisim.FaultKind("restart") // is no fault of one command or connection
 	kinds := append(ocisim.FaultKinds(), ocisim.FaultHelp{Kind: restart})
@@ -175,7 +179,7 @@ func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over 
 }
 
 // request reads or writes, with more or less patience.
-func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, assigned *ranges, outcomes chan<- told) {
+func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, assigned *ranges, outcomes chan<- result) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(6000))*time.Millisecond)
 	defer cancel()
 	if random.IntN(3) > 0 {
@@ -183,7 +187,7 @@ func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, 
 		replies, err := client.Read(ctx, oci.NewRead(summary, group()...))
 		if err == nil && replies[0].Err() == nil { // whether it succeeds is chance
 			wantAll(t, replies[0], before)
-			outcomes <- told{outcome: seen}
+			outcomes <- result{outcome: seen}
 		}
 		return
 	}
@@ -196,7 +200,7 @@ func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, 
 		outcome = done
 		assigned.add(start)
 	}
-	outcomes <- told{start, outcome, err, tries}
+	outcomes <- result{start, outcome, err, tries}
 }
 
 // wantAll holds an answer against the ranges that it must show.
@@ -219,7 +223,7 @@ func wantAll(t *testing.T, reply oci.Reply, starts []string) {
 	}
 }
 
-func judge(t *testing.T, platform *ocisim.Platform, outcomes <-chan told, counts map[string]int) {
+func check(t *testing.T, platform *ocisim.Platform, outcomes <-chan result, counts map[string]int) {
 	received, applied := map[string][]ocisim.Entry{}, map[string]bool{}
 	for _, entry := range platform.Writes() {
 		for _, start := range entry.Numbers {
@@ -240,7 +244,7 @@ func judge(t *testing.T, platform *ocisim.Platform, outcomes <-chan told, counts
 	}
 }
 
-// mayHaveBeenSent tells whether a write was sent that often for good reason:
+// mayHaveBeenSent reports whether a write was rightly sent that often:
 // all but the last were answered, intact, that the session was not logged in.
 func mayHaveBeenSent(received []ocisim.Entry, tries int) bool {
 	intact := []ocisim.FaultKind{ocisim.LoseLogin, ocisim.Slow, ocisim.Drip, ocisim.LateNewline, ocisim.HugeTable, ocisim.ApplyLate, ocisim.ForcedLogout}

@@ -9,6 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Documents of the platform: their replies, and how they are matched with requests. To add a
+// case, add a document to the table of the test that it concerns; wrap makes a document.
+
 // wrap puts commands into a document as a platform writes it.
 func wrap(commands string) string {
 	return `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" +

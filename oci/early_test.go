@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Replies that arrive before the request has been written completely. To add a case, use a
+// connection of type stuck.
+
 // stuck is a connection on which the write of a document that holds some text
 // does not return before the connection is closed, although the other side has
 // what it takes to answer. So it is where a platform answers what it has not
@@ -44,7 +47,7 @@ func withStuck(p *platform, o *Options) {
 	}
 }
 
-func TestWhoeverIsAnsweredBeforeHisDocumentIsReadWaitsNoLongerThanOthers(t *testing.T) {
+func TestACallerWhoseReplyComesEarlyWaitsNoLongerThanOthers(t *testing.T) {
 	for name, ask := range map[string]func(context.Context, *Client) error{
 		"a writer": func(ctx context.Context, c *Client) error { _, err := c.Write(ctx, change, nil); return err },
 		"a reader": func(ctx context.Context, c *Client) error { _, err := c.Read(ctx, NewRead(change.Name())); return err },
@@ -64,14 +67,14 @@ func TestWhoeverIsAnsweredBeforeHisDocumentIsReadWaitsNoLongerThanOthers(t *test
 					for _, s := range c.pool.idle {
 						s.close(ErrClosed) // lets the caller go
 					}
-					t.Log("told much later:", <-over)
+					t.Log("returned much later:", <-over)
 				}
 			})
 		})
 	}
 }
 
-func TestASessionWhoseDocumentIsNotWhollyWrittenIsNoOtherCallers(t *testing.T) {
+func TestASessionIsReservedUntilItsDocumentIsWritten(t *testing.T) {
 	p := &platform{}
 	run(t, p, func(o *Options) { withStuck(p, o); o.MaxSessions = 2 }, func(t *testing.T, c *Client) {
 		var writer sync.WaitGroup

@@ -8,6 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Elements of replies at any depth. To add a case, add it to nested and check what a caller
+// reads.
+
 // nested is an answer with elements in elements, several of one name, and some
 // that are nil.
 const nested = `<authorized>true</authorized><authorizedQuantity><unlimited>true</unlimited></authorizedQuantity>` +

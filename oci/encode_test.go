@@ -13,6 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Documents that the client writes. To add a case, add a document and the bytes that it must
+// be written as.
+
 func TestEncodeWritesTheDocumentedForm(t *testing.T) {
 	document := outgoing{
 		sessionID: "SESSION", trackingID: "track", echoes: []string{"7"},

@@ -23,7 +23,11 @@ import (
 	"time"
 )
 
-// bare finds what tells an operator nothing.
+// The texts of connection errors: an operator must understand each without knowing the code.
+// To add a case, add a fault and the text to the table of
+// TestErrorsOfConnectionsAreInWords.
+
+// bare finds texts that mean nothing to an operator.
 var bare = regexp.MustCompile(`context deadline exceeded|context canceled|\bEOF\b|i/o timeout|<nil>|%!`)
 
 // wantWords demands a text of an error, and no bare one in it.
@@ -68,7 +72,7 @@ func (*bufferedConn) Close() error { return nil } // deliver does
 // deliver writes what there is, and closes the connection behind it.
 func (c *bufferedConn) deliver() {
 	for b := range c.queue {
-		_, _ = c.Conn.Write(b) // nobody may listen any more
+		_, _ = c.Conn.Write(b) // the other side may have closed the connection
 	}
 	_ = c.Conn.Close()
 }
@@ -148,7 +152,7 @@ func TestErrorsOfConnectionsAreInWords(t *testing.T) {
 			}),
 			" (primary:2208): DNS: the lookup of primary failed: no such host (name server 192.0.2.53:53)", "dns",
 		},
-		"a port where nobody listens": {
+		"a port without a listener": {
 			dialing(func(context.Context) error { return dialError(os.NewSyscallError("connect", syscall.ECONNREFUSED)) }),
 			" (primary:2208, 192.0.2.7:2208): TCP: connection refused", "dial",
 		},
@@ -320,7 +324,7 @@ func TestErrorsOfSeveralEndpointsAreOneLine(t *testing.T) {
 }
 
 // The end of a session, of a caller's time, and of the client's own are in
-// words, whoever is told.
+// words, for every caller.
 func TestErrorsOfCommandsAreInWords(t *testing.T) {
 	const lost = "oci: endpoint primary: the command was sent and its answer is lost: "
 	hour := func(t *testing.T) (context.Context, context.CancelFunc) {

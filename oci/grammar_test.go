@@ -2,22 +2,27 @@ package oci
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
-	"testing/iotest"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
+
+// A generator of documents. It specifies in which ways a platform may write a document of
+// OCI-P: every document that it writes is legal, and both the scanner and the etree reader
+// must read the same content from it. grammar_streams_test.go has the tests.
+//
+// The generator makes choices with dice, that is, with the bytes of a fuzz input or of a
+// random source. The choice 0 is always the plainest spelling, so that a short input is a
+// short, plain document. With oddness, a test sets how often another spelling is chosen.
+//
+// To add a spelling that platforms may use, find the function of the part that it belongs
+// to (document, declaration, element, attribute, command, table, text, character), and add
+// a choice to it: if g.odd() { … }. The tests then cover it in combination with all others.
+// The spelling must be legal XML with namespaces. Documents that must be refused belong
+// into the tables of scan_test.go and decode_test.go instead.
 
 // dice make the choices of a grammar out of bytes, so that a fuzz test can
 // look for documents by their choices. When the bytes are used up, every roll
@@ -47,14 +52,14 @@ type grammar struct {
 	to       bytes.Buffer
 	encoding Encoding
 	oddness  int                 // percent of the choices that are not the plainest
-	scopes   []map[string]string // what each prefix stands for, in each open element
+	scopes   []map[string]string // the namespace of each prefix, in each open element
 }
 
-// odd tells whether something is to be written in another way than the
+// odd reports whether something is to be written in another way than the
 // plainest.
 func (g *grammar) odd() bool { return g.roll(100) >= 100-g.oddness }
 
-// session writes some documents one behind the other, and tells where each
+// session writes some documents one after the other, and returns where each
 // begins and ends. They have much in common, as those of a platform.
 func (g *grammar) session() (stream []byte, documents [][]byte) {
 	var places [][2]int
@@ -164,7 +169,7 @@ func (g *grammar) blanks(least int) {
 	}
 }
 
-// between writes what may stand between elements.
+// between writes what may be between elements.
 func (g *grammar) between() {
 	for g.odd() {
 		switch kind := g.roll(6); {
@@ -191,7 +196,7 @@ func (g *grammar) instruction() {
 }
 
 // element writes an element of that name. The prefix must be bound to C, or be
-// empty, by what is open or by the attributes. Where there is nothing inside,
+// empty, by what is open or by the attributes. If there is nothing inside,
 // the tag may close the element at once.
 func (g *grammar) element(prefix, local string, attributes [][2]string, inside func()) {
 	g.scopes = append(g.scopes, g.bound(attributes))
@@ -229,7 +234,7 @@ func (g *grammar) element(prefix, local string, attributes [][2]string, inside f
 	g.scopes = g.scopes[:len(g.scopes)-1]
 }
 
-// bound is what each prefix stands for inside an element with those attributes.
+// bound returns the namespace of each prefix inside an element with those attributes.
 func (g *grammar) bound(attributes [][2]string) map[string]string {
 	scope := maps.Clone(g.scopes[len(g.scopes)-1])
 	for _, a := range attributes {
@@ -468,7 +473,7 @@ func (g *grammar) cdata(text string) string {
 
 var entityOf = map[rune]string{'<': "&lt;", '>': "&gt;", '&': "&amp;", '\'': "&apos;", '"': "&quot;"}
 
-// character writes one character, which stands for itself unless it is among
+// character writes one character, which represents itself unless it is among
 // the escaped ones.
 func (g *grammar) character(r rune, escaped string) {
 	must := strings.ContainsRune(escaped, r) || r == '\r' || r == '>' && bytes.HasSuffix(g.to.Bytes(), []byte("]]"))
@@ -481,242 +486,4 @@ func (g *grammar) character(r rune, escaped string) {
 	default:
 		fmt.Fprintf(&g.to, pick(&g.dice, "&#%d;", "&#x%x;", "&#x%X;", "&#00%d;"), r)
 	}
-}
-
-// readStream reads all documents of a stream, and tells where each begins and
-// ends. What is read of one is not looked at before the last is read, so that
-// nothing in it may lie in a buffer that is used again. The error is io.EOF
-// behind a good end.
-func readStream(from io.Reader, stream []byte) (documents []plainDocument, texts [][]byte, _ error) {
-	s := newScanner(from, len(stream)+1)
-	rest := stream
-	for {
-		d, size, err := scanNext(s)
-		if err != nil {
-			return documents, texts, err
-		}
-		rest = bytes.TrimLeft(rest, blanks)
-		documents, texts, rest = append(documents, d), append(texts, rest[:size]), rest[size:]
-	}
-}
-
-// cutReader reads pieces of random sizes, many of them small.
-type cutReader struct {
-	from   io.Reader
-	random *rand.Rand
-}
-
-func (c cutReader) Read(p []byte) (int, error) {
-	size := 1 + c.random.IntN(1<<c.random.IntN(16))
-	return c.from.Read(p[:min(len(p), size)])
-}
-
-// after is what follows the last of the documents that begin a stream.
-func after(stream []byte, texts [][]byte) []byte {
-	for _, text := range texts {
-		stream = bytes.TrimLeft(stream, blanks)[len(text):]
-	}
-	return stream
-}
-
-// pieceReader reads pieces as they are.
-type pieceReader struct{ pieces [][]byte }
-
-func (p *pieceReader) Read(b []byte) (int, error) {
-	for len(p.pieces) > 0 && len(p.pieces[0]) == 0 {
-		p.pieces = p.pieces[1:]
-	}
-	if len(p.pieces) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, p.pieces[0])
-	p.pieces[0] = p.pieces[0][n:]
-	return n, nil
-}
-
-// compareStreams holds what the scanner makes of the documents of a stream
-// against etree, and against itself however the stream is cut into pieces. It
-// returns the documents that the scanner took.
-func compareStreams(t *testing.T, stream []byte, random *rand.Rand) [][]byte {
-	t.Helper()
-	whole, texts, err := readStream(bytes.NewReader(stream), stream)
-	for name, from := range map[string]io.Reader{
-		"in single bytes":  iotest.OneByteReader(bytes.NewReader(stream)),
-		"in random pieces": cutReader{bytes.NewReader(stream), random},
-		"in halves":        iotest.HalfReader(bytes.NewReader(stream)),
-		"one by one":       &pieceReader{slices.Concat(slices.Clone(texts), [][]byte{after(stream, texts)})},
-		"behind blanks":    io.MultiReader(strings.NewReader(strings.Repeat(" ", random.IntN(2*scanBuffer))), bytes.NewReader(stream)),
-	} {
-		cut, cutTexts, cutErr := readStream(from, stream)
-		// Where both are the same, as nearly always, cmp takes far longer.
-		if !reflect.DeepEqual(whole, cut) || errors.Is(err, io.EOF) != errors.Is(cutErr, io.EOF) {
-			t.Fatalf("whole (-): %v; %s (+): %v\n%s\n%q", err, name, cutErr, cmp.Diff(whole, cut), stream)
-		}
-		if !reflect.DeepEqual(texts, cutTexts) {
-			t.Fatalf("whole (-) and %s (+) end elsewhere:\n%s", name, cmp.Diff(texts, cutTexts))
-		}
-	}
-	for i, text := range texts {
-		tree, err := treeRead(text)
-		if err != nil {
-			t.Fatalf("the scanner takes what etree refuses: %v\n%q", err, text)
-		}
-		if diff := cmp.Diff(tree, whole[i], ignoreNumbers, cmpopts.EquateEmpty()); diff != "" {
-			t.Fatalf("document %d: etree (-) and scanner (+) differ:\n%s\n%q", i, diff, text)
-		}
-	}
-	return texts
-}
-
-func checkGrammar(t *testing.T, choices []byte, random *rand.Rand) []byte {
-	t.Helper()
-	g := &grammar{dice: dice{choices}}
-	stream, documents := g.session()
-	taken := compareStreams(t, stream, random)
-	if len(taken) < len(documents) {
-		in := documents[len(taken)]
-		_, err := newScanner(bytes.NewReader(in), len(in)+1).document()
-		t.Fatalf("document %d is refused: %v\n%q", len(taken), err, in)
-	}
-	for i, document := range documents {
-		if !bytes.Equal(taken[i], document) {
-			t.Fatalf("document %d was taken for another:\n%q\n%q", i, document, taken[i])
-		}
-	}
-	return stream
-}
-
-// pieces are what a mutation puts into a document.
-var pieces = []string{
-	"<", ">", "/", "\"", "'", "=", "&", ";", " ", "\n", "\r", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?", "?>", "<?xml version='1.0'?>", "&#13;",
-	"&lt;", "\x00", "\xff", "\xc3", "é", ":", "xmlns=''", " xmlns:c='D'", " xmlns='C'", "x", "<col/>", "<col>", "</col>", "<row/>", "<row>", "</row>",
-	"<colHeading/>", "<colHeading>", "</colHeading>", "</command>", "</BroadsoftDocument>", "/>", "<!DOCTYPE a>",
-}
-
-// mutate changes a stream at random in a few places.
-func mutate(stream []byte, random *rand.Rand) []byte {
-	for range 1 + random.IntN(3) {
-		at := random.IntN(len(stream) + 1)
-		end := min(len(stream), at+1<<random.IntN(8))
-		var into []byte
-		switch random.IntN(4) {
-		case 0: // leave out
-		case 1:
-			into = []byte(pieces[random.IntN(len(pieces))])
-			end = at
-		case 2:
-			into = []byte(pieces[random.IntN(len(pieces))])
-		case 3: // twice
-			into, end = stream[at:end], at
-		}
-		stream = slices.Concat(stream[:at], into, stream[end:])
-	}
-	return stream
-}
-
-// TestReadersAgreeOnEveryLegalSpelling writes documents at random. Both
-// readers must take them and read the same, whatever the scanner has read
-// before and however the stream is cut into pieces. Where a mutation of them
-// is still taken, both must read the same as well.
-func TestReadersAgreeOnEveryLegalSpelling(t *testing.T) {
-	const seeds, mutations = 400, 6
-	taken := 0
-	for seed := range uint64(seeds) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 2))
-			choices := make([]byte, 1<<random.IntN(13))
-			for i := range choices {
-				choices[i] = byte(random.Uint32())
-			}
-			stream := checkGrammar(t, choices, random)
-			if len(stream) > 4*scanBuffer {
-				return // it costs too much to do that again
-			}
-			for range mutations {
-				taken += len(compareStreams(t, mutate(stream, random), random))
-			}
-		})
-	}
-	if taken < seeds {
-		t.Errorf("of the mutations only %d documents were taken, which proves little", taken)
-	}
-}
-
-// TestWhatIsRememberedIsNotWhatTheBufferHolds reads documents that arrive one
-// by one, and so stand in the same place of the buffer.
-func TestWhatIsRememberedIsNotWhatTheBufferHolds(t *testing.T) {
-	table := func(heading string) string {
-		return `<command xsi:type="A" xmlns=""><t><colHeading>` + heading + `</colHeading><row><col>` + heading + `</col></row></t></command>`
-	}
-	plain := wrap(table("Prefix"))
-	for name, other := range map[string]string{
-		"other headings": wrap(table("Suffix")),
-		"another head":   strings.Replace(plain, "8859-1", "8859-2", 1),
-		"another root":   strings.Replace(plain, `xmlns="C"`, `xmlns="D"`, 1),
-		"an empty root":  plain[:strings.Index(plain, "<sessionId")-1] + "/>",
-	} {
-		t.Run(name, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(0, 5))
-			stream := []byte(strings.Repeat(plain+other+other, 2))
-			want := 6
-			if name == "another root" {
-				want = 1 // and then it is refused
-			}
-			if got := len(compareStreams(t, stream, random)); got != want {
-				t.Errorf("%d documents were taken, want %d", got, want)
-			}
-		})
-	}
-}
-
-// TestShortCutsTakeNothingThatTheGeneralWayRefuses holds against each other
-// what is read in pieces of many sizes, of which the smallest allow no short cut.
-func TestShortCutsTakeNothingThatTheGeneralWayRefuses(t *testing.T) {
-	const heading = "<colHeading>a</colHeading>"
-	deep := func(depth int, inside string) string {
-		return strings.Repeat("<a>", depth) + inside + strings.Repeat("</a>", depth)
-	}
-	for name, test := range map[string]struct {
-		table string
-		good  bool
-	}{
-		"a plain table":                             {"<t>" + heading + "<row><col/></row></t>", true},
-		"cells behind an empty row":                 {"<t>" + heading + "<row/><col/></t>", false},
-		"cells of a row in another namespace":       {"<t>" + heading + `<c:row xmlns="D" xmlns:c="C"><col/></c:row></t>`, false},
-		"cells with a prefix in such a row":         {"<t>" + heading + `<c:row xmlns="D" xmlns:c="C"><c:col/></c:row></t>`, true},
-		"a heading with another end":                {`<t xmlns:c="C"><c:colHeading>a</colHeading></t>`, false},
-		"a heading behind one that binds":           {`<c:t xmlns="D" xmlns:c="C"><colHeading xmlns="">a</colHeading>` + heading + "</c:t>", false},
-		"a cell as deep as may be":                  {deep(maxDepth-5, "<t>"+heading+"<row><col>x</col></row></t>"), true},
-		"a cell one deeper":                         {deep(maxDepth-4, "<t>"+heading+"<row><col>x</col></row></t>"), false},
-		"an instruction without a blank":            {"<?a<b?><t/>", false},
-		"an instruction of letters beyond ASCII":    {"<?a\xe9?><t/>", false},
-		"headings that end in the middle of a cell": {"<t>" + heading + "<colHeading>b<col/></colHeading></t>", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			stream := []byte(wrap(`<command xsi:type="A" xmlns="">` + test.table + `</command>`))
-			taken := compareStreams(t, slices.Concat([]byte(wrap(prefixTable)), stream), rand.New(rand.NewPCG(0, 6)))
-			if good := len(taken) == 2; good != test.good {
-				t.Errorf("taken: %t, want %t", good, test.good)
-			}
-		})
-	}
-}
-
-// FuzzGrammar looks for a legal spelling that one of the readers does not take
-// or reads in another way.
-func FuzzGrammar(f *testing.F) {
-	for seed := range uint64(8) {
-		random := rand.New(rand.NewPCG(seed, 3))
-		choices := make([]byte, 512)
-		for i := range choices {
-			choices[i] = byte(random.Uint32())
-		}
-		f.Add(choices)
-	}
-	f.Fuzz(func(t *testing.T, choices []byte) {
-		if len(choices) > 8<<10 {
-			return
-		}
-		checkGrammar(t, choices, rand.New(rand.NewPCG(uint64(len(choices)), 4)))
-	})
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The health of endpoints, and probes of those that are not in use. To add a case, let a site
+// fail and recover at chosen times, and check the probes and Client.Stats.
+
 // site is a primary and a secondary endpoint, and what probes show. Its functions
 // are called in a bubble.
 type site struct {
@@ -116,7 +119,7 @@ func wantUp(t *testing.T, c *Client, when string, want ...bool) {
 	}
 }
 
-// beside is a moment that no probe is made at: these are made at whole seconds.
+// beside is a moment without a probe: probes are made at full seconds.
 const beside = time.Second / 2
 
 func TestAnEndpointThatIsNotInUseIsProbedSlowly(t *testing.T) {
@@ -361,7 +364,7 @@ func TestAProbeDoesNotLogInWhereTheAccountWasRefused(t *testing.T) {
 	})
 }
 
-// Where several endpoints have the same account, a password that has changed on
+// If several endpoints have the same account, a password that has changed on
 // the platform is refused once by probes, and not once by each of them.
 func TestProbesTryARefusedAccountOnce(t *testing.T) {
 	s, refusals := &site{}, 0
@@ -470,13 +473,13 @@ func TestAnEndpointWhoseSessionsEndWithoutAnAnswerStaysDown(t *testing.T) {
 		time.Sleep(beside)
 		wantUp(t, c, "at first", true)
 		time.Sleep(15 * time.Second)
-		alive := 0
+		idle := 0
 		for range 200 {
 			time.Sleep(time.Second)
 			wantUp(t, c, "later", false)
-			alive += c.Stats().Endpoints[0].Idle
+			idle += c.Stats().Endpoints[0].Idle
 		}
-		if alive == 0 {
+		if idle == 0 {
 			t.Error("there was no session")
 		}
 		p.answers(nil)

@@ -15,6 +15,9 @@ import (
 	"ocigate/oci"
 )
 
+// The lists of names that metrics and logs use. To add a name, add a constant of its type; the
+// tests find lists that are not complete.
+
 func TestFormsOfACommand(t *testing.T) {
 	for command, want := range map[string][]string{
 		"ServiceProviderGetRequest17sp1":          {"ServiceProviderGetRequest17sp1", "ServiceProviderGetRequest22V4"},
@@ -32,9 +35,9 @@ func TestFormsOfACommand(t *testing.T) {
 	}
 }
 
-// The lists hold every constant of their type, so that whoever counts by them
+// The lists hold every constant of their type, so that code that counts by them
 // misses none.
-func TestListsAreWhole(t *testing.T) {
+func TestListsAreComplete(t *testing.T) {
 	for typeName, listed := range map[string][]string{
 		"Stage":       texts(oci.Stages()),
 		"CloseReason": texts(oci.CloseReasons()),

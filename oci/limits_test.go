@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// The limits of a document: one that reaches a limit is read, one that exceeds it is refused.
+// To add a limit, add both documents to the table.
+
 // reply is a document with one answer that holds those elements.
 func reply(elements string) string {
 	return wrap(`<command xsi:type="XResponse" xmlns="">` + elements + `</command>`)
@@ -21,7 +24,7 @@ func columns(n int) string {
 	return b.String()
 }
 
-func TestEachLimitIsTheLastThatIsTaken(t *testing.T) {
+func TestADocumentAtALimitIsReadAndOneBeyondIsRefused(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
 	manyTexts := func(last int) string {
 		return strings.Repeat("<a>"+x(maxText)+"</a>", maxTexts/maxText-1) + "<a>" + x(maxText-1) + "</a><a>" + x(last) + "</a>"
@@ -57,8 +60,8 @@ func TestEachLimitIsTheLastThatIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			compare := func(document string) bool {
-				whole, _, err := scanned(strings.NewReader(document), len(document)+1)
-				return err == nil && len(whole.Commands) == 1
+				got, _, err := scanned(strings.NewReader(document), len(document)+1)
+				return err == nil && len(got.Commands) == 1
 			}
 			if _, err := ParseReplies([]byte(reply(test.good))); err != nil || !compare(reply(test.good)) {
 				t.Errorf("one less is refused: %v", err)
@@ -98,10 +101,10 @@ func TestATextOfARefusalIsCutWhereItIsTooLong(t *testing.T) {
 }
 
 // longAnswer answers with a document of so many bytes, most of them in elements
-// that nobody asks for.
+// that is unsolicited.
 func longAnswer(c *link, r asked, name, children string, size int) {
 	long := "<b>" + strings.Repeat("x", 1000) + "</b>"
-	c.say(r, name, children+"<a>"+strings.Repeat(long, 1+size/len(long))+"</a>")
+	c.reply(r, name, children+"<a>"+strings.Repeat(long, 1+size/len(long))+"</a>")
 }
 
 func TestAnswersAboutTheSessionAreSmall(t *testing.T) {
@@ -165,7 +168,7 @@ func TestAnswersAboutTheSessionAreSmall(t *testing.T) {
 			wellAnswered(p, c, r)
 		}
 		run(t, p, nil, func(t *testing.T, c *Client) {
-			_, err := c.VerifyByCommand(t.Context(), "somebody", "secret")
+			_, err := c.VerifyByCommand(t.Context(), "user", "secret")
 			if !errors.Is(err, ErrReplyTooLarge) || NotDone(err) {
 				t.Errorf("got %v", err)
 			}
@@ -194,11 +197,11 @@ func TestAnswersAboutTheSessionAreSmall(t *testing.T) {
 	})
 }
 
-func TestAReplyBeyondALimitIsNotAskedForAgainAndEndsItsSession(t *testing.T) {
+func TestAReplyBeyondALimitIsNotReadAgainAndClosesItsSession(t *testing.T) {
 	p := &platform{}
 	p.answer = func(p *platform, c *link, r asked) {
 		if r.commands[0] == question.Name() || r.commands[0] == change.Name() {
-			c.say(r, "c:SuccessResponse", strings.Repeat("<a/>", maxElements+1))
+			c.reply(r, "c:SuccessResponse", strings.Repeat("<a/>", maxElements+1))
 			return
 		}
 		wellAnswered(p, c, r)

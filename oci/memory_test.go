@@ -9,7 +9,10 @@ import (
 	"testing"
 )
 
-// flood is a reader of a document that never stands in memory: a head, one unit
+// The memory that large and hostile documents need. To add a case, describe the document as a
+// flood, and state the bytes that may be allocated.
+
+// flood is a reader of a document that is never completely in memory: a head, one unit
 // over and over until so many bytes are read, and a tail.
 type flood struct {
 	head, unit, tail string

@@ -9,8 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Endpoint.PasswordSource. To add a case, let the source return another password or error at
+// a chosen time, and check which login the platform gets.
+
 // A source that fails is looked at every second, and reported once for each text
-// in a row. The last good password stands meanwhile.
+// in a row. The last good password is used meanwhile.
 func TestAPasswordThatCannotBeReadIsReportedOnce(t *testing.T) {
 	g := &guard{number: 4962}
 	var lock sync.Mutex

@@ -75,9 +75,9 @@ func TestLoginByTransportAndRelease(t *testing.T) {
 		want    []string
 	}{
 		"signs without TLS":                       {want: signed},
-		"signs when told so":                      {secured: true, login: oci.LoginSigned, want: signed},
+		"signs if configured":                     {secured: true, login: oci.LoginSigned, want: signed},
 		"sends the password over TLS":             {secured: true, want: []string{"LoginRequest22V5"}},
-		"uses the older command when told so":     {secured: true, login: oci.LoginPlain22V2, want: []string{"LoginRequest22V2"}},
+		"uses the older command if configured":    {secured: true, login: oci.LoginPlain22V2, want: []string{"LoginRequest22V2"}},
 		"falls back to what the release knows":    {secured: true, without: []string{"LoginRequest22V5"}, want: []string{"LoginRequest22V5", "LoginRequest22V2"}},
 		"falls back to signing in an old release": {secured: true, without: []string{"LoginRequest22*"}, want: append([]string{"LoginRequest22V5", "LoginRequest22V2"}, signed...)},
 	} {
@@ -116,7 +116,7 @@ func TestConnectErrorsNameTheStep(t *testing.T) {
 		stage  oci.Stage
 		number int
 	}{
-		"nobody listens":        {func(e *oci.Endpoint) { e.Address = "127.0.0.1:1" }, oci.StageDial, 0},
+		"no listener":           {func(e *oci.Endpoint) { e.Address = "127.0.0.1:1" }, oci.StageDial, 0},
 		"an unknown authority":  {func(e *oci.Endpoint) { e.TLS = &tls.Config{} }, oci.StageTLS, 0},
 		"another server's name": {func(e *oci.Endpoint) { e.TLS.ServerName = "other.example.com" }, oci.StageTLS, 0},
 		"a wrong password":      {func(e *oci.Endpoint) { e.Password = "wrong" }, oci.StageLogin, 4962},

@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// The length of the platform's texts that the package returns. To add a case, add a text to
+// the tables; a secret must not be visible wherever a text is cut.
+
 func TestTextsOfThePlatformAreCutAndMarked(t *testing.T) {
 	for name, text := range map[string]string{
 		"letters":     strings.Repeat("x", 5<<20),
@@ -30,7 +33,7 @@ func TestTextsOfThePlatformAreCutAndMarked(t *testing.T) {
 	}
 }
 
-// A secret may stand across any of the places where a text is cut.
+// A secret may be across any of the places at which a text is cut.
 func TestACutLeavesNothingOfASecret(t *testing.T) {
 	const canary = "hunter2&canary"
 	login := NewRead("LoginRequest22V5", Text("userId", "a"), Text("password", canary))
@@ -125,7 +128,7 @@ func TestWhatEndsASessionAndWhatAVersionSaysIsCut(t *testing.T) {
 	p.answer = func(p *platform, c *link, r asked) {
 		switch r.commands[0] {
 		case "SystemSoftwareVersionGetRequest":
-			c.say(r, "SystemSoftwareVersionGetResponse", "<version>24"+long+"</version>")
+			c.reply(r, "SystemSoftwareVersionGetResponse", "<version>24"+long+"</version>")
 		case question.Name():
 			c.write(r.session, "", `<command xsi:type="LogoutRequest" xmlns=""><userId>a</userId><reason>`+long+`</reason></command>`)
 		default:

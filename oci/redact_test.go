@@ -9,7 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestSecretsAreRemovedFromThePlatformsWords(t *testing.T) {
+// Secrets in the platform's texts. To add a case, add a text with the word canary in the
+// secret, and the text that may be returned.
+
+func TestSecretsAreRemovedFromThePlatformsTexts(t *testing.T) {
 	for name, test := range map[string]struct{ said, want string }{
 		"nothing":            {"", ""},
 		"no secret":          {"Group not found: <groupId>a</groupId>", "Group not found: <groupId>a</groupId>"},
@@ -87,7 +90,7 @@ func TestMoreSecretsThanAReplyHoldsAreRemoved(t *testing.T) {
 	}
 }
 
-// Whatever stands around it, the content of a password element does not pass.
+// Whatever is around it, the content of a password element does not pass.
 func FuzzWithoutSecrets(f *testing.F) {
 	for _, seed := range []string{"", "<a>", "</password>", "&lt;", "password=", "<password>", "]]>", "<!--", `"`, "<password"} {
 		f.Add(seed, "password", seed)

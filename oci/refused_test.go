@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Refusals of documents: each is counted once, by its reason. To add a reason, add a document
+// to the table.
+
 // Every document that is refused is counted once, by its reason, and ends its
 // session.
 func TestEveryRefusalIsCountedOnce(t *testing.T) {
@@ -17,7 +20,7 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 		return fmt.Sprintf(`<command echo=%q xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`, r.echoes[0])
 	}
 	elements := func(inside string) func(c *link, r asked) {
-		return func(c *link, r asked) { c.say(r, "SystemGetResponse", inside) }
+		return func(c *link, r asked) { c.reply(r, "SystemGetResponse", inside) }
 	}
 	for name, test := range map[string]struct {
 		answer func(c *link, r asked)
@@ -45,7 +48,7 @@ func TestEveryRefusalIsCountedOnce(t *testing.T) {
 		"an empty echo":                {func(c *link, r asked) { r.echoes[0] = ""; c.write(r.session, r.tracking, success(r)) }, RefusedForeign},
 		"an answer too many":           {func(c *link, r asked) { c.write(r.session, r.tracking, success(r)+success(r)) }, RefusedMismatch},
 		"no answer":                    {func(c *link, r asked) { c.write(r.session, r.tracking, "") }, RefusedMismatch},
-		"another answer":               {func(c *link, r asked) { c.say(r, "UserGetResponse", "") }, RefusedMismatch},
+		"another answer":               {func(c *link, r asked) { c.reply(r, "UserGetResponse", "") }, RefusedMismatch},
 		"two documents": {func(c *link, r asked) {
 			c.write(r.session, r.tracking, success(r))
 			c.write(r.session, r.tracking, success(r))

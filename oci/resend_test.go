@@ -12,6 +12,9 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// Writes over connections that break: a write is sent again only if no byte of it was handed to
+// the socket. To add a case, set how many bytes the breaker takes.
+
 // breaker makes connections of which one fails at its next write, once the
 // breaker is armed.
 type breaker struct {

@@ -12,7 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// skim reads one XML document, whatever its elements are, and tells how many
+// XML that the scanner accepts and refuses. To add a case, add a document to the table of
+// TestScannerRefuses, or to the readers in readers_test.go if it must be accepted.
+
+// skim reads one XML document, whatever its elements are, and returns how many
 // bytes it took.
 func skim(s *scanner) (int, error) {
 	if err := s.await(); err != nil {
@@ -61,9 +64,9 @@ func TestScannerFindsTheEndOfEachDocument(t *testing.T) {
 		for _, between := range []string{"", "\n", " \r\n\t\n"} {
 			stream := between + document + between + plain + between
 			for reader, from := range map[string]io.Reader{
-				"whole":   strings.NewReader(stream),
-				"dripped": iotest.OneByteReader(strings.NewReader(stream)),
-				"late":    iotest.DataErrReader(strings.NewReader(stream)),
+				"complete": strings.NewReader(stream),
+				"dripped":  iotest.OneByteReader(strings.NewReader(stream)),
+				"late":     iotest.DataErrReader(strings.NewReader(stream)),
 			} {
 				t.Run(name+"/"+reader, func(t *testing.T) {
 					s := newScanner(from, 1<<20)
@@ -179,8 +182,8 @@ func TestScannerRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for kind, from := range map[string]io.Reader{
-				"whole":   strings.NewReader(stream),
-				"dripped": iotest.OneByteReader(strings.NewReader(stream)),
+				"complete": strings.NewReader(stream),
+				"dripped":  iotest.OneByteReader(strings.NewReader(stream)),
 			} {
 				_, err := skim(newScanner(from, 1<<20))
 				if _, ok := errors.AsType[*ProtocolError](err); !ok {
@@ -259,8 +262,8 @@ func TestScannerReadsText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			document := `<?xml version="1.0" encoding="` + test.encoding + `" standalone='yes' ?>` + test.document
 			for kind, from := range map[string]io.Reader{
-				"whole":   strings.NewReader(document),
-				"dripped": iotest.OneByteReader(strings.NewReader(document)),
+				"complete": strings.NewReader(document),
+				"dripped":  iotest.OneByteReader(strings.NewReader(document)),
 			} {
 				s := newScanner(from, 1<<20)
 				s.begin()

@@ -12,12 +12,14 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// TLS to the simulated platform. To add a case, change the configuration between connections.
+
 // TestTLSSourceIsAskedForEachConnection has a source whose authorities change.
 // Sessions that are logged in go on.
 func TestTLSSourceIsAskedForEachConnection(t *testing.T) {
 	platform := serve(t, ocisim.NewTLSServer(ocisim.DemoSeed()))
-	stranger := ocisim.NewTLSServer(ocisim.DemoSeed())
-	defer func() { _ = stranger.Close() }() // never fails
+	other := ocisim.NewTLSServer(ocisim.DemoSeed())
+	defer func() { _ = other.Close() }() // never fails
 	var source atomic.Pointer[tls.Config]
 	trust := func(pool *x509.CertPool) { source.Store(&tls.Config{RootCAs: pool}) }
 	trust(platform.CertPool())
@@ -25,7 +27,7 @@ func TestTLSSourceIsAskedForEachConnection(t *testing.T) {
 	c := connect(t, platform, func(o *oci.Options) {
 		o.MaxSessions = 1
 		o.BackoffInitial = time.Millisecond
-		o.Endpoints[0].TLS = &tls.Config{RootCAs: stranger.CertPool(), MinVersion: tls.VersionTLS12}
+		o.Endpoints[0].TLS = &tls.Config{RootCAs: other.CertPool(), MinVersion: tls.VersionTLS12}
 		o.Endpoints[0].TLSSource = source.Load
 		o.Trace.SessionClosed = func(string, oci.CloseReason, error) { ended.Add(1) }
 	})
@@ -49,14 +51,14 @@ func TestTLSSourceIsAskedForEachConnection(t *testing.T) {
 	if err := read(); err != nil {
 		t.Errorf("the source trusts the platform: %v", err)
 	}
-	trust(stranger.CertPool())
+	trust(other.CertPool())
 	if err := read(); err != nil {
 		t.Errorf("a session from before: %v", err)
 	}
 	endSession()
 	wantRefused("the source trusts another")
 	source.Store(nil)
-	wantRefused("without a source's configuration, TLS stands")
+	wantRefused("without a source's configuration, TLS is used")
 	trust(platform.CertPool())
 	waitUntil(t, func() bool { return read() == nil })
 }

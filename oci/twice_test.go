@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// Elements, attributes and headings that a document holds twice. To add a case, add a document
+// to the table.
+
 // Whatever is stated twice could be read in two ways, so a document that does so
 // is refused, whichever of the two comes first.
 func TestWhatIsStatedTwiceIsRefused(t *testing.T) {
@@ -71,7 +74,7 @@ func TestWhatIsStatedTwiceIsRefused(t *testing.T) {
 	}
 }
 
-// A declaration is no attribute, whatever its prefix is said to stand for.
+// A declaration is no attribute, whatever namespace its prefix is bound to.
 func TestThePrefixesOfXMLKeepTheirMeaning(t *testing.T) {
 	const rest = ` xmlns:c="C" xmlns=""><summary>[Error 1] a</summary><summaryEnglish>a</summaryEnglish></command>`
 	for _, attributes := range []string{
@@ -92,15 +95,15 @@ func TestThePrefixesOfXMLKeepTheirMeaning(t *testing.T) {
 	}
 }
 
-func TestWhatOnlyLooksTheSameIsTaken(t *testing.T) {
+func TestWhatOnlyLooksTheSameIsAccepted(t *testing.T) {
 	for name, document := range map[string]string{
-		"a name of two namespaces":            wrap(`<command xmlns:i="D" xmlns:j="E" i:a="1" j:a="2" a="3" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
-		"a type of another namespace":         wrap(`<command xmlns:i="D" i:type="x" type="y" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
-		"a prefix that is bound once more":    wrap(`<command xmlns:i="` + namespaceXSI + `" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
-		"a prefix that stands for another":    wrap(`<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""><a xmlns:c="D" c:b="" xsi:b=""/></command>`),
-		"an element that nobody reads, often": reply("<a>1</a><a>2</a><b/><a/>"),
-		"a heading of two tables":             reply("<t><colHeading>a</colHeading></t><u><colHeading>a</colHeading></u>"),
-		"headings of other letters":           reply("<t><colHeading>a</colHeading><colHeading>A</colHeading><colHeading/></t>"),
+		"a name of two namespaces":           wrap(`<command xmlns:i="D" xmlns:j="E" i:a="1" j:a="2" a="3" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
+		"a type of another namespace":        wrap(`<command xmlns:i="D" i:type="x" type="y" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
+		"a prefix that is bound once more":   wrap(`<command xmlns:i="` + namespaceXSI + `" xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`),
+		"a prefix of another namespace":      wrap(`<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""><a xmlns:c="D" c:b="" xsi:b=""/></command>`),
+		"an element that is not read, often": reply("<a>1</a><a>2</a><b/><a/>"),
+		"a heading of two tables":            reply("<t><colHeading>a</colHeading></t><u><colHeading>a</colHeading></u>"),
+		"headings of other letters":          reply("<t><colHeading>a</colHeading><colHeading>A</colHeading><colHeading/></t>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := ParseReplies([]byte(document)); err != nil {
@@ -163,7 +166,7 @@ func TestALoginThatIsStatedTwiceIsRefused(t *testing.T) {
 			p := &platform{}
 			p.answer = func(p *platform, c *link, r asked) {
 				if r.commands[0] == twice.command {
-					c.say(r, twice.response, twice.elements)
+					c.reply(r, twice.response, twice.elements)
 					return
 				}
 				wellAnswered(p, c, r)
@@ -178,7 +181,7 @@ func TestALoginThatIsStatedTwiceIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWithAnEmptyEchoIsNotOurs(t *testing.T) {
+func TestAReplyWithAnEmptyEchoBelongsToAnotherRequest(t *testing.T) {
 	asked := outgoing{sessionID: "s1", echoes: []string{"1"}, commands: []Command{change}}
 	for name, test := range map[string]struct {
 		command string

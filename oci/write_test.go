@@ -22,6 +22,9 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// Writes: when they are sent again, the hook before them, and what they leave on the
+// connection. To add a case of an error, add it to the table of TestMayResend.
+
 func TestBeforeIsCalledWhenNothingOfTheWriteIsSent(t *testing.T) {
 	var tape *tapped
 	run(t, &platform{}, func(o *Options) { tape = tap(o) }, func(t *testing.T, c *Client) {
@@ -42,7 +45,7 @@ func TestBeforeIsCalledWhenNothingOfTheWriteIsSent(t *testing.T) {
 	})
 }
 
-func TestWhatBeforeRefusesIsNotSentAndCostsNoSession(t *testing.T) {
+func TestAWriteThatTheHookCancelsIsNotSentAndKeepsTheSession(t *testing.T) {
 	full := errors.New("the disk is full")
 	for name, before := range map[string]func(string) error{
 		"by an error":                     func(string) error { return full },
@@ -93,7 +96,7 @@ type suspended struct {
 
 func (c suspended) Deadline() (time.Time, bool) { return c.deadline, true }
 
-func TestNothingIsSentForACallerWhoseTimeEndedDuringBefore(t *testing.T) {
+func TestNothingIsSentForACallerWhoTimedOutDuringTheHook(t *testing.T) {
 	for name, within := range map[string]func(context.Context, time.Duration) (context.Context, context.CancelFunc){
 		"by a timer": context.WithTimeout,
 		"by the clock alone": func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -128,7 +131,7 @@ func TestNothingIsSentForACallerWhoseTimeEndedDuringBefore(t *testing.T) {
 	}
 }
 
-func TestAWriteMovesToAnotherSessionWhereItsOwnDiesBeforehand(t *testing.T) {
+func TestAWriteMovesToAnotherSessionIfItsOwnIsClosedBeforehand(t *testing.T) {
 	for name, test := range map[string]struct {
 		deaths int
 		calls  int
@@ -164,7 +167,7 @@ func TestAWriteMovesToAnotherSessionWhereItsOwnDiesBeforehand(t *testing.T) {
 	}
 }
 
-func TestWorthResending(t *testing.T) {
+func TestMayResend(t *testing.T) {
 	lost := &LostError{Err: errors.New("x")}
 	notLoggedIn := fmt.Errorf("%w: %w", ErrNotLoggedIn, &ErrorReply{Number: 1})
 	over, cancel := context.WithCancel(t.Context())
@@ -277,7 +280,7 @@ func TestRepliesNameTheEndpointThatAnswered(t *testing.T) {
 	}
 }
 
-func TestLogoutTakesItsLeaveOfTLSToo(t *testing.T) {
+func TestLogoutClosesTLSInOrder(t *testing.T) {
 	certificate, err := ocisim.NewCertificate("platform")
 	if err != nil {
 		t.Fatal(err)
@@ -320,12 +323,12 @@ func TestTheEndOfASessionOnTCP(t *testing.T) {
 	trusted.AppendCertsFromPEM(certificate.PEM())
 	for transport, client := range map[string]*tls.Config{"in the clear": nil, "over TLS": {RootCAs: trusted}} {
 		for name, test := range map[string]struct {
-			end   func(s *session)
-			hears string
-			sees  error
+			end      func(s *session)
+			receives string
+			sees     error
 		}{
-			"is a reset where it is in doubt": {func(s *session) { s.close(errors.New("in doubt")) }, "", syscall.ECONNRESET},
-			"is heard where it is logged out": {func(s *session) { s.logout(ErrClosed) }, "LogoutRequest", nil},
+			"is a reset if its state is unknown": {func(s *session) { s.close(errors.New("unknown state")) }, "", syscall.ECONNRESET},
+			"is received if it is logged out":    {func(s *session) { s.logout(ErrClosed) }, "LogoutRequest", nil},
 		} {
 			t.Run(name+" "+transport, func(t *testing.T) {
 				listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -337,7 +340,7 @@ func TestTheEndOfASessionOnTCP(t *testing.T) {
 					listener = tls.NewListener(listener, certificate.ServerConfig())
 				}
 				shaken, ended := make(chan struct{}), make(chan struct{})
-				var heard []byte
+				var received []byte
 				var seen error
 				go func() {
 					defer close(ended)
@@ -349,10 +352,10 @@ func TestTheEndOfASessionOnTCP(t *testing.T) {
 					}
 					defer func() { _ = conn.Close() }()
 					if secured, ok := conn.(*tls.Conn); ok {
-						_ = secured.HandshakeContext(t.Context()) // the reader below tells of its failure
+						_ = secured.HandshakeContext(t.Context()) // the reader below gets its error
 					}
 					close(shaken)
-					heard, seen = io.ReadAll(conn)
+					received, seen = io.ReadAll(conn)
 				}()
 				options, err := Options{Endpoints: []Endpoint{{Address: listener.Addr().String(), TLS: client}}}.withDefaults()
 				if err != nil {
@@ -370,8 +373,8 @@ func TestTheEndOfASessionOnTCP(t *testing.T) {
 				test.end(s)
 				reading.Wait()
 				<-ended
-				if !errors.Is(seen, test.sees) || !strings.Contains(string(heard), test.hears) || (test.hears == "") != (len(heard) == 0) {
-					t.Errorf("the platform heard %q and saw %v", heard, seen)
+				if !errors.Is(seen, test.sees) || !strings.Contains(string(received), test.receives) || (test.receives == "") != (len(received) == 0) {
+					t.Errorf("the platform received %q and got %v", received, seen)
 				}
 			})
 		}

@@ -11,33 +11,36 @@ import (
 	"time"
 )
 
-// talker is a platform that does what it is told, or not, and says more than it
+// Random unsolicited data of the platform: a session is closed, and no caller gets the reply
+// of another. To cover another kind of data, add it to noisy.
+
+// noisy is a platform that executes its commands, or not, and sends more than it
 // was asked: each answer may have something right behind it, or later.
-type talker struct {
+type noisy struct {
 	platform
-	mu     sync.Mutex // guards all that follows
-	random *rand.Rand
-	done   map[string]bool // by tracking id of a write
-	closed map[string]bool // likewise: it may not come again, whatever is known of it
-	again  map[string]bool // likewise: it came all the same
-	told   map[string]int  // what callers were told of their writes, by outcome
+	mu      sync.Mutex // guards all that follows
+	random  *rand.Rand
+	done    map[string]bool // by tracking id of a write
+	closed  map[string]bool // likewise: it may not come again, whatever is known of it
+	again   map[string]bool // likewise: it came all the same
+	results map[string]int  // what callers got for their writes, by outcome
 }
 
-func (w *talker) roll(sides int) int {
+func (w *noisy) roll(sides int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.random.IntN(sides)
 }
 
-func (w *talker) pause(most int) { time.Sleep(time.Duration(w.roll(most)) * time.Millisecond) }
+func (w *noisy) pause(most int) { time.Sleep(time.Duration(w.roll(most)) * time.Millisecond) }
 
-// The ways of the talker in which no intact answer comes.
+// The ways of noisy in which no intact answer comes.
 const (
 	halfAnAnswer   = 5
 	goodbyeInstead = 6
 )
 
-func (w *talker) act(p *platform, c *link, r asked) {
+func (w *noisy) act(p *platform, c *link, r asked) {
 	if r.commands[0] == "AuthenticationRequest" || strings.HasPrefix(r.commands[0], "Login") || r.commands[0] == "LogoutRequest" {
 		wellAnswered(p, c, r)
 		return
@@ -55,14 +58,14 @@ func (w *talker) act(p *platform, c *link, r asked) {
 	if !obeys {
 		answer = document(r, `type="Error" xsi:type="c:ErrorResponse" xmlns:c="C"`, "<summary>[Error 2] no</summary><summaryEnglish/>")
 	}
-	goodbye := document(asked{session: r.session, echoes: []string{""}}, `xsi:type="LogoutRequest"`, "<reason>Bye</reason>")
+	logout := document(asked{session: r.session, echoes: []string{""}}, `xsi:type="LogoutRequest"`, "<reason>Bye</reason>")
 	switch how {
 	case 0:
-		c.cut(w, answer+goodbye)
+		c.cut(w, answer+logout)
 	case 1:
 		c.cut(w, answer)
 		w.pause(5)
-		c.cut(w, goodbye)
+		c.cut(w, logout)
 	case 2:
 		c.cut(w, answer+answer)
 	case 3:
@@ -75,7 +78,7 @@ func (w *talker) act(p *platform, c *link, r asked) {
 		c.cut(w, answer[:w.roll(len(answer))])
 		_ = c.Close()
 	case goodbyeInstead:
-		c.cut(w, goodbye)
+		c.cut(w, logout)
 	case 7:
 		c.cut(w, answer)
 		_ = c.Close()
@@ -99,24 +102,24 @@ func document(r asked, attributes, children string) string {
 }
 
 // cut sends a text in a few pieces.
-func (c *link) cut(w *talker, text string) {
+func (c *link) cut(w *noisy, text string) {
 	for text != "" {
 		n := 1 + w.roll(2*len(text))
 		n = min(n, len(text))
-		// The other side may have gone; then there is nobody to tell.
+		// The other side may have closed the connection. That is no error here.
 		_, _ = c.Write([]byte(text[:n]))
 		text = text[n:]
 	}
 }
 
-// TestNothingIsMisreportedWhereThePlatformSaysMoreThanItWasAsked lets callers
+// TestNothingIsMisreportedAfterUnsolicitedData lets callers
 // read and write over sessions that are given back as soon as their answer has
 // come, while more may be right behind it.
-func TestNothingIsMisreportedWhereThePlatformSaysMoreThanItWasAsked(t *testing.T) {
+func TestNothingIsMisreportedAfterUnsolicitedData(t *testing.T) {
 	outcomes := map[string]int{}
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			w := &talker{random: rand.New(rand.NewPCG(seed, 1)), told: outcomes,
+			w := &noisy{random: rand.New(rand.NewPCG(seed, 1)), results: outcomes,
 				done: map[string]bool{}, closed: map[string]bool{}, again: map[string]bool{}}
 			w.answer = w.act
 			run(t, &w.platform, func(o *Options) {
@@ -134,7 +137,7 @@ func TestNothingIsMisreportedWhereThePlatformSaysMoreThanItWasAsked(t *testing.T
 	}
 }
 
-func (w *talker) live(t *testing.T, c *Client) {
+func (w *noisy) live(t *testing.T, c *Client) {
 	var callers sync.WaitGroup
 	for caller := range 8 {
 		callers.Go(func() {
@@ -153,14 +156,14 @@ func (w *talker) live(t *testing.T, c *Client) {
 }
 
 // ask reads with so little patience that many readers leave.
-func (w *talker) ask(t *testing.T, c *Client) {
+func (w *noisy) ask(t *testing.T, c *Client) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+w.roll(20))*time.Millisecond)
 	defer cancel()
 	_, _ = c.Read(ctx, questionOf(w.roll(3))) // whether it succeeds is chance
 }
 
 // write is as impatient: some writers leave before they have a session.
-func (w *talker) write(t *testing.T, c *Client, id string) {
+func (w *noisy) write(t *testing.T, c *Client, id string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(w.roll(10))*time.Millisecond)
 	defer cancel()
 	reply, err := c.Write(WithTrackingID(ctx, id), change, nil)
@@ -188,5 +191,5 @@ func (w *talker) write(t *testing.T, c *Client, id string) {
 	if w.again[id] {
 		t.Errorf("%s was sent again, though it was done or its answer lost", id)
 	}
-	w.told[outcome]++
+	w.results[outcome]++
 }
