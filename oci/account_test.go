@@ -14,8 +14,7 @@ import (
 // Accounts whose credentials the platform refuses: how long they are in backoff, and which
 // password is tried next. To add a case, use withGuard with the error number of a refusal.
 
-// guard is a platform that refuses logins with a number, as long as that is not
-// 0.
+// guard is a platform that refuses logins with an error number, unless that is 0.
 type guard struct {
 	platform
 	lock   sync.Mutex
@@ -154,7 +153,7 @@ func TestAGoodLoginEndsTheRefusal(t *testing.T) {
 		s.close(errors.New("cut"))
 		time.Sleep(6 * time.Minute)
 		first := 5*time.Minute + 30*time.Second
-		g.wantTries(t, 0, first, first+5*time.Minute) // from the first pause on
+		g.wantTries(t, 0, first, first+5*time.Minute) // from the first backoff on
 	})
 }
 
@@ -221,7 +220,7 @@ func TestPasswordsThatWereRefusedAreNotTriedAgain(t *testing.T) {
 	}
 }
 
-// After a pause, another endpoint of the account is tried first.
+// After a backoff, another endpoint of the account is tried first.
 func TestARefusedAccountIsTriedAtItsEndpointsInTurn(t *testing.T) {
 	p := &platform{}
 	p.answer = func(p *platform, c *link, r asked) {

@@ -84,7 +84,7 @@ func TestClientBacksOffFromAPlatformThatEndsEverySession(t *testing.T) {
 			}
 			run(t, p, func(o *Options) { o.MinSessions = 2 }, func(t *testing.T, c *Client) {
 				time.Sleep(105*time.Second + 500*time.Millisecond) // between two tries: these are made at full seconds
-				// A few at once, then after pauses of 1, 2, 4, 8 and 16 s, then of 30.
+				// A few immediately, then after backoffs of 1, 2, 4, 8 and 16 s, then of 30 s.
 				if logins, _, _, _ := p.counts(); logins < 8 || logins > 16 {
 					t.Errorf("%d logins in 105 seconds", logins)
 				}

@@ -20,9 +20,8 @@ import (
 
 // TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults lets callers read and
 // write, each write with a range of its own, while the platform misbehaves at
-// random. Afterwards the platform's ledger is held against what the callers
-// were returned, and all readers must see all writes that were done before they
-// asked. A seed that fails can be run again by its name.
+// random. Afterwards the platform's ledger is compared with what the callers got, and all
+// readers must see all writes that were done before they asked. A seed that fails can be run again by its name.
 func TestNothingIsDoneTwiceOrMisreportedUnderRandomFaults(t *testing.T) {
 	outcomes := map[string]int{}
 	for seed := range uint64(6) {
@@ -62,7 +61,7 @@ type result struct {
 	tries          int // of a write
 }
 
-// ranges are those whose assigning is done.
+// ranges holds the ranges that have been assigned.
 type ranges struct {
 	mu     sync.Mutex
 	starts []string
@@ -128,7 +127,7 @@ func runChaos(t *testing.T, random *rand.Rand, counts map[string]int) {
 	check(t, platform, outcomes, counts)
 }
 
-// chaosSeed is the demonstration's with a free range for every write.
+// chaosSeed is the seed of the demonstration, with a free range for every write.
 func chaosSeed() ocisim.Seed {
 	seed := ocisim.DemoSeed()
 	seed.Platform.LockAfter = 0
@@ -140,10 +139,10 @@ func chaosSeed() ocisim.Seed {
 
 func chaosStart(i int) string { return fmt.Sprintf("+3247%07d", i) }
 
-// misbehave injects one fault after the other, most of them into what callers
-// ask for, since a platform without sessions tests nothing.
+// misbehave injects one fault after the other, most of them into the callers' commands,
+// since a platform without sessions tests nothing.
 func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over <-chan struct{}) {
-	const restart = ocisim.FaultKind("restart") // is no fault of one command or connection
+	const restart = ocisim.FaultKind("restart") // is not a fault of one command or connection
 	kinds := append(ocisim.FaultKinds(), ocisim.FaultHelp{Kind: restart})
 	commands := []string{"*AssignListRequest", "*AssignListRequest", "*AssignListRequest", "*SummaryListRequest", verify, "*Login*"}
 	for {
@@ -178,14 +177,14 @@ func misbehave(t *testing.T, platform *ocisim.Platform, random *rand.Rand, over 
 	}
 }
 
-// request reads or writes, with more or less patience.
+// request reads or writes, with a shorter or longer timeout.
 func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, assigned *ranges, outcomes chan<- result) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(6000))*time.Millisecond)
 	defer cancel()
 	if random.IntN(3) > 0 {
 		before := assigned.sofar()
 		replies, err := client.Read(ctx, oci.NewRead(summary, group()...))
-		if err == nil && replies[0].Err() == nil { // whether it succeeds is chance
+		if err == nil && replies[0].Err() == nil { // it succeeds or fails at random
 			wantAll(t, replies[0], before)
 			outcomes <- result{outcome: seen}
 		}
@@ -203,7 +202,7 @@ func request(t *testing.T, client *oci.Client, random *rand.Rand, start string, 
 	outcomes <- result{start, outcome, err, tries}
 }
 
-// wantAll holds an answer against the ranges that it must show.
+// wantAll compares a reply with the ranges that it must show.
 func wantAll(t *testing.T, reply oci.Reply, starts []string) {
 	t.Helper()
 	table, err := reply.Table("numberRangeSummaryTable")

@@ -15,8 +15,8 @@ import (
 
 func TestCloseWaitsForCommandsUnderWayThenCutsThemOff(t *testing.T) {
 	for name, test := range map[string]struct {
-		patience time.Duration
-		good     bool
+		timeout time.Duration
+		good    bool
 	}{
 		"waits":    {10 * time.Second, true},
 		"cuts off": {time.Second, false},
@@ -41,7 +41,7 @@ func TestCloseWaitsForCommandsUnderWayThenCutsThemOff(t *testing.T) {
 					}
 				})
 				synctest.Wait()
-				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
 				defer cancel()
 				if err := c.Close(ctx); (err == nil) != test.good {
 					t.Errorf("Close: %v", err)

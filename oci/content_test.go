@@ -12,7 +12,7 @@ import (
 // Table.WriteTo: equal tables write the same bytes, different ones do not. To add a case, add
 // a document to the tables of equal or different tables.
 
-// tableIn is the table in the only element of a document's only answer.
+// tableIn returns the table in the only element of a document's only reply.
 func tableIn(tb testing.TB, document []byte) *Table {
 	tb.Helper()
 	replies, err := ParseReplies(document)
@@ -30,7 +30,7 @@ func tableIn(tb testing.TB, document []byte) *Table {
 	return nil
 }
 
-// tableOfCells is a table of those headings and rows.
+// tableOfCells returns a table of those headings and rows.
 func tableOfCells(tb testing.TB, headings []string, rows ...[]string) *Table {
 	tb.Helper()
 	var b strings.Builder
@@ -88,7 +88,7 @@ func TestTablesOfOtherContentWriteOtherBytes(t *testing.T) {
 	}
 }
 
-// split is the same table in blocks of so many rows.
+// split returns the same table in blocks of that many rows.
 func split(t *Table, rows int) *Table {
 	columns := len(t.headings.ends)
 	other := &Table{headings: t.headings, rows: t.rows}
@@ -127,7 +127,7 @@ func TestATableWritesTheSameHoweverItsDocumentIsWritten(t *testing.T) {
 	}
 }
 
-// limitedWriter fails after so many bytes.
+// limitedWriter fails after that many bytes.
 type limitedWriter struct{ left, calls int }
 
 var errFull = errors.New("full")
@@ -172,7 +172,7 @@ func TestWritingATableCostsNoCallForEachCell(t *testing.T) {
 	}
 }
 
-// Replicas of one version compare what they have made of it.
+// Replicas of the same version compare hashes of it.
 func TestATableWritesTheNumbersThenTheLengthsThenTheTexts(t *testing.T) {
 	table := tableOfCells(t, []string{"a", "b"}, []string{"xy", "z"})
 	if got, want := contentOf(t, table), "\x02\x01\x01\x01\x02\x01abxyz"; got != want {

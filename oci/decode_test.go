@@ -57,7 +57,7 @@ func TestDecodeReadsATable(t *testing.T) {
 		if row.Cell(2) != "" {
 			t.Error("a row has more cells than headings")
 		}
-		break // as a caller may who has seen enough
+		break // like a caller who needs no more
 	}
 }
 
@@ -94,7 +94,7 @@ func TestDecodeTakesEverySpelling(t *testing.T) {
 
 const success = `<command xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`
 
-// refused are documents that are not good ones of OCI-P.
+// refused holds documents that are not valid in OCI-P.
 var refused = map[string]string{
 	"another root":                  strings.ReplaceAll(wrap(success), "BroadsoftDocument", "OtherDocument"),
 	"a root in another namespace":   strings.Replace(wrap(success), `xmlns="C"`, `xmlns="D"`, 1),
@@ -158,7 +158,7 @@ var refused = map[string]string{
 	"too deep a document":           wrap(`<command xsi:type="XResponse" xmlns="">` + strings.Repeat("<a>", 100) + strings.Repeat("</a>", 100) + `</command>`),
 }
 
-// deepTable is a command with a table whose rows are at that depth.
+// deepTable returns a command with a table whose rows are at that depth.
 func deepTable(depth int) string {
 	const outside = 4 // the root, the command, the table and the row
 	above, below := strings.Repeat("<a>", depth-outside), strings.Repeat("</a>", depth-outside)

@@ -102,8 +102,8 @@ func TestUnsupportedCommandsAreReportedAsUnsupported(t *testing.T) {
 	}
 }
 
-// If the release supports the command, refusals of it are not remembered: what it
-// says may be to blame, or some trouble.
+// If the release supports the command, refusals of it are not
+// remembered: its content may be the cause.
 func TestAValidationErrorThatTheReleaseDoesNotExplainIsNotRemembered(t *testing.T) {
 	p := &picky{way: inPlace}
 	p.lacks(prefixList)
@@ -167,7 +167,7 @@ func TestAnOptionalCommandThatClosesConnections(t *testing.T) {
 		withPicky(t, p, nil, func(t *testing.T, c *Client) {
 			answersOf(t, c, question)
 			p.lacks(departments)
-			_ = ask(c, t.Context()) // two connections are closed at once
+			_ = ask(c, t.Context()) // two connections are closed at the same time
 			p.lacks()
 			time.Sleep(time.Minute)
 			if err := ask(c, t.Context()); err != nil {
@@ -213,7 +213,7 @@ func TestAnOptionalCommandThatClosesConnections(t *testing.T) {
 	})
 }
 
-// What is only suspected is tried again, less and less often.
+// A form that is only suspected is tried again, at growing intervals.
 func TestSuspectedFormsAreTriedLessOftenUntilAReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDialect(24, func(Dialect) {})

@@ -14,8 +14,8 @@ import (
 )
 
 // A platform that supports only some commands, for the tests of the dialect and of the
-// verification of credentials. To write a test, call withPicky with a picky that lists in
-// lacks what it does not support, and check with wantSent what it was sent.
+// verification of credentials. To write a test, call withPicky with a picky platform, call
+// its method lacks with what it does not support, and check with wantSent what it was sent.
 
 // The commands of these tests, in short.
 const (
@@ -32,20 +32,20 @@ const (
 	verify14sp8 = "AuthenticationVerifyRequest14sp8"
 )
 
-// The ways in which a platform refuses what it does not know.
+// The ways in which a platform refuses what it does not support.
 const (
 	inPlace     = "in the command's place"
 	asDocument  = "the complete document"
 	closesThere = "by closing the connection"
 )
 
-// picky is a platform that does not know some commands and elements. It notes
-// the documents that it receives after logins, but for the probes of sessions: the names of their commands, with
-// a "+" before the first where they carry a tracking id.
+// picky is a platform that does not support some commands and elements. It records the
+// documents that it receives after logins, except probes of sessions: the names of their
+// commands, with a "+" before the first if they have a tracking id.
 type picky struct {
 	platform
 	way     string
-	version string // what it answers to the version command; "" refuses for lack of rights
+	version string // the reply to the version command; with "" it is refused for lack of rights
 
 	lock      sync.Mutex
 	unknown   []string
@@ -96,7 +96,7 @@ func refusalOf(number string) string {
 	return `<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>[Error ` + number + `] no</summary><summaryEnglish/></command>`
 }
 
-// answerAll answers each command, those that are lacking with 6004.
+// answerAll answers each command, those that are not supported with 6004.
 func (p *picky) answerAll(c *link, r asked, lacking []string, version string) {
 	if r.commands[0] == "AuthenticationRequest" || strings.HasPrefix(r.commands[0], "LoginRequest14") || r.commands[0] == "LogoutRequest" {
 		if len(lacking) == 0 {
@@ -140,7 +140,7 @@ func (p *picky) wantSent(t *testing.T, want ...string) {
 
 var group2 = []Element{Text("serviceProviderId", "t"), Text("groupId", "g")}
 
-// context are the commands that a request of the API begins with.
+// contextReads returns the commands that a request of the API begins with.
 func contextReads() []Read {
 	return []Read{
 		NewRead(tenantGet, Text("serviceProviderId", "t")),
@@ -149,7 +149,7 @@ func contextReads() []Read {
 	}
 }
 
-// answersOf reads, and returns the names of the answers.
+// answersOf reads, and returns the names of the replies.
 func answersOf(t *testing.T, c *Client, commands ...Read) string {
 	t.Helper()
 	replies, err := c.Read(WithTrackingID(t.Context(), "t-1"), commands...)
@@ -187,8 +187,7 @@ func (p *picky) wantVerified(t *testing.T, want []string) {
 	}
 }
 
-// verifyOver is [Client.Verify] without its demand for TLS, of which the tests are
-// in platform_test.go.
+// verifyOver is [Client.Verify] without the need for TLS, which platform_test.go tests.
 func verifyOver(c *Client, ctx context.Context) (Identity, error) {
 	who, err := c.VerifyByCommand(ctx, "user", "their password")
 	if _, unsupported := errors.AsType[*UnsupportedError](err); unsupported {

@@ -45,9 +45,10 @@ const (
 //
 // A form that is suspected or unsupported is not sent. Forms that are unproven,
 // answered or on trial are sent if the release supports them. Another version of
-// the platform makes all forms unproven; a login that fails without a refusal, with
-// the last method, does so for the forms of the login. The fields are: refused (suspected and on
-// trial with until, unsupported without), answered, and neither for unproven.
+// the platform makes all forms unproven. A login that fails with the last method, other
+// than by a refusal, does so for the forms of the login. The fields are: refused
+// (suspected and on trial with until, unsupported without), answered, and neither for
+// unproven.
 type dialect struct {
 	fixed   Release       // set by the options, else ReleaseUnknown
 	changed func(Dialect) // called with order locked, without mu

@@ -145,8 +145,8 @@ func TestOneRefusalOfADocumentIsARefusalOfAllItsCommands(t *testing.T) {
 	}
 }
 
-// A refusal of the complete document that is not about its form is the platform's
-// word on its commands, or on the session.
+// A refusal of the complete document that is not about its form is about its commands,
+// or about the session.
 func TestARefusalOfADocumentForAnotherReason(t *testing.T) {
 	t.Run("asks each command alone", func(t *testing.T) {
 		first := true
@@ -337,7 +337,7 @@ func TestASystemIndependentOfReleasesIsDetected(t *testing.T) {
 	})
 }
 
-// Whoever leaves while a document is asked again costs the platform no session.
+// A caller who is canceled while a document is sent again does not cost a session.
 func TestACallerIsCanceledWhileADocumentIsSentAgain(t *testing.T) {
 	p := &picky{way: asDocument}
 	p.lacks(authorized)

@@ -14,9 +14,8 @@ import (
 // connection of type stuck.
 
 // stuck is a connection on which the write of a document that holds some text
-// does not return before the connection is closed, although the other side has
-// what it takes to answer. So it is where a platform answers what it has not
-// read to its end.
+// does not return before the connection is closed, although the other side can answer:
+// like a platform that answers a document before it has read it to its end.
 type stuck struct {
 	net.Conn
 	on     string
@@ -38,7 +37,7 @@ func (c stuck) Close() error {
 	return c.Conn.Close()
 }
 
-// withStuck has each write of a change get stuck.
+// withStuck runs a test in which each write of a change is stuck.
 func withStuck(p *platform, o *Options) {
 	o.ProbeInterval = time.Hour
 	o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -11,8 +11,8 @@ import (
 // Elements of replies at any depth. To add a case, add it to nested and check what a caller
 // reads.
 
-// nested is an answer with elements in elements, several of one name, and some
-// that are nil.
+// nested is the content of a reply with elements in elements, several of one name, and
+// some that are nil.
 const nested = `<authorized>true</authorized><authorizedQuantity><unlimited>true</unlimited></authorizedQuantity>` +
 	`<usedQuantity><quantity>12</quantity></usedQuantity><limit xsi:nil="true"/>` +
 	`<criteria><mode>Contains</mode><value>a</value></criteria><criteria><mode>Equal To</mode><value>b</value><value>c</value></criteria>` +
@@ -27,7 +27,7 @@ func replyOf(t *testing.T, elements string) Reply {
 	return replies[0]
 }
 
-// elementAt is the only element of that path.
+// elementAt returns the only element of that path.
 func elementAt(t *testing.T, r Reply, path ...string) ReplyElement {
 	t.Helper()
 	e, present, err := r.Element(path[0])
@@ -89,7 +89,7 @@ func TestElementsOfOneNameAreAllRead(t *testing.T) {
 	seen := 0
 	for range r.Elements("criteria") {
 		seen++
-		break // as a caller may who has seen enough
+		break // like a caller who needs no more
 	}
 	if seen != 1 {
 		t.Errorf("%d elements are read before the end", seen)

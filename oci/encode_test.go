@@ -110,7 +110,7 @@ func TestEncodingsReadWhatTheyWrite(t *testing.T) {
 	}
 }
 
-// FuzzEncode holds what is written against what etree reads of it.
+// FuzzEncode compares what is written with what etree reads from it.
 func FuzzEncode(f *testing.F) {
 	for i, text := range []string{"ApioSpTest", "R&D <é> \"'", "]]>", " \t\n", "電話", "\x00", "\r", "\xff", ""} {
 		f.Add("session", text, "nested", uint8(i))

@@ -11,9 +11,8 @@ import (
 // A second reader of documents, written with etree, which shares no code with the scanner.
 // readers_test.go and grammar_streams_test.go compare the two.
 
-// plainDocument is a document of the platform as either of the two readers of
-// XML sees it: the scanner, or the tree that this file makes with etree. They
-// share no code.
+// plainDocument is a document of the platform as one of the two readers of XML returns it:
+// the scanner, or the tree that this file makes with etree.
 type plainDocument struct {
 	SessionID, TrackingID string
 	Commands              []plainCommand
@@ -26,7 +25,7 @@ type plainCommand struct {
 }
 
 // plainElement is an element of a command. Each comes before those inside,
-// since cmp takes far too long for what is nested deeply.
+// since cmp takes far too long for deep trees.
 type plainElement struct {
 	Depth      int // 0 for those of the command itself
 	Name, Text string
@@ -86,7 +85,7 @@ func cellsOf(r Row) []string {
 
 var errTree = errors.New("the tree is not a document of OCI-P")
 
-// charsetReader makes a reader of documents in any of our encodings.
+// charsetReader returns a reader of documents in any supported encoding.
 func charsetReader(name string, input io.Reader) (io.Reader, error) {
 	e, err := EncodingByName(name)
 	if err != nil {
@@ -98,7 +97,7 @@ func charsetReader(name string, input io.Reader) (io.Reader, error) {
 	return e.single.NewDecoder().Reader(input), nil
 }
 
-// treeRead reads a document with etree. It asks for less than the scanner.
+// treeRead reads a document with etree. It checks less than the scanner.
 func treeRead(document []byte) (plainDocument, error) {
 	tree := etree.NewDocument()
 	tree.ReadSettings = etree.ReadSettings{CharsetReader: charsetReader, PreserveDuplicateAttrs: true, ValidateInput: true}

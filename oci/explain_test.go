@@ -30,7 +30,7 @@ import (
 // bare finds texts that mean nothing to an operator.
 var bare = regexp.MustCompile(`context deadline exceeded|context canceled|\bEOF\b|i/o timeout|<nil>|%!`)
 
-// wantWords demands a text of an error, and no bare one in it.
+// wantWords checks the text of an error, which must not contain a bare one.
 func wantWords(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || err.Error() != want {
@@ -55,8 +55,7 @@ func dialPeer(peers *sync.WaitGroup, peer func(net.Conn)) func(context.Context, 
 	}
 }
 
-// bufferedConn takes what is written at once, as a socket does and a pipe does
-// not.
+// bufferedConn accepts what is written immediately, like a socket and unlike a pipe.
 type bufferedConn struct {
 	net.Conn
 	queue chan []byte
@@ -69,7 +68,7 @@ func (c *bufferedConn) Write(b []byte) (int, error) {
 
 func (*bufferedConn) Close() error { return nil } // deliver does
 
-// deliver writes what there is, and closes the connection behind it.
+// deliver writes the data, and then closes the connection.
 func (c *bufferedConn) deliver() {
 	for b := range c.queue {
 		_, _ = c.Conn.Write(b) // the other side may have closed the connection
@@ -77,10 +76,10 @@ func (c *bufferedConn) deliver() {
 	_ = c.Conn.Close()
 }
 
-// silent is a peer that reads and says nothing.
+// silent is a peer that reads and sends nothing.
 func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
-// says is a peer that says something whatever it is sent.
+// says is a peer that sends the same text whatever it receives.
 func says(text string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, _ = c.Write([]byte(text))
@@ -88,12 +87,12 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-// speaksTLS is a peer that speaks TLS, and then reads.
+// speaksTLS is a peer that makes a TLS handshake, and then reads.
 func speaksTLS(config *tls.Config) func(net.Conn) {
 	return func(c net.Conn) { silent(tls.Server(c, config)) }
 }
 
-// certificate is one of its own authority for the name primary.
+// certificate returns a certificate for the name primary, with its own authority.
 func certificate(t *testing.T, ends time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -257,7 +256,7 @@ func TestErrorsOfConnectionsAreInWords(t *testing.T) {
 	}
 }
 
-// On a real port, errors of the operating system name the server, too.
+// On a real port, errors of the operating system contain the address, too.
 // A certificate may hold names of any length.
 func TestWhatIsSaidOfACertificateIsShort(t *testing.T) {
 	for _, err := range []error{
@@ -288,8 +287,8 @@ func TestRealAddressesAreNamed(t *testing.T) {
 	}
 }
 
-// A resolver of the operating system has time of its own, so this is no test in
-// a bubble: the name server never answers.
+// A resolver of the operating system uses real time, so this test does not run in a
+// bubble. The name server never answers.
 func TestANameServerThatDoesNotAnswerIsNamedAsSuch(t *testing.T) {
 	dialer := &net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
@@ -323,8 +322,8 @@ func TestErrorsOfSeveralEndpointsAreOneLine(t *testing.T) {
 	})
 }
 
-// The end of a session, of a caller's time, and of the client's own are in
-// words, for every caller.
+// The end of a session, a caller's timeout and a timeout of the client are explained, for
+// every caller.
 func TestErrorsOfCommandsAreInWords(t *testing.T) {
 	const lost = "oci: endpoint primary: the command was sent and its answer is lost: "
 	hour := func(t *testing.T) (context.Context, context.CancelFunc) {

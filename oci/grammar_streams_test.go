@@ -22,9 +22,8 @@ import (
 // change, add it to pieces or mutate.
 
 // readStream reads all documents of a stream, and returns where each begins and
-// ends. What is read of one is not looked at before the last is read, so that
-// nothing in it may lie in a buffer that is used again. The error is io.EOF
-// behind a good end.
+// ends. What is read of one is compared after the last was read, so that a text in a
+// buffer that is used again is found. The error is io.EOF after a regular end.
 func readStream(from io.Reader, stream []byte) (documents []plainDocument, texts [][]byte, _ error) {
 	s := newScanner(from, len(stream)+1)
 	rest := stream
@@ -49,7 +48,7 @@ func (c cutReader) Read(p []byte) (int, error) {
 	return c.from.Read(p[:min(len(p), size)])
 }
 
-// after is what follows the last of the documents that begin a stream.
+// after returns what follows the last document in a stream.
 func after(stream []byte, texts [][]byte) []byte {
 	for _, text := range texts {
 		stream = bytes.TrimLeft(stream, blanks)[len(text):]
@@ -72,9 +71,9 @@ func (p *pieceReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// compareStreams holds what the scanner makes of the documents of a stream
-// against etree, and against itself however the stream is cut into pieces. It
-// returns the documents that the scanner took.
+// compareStreams compares what the scanner and etree read from the documents of a stream,
+// and what the scanner reads if the stream is cut into pieces. It returns the documents
+// that the scanner accepted.
 func compareStreams(t *testing.T, stream []byte, random *rand.Rand) [][]byte {
 	t.Helper()
 	complete, texts, err := readStream(bytes.NewReader(stream), stream)
@@ -124,7 +123,7 @@ func checkGrammar(t *testing.T, choices []byte, random *rand.Rand) []byte {
 	return stream
 }
 
-// pieces are what a mutation puts into a document.
+// pieces are the texts that a mutation puts into a document.
 var pieces = []string{
 	"<", ">", "/", "\"", "'", "=", "&", ";", " ", "\n", "\r", "]]>", "<![CDATA[", "<!--", "-->", "--", "<?", "?>", "<?xml version='1.0'?>", "&#13;",
 	"&lt;", "\x00", "\xff", "\xc3", "é", ":", "xmlns=''", " xmlns:c='D'", " xmlns='C'", "x", "<col/>", "<col>", "</col>", "<row/>", "<row>", "</row>",
@@ -153,9 +152,9 @@ func mutate(stream []byte, random *rand.Rand) []byte {
 }
 
 // TestReadersAgreeOnEveryLegalSpelling writes documents at random. Both
-// readers must take them and read the same, whatever the scanner has read
+// readers must accept them and read the same, whatever the scanner has read
 // before and however the stream is cut into pieces. If a mutation of them
-// is still taken, both must read the same as well.
+// is still accepted, both must read the same as well.
 func TestReadersAgreeOnEveryLegalSpelling(t *testing.T) {
 	const seeds, mutations = 400, 6
 	taken := 0
@@ -207,8 +206,8 @@ func TestWhatIsRememberedIsCopiedFromTheBuffer(t *testing.T) {
 	}
 }
 
-// TestFastPathsAcceptNothingThatTheGeneralPathRefuses holds against each other
-// what is read in pieces of many sizes, of which the smallest allow no short cut.
+// TestFastPathsAcceptNothingThatTheGeneralPathRefuses compares what is read in pieces of
+// many sizes, of which the smallest allow no fast path.
 func TestFastPathsAcceptNothingThatTheGeneralPathRefuses(t *testing.T) {
 	const heading = "<colHeading>a</colHeading>"
 	deep := func(depth int, inside string) string {
@@ -240,8 +239,8 @@ func TestFastPathsAcceptNothingThatTheGeneralPathRefuses(t *testing.T) {
 	}
 }
 
-// FuzzGrammar looks for a legal spelling that one of the readers does not take
-// or reads in another way.
+// FuzzGrammar looks for a legal spelling that one of the readers refuses or reads
+// differently.
 func FuzzGrammar(f *testing.F) {
 	for seed := range uint64(8) {
 		random := rand.New(rand.NewPCG(seed, 3))

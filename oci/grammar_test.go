@@ -24,12 +24,12 @@ import (
 // The spelling must be legal XML with namespaces. Documents that must be refused belong
 // into the tables of scan_test.go and decode_test.go instead.
 
-// dice make the choices of a grammar out of bytes, so that a fuzz test can
-// look for documents by their choices. When the bytes are used up, every roll
+// dice makes the choices of a grammar from bytes, so that a fuzz test can search for
+// documents by their choices. When the bytes are used up, every roll
 // is 0, which is always the plainest choice and the end of every list.
 type dice struct{ bytes []byte }
 
-// roll is 0 up to sides-1. A roll of up to 256 sides costs one byte.
+// roll returns a number from 0 to sides-1. A roll of up to 256 sides costs one byte.
 func (d *dice) roll(sides int) int {
 	n := 0
 	for rest := sides - 1; rest > 0; rest >>= 8 {
@@ -45,8 +45,8 @@ func (d *dice) roll(sides int) int {
 func pick[T any](d *dice, from ...T) T { return from[d.roll(len(from))] }
 
 // grammar writes documents of OCI-P in all the ways in which a platform may
-// spell them. What it writes is legal XML with namespaces, so both readers
-// have to take it.
+// spell them. What it writes is legal XML with namespaces, so both
+// readers must accept it.
 type grammar struct {
 	dice
 	to       bytes.Buffer
@@ -59,8 +59,8 @@ type grammar struct {
 // plainest.
 func (g *grammar) odd() bool { return g.roll(100) >= 100-g.oddness }
 
-// session writes some documents one after the other, and returns where each
-// begins and ends. They have much in common, as those of a platform.
+// session writes several documents one after the other, and returns where each
+// begins and ends. They have much in common, like those of a platform.
 func (g *grammar) session() (stream []byte, documents [][]byte) {
 	var places [][2]int
 	for range 1 + g.roll(6) {
@@ -93,7 +93,7 @@ func (g *grammar) document() {
 	}
 	g.element(prefix, "BroadsoftDocument", root, func() {
 		if g.roll(16) == 15 {
-			return // as good as no answer, and maybe one tag
+			return // the document is empty, and may be one tag
 		}
 		g.between()
 		g.leaf("sessionId", "s1")
@@ -109,7 +109,7 @@ func (g *grammar) document() {
 	})
 }
 
-// bindingOf is the name of the attribute that binds a prefix.
+// bindingOf returns the name of the attribute that binds a prefix.
 func bindingOf(prefix string) string {
 	if prefix == "" {
 		return "xmlns"
@@ -119,8 +119,8 @@ func bindingOf(prefix string) string {
 
 func (g *grammar) prefix() string { return pick(&g.dice, "c", "C", "o", "ns-1", "x.y_", "xsi2") }
 
-// declaration begins a document, and with it its encoding. Most of those of a
-// session are in one.
+// declaration writes the XML declaration of a document, and so chooses its encoding. Most
+// documents of a session have the same one.
 func (g *grammar) declaration() {
 	g.encoding = Encoding{}
 	if g.odd() {
@@ -151,7 +151,7 @@ func (g *grammar) quote() string {
 	return `"`
 }
 
-// blank is white space where some must be.
+// blank returns required white space.
 func (g *grammar) blank() string {
 	if g.odd() {
 		return pick(&g.dice, "  ", "\n", "\r\n", "\t", " \r\n\t ")
@@ -159,7 +159,7 @@ func (g *grammar) blank() string {
 	return " "
 }
 
-// blanks writes white space where some may be, at least that many times.
+// blanks writes optional white space, at least that many times.
 func (g *grammar) blanks(least int) {
 	for range least {
 		g.to.WriteString(g.blank())
@@ -197,7 +197,7 @@ func (g *grammar) instruction() {
 
 // element writes an element of that name. The prefix must be bound to C, or be
 // empty, by what is open or by the attributes. If there is nothing inside,
-// the tag may close the element at once.
+// the tag may close the element immediately.
 func (g *grammar) element(prefix, local string, attributes [][2]string, inside func()) {
 	g.scopes = append(g.scopes, g.bound(attributes))
 	name := local
@@ -274,7 +274,7 @@ func (g *grammar) named() (prefix string, attributes [][2]string) {
 		}
 	}
 	if g.odd() {
-		// Bound and not used, maybe to hide what was bound to it.
+		// Bound but not used, perhaps in place of another binding.
 		attributes = append(attributes, [2]string{"xmlns:" + g.prefix(), pick(&g.dice, "D", namespaceXSI, namespaceC)})
 	}
 	plain := scope[""] == namespaceC
@@ -284,13 +284,13 @@ func (g *grammar) named() (prefix string, attributes [][2]string) {
 	return "", attributes
 }
 
-// leaf writes an element that holds text alone.
+// leaf writes an element that holds only text.
 func (g *grammar) leaf(local, text string) {
 	prefix, attributes := g.named()
 	g.element(prefix, local, attributes, func() { g.text(text) })
 }
 
-// command writes an answer to a command.
+// command writes a reply to a command.
 func (g *grammar) command() {
 	prefix, attributes := g.named()
 	bound := g.bound(attributes)
@@ -371,7 +371,7 @@ func (g *grammar) name() string {
 	return pick(&g.dice, "a", "serviceProviderId", "row", "col", "command", "x-1", "detail", "a.very_long.name-"+strings.Repeat("n", maxTermLength))
 }
 
-// tableHeadings are such that some begin like others.
+// tableHeadings holds lists of headings, some of which begin like others.
 var tableHeadings = [][]string{
 	{"Number Prefix", "Is Active"},
 	{"Number Prefix"},
@@ -445,8 +445,8 @@ func (g *grammar) text(text string) {
 	}
 }
 
-// lineEnd writes a line end in one of its forms, or a byte that the encoding
-// may not know.
+// lineEnd writes a line end in one of its forms, or a byte that may not
+// be in the encoding.
 func (g *grammar) lineEnd() {
 	if g.encoding.single != nil && g.odd() {
 		g.to.WriteByte(byte(0x80 + g.roll(0x80)))

@@ -17,7 +17,7 @@ import (
 // The health of endpoints, and probes of those that are not in use. To add a case, let a site
 // fail and recover at chosen times, and check the probes and Client.Stats.
 
-// site is a primary and a secondary endpoint, and what probes show. Its functions
+// site has a primary and a secondary endpoint, and the results of probes. Its functions
 // are called in a bubble.
 type site struct {
 	primary, secondary *platform
@@ -34,7 +34,7 @@ const (
 	secondaryAddress = "secondary:2208"
 )
 
-// run is a test with probes each minute. One session at the primary is kept.
+// run runs a test with probes each minute. One session at the primary is kept.
 func (s *site) run(t *testing.T, change func(*Options), test func(t *testing.T, c *Client)) {
 	t.Helper()
 	if s.primary == nil {
@@ -84,7 +84,7 @@ func (s *site) dialed() []time.Duration {
 	return slices.Clone(s.dials)
 }
 
-// breaks has the dials of an endpoint fail, or succeed again with nil.
+// breaks makes the dials of an endpoint fail, or succeed again with nil.
 func (s *site) breaks(address string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *site) changes() (up []bool) {
 	return up
 }
 
-// wantUp demands that the endpoints are up or not.
+// wantUp checks whether the endpoints are up.
 func wantUp(t *testing.T, c *Client, when string, want ...bool) {
 	t.Helper()
 	var got []bool
@@ -188,7 +188,7 @@ func TestAnEndpointIsProbedWhenItsSessionsAreGone(t *testing.T) {
 	})
 }
 
-// An endpoint that is in backoff is left alone, and a probe puts none in backoff.
+// An endpoint in backoff is not probed, and a probe puts no endpoint in backoff.
 func TestProbesOfEndpointsKeepOutOfTheBackoff(t *testing.T) {
 	s := &site{}
 	s.run(t, func(o *Options) {
@@ -202,7 +202,7 @@ func TestProbesOfEndpointsKeepOutOfTheBackoff(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		time.Sleep(5*time.Minute + 3*time.Second)
-		// Between the probes is the read's own try. The second one is made when
+		// Between the probes is the attempt of the read. The second one is made when
 		// the backoff is over, after that of the primary.
 		if diff := cmp.Diff([]time.Duration{2 * time.Second, 10*time.Second + beside, 312 * time.Second}, s.dialed()); diff != "" {
 			t.Errorf("connections (-want +got):\n%s", diff)
@@ -253,7 +253,7 @@ func TestEndpointsAreProbedOneAtATime(t *testing.T) {
 		if _, err := c.Read(t.Context(), question); err != nil || time.Since(start) != 0 {
 			t.Errorf("a caller meanwhile: %v after %v", err, time.Since(start))
 		}
-		time.Sleep(33 * time.Second) // in the midst of a probe
+		time.Sleep(33 * time.Second) // during a probe
 		start = time.Now()
 		if err := c.Close(t.Context()); err != nil || time.Since(start) != 0 {
 			t.Errorf("Close: %v after %v", err, time.Since(start))
@@ -261,7 +261,7 @@ func TestEndpointsAreProbedOneAtATime(t *testing.T) {
 	})
 }
 
-// stalled answers nothing.
+// stalled never answers.
 func stalled(*platform, *link, asked) {}
 
 // answers changes how a platform answers from now on.
@@ -271,7 +271,7 @@ func (p *platform) answers(how func(*platform, *link, asked)) {
 	p.answer = how
 }
 
-// fallBack has the one session end, and the next one be tried at the secondary
+// fallBack ends the only session, and the next one is tried at the secondary
 // after the primary. Both fail until the primary is back.
 func (s *site) fallBack(t *testing.T, c *Client) {
 	t.Helper()
@@ -396,7 +396,7 @@ func TestProbesTryARefusedAccountOnce(t *testing.T) {
 	}
 }
 
-// A login takes the place of a session, and makes way for one that is wanted.
+// A probe with a login counts as a session, and is canceled if a session is wanted.
 func TestAProbeThatLogsInDelaysNobody(t *testing.T) {
 	s := &site{secondary: &platform{answer: stalled}}
 	s.run(t, func(o *Options) { o.MaxSessions = 2 }, func(t *testing.T, c *Client) {
@@ -440,7 +440,7 @@ func TestAProbeThatLogsInDelaysNobody(t *testing.T) {
 	})
 }
 
-// An endpoint that lets us in only to end the session is down.
+// An endpoint that accepts logins and then ends each session is down.
 func TestAnEndpointWhoseSessionsEndAtOnceIsDown(t *testing.T) {
 	s := &site{secondary: &platform{answer: func(p *platform, c *link, r asked) {
 		wellAnswered(p, c, r)

@@ -20,22 +20,22 @@ func TestACanceledLeaderDoesNotAffectTheOthers(t *testing.T) {
 		return func(t *testing.T, c *Client, _ *audience) { hold(t, c, d) }
 	}
 	for name, test := range map[string]struct {
-		dial     time.Duration
-		lose     int64
-		prepare  func(t *testing.T, c *Client, a *audience)
-		patience time.Duration
-		why      error // of the first
-		sent     bool  // by that error
-		fewer    int   // than three others
-		after    time.Duration
-		reads    int
+		dial    time.Duration
+		lose    int64
+		prepare func(t *testing.T, c *Client, a *audience)
+		timeout time.Duration
+		why     error // of the first
+		sent    bool  // by that error
+		fewer   int   // than three others
+		after   time.Duration
+		reads   int
 	}{
 		"waiting for its turn": {
-			prepare: readUnderWay, patience: time.Second, sent: true,
+			prepare: readUnderWay, timeout: time.Second, sent: true,
 			after: 4 * time.Second, reads: 2,
 		},
 		"waiting for a session": {
-			prepare: busyFor(3 * time.Second), patience: time.Second, why: ErrBusy,
+			prepare: busyFor(3 * time.Second), timeout: time.Second, why: ErrBusy,
 			after: 5 * time.Second, reads: 1,
 		},
 		"waiting for a session after its turn": {
@@ -43,20 +43,20 @@ func TestACanceledLeaderDoesNotAffectTheOthers(t *testing.T) {
 				readUnderWay(t, c, a)
 				a.readers.Go(func() { hold(t, c, time.Second) }) // from 2 s to 3 s
 				synctest.Wait()
-			}, patience: 2500 * time.Millisecond, why: ErrBusy,
+			}, timeout: 2500 * time.Millisecond, why: ErrBusy,
 			after: 5 * time.Second, reads: 2,
 		},
 		"waiting for the first session": {
-			dial: 3 * time.Second, prepare: func(*testing.T, *Client, *audience) {}, patience: time.Second,
+			dial: 3 * time.Second, prepare: func(*testing.T, *Client, *audience) {}, timeout: time.Second,
 			after: 5 * time.Second, reads: 1,
 		},
 		"under way": {
-			prepare: busyFor(time.Second), patience: 2 * time.Second, sent: true,
+			prepare: busyFor(time.Second), timeout: 2 * time.Second, sent: true,
 			after: 3 * time.Second, reads: 1,
 		},
 		"under way, where the answer is lost": {
 			// With more of them, some may ask again when the next is sent already.
-			lose: 1, fewer: 2, prepare: busyFor(time.Second), patience: 2 * time.Second, sent: true,
+			lose: 1, fewer: 2, prepare: busyFor(time.Second), timeout: 2 * time.Second, sent: true,
 			after: 5 * time.Second, reads: 2,
 		},
 	} {
@@ -67,12 +67,12 @@ func TestACanceledLeaderDoesNotAffectTheOthers(t *testing.T) {
 			run(t, &n.platform, oneSession, func(t *testing.T, c *Client) {
 				a := newAudience(c)
 				test.prepare(t, c, a)
-				first := a.askFor(t, test.patience)
+				first := a.askFor(t, test.timeout)
 				others := a.askAll(t, 3-test.fewer)
-				time.Sleep(test.patience)
+				time.Sleep(test.timeout)
 				synctest.Wait()
 				_, lost := errors.AsType[*LostError](first.Err)
-				if !errors.Is(first.Err, context.DeadlineExceeded) || first.After != test.patience ||
+				if !errors.Is(first.Err, context.DeadlineExceeded) || first.After != test.timeout ||
 					test.why != nil && !errors.Is(first.Err, test.why) || lost != test.sent || NotDone(first.Err) == test.sent {
 					t.Errorf("the first got %v after %v", first.Err, first.After)
 				}
@@ -88,7 +88,7 @@ func TestAReadOfACanceledCallerDelaysLaterOnes(t *testing.T) {
 	run(t, &n.platform, nil, func(t *testing.T, c *Client) {
 		a := newAudience(c)
 		first := a.askFor(t, time.Second)
-		second := a.askFor(t, 1500*time.Millisecond) // waits, and leaves before its turn
+		second := a.askFor(t, 1500*time.Millisecond) // waits, and times out before its turn
 		time.Sleep(1800 * time.Millisecond)          // no caller waits any more, but the platform works on it
 		n.state.Add(1)
 		later := a.ask(t.Context(), question)
@@ -117,7 +117,7 @@ func TestACanceledCallerGetsTheReasonOfTheWait(t *testing.T) {
 	for name, test := range map[string]struct {
 		dial    time.Duration
 		prepare func(t *testing.T, c *Client, a *audience)
-		want    *LostError // nil where the platform has not been asked
+		want    *LostError // nil if the platform has not been asked
 		busy    bool
 		after   time.Duration // when the others are answered
 	}{
@@ -166,8 +166,8 @@ func TestACanceledCallerGetsTheReasonOfTheWait(t *testing.T) {
 
 func TestCloseFreesAllWhoShareARead(t *testing.T) {
 	for name, test := range map[string]struct {
-		patience time.Duration
-		joined   observed // who shares the read that is under way
+		timeout time.Duration
+		joined  observed // who shares the read that is under way
 	}{
 		"when the answer is there": {time.Minute, observed{Number: "0", After: 3 * time.Second}},
 		"when it is cut off":       {time.Second, observed{After: 3 * time.Second, Err: ErrClosed}},
@@ -183,7 +183,7 @@ func TestCloseFreesAllWhoShareARead(t *testing.T) {
 				underWay := a.askAll(t, 2)
 				time.Sleep(2 * time.Second)
 				next := a.askAll(t, 2)
-				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
+				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
 				defer cancel()
 				if err := c.Close(ctx); (err == nil) != (test.joined.Err == nil) {
 					t.Errorf("Close: %v", err)

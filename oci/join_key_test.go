@@ -78,7 +78,7 @@ func TestReadsThatDifferAreNotJoined(t *testing.T) {
 	})
 }
 
-// FuzzDocumentKey holds the key against comparing the documents themselves.
+// FuzzDocumentKey compares keys, and the documents themselves: both must be equal or differ.
 func FuzzDocumentKey(f *testing.F) {
 	f.Add([]byte("/Aeat b"), []byte("/Aea tb"))
 	f.Add([]byte("/Aea<eb>eab"), []byte("/Aea<eb>\x00eab"))

@@ -15,10 +15,9 @@ import (
 // older than a write that ended before they asked. To cover another kind of fault, add it
 // to world.react.
 
-// TestNoReaderGetsAStateOlderThanAWriteThatEndedBefore lets many read
-// and write a few numbers, through the client and beside it, on a platform that
-// loses and refuses some, while readers come and go. A seed that fails can be
-// run again by its name.
+// TestNoReaderGetsAStateOlderThanAWriteThatEndedBefore lets many callers read and write a
+// few numbers, through the client and directly, on a platform that loses and refuses some
+// requests, while readers are canceled. A seed that fails can be run again by its name.
 func TestNoReaderGetsAStateOlderThanAWriteThatEndedBefore(t *testing.T) {
 	var joined, answered atomic.Int64
 	for seed := range uint64(20) {
@@ -38,7 +37,7 @@ func TestNoReaderGetsAStateOlderThanAWriteThatEndedBefore(t *testing.T) {
 	}
 }
 
-// world is a platform with a few numbers, and all who read and write them.
+// world is a platform with a few numbers, and all readers and writers of them.
 type world struct {
 	platform
 	things   [3]thing
@@ -48,8 +47,8 @@ type world struct {
 	random *rand.Rand
 }
 
-// thing is one number: what it is, and what it was at least when the last of
-// the writes ended that have.
+// thing is one number: its value, and the least value that a read may return after the
+// writes that have ended.
 type thing struct {
 	state, ended atomic.Int64
 	reading      atomic.Int64
@@ -147,7 +146,7 @@ func (w *world) readOne(t *testing.T, c *Client) {
 	least := w.things[i].ended.Load()
 	replies, err := c.Read(ctx, NewRead(fmt.Sprintf("Thing%dGetRequest", i)))
 	if err != nil || replies[0].Err() != nil {
-		return // whether it succeeds is chance
+		return // it succeeds or fails at random
 	}
 	text, _, _ := replies[0].Text("number")
 	got, err := strconv.ParseInt(text, 10, 64)

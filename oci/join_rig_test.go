@@ -22,12 +22,12 @@ import (
 // read returns what it was when the read arrived.
 type counter struct {
 	platform
-	state     atomic.Int64 // tests raise it too, as the platform's own tools would
+	state     atomic.Int64 // tests increase it, too, like the platform's own tools
 	read      time.Duration
 	write     time.Duration
-	lose      atomic.Int64 // how many more reads end with the connection and not with an answer
-	underWay  atomic.Int64 // reads that came and are not answered
-	atOnce    atomic.Int64 // the most of them there were
+	lose      atomic.Int64 // how many more reads end with the connection instead of a reply
+	underWay  atomic.Int64 // reads that have arrived and are not answered
+	atOnce    atomic.Int64 // the maximum of underWay
 	refuseAll bool
 }
 
@@ -66,7 +66,7 @@ func (c *link) number(r asked, number int64) {
 	c.reply(r, strings.Replace(r.commands[0], "Request", "Response", 1), fmt.Sprintf("<number>%d</number>", number))
 }
 
-// reads are how many questions the platform was asked.
+// reads returns how many questions the platform was asked.
 func (n *counter) reads() (all int) {
 	_, _, _, received := n.counts()
 	for _, name := range received {
@@ -77,14 +77,14 @@ func (n *counter) reads() (all int) {
 	return all
 }
 
-// outcome is what a reader got, and when, from the beginning of the test.
+// observed is what a reader got, and when, from the beginning of the test.
 type observed struct {
 	Number string
 	After  time.Duration
 	Err    error
 }
 
-// audience are readers of one client.
+// audience is a group of readers of one client.
 type audience struct {
 	c       *Client
 	start   time.Time
@@ -107,15 +107,15 @@ func (a *audience) ask(ctx context.Context, commands ...Read) *observed {
 	return got
 }
 
-// askFor is ask for a reader with so much patience.
-func (a *audience) askFor(t *testing.T, patience time.Duration) *observed {
+// askFor is ask for a reader who times out after that time.
+func (a *audience) askFor(t *testing.T, timeout time.Duration) *observed {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	t.Cleanup(cancel)
 	return a.ask(ctx, question)
 }
 
-// askAll has so many readers ask.
+// askAll has that many readers ask.
 func (a *audience) askAll(t *testing.T, readers int) []*observed {
 	t.Helper()
 	all := make([]*observed, readers)
@@ -136,8 +136,8 @@ func (a *audience) wantObserved(t *testing.T, who string, want observed, got ...
 	}
 }
 
-// wantReads is how many questions the platform was to be asked, and that no
-// two were before it at once.
+// wantReads checks how many questions the platform was asked, and that it never had two
+// at the same time.
 func (n *counter) wantReads(t *testing.T, want int) {
 	t.Helper()
 	if got, most := n.reads(), n.atOnce.Load(); got != want || most > 1 {
@@ -145,7 +145,7 @@ func (n *counter) wantReads(t *testing.T, want int) {
 	}
 }
 
-// hold takes a session away from the readers for so long.
+// hold takes a session away from the readers for that time.
 func hold(t *testing.T, c *Client, d time.Duration) {
 	t.Helper()
 	s, err := c.pool.acquire(t.Context())

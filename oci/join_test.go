@@ -64,7 +64,7 @@ func TestLaterCallersDoNotShareAReadThatWasSent(t *testing.T) {
 				time.Sleep(time.Second)
 				write(t, c, n)
 				after := a.askAll(t, 1)
-				time.Sleep(1500 * time.Millisecond) // the first is answered, the second under way
+				time.Sleep(1500 * time.Millisecond) // the first is answered, the second is sent
 				write(t, c, n)
 				last := a.ask(t.Context(), question)
 				a.wantObserved(t, "who asked before", observed{Number: "0", After: 2 * time.Second}, before)
@@ -112,7 +112,7 @@ func TestLaterCallersDoNotShareARepeatedRead(t *testing.T) {
 	run(t, &n.platform, nil, func(t *testing.T, c *Client) {
 		a := newAudience(c)
 		first := a.ask(t.Context(), question)
-		time.Sleep(3 * time.Second) // it is under way for the second time
+		time.Sleep(3 * time.Second) // it is sent for the second time
 		n.state.Add(1)
 		later := a.ask(t.Context(), question)
 		a.wantObserved(t, "the first", observed{Number: "0", After: 4 * time.Second}, first)
@@ -130,7 +130,7 @@ func TestAnyNumberOfReadersCostTwoCommandsInOneSession(t *testing.T) {
 		if stats := c.Stats(); stats.Endpoints[0].Busy != 1 || stats.Waiting != 0 {
 			t.Errorf("stats: %+v", stats)
 		}
-		other := a.ask(t.Context(), questionOf(1)) // a stuck read holds back none but its like
+		other := a.ask(t.Context(), questionOf(1)) // a stuck read delays only the same read
 		a.wantObserved(t, "the first", observed{Number: "0", After: 2 * time.Second}, first)
 		a.wantObserved(t, "another", observed{Number: "0", After: 2 * time.Second}, other)
 		a.wantObserved(t, "the rest", observed{Number: "0", After: 4 * time.Second}, rest...)

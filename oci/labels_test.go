@@ -62,7 +62,7 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// constants are the values of the constants of that type in this folder.
+// constants returns the values of the constants of that type in this folder.
 func constants(t *testing.T, typeName string) []string {
 	t.Helper()
 	files, err := os.ReadDir(".")

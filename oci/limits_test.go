@@ -11,7 +11,7 @@ import (
 // The limits of a document: one that reaches a limit is read, one that exceeds it is refused.
 // To add a limit, add both documents to the table.
 
-// reply is a document with one answer that holds those elements.
+// reply returns a document with one reply that holds those elements.
 func reply(elements string) string {
 	return wrap(`<command xsi:type="XResponse" xmlns="">` + elements + `</command>`)
 }
@@ -100,8 +100,8 @@ func TestATextOfARefusalIsCutWhereItIsTooLong(t *testing.T) {
 	}
 }
 
-// longAnswer answers with a document of so many bytes, most of them in elements
-// that is unsolicited.
+// longAnswer answers with a document of that many bytes, most of them in elements that no
+// caller reads.
 func longAnswer(c *link, r asked, name, children string, size int) {
 	long := "<b>" + strings.Repeat("x", 1000) + "</b>"
 	c.reply(r, name, children+"<a>"+strings.Repeat(long, 1+size/len(long))+"</a>")
@@ -187,7 +187,7 @@ func TestAnswersAboutTheSessionAreSmall(t *testing.T) {
 			wellAnswered(p, c, r)
 		}
 		run(t, p, nil, func(t *testing.T, c *Client) {
-			for range 2 { // the limit of one answer is not that of the next
+			for range 2 { // the limit of one reply is not that of the next
 				if _, err := c.Read(t.Context(), question); err != nil {
 					t.Error(err)
 				}

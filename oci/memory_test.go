@@ -13,7 +13,7 @@ import (
 // flood, and state the bytes that may be allocated.
 
 // flood is a reader of a document that is never completely in memory: a head, one unit
-// over and over until so many bytes are read, and a tail.
+// repeatedly until that many bytes are read, and a tail.
 type flood struct {
 	head, unit, tail string
 	size             int // of the units
@@ -27,7 +27,7 @@ type flood struct {
 	ended   bool
 }
 
-// prepare makes all that takes memory of its own.
+// prepare makes all that needs memory itself.
 func (f *flood) prepare() {
 	f.start = []byte(f.head)
 	if f.units = make([]byte, 0, 64); !f.numbered {
@@ -82,8 +82,8 @@ func tableOf(columns int) string {
 	return b.String()
 }
 
-// headingsThatGrow are as many as a table may have, of characters that take three
-// bytes in UTF-8.
+// headingsThatGrow returns as many headings as a table may have, of characters that need
+// three bytes in UTF-8.
 func headingsThatGrow() string {
 	var b strings.Builder
 	for i := range maxColumns {
@@ -92,7 +92,7 @@ func headingsThatGrow() string {
 	return b.String()
 }
 
-// floods are documents made to cost more memory than they are bytes.
+// floods holds documents that are made to need more memory than they have bytes.
 var floods = map[string]flood{
 	"empty elements":            {head: floodReply, unit: "<a/>", tail: floodTail},
 	"short elements":            {head: floodReply, unit: "<aa>xx</aa>", tail: floodTail},
@@ -168,8 +168,8 @@ var floods = map[string]flood{
 	},
 }
 
-// What is allocated in all bounds what the process can grow by, whenever memory
-// is collected.
+// The total that is allocated limits the growth of the process, whenever memory is
+// collected.
 func TestAReplyCostsNoMoreMemoryThanItsSize(t *testing.T) {
 	const limit, fixed = 8 << 20, 4 << 20
 	for name, one := range floods {

@@ -12,7 +12,7 @@ import (
 // Endpoint.PasswordSource. To add a case, let the source return another password or error at
 // a chosen time, and check which login the platform gets.
 
-// A source that fails is looked at every second, and reported once for each text
+// A source that fails is called every second, and reported once for each text
 // in a row. The last good password is used meanwhile.
 func TestAPasswordThatCannotBeReadIsReportedOnce(t *testing.T) {
 	g := &guard{number: 4962}
@@ -44,7 +44,7 @@ func TestAPasswordThatCannotBeReadIsReportedOnce(t *testing.T) {
 			set("bad", errors.New(trouble))
 			time.Sleep(20 * time.Second)
 		}
-		g.wantTries(t, 0) // the bad one is not tried
+		g.wantTries(t, 0) // the refused one is not tried
 		g.refuseWith(0)
 		set("new", nil)
 		time.Sleep(2 * time.Second)

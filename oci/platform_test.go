@@ -26,7 +26,7 @@ func assign(start string) oci.Write {
 		append(group(), oci.Text("numberRangeStart", start))...)
 }
 
-// connect makes a client of a platform.
+// connect returns a client of a platform.
 func connect(t *testing.T, platform *ocisim.Server, change func(*oci.Options)) *oci.Client {
 	t.Helper()
 	o := oci.Options{
@@ -55,7 +55,7 @@ func serve(t *testing.T, platform *ocisim.Server) *ocisim.Server {
 	return platform
 }
 
-// names are the commands that the platform was sent, apart from logging out.
+// names returns the commands that the platform was sent, except logouts.
 func names(platform *ocisim.Server) []string {
 	var all []string
 	for _, entry := range platform.Ledger() {
@@ -71,7 +71,7 @@ func TestLoginByTransportAndRelease(t *testing.T) {
 	for name, test := range map[string]struct {
 		secured bool
 		login   oci.LoginMethod
-		without []string // commands that the release does not know
+		without []string // commands that the release does not support
 		want    []string
 	}{
 		"signs without TLS":                       {want: signed},

@@ -59,7 +59,7 @@ func TestACutLeavesNothingOfASecret(t *testing.T) {
 	}
 }
 
-// An element that holds a secret has its end tag behind the cut.
+// An element that holds a secret has its end tag after the cut.
 func TestACutLeavesNothingOfASecretElement(t *testing.T) {
 	for _, place := range []int{maxPublished, maxSearched} {
 		text := strings.Repeat("x", place-20) + "<password>" + strings.Repeat("canary", maxSearched) + "</password>"
@@ -69,7 +69,7 @@ func TestACutLeavesNothingOfASecretElement(t *testing.T) {
 	}
 }
 
-// long is more than is passed on of any text.
+// long is longer than any text that is returned.
 var long = strings.Repeat("x", 2*maxPublished)
 
 func TestErrorsHaveTextsOfBoundedLength(t *testing.T) {
@@ -135,7 +135,7 @@ func TestWhatEndsASessionAndWhatAVersionSaysIsCut(t *testing.T) {
 			wellAnswered(p, c, r)
 		}
 	}
-	var mu sync.Mutex // guards ended, since the first session and its successor may end side by side
+	var mu sync.Mutex // guards ended, since the first session and the next one may end at the same time
 	var ended error
 	run(t, p, func(o *Options) {
 		o.Release = ReleaseUnknown

@@ -15,8 +15,8 @@ import (
 // The scanner and the etree reader must read the same from every document that both accept.
 // To add a case, add a document to unusual.
 
-// unusual are good documents, beside the spellings, in which a short cut could
-// go wrong.
+// unusual holds valid documents, in addition to the spellings of the grammar, that a fast
+// path could read wrongly.
 var unusual = map[string]string{
 	"an empty root":              `<BroadsoftDocument protocol="OCI" xmlns="C"/>`,
 	"UTF-8 without saying so":    wrap(`<command xsi:type="XResponse" xmlns=""><a>café</a></command>`)[len(`<?xml version="1.0" encoding="ISO-8859-1"?>`):],
@@ -48,9 +48,8 @@ var unusual = map[string]string{
 // its XML.
 var ignoreNumbers = cmpopts.IgnoreFields(ErrorReply{}, "Number")
 
-// compareReaders holds what the scanner makes of a stream against etree, and
-// against itself where the stream comes in single bytes, so that no short cut
-// is taken. It reports whether the scanner accepted a document.
+// compareReaders compares what the scanner and etree read from a stream, and what the
+// scanner reads if the stream arrives in single bytes, so that no fast path is used. It reports whether the scanner accepted a document.
 func compareReaders(t *testing.T, stream []byte) bool {
 	t.Helper()
 	limit := len(stream) + 1
@@ -89,8 +88,8 @@ func compareReaders(t *testing.T, stream []byte) bool {
 	return true
 }
 
-// FuzzReaders looks for a document that the scanner takes and etree refuses or
-// reads in another way.
+// FuzzReaders looks for a document that the scanner accepts and etree refuses or reads
+// differently.
 func FuzzReaders(f *testing.F) {
 	for _, document := range spellings {
 		f.Add([]byte(document))
@@ -135,7 +134,7 @@ func TestReadersAgreeWhereverTheBufferEnds(t *testing.T) {
 	want, _, _ := scanned(strings.NewReader(table), len(table))
 	for shift := range len(row) {
 		got, _, err := scanned(strings.NewReader(strings.Repeat(" ", shift)+table), len(table))
-		if err != nil || !reflect.DeepEqual(want, got) { // much faster than cmp where both are the same
+		if err != nil || !reflect.DeepEqual(want, got) { // much faster than cmp if both are the same
 			t.Fatalf("shifted by %d bytes: %v\n%s", shift, err, cmp.Diff(want, got))
 		}
 	}

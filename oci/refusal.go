@@ -11,25 +11,26 @@ type Refusal string
 
 // The refusals.
 const (
-	// RefusedTooLarge: the document is too large, or its tables need too much memory.
+	// RefusedTooLarge means that the document is too large, or its tables need too much memory.
 	RefusedTooLarge Refusal = "too_large"
-	// RefusedElements: too many elements, tables, columns, attributes or prefixes.
+	// RefusedElements means that it has too many elements, tables, columns, attributes or
+	// prefixes.
 	RefusedElements Refusal = "too_many_elements"
-	// RefusedText: a text or a name is too long, or all texts together are.
+	// RefusedText means that a text or a name is too long, or all texts together are.
 	RefusedText Refusal = "text_too_long"
-	// RefusedDepth: elements are nested too deep.
+	// RefusedDepth means that its elements are nested too deep.
 	RefusedDepth Refusal = "too_deep"
-	// RefusedNotXML: it is not XML, or XML that the protocol does not use.
+	// RefusedNotXML means that it is not XML, or XML that the protocol does not use.
 	RefusedNotXML Refusal = "not_xml"
-	// RefusedNotOCI: its elements are not those of the protocol.
+	// RefusedNotOCI means that its elements are not those of the protocol.
 	RefusedNotOCI Refusal = "not_oci"
-	// RefusedTwice: it holds twice what it may hold only once.
+	// RefusedTwice means that it holds twice what it may hold only once.
 	RefusedTwice Refusal = "stated_twice"
-	// RefusedForeign: it has another session id, tracking id or echo.
+	// RefusedForeign means that it has another session id, tracking id or echo.
 	RefusedForeign Refusal = "foreign"
-	// RefusedMismatch: its replies cannot be replies to the commands.
+	// RefusedMismatch means that its replies cannot be replies to the commands.
 	RefusedMismatch Refusal = "mismatch"
-	// RefusedUnsolicited: it is no reply to a request.
+	// RefusedUnsolicited means that it is not a reply to a request.
 	RefusedUnsolicited Refusal = "unsolicited"
 )
 

@@ -13,8 +13,8 @@ import (
 // Refusals of documents: each is counted once, by its reason. To add a reason, add a document
 // to the table.
 
-// Every document that is refused is counted once, by its reason, and ends its
-// session.
+// Every document that is refused is counted once, by its reason, and closes
+// its session.
 func TestEveryRefusalIsCountedOnce(t *testing.T) {
 	success := func(r asked) string {
 		return fmt.Sprintf(`<command echo=%q xsi:type="c:SuccessResponse" xmlns:c="C" xmlns=""/>`, r.echoes[0])

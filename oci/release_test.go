@@ -15,9 +15,9 @@ import (
 )
 
 // These tests run the client over TLS against each release of the simulated
-// platform and each way in which it refuses what it does not know.
+// platform and each way in which it refuses what it does not support.
 
-// overTLS makes a client that detects the release of a platform.
+// overTLS returns a client that detects the release of a platform.
 func overTLS(t *testing.T, platform *ocisim.Server, change func(*oci.Options)) *oci.Client {
 	t.Helper()
 	return connect(t, platform, func(o *oci.Options) {
@@ -63,7 +63,8 @@ func logins(entries []ocisim.Entry) []string {
 	return names
 }
 
-// A session is logged in by what the release has, and the next one at once.
+// A session is logged in with a command that the release supports, and the next one
+// with the same.
 func TestLoginsTeachWhichOfThemThePlatformHas(t *testing.T) {
 	const version = "SystemSoftwareVersionGetRequest"
 	signed := []string{"AuthenticationRequest", "LoginRequest14sp4"}
@@ -95,8 +96,8 @@ func TestLoginsTeachWhichOfThemThePlatformHas(t *testing.T) {
 	}
 }
 
-// Verification uses the command that the release has, and teaches nothing where
-// the credentials do not fit the schema.
+// Verification uses the command that the release supports. Nothing is learned if the
+// credentials violate the schema.
 func TestVerificationByRelease(t *testing.T) {
 	for _, way := range []ocisim.RefusalMode{ocisim.RefusalCommand, ocisim.RefusalDocument} {
 		for number, want := range map[int]string{21: "AuthenticationVerifyRequest14sp8", 23: "AuthenticationVerifyRequest14sp8", 24: "AuthenticationVerifyRequest22V4"} {
@@ -127,7 +128,7 @@ func TestVerificationByRelease(t *testing.T) {
 	}
 }
 
-// Without any command for it, a login of its own verifies.
+// Without a command for it, a separate login verifies the credentials.
 func TestVerificationWithoutACommand(t *testing.T) {
 	seed := release(24, ocisim.RefusalDocument)
 	seed.Platform.Without = []string{"AuthenticationVerify*"}
@@ -144,8 +145,8 @@ func TestVerificationWithoutACommand(t *testing.T) {
 	}
 }
 
-// Commands about users go out in the newest form that the release has, and their
-// answers have what callers ask for in each of them.
+// Commands about users are sent in the newest form that the release supports, and the
+// replies to each form have what callers need.
 func TestUsersAreReadInTheFormOfTheRelease(t *testing.T) {
 	const someone = "ApioUserTest@sip.netaxis.be"
 	for _, number := range ocisim.Releases() {

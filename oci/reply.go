@@ -100,9 +100,12 @@ type Severity string
 // The severities of the schema. Only SeverityError means that the command was
 // refused. After any other, whether it was done can only be found out by reading.
 const (
-	SeverityError   Severity = "Error"
+	// SeverityError means that the command was refused and not done.
+	SeverityError Severity = "Error"
+	// SeverityWarning means that the command may have been done.
 	SeverityWarning Severity = "Warning"
-	SeverityInfo    Severity = "Info"
+	// SeverityInfo means that the command may have been done.
+	SeverityInfo Severity = "Info"
 )
 
 // ErrorReply is an ErrorResponse, the platform's refusal of a command. It implements

@@ -19,7 +19,7 @@ import (
 // breaker is armed.
 type breaker struct {
 	armed atomic.Bool
-	takes int // bytes that the failing write takes all the same; all where negative
+	takes int // bytes that the failing write accepts nevertheless; all if negative
 }
 
 type breaking struct {
@@ -68,7 +68,7 @@ func TestAWriteIsSentAgainOnlyWhereNoByteOfItWasTaken(t *testing.T) {
 		} {
 			t.Run(name+" "+transport, func(t *testing.T) {
 				seed := ocisim.DemoSeed()
-				if test.takes != 0 { // an answer that overtakes the error would be believed
+				if test.takes != 0 { // a reply that arrives before the error would be accepted
 					seed.Faults = []ocisim.Fault{{Kind: ocisim.Stall, Command: "*AssignListRequest"}}
 				}
 				platform := serve(t, start(seed))
@@ -123,7 +123,7 @@ func TestAWriteIsSentAgainWhereTheSessionIsNotLoggedIn(t *testing.T) {
 		"lose-login times=2": {3, done},
 		"lose-login":         {3, notDone},
 		"lose-login skip=1":  {1, done},
-		// The platform says by itself that the login is lost, and does not.
+		// The platform reports that the login is lost, and then it does not.
 		"error-before-apply number=9900":         {1, unknown},
 		"error-after-apply number=9900":          {1, unknown},
 		"error-before-apply number=1 times=1":    {1, unknown},

@@ -31,11 +31,11 @@ var ignoreDialect = cmpopts.IgnoreFields(EndpointStats{}, "Dialect", "Up", "Last
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // platform is a scripted peer: it answers what a test gives it, over pipes,
-// so that time can be the test's own. The full simulation is package ocisim.
+// in the time of a synctest bubble. The complete simulation is package ocisim.
 type platform struct {
 	// answer handles one request; nil means wellAnswered.
 	answer func(p *platform, c *link, r asked)
-	// dial may fail or take its time.
+	// dial may fail or be slow.
 	dial func(ctx context.Context, address string) error
 
 	mu       sync.Mutex
@@ -138,7 +138,7 @@ func (p *platform) handle(c *link, r asked) {
 	answer(p, c, r)
 }
 
-// wellAnswered is what a platform without faults does.
+// wellAnswered answers like a platform without faults.
 func wellAnswered(_ *platform, c *link, r asked) {
 	switch r.commands[0] {
 	case "AuthenticationRequest":
@@ -151,7 +151,7 @@ func wellAnswered(_ *platform, c *link, r asked) {
 	}
 }
 
-// reply answers every command of the request alike.
+// reply answers every command of the request in the same way.
 func (c *link) reply(r asked, name, children string) {
 	var b strings.Builder
 	for _, echo := range r.echoes {
@@ -180,18 +180,17 @@ func (p *platform) counts() (logins, logouts, open int, received []string) {
 	return p.logins, p.logouts, p.open, append([]string(nil), p.received...)
 }
 
-// run is a test in a bubble of its own time, with a client that is closed at
-// the end.
+// run runs a test in a synctest bubble, with a client that is closed at the end.
 func run(t *testing.T, p *platform, change func(*Options), test func(t *testing.T, c *Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		options := Options{
-			Release:   24, // not detected, so that every command is a test's own
+			Release:   24, // not detected, so that every command is one of the test
 			Endpoints: []Endpoint{{Name: "primary", Address: "primary:2208", UserID: "gate", Password: "secret"}},
 			Dial:      p.Dial,
 			Jitter:    -1,
 
-			ProbeUnusedInterval: -1, // so that every connection is a test's own
+			ProbeUnusedInterval: -1, // so that every connection is one of the test
 		}
 		if change != nil {
 			change(&options)
@@ -218,18 +217,18 @@ var (
 	change   = NewWrite("SystemModifyRequest")
 )
 
-// questionOf is the question about one of many things, so that it is not
-// joined with the one about another.
+// questionOf returns a question about one of many things. Questions about different
+// things are not joined.
 func questionOf(i int) Read {
 	return NewRead(question.Name(), Text("systemId", strconv.Itoa(i)))
 }
 
-// logout is the platform's own end of a session.
+// logout is a forced logout by the platform.
 func (c *link) logout() {
 	c.write("any", "", `<command xsi:type="LogoutRequest" xmlns=""><userId>gate</userId><reason>Server Connection Failure</reason></command>`)
 }
 
-// faults are ways to spoil the answer to the command under test.
+// faults holds ways in which the reply to the command under test can fail.
 var faults = map[string]func(p *platform, c *link, r asked){
 	"a closed connection": func(_ *platform, c *link, _ asked) { _ = c.Close() },
 	"half an answer": func(_ *platform, c *link, _ asked) {
@@ -253,7 +252,7 @@ type recorder struct {
 
 func (r *recorder) Write(b []byte) (int, error) { return r.to.Write(b) }
 
-// tapped notes what is written to the platform.
+// tapped records what is written to the platform.
 type tapped struct {
 	net.Conn
 	mu   sync.Mutex
@@ -284,7 +283,7 @@ func tap(o *Options) *tapped {
 	return t
 }
 
-// slowly answers the question after that time.
+// slowly answers questions after that time.
 func slowly(d time.Duration) func(p *platform, c *link, r asked) {
 	return func(p *platform, c *link, r asked) {
 		if r.commands[0] == question.Name() {

@@ -214,7 +214,7 @@ func TestScannerRefuses(t *testing.T) {
 	})
 }
 
-// prefixes binds so many.
+// prefixes returns an element that binds that many prefixes.
 func prefixes(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -223,7 +223,7 @@ func prefixes(n int) string {
 	return b.String()
 }
 
-// zeroes is an endless text.
+// zeroes is a reader of endless text.
 type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) {

@@ -239,7 +239,7 @@ func TestSessionEndsAnExchangeOnce(t *testing.T) {
 	if err := s.begin(t.Context(), asked); err != nil {
 		t.Fatal(err)
 	}
-	s.closeDuring(spoken, errors.New("late")) // that one has ended, and the session is another's
+	s.closeDuring(spoken, errors.New("late")) // that exchange has ended, and the session may be another caller's
 	if !s.usable() {
 		t.Error("the session was closed by the exchange before")
 	}
@@ -318,7 +318,7 @@ func TestARefusalIsFinalUnlessTheSessionIsNotLoggedIn(t *testing.T) {
 }
 
 func TestASessionIsFreeAsSoonAsItsAnswerIsRead(t *testing.T) {
-	const slowness = time.Minute // of the first caller, who has their answer
+	const slowness = time.Minute // of the first caller, who has got their reply
 	var answers atomic.Int32
 	options := func(o *Options) {
 		o.MaxSessions = 1

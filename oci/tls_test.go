@@ -15,7 +15,7 @@ import (
 // TLS to the simulated platform. To add a case, change the configuration between connections.
 
 // TestTLSSourceIsAskedForEachConnection has a source whose authorities change.
-// Sessions that are logged in go on.
+// Sessions that are logged in are kept.
 func TestTLSSourceIsAskedForEachConnection(t *testing.T) {
 	platform := serve(t, ocisim.NewTLSServer(ocisim.DemoSeed()))
 	other := ocisim.NewTLSServer(ocisim.DemoSeed())

@@ -61,14 +61,14 @@ type CloseReason string
 
 // The reasons for closing a session.
 const (
-	// ClosedIdle: it was idle for IdleTimeout.
+	// ClosedIdle means that it was idle for IdleTimeout.
 	ClosedIdle CloseReason = "idle"
-	// ClosedAge: it reached MaxAge.
+	// ClosedAge means that it reached MaxAge.
 	ClosedAge CloseReason = "age"
-	// ClosedShutdown: the client was closed.
+	// ClosedShutdown means that the client was closed.
 	ClosedShutdown CloseReason = "shutdown"
-	// ClosedBroken: the platform or the network ended it, or its state was unknown
-	// after a document that was refused or a timeout.
+	// ClosedBroken means that the platform or the network ended it, or that its state
+	// was unknown, such as after a timeout or a document that was refused.
 	ClosedBroken CloseReason = "broken"
 )
 

@@ -9,8 +9,8 @@ import (
 // Elements, attributes and headings that a document holds twice. To add a case, add a document
 // to the table.
 
-// Whatever is stated twice could be read in two ways, so a document that does so
-// is refused, whichever of the two comes first.
+// A value that is there twice could be read in two ways, so the document is refused,
+// whichever of the two comes first.
 func TestWhatIsStatedTwiceIsRefused(t *testing.T) {
 	const summaries = `<summary>[Error 1] a</summary><summaryEnglish>a</summaryEnglish>`
 	both := func(a, b string) []string { return []string{a + " " + b, b + " " + a} }
@@ -155,7 +155,7 @@ func TestAnIdentityIsStatedOnce(t *testing.T) {
 	}
 }
 
-// A session is logged in with what the platform states once.
+// A session is logged in with values that the platform has sent once.
 func TestALoginThatIsStatedTwiceIsRefused(t *testing.T) {
 	for name, twice := range map[string]struct{ command, response, elements string }{
 		"the nonce":      {"AuthenticationRequest", "AuthenticationResponse", "<nonce>1</nonce><nonce>2</nonce><passwordAlgorithm>MD5</passwordAlgorithm>"},

@@ -15,14 +15,14 @@ import (
 // of another. To cover another kind of data, add it to noisy.
 
 // noisy is a platform that executes its commands, or not, and sends more than it
-// was asked: each answer may have something right behind it, or later.
+// was asked: more data may follow each reply, immediately or later.
 type noisy struct {
 	platform
-	mu      sync.Mutex // guards all that follows
+	mu      sync.Mutex // guards the fields below
 	random  *rand.Rand
 	done    map[string]bool // by tracking id of a write
-	closed  map[string]bool // likewise: it may not come again, whatever is known of it
-	again   map[string]bool // likewise: it came all the same
+	closed  map[string]bool // likewise: it must not be sent again
+	again   map[string]bool // likewise: it was sent again
 	results map[string]int  // what callers got for their writes, by outcome
 }
 
@@ -34,7 +34,7 @@ func (w *noisy) roll(sides int) int {
 
 func (w *noisy) pause(most int) { time.Sleep(time.Duration(w.roll(most)) * time.Millisecond) }
 
-// The ways of noisy in which no intact answer comes.
+// The ways of noisy in which no valid reply is sent.
 const (
 	halfAnAnswer   = 5
 	goodbyeInstead = 6
@@ -87,7 +87,7 @@ func (w *noisy) act(p *platform, c *link, r asked) {
 	}
 }
 
-// document is an answer to every command of a request.
+// document returns a reply to every command of a request.
 func document(r asked, attributes, children string) string {
 	var b strings.Builder
 	b.WriteString(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + namespaceXSI + `"><sessionId xmlns="">` + r.session + `</sessionId>`)
@@ -113,8 +113,8 @@ func (c *link) cut(w *noisy, text string) {
 }
 
 // TestNothingIsMisreportedAfterUnsolicitedData lets callers
-// read and write over sessions that are given back as soon as their answer has
-// come, while more may be right behind it.
+// read and write over sessions that are given back as soon as the reply was read, while
+// more data may follow it.
 func TestNothingIsMisreportedAfterUnsolicitedData(t *testing.T) {
 	outcomes := map[string]int{}
 	for seed := range uint64(10) {
@@ -155,14 +155,14 @@ func (w *noisy) live(t *testing.T, c *Client) {
 	callers.Wait()
 }
 
-// ask reads with so little patience that many readers leave.
+// ask reads with a timeout so short that many readers time out.
 func (w *noisy) ask(t *testing.T, c *Client) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+w.roll(20))*time.Millisecond)
 	defer cancel()
-	_, _ = c.Read(ctx, questionOf(w.roll(3))) // whether it succeeds is chance
+	_, _ = c.Read(ctx, questionOf(w.roll(3))) // it succeeds or fails at random
 }
 
-// write is as impatient: some writers leave before they have a session.
+// write has a short timeout, too: some writers time out before they have a session.
 func (w *noisy) write(t *testing.T, c *Client, id string) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(w.roll(10))*time.Millisecond)
 	defer cancel()

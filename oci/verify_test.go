@@ -90,7 +90,7 @@ func TestVerificationThatClosesConnections(t *testing.T) {
 	})
 }
 
-// A session that was lost says nothing of the credentials, and they are not
+// The refusal of a lost session is not about the credentials, and they are not
 // verified twice.
 func TestVerificationOverASessionThatIsNotLoggedInAnyMore(t *testing.T) {
 	lost := true
@@ -103,7 +103,7 @@ func TestVerificationOverASessionThatIsNotLoggedInAnyMore(t *testing.T) {
 		case lost && r.commands[0] == verify22V4:
 			c.write(r.session, r.tracking, refusalOf("9901"))
 		case lost:
-			c.write(r.session, r.tracking, refusalOf("9900")) // in other words
+			c.write(r.session, r.tracking, refusalOf("9900")) // with another text
 		case r.commands[0] == verify22V4:
 			c.reply(r, "AuthenticationVerifyResponse22V4", "<loginType>System</loginType><isEnterprise>false</isEnterprise>")
 		default:
@@ -125,7 +125,7 @@ func TestVerificationOverASessionThatIsNotLoggedInAnyMore(t *testing.T) {
 	})
 }
 
-// A write that was sent once is not reported as one that never was.
+// A write that was sent once is not reported as never sent.
 func TestAWriteThatWasSentAndThenFindsNoSession(t *testing.T) {
 	p := &platform{}
 	p.answer = func(p *platform, c *link, r asked) {

@@ -77,7 +77,7 @@ func TestAWriteThatTheHookCancelsIsNotSentAndKeepsTheSession(t *testing.T) {
 	}
 }
 
-// recovered calls a function and takes a panic with an error for that error.
+// recovered calls a function, and returns the error of a panic.
 func recovered(f func() (Reply, error)) (reply Reply, err error) {
 	defer func() {
 		if raised, ok := recover().(error); ok {
@@ -88,7 +88,7 @@ func recovered(f func() (Reply, error)) (reply Reply, err error) {
 }
 
 // suspended is a context whose timers do not run, as in a process that was
-// stopped and has just come to.
+// stopped and has just continued.
 type suspended struct {
 	context.Context
 	deadline time.Time
@@ -255,7 +255,7 @@ func TestRepliesNameTheEndpointThatAnswered(t *testing.T) {
 			note(reply)
 			hold(t, c, time.Second)
 			var readers sync.WaitGroup
-			for range 2 { // who share one exchange
+			for range 2 { // two callers who share one exchange
 				readers.Go(func() {
 					replies, err := c.Read(t.Context(), question, question)
 					if err != nil {
@@ -271,7 +271,7 @@ func TestRepliesNameTheEndpointThatAnswered(t *testing.T) {
 			n.mu.Lock()
 			down["primary:2208"] = false
 			n.mu.Unlock()
-			time.Sleep(2 * time.Minute) // the session ends of its age
+			time.Sleep(2 * time.Minute) // the session reaches MaxAge
 		}
 		n.wantReads(t, 4)
 	})
@@ -313,7 +313,7 @@ func TestLogoutClosesTLSInOrder(t *testing.T) {
 	}
 }
 
-// TestTheEndOfASessionOnTCP looks at it from the platform's side.
+// TestTheEndOfASessionOnTCP observes it at the platform's end.
 func TestTheEndOfASessionOnTCP(t *testing.T) {
 	certificate, err := ocisim.NewCertificate("127.0.0.1")
 	if err != nil {
