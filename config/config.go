@@ -1,17 +1,22 @@
-// Package config is the configuration of the gateway: one YAML file, with
-// environment variables over it, read into a [Config] that has been judged as
-// a whole. [Load] accepts nothing that it does not understand and tells all
-// problems of a configuration at once, each with its line or variable.
+// Package config loads the configuration of the gateway: one YAML file, with
+// environment variables over it. [Load] returns a [Config] that is completely
+// validated, or [Problems], which lists every mistake with its line or variable.
+// It rejects every key and every variable that it does not recognize.
 //
-// Every key is declared once, as a field of a structure here: its name, what
-// it does and its limits are the field's tags, its default is in [Default].
-// What is read, what is refused, the example file ([Example]) and the
-// reference ([Reference]) all come from there.
+//	c, err := config.Load("/etc/ocigate/ocigate.yaml", os.Environ())
+//	if err != nil {
+//		return err // one mistake on each line
+//	}
 //
-// The package builds nothing from what it read, opens no file but the
-// configuration and the secrets that it names, and knows no other package of
-// the gateway. Whether certificates can be loaded, addresses listened on and
-// error names resolved is for those to say who use them.
+// Every key is declared once, as a field of a structure here: the field's tags
+// give its name, its documentation and its limits, and [Default] gives its
+// default. The loader, the example file ([Example]) and the reference
+// ([Reference]) are all derived from these declarations.
+//
+// The package builds nothing from a configuration, opens no files except the
+// configuration and the secrets that it names, and imports no other package of
+// the gateway. The packages that use the values check whether certificates can
+// be loaded, addresses can be listened on and error names exist.
 package config
 
 import (
@@ -21,17 +26,17 @@ import (
 	"time"
 )
 
-// Config is a whole configuration.
+// Config is a complete configuration.
 type Config struct {
 	HTTP     HTTP     `yaml:"http" doc:"Listener of the API."`
 	Admin    Admin    `yaml:"admin" doc:"Listener for operators: metrics, livez and readyz. It asks for no credentials, so keep it private."`
 	Log      Log      `yaml:"log" doc:"Log, written to the standard error output."`
-	API      API      `yaml:"api" doc:"What the documents of the API leave open."`
-	Auth     Auth     `yaml:"auth" doc:"How callers prove who they are."`
-	Journal  Journal  `yaml:"journal" doc:"Where the truth about writes is kept. No write is sent that cannot be recorded first."`
-	Platform Platform `yaml:"platform" doc:"The platform behind the gateway, reached by OCI-P."`
+	API      API      `yaml:"api" doc:"Choices that the API's specification leaves open."`
+	Auth     Auth     `yaml:"auth" doc:"How callers are authenticated."`
+	Journal  Journal  `yaml:"journal" doc:"Where writes and their outcomes are recorded. No write is sent before it is recorded."`
+	Platform Platform `yaml:"platform" doc:"Platform behind the gateway, reached by OCI-P."`
 
-	places *places // nil where it was not loaded
+	places *places // nil if the configuration was not loaded
 }
 
 // HTTP is the listener of the API.
@@ -39,14 +44,14 @@ type HTTP struct {
 	Listen            string         `yaml:"listen" rule:"required,listen" doc:"Address of the API; an empty host means every interface."`
 	TLS               KeyPair        `yaml:"tls" doc:"Certificate of the API. Give both files for HTTPS, or none for plain HTTP."`
 	ReadHeaderTimeout time.Duration  `yaml:"read_header_timeout" rule:"100ms..5m" doc:"Longest time for the header of a request to arrive."`
-	ReadTimeout       time.Duration  `yaml:"read_timeout" rule:"100ms..10m" doc:"Longest time for a whole request to arrive, not shorter than read_header_timeout."`
-	WriteTimeout      time.Duration  `yaml:"write_timeout" rule:"100ms..30m" doc:"Longest time from the end of a request's header to the end of its answer."`
+	ReadTimeout       time.Duration  `yaml:"read_timeout" rule:"100ms..10m" doc:"Longest time for a complete request to arrive, not shorter than read_header_timeout."`
+	WriteTimeout      time.Duration  `yaml:"write_timeout" rule:"100ms..30m" doc:"Longest time from the end of a request's header to the end of its response."`
 	IdleTimeout       time.Duration  `yaml:"idle_timeout" rule:"1s..1h" doc:"How long a connection is kept open between two requests."`
-	RequestTimeout    time.Duration  `yaml:"request_timeout" rule:"100ms..10m" doc:"Longest time to work on a request, waiting for a session included. A write that is on its way by then gets platform.timeouts.command more; both together must be shorter than write_timeout."`
-	Drain             time.Duration  `yaml:"drain" rule:"0s..10m" doc:"How long a stop goes on serving with readyz off, before it takes no more connections: longer than the load balancer needs to notice. 0s for not at all."`
+	RequestTimeout    time.Duration  `yaml:"request_timeout" rule:"100ms..10m" doc:"Longest time to work on a request, waiting for a session included. A write that was sent by then gets platform.timeouts.command more; both together must be shorter than write_timeout."`
+	Drain             time.Duration  `yaml:"drain" rule:"0s..10m" doc:"How long the gateway goes on serving after a stop signal, with readyz off, before it takes no more connections: longer than the load balancer needs to notice. 0s for not at all."`
 	ShutdownTimeout   time.Duration  `yaml:"shutdown_timeout" rule:"100ms..10m" doc:"How long a stop may take after the drain, the requests in flight included; request_timeout and platform.timeouts.command together are the longest that one takes."`
 	MaxBodyBytes      int            `yaml:"max_body_bytes" rule:"1024..104857600" doc:"Largest body of a request, in bytes."`
-	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest answer that is compressed for callers who accept it, in bytes."`
+	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest response that is compressed for callers that accept it, in bytes."`
 	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
 }
 
@@ -56,7 +61,7 @@ type KeyPair struct {
 	KeyFile  string `yaml:"key_file" doc:"Private key of the certificate, as a PEM file."`
 }
 
-// Present tells whether there is a certificate.
+// Present reports whether a certificate is configured.
 func (p KeyPair) Present() bool { return p.CertFile != "" }
 
 // Admin is the listener for operators.
@@ -64,10 +69,10 @@ type Admin struct {
 	Listen string `yaml:"listen" rule:"required,listen" doc:"Address of metrics, livez and readyz, another than http.listen."`
 }
 
-// Log says what is logged and how.
+// Log holds the level and the format of the log.
 type Log struct {
-	Level  LogLevel  `yaml:"level" doc:"The least level that is logged."`
-	Format LogFormat `yaml:"format" doc:"Form of a line."`
+	Level  LogLevel  `yaml:"level" doc:"Least level that is logged."`
+	Format LogFormat `yaml:"format" doc:"Format of a line."`
 }
 
 // LogLevel is the least level that is logged.
@@ -83,16 +88,16 @@ const (
 
 func (LogLevel) choices() []string { return names(LogDebug, LogInfo, LogWarn, LogError) }
 
-// Slog is the level as log/slog counts it; a level that is none of the
-// constants is Info.
+// Slog returns the level of package log/slog. It returns Info for a level that
+// is none of the constants.
 func (l LogLevel) Slog() slog.Level {
 	return map[LogLevel]slog.Level{LogDebug: slog.LevelDebug, LogWarn: slog.LevelWarn, LogError: slog.LevelError}[l]
 }
 
-// LogFormat is the form of the log's lines.
+// LogFormat is the format of the log's lines.
 type LogFormat string
 
-// The forms of the log.
+// The formats of the log.
 const (
 	LogJSON LogFormat = "json"
 	LogText LogFormat = "text"
@@ -100,18 +105,18 @@ const (
 
 func (LogFormat) choices() []string { return names(LogJSON, LogText) }
 
-// API holds what the documents of the API leave open.
+// API holds choices that the API's specification leaves open.
 type API struct {
-	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"What available_numbers/ and available_prefixes/ list. With group: what the group has already and no user possesses, which cannot be assigned again. With tenant: what no group of the tenant has, which is what can be assigned."`
-	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the platform's word on the mode and the service of a group or a tenant is remembered, 0s for not at all."`
-	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for refusals of the platform that the gateway does not know, each by its number or, where that is not known, by a text. A number wins over a text, and of several texts the first one counts."`
+	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"Entries that available_numbers/ and available_prefixes/ list. With group: entries that the group has already and no user possesses, which cannot be assigned again. With tenant: entries that no group of the tenant has, which can be assigned."`
+	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the mode and the service of a group or a tenant are cached after the platform reported them, 0s for not at all."`
+	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for platform errors that the gateway does not recognize, each by its number or, if the number is not known, by a text. A number wins over a text, and the first of several matching texts counts."`
 }
 
-// AvailableFrom says what the available lists hold.
+// AvailableFrom selects the entries of the available lists.
 type AvailableFrom string
 
-// What the available lists hold: the group's own that no user possesses, or the
-// tenant's that no group has.
+// The values of available_from: entries of the group that no user possesses, or
+// entries of the tenant that no group has.
 const (
 	AvailableFromGroup  AvailableFrom = "group"
 	AvailableFromTenant AvailableFrom = "tenant"
@@ -119,29 +124,29 @@ const (
 
 func (AvailableFrom) choices() []string { return names(AvailableFromGroup, AvailableFromTenant) }
 
-// PlatformError gives refusals of the platform an error of the API, by their
-// Number or by a Text, of which the other is 0 or empty. Whether there is an
-// error of that name is not looked at here.
+// PlatformError maps platform errors to an error of the API, by their Number or
+// by a Text; the other one is 0 or empty. This package does not check whether
+// the API has an error of that name.
 type PlatformError struct {
 	Number int    `yaml:"number" rule:"optional,1..999999" doc:"Number of the platform's error, each only once. Give this or text."`
-	Text   string `yaml:"text" rule:"summary_text" doc:"Part of the platform's message, in any letter case, each only once. Give this where the number is not known: messages are translated, numbers are not."`
+	Text   string `yaml:"text" rule:"summary_text" doc:"Part of the platform's message, in any letter case, each only once. Give this if the number is not known: messages are translated, numbers are not."`
 	Error  string `yaml:"error" rule:"required,error_name" doc:"Name of the API's error."`
 }
 
-// Auth says how callers prove who they are.
+// Auth configures how callers are authenticated.
 type Auth struct {
-	Tokens      Tokens        `yaml:"tokens" doc:"Tokens that a login hands out."`
+	Tokens      Tokens        `yaml:"tokens" doc:"Tokens that a login returns."`
 	Cookie      Cookie        `yaml:"cookie" doc:"The sessionid cookie that a login sets. It is always HttpOnly."`
-	Verify      Verify        `yaml:"verify" doc:"How the platform verifies a caller's password: by a command, which needs TLS on every endpoint, by a login of its own, or, with auto, by the command wherever there is TLS."`
-	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's verified credential is remembered, 0s for not at all."`
-	Clients     []Client      `yaml:"clients" doc:"Clients that sign in by HTTP Basic or an API key, known here and not to the platform."`
-	Throttle    Throttle      `yaml:"throttle" doc:"What slows down guessing at an account. An address, which many callers may share, has ten times the free attempts."`
+	Verify      Verify        `yaml:"verify" doc:"How the platform verifies a caller's password: by a command, which needs TLS on every endpoint, by a separate login, or, with auto, by the command if every endpoint has TLS."`
+	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's credential is cached after it was verified, 0s for not at all."`
+	Clients     []Client      `yaml:"clients" doc:"Clients that authenticate by HTTP Basic or an API key. They are listed here and are not users of the platform."`
+	Throttle    Throttle      `yaml:"throttle" doc:"Delays after failed attempts, against guessing at an account. An address, which many callers may share, has ten times the free attempts."`
 }
 
-// Tokens says how long a login lasts and who signs for it.
+// Tokens configures how long a login lasts and which keys sign it.
 type Tokens struct {
-	TTL  time.Duration `yaml:"ttl" rule:"1s..24h" doc:"How long a token is good for."`
-	Keys []TokenKey    `yaml:"keys" doc:"At most two keys: the first signs, both verify. Without any, each start makes its own, and tokens end with the process."`
+	TTL  time.Duration `yaml:"ttl" rule:"1s..24h" doc:"How long a token is valid."`
+	Keys []TokenKey    `yaml:"keys" doc:"At most two keys: the first signs, both verify. Without any, each start makes a random key, and tokens end with the process."`
 }
 
 // TokenKey is a key that signs tokens.
@@ -153,7 +158,7 @@ type TokenKey struct {
 // Cookie holds the attributes of the sessionid cookie.
 type Cookie struct {
 	Secure   bool     `yaml:"secure" doc:"Whether browsers send the cookie over HTTPS only."`
-	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure. Whatever it is, changes that pages of another origin ask for are refused."`
+	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure. Changes requested by pages of another origin are refused with every value."`
 }
 
 // SameSite is the attribute of that name of the cookie.
@@ -171,8 +176,8 @@ func (SameSite) choices() []string { return names(SameSiteStrict, SameSiteLax, S
 // Verify is how the platform verifies a caller's password.
 type Verify string
 
-// The ways to verify a password. VerifyAuto is the command where every endpoint
-// has TLS, and else a login.
+// The ways to verify a password. VerifyAuto selects the command if every
+// endpoint has TLS, and otherwise a login.
 const (
 	VerifyAuto    Verify = "auto"
 	VerifyCommand Verify = "command"
@@ -181,16 +186,16 @@ const (
 
 func (Verify) choices() []string { return names(VerifyAuto, VerifyCommand, VerifyLogin) }
 
-// Client is a caller that the gateway itself knows.
+// Client is a caller that is listed in the configuration.
 type Client struct {
 	ID       string      `yaml:"id" rule:"required,id" doc:"Name of the client, each only once."`
 	Hash     Secret      `yaml:"hash" rule:"required,hash" doc:"Hash of the client's password or API key."`
-	Level    ClientLevel `yaml:"level" rule:"required" doc:"Reach of the client: everything, its tenant, or its group."`
+	Level    ClientLevel `yaml:"level" rule:"required" doc:"Scope of the client: everything, its tenant, or its group."`
 	TenantID string      `yaml:"tenant_id" rule:"platform_id" doc:"Tenant of the client; for levels tenant and group only, which need it."`
 	GroupID  string      `yaml:"group_id" rule:"platform_id" doc:"Group of the client; for level group only, which needs it."`
 }
 
-// ClientLevel is the reach of a client.
+// ClientLevel is the scope of a client.
 type ClientLevel string
 
 // The levels of a client. System has no tenant, tenant has a tenant, group has
@@ -208,22 +213,22 @@ type Throttle struct {
 	FreeAttempts int           `yaml:"free_attempts" rule:"1..100" doc:"Failed attempts before the first delay."`
 	BaseDelay    time.Duration `yaml:"base_delay" rule:"100ms..1m" doc:"First delay; every further failure doubles it."`
 	MaxDelay     time.Duration `yaml:"max_delay" rule:"100ms..24h" doc:"Longest delay, not shorter than base_delay."`
-	Remembered   int           `yaml:"remembered" rule:"100..10000000" doc:"How many accounts, and how many addresses, are remembered at the most."`
+	Remembered   int           `yaml:"remembered" rule:"100..10000000" doc:"Largest number of accounts, and of addresses, whose failed attempts are counted."`
 }
 
-// Journal is where the truth about writes is kept.
+// Journal configures where writes and their outcomes are recorded.
 type Journal struct {
-	Store        JournalStore  `yaml:"store" doc:"What keeps it: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
-	Folder       string        `yaml:"folder" doc:"Folder of the embedded store, made where it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
+	Store        JournalStore  `yaml:"store" doc:"Store of the journal: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
+	Folder       string        `yaml:"folder" doc:"Folder of the embedded store, created if it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
 	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
-	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that does a list that does not show it prove that it was not done."`
-	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to be sure."`
-	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long it can be asked what became of a write. The audit trail is kept for ever."`
-	KeepKeys     time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key stands for its request, not longer than keep."`
-	UnreadyAfter time.Duration `yaml:"unready_after" rule:"0s..1h" doc:"How long the embedded store may be unusable before readyz goes off, until it is usable again. With store postgres readyz stays on: all replicas share the database and would be gone at once."`
+	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list without the entry proves that the write was not done."`
+	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to confirm it."`
+	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept for ever."`
+	KeepKeys     time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key identifies its request, not longer than keep."`
+	UnreadyAfter time.Duration `yaml:"unready_after" rule:"0s..1h" doc:"How long the embedded store may be unusable before readyz goes off, until it is usable again. With store postgres readyz stays on: all replicas share the database and would all become unready at the same time."`
 }
 
-// JournalStore is what keeps the journal.
+// JournalStore is the kind of store that keeps the journal.
 type JournalStore string
 
 // The stores of the journal.
@@ -236,33 +241,33 @@ func (JournalStore) choices() []string { return names(StoreEmbedded, StorePostgr
 
 // Platform is the platform behind the gateway.
 type Platform struct {
-	Endpoints     []Endpoint `yaml:"endpoints" rule:"required" doc:"Servers of the platform, in order of preference."`
+	Endpoints     []Endpoint `yaml:"endpoints" rule:"required" doc:"Endpoints of the platform, in order of preference."`
 	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. It cannot log in to the API. Required unless every endpoint has its own."`
 	Password      Secret     `yaml:"password" doc:"Password of the account. Required unless every endpoint has its own."`
-	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password as it is and need TLS on every endpoint."`
-	Release       Release    `yaml:"release" doc:"Release of the platform. With auto each endpoint is asked for its version after the first login; set the number where the platform refuses to say. A version that is a year counts as 25. What a release does not know is asked for in an older form, or left out."`
+	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password in plain text and need TLS on every endpoint."`
+	Release       Release    `yaml:"release" doc:"Release of the platform. With auto each endpoint is asked for its version after the first login; set the number if the platform refuses that command. A version that is a year counts as 25. Commands and fields that a release does not support are sent in an older form, or left out."`
 	Encoding      Encoding   `yaml:"encoding" doc:"Character set of requests to the platform."`
-	SendEcho      bool       `yaml:"send_echo" doc:"Whether commands carry an echo, which proves that an answer belongs to them."`
-	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched. Releases before 24 do not take one and get none."`
-	MaxReplyBytes int        `yaml:"max_reply_bytes" rule:"65536..1073741824" doc:"Largest document that is read from the platform, in bytes. An answer to a login, a verification of credentials, the question for the version or a probe may have 65536 at most."`
-	Timeouts      Timeouts   `yaml:"timeouts" doc:"Longest times for each step with the platform."`
+	SendEcho      bool       `yaml:"send_echo" doc:"Whether commands carry an echo, which proves that a reply belongs to them."`
+	SendTracking  bool       `yaml:"send_tracking_id" doc:"Whether documents carry a tracking id, by which the platform's own log can be searched. Releases before 24 do not support it and get none."`
+	MaxReplyBytes int        `yaml:"max_reply_bytes" rule:"65536..1073741824" doc:"Largest document that is read from the platform, in bytes. A reply to a login, a verification of credentials, a request for the version or a probe may have 65536 at most."`
+	Timeouts      Timeouts   `yaml:"timeouts" doc:"Longest time for each step with the platform."`
 	Backoff       Backoff    `yaml:"backoff" doc:"Pauses after a failed connection or login; every further failure doubles them."`
 	Pool          Pool       `yaml:"pool" doc:"Sessions with the platform, over all endpoints."`
 }
 
-// Endpoint is one server of the platform.
+// Endpoint is one endpoint of the platform.
 type Endpoint struct {
 	Name     string      `yaml:"name" rule:"required,endpoint_name" doc:"Label of the endpoint in metrics and logs, each only once."`
-	Address  string      `yaml:"address" rule:"required,address" doc:"Where it listens: port 2209 with TLS, 2208 without, as a rule."`
+	Address  string      `yaml:"address" rule:"required,address" doc:"Address as host:port; the port is usually 2209 with TLS, 2208 without."`
 	TLS      EndpointTLS `yaml:"tls" doc:"TLS with the endpoint, version 1.2 at least."`
 	UserID   string      `yaml:"user_id" rule:"token" doc:"Account at this endpoint, instead of platform.user_id."`
 	Password Secret      `yaml:"password" doc:"Password at this endpoint, instead of platform.password."`
 }
 
-// EndpointTLS is how to talk TLS with an endpoint, if at all.
+// EndpointTLS configures TLS with an endpoint.
 type EndpointTLS struct {
-	Enabled    bool   `yaml:"enabled" doc:"Whether to use TLS at all; without it, leave the other keys of tls empty."`
-	CAFile     string `yaml:"ca_file" doc:"Authorities to trust, as a PEM file, instead of the system's."`
+	Enabled    bool   `yaml:"enabled" doc:"Whether to use TLS; without it, leave the other keys of tls empty."`
+	CAFile     string `yaml:"ca_file" doc:"Certificate authorities to trust, as a PEM file, instead of the system's."`
 	CertFile   string `yaml:"cert_file" doc:"Client certificate, as a PEM file, together with key_file."`
 	KeyFile    string `yaml:"key_file" doc:"Private key of the client certificate, as a PEM file."`
 	ServerName string `yaml:"server_name" doc:"Name to expect in the endpoint's certificate, instead of the address's host."`
@@ -271,7 +276,7 @@ type EndpointTLS struct {
 // Login is how sessions log in to the platform.
 type Login string
 
-// The ways to log in. LoginAuto tries what the transport allows.
+// The ways to log in. LoginAuto selects among those that the transport allows.
 const (
 	LoginAuto      Login = "auto"
 	LoginSigned    Login = "signed"
@@ -281,13 +286,13 @@ const (
 
 func (Login) choices() []string { return names(LoginAuto, LoginSigned, LoginPlain22V5, LoginPlain22V2) }
 
-// NeedsTLS tells whether the password would be readable on a plain connection.
+// NeedsTLS reports whether the login sends the password in plain text.
 func (l Login) NeedsTLS() bool { return l == LoginPlain22V5 || l == LoginPlain22V2 }
 
 // Release is the release of the platform.
 type Release string
 
-// The releases that the gateway knows. ReleaseAuto detects it.
+// The supported releases. ReleaseAuto detects the release of each endpoint.
 const (
 	ReleaseAuto Release = "auto"
 	Release21   Release = "21"
@@ -301,7 +306,7 @@ func (Release) choices() []string {
 	return names(ReleaseAuto, Release21, Release22, Release23, Release24, Release25)
 }
 
-// Number is the release's, and 0 for auto.
+// Number returns the number of the release, and 0 for auto.
 func (r Release) Number() int {
 	n, err := strconv.Atoi(string(r))
 	if err != nil {
@@ -325,37 +330,37 @@ func (Encoding) choices() []string {
 	return names(EncodingLatin1, EncodingLatin2, EncodingLatin9, EncodingUTF8)
 }
 
-// Timeouts are the longest times for each step with the platform.
+// Timeouts holds the longest time for each step with the platform.
 type Timeouts struct {
 	Connect time.Duration `yaml:"connect" rule:"100ms..2m" doc:"Connecting, TLS included."`
 	Login   time.Duration `yaml:"login" rule:"100ms..2m" doc:"Logging in."`
-	Command time.Duration `yaml:"command" rule:"100ms..10m" doc:"Sending a document and reading its answer."`
+	Command time.Duration `yaml:"command" rule:"100ms..10m" doc:"Sending a document and reading its reply."`
 }
 
 // Backoff holds the pauses of endpoints (Initial, Max) and of refused accounts
 // (Refused, RefusedMax).
 type Backoff struct {
-	Initial    time.Duration `yaml:"initial" rule:"10ms..1m" doc:"First pause of an endpoint, after trouble with the network or the platform."`
+	Initial    time.Duration `yaml:"initial" rule:"10ms..1m" doc:"First pause of an endpoint, after an error of the network or the platform."`
 	Max        time.Duration `yaml:"max" rule:"10ms..1h" doc:"Longest pause of an endpoint, not shorter than initial."`
-	Refused    time.Duration `yaml:"refused" rule:"1s..24h" doc:"First pause of an account, at all endpoints, after the platform has refused its credentials: each refusal may count against the account, which the platform locks after some. It is shortened by up to platform.pool.jitter. A new password in the file that password names is tried within a second."`
+	Refused    time.Duration `yaml:"refused" rule:"1s..24h" doc:"First pause of an account, at all endpoints, after the platform has refused its credentials: each refusal may count against the account, which the platform locks after several. It is shortened by up to platform.pool.jitter. A new password in the file that password names is tried within a second."`
 	RefusedMax time.Duration `yaml:"refused_max" rule:"1s..24h" doc:"Longest pause of an account, not shorter than refused."`
 }
 
-// Pool bounds the sessions with the platform.
+// Pool limits the sessions with the platform.
 type Pool struct {
-	Min           int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even when nobody needs them."`
+	Min           int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even if no request needs them."`
 	Max           int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most four at a time, and so does one connection without a login for probe_unused."`
-	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; more are turned away at once."`
+	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
 	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
 	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
 	MaxAge        time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`
-	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age, probe_unused and each pause of platform.backoff, so that not everything happens at once."`
-	ProbeInterval time.Duration `yaml:"probe_interval" rule:"1s..1h" doc:"How long a session may be idle before the platform is asked whether it still knows it."`
-	ProbeUnused   time.Duration `yaml:"probe_unused" rule:"0s..1h" doc:"How often a connection is made, TLS included, to an endpoint that has no session, to learn whether it is up; 0s for never. Where a login there has failed, it logs in, unless the credentials were refused."`
+	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age, probe_unused and each pause of platform.backoff, so that they do not all end at the same time."`
+	ProbeInterval time.Duration `yaml:"probe_interval" rule:"1s..1h" doc:"How long a session may be idle before a probe checks that the platform has not ended it."`
+	ProbeUnused   time.Duration `yaml:"probe_unused" rule:"0s..1h" doc:"How often a connection is made, TLS included, to an endpoint that has no session, to learn whether it is up; 0s for never. After a failed login there, the probe logs in as well, unless the credentials were refused."`
 }
 
-// Account is what logs in at an endpoint: its own user id and password where it
-// has them, else the platform's.
+// Account returns the user id and the password that log in at an endpoint. Each
+// is the endpoint's own if it has one, and otherwise the platform's.
 func (p Platform) Account(e Endpoint) (userID string, password Secret) {
 	userID, password = p.UserID, p.Password
 	if e.UserID != "" {
@@ -367,8 +372,8 @@ func (p Platform) Account(e Endpoint) (userID string, password Secret) {
 	return userID, password
 }
 
-// Default is the configuration of an empty file. It lacks what has no sensible
-// default: the platform's endpoints and account.
+// Default returns the configuration of an empty file. It has no endpoints and no
+// account of the platform, because they have no sensible default.
 func Default() Config {
 	return Config{
 		HTTP: HTTP{
@@ -415,8 +420,8 @@ func Default() Config {
 	}
 }
 
-// DefaultEndpoint is an endpoint of which the file says nothing: TLS, and no
-// address yet.
+// DefaultEndpoint returns an endpoint with the default of every key: TLS, and no
+// address.
 func DefaultEndpoint() Endpoint {
 	return Endpoint{TLS: EndpointTLS{Enabled: true}}
 }

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// checkText returns what is wrong with the characters of a configuration file, and
-// the line. A byte order mark at the start of the file is no longer there. YAML
-// takes UTF-16 too, which is refused: the numbers of lines in messages are counted
-// in bytes of UTF-8.
+// checkText returns the first problem with the characters of a configuration file.
+// The byte order mark at the start of the file was removed before. YAML permits
+// UTF-16, too, which is rejected here, because line numbers are counted in bytes
+// of UTF-8.
 func checkText(raw []byte) (problem Problem, good bool) {
 	if err := checkEncoding(string(raw)); err != nil {
 		return Problem{Line: lineOf(raw, firstInvalid(raw)), Reason: err.Error()}, false
@@ -25,7 +25,7 @@ func checkText(raw []byte) (problem Problem, good bool) {
 	return Problem{}, true
 }
 
-// escape is a character as YAML writes it in double quotes.
+// escape returns the escape sequence of a character in double quotes of YAML.
 func escape(c rune) string {
 	if c > 0xff {
 		return fmt.Sprintf(`\u%04x`, c)
@@ -33,7 +33,8 @@ func escape(c rune) string {
 	return fmt.Sprintf(`\x%02x`, c)
 }
 
-// firstInvalid is where a text stops to be UTF-8, and 0 where it does not.
+// firstInvalid returns the offset of the first byte that is not valid UTF-8, and 0
+// if there is none.
 func firstInvalid(raw []byte) int {
 	for i := 0; i < len(raw); {
 		c, size := utf8.DecodeRune(raw[i:])
@@ -45,5 +46,5 @@ func firstInvalid(raw []byte) int {
 	return 0
 }
 
-// lineOf is the line of the file with the byte at an offset.
+// lineOf returns the line of the byte at an offset.
 func lineOf(raw []byte, offset int) int { return 1 + bytes.Count(raw[:offset], []byte{'\n'}) }

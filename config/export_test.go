@@ -1,9 +1,10 @@
 package config
 
-// Parse is Load without the file system, of a file called ocigate.yaml.
+// Parse is Load of a file called ocigate.yaml with that content; readFile reads the
+// files of secrets.
 func Parse(raw []byte, environ []string, readFile func(string) ([]byte, error)) (*Config, error) {
 	return parse("ocigate.yaml", raw, environ, readFile)
 }
 
-// Distance is the number of mistakes between two words.
+// Distance returns the number of mistakes between two words.
 var Distance = distance

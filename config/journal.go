@@ -9,14 +9,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// journalKey is the section of the journal.
+// journalKey is the key of the journal's section.
 const journalKey = "journal"
 
 // LoadJournal reads the journal's section of the configuration file at path, with
-// environ over it, as [Load] does. Of the other sections only the names must be
-// right: their secrets need not be there, and what else is in them is not looked
-// at, nor are the environment variables of their keys. So whoever looks after the
-// journal needs none of the gateway's secrets but the database's address.
+// environ over it, as [Load] does. Of the other sections it checks only the names:
+// it reads neither their keys nor their secrets nor the environment variables of
+// their keys. An operator who inspects the journal therefore needs none of the
+// gateway's secrets except the database's address.
 func LoadJournal(path string, environ []string) (Journal, error) {
 	raw, err := readFile(path)
 	if err != nil {
@@ -34,17 +34,18 @@ func parseJournal(name string, raw []byte, environ []string, readFile func(strin
 	if err := merge(tree(reflect.ValueOf(Default())), file, overrides).UnmarshalExact(c, exactly); err != nil {
 		return Journal{}, fmt.Errorf("config: %w", err)
 	}
-	l.judgeSection(journalKey, reflect.ValueOf(c.Journal))
-	l.judgeJournal(c.Journal)
-	return c.Journal, l.verdict()
+	l.validateSection(journalKey, reflect.ValueOf(c.Journal))
+	l.validateJournal(c.Journal)
+	return c.Journal, l.err()
 }
 
-// isLeftOut reports whether the key of a path is of a section that is not read.
+// isLeftOut reports whether the key at a path is in a section that is not read.
 func (l *loader) isLeftOut(path string) bool {
 	return l.only != "" && path != l.only && !strings.HasPrefix(path, l.only+".")
 }
 
-// prune removes from the file what is left out, but for keys that no section has.
+// prune removes the sections that are not read from the file. Unknown keys stay, so
+// that they are reported.
 func (l *loader) prune(file *yaml.Node) {
 	if l.only == "" || file.Kind != yaml.MappingNode {
 		return

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// These tests specify what LoadJournal reads and refuses. To add a refused file, add an
+// entry to the map of TestLoadJournalRefuses: the file, and a part of the problem.
+
 const journalFile = `
 platform:
   endpoints:
@@ -34,7 +37,7 @@ func readURL(name string) ([]byte, error) {
 
 func TestLoadJournalNeedsNoOtherSection(t *testing.T) {
 	if _, err := parse("c.yaml", []byte(journalFile), nil, readURL); err == nil {
-		t.Fatal("the whole of it is good")
+		t.Fatal("the complete file is accepted")
 	}
 	j, err := parseJournal("c.yaml", []byte(journalFile), []string{
 		"OCIGATE_JOURNAL_KEEP=48h", "OCIGATE_PLATFORM_POOL_MAX=nonsense", "OCIGATE_STRAY=1", "OTHER=2",

@@ -15,24 +15,25 @@ import (
 	"github.com/spf13/viper"
 )
 
-// variablePrefix begins the names of the environment variables of this
-// package, which takes all of that prefix for itself.
+// variablePrefix is the prefix of the environment variables of this package. No
+// other variable may have it.
 const variablePrefix = "OCIGATE_"
 
-// maxFileBytes bounds the configuration and each file that holds a secret.
+// maxFileBytes limits the size of the configuration and of each file that holds a secret.
 const maxFileBytes = 1 << 20
 
 // Load reads the configuration file at path, with environ over it: strings of
 // the form NAME=value, as os.Environ returns them.
 //
 // The variable of a key is OCIGATE_ and its path in capitals, with "_" for
-// every ".": OCIGATE_PLATFORM_POOL_MAX. One that is set to nothing is a value
-// too. Lists have no variables; their secrets can be {env: NAME}. A variable that begins with OCIGATE_ must belong to a
-// key, be named by such a secret, or be one of those that Kubernetes makes of
-// a Service called ocigate.
+// every ".": OCIGATE_PLATFORM_POOL_MAX. A variable that is set to an empty text
+// sets its key to that. Lists have no variables; their secrets can be
+// {env: NAME}. A variable that begins with OCIGATE_ must belong to a key, be
+// named by such a secret, or be one of those that Kubernetes adds for a Service
+// called ocigate.
 //
-// A configuration that is not right in every part is a [*Problems]; a file
-// that cannot be read is another error.
+// If anything in the configuration is wrong, the error is a [*Problems]. If the
+// file cannot be read, it is another error. The file may have 1 MiB at most.
 func Load(path string, environ []string) (*Config, error) {
 	raw, err := readFile(path)
 	if err != nil {
@@ -54,18 +55,19 @@ func readFile(path string) ([]byte, error) {
 	return raw, err
 }
 
-// loader is one reading of a configuration.
+// loader holds the state of loading one configuration.
 type loader struct {
 	places
 	environ  map[string]string
 	readFile func(string) ([]byte, error)
 
 	problems []Problem
-	// bad holds the paths whose values are not worth judging any further.
+	// bad holds the paths whose values were rejected and are not validated any
+	// further. The empty path means the complete file.
 	bad map[string]bool
-	// named holds the variables that secrets of the file refer to.
+	// named holds the variables that secrets of the file name.
 	named map[string]bool
-	// only is the one section that is read, empty for all.
+	// only is the name of the one section that is read, empty for all.
 	only string
 }
 
@@ -83,22 +85,22 @@ func parse(name string, raw []byte, environ []string, readFile func(string) ([]b
 	l := newLoader(name, environ, readFile)
 	file := l.document(raw)
 	overrides := l.overrides()
-	l.strayVariables()
+	l.checkVariables()
 
 	c := new(Config)
 	if err := merge(tree(reflect.ValueOf(Default())), file, overrides).UnmarshalExact(c, exactly); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	l.judge(c)
-	if err := l.verdict(); err != nil {
+	l.validate(c)
+	if err := l.err(); err != nil {
 		return nil, err
 	}
 	c.places = &l.places
 	return c, nil
 }
 
-// verdict is all that is wrong, in the order of the file, or nil.
-func (l *loader) verdict() error {
+// err returns the problems that were reported, in the order of the file, or nil.
+func (l *loader) err() error {
 	if len(l.problems) == 0 {
 		return nil
 	}
@@ -112,7 +114,8 @@ func (l *loader) verdict() error {
 func environment(environ []string) map[string]string {
 	m := make(map[string]string, len(environ))
 	for _, entry := range environ {
-		// Windows has variables without a name; "" stands for none here.
+		// Windows has variables without a name. Here, the name "" means that
+		// a key has no variable.
 		if name, value, _ := strings.Cut(entry, "="); name != "" {
 			m[name] = value
 		}
@@ -120,7 +123,7 @@ func environment(environ []string) map[string]string {
 	return m
 }
 
-// overrides are the values that the environment gives, by path.
+// overrides returns the values that the environment sets, by path.
 func (l *loader) overrides() map[string]any {
 	values := map[string]any{}
 	for _, s := range settings("", reflect.ValueOf(Default())) {
@@ -143,10 +146,10 @@ func (l *loader) overrides() map[string]any {
 	return values
 }
 
-// strayVariables reports the variables of our prefix that nothing uses: most
-// are misspelled. Where the file could not be read, nobody knows which of them
-// its secrets would have named.
-func (l *loader) strayVariables() {
+// checkVariables reports the variables of our prefix that are not used: most of
+// them are misspelled. It reports none if the file could not be parsed, because
+// then it is not known which of them the file's secrets name.
+func (l *loader) checkVariables() {
 	if l.isBad("") {
 		return
 	}
@@ -158,7 +161,7 @@ func (l *loader) strayVariables() {
 		if !strings.HasPrefix(name, variablePrefix) || used[name] || l.named[name] || isServiceLink(name, l.environ[name]) {
 			continue
 		}
-		l.report(Problem{Variable: name, Reason: strayReason(name)})
+		l.report(Problem{Variable: name, Reason: unusedReason(name)})
 	}
 }
 
@@ -167,8 +170,9 @@ var (
 	servicePortLink = regexp.MustCompile(`\A(tcp|udp|sctp)://`)
 )
 
-// isServiceLink recognizes the variables that Kubernetes adds to every pod
-// beside a Service whose name begins with "ocigate". Nobody misspelled them.
+// isServiceLink reports whether a variable is one that Kubernetes adds to every
+// pod for a Service whose name begins with "ocigate". Such a variable is not a
+// misspelled one.
 func isServiceLink(name, value string) bool {
 	return serviceLink.MatchString(name) || strings.HasSuffix(name, "_PORT") && servicePortLink.MatchString(value)
 }
@@ -176,8 +180,8 @@ func isServiceLink(name, value string) bool {
 // keyDelimiter cannot occur in a key: only those of the structures get here.
 const keyDelimiter = "::"
 
-// merge lays the file over the defaults, and the overrides, by path, over
-// both.
+// merge returns the defaults with the file's values over them, and the
+// overrides, by path, over both.
 func merge(defaults, file, overrides map[string]any) *viper.Viper {
 	v := viper.NewWithOptions(viper.KeyDelimiter(keyDelimiter))
 	for key, value := range defaults {
@@ -190,14 +194,14 @@ func merge(defaults, file, overrides map[string]any) *viper.Viper {
 	return v
 }
 
-// exactly switches off every conversion: what gets here has its type already.
+// exactly disables every conversion: all values have their types already.
 func exactly(c *mapstructure.DecoderConfig) {
 	c.TagName = "yaml"
 	c.WeaklyTypedInput = false
 	c.DecodeHook = nil
 }
 
-// tree is a section as nested maps, without its lists.
+// tree returns a section as nested maps, without its lists.
 func tree(section reflect.Value) map[string]any {
 	m := map[string]any{}
 	for _, f := range fields(section.Type()) {

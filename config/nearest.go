@@ -5,10 +5,10 @@ import (
 	"unicode"
 )
 
-// Nearest returns the word of a list that a mistyped one most likely stands for,
-// and "" where none is near. Letter case and hyphens for underscores make no
-// difference. A third of the letters may be wrong, three at the most. A number is
-// not taken for another one.
+// Nearest returns the word of a list that a mistyped word most likely means, and ""
+// if none is similar enough. Letter case and hyphens instead of underscores make
+// no difference. A third of the letters may be wrong, three at most. A text without
+// letters has no similar word: a number is not a mistyped other number.
 func Nearest(typed string, known []string) string {
 	if !strings.ContainsFunc(typed, unicode.IsLetter) {
 		return ""
@@ -22,8 +22,8 @@ func Nearest(typed string, known []string) string {
 	return nearest
 }
 
-// DidYouMean is a question for the end of a message about a mistyped word, empty
-// where no known one is near.
+// DidYouMean returns a question for the end of a message about a mistyped word:
+// "; did you mean max?". It is empty if no known word is similar enough.
 func DidYouMean(typed string, known []string) string {
 	nearest := Nearest(typed, known)
 	if nearest == "" {
@@ -34,9 +34,9 @@ func DidYouMean(typed string, known []string) string {
 
 func folded(word string) string { return strings.ReplaceAll(strings.ToLower(word), "-", "_") }
 
-// distance is the least number of characters to insert, to remove, to replace or
-// to swap with their neighbour that turn one text into another, each place being
-// changed once (optimal string alignment).
+// distance returns the least number of insertions, removals, replacements and
+// swaps of neighbours that turn one text into another, if each character is
+// changed at most once (optimal string alignment).
 func distance(a, b string) int {
 	from, to := []rune(a), []rune(b)
 	before, last := []int(nil), make([]int, len(to)+1)

@@ -7,6 +7,9 @@ import (
 	"ocigate/config"
 )
 
+// These tests specify which word is suggested for a mistyped one. To add a case, add an
+// entry to the table of TestNearest.
+
 func TestDistance(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
@@ -45,8 +48,8 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// Every key and every variable is found with any one letter left out, with two
-// swapped and with one too many, or another one is that is as near.
+// TestMistypedKeysAreRecognized checks that every key with a missing or an
+// additional letter, and every variable with a missing letter, gets a suggestion.
 func TestMistypedKeysAreRecognized(t *testing.T) {
 	for _, s := range config.Reference() {
 		if s.Variable == "" {
@@ -75,8 +78,9 @@ func TestMistypedKeysAreRecognized(t *testing.T) {
 	}
 }
 
-// A key that was meant is not missing as well, but one that is there is judged.
-func TestAMistypedKeyIsToldOnce(t *testing.T) {
+// TestAMistypedKeyIsReportedOnce checks that a mistyped key is not also reported as
+// missing, and that the correct key is validated if it is given, too.
+func TestAMistypedKeyIsReportedOnce(t *testing.T) {
 	got := problems(t, strings.Replace(minimal, "address:", "adddress:", 1))
 	if len(got) != 1 || got[0] != "ocigate.yaml: line 5: platform.endpoints[0].adddress: is not a key; did you mean address?" {
 		t.Errorf("got %q", got)

@@ -13,7 +13,7 @@ import (
 )
 
 // Print writes the configuration as YAML: every key in the order of the
-// structures, secrets redacted. What it writes can be loaded again once the
+// structures, with secrets redacted. The output can be loaded again after the
 // secrets are put back.
 func (c *Config) Print(w io.Writer) error {
 	var p printer
@@ -22,8 +22,8 @@ func (c *Config) Print(w io.Writer) error {
 	return err
 }
 
-// Example is a configuration file to start from: every key with what it does,
-// its limits and its default. Lists that may be left out are commented out,
+// Example returns a configuration file to start from: every key with its
+// documentation, its limits and its default. Optional lists are commented out,
 // with an entry to copy.
 func Example() []byte {
 	p := printer{example: true}
@@ -35,20 +35,20 @@ func Example() []byte {
 const exampleHead = `# Configuration of ocigate.
 #
 # Keys that are left out have their defaults. Durations need a unit: 500ms, 30s, 2m, 1h.
-# Texts that look like something else to YAML, such as phone numbers, need quotes.
+# Texts that YAML reads as another type, such as phone numbers, need quotes.
 #
 # The environment wins over this file. The variable of a key is OCIGATE_ and its path in capitals, with "_" for
-# every ".": OCIGATE_PLATFORM_POOL_MAX for platform.pool.max. Lists, and what is in them, have no variables.
+# every ".": OCIGATE_PLATFORM_POOL_MAX for platform.pool.max. Lists and the keys of their entries have no variables.
 #
 # A secret is a text, {env: NAME} for the value of an environment variable, or {file: NAME} for the content of a
 # file without the newline at its end. It must be UTF-8 without a byte order mark and control characters, and may
-# neither begin nor end with a blank. A password that really does must stand in this file, in quotes.
+# neither begin nor end with a blank. A password that really does must be given in this file, in quotes.
 #
 # Lines that begin with "#" and at least two blanks are an example: remove the "#" to use them.
 `
 
-// exampleConfig has an entry in every list. Its secrets hold the YAML that is
-// written for them.
+// exampleConfig returns a configuration with an entry in every list. Its secrets
+// contain the YAML that the example shows for them.
 func exampleConfig() Config {
 	c := Default()
 	c.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
@@ -68,20 +68,20 @@ func exampleConfig() Config {
 // printer writes sections as YAML in block style.
 type printer struct {
 	out bytes.Buffer
-	// example adds comments, and writes secrets as they are.
+	// example adds comments, and writes secrets without redaction.
 	example bool
 }
 
-// section writes the keys of a section; standard is the section of which
-// nobody has said anything.
+// section writes the keys of a section. The standard is the same section with all
+// defaults.
 func (p *printer) section(indent string, section, standard reflect.Value) {
 	for _, f := range fields(section.Type()) {
 		p.key(indent, indent, f, section.Field(f.index), standard.Field(f.index))
 	}
 }
 
-// key writes a key and its value behind lead, which is the indent or, for the
-// first key of a list's entry, the dash.
+// key writes a key and its value after lead, which is the indent or, for the first
+// key of a list's entry, the indent with the dash.
 func (p *printer) key(indent, lead string, f field, value, standard reflect.Value) {
 	if !p.example {
 		p.assign(indent, lead, f, value, standard)
@@ -142,7 +142,7 @@ func (p *printer) scalar(value reflect.Value) string {
 	return scalar(value)
 }
 
-// comment writes what a key does, its limits and its default.
+// comment writes the documentation of a key, its limits and its default.
 func (p *printer) comment(indent string, f field, standard reflect.Value) {
 	if indent == "" {
 		p.out.WriteByte('\n') // between the sections of the top
@@ -165,7 +165,8 @@ func (p *printer) comment(indent string, f field, standard reflect.Value) {
 // commentWidth is the longest line of a comment, in bytes.
 const commentWidth = 116
 
-// sentences say a key's limits and default behind its doc.
+// sentences returns the sentences about a key's limits and default, which follow its
+// documentation.
 func (f field) sentences(standard reflect.Value) string {
 	var text string
 	if limits := f.limits(); limits != "" {
@@ -178,7 +179,7 @@ func (f field) sentences(standard reflect.Value) string {
 	return text + " Default: " + fallback + "."
 }
 
-// scalar is a single value as YAML.
+// scalar returns a single value as YAML.
 func scalar(v reflect.Value) string {
 	switch value := v.Interface().(type) {
 	case time.Duration:
@@ -204,8 +205,8 @@ func scalar(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// duration drops the zeros that time.Duration's String puts behind round
-// minutes and hours: 2m for 2m0s.
+// duration returns a duration without the zeros that time.Duration's String method
+// writes after full minutes and hours: 2m for 2m0s.
 func duration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -17,6 +17,9 @@ import (
 	"ocigate/config"
 )
 
+// These tests specify what Print, Example and Reference write. The generated files in
+// assets are written again by `make generate`.
+
 var update = flag.Bool("update", false, "rewrite the files that are generated")
 
 func TestPrint(t *testing.T) {
@@ -46,7 +49,7 @@ func TestPrint(t *testing.T) {
 			t.Errorf("got\n%s", got)
 		}
 	})
-	t.Run("keeps secrets to itself", func(t *testing.T) {
+	t.Run("redacts secrets", func(t *testing.T) {
 		c := fullConfig()
 		got := printed(t, &c)
 		for _, s := range secretsOf(&c) {
@@ -66,7 +69,7 @@ func printed(t *testing.T, c *config.Config) string {
 	return b.String()
 }
 
-// secretsOf are the secrets of a configuration in the order of printing.
+// secretsOf returns the secrets of a configuration in the order of printing.
 func secretsOf(c *config.Config) []config.Secret {
 	var list []config.Secret
 	for _, k := range c.Auth.Tokens.Keys {
@@ -82,8 +85,8 @@ func secretsOf(c *config.Config) []config.Secret {
 	return append(list, c.Platform.Password)
 }
 
-// checkPrinted puts the secrets back into what the configuration prints, and
-// demands that this is the same configuration.
+// checkPrinted puts the secrets back into the printed configuration, and checks that
+// it is the same configuration after loading.
 func checkPrinted(t *testing.T, c *config.Config) {
 	t.Helper()
 	raw := printed(t, c)
@@ -106,12 +109,12 @@ func checkPrinted(t *testing.T, c *config.Config) {
 	}
 }
 
-// commentedOut are the lines of the example that are not prose: those have one
-// blank behind the "#" in the first column.
+// commentedOut matches the commented lines of the example that are YAML. Lines of
+// prose have only one blank after the "#" in the first column.
 var commentedOut = regexp.MustCompile(`(?m)^#(  )`)
 
-// TestGenerated compares the files in assets with what they are made from, or
-// writes them again with -update.
+// TestGenerated compares the files in assets with their sources, or writes them
+// again with -update.
 func TestGenerated(t *testing.T) {
 	var reference bytes.Buffer
 	reference.WriteString("# Every key of the configuration\n\n" +
@@ -139,7 +142,7 @@ func TestGenerated(t *testing.T) {
 }
 
 func TestExample(t *testing.T) {
-	t.Run("holds the defaults", func(t *testing.T) {
+	t.Run("contains the defaults", func(t *testing.T) {
 		want := minimalConfig()
 		want.Platform.Password = config.NewSecret("word of the platform")
 		if diff := cmp.Diff(&want, parse(t, string(config.Example()), environ...), same); diff != "" {
@@ -166,17 +169,17 @@ func TestExample(t *testing.T) {
 			}
 		}
 	})
-	t.Run("says of every default what it is", func(t *testing.T) {
+	t.Run("documents every key and its default", func(t *testing.T) {
 		text := strings.Join(strings.Fields(strings.ReplaceAll(string(config.Example()), "#", "")), " ")
 		for _, s := range config.Reference() {
 			if !strings.Contains(text, s.Doc) || s.Default != "required" && !strings.Contains(text, "Default: "+s.Default+".") {
-				t.Errorf("the example does not explain %s", s.Path)
+				t.Errorf("the example does not document %s", s.Path)
 			}
 		}
 	})
 }
 
-// collect notes the paths of all keys, with "[]" for every index.
+// collect adds the paths of all keys, with "[]" for every index.
 func collect(present map[string]bool, path string, n *yaml.Node) {
 	present[path] = true
 	switch n.Kind {
@@ -193,15 +196,15 @@ func collect(present map[string]bool, path string, n *yaml.Node) {
 
 func TestReference(t *testing.T) {
 	list := config.Reference()
-	t.Run("describes every key well", func(t *testing.T) {
+	t.Run("describes every key", func(t *testing.T) {
 		key := regexp.MustCompile(`^[a-z][a-z0-9_]*(\[\])?(\.[a-z][a-z0-9_]*(\[\])?)*$`)
 		paths, variables := map[string]bool{}, map[string]bool{}
 		for _, s := range list {
 			if !key.MatchString(s.Path) || paths[s.Path] {
-				t.Errorf("%s: not a path, or twice", s.Path)
+				t.Errorf("%s: not a path, or there more than once", s.Path)
 			}
 			if s.Variable != "" && variables[s.Variable] {
-				t.Errorf("%s: %s belongs to another key too", s.Path, s.Variable)
+				t.Errorf("%s: %s belongs also to another key", s.Path, s.Variable)
 			}
 			if !strings.HasSuffix(s.Doc, ".") || s.Type == "" || s.Default == "" {
 				t.Errorf("%s: not described: %+v", s.Path, s)
@@ -217,7 +220,7 @@ func TestReference(t *testing.T) {
 			t.Errorf("%d keys, want %d", len(list), want)
 		}
 	})
-	t.Run("tells path, variable, type, default and limits", func(t *testing.T) {
+	t.Run("has path, variable, type, default and limits", func(t *testing.T) {
 		want := map[string]config.Setting{
 			"platform.pool.jitter":             {Variable: "OCIGATE_PLATFORM_POOL_JITTER", Type: "a number", Default: "0.1", Limits: "from 0 to 0.5"},
 			"auth.clients[].level":             {Type: "a string", Default: "required", Limits: "system, tenant or group"},
@@ -256,8 +259,8 @@ func TestReference(t *testing.T) {
 	})
 }
 
-// countValues counts the fields that are not sections, and those of lists'
-// entries.
+// countValues counts the fields that are not sections, including those of the
+// entries of lists.
 func countValues(t reflect.Type) int {
 	n := 0
 	for f := range t.Fields() {

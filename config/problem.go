@@ -5,25 +5,27 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with a configuration.
+// Problem is one mistake in a configuration.
 type Problem struct {
-	// File is the name of the configuration file. It is empty where an
-	// environment variable is at fault, or a configuration that was not loaded.
+	// File is the name of the configuration file. It is empty if an
+	// environment variable holds the mistake, or if the configuration was not
+	// loaded from a file.
 	File string
-	// Line is the line of the file, or 0 where there is none to name.
+	// Line is the line of the file, or 0 if the mistake has no line.
 	Line int
-	// Variable is the environment variable that holds the value at fault, or
-	// empty where the file or a default does.
+	// Variable is the environment variable that holds the wrong value. It is
+	// empty if the value is from the file or is a default.
 	Variable string
-	// Path is the key at fault, such as "platform.endpoints[1].address". It is
-	// empty for the file as a whole and for a variable that sets no key.
+	// Path is the key with the wrong value, such as
+	// "platform.endpoints[1].address". It is empty for the complete file and
+	// for a variable that sets no key.
 	Path string
-	// Reason is a clause that reads well after the path: "is required".
+	// Reason is a clause that follows the path: "is required".
 	Reason string
 }
 
-// String is the problem on one line: where the value comes from, its key, and
-// the reason.
+// String returns the problem on one line: the place of the value, its key, and the
+// reason.
 func (p Problem) String() string {
 	var parts []string
 	for _, part := range []string{p.place(), p.Path} {
@@ -34,11 +36,12 @@ func (p Problem) String() string {
 	if len(parts) == 0 {
 		parts = []string{"the configuration"}
 	}
-	// Names of files and variables can hold anything.
+	// Names of files and variables can contain any characters.
 	return strings.Map(onOneLine, strings.Join(append(parts, p.Reason), ": "))
 }
 
-// place is where the value comes from, or nothing.
+// place returns the variable, or the file and the line, that the value is from. It
+// may be empty.
 func (p Problem) place() string {
 	switch {
 	case p.Variable != "":
@@ -51,7 +54,7 @@ func (p Problem) place() string {
 	return p.File + ": line " + strconv.Itoa(p.Line)
 }
 
-// onOneLine maps what would break or garble a line to a blank.
+// onOneLine replaces line breaks and control characters with blanks.
 func onOneLine(c rune) rune {
 	if isControl(c) {
 		return ' '
@@ -59,15 +62,16 @@ func onOneLine(c rune) rune {
 	return c
 }
 
-// places say where the values of a configuration come from, by path.
+// places records the line or the variable of each value of a configuration, by
+// path.
 type places struct {
 	file      string
 	lines     map[string]int
 	variables map[string]string
 }
 
-// locate notes where the value at a path comes from, if the environment or the
-// file gave it.
+// locate sets the line or the variable of a problem to that of the value at a
+// path. It returns false if neither the file nor the environment sets the value.
 func (s *places) locate(p *Problem, path string) bool {
 	if name, ok := s.variables[path]; ok {
 		p.Variable = name
@@ -77,10 +81,10 @@ func (s *places) locate(p *Problem, path string) bool {
 	return p.Line > 0
 }
 
-// Place is where the value at a path, or the section around it, comes from, for
-// messages about what is found wrong with it later: the file and the line, or the
-// environment variable. It is the file alone where neither gave the value, and
-// empty for a configuration that was not loaded.
+// Place returns the place of the value at a path, or of the section that contains
+// it: the file and the line, or the environment variable. It is for messages about
+// mistakes that are found after loading. It is the file alone if neither sets the
+// value, and empty for a configuration that was not loaded.
 func (c *Config) Place(path string) string {
 	if c.places == nil {
 		return ""
@@ -92,14 +96,14 @@ func (c *Config) Place(path string) string {
 	return p.place()
 }
 
-// Problems is the error of a configuration that was read and found wanting.
+// Problems is the error of a configuration that was read but is not valid.
 type Problems struct {
-	// List holds at least one problem: those with a line first, in the order
-	// of the lines.
+	// List holds at least one problem. Those with a line are first, in the
+	// order of the lines.
 	List []Problem
 }
 
-// Error is one problem a line.
+// Error returns the problems, one on each line.
 func (p *Problems) Error() string {
 	lines := make([]string, len(p.List))
 	for i, problem := range p.List {

@@ -15,9 +15,9 @@ import (
 )
 
 // document reads the file into nested maps of values that have the types of
-// the structures. What is wrong is reported and left out.
+// the structures. It reports wrong values and leaves them out.
 func (l *loader) document(raw []byte) map[string]any {
-	raw = bytes.TrimPrefix(raw, []byte(string(byteOrderMark))) // YAML takes one, and some editors write it
+	raw = bytes.TrimPrefix(raw, []byte(string(byteOrderMark))) // YAML permits one, and some editors write it
 	if problem, good := checkText(raw); !good {
 		l.report(problem)
 		l.bad[""] = true
@@ -26,11 +26,11 @@ func (l *loader) document(raw []byte) map[string]any {
 	first, extra, err := documents(raw)
 	switch {
 	case err != nil:
-		l.report(Problem{Line: brokenLine(raw), Reason: "is not YAML" + wordsOf(err)})
+		l.report(Problem{Line: brokenLine(raw), Reason: "is not YAML" + detailOf(err)})
 		l.bad[""] = true
 		return nil
 	case extra != nil:
-		l.report(Problem{Line: extra.Line, Reason: "must hold one YAML document, not several"})
+		l.report(Problem{Line: extra.Line, Reason: "must contain one YAML document, not several"})
 	}
 	if first == nil {
 		return nil // an empty file sets nothing
@@ -41,7 +41,8 @@ func (l *loader) document(raw []byte) map[string]any {
 	return values
 }
 
-// documents are the first two documents of a file, nil where it has none.
+// documents returns the first two documents of a file. They are nil if the file has
+// fewer.
 func documents(raw []byte) (first, second *yaml.Node, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
 	for _, next := range []**yaml.Node{&first, &second} {
@@ -57,10 +58,10 @@ func documents(raw []byte) (first, second *yaml.Node, err error) {
 	return first, second, nil
 }
 
-// wordsOf passes on what the parser says, where it begins with the name of a
-// line. Its other messages can quote the file, and so a password that begins
-// with an asterisk and is taken for an alias.
-func wordsOf(err error) string {
+// detailOf returns the parser's message if it begins with a line number. The
+// parser's other messages can quote the file, and with it a password that begins
+// with an asterisk and is read as an alias; a hint replaces them.
+func detailOf(err error) string {
 	var line int
 	if _, scanErr := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scanErr != nil {
 		return " (a text that begins with one of * & ! @ % or a backtick must be in quotes)"
@@ -69,9 +70,9 @@ func wordsOf(err error) string {
 	return ":" + words
 }
 
-// brokenLine is the line behind the longest head of the file that is YAML. The
-// parser itself tells only where the section began that it could not finish.
-// Of files that are too long to try, it is 0.
+// brokenLine returns the line after the longest head of the file that is valid
+// YAML. The parser itself reports only the start of the section that it could not
+// finish. For files that are too long for this search, brokenLine returns 0.
 func brokenLine(raw []byte) int {
 	const mostBytes, mostLines = 1 << 15, 1000
 	line := bytes.Count(raw, []byte{'\n'}) + 1
@@ -87,8 +88,8 @@ func brokenLine(raw []byte) int {
 	return line
 }
 
-// value reads a node as a value of a type. The result is false where it has
-// none.
+// value reads a node as a value of a type. It returns false if the node has no
+// acceptable value.
 func (l *loader) value(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
@@ -107,8 +108,8 @@ func (l *loader) value(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	return l.scalar(path, t, n)
 }
 
-// section reads a mapping. One without a value is as good as an empty one:
-// that is what remains of a section when all of its keys are commented out.
+// section reads a mapping. A key without a value is an empty section: that
+// remains of a section when all of its keys are commented out.
 func (l *loader) section(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	if n.ShortTag() == tagNull {
 		return map[string]any{}, true
@@ -141,6 +142,7 @@ func (l *loader) section(path string, t reflect.Type, n *yaml.Node) (any, bool) 
 	return values, true
 }
 
+// list reads a sequence.
 func (l *loader) list(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	if n.Kind != yaml.SequenceNode {
 		l.refuse(path, "must be a list, not "+nounOf(n))
@@ -152,8 +154,8 @@ func (l *loader) list(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 		l.lines[at] = child.Line
 		value, ok := l.value(at, t, child)
 		if isSection(t) {
-			// A bad entry stays as an empty one, so that the others keep
-			// their places.
+			// A wrong entry becomes an empty one, so that the others keep
+			// their indexes.
 			given, _ := value.(map[string]any)
 			entries = append(entries, merge(tree(defaultEntry(t)), given, nil).AllSettings())
 		} else if ok {
@@ -163,6 +165,7 @@ func (l *loader) list(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	return entries, true
 }
 
+// scalar reads a single value that is not a section or a list.
 func (l *loader) scalar(path string, t reflect.Type, n *yaml.Node) (any, bool) {
 	lf, _ := leafOf(t)
 	switch {
@@ -197,15 +200,15 @@ func (l *loader) scalarText(path string, t reflect.Type, text string) (any, bool
 	return nil, false
 }
 
-// reference reads a secret that is told by {env: NAME} or {file: NAME}.
+// reference reads a secret that is given as {env: NAME} or {file: NAME}.
 func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
 	if len(n.Content) != 2 || n.Content[1].ShortTag() != tagString || n.Content[1].Value == "" {
 		l.refuse(path, "must be a string, {env: NAME} or {file: NAME}")
 		return nil, false
 	}
 	kind, name := n.Content[0].Value, n.Content[1].Value
-	if _, ok := l.environ[variable(path)]; ok {
-		l.named[name] = true // the environment has another, so this need not be there
+	if _, ok := l.environ[variableOf(path)]; ok {
+		l.named[name] = true // the key's own variable wins, so this one need not be set
 		return nil, false
 	}
 	text, err := l.fetch(kind, name)
@@ -221,7 +224,8 @@ func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
 	return value, ok
 }
 
-// fetch is the secret of that name.
+// fetch returns the secret in the variable (kind env) or file (kind file) of that
+// name.
 func (l *loader) fetch(kind, name string) (string, error) {
 	switch kind {
 	case "env":
@@ -240,7 +244,7 @@ func (l *loader) fetch(kind, name string) (string, error) {
 	return "", errors.New("must be a string, {env: NAME} or {file: NAME}")
 }
 
-// nounOf is the type of a node, said of a value.
+// nounOf returns the name of a node's type for messages.
 func nounOf(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -257,10 +261,10 @@ func nounOf(n *yaml.Node) string {
 	return noun
 }
 
-// plainText is what stands in messages without quotes.
+// plainText matches names that need no quotes in messages.
 var plainText = regexp.MustCompile(`\A[A-Za-z0-9_./-]{1,80}\z`)
 
-// printable makes a name from the file fit for one line of a message.
+// printable returns a name from the file in a form for one line of a message.
 func printable(name string) string {
 	if plainText.MatchString(name) {
 		return name
@@ -268,7 +272,7 @@ func printable(name string) string {
 	return quoted(name)
 }
 
-// quoted is a text from the file in quotes, cut short where it is long.
+// quoted returns a text from the file in quotes, truncated if it is long.
 func quoted(text string) string {
 	const longest = 80
 	if runes := []rune(text); len(runes) > longest {

@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// FileSecret is a secret that comes from a file.
+// FileSecret is a secret that was read from a file.
 type FileSecret struct {
 	// Path is its key, such as "auth.clients[0].hash".
 	Path string
 	// File is the file's name.
 	File string
-	// Changed reports whether the file held another secret when it was read
-	// again.
+	// Changed reports whether the file contained another secret when it was
+	// read again.
 	Changed bool
 }
 
-// Reread reads every secret that comes from a file again. It returns a copy of
-// the configuration that has what the files hold now, and what became of each
-// of them, in the order of the configuration's keys. The error is a [*Problems]
-// with all that cannot be read or is not what its key takes. The configuration
-// itself stays as it is.
+// Reread reads every secret that is from a file again. It returns a copy of the
+// configuration with the files' present contents, and the list of these secrets,
+// in the order of the configuration's keys. If a file cannot be read or its
+// content is not valid for its key, the error is a [*Problems] with all such
+// files. The configuration itself is not changed.
 func (c *Config) Reread() (*Config, []FileSecret, error) {
 	next := *c
 	var r rereading
@@ -31,15 +31,15 @@ func (c *Config) Reread() (*Config, []FileSecret, error) {
 	return &next, r.secrets, nil
 }
 
-// rereading is one pass over the secrets of a configuration.
+// rereading holds the state of one pass over the secrets of a configuration.
 type rereading struct {
 	secrets  []FileSecret
 	problems []Problem
 }
 
-// section replaces the secrets of a section that come from files. Lists are
-// copied, because the configuration that the section was copied from has the
-// same ones.
+// section replaces the secrets of a section that are from files. It copies lists
+// before it changes their entries, because the original configuration shares
+// them.
 func (r *rereading) section(path string, section reflect.Value) {
 	for _, f := range fields(section.Type()) {
 		at, value := join(path, f.key), section.Field(f.index)

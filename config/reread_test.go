@@ -13,6 +13,10 @@ import (
 	"ocigate/config"
 )
 
+// These tests specify which secrets Reread reads again, and which contents of their
+// files it refuses. To add a refused content, add an entry to the table of
+// TestRereadRefusesWrongContents.
+
 // fromFiles is a configuration whose secrets are in files of a folder, apart
 // from the password of the second endpoint.
 const fromFiles = `
@@ -31,7 +35,7 @@ platform:
   password: {env: PLATFORM_PASSWORD}
 `
 
-// secretFolder has those files.
+// secretFolder returns a folder with those files.
 func secretFolder(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -63,7 +67,7 @@ func loadFromFiles(t *testing.T, folder string) *config.Config {
 	return c
 }
 
-func TestRereadFindsOtherSecrets(t *testing.T) {
+func TestRereadReturnsChangedSecrets(t *testing.T) {
 	folder := secretFolder(t)
 	c, before := loadFromFiles(t, folder), loadFromFiles(t, folder)
 	writeSecret(t, folder, "then", strings.Repeat("T", 40)+"\n")
@@ -82,7 +86,7 @@ func TestRereadFindsOtherSecrets(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff(loadFromFiles(t, folder), next, same); diff != "" {
-		t.Errorf("not what would be loaded (-want +got)\n%s", diff)
+		t.Errorf("Load returns another configuration (-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff(before, c, same); diff != "" {
 		t.Errorf("the configuration itself has changed (-want +got)\n%s", diff)
@@ -98,34 +102,34 @@ func TestRereadFindsOtherSecrets(t *testing.T) {
 	}
 }
 
-func TestRereadRefusesWhatAKeyDoesNotTake(t *testing.T) {
+func TestRereadRefusesWrongContents(t *testing.T) {
 	for name, test := range map[string]struct{ file, content, path string }{
 		"a key that is too short":    {"then", "short", "auth.tokens.keys[1].secret: must be at least 32 bytes long"},
 		"a secret that is no hash":   {"portal", "hunter2", "auth.clients[0].hash: must be a bcrypt hash"},
 		"an empty file":              {"primary", "\n", "platform.endpoints[0].password: "},
-		"what is printed for others": {"primary", "[redacted]", "platform.endpoints[0].password: must be the secret itself"},
+		"the placeholder of secrets": {"primary", "[redacted]", "platform.endpoints[0].password: must be the secret itself"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := secretFolder(t)
 			c, before := loadFromFiles(t, folder), loadFromFiles(t, folder)
 			writeSecret(t, folder, test.file, test.content)
-			writeSecret(t, folder, "now", strings.Repeat("N", 32)) // which is good
+			writeSecret(t, folder, "now", strings.Repeat("N", 32)) // which is valid
 			next, _, err := c.Reread()
 			if _, ok := errors.AsType[*config.Problems](err); !ok || next != nil {
 				t.Fatalf("got %v, error %v", next, err)
 			}
 			if text := err.Error(); !strings.Contains(text, test.path) || !strings.Contains(text, filepath.Join(folder, test.file)) {
-				t.Errorf("it does not name key, reason and file: %s", text)
+				t.Errorf("the error does not name key, reason and file: %s", text)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("it holds the secret: %v", err)
+				t.Errorf("the error contains the secret: %v", err)
 			}
 			if diff := cmp.Diff(before, c, same); diff != "" {
 				t.Errorf("the configuration has changed (-want +got)\n%s", diff)
 			}
 		})
 	}
-	t.Run("all files that are gone", func(t *testing.T) {
+	t.Run("all files that were removed", func(t *testing.T) {
 		folder := secretFolder(t)
 		c := loadFromFiles(t, folder)
 		if err := errors.Join(os.Remove(filepath.Join(folder, "now")), os.Remove(filepath.Join(folder, "portal"))); err != nil {

@@ -17,9 +17,9 @@ import (
 )
 
 // field is a key of the configuration, read from the tags of its structure's
-// field: yaml is the key, doc what it does, rule a list of "required",
-// "optional", a range such as "1s..10m", and names from forms. Optional says of
-// a number that 0 stands for none, whatever the range.
+// field: yaml is the key, doc is its documentation, and rule is a list of
+// "required", "optional", a range such as "1s..10m", and names from forms. In an
+// optional number, 0 means none and may be outside of the range.
 type field struct {
 	index    int
 	key      string
@@ -30,7 +30,7 @@ type field struct {
 	rules    []rule
 }
 
-// fields are the keys of a section, in the order of its structure.
+// fields returns the keys of a section, in the order of its structure.
 func fields(section reflect.Type) []field {
 	list := make([]field, 0, section.NumField())
 	for i := range section.NumField() {
@@ -57,7 +57,7 @@ func fields(section reflect.Type) []field {
 
 // rule is a limit on a value.
 type rule struct {
-	// text says what the value must be: "from 1s to 10m".
+	// text completes the sentence "must be …": "from 1s to 10m".
 	text  string
 	holds func(reflect.Value) bool
 }
@@ -73,7 +73,7 @@ func namedRule(t reflect.Type, name string) rule {
 	return rule{f.text, func(v reflect.Value) bool { return empty(v) || f.holds(plain(v)) }}
 }
 
-// typeRules are the rules of every value of a type.
+// typeRules returns the rules that hold for every value of a type.
 func typeRules(t reflect.Type) []rule {
 	all := choicesOf(t)
 	if len(all) == 0 {
@@ -83,7 +83,7 @@ func typeRules(t reflect.Type) []rule {
 	return []rule{{text, func(v reflect.Value) bool { return slices.Contains(all, v.String()) }}}
 }
 
-// choicesOf are the only values of a type, or nothing where it has no such list.
+// choicesOf returns all permitted values of a type, or nil if it has no such list.
 func choicesOf(t reflect.Type) []string {
 	if c, ok := reflect.TypeAssert[interface{ choices() []string }](reflect.Zero(t)); ok {
 		return c.choices()
@@ -114,7 +114,7 @@ func magnitude(v reflect.Value) float64 {
 	return float64(v.Int())
 }
 
-// form is what a string must look like, if it is not empty.
+// form is the required form of a string that is not empty.
 type form struct {
 	text  string
 	holds func(string) bool
@@ -151,23 +151,23 @@ func isAddress(s string, leastPort uint64) bool {
 	return err == nil && n >= leastPort
 }
 
-// isToken tells whether a text is what the platform keeps of it: it collapses
-// white space.
+// isToken reports whether the platform keeps a text unchanged: the platform
+// collapses white space.
 func isToken(s string) bool {
 	return strings.Join(strings.Fields(s), " ") == s && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // leaf is the type of a single value.
 type leaf struct {
-	// noun is the type, said of a value: "a whole number".
+	// noun names the type in messages: "a whole number".
 	noun string
-	// tags are the YAML types that it is read from.
+	// tags are the YAML types that are accepted.
 	tags []string
-	// other is what to say of a scalar of another YAML type, with a verb for
-	// that type's noun. Empty means the usual.
+	// other is the message about a scalar of another YAML type, with a
+	// formatting verb for that type's noun. Empty means the default message.
 	other string
-	// refused is what to say of a text that parse refuses. Empty means the
-	// usual, which quotes the text.
+	// refused is the message about a text that parse rejects. Empty means the
+	// default message, which quotes the text.
 	refused string
 	parse   func(string) (any, bool)
 }
@@ -210,7 +210,7 @@ var leavesByType = map[reflect.Type]leaf{
 		noun:    "a string, {env: NAME} or {file: NAME}",
 		tags:    []string{tagString},
 		other:   inQuotes,
-		refused: "must be the secret itself: " + redacted + " is what is printed in its place",
+		refused: "must be the secret itself: " + redacted + " is only a placeholder in output",
 		parse:   func(s string) (any, bool) { return NewSecret(s), s != redacted },
 	},
 }
@@ -227,7 +227,7 @@ var leavesByKind = map[reflect.Kind]leaf{
 	reflect.Bool:    {noun: "true or false", tags: []string{tagBool}, parse: parseBool},
 }
 
-// leafOf is the leaf of a type, if it is none of sections and lists.
+// leafOf returns the leaf of a type, and false for sections and lists.
 func leafOf(t reflect.Type) (leaf, bool) {
 	if l, ok := leavesByType[t]; ok {
 		return l, true
@@ -236,7 +236,7 @@ func leafOf(t reflect.Type) (leaf, bool) {
 	return l, ok
 }
 
-// parseDuration refuses what time.ParseDuration takes without a unit: 0.
+// parseDuration rejects 0 without a unit, which time.ParseDuration accepts.
 func parseDuration(s string) (any, bool) {
 	d, err := time.ParseDuration(s)
 	return d, err == nil && !strings.ContainsRune("0123456789", rune(s[len(s)-1]))
@@ -247,8 +247,8 @@ func parsePrefix(s string) (any, bool) {
 	return p, err == nil && p == p.Masked()
 }
 
-// parseInt takes decimal notation alone: YAML's 0x10, 1_000 and 010 are too
-// easily misread.
+// parseInt accepts only decimal notation: YAML's 0x10, 1_000 and 010 are easily
+// misread.
 func parseInt(s string) (any, bool) {
 	n, err := strconv.Atoi(s)
 	return n, err == nil && strconv.Itoa(n) == s
@@ -261,7 +261,7 @@ func parseFloat(s string) (any, bool) {
 
 func parseBool(s string) (any, bool) { return s == "true", s == "true" || s == "false" }
 
-// plain is the text of a string or of a secret.
+// plain returns the text of a string or of a secret.
 func plain(v reflect.Value) string {
 	if s, ok := reflect.TypeAssert[Secret](v); ok {
 		return s.Reveal()
@@ -269,7 +269,7 @@ func plain(v reflect.Value) string {
 	return v.String()
 }
 
-// empty tells whether a value says nothing.
+// empty reports whether a value is empty: no entries, no text, or zero.
 func empty(v reflect.Value) bool {
 	if s, ok := reflect.TypeAssert[Secret](v); ok {
 		return !s.IsSet()
@@ -302,8 +302,8 @@ type setting struct {
 	value reflect.Value
 }
 
-// settings are all the keys that hold a value, in the order of the structures,
-// those of a list's entries behind the list with "[]" for the index.
+// settings returns all keys that hold a value, in the order of the structures.
+// The keys of a list's entries follow the list, with "[]" as the index.
 func settings(path string, section reflect.Value) []setting {
 	var list []setting
 	for _, f := range fields(section.Type()) {
@@ -325,7 +325,7 @@ func isSection(t reflect.Type) bool {
 	return !isLeaf && t.Kind() == reflect.Struct
 }
 
-// defaultEntry is an entry of a list of which the file says nothing.
+// defaultEntry returns an entry of a list with the default of every key.
 func defaultEntry(t reflect.Type) reflect.Value {
 	if t == reflect.TypeFor[Endpoint]() {
 		return reflect.ValueOf(DefaultEndpoint())
@@ -333,17 +333,17 @@ func defaultEntry(t reflect.Type) reflect.Value {
 	return reflect.Zero(t)
 }
 
-// variable is the environment variable of a setting. Lists, and what is in
-// them, have none.
+// variable returns the environment variable of a setting. Lists and the keys of
+// their entries have none.
 func (s setting) variable() string {
 	if s.typ.Kind() == reflect.Slice {
 		return ""
 	}
-	return variable(s.path)
+	return variableOf(s.path)
 }
 
-// variable is the environment variable of the value at a path.
-func variable(path string) string {
+// variableOf returns the environment variable of the value at a path.
+func variableOf(path string) string {
 	if strings.Contains(path, "[") {
 		return ""
 	}
@@ -352,23 +352,24 @@ func variable(path string) string {
 
 // Setting describes one key of the configuration.
 type Setting struct {
-	// Path is the key with its sections, "[]" standing for an index.
+	// Path is the key with its sections; "[]" is the index of a list.
 	Path string
-	// Variable is the environment variable that sets it, empty for lists and
-	// for what is in them.
+	// Variable is the environment variable that sets it. It is empty for lists
+	// and for keys of their entries.
 	Variable string
-	// Type is what the value is: "a whole number".
+	// Type names the type of the value: "a whole number".
 	Type string
 	// Default is the value as YAML, "required" or "none".
 	Default string
-	// Limits is what the value must be: "from 1s to 10m". It may be empty.
+	// Limits completes the sentence "must be …": "from 1s to 10m". It may be
+	// empty.
 	Limits string
-	// Doc says what the key does.
+	// Doc describes the key in sentences.
 	Doc string
 }
 
-// Reference describes every key that holds a value or a list, in the order of
-// the file.
+// Reference returns a description of every key that holds a value or a list, in
+// the order of the file.
 func Reference() []Setting {
 	var list []Setting
 	for _, s := range settings("", reflect.ValueOf(Default())) {
@@ -394,11 +395,11 @@ func noun(t reflect.Type) string {
 	return "a list of sections"
 }
 
-// isRequired is said in the place of a default.
+// isRequired takes the place of a default.
 const isRequired = "required"
 
-// fallback is what holds where the file is silent, standard being the default:
-// a value as YAML, "required" or "none".
+// fallback returns the default of a key for the documentation: a value as YAML,
+// "required" or "none". The standard is the default as a value.
 func (f field) fallback(standard reflect.Value) string {
 	_, isLeaf := leafOf(f.typ)
 	switch {
@@ -410,7 +411,7 @@ func (f field) fallback(standard reflect.Value) string {
 	return scalar(standard)
 }
 
-// limits say what the value must be, or nothing.
+// limits returns the texts of all rules, or an empty string.
 func (f field) limits() string {
 	texts := make([]string, 0, len(f.rules))
 	for _, r := range f.rules {

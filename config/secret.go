@@ -6,27 +6,26 @@ import (
 	"log/slog"
 )
 
-// redacted stands wherever a secret would be printed.
+// redacted is the placeholder that is printed instead of a secret.
 const redacted = "[redacted]"
 
-// Secret is a password, key or hash. Whatever prints, formats, logs or
-// marshals it shows "[redacted]"; only [Secret.Reveal] gives it away.
+// Secret is a password, key or hash. Printing, formatting, logging or marshaling
+// it gives "[redacted]"; only [Secret.Reveal] returns it.
 //
 // In YAML it is the text itself, {env: NAME} for the value of an environment
 // variable, or {file: NAME} for the content of a file without the newline at
-// its end. [CheckSecret] says what it must not hold.
+// its end. [CheckSecret] lists what it must not contain.
 type Secret struct {
-	// A pointer, because fmt prints the fields of a structure that holds a
-	// Secret in an unexported field without asking the Secret; all it then
-	// finds is an address.
+	// A pointer, because fmt does not call the methods of a Secret in an
+	// unexported field of a structure. It then prints only an address.
 	value *string
-	file  *string // the name of the file that it was read from, or nil
+	file  *string // name of the file that it was read from, or nil
 }
 
-// NewSecret is the secret of that value.
+// NewSecret returns a secret with that value.
 func NewSecret(value string) Secret { return Secret{value: &value} }
 
-// Reveal is the secret itself; of the zero Secret, it is empty.
+// Reveal returns the secret itself. It is empty for the zero Secret.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -34,8 +33,8 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// File is the name of the file that the secret was read from, empty where it
-// comes from elsewhere.
+// File returns the name of the file that the secret was read from, and an empty
+// text if it is not from a file.
 func (s Secret) File() string {
 	if s.file == nil {
 		return ""
@@ -43,9 +42,9 @@ func (s Secret) File() string {
 	return *s.file
 }
 
-// Current reads the file that the secret comes from again, which may hold
-// another one since. A secret from elsewhere stays as it is. The error names the
-// file, and says that it cannot be read or what [CheckSecret] finds wrong.
+// Current reads the file of the secret again and returns its present content. A
+// secret that is not from a file is returned unchanged. The error names the file;
+// its reason is that of reading, or that of [CheckSecret].
 func (s Secret) Current() (Secret, error) {
 	if s.file == nil {
 		return s, nil
@@ -57,7 +56,7 @@ func (s Secret) Current() (Secret, error) {
 	return Secret{value: &text, file: s.file}, nil
 }
 
-// readSecret is the secret in a file. The error names the file.
+// readSecret returns the secret in a file. The error names the file.
 func readSecret(file string, read func(string) ([]byte, error)) (string, error) {
 	raw, err := read(file)
 	if err != nil {
@@ -70,20 +69,20 @@ func readSecret(file string, read func(string) ([]byte, error)) (string, error) 
 	return text, nil
 }
 
-// IsSet tells whether there is a secret that is not empty.
+// IsSet reports whether the secret is not empty.
 func (s Secret) IsSet() bool { return s.Reveal() != "" }
 
-// String is "[redacted]".
+// String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// GoString is "[redacted]".
+// GoString returns "[redacted]".
 func (Secret) GoString() string { return redacted }
 
-// Format writes "[redacted]", whatever the verb.
+// Format writes "[redacted]" for every verb.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// MarshalText is "[redacted]", for JSON, YAML and XML alike.
+// MarshalText returns "[redacted]", for JSON, YAML and XML.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// LogValue is "[redacted]".
+// LogValue returns "[redacted]".
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }

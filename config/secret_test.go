@@ -14,6 +14,9 @@ import (
 	"ocigate/config"
 )
 
+// These tests specify that a Secret is never printed. To add a form of output, add a
+// subtest to TestSecretIsNeverPrinted.
+
 func TestSecretIsRevealedOnlyOnRequest(t *testing.T) {
 	const word = "hunter2"
 	secret := config.NewSecret(word)
@@ -21,7 +24,7 @@ func TestSecretIsRevealedOnlyOnRequest(t *testing.T) {
 		t.Fatalf("Reveal: %q, IsSet: %v", secret.Reveal(), secret.IsSet())
 	}
 	if zero := (config.Secret{}); zero.Reveal() != "" || zero.IsSet() {
-		t.Errorf("the zero secret holds %q", zero.Reveal())
+		t.Errorf("the zero secret is %q", zero.Reveal())
 	}
 }
 
@@ -33,13 +36,13 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 
 	check := func(t *testing.T, got string, wantRedacted bool) {
 		t.Helper()
-		for _, tell := range []string{word, "68756e74657232", "68756E74657232", fmt.Sprintf("%d", []byte(word))} {
-			if strings.Contains(got, tell) {
-				t.Errorf("tells the secret: %s", got)
+		for _, form := range []string{word, "68756e74657232", "68756E74657232", fmt.Sprintf("%d", []byte(word))} {
+			if strings.Contains(got, form) {
+				t.Errorf("contains the secret: %s", got)
 			}
 		}
 		if wantRedacted && !strings.Contains(got, "[redacted]") {
-			t.Errorf("does not say that something was left out: %s", got)
+			t.Errorf("has no placeholder: %s", got)
 		}
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s", "%t"} {
@@ -74,7 +77,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 			}
 		}
 	})
-	t.Run("with the configuration around it", func(t *testing.T) {
+	t.Run("as a part of a configuration", func(t *testing.T) {
 		c := minimalConfig()
 		c.Platform.Password = secret
 		check(t, fmt.Sprintf("%+v %#v", c, c), true)

@@ -8,17 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// byteOrderMark begins texts that some editors write.
+// byteOrderMark is the first character of texts that some editors write.
 const byteOrderMark = '\uFEFF'
 
-// CheckSecret returns what is wrong with a secret, as a clause that reads well
-// after what holds it: "ends with a blank". It never holds a part of the secret
-// but the name of a character that must not be there.
+// CheckSecret returns an error if a secret is not acceptable. The error is a clause
+// that follows the name of the file, variable or key: "ends with a blank". It
+// contains no part of the secret except the name of a forbidden character.
 //
 // A secret is valid UTF-8 without byte order marks, control characters and line
 // breaks, and neither begins nor ends with a blank or an invisible character:
-// editors, shells and web pages add these, nobody sees them, and the platform
-// would take them for a part of the password.
+// editors, shells and web pages add these unseen, and the platform would treat
+// them as a part of the password.
 func CheckSecret(text string) error {
 	if text == "" {
 		return errors.New("is empty")
@@ -42,8 +42,8 @@ func CheckSecret(text string) error {
 	return nil
 }
 
-// checkEncoding returns what is wrong with a text that must be UTF-8 without a
-// byte order mark at its start.
+// checkEncoding returns an error, a clause as of [CheckSecret], if a text is not
+// UTF-8 or begins with a byte order mark.
 func checkEncoding(text string) error {
 	switch {
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
@@ -56,8 +56,8 @@ func checkEncoding(text string) error {
 	return nil
 }
 
-// SecretIn is the secret in a file: its content without the one newline at its
-// end, if it has one. The error is a clause as of [CheckSecret].
+// SecretIn returns the secret in the content of a file: the content without one
+// newline at its end. The error is a clause as of [CheckSecret].
 func SecretIn(raw []byte) (string, error) {
 	text, ended := strings.CutSuffix(string(raw), "\n")
 	if ended {
@@ -69,31 +69,31 @@ func SecretIn(raw []byte) (string, error) {
 	return text, CheckSecret(text)
 }
 
-// checkInlineSecret is CheckSecret for a secret that stands in the configuration
-// itself. It may begin and end with blanks: YAML keeps them only in quotes, which
-// somebody has put around them on purpose.
+// checkInlineSecret is CheckSecret for a secret that is written in the
+// configuration itself. It may begin and end with blanks: YAML keeps them only in
+// quotes, so the operator wrote them on purpose.
 func checkInlineSecret(text string) error {
 	if text == "" {
-		return nil // which is to have none
+		return nil // no secret
 	}
 	trimmed := strings.Trim(text, " ")
 	if trimmed == "" {
-		return errors.New("holds nothing but blanks")
+		return errors.New("consists only of blanks")
 	}
 	return CheckSecret(trimmed)
 }
 
-// isControl reports whether a character controls a text rather than being a part
-// of it.
+// isControl reports whether a character is a control character, a byte order mark
+// or a line separator.
 func isControl(c rune) bool {
 	return unicode.IsControl(c) || c == byteOrderMark || unicode.In(c, unicode.Zl, unicode.Zp)
 }
 
-// unseen reports whether nobody would see the character at an end of a text:
-// blanks of every kind and characters without a width.
+// unseen reports whether a character is invisible at the start or end of a text: a
+// blank of any kind or a character without a width.
 func unseen(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.Cf, c) }
 
-// nameOf is a character that a message can name.
+// nameOf returns the name of a character for messages.
 func nameOf(c rune) string {
 	switch {
 	case c == ' ':

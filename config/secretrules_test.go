@@ -12,8 +12,12 @@ import (
 	"ocigate/config"
 )
 
-// secretTexts are contents of a file, with what is wrong with them or, where that
-// is empty, the secret.
+// These tests specify which secrets are accepted from files, from the environment and
+// from the configuration itself. To add a content of a file, add an entry to
+// secretTexts.
+
+// secretTexts are contents of a file, each with the reason why it is refused (wrong)
+// or, if that is empty, with the secret.
 var secretTexts = []struct{ content, secret, wrong string }{
 	{content: "word", secret: "word"},
 	{content: "word\n", secret: "word"},
@@ -84,7 +88,8 @@ func TestSecretsInFiles(t *testing.T) {
 	}
 }
 
-// A file that is read again is held to the same as at the start.
+// TestSecretsInFilesThatHaveChanged checks that the rules at the start hold also for
+// files that are read again.
 func TestSecretsInFilesThatHaveChanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	write := func(content string) {
@@ -109,13 +114,13 @@ func TestSecretsInFilesThatHaveChanged(t *testing.T) {
 			}
 		})
 	}
-	t.Run("are not read without limit", func(t *testing.T) {
+	t.Run("are not read beyond the limit", func(t *testing.T) {
 		write(strings.Repeat("a", 2<<20))
 		if _, err := first.Current(); err == nil || !strings.Contains(err.Error(), path+" is larger than") {
 			t.Errorf("got %.100v", err)
 		}
 	})
-	t.Run("may be gone", func(t *testing.T) {
+	t.Run("may have been removed", func(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +168,8 @@ func TestSecretsInTheEnvironment(t *testing.T) {
 	}
 }
 
-// What stands in quotes is meant to be so, as far as anybody can see it.
+// TestSecretsInTheConfigurationItself checks that blanks in quotes are a part of the
+// secret, but invisible characters are refused.
 func TestSecretsInTheConfigurationItself(t *testing.T) {
 	for text, secret := range map[string]string{`" word "`: " word ", `' word'`: " word", `"pässwörd €"`: "pässwörd €", `two words  # and a comment`: "two words"} {
 		if got := parse(t, withPassword(text)).Platform.Password.Reveal(); got != secret {
@@ -171,7 +177,7 @@ func TestSecretsInTheConfigurationItself(t *testing.T) {
 		}
 	}
 	for text, wrong := range map[string]string{
-		`"   "`:           "holds nothing but blanks",
+		`"   "`:           "consists only of blanks",
 		"|\n    word":     "ends with a line break",
 		`"word\n"`:        "ends with a line break",
 		`"wo\trd"`:        "contains a tab",
@@ -190,7 +196,7 @@ func TestSecretsInTheConfigurationItself(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithASecretDoesNotTellIt(t *testing.T) {
+func TestProblemsDoNotContainTheSecret(t *testing.T) {
 	const secret = "hunter2"
 	path := filepath.Join(t.TempDir(), "secret")
 	for _, content := range []string{"\ufeff" + secret, secret + " ", secret + "\n\n", secret + "\x00" + secret, secret + "\xff", secret + "\n" + secret} {
@@ -199,7 +205,7 @@ func TestWhatIsWrongWithASecretDoesNotTellIt(t *testing.T) {
 		}
 		for _, line := range problems(t, withPassword("{file: "+path+"}")) {
 			if strings.Contains(line, secret) {
-				t.Errorf("the message holds the password: %s", line)
+				t.Errorf("the message contains the password: %s", line)
 			}
 		}
 	}
@@ -207,7 +213,7 @@ func TestWhatIsWrongWithASecretDoesNotTellIt(t *testing.T) {
 
 func TestSecretFilesThatCannotBeReadAreNamed(t *testing.T) {
 	folder := t.TempDir()
-	for name, path := range map[string]string{"a folder": folder, "a file that is not there": filepath.Join(folder, "none")} {
+	for name, path := range map[string]string{"a folder": folder, "a file that does not exist": filepath.Join(folder, "none")} {
 		t.Run(name, func(t *testing.T) {
 			got := problems(t, withPassword("{file: "+path+"}"))
 			if len(got) != 1 || !strings.HasPrefix(got[0], "ocigate.yaml: line 7: platform.password: cannot be read: ") || !strings.Contains(got[0], path) {
@@ -217,7 +223,7 @@ func TestSecretFilesThatCannotBeReadAreNamed(t *testing.T) {
 	}
 }
 
-func TestConfigurationsInAnotherEncodingAreToldSo(t *testing.T) {
+func TestConfigurationsInAnotherEncodingAreRefused(t *testing.T) {
 	utf16 := func(text string) string {
 		var b strings.Builder
 		for _, c := range text {
@@ -234,14 +240,14 @@ func TestConfigurationsInAnotherEncodingAreToldSo(t *testing.T) {
 		"a mark in the middle": {minimal + "log: {level: in\ufefffo}\n", `line 8: contains a byte order mark, which must be written in double quotes as \ufeff`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Nobody knows yet which variables the file names.
+			// It is not known which variables such a file names.
 			got := problems(t, tt.content, "OCIGATE_SECRET=s")
 			if len(got) != 1 || got[0] != "ocigate.yaml: "+tt.want {
 				t.Errorf("got %q\nwant %q", got, tt.want)
 			}
 		})
 	}
-	t.Run("but DOS lines are taken, and one byte order mark before them", func(t *testing.T) {
+	t.Run("but DOS lines are accepted, and one byte order mark before them", func(t *testing.T) {
 		dos := strings.ReplaceAll(minimal, "\n", "\r\n")
 		parse(t, dos)
 		parse(t, "\ufeff"+dos)

@@ -8,20 +8,20 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// unknown reports a key that the section does not have. Where another key of the
-// section was meant that is not given, nothing more is said of that one.
+// unknown reports a key that the section does not have. If it is probably a
+// misspelled key that is not given, no problem of that other key is reported.
 func (l *loader) unknown(path, at string, section *yaml.Node, keys []field, key *yaml.Node) {
 	l.lines[at] = key.Line
-	reason, meant := whatWasMeant(path, key.Value, keys)
+	reason, meant := suggestion(path, key.Value, keys)
 	l.refuse(at, "is not a key"+reason)
 	if meant != "" && !given(section, meant) {
 		l.bad[join(path, meant)] = true
 	}
 }
 
-// whatWasMeant continues the message about an unknown key of the section at a
-// path, and returns the key of the section that was meant, if it is one.
-func whatWasMeant(path, key string, keys []field) (reason, meant string) {
+// suggestion returns the end of the message about an unknown key of the section at
+// a path, and the key of the section that was probably meant, if it is one.
+func suggestion(path, key string, keys []field) (reason, meant string) {
 	var here []string
 	for _, f := range keys {
 		here = append(here, f.key)
@@ -30,7 +30,7 @@ func whatWasMeant(path, key string, keys []field) (reason, meant string) {
 		return "; write " + here[i], here[i]
 	}
 	if nested := asSections(path, key); nested != "" {
-		return "; write each part of it as a section of its own: " + nested, ""
+		return "; write each part of it as a separate section: " + nested, ""
 	}
 	if homes := sectionsWith(key); len(homes) == 1 || len(homes) == 2 {
 		return " here; it belongs under " + strings.Join(homes, " or "), ""
@@ -42,8 +42,8 @@ func whatWasMeant(path, key string, keys []field) (reason, meant string) {
 	return "; did you mean " + meant + "?", meant
 }
 
-// asSections is a key that holds dots, written as sections, or "" where that
-// makes no key of the configuration.
+// asSections returns a key that contains dots, written as sections, or "" if the
+// configuration has no such key.
 func asSections(path, key string) string {
 	parts := strings.Split(key, ".")
 	if len(parts) == 1 {
@@ -58,8 +58,8 @@ func asSections(path, key string) string {
 	return ""
 }
 
-// sectionsWith are the sections that have a key of that name, the top not among
-// them.
+// sectionsWith returns the sections that have a key of that name, without the top
+// level.
 func sectionsWith(key string) []string {
 	var homes []string
 	for _, path := range allKeys() {
@@ -70,8 +70,8 @@ func sectionsWith(key string) []string {
 	return homes
 }
 
-// allKeys are the paths of every key, sections among them, with "[]" for the
-// index of a list.
+// allKeys returns the paths of all keys and sections, with "[]" as the index of a
+// list.
 func allKeys() []string {
 	var paths []string
 	for _, s := range settings("", reflect.ValueOf(Default())) {
@@ -82,7 +82,7 @@ func allKeys() []string {
 	return paths
 }
 
-// given reports whether a mapping has a key.
+// given reports whether a mapping contains a key.
 func given(section *yaml.Node, key string) bool {
 	for i := 0; i+1 < len(section.Content); i += 2 {
 		if section.Content[i].Value == key {
@@ -92,22 +92,22 @@ func given(section *yaml.Node, key string) bool {
 	return false
 }
 
-// strayReason says why a variable of our prefix has no effect.
-func strayReason(name string) string {
+// unusedReason returns the reason why a variable of our prefix has no effect.
+func unusedReason(name string) string {
 	var variables []string
 	for _, s := range settings("", reflect.ValueOf(Default())) {
 		if v := s.variable(); v != "" {
 			variables = append(variables, strings.TrimPrefix(v, variablePrefix))
 			continue
 		}
-		list := variable(s.path)
+		list := variableOf(s.path)
 		if list != "" && (name == list || strings.HasPrefix(name, list+"_")) {
-			return "belongs to no key: " + s.path + " is a list; lists, and what is in them, have no variables"
+			return "belongs to no key: " + s.path + " is a list; lists and the keys of their entries have no variables"
 		}
 	}
-	// Without the prefix, which is no evidence of what was meant.
+	// The common prefix would make all names look similar.
 	if meant := Nearest(strings.TrimPrefix(name, variablePrefix), variables); meant != "" {
 		return "belongs to no key; did you mean " + variablePrefix + meant + "?"
 	}
-	return "belongs to no key (lists, and what is in them, have no variables)"
+	return "belongs to no key (lists and the keys of their entries have no variables)"
 }

@@ -8,36 +8,36 @@ import (
 	"time"
 )
 
-// judge reports what is wrong with a configuration that could be read:
-// first key by key, then what contradicts what.
-func (l *loader) judge(c *Config) {
-	l.judgeSection("", reflect.ValueOf(*c))
-	l.judgeHTTP(c)
-	l.judgeAPI(c.API)
-	l.judgeAuth(c.Auth)
-	l.judgeJournal(c.Journal)
-	l.judgePlatform(c.Platform)
-	l.judgeVerify(c)
+// validate reports what is wrong with a configuration that could be parsed: first
+// key by key, then the keys that contradict each other.
+func (l *loader) validate(c *Config) {
+	l.validateSection("", reflect.ValueOf(*c))
+	l.validateHTTP(c)
+	l.validateAPI(c.API)
+	l.validateAuth(c.Auth)
+	l.validateJournal(c.Journal)
+	l.validatePlatform(c.Platform)
+	l.validateVerify(c)
 }
 
-func (l *loader) judgeSection(path string, section reflect.Value) {
+func (l *loader) validateSection(path string, section reflect.Value) {
 	for _, f := range fields(section.Type()) {
 		at, value := join(path, f.key), section.Field(f.index)
 		if isSection(f.typ) {
-			l.judgeSection(at, value)
+			l.validateSection(at, value)
 			continue
 		}
-		l.judgeValue(at, f, value)
+		l.validateValue(at, f, value)
 		if f.typ.Kind() != reflect.Slice || !isSection(f.typ.Elem()) {
 			continue
 		}
 		for i := range value.Len() {
-			l.judgeSection(entry(at, i), value.Index(i))
+			l.validateSection(entry(at, i), value.Index(i))
 		}
 	}
 }
 
-func (l *loader) judgeValue(path string, f field, value reflect.Value) {
+func (l *loader) validateValue(path string, f field, value reflect.Value) {
 	if l.isBad(path) {
 		return
 	}
@@ -61,50 +61,50 @@ func (l *loader) judgeValue(path string, f field, value reflect.Value) {
 	}
 }
 
-func (l *loader) judgeHTTP(c *Config) {
+func (l *loader) validateHTTP(c *Config) {
 	h := c.HTTP
 	l.pair("http.tls", h.TLS.CertFile, h.TLS.KeyFile)
 	l.order("http.read_header_timeout", h.ReadHeaderTimeout, "http.read_timeout", h.ReadTimeout)
 	l.conflict(h.RequestTimeout+c.Platform.Timeouts.Command >= h.WriteTimeout,
 		"must, together with platform.timeouts.command, be shorter than http.write_timeout, which is "+duration(h.WriteTimeout)+
-			": the answer of a write on its way is waited for even when the request's own time is over",
+			": after request_timeout, a write that was sent still waits for its reply",
 		"http.request_timeout", "http.write_timeout", "platform.timeouts.command")
 	l.conflict(c.Admin.Listen == h.Listen && !strings.HasSuffix(h.Listen, ":0"), "must be another address than http.listen", "admin.listen", "http.listen")
 }
 
-func (l *loader) judgeAPI(a API) {
+func (l *loader) validateAPI(a API) {
 	const list = "api.platform_errors"
 	for i, e := range a.PlatformErrors {
 		at := entry(list, i)
 		number, text := join(at, "number"), join(at, "text")
 		l.conflict(e.Number == 0 && e.Text == "", "must have a number or a text", at, number, text)
-		l.conflict(e.Number != 0 && e.Text != "", "must be left out where there is a number", text, number)
+		l.conflict(e.Number != 0 && e.Text != "", "must be empty, since number is given", text, number)
 	}
 	unique(l, list, "number", a.PlatformErrors, func(e PlatformError) int { return e.Number })
 	unique(l, list, "text", a.PlatformErrors, func(e PlatformError) string { return strings.ToLower(e.Text) })
 }
 
-func (l *loader) judgeAuth(a Auth) {
-	l.conflict(len(a.Tokens.Keys) > 2, fmt.Sprintf("must have two entries at the most, not %d", len(a.Tokens.Keys)), "auth.tokens.keys")
+func (l *loader) validateAuth(a Auth) {
+	l.conflict(len(a.Tokens.Keys) > 2, fmt.Sprintf("must have at most two entries, not %d", len(a.Tokens.Keys)), "auth.tokens.keys")
 	unique(l, "auth.tokens.keys", "id", a.Tokens.Keys, func(k TokenKey) string { return k.ID })
 	l.conflict(a.Cookie.SameSite == SameSiteNone && !a.Cookie.Secure,
 		"must not be none unless auth.cookie.secure is true: browsers refuse such a cookie", "auth.cookie.same_site", "auth.cookie.secure")
 	unique(l, "auth.clients", "id", a.Clients, func(c Client) string { return c.ID })
 	for i, c := range a.Clients {
-		l.judgeScope(entry("auth.clients", i), c)
+		l.validateScope(entry("auth.clients", i), c)
 	}
 	l.order("auth.throttle.base_delay", a.Throttle.BaseDelay, "auth.throttle.max_delay", a.Throttle.MaxDelay)
 }
 
-func (l *loader) judgeJournal(j Journal) {
+func (l *loader) validateJournal(j Journal) {
 	l.conflict(j.Store == StoreEmbedded && j.Folder == "", "is required, since journal.store is embedded", "journal.folder", "journal.store")
 	l.conflict(j.Store == StorePostgres && !j.PostgresURL.IsSet(), "is required, since journal.store is postgres", "journal.postgres_url", "journal.store")
 	l.conflict(j.Store == StoreEmbedded && j.PostgresURL.IsSet(), "must be postgres, since journal.postgres_url is given", "journal.store", "journal.postgres_url")
 	l.order("journal.keep_keys", j.KeepKeys, "journal.keep", j.Keep)
 }
 
-// judgeScope demands exactly those ids that the level of a client calls for.
-func (l *loader) judgeScope(path string, c Client) {
+// validateScope checks that a client has exactly the ids that its level needs.
+func (l *loader) validateScope(path string, c Client) {
 	needs := map[ClientLevel]struct{ tenant, group bool }{
 		LevelSystem: {},
 		LevelTenant: {tenant: true},
@@ -125,10 +125,10 @@ func (l *loader) judgeScope(path string, c Client) {
 	}
 }
 
-func (l *loader) judgePlatform(p Platform) {
+func (l *loader) validatePlatform(p Platform) {
 	unique(l, "platform.endpoints", "name", p.Endpoints, func(e Endpoint) string { return e.Name })
 	for i, e := range p.Endpoints {
-		l.judgeEndpoint(entry("platform.endpoints", i), e, p)
+		l.validateEndpoint(entry("platform.endpoints", i), e, p)
 	}
 	if i := slices.IndexFunc(p.Endpoints, func(e Endpoint) bool { return e.UserID == "" }); i >= 0 {
 		l.account(p.UserID == "", entry("platform.endpoints", i), "user_id")
@@ -145,25 +145,26 @@ func (l *loader) judgePlatform(p Platform) {
 		"platform.pool.min", "platform.pool.max")
 }
 
-// firstReleases are the first releases of the platform that know a login.
+// firstReleases holds the first release of the platform that supports each login.
+// Logins that every release supports are not in it.
 var firstReleases = map[Login]int{LoginPlain22V2: 22, LoginPlain22V5: 24}
 
-// account reports half of the platform's account, if it is missing although an
-// endpoint needs it.
+// account reports a part of the platform's account, its key, if it is missing
+// although an endpoint needs it.
 func (l *loader) account(missing bool, endpoint, key string) {
-	l.conflict(missing, "is required, since "+endpoint+" has no "+key+" of its own", join("platform", key), join(endpoint, key))
+	l.conflict(missing, "is required, since "+endpoint+" has no "+key, join("platform", key), join(endpoint, key))
 }
 
-// judgeVerify demands TLS where callers' passwords are sent as they are.
-func (l *loader) judgeVerify(c *Config) {
+// validateVerify requires TLS if callers' passwords are sent in plain text.
+func (l *loader) validateVerify(c *Config) {
 	for i, e := range c.Platform.Endpoints {
 		enabled := join(entry("platform.endpoints", i), "tls.enabled")
 		l.conflict(c.Auth.Verify == VerifyCommand && !e.TLS.Enabled,
-			"must be true, since auth.verify is command, which sends callers' passwords as they are", enabled, "auth.verify")
+			"must be true, since auth.verify is command, which sends callers' passwords in plain text", enabled, "auth.verify")
 	}
 }
 
-func (l *loader) judgeEndpoint(path string, e Endpoint, p Platform) {
+func (l *loader) validateEndpoint(path string, e Endpoint, p Platform) {
 	tls := join(path, "tls")
 	enabled := join(tls, "enabled")
 	l.pair(tls, e.TLS.CertFile, e.TLS.KeyFile)
@@ -173,22 +174,23 @@ func (l *loader) judgeEndpoint(path string, e Endpoint, p Platform) {
 		l.conflict(!e.TLS.Enabled && setting.value != "", "must be empty, since "+enabled+" is false", join(tls, setting.key), enabled)
 	}
 	l.conflict(!e.TLS.Enabled && p.Login.NeedsTLS(),
-		"must be true, since platform.login is "+string(p.Login)+", which sends the password as it is", enabled, "platform.login")
+		"must be true, since platform.login is "+string(p.Login)+", which sends the password in plain text", enabled, "platform.login")
 }
 
-// pair demands both files of a certificate or none.
+// pair checks that both files of a certificate are given, or none.
 func (l *loader) pair(path, certFile, keyFile string) {
 	cert, key := join(path, "cert_file"), join(path, "key_file")
 	l.conflict(certFile == "" && keyFile != "", "is required, since key_file is given", cert, key)
 	l.conflict(certFile != "" && keyFile == "", "is required, since cert_file is given", key, cert)
 }
 
-// order demands that the first of two durations is not the longer one.
+// order checks that the first of two durations is not longer than the second.
 func (l *loader) order(shortPath string, short time.Duration, longPath string, long time.Duration) {
 	l.conflict(short > long, "must not be longer than "+longPath+", which is "+duration(long), shortPath, longPath)
 }
 
-// unique demands that no two entries of a list have the same value at key.
+// unique checks that no two entries of a list have the same value at key. The zero
+// value may occur several times.
 func unique[E any, K comparable](l *loader, list, key string, entries []E, value func(E) K) {
 	first := map[K]int{}
 	for i, e := range entries {
@@ -200,23 +202,23 @@ func unique[E any, K comparable](l *loader, list, key string, entries []E, value
 		}
 		var nothing K
 		at, other := join(entry(list, i), key), join(entry(list, earlier), key)
-		l.conflict(v != nothing, "is the same as "+other, at, other)
+		l.conflict(v != nothing, "must be given only once: "+other+" has the same value", at, other)
 	}
 }
 
+// entry returns the path of an entry of a list.
 func entry(list string, index int) string { return fmt.Sprintf("%s[%d]", list, index) }
 
-// conflict reports, if wrong, a contradiction between the value at path and
-// those at others. Where one of them is bad already, there is nothing to
-// compare.
+// conflict reports, if wrong is true, a contradiction between the value at path
+// and those at others. It reports nothing if one of them was already rejected.
 func (l *loader) conflict(wrong bool, reason, path string, others ...string) {
 	paths := append([]string{path}, others...)
 	if !wrong || slices.ContainsFunc(paths, l.isBad) {
 		return
 	}
 	p := Problem{Path: path, Reason: reason}
-	// The line is where the operator wrote one of the two, rather than the
-	// section of a default that nobody wrote.
+	// The line is that of the first value that the operator wrote, because a
+	// default has no line.
 	for _, at := range paths {
 		if l.locate(&p, at) {
 			break
@@ -225,7 +227,7 @@ func (l *loader) conflict(wrong bool, reason, path string, others ...string) {
 	l.report(p)
 }
 
-// refuse reports the value at a path and takes it out of all further judgement.
+// refuse reports the value at a path and excludes it from further validation.
 func (l *loader) refuse(path, reason string) {
 	p := Problem{Path: path, Reason: reason}
 	for at := path; at != "" && !l.locate(&p, at); {
@@ -235,6 +237,7 @@ func (l *loader) refuse(path, reason string) {
 	l.bad[path] = true
 }
 
+// report adds a problem to the list.
 func (l *loader) report(p Problem) {
 	if p.Variable == "" {
 		p.File = l.file
@@ -242,8 +245,8 @@ func (l *loader) report(p Problem) {
 	l.problems = append(l.problems, p)
 }
 
-// isBad tells whether the value at a path, or a section or list around it, was
-// refused.
+// isBad reports whether the value at a path, or a section or list that contains
+// it, was rejected.
 func (l *loader) isBad(path string) bool {
 	for at := path; at != ""; at = parent(at) {
 		if l.bad[at] {
@@ -253,7 +256,7 @@ func (l *loader) isBad(path string) bool {
 	return l.bad[""]
 }
 
-// parent is the path of what holds the value at a path.
+// parent returns the path of the section or list that contains the value at a path.
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
