@@ -317,7 +317,7 @@ func TestBuildTellsAllProblems(t *testing.T) {
 	}
 	for _, want := range []string{
 		"http.tls: ",
-		"auth: Clients[0]: Hash: the cost must be 10..15, is 4",
+		"auth: Clients[0]: Hash: the cost must be 10..15, not 4",
 		"api.platform_errors[1].error: there is no error of the name NO_SUCH_ERROR",
 		"api.platform_errors[2].error: there is no error of the name NOR_THIS_ONE",
 		"api.platform_errors[3].error: no refusal can mean CALLER_LEFT",

@@ -1,34 +1,38 @@
-// Package auth answers one question about an HTTP request: who is calling?
+// Package auth authenticates HTTP requests.
 //
-// A caller is either somebody who logged in with the credentials of the
-// platform and now holds a token, or a client that the operator listed with a
-// hashed secret. [Authenticator.Authenticate] finds out which, and gives the
-// [Principal]: a name, a level and a scope. A request says who it is from in
-// exactly one way:
+// A caller is either a user of the platform who logged in and now holds a
+// token, or a client that the operator listed with a hashed secret.
+// [Authenticator.Authenticate] returns the [Principal] of a request: a name, a
+// level and a scope.
+//
+//	a, err := auth.New(auth.Options{Verifier: platform, Clients: clients})
+//	…
+//	principal, err := a.Authenticate(request, clientIP)
+//
+// A request carries exactly one of these credentials:
 //
 //	Authorization: Bearer TOKEN      a token from a login
 //	Cookie: sessionid=TOKEN          the same token, as browsers keep it
 //	Authorization: Basic …           the id and secret of a listed client
 //	X-API-Key: ID.SECRET             the same, for callers without Basic
 //
-// A cookie beside one of the headers is ignored, because browsers send it
-// unasked. Any other combination, and the same header or cookie twice, is
-// refused: two readers of the request could take it to be from two callers.
-// Passwords of the platform are taken by [Authenticator.Login] alone; Basic
-// never reaches the platform.
+// A cookie next to one of the headers is ignored, because browsers send it
+// automatically. Any other combination, and the same header or cookie twice, is
+// rejected, because two readers of the request could choose different callers.
+// Only [Authenticator.Login] accepts passwords of the platform; credentials in
+// Basic are never sent to the platform.
 //
-// # What a replica keeps to itself
+// # State of a replica
 //
-// Tokens are signed, so every replica with the same keys accepts them. The
-// list of tokens that were logged out, the memory of verified clients and the
-// counters against guessing belong to one [Authenticator] in one process. A
-// token that was logged out at one replica is therefore good at the others
-// until it expires, which is why tokens should be short-lived; and N replicas
-// allow N times the guesses of one.
+// Tokens are signed, so every replica with the same keys accepts them. The list
+// of logged-out tokens, the cache of verified clients and the counters of failed
+// attempts belong to one [Authenticator] in one process. A token that was logged
+// out at one replica is therefore accepted by the others until it expires, so
+// tokens should be short-lived. N replicas allow N times the guesses of one.
 //
-// What a caller may do is for the package's user to decide; [Principal.May]
-// helps with it. So is the writing of HTTP answers. An Authenticator starts no
-// goroutines and may be used by many at a time.
+// The package does not decide what a caller may do, but [Principal.May] helps
+// with that, and it writes no HTTP responses. An Authenticator starts no
+// goroutines and is safe for concurrent use.
 package auth
 
 import (
@@ -43,22 +47,22 @@ import (
 	"time"
 )
 
-// Options are the settings of an [Authenticator]. Where a field's doc names a
-// default, the zero value stands for it.
+// Options are the settings of an [Authenticator]. In a field with a documented
+// default, the zero value means that default.
 type Options struct {
-	// Verifier judges the credentials of logins. Required.
+	// Verifier verifies the credentials of logins. Required.
 	Verifier Verifier
 
-	// ReservedUsers cannot log in, in whatever letter case. The verifier is not
-	// asked about them, so that nobody can guess at the gateway's own account
-	// until the platform locks it.
+	// ReservedUsers cannot log in, in any letter case. Their credentials are
+	// not sent to the verifier, so that guesses at the gateway's own account
+	// do not make the platform lock it.
 	ReservedUsers []string
 
 	// Keys sign and verify tokens: the first signs, all verify. At most two,
 	// for rotation: give every replica the new key as the second, then as
-	// the first, wait for one TokenTTL, drop the old one. Without any, a
+	// the first, wait for one TokenTTL, and remove the old one. Without any, a
 	// random key is made that no other replica has and that ends with the
-	// process; [Authenticator.EphemeralKey] tells.
+	// process; [Authenticator.EphemeralKey] reports this.
 	Keys []Key
 	// Audience is the aud claim of tokens. Installations that share keys
 	// but not callers need different ones. Default "ocigate".
@@ -66,40 +70,40 @@ type Options struct {
 	// TokenTTL is how long a token lasts, 1 second to 24 hours, counted in
 	// whole seconds. Default 15 minutes.
 	TokenTTL time.Duration
-	// RevokedTokens is how many logged-out tokens are kept in mind. When
-	// there are more, the one logged out longest ago is forgotten, and is
-	// good again unless it has expired. Default 65,536.
+	// RevokedTokens is the largest number of logged-out tokens in the list of
+	// revoked tokens. If there are more, the one logged out longest ago is
+	// removed from the list, and is valid again unless it has expired.
+	// Default 65,536.
 	RevokedTokens int
 
-	// InsecureCookie leaves the Secure attribute off the cookie, for
-	// gateways that are reached over plain HTTP.
+	// InsecureCookie omits the Secure attribute of the cookie, for gateways
+	// that are reached over plain HTTP.
 	InsecureCookie bool
-	// SameSite tells browsers whether to send the cookie along from other
-	// sites. Default http.SameSiteStrictMode. Whatever it is, changes that
-	// pages of another origin ask for with the cookie alone are refused.
+	// SameSite controls whether browsers send the cookie along from other
+	// sites. Default http.SameSiteStrictMode. With every value, changes that
+	// pages of another origin request with the cookie alone are rejected.
 	SameSite http.SameSite
 
-	// Clients are the listed clients. Somebody who keeps guessing at the
-	// secret of one can keep it out, as with any account, until it was let
-	// in once; from then on, for the life of the Authenticator and of the
-	// hash, its good secret is not subject to the limits.
+	// Clients are the listed clients. As with any account, continued guesses
+	// at the secret of a client can lock the client out until it was
+	// authenticated once. From then on, its correct secret is not subject to
+	// the limits, as long as the Authenticator exists and the hash is the same.
 	Clients []Client
-	// RememberFor is how long a client's credential is known without
+	// RememberFor is how long a client's credential is accepted without
 	// hashing it again, counted from its last use. Default 10 seconds;
-	// negative for not at all.
+	// a negative value disables this.
 	RememberFor time.Duration
-	// HashConcurrency is how many secrets are hashed at a time; each takes
-	// the memory that its hash asks for, up to 256 MiB. Default 2.
+	// HashConcurrency is how many secrets are hashed at a time; each needs
+	// the memory that its hash specifies, up to 256 MiB. Default 2.
 	HashConcurrency int
 
-	// AccountLimit slows down guessing at one account, whatever the address.
-	// Default: 5 free attempts, delays from 1 second to 5 minutes, a failure
-	// forgotten every 15 minutes, 65,536 records.
+	// AccountLimit slows down guessing at one account, from any address.
+	// Default: 5 free attempts, delays from 1 second to 5 minutes, one failure
+	// removed every 15 minutes, 65,536 records.
 	AccountLimit Limit
-	// AddressLimit slows down guessing from one address, whatever the
-	// account; many callers may share an address. Default: 50 free attempts,
-	// delays from 1 second to 1 minute, a failure forgotten every minute,
-	// 65,536 records.
+	// AddressLimit slows down guessing from one address, at any account; many
+	// callers may share an address. Default: 50 free attempts, delays from
+	// 1 second to 1 minute, one failure removed every minute, 65,536 records.
 	AddressLimit Limit
 }
 
@@ -138,8 +142,8 @@ func setDefault[T comparable](value *T, otherwise T) {
 	}
 }
 
-// check names every setting that cannot be used, apart from keys, clients and
-// origins, which are judged where they are read.
+// check returns an error with every invalid setting, except keys and clients,
+// which are checked when they are read.
 func (o *Options) check() error {
 	var errs []error
 	refuseIf := func(bad bool, format string, args ...any) {
@@ -147,16 +151,17 @@ func (o *Options) check() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	refuseIf(o.Verifier == nil, "Verifier: is missing")
-	refuseIf(o.TokenTTL < time.Second || o.TokenTTL > 24*time.Hour, "TokenTTL: must be 1s to 24h, is %v", o.TokenTTL)
-	refuseIf(o.RevokedTokens < 1, "RevokedTokens: must be 1 or more, is %d", o.RevokedTokens)
+	refuseIf(o.Verifier == nil, "Verifier: is required")
+	refuseIf(o.TokenTTL < time.Second || o.TokenTTL > 24*time.Hour, "TokenTTL: must be from 1s to 24h, not %v", o.TokenTTL)
+	refuseIf(o.RevokedTokens < 1, "RevokedTokens: must be 1 or more, not %d", o.RevokedTokens)
 	refuseIf(o.SameSite == http.SameSiteNoneMode && o.InsecureCookie, "SameSite: None needs a secure cookie")
-	refuseIf(o.HashConcurrency < 1, "HashConcurrency: must be 1 or more, is %d", o.HashConcurrency)
+	refuseIf(o.HashConcurrency < 1, "HashConcurrency: must be 1 or more, not %d", o.HashConcurrency)
 	errs = append(errs, o.AccountLimit.check("AccountLimit"), o.AddressLimit.check("AddressLimit"))
 	return errors.Join(errs...)
 }
 
-// Authenticator finds out who is calling. [New] makes one.
+// An Authenticator authenticates requests, and logs users in and out. [New] makes
+// one.
 type Authenticator struct {
 	verifier       Verifier
 	reserved       []string
@@ -166,11 +171,11 @@ type Authenticator struct {
 	origins        *http.CrossOriginProtection
 	insecureCookie bool
 	sameSite       http.SameSite
-	replacing      sync.Mutex // is held by Replace
+	replacing      sync.Mutex // serializes calls of Replace
 }
 
-// New makes an Authenticator. Its error names everything that is wrong with
-// the options, one thing a line.
+// New returns an Authenticator. Its error lists all problems of the options, one
+// on each line.
 func New(o Options) (*Authenticator, error) {
 	o.setDefaults()
 	optionsErr := o.check()
@@ -192,20 +197,19 @@ func New(o Options) (*Authenticator, error) {
 	}, nil
 }
 
-// EphemeralKey tells that tokens are signed with a random key of this process:
-// other replicas refuse them, and a restart ends them.
+// EphemeralKey reports whether tokens are signed with a random key of this
+// process: other replicas reject them, and a restart ends them.
 func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.Load().ephemeral }
 
-// Authenticate tells who sent the request. clientIP is the address that
-// failed attempts are counted against; an invalid one (a Unix socket) is not
-// counted. Its errors are
+// Authenticate returns the principal of the request. Failed attempts are counted
+// for the address clientIP, unless it is invalid (a Unix socket). Its errors are
 //
-//   - [ErrNoCredentials] where the request brings none,
-//   - [ErrBadCredentials], wrapped with the reason, where they are not good,
-//   - a [*ThrottledError] where they were not looked at,
-//   - [ErrCrossOrigin] where they are good, but a cookie, and another site's
-//     page may have sent it,
-//   - the context's error where the request ended before its turn to hash.
+//   - [ErrNoCredentials] if the request has none,
+//   - [ErrBadCredentials], wrapped with the reason, if they are not valid,
+//   - a [*ThrottledError] if they were not verified because of the limits,
+//   - [ErrCrossOrigin] if they are a valid cookie, but a page of another site
+//     may have sent the request,
+//   - the context's error if the request ended before its secret was hashed.
 func (a *Authenticator) Authenticate(r *http.Request, clientIP netip.Addr) (Principal, error) {
 	cred, err := readCredential(r)
 	if err != nil {
@@ -218,7 +222,7 @@ func (a *Authenticator) Authenticate(r *http.Request, clientIP netip.Addr) (Prin
 	return t.principal, err
 }
 
-// session reads the token of a request whose credential is one.
+// session parses the token of a request, which must be the request's credential.
 func (a *Authenticator) session(r *http.Request, cred credential) (token, error) {
 	t, err := a.tokens.parse(cred.secret)
 	if err != nil {
@@ -233,11 +237,11 @@ func (a *Authenticator) session(r *http.Request, cred credential) (token, error)
 	return t, nil
 }
 
-// CheckOrigin refuses, with [ErrCrossOrigin], a request that may change
-// something and that a browser says comes from another origin's page.
-// [Authenticator.Authenticate] and [Authenticator.Logout] do this for
-// cookies. A login should do it too, else another site could log a browser in
-// under a name of its own choice.
+// CheckOrigin returns [ErrCrossOrigin], wrapped with the reason, if a request may
+// change something and, according to the browser's headers, is from a page of
+// another origin. [Authenticator.Authenticate] and [Authenticator.Logout] call it
+// for cookies. A handler of logins should call it, too: otherwise another site
+// could log a browser in as a user of the site's choice.
 func (a *Authenticator) CheckOrigin(r *http.Request) error {
 	if err := a.origins.Check(r); err != nil {
 		return fmt.Errorf("%w: %w", ErrCrossOrigin, err)
@@ -245,28 +249,28 @@ func (a *Authenticator) CheckOrigin(r *http.Request) error {
 	return nil
 }
 
-// Session is the outcome of a login.
+// Session is the result of a login.
 type Session struct {
-	// Token is what the caller shows from now on.
+	// Token authenticates the caller's further requests.
 	Token Secret
-	// ExpiresIn is how long the token lasts, in whole seconds.
+	// ExpiresIn is how long the token is valid, in whole seconds.
 	ExpiresIn time.Duration
-	// Principal is who logged in.
+	// Principal is the user who logged in.
 	Principal Principal
-	// MustChangePassword is what the platform says of the password.
+	// MustChangePassword reports whether the platform wants a new password.
 	MustChangePassword bool
 }
 
-// Login has the platform verify a password and makes a token of the answer.
-// Besides the verifier's own errors, which mean that nobody knows whether the
-// password is good, its errors are an [*InputError], [ErrBadCredentials], a
-// [*ThrottledError], and, where the password is good but cannot be given a
-// scope, [ErrUnsupportedLoginType] and [ErrNoScope].
+// Login verifies a password with the platform and returns a session with a new
+// token. Its errors are an [*InputError], [ErrBadCredentials], a
+// [*ThrottledError], and, if the password is correct but the user has no scope,
+// [ErrUnsupportedLoginType] or [ErrNoScope]. Any other error is the verifier's and
+// means that it is not known whether the password is correct.
 //
-// Names are sent to the platform as they are, but counted without regard to
-// case. Where the platform lets its users leave out their domain, the short
-// name is counted apart from the full one. An attempt that its caller abandons
-// counts as a failed one.
+// Names are sent to the platform unchanged, but failed attempts are counted
+// without regard to letter case. If the platform lets users omit their domain,
+// the short name is counted separately from the full one. A login whose context
+// is canceled counts as a failed attempt.
 func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username, password string) (Session, error) {
 	if err := checkLogin(username, password); err != nil {
 		return Session{}, err
@@ -292,6 +296,7 @@ func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username
 	}, nil
 }
 
+// verify has the verifier check a password, unless the limits reject the attempt.
 func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, username, password string) (Identity, error) {
 	attempt, err := a.throttle.admit(accountOfUser(username), clientIP)
 	if err != nil {
@@ -312,9 +317,9 @@ func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, usernam
 	return identity, err
 }
 
-// Logout ends the token that the request brings, in this process (see the
-// package's doc), and tells whose it was. Clients that show their secret with
-// each request have nothing to end: they get [ErrNoCredentials]. Otherwise its
+// Logout revokes the token of the request in this process (see the package
+// comment) and returns its principal. Clients that send their secret with each
+// request have no token: for them, the error is [ErrNoCredentials]. The other
 // errors are those of [Authenticator.Authenticate].
 func (a *Authenticator) Logout(r *http.Request) (Principal, error) {
 	cred, err := readCredential(r)
@@ -332,21 +337,22 @@ func (a *Authenticator) Logout(r *http.Request) (Principal, error) {
 	return t.principal, nil
 }
 
-// cookieName is the name that the API's documents give the cookie.
+// cookieName is the name of the cookie in the API's specification.
 const cookieName = "sessionid"
 
-// Cookie holds the session's token for browsers. It goes to the API alone, is
-// hidden from scripts, and is not sent along with requests from other sites
-// unless the options say so.
+// Cookie returns a cookie with the session's token for browsers. Its path is that
+// of the API, scripts cannot read it, and browsers do not send it along with
+// requests from other sites unless [Options] permit that.
 func (a *Authenticator) Cookie(s Session) *http.Cookie {
 	return a.cookie(string(s.Token), int(s.ExpiresIn/time.Second))
 }
 
-// ClearCookie makes a browser drop the cookie.
+// ClearCookie returns a cookie that makes a browser remove the cookie of a
+// session.
 func (a *Authenticator) ClearCookie() *http.Cookie { return a.cookie("", -1) }
 
 func (a *Authenticator) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // what is weaker is the operator's own choice
+	return &http.Cookie{ //nolint:gosec // weaker attributes are the operator's choice
 		Name:     cookieName,
 		Value:    value,
 		Path:     "/api/",
@@ -357,9 +363,9 @@ func (a *Authenticator) cookie(value string, maxAge int) *http.Cookie {
 	}
 }
 
-// Challenges are the values of WWW-Authenticate for a 401. Basic is offered
-// where there are listed clients, but not to scripts in a browser, which would
-// answer it with a dialog of its own.
+// Challenges returns the values of WWW-Authenticate for a 401. Basic is among them
+// if there are listed clients and the request is not from a script in a browser:
+// the browser would open a login dialog.
 func (a *Authenticator) Challenges(r *http.Request) []string {
 	challenges := []string{`Bearer realm="ocigate"`}
 	inBrowser := r.Header.Get("Sec-Fetch-Mode") != ""

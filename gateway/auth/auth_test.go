@@ -19,6 +19,10 @@ import (
 	"ocigate/gateway/auth"
 )
 
+// These tests specify how callers authenticate, log in and log out, and which options
+// New refuses. To add a form of credentials, add an entry to the table of
+// TestAuthenticate.
+
 func basic(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
@@ -42,17 +46,17 @@ func TestAuthenticate(t *testing.T) {
 		want    auth.Principal
 		err     error
 	}{
-		{"takes a token", []string{"Authorization", "Bearer " + token}, by(admin, auth.MethodToken), nil},
-		{"takes any case of the scheme", []string{"Authorization", "bEARER " + token}, by(admin, auth.MethodToken), nil},
-		{"takes a cookie", []string{"Cookie", "sessionid=" + token}, by(admin, auth.MethodCookie), nil},
-		{"takes a cookie among others", []string{"Cookie", "a=b; sessionid=" + token + "; c=d"}, by(admin, auth.MethodCookie), nil},
-		{"takes Basic", []string{"Authorization", good}, by(service, auth.MethodBasic), nil},
-		{"takes an API key", []string{"X-API-Key", key}, by(service, auth.MethodAPIKey), nil},
+		{"accepts a token", []string{"Authorization", "Bearer " + token}, by(admin, auth.MethodToken), nil},
+		{"accepts any case of the scheme", []string{"Authorization", "bEARER " + token}, by(admin, auth.MethodToken), nil},
+		{"accepts a cookie", []string{"Cookie", "sessionid=" + token}, by(admin, auth.MethodCookie), nil},
+		{"accepts a cookie among others", []string{"Cookie", "a=b; sessionid=" + token + "; c=d"}, by(admin, auth.MethodCookie), nil},
+		{"accepts Basic", []string{"Authorization", good}, by(service, auth.MethodBasic), nil},
+		{"accepts an API key", []string{"X-API-Key", key}, by(service, auth.MethodAPIKey), nil},
 		{"ignores a cookie beside Basic", []string{"Authorization", good, "Cookie", "sessionid=" + token}, by(service, auth.MethodBasic), nil},
 		{"ignores two cookies beside a token", []string{"Authorization", "Bearer " + token, "Cookie", "sessionid=a; sessionid=b"}, by(admin, auth.MethodToken), nil},
 		{"ignores a cookie beside an API key", []string{"X-API-Key", key, "Cookie", "sessionid=bad"}, by(service, auth.MethodAPIKey), nil},
 		{"does not fall back to a cookie", []string{"Authorization", "Bearer bad", "Cookie", "sessionid=" + token}, auth.Principal{}, auth.ErrBadCredentials},
-		{"refuses nothing at all", nil, auth.Principal{}, auth.ErrNoCredentials},
+		{"refuses a request without credentials", nil, auth.Principal{}, auth.ErrNoCredentials},
 		{"refuses other cookies alone", []string{"Cookie", "a=b"}, auth.Principal{}, auth.ErrNoCredentials},
 		{"refuses two kinds of header", []string{"Authorization", good, "X-API-Key", key}, auth.Principal{}, auth.ErrBadCredentials},
 		{"refuses two Authorization headers", []string{"Authorization", good, "Authorization", good}, auth.Principal{}, auth.ErrBadCredentials},
@@ -67,8 +71,8 @@ func TestAuthenticate(t *testing.T) {
 		{"refuses Basic with bits beyond the last byte", []string{"Authorization", strings.TrimSuffix(good, "U=") + "V="}, auth.Principal{}, auth.ErrBadCredentials},
 		{"refuses Basic without a colon", []string{"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("portal"))}, auth.Principal{}, auth.ErrBadCredentials},
 		{"refuses a wrong secret", []string{"Authorization", basic("portal", "wrong")}, auth.Principal{}, auth.ErrBadCredentials},
-		{"refuses a secret with more behind it", []string{"X-API-Key", key + "x"}, auth.Principal{}, auth.ErrBadCredentials},
-		{"refuses an unknown id", []string{"Authorization", basic("nobody", portalSecret)}, auth.Principal{}, auth.ErrBadCredentials},
+		{"refuses a secret with an additional character", []string{"X-API-Key", key + "x"}, auth.Principal{}, auth.ErrBadCredentials},
+		{"refuses an unknown id", []string{"Authorization", basic("unknown", portalSecret)}, auth.Principal{}, auth.ErrBadCredentials},
 		{"refuses the id in another case", []string{"Authorization", basic("Portal", portalSecret)}, auth.Principal{}, auth.ErrBadCredentials},
 		{"refuses control characters", []string{"Authorization", basic("portal", "a\x00b")}, auth.Principal{}, auth.ErrBadCredentials},
 		{"refuses very long secrets", []string{"X-API-Key", "portal." + strings.Repeat("x", 257)}, auth.Principal{}, auth.ErrBadCredentials},
@@ -84,7 +88,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-func TestBasicNeverReachesThePlatform(t *testing.T) {
+func TestBasicIsNotSentToThePlatform(t *testing.T) {
 	t.Parallel()
 	p := groupAdmin()
 	for name, clients := range map[string][]auth.Client{"with clients": {portal(t)}, "without clients": nil} {
@@ -113,12 +117,12 @@ func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 		{"refuses a write from another site", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "cross-site"}, auth.ErrCrossOrigin},
 		{"refuses a write from another origin of the site", http.MethodDelete, cookie, []string{"Sec-Fetch-Site", "same-site"}, auth.ErrCrossOrigin},
 		{"refuses a write from an old browser", http.MethodPost, cookie, []string{"Origin", "https://evil.example"}, auth.ErrCrossOrigin},
-		{"takes a write from its own origin", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "same-origin"}, nil},
-		{"takes a write from no browser", http.MethodPost, cookie, nil, nil},
-		{"takes a read from another site", http.MethodGet, cookie, []string{"Sec-Fetch-Site", "cross-site"}, nil},
-		{"takes a token from another site", http.MethodPost, header, []string{"Sec-Fetch-Site", "cross-site"}, nil},
-		{"takes Basic from another site", http.MethodPost, []string{"Authorization", basic("portal", portalSecret)}, []string{"Sec-Fetch-Site", "cross-site"}, nil},
-		{"tells a bad cookie first", http.MethodPost, []string{"Cookie", "sessionid=x"}, []string{"Sec-Fetch-Site", "cross-site"}, auth.ErrBadCredentials},
+		{"accepts a write from its own origin", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "same-origin"}, nil},
+		{"accepts a write from no browser", http.MethodPost, cookie, nil, nil},
+		{"accepts a read from another site", http.MethodGet, cookie, []string{"Sec-Fetch-Site", "cross-site"}, nil},
+		{"accepts a token from another site", http.MethodPost, header, []string{"Sec-Fetch-Site", "cross-site"}, nil},
+		{"accepts Basic from another site", http.MethodPost, []string{"Authorization", basic("portal", portalSecret)}, []string{"Sec-Fetch-Site", "cross-site"}, nil},
+		{"reports a bad cookie before the origin", http.MethodPost, []string{"Cookie", "sessionid=x"}, []string{"Sec-Fetch-Site", "cross-site"}, auth.ErrBadCredentials},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := request(c.method, slices.Concat(c.credential, c.browser)...)
@@ -141,7 +145,7 @@ func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 
 func TestCookie(t *testing.T) {
 	t.Parallel()
-	for name, insecure := range map[string]bool{"is Secure": false, "is not Secure where told so": true} {
+	for name, insecure := range map[string]bool{"is Secure": false, "is not Secure with InsecureCookie": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAuth(t, auth.Options{InsecureCookie: insecure, TokenTTL: 90*time.Second + 500*time.Millisecond})
@@ -185,7 +189,7 @@ func TestLogin(t *testing.T) {
 		{"a group admin has a group", with("Group", nil), auth.Principal{Name: name, Level: auth.GroupAdmin, TenantID: "t", GroupID: "g"}, nil},
 		{"a department admin has a group", with("Group Department", nil), auth.Principal{Name: name, Level: auth.DepartmentAdmin, TenantID: "t", GroupID: "g"}, nil},
 		{"a user has an id", with("User", nil), auth.Principal{Name: name, Level: auth.EndUser, TenantID: "t", GroupID: "g", UserID: name}, nil},
-		{"the name of the login serves", with("User", func(id *auth.Identity) { id.UserID = "" }),
+		{"the name of the login is used if the platform returns none", with("User", func(id *auth.Identity) { id.UserID = "" }),
 			auth.Principal{Name: "someone", Level: auth.EndUser, TenantID: "t", GroupID: "g", UserID: "someone"}, nil},
 		{"refuses a reseller", with("Reseller", nil), auth.Principal{}, auth.ErrUnsupportedLoginType},
 		{"refuses lawful intercept", with("Lawful Intercept", nil), auth.Principal{}, auth.ErrUnsupportedLoginType},
@@ -199,7 +203,7 @@ func TestLogin(t *testing.T) {
 			wantError(t, err, c.err)
 			if c.err != nil {
 				if s != (auth.Session{}) {
-					t.Errorf("a session in spite of %v", err)
+					t.Errorf("Login returned a session with the error %v", err)
 				}
 				return
 			}
@@ -215,7 +219,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-func TestLoginTells(t *testing.T) {
+func TestLoginReports(t *testing.T) {
 	t.Parallel()
 	t.Run("that the password must be changed", func(t *testing.T) {
 		t.Parallel()
@@ -230,28 +234,28 @@ func TestLoginTells(t *testing.T) {
 		_, err := newAuth(t, auth.Options{}).Login(t.Context(), here, "admin", "wrong")
 		wantError(t, err, auth.ErrBadCredentials)
 	})
-	t.Run("the platform's trouble as it is", func(t *testing.T) {
+	t.Run("an error of the platform unchanged", func(t *testing.T) {
 		t.Parallel()
 		down := errors.New("down")
 		a := newAuth(t, auth.Options{Verifier: verifierFunc(func(context.Context, string, string) (auth.Identity, error) {
 			return auth.Identity{}, down
 		})})
-		for range 100 { // and it is no failure
+		for range 100 { // and it does not count as a failure
 			_, err := a.Login(t.Context(), here, "admin", "secret")
 			wantError(t, err, down)
 		}
 	})
 }
 
-func TestLoginRefusesBadInputUnseen(t *testing.T) {
+func TestLoginRefusesBadInputWithoutThePlatform(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ü", 161)
 	for _, c := range []struct {
 		name, username, password string
 		want                     []string // fields
 	}{
-		{"takes the longest", long, strings.Repeat("p", 256), nil},
-		{"takes blanks inside", "a b", "p p", nil},
+		{"accepts the longest", long, strings.Repeat("p", 256), nil},
+		{"accepts blanks inside", "a b", "p p", nil},
 		{"names both fields", "", "", []string{"username", "password"}},
 		{"refuses a long name", long + "x", "p", []string{"username"}},
 		{"refuses a long password", "u", strings.Repeat("p", 257), []string{"password"}},
@@ -280,7 +284,7 @@ func TestLoginRefusesBadInputUnseen(t *testing.T) {
 			for _, problem := range input.Problems {
 				fields = append(fields, problem.Field)
 				if !strings.Contains(input.Error(), problem.Field+" must ") {
-					t.Errorf("%q does not tell of %s", input, problem.Field)
+					t.Errorf("%q does not name %s", input, problem.Field)
 				}
 			}
 			if diff := cmp.Diff(c.want, fields); diff != "" {
@@ -316,16 +320,16 @@ func TestLogout(t *testing.T) {
 		r   *http.Request
 		err error
 	}{
-		"refuses nobody":         {request(http.MethodPost), auth.ErrNoCredentials},
-		"refuses a client":       {request(http.MethodPost, "Authorization", basic("portal", portalSecret)), auth.ErrNoCredentials},
-		"refuses a broken token": {request(http.MethodPost, "Authorization", "Bearer x"), auth.ErrBadCredentials},
+		"refuses a request without credentials": {request(http.MethodPost), auth.ErrNoCredentials},
+		"refuses a client":                      {request(http.MethodPost, "Authorization", basic("portal", portalSecret)), auth.ErrNoCredentials},
+		"refuses a broken token":                {request(http.MethodPost, "Authorization", "Bearer x"), auth.ErrBadCredentials},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := a.Logout(c.r)
 			wantError(t, err, c.err)
 		})
 	}
-	t.Run("forgets the oldest when the list is full", func(t *testing.T) {
+	t.Run("removes the oldest when the list is full", func(t *testing.T) {
 		a := newAuth(t, auth.Options{RevokedTokens: 1})
 		first, second := login(t, a), login(t, a)
 		for _, s := range []auth.Session{first, second} {
@@ -350,9 +354,9 @@ func TestChallenges(t *testing.T) {
 		r    *http.Request
 		want int
 	}{
-		"offers Basic where there are clients": {withClients, request(http.MethodGet), both},
+		"offers Basic if there are clients":    {withClients, request(http.MethodGet), both},
 		"does not offer Basic to a browser":    {withClients, request(http.MethodGet, "Sec-Fetch-Mode", "cors"), bearerOnly},
-		"does not offer Basic to nobody":       {without, request(http.MethodGet), bearerOnly},
+		"does not offer Basic without clients": {without, request(http.MethodGet), bearerOnly},
 	} {
 		want := []string{`Bearer realm="ocigate"`, `Basic realm="ocigate", charset="UTF-8"`}[:c.want]
 		if diff := cmp.Diff(want, c.a.Challenges(c.r)); diff != "" {
@@ -390,7 +394,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out.String(), "[redacted]") {
-		t.Error("nothing was printed at all")
+		t.Error("nothing was printed")
 	}
 }
 
@@ -423,12 +427,12 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	for _, want := range []string{
 		"Verifier: ", "TokenTTL: ", "RevokedTokens: ", "SameSite: ", "HashConcurrency: ",
 		"AccountLimit.FreeAttempts: ", "AccountLimit.ForgetAfter: ", "AccountLimit.Records: ", "AddressLimit.MaxDelay: ",
-		"at most 2 Keys", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" is another key's too",
-		"Clients[1]: ID: \"portal\" is another client's too", "Clients[2]: ID: must be", "Clients[3]: Hash: ",
-		"Clients[2]: Hash: the memory", "Clients[2]: Hash: the number of passes", "Clients[4]: GroupID: is missing", "Clients[5]: TenantID: the level has none", "Clients[6]: Level: there is no level 5",
+		"Keys: must have at most 2 entries, not 3", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" must be given only once",
+		"Clients[1]: ID: \"portal\" must be given only once", "Clients[2]: ID: must be", "Clients[3]: Hash: ",
+		"Clients[2]: Hash: the memory", "Clients[2]: Hash: the number of passes", "Clients[4]: GroupID: is required", "Clients[5]: TenantID: must be empty", "Clients[6]: Level: must be a known level, not 5",
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("does not tell of %q", want)
+			t.Errorf("the error does not contain %q", want)
 		}
 	}
 	for _, secret := range []string{"short", "plain text", string(good.Hash)} {
@@ -438,7 +442,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	}
 	for line := range strings.Lines(err.Error()) {
 		if !strings.HasPrefix(line, "auth: ") {
-			t.Errorf("a line that is not ours: %q", line)
+			t.Errorf("a line without the prefix: %q", line)
 		}
 	}
 	if t.Failed() {
@@ -446,7 +450,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	}
 }
 
-func TestReservedUsersAreRefusedUnseen(t *testing.T) {
+func TestReservedUsersAreRefusedWithoutThePlatform(t *testing.T) {
 	t.Parallel()
 	p := groupAdmin()
 	a := newAuth(t, auth.Options{Verifier: p, ReservedUsers: []string{"Gateway@example.com"}, AccountLimit: auth.Limit{FreeAttempts: 2}})

@@ -14,48 +14,48 @@ import (
 	"time"
 )
 
-// Client is a caller that the operator lists: a portal, say, that signs in as
-// a service.
+// Client is a caller that the operator lists, such as a portal that authenticates
+// as a service.
 type Client struct {
-	// ID is 1..64 letters, digits, "_" and "-", different for each client.
+	// ID is 1..64 letters, digits, "_" and "-". Each client has a different one.
 	ID string
 	// Hash is the hash of its secret: bcrypt ("$2b$…", cost 10..15) or
 	// argon2id as a PHC string, at most 256 MiB, 16 passes and 16 threads.
-	// [Hash] makes one. Under bcrypt, secrets are at most 72 bytes long;
-	// longer ones are never good, even where the hash was made of one.
+	// [Hash] makes one. With bcrypt, secrets have at most 72 bytes; longer
+	// ones are always rejected, even if the hash was made of one.
 	Hash Secret
 	// Level and scope: TenantID for a Tenant Admin, TenantID and GroupID for
-	// all below, none for a System Admin.
+	// all lower levels, neither for a System Admin.
 	Level             Level
 	TenantID, GroupID string
 }
 
-// mac stands for a client's credential in memory. It is made with a key that
-// the process alone has, so it tells nothing of the secret.
+// mac identifies a client's credential in memory. Its key exists only in this
+// process, so it does not reveal the secret.
 type mac [sha256.Size]byte
 
-// client is a listed client with what is known of its credential. Only one
-// secret fits a hash, so there is one to remember at the most.
+// client is a listed client with its last verified credential. Only one secret
+// matches a hash, so one credential is enough.
 type client struct {
-	principal Principal // but for the method
+	principal Principal // without the method
 	hash      hash
 	text      Secret // the hash as it was given
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards verified and lastUsed
 	verified mac
-	lastUsed time.Time // the zero value where nothing was verified yet
+	lastUsed time.Time // zero if no credential was verified yet
 }
 
-// remember keeps in mind that a credential is good.
+// remember stores a credential that was verified.
 func (c *client) remember(m mac) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.verified, c.lastUsed = m, time.Now()
 }
 
-// recall tells whether a credential was ever verified, and whether it was
-// used recently enough to be let in at once. In that case it was used now. Of
-// an id that nobody has (nil), nothing was verified.
+// recall reports whether a credential was ever verified (proven), and whether it
+// was used so recently that it is accepted without hashing (fresh). A fresh
+// credential counts as used now. Both are false for an unknown id (nil).
 func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
 	if c == nil {
 		return false, false
@@ -70,7 +70,8 @@ func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
 	return proven, fresh
 }
 
-// hashedClients reads the list, and names everything that is wrong with it.
+// hashedClients parses the hashes of the listed clients. Its error lists all
+// problems of the list.
 func hashedClients(list []Client) ([]*client, error) {
 	var errs []error
 	seen := make(map[string]bool, len(list))
@@ -89,25 +90,25 @@ func hashedClients(list []Client) ([]*client, error) {
 func checkClientID(id string, seen map[string]bool) error {
 	switch {
 	case !clientID.MatchString(id):
-		return fmt.Errorf("ID: must be 1..64 letters, digits, _ and -, is %q", id)
+		return fmt.Errorf("ID: must be 1..64 letters, digits, _ and -, not %q", id)
 	case seen[id]:
-		return fmt.Errorf("ID: %q is another client's too", id)
+		return fmt.Errorf("ID: %q must be given only once", id)
 	}
 	return nil
 }
 
 // clients verifies the credentials of listed clients.
 type clients struct {
-	listing     atomic.Pointer[listing]
+	listing     atomic.Pointer[listing] // replaced as a unit, see replace
 	rememberFor time.Duration
 	throttle    *throttle
 	macKey      []byte
-	hashing     chan struct{} // holds one element for each hash under way
+	hashing     chan struct{} // a semaphore: one element for each hash in progress
 	flights     flights
 }
 
-// listing is the list of clients at one time. It does not change; [clients.replace]
-// puts another in its place.
+// listing is the list of clients at one time. It is immutable; [clients.replace]
+// stores another one.
 type listing struct {
 	list []*client
 	byID map[string]*client
@@ -134,8 +135,8 @@ func newClients(list []*client, rememberFor time.Duration, hashConcurrency int, 
 	return c
 }
 
-// shown is a credential as it is verified against one listing. listed is nil
-// for an id that nobody has.
+// shown is a credential together with the listing that it is verified against. The
+// client listed is nil if the id is unknown.
 type shown struct {
 	credential
 	mac     mac
@@ -143,14 +144,15 @@ type shown struct {
 	listed  *client
 }
 
+// show looks a credential up in the present listing.
 func (c *clients) show(cred credential) shown {
 	l := c.listing.Load()
 	return shown{credential: cred, mac: c.mac(cred.id, cred.secret), listing: l, listed: l.byID[cred.id]}
 }
 
-// authenticate tells whether a credential is a listed client's, by the listing
-// that is in force when it returns: the verification may wait for its turn to
-// hash, and a secret that is replaced meanwhile is good no longer.
+// authenticate verifies the credential of a listed client against the listing that
+// is effective when it returns: the verification may wait for other hashes, and a
+// secret that is replaced in the meantime is rejected.
 func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred credential) (Principal, error) {
 	for {
 		s := c.show(cred)
@@ -161,9 +163,9 @@ func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred creden
 	}
 }
 
-// authenticateShown is authenticate by one listing. What is remembered comes
-// before all limits, so that nobody can lock a client out by guessing at its
-// secret once it was let in here.
+// authenticateShown verifies a credential against one listing. The cache is
+// consulted before the limits, so that guesses at the secret of a client cannot
+// lock the client out after it was authenticated once.
 func (c *clients) authenticateShown(ctx context.Context, addr netip.Addr, s shown) (Principal, error) {
 	if len(s.listing.list) == 0 {
 		return Principal{}, ErrBadCredentials
@@ -182,8 +184,8 @@ func (c *clients) authenticateShown(ctx context.Context, addr netip.Addr, s show
 	return p, nil
 }
 
-// admit looks once more at what is remembered, since another request may have
-// verified the credential in the meantime.
+// admit consults the cache again, because another request may have verified the
+// credential in the meantime, and verifies the credential if needed.
 func (c *clients) admit(ctx context.Context, addr netip.Addr, s shown) error {
 	switch proven, fresh := s.listed.recall(s.mac, c.rememberFor); {
 	case fresh:
@@ -194,8 +196,8 @@ func (c *clients) admit(ctx context.Context, addr netip.Addr, s shown) error {
 	return c.guess(ctx, addr, s)
 }
 
-// guess verifies a credential that was never good before, at the price of an
-// attempt.
+// guess verifies a credential that was not verified before. It counts as an
+// attempt for the limits.
 func (c *clients) guess(ctx context.Context, addr netip.Addr, s shown) error {
 	attempt, err := c.throttle.admit(accountOfClient(s.id), addr)
 	if err != nil {
@@ -212,7 +214,8 @@ func (c *clients) guess(ctx context.Context, addr netip.Addr, s shown) error {
 	return err
 }
 
-// verify hashes a secret when its turn comes, and remembers a good one.
+// verify hashes a secret as soon as the number of hashes in progress permits it, and
+// remembers the credential if the secret is correct. No lock is held.
 func (c *clients) verify(ctx context.Context, s shown) error {
 	select {
 	case c.hashing <- struct{}{}:
@@ -221,7 +224,7 @@ func (c *clients) verify(ctx context.Context, s shown) error {
 		return context.Cause(ctx)
 	}
 	if s.listed == nil {
-		c.decoy(s).hash.matches(s.secret)
+		c.dummy(s).hash.matches(s.secret)
 		return ErrBadCredentials
 	}
 	if !s.listed.hash.matches(s.secret) {
@@ -231,50 +234,52 @@ func (c *clients) verify(ctx context.Context, s shown) error {
 	return nil
 }
 
-// decoy is the client whose hash is computed for an id that nobody has: always
-// the same for one id, so that neither one measurement nor several tell that
-// id from a client's.
-func (c *clients) decoy(s shown) *client {
+// dummy returns the client whose hash is computed for an unknown id. It is always
+// the same client for one id, so that measurements of the time do not reveal
+// whether an id is a client's.
+func (c *clients) dummy(s shown) *client {
 	m, list := c.mac(s.id, ""), s.listing.list
 	return list[binary.BigEndian.Uint64(m[:8])%uint64(len(list))]
 }
 
+// mac returns the MAC of a credential.
 func (c *clients) mac(id, secret string) mac {
 	h := hmac.New(sha256.New, c.macKey)
 	h.Write([]byte(id))
-	h.Write([]byte{0}) // neither of the two can hold it
+	h.Write([]byte{0}) // neither of the two can contain it
 	h.Write([]byte(secret))
 	return mac(h.Sum(nil))
 }
 
-// flights makes requests that show the same credential at the same time share
-// one verification. A client that starts with many requests at once is then
-// hashed, and counted, as one.
+// flights lets concurrent requests with the same credential share one
+// verification. If a client starts with many requests at the same time, its secret
+// is hashed, and counted as an attempt, only once.
 type flights struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards running; not held during a verification
 	running map[flightKey]*flight
 }
 
-// flightKey has the address, because the limit on one address must not be
-// answered to another, and the client that the credential was held against,
-// because another listing may have another hash.
+// flightKey identifies a verification. It contains the address, because the limit
+// of one address must not be returned to another, and the client, because another
+// listing may have another hash.
 type flightKey struct {
 	credential mac
 	address    netip.Prefix
 	listed     *client
 }
 
+// flight is a verification in progress.
 type flight struct {
 	done chan struct{}
-	err  error // to be read when done is closed
+	err  error // may be read after done is closed
 }
 
-// errAbandoned is the outcome of a verification that came to none.
+// errAbandoned is the outcome of a verification whose request ended before it.
 var errAbandoned = errors.New("verification abandoned")
 
-// do verifies, or waits for somebody else's verification of the same. A
-// request that ended before its verification does not speak for the others:
-// the next of them tries.
+// do calls verify, or waits for a verification with the same key that is already in
+// progress. If the request of that verification ends first, one of the waiting
+// requests verifies in its place.
 func (f *flights) do(ctx context.Context, key flightKey, verify func() error) error {
 	for {
 		current, mine := f.join(key)
@@ -292,6 +297,8 @@ func (f *flights) do(ctx context.Context, key flightKey, verify func() error) er
 	}
 }
 
+// join returns the verification in progress with that key. If there is none, it
+// starts one, which is the caller's (mine).
 func (f *flights) join(key flightKey) (current *flight, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -303,6 +310,7 @@ func (f *flights) join(key flightKey) (current *flight, mine bool) {
 	return current, true
 }
 
+// lead calls verify and publishes its result, unless the request ended before it.
 func (f *flights) lead(ctx context.Context, key flightKey, mine *flight, verify func() error) error {
 	defer func() {
 		f.mu.Lock()

@@ -13,7 +13,10 @@ import (
 	"time"
 )
 
-// slowHash takes one secret as long as it is told to, and counts.
+// These tests specify when a client's secret is hashed: caching, sharing and limits of
+// verifications. A slowHash takes the place of a real hash and counts its calls.
+
+// slowHash accepts one secret, after a wait, and counts its calls.
 type slowHash struct {
 	secret  string
 	started atomic.Int64
@@ -30,7 +33,7 @@ func (h *slowHash) matches(secret string) bool {
 
 var testLimit = Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: time.Minute, ForgetAfter: time.Hour, Records: 100}
 
-// clientsOf lists clients named c0, c1, … with these hashes.
+// clientsOf returns clients named c0, c1, … with these hashes.
 func clientsOf(concurrency int, hashes ...*slowHash) *clients {
 	list := make([]*client, len(hashes))
 	for i, h := range hashes {
@@ -63,12 +66,12 @@ func TestGoodCredentialIsRemembered(t *testing.T) {
 		show("good", nil, 1)
 		show("good", nil, 0)
 		if err := c.admit(t.Context(), netip.Addr{}, c.show(credential{id: "c0", secret: "good"})); err != nil {
-			t.Errorf("one that was verified while it waited: %v", err)
+			t.Errorf("one that was verified during its wait: %v", err)
 		}
 		show("bad", ErrBadCredentials, 1)
 		show("bad", ErrBadCredentials, 1) // bad ones are not remembered
 		show("good", nil, 0)
-		for range 10 { // use keeps it fresh
+		for range 10 { // each use prolongs it
 			time.Sleep(9 * time.Second)
 			show("good", nil, 0)
 		}
@@ -78,7 +81,7 @@ func TestGoodCredentialIsRemembered(t *testing.T) {
 	})
 }
 
-func TestGuessingLocksNoKnownClientOut(t *testing.T) {
+func TestGuessingDoesNotLockOutAVerifiedClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clientsOf(1, &slowHash{secret: "good"})
@@ -100,7 +103,7 @@ func TestGuessingLocksNoKnownClientOut(t *testing.T) {
 			t.Errorf("an hour later: %v", err)
 		}
 		if _, ok := errors.AsType[*ThrottledError](c.try(t.Context(), "c0", "worse")); !ok {
-			t.Error("the good one made the guesses forgotten")
+			t.Error("the correct secret reset the count of failures")
 		}
 	})
 }
@@ -161,7 +164,7 @@ func TestHashingIsBounded(t *testing.T) {
 			hashes[i] = &slowHash{secret: "good", wait: wait}
 		}
 		c := clientsOf(2, hashes...)
-		under := func() (n int64) {
+		started := func() (n int64) {
 			for _, h := range hashes {
 				n += h.started.Load()
 			}
@@ -173,28 +176,28 @@ func TestHashingIsBounded(t *testing.T) {
 			go func() { errs <- c.try(ctx, fmt.Sprint("c", i), "good") }()
 		}
 		synctest.Wait()
-		if n := under(); n != 2 {
+		if n := started(); n != 2 {
 			t.Errorf("%d hashes at a time, want 2", n)
 		}
 		cancel()
-		for range len(hashes) - 2 { // those that wait give up
+		for range len(hashes) - 2 { // the waiting ones are canceled
 			if err := <-errs; !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		}
 		close(wait)
-		for range 2 { // those that hash come to their end
+		for range 2 { // the hashing ones finish
 			if err := <-errs; err != nil {
 				t.Error(err)
 			}
 		}
-		if n := under(); n != 2 {
+		if n := started(); n != 2 {
 			t.Errorf("%d hashes in all, want 2", n)
 		}
 	})
 }
 
-func TestRequestThatEndsDoesNotSpeakForOthers(t *testing.T) {
+func TestRequestThatEndsDoesNotDecideForOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		busy := &slowHash{secret: "good", wait: make(chan struct{})}
@@ -205,15 +208,15 @@ func TestRequestThatEndsDoesNotSpeakForOthers(t *testing.T) {
 		synctest.Wait()
 
 		leaderCtx, cancelLeader := context.WithCancel(t.Context())
-		leader, follower, quitter := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+		leader, follower, canceled := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 		go func() { leader <- c.try(leaderCtx, "c1", "good") }()
 		synctest.Wait()
 		go func() { follower <- c.try(t.Context(), "c1", "good") }()
-		quitterCtx, cancelQuitter := context.WithCancel(t.Context())
-		go func() { quitter <- c.try(quitterCtx, "c1", "good") }()
+		canceledCtx, cancelFollower := context.WithCancel(t.Context())
+		go func() { canceled <- c.try(canceledCtx, "c1", "good") }()
 		synctest.Wait()
-		cancelQuitter()
-		if err := <-quitter; !errors.Is(err, context.Canceled) {
+		cancelFollower()
+		if err := <-canceled; !errors.Is(err, context.Canceled) {
 			t.Errorf("a follower that ended: %v", err)
 		}
 		cancelLeader()
@@ -229,7 +232,7 @@ func TestRequestThatEndsDoesNotSpeakForOthers(t *testing.T) {
 			t.Errorf("%d hashes", n)
 		}
 		if len(c.flights.running) != 0 || len(c.throttle.accounts.pending) != 0 || len(c.throttle.addresses.pending) != 0 {
-			t.Error("something was left behind")
+			t.Error("a verification or an attempt was not removed")
 		}
 	})
 }
@@ -245,7 +248,7 @@ func TestUnknownIDCostsAHash(t *testing.T) {
 		return n
 	}
 	for i := range 50 {
-		id := fmt.Sprint("nobody", i)
+		id := fmt.Sprint("unknown", i)
 		before := counts()
 		for range 2 {
 			if err := c.try(t.Context(), id, "good"); !errors.Is(err, ErrBadCredentials) {
@@ -267,7 +270,7 @@ func TestUnknownIDCostsAHash(t *testing.T) {
 	}
 }
 
-func TestClientsUnderManyRequests(t *testing.T) {
+func TestClientsWithConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	c := clientsOf(2, &slowHash{secret: "good"}, &slowHash{secret: "good"})
 	if err := errors.Join(c.try(t.Context(), "c0", "good"), c.try(t.Context(), "c1", "good")); err != nil {
@@ -281,7 +284,7 @@ func TestClientsUnderManyRequests(t *testing.T) {
 					t.Error(err)
 				}
 				if err := c.try(t.Context(), fmt.Sprint("c", j%3), fmt.Sprint("guess", j%7)); err == nil {
-					t.Error("a guess was taken")
+					t.Error("a guess was accepted")
 				}
 			}
 		})

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// credential is what a request brings to prove who it is from.
+// credential is the credential of a request.
 type credential struct {
 	method Method
 	id     string // of a listed client
 	secret string // its secret, or the token
 }
 
-const apiKeyHeader = "X-Api-Key" //nolint:gosec // the header's name, no key
+const apiKeyHeader = "X-Api-Key" //nolint:gosec // the header's name, not a key
 
-// clientID is the form of the ids of listed clients. It leaves out ":" and
-// ".", which end the id in Basic and in an API key.
+// clientID is the form of the ids of listed clients. It excludes ":" and ".",
+// which end the id in Basic and in an API key.
 var clientID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// readCredential finds the one credential of a request.
+// readCredential returns the only credential of a request.
 func readCredential(r *http.Request) (credential, error) {
 	authorization := r.Header.Values("Authorization")
 	apiKey := r.Header.Values(apiKeyHeader)
@@ -63,7 +63,8 @@ func parseBasic(encoded string) (credential, error) {
 	return clientCredential(MethodBasic, id, secret)
 }
 
-// clientCredential refuses what no listed client can have.
+// clientCredential returns the credential of a client. It rejects an id or a secret
+// that no listed client can have.
 func clientCredential(method Method, id, secret string) (credential, error) {
 	if !clientID.MatchString(id) {
 		return credential{}, malformed(string(method) + ": the id is not a client's")

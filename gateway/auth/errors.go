@@ -8,35 +8,35 @@ import (
 )
 
 var (
-	// ErrNoCredentials says that the request does not tell who it is from.
+	// ErrNoCredentials is returned if the request has no credentials.
 	ErrNoCredentials = errors.New("no credentials")
-	// ErrBadCredentials says that what the request brings does not prove who
-	// it is from. A [Verifier] returns it for a wrong name or password.
+	// ErrBadCredentials is returned if the credentials are not valid. A
+	// [Verifier] returns it for a wrong name or password.
 	ErrBadCredentials = errors.New("bad credentials")
-	// ErrCrossOrigin says that a page of another origin may have sent the
+	// ErrCrossOrigin is returned if a page of another origin may have sent the
 	// request with the browser's cookie.
 	ErrCrossOrigin = errors.New("cross-origin request")
-	// ErrUnsupportedLoginType says that the platform knows the caller, as a
-	// kind of user that has no level here.
+	// ErrUnsupportedLoginType is returned if the platform accepted the
+	// credentials, but the user's login type has no level in the API.
 	ErrUnsupportedLoginType = errors.New("unsupported login type")
-	// ErrNoScope says that the platform named no tenant, group or user for a
-	// kind of user that has one.
+	// ErrNoScope is returned if the platform returned no tenant, group or user
+	// for a login type that needs one.
 	ErrNoScope = errors.New("the platform named no scope")
 )
 
-// ThrottledError says that an attempt was refused unseen, since too many
-// before it failed or too many others are under way.
+// ThrottledError is returned if an attempt was rejected without verification,
+// because too many earlier ones failed or too many others are in progress.
 type ThrottledError struct {
-	// RetryAfter is how long to wait before another attempt is looked at. It
-	// is more than 0.
+	// RetryAfter is how long to wait before another attempt is accepted. It is
+	// more than 0.
 	RetryAfter time.Duration
-	// Method is how the caller tried to prove its identity: MethodBasic or
-	// MethodAPIKey, and MethodToken for a login.
+	// Method is the method of the attempt: MethodBasic or MethodAPIKey, and
+	// MethodToken for a login.
 	Method Method
 }
 
-// throttledBy gives a [*ThrottledError] the method of the attempt. Any other
-// error stays as it is.
+// throttledBy returns a [*ThrottledError] with the method of the attempt. Any other
+// error is returned unchanged.
 func throttledBy(method Method, err error) error {
 	if throttled, ok := errors.AsType[*ThrottledError](err); ok {
 		return &ThrottledError{RetryAfter: throttled.RetryAfter, Method: method}
@@ -44,12 +44,14 @@ func throttledBy(method Method, err error) error {
 	return err
 }
 
+// Error returns the reason and the time to wait.
 func (e *ThrottledError) Error() string {
 	return fmt.Sprintf("too many failed attempts: retry after %v", e.RetryAfter)
 }
 
-// prefixed puts a prefix before each of the errors that are not nil, and joins
-// them. It looks into joined ones, so that every line of the text has it.
+// prefixed adds a prefix to each of the errors that are not nil, and joins them.
+// Joined errors are prefixed one by one, so that every line of the text has the
+// prefix.
 func prefixed(prefix string, errs ...error) error {
 	type joined interface {
 		error
@@ -66,17 +68,18 @@ func prefixed(prefix string, errs ...error) error {
 	return errors.Join(all...)
 }
 
-// InputError says that a login was not tried because of its form.
+// InputError is returned if a login was not attempted because of its form.
 type InputError struct {
-	Problems []Problem
+	Problems []Problem // at least one
 }
 
-// Problem is one thing wrong with the form of a login.
+// Problem is one mistake in the form of a login.
 type Problem struct {
 	Field  string // "username" or "password"
 	Reason string // a clause: "must not be empty"
 }
 
+// Error returns the problems, separated by semicolons.
 func (e *InputError) Error() string {
 	reasons := make([]string, len(e.Problems))
 	for i, p := range e.Problems {

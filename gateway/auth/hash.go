@@ -15,11 +15,12 @@ import (
 
 // hash is the hash of a client's secret.
 type hash interface {
-	// matches is slow by design.
+	// matches reports whether the hash was made of this secret. It is slow by
+	// design.
 	matches(secret string) bool
 }
 
-// Parameters of the hashes that Hash makes: the first choice of the OWASP
+// Parameters of the hashes that Hash makes: the first recommendation of the OWASP
 // Password Storage Cheat Sheet for argon2id.
 const (
 	hashMemory  = 19 << 10 // KiB
@@ -29,8 +30,8 @@ const (
 	hashKey     = 32 // bytes
 )
 
-// Bounds of the hashes that are taken. The upper ones keep a configuration
-// from taking the memory or the processor for itself.
+// Limits of the hashes that are accepted. The upper ones prevent a configuration
+// from using up the memory or the processor.
 const (
 	minMemory, maxMemory = 4 << 10, 256 << 10 // KiB
 	maxTime              = 16
@@ -38,7 +39,7 @@ const (
 	minSalt, maxSalt     = 8, 64  // bytes
 	minKeyLen, maxKeyLen = 16, 64 // bytes
 	minCost, maxCost     = 10, 15
-	maxBcryptSecret      = 72 // bytes; bcrypt does not see what follows
+	maxBcryptSecret      = 72 // bytes; bcrypt ignores the rest
 )
 
 const (
@@ -47,21 +48,21 @@ const (
 	bcryptPrefix    = "$2"
 )
 
-// Hash makes the hash of a listed client's secret, for [Client.Hash]: argon2id
+// Hash returns the hash of a listed client's secret, for [Client.Hash]: argon2id
 // with 19 MiB of memory, two passes, one thread and a random salt, as a PHC
-// string. The secret has 1..256 bytes of UTF-8 without control characters.
+// string. The secret must have 1..256 bytes of UTF-8 without control characters.
 func Hash(secret string) (string, error) {
 	if problem := secretProblem(secret); problem != "" {
 		return "", errors.New("auth: the secret " + problem)
 	}
 	salt := make([]byte, hashSalt)
-	_, _ = rand.Read(salt) // it never fails: it would rather end the program
+	_, _ = rand.Read(salt) // it never returns an error: it ends the program instead
 	h := argonHash{memory: hashMemory, time: hashTime, threads: hashThreads, salt: salt}
 	h.key = h.derive(secret, hashKey)
 	return h.encode(), nil
 }
 
-// parseHash reads the hash of a client. Its errors never hold the hash.
+// parseHash parses the hash of a client. Its errors never contain the hash.
 func parseHash(text string) (hash, error) {
 	switch {
 	case strings.HasPrefix(text, argonPrefix):
@@ -89,15 +90,15 @@ func (h argonHash) matches(secret string) bool {
 	return subtle.ConstantTimeCompare(h.derive(secret, uint32(len(h.key))), h.key) == 1 //nolint:gosec // 16..64
 }
 
-// encode writes the PHC string.
+// encode returns the PHC string.
 func (h argonHash) encode() string {
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf(argonPrefix+"v=%d$"+argonParameters+"$%s$%s",
 		argon2.Version, h.memory, h.time, h.threads, b64.EncodeToString(h.salt), b64.EncodeToString(h.key))
 }
 
-// parseArgon reads a PHC string. It reads without much care and then asks
-// that the outcome be written the very same way.
+// parseArgon parses a PHC string. Its parsing is lenient, but then it requires that
+// encode returns exactly the same text.
 func parseArgon(text string) (hash, error) {
 	errForm := errors.New("is not of the form $argon2id$v=19$m=…,t=…,p=…$salt$hash")
 	parts := strings.Split(text, "$")
@@ -115,6 +116,7 @@ func parseArgon(text string) (hash, error) {
 	return h, h.check()
 }
 
+// check returns an error with all parameters that are out of range.
 func (h argonHash) check() error {
 	return errors.Join(
 		inRange("memory in KiB (m)", int(h.memory), minMemory, maxMemory),
@@ -127,11 +129,12 @@ func (h argonHash) check() error {
 
 func inRange(what string, n, least, most int) error {
 	if n < least || n > most {
-		return fmt.Errorf("the %s must be %d..%d, is %d", what, least, most, n)
+		return fmt.Errorf("the %s must be %d..%d, not %d", what, least, most, n)
 	}
 	return nil
 }
 
+// bcryptHash is a bcrypt hash.
 type bcryptHash []byte
 
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
@@ -147,7 +150,7 @@ func parseBcrypt(text string) (hash, error) {
 	return bcryptHash(text), inRange("cost", cost, minCost, maxCost)
 }
 
-// matches refuses a secret that bcrypt would cut, after the usual time.
+// matches rejects a secret that bcrypt would truncate, after the usual time.
 func (h bcryptHash) matches(secret string) bool {
 	seen := secret[:min(len(secret), maxBcryptSecret)]
 	err := bcrypt.CompareHashAndPassword(h, []byte(seen))

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
+// These tests specify which hashes are accepted and which secrets match them. To add a
+// refused hash, add an entry to the map of TestParseHashRefuses.
+
 const (
 	salt22 = "c29tZXNhbHRzb21lc2FsdA"                      // 16 bytes
 	key43  = "RdescudvJCsgt3ub+b0dWRWJTmaaJObG0RdescudvJA" // 32 bytes
@@ -48,14 +51,14 @@ func TestHash(t *testing.T) {
 }
 
 // The vector is from the tests of the reference implementation in C.
-func TestArgonOfOthers(t *testing.T) {
+func TestArgonOfTheReferenceImplementation(t *testing.T) {
 	t.Parallel()
 	h, err := parseHash("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !h.matches("password") || h.matches("passwore") {
-		t.Error("the reference implementation's hash is judged otherwise")
+		t.Error("the hash of the reference implementation does not match")
 	}
 }
 
@@ -131,7 +134,7 @@ func TestParseHashRefuses(t *testing.T) {
 			t.Parallel()
 			_, err := parseHash(text)
 			if err == nil {
-				t.Fatalf("%q is taken", text)
+				t.Fatalf("%q is accepted", text)
 			}
 			if len(text) > 20 && strings.Contains(err.Error(), text[len(text)-20:]) {
 				t.Errorf("the hash is in the error: %v", err)
@@ -162,7 +165,7 @@ func FuzzParseHash(f *testing.F) {
 				t.Errorf("%q is read as %q", text, h.encode())
 			}
 			if h.memory > maxMemory || h.time > maxTime || h.threads > maxThreads || len(h.salt) > maxSalt || len(h.key) > maxKeyLen {
-				t.Errorf("%q is over the bounds", text)
+				t.Errorf("%q is above the limits", text)
 			}
 		case bcryptHash:
 			if cost, err := bcrypt.Cost(h); err != nil || cost > maxCost || string(h) != text {
@@ -188,12 +191,12 @@ func FuzzCredential(f *testing.F) {
 		cred, err := readCredential(r)
 		if err != nil {
 			if cred != (credential{}) {
-				t.Errorf("a credential with %v", err)
+				t.Errorf("a credential was returned with the error %v", err)
 			}
 			return
 		}
 		if authorization != "" && apiKey != "" {
-			t.Error("two headers are taken")
+			t.Error("two headers are accepted")
 		}
 		if (authorization != "" || apiKey != "") == (cred.method == MethodCookie) {
 			t.Errorf("method %q", cred.method)

@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Limits on what is taken from callers. The published OCI schema gives user
-// ids 1..161 characters and passwords 1..60; passwords are left some room.
+// Limits of user names and secrets. The published OCI schema permits 1..161
+// characters for user ids and 1..60 for passwords; the limit of passwords here is
+// higher.
 const (
 	maxUsernameChars = 161
 	maxSecretBytes   = 256
 )
 
-// checkLogin names everything wrong with the form of a login.
+// checkLogin returns an [*InputError] with all mistakes in the form of a login.
 func checkLogin(username, password string) error {
 	var problems []Problem
 	add := func(field, reason string) {
@@ -29,9 +30,9 @@ func checkLogin(username, password string) error {
 	return nil
 }
 
-// usernameProblem is a clause, or empty. The platform collapses white space in
-// user ids, so ids with more of it than needed would be second names of an
-// account, with counters of their own.
+// usernameProblem returns a clause about what is wrong, or an empty text. The
+// platform collapses white space in user ids, so ids with additional white space
+// would be further names of an account, with separate counters.
 func usernameProblem(name string) string {
 	switch {
 	case utf8.RuneCountInString(name) > maxUsernameChars:
@@ -42,7 +43,7 @@ func usernameProblem(name string) string {
 	return textProblem(name)
 }
 
-// secretProblem is a clause, or empty.
+// secretProblem returns a clause about what is wrong, or an empty text.
 func secretProblem(secret string) string {
 	if len(secret) > maxSecretBytes {
 		return "must not be longer than 256 bytes"

@@ -17,14 +17,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// verifierFunc is a platform in one function.
+// verifierFunc is a function as a Verifier.
 type verifierFunc func(ctx context.Context, userID, password string) (auth.Identity, error)
 
 func (f verifierFunc) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
 	return f(ctx, userID, password)
 }
 
-// platform takes "secret" as everybody's password, and counts.
+// platform accepts "secret" as the password of every user, and counts its calls.
 type platform struct {
 	asked    atomic.Int64
 	identity auth.Identity
@@ -82,7 +82,7 @@ func login(t testing.TB, a *auth.Authenticator) auth.Session {
 	return s
 }
 
-// request makes a request with headers, given as name and value by turns.
+// request returns a request with headers, given as alternating names and values.
 func request(method string, headers ...string) *http.Request {
 	r := httptest.NewRequest(method, "https://api.example.com/api/v1/", nil)
 	for i := 0; i < len(headers); i += 2 {

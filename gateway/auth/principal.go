@@ -8,11 +8,11 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Level is how far a caller's rights reach. A higher level may do what the
-// lower ones may, within its scope.
+// Level is the level of a caller's rights. A higher level includes the rights of
+// the lower ones, within its scope.
 type Level int
 
-// The levels, with the numbers that the API family gives them.
+// The levels, with their numbers in the API family.
 const (
 	EndUser         Level = 0
 	DepartmentAdmin Level = 4
@@ -21,7 +21,7 @@ const (
 	SystemAdmin     Level = 16
 )
 
-// levels tells a level's name and what its scope is made of.
+// levels holds the name of each level and the parts of its scope.
 var levels = map[Level]struct {
 	name                string
 	tenant, group, user bool
@@ -33,6 +33,7 @@ var levels = map[Level]struct {
 	SystemAdmin:     {name: "System Admin"},
 }
 
+// String returns the name of the level: "Group Admin".
 func (l Level) String() string {
 	if known, ok := levels[l]; ok {
 		return known.name
@@ -40,9 +41,9 @@ func (l Level) String() string {
 	return fmt.Sprintf("Level %d", int(l))
 }
 
-// loginTypes are the login types of the published OCI schema that have a
-// level. Reseller and Lawful Intercept are left out: the scope of neither can
-// be told in tenants and groups.
+// loginTypes are the login types of the published OCI schema that have a level.
+// Reseller and Lawful Intercept are not among them: their scopes cannot be
+// expressed in tenants and groups.
 var loginTypes = map[string]Level{
 	"System":           SystemAdmin,
 	"Provisioning":     SystemAdmin,
@@ -52,7 +53,7 @@ var loginTypes = map[string]Level{
 	"User":             EndUser,
 }
 
-// LevelOf is the level of a login type of the platform. Where it has none, the
+// LevelOf returns the level of a login type of the platform. If it has none, the
 // error is [ErrUnsupportedLoginType].
 func LevelOf(loginType string) (Level, error) {
 	level, ok := loginTypes[loginType]
@@ -62,26 +63,26 @@ func LevelOf(loginType string) (Level, error) {
 	return level, nil
 }
 
-// Verifier asks the platform about somebody's credentials.
+// A Verifier verifies the credentials of a user with the platform.
 type Verifier interface {
-	// Verify returns [ErrBadCredentials], perhaps wrapped, where the platform
-	// refuses the name or the password, and any other error where it cannot
-	// be asked.
+	// Verify returns [ErrBadCredentials], perhaps wrapped, if the platform
+	// rejects the name or the password, and another error if the platform
+	// cannot be asked.
 	Verify(ctx context.Context, userID, password string) (Identity, error)
 }
 
-// Identity is what the platform tells of a user whose password it verified.
+// Identity is the platform's description of a user whose password it verified.
 type Identity struct {
 	LoginType string // as in the published OCI schema: "System", "Group", …
-	TenantID  string // serviceProviderId, where the answer has it
-	GroupID   string // groupId, where the answer has it
-	// UserID is the platform's spelling of the user's id; empty where it
-	// sends none, and then the name of the login serves.
+	TenantID  string // serviceProviderId, if the reply has it
+	GroupID   string // groupId, if the reply has it
+	// UserID is the platform's spelling of the user's id. It is empty if the
+	// platform sends none; then the name of the login is used.
 	UserID             string
-	MustChangePassword bool
+	MustChangePassword bool // the platform wants a new password
 }
 
-// Method is the way in which a caller proves its identity.
+// Method is the method by which a request was authenticated.
 type Method string
 
 // The methods.
@@ -94,22 +95,22 @@ const (
 
 func (m Method) isToken() bool { return m == MethodToken || m == MethodCookie }
 
-// Principal is who is calling.
+// Principal is an authenticated caller.
 type Principal struct {
 	// Name is the platform's user id, or the id of a listed client.
 	Name  string
 	Level Level
 	// TenantID, GroupID and UserID are the caller's scope. Only those that
-	// the level has are set; UserID is a user's alone, not an admin's.
+	// the level has are set; UserID is set for users, not for administrators.
 	TenantID, GroupID, UserID string
 	Method                    Method
 }
 
 // Covers reports whether a target is in the caller's scope: everything for a
 // System Admin, their own tenant for a Tenant Admin, their own group for a Group or
-// Department Admin, each with all that is below it, and for an End User
-// themself alone. Ids are compared exactly. It does not say that the level
-// suffices: [Principal.May] does.
+// Department Admin, each with everything below it, and only themself for an End
+// User. Ids are compared exactly. Covers does not check the level; [Principal.May]
+// does.
 func (p Principal) Covers(t scope.Target) bool {
 	level, ok := levels[p.Level]
 	return ok &&
@@ -118,10 +119,11 @@ func (p Principal) Covers(t scope.Target) bool {
 		(!level.user || isOwn(p.UserID, t.UserID))
 }
 
-// isOwn bars an empty id from standing for any other empty id.
+// isOwn reports whether two ids are the same. An empty id is not the same as another
+// empty id.
 func isOwn(own, id string) bool { return own != "" && own == id }
 
-// May reports whether the caller has at least that level, and the target in its
+// May reports whether the caller has at least that level and the target is in its
 // scope.
 func (p Principal) May(minimum Level, t scope.Target) bool {
 	return p.Level >= minimum && p.Covers(t)
@@ -132,7 +134,7 @@ func (p Principal) Is(t scope.Target) bool {
 	return p.Level == EndUser && t.Scope() == scope.User && p.Covers(t)
 }
 
-// principalOf is who the platform says has logged in under a name.
+// principalOf returns the principal of a user who has logged in under a name.
 func principalOf(username string, id Identity) (Principal, error) {
 	level, err := LevelOf(id.LoginType)
 	if err != nil {
@@ -157,13 +159,13 @@ func principalOf(username string, id Identity) (Principal, error) {
 	return p, nil
 }
 
-// checkScope refuses a principal whose scope has more or less than its level
-// asks for. A listed client of the lowest level is no user of the platform, so
-// UserID is not asked for.
+// checkScope returns an error if a principal's scope has more or fewer parts than
+// its level needs. UserID is not needed, because a listed client of the lowest
+// level is not a user of the platform.
 func (p Principal) checkScope() error {
 	level, ok := levels[p.Level]
 	if !ok {
-		return fmt.Errorf("Level: there is no level %d", int(p.Level))
+		return fmt.Errorf("Level: must be a known level, not %d", int(p.Level))
 	}
 	return errors.Join(
 		checkScopeID("TenantID", p.TenantID, level.tenant),
@@ -174,9 +176,9 @@ func (p Principal) checkScope() error {
 func checkScopeID(field, id string, wanted bool) error {
 	switch {
 	case wanted && id == "":
-		return fmt.Errorf("%s: is missing", field)
+		return fmt.Errorf("%s: is required for the level", field)
 	case !wanted && id != "":
-		return fmt.Errorf("%s: the level has none", field)
+		return fmt.Errorf("%s: must be empty for the level", field)
 	}
 	return nil
 }

@@ -8,6 +8,9 @@ import (
 	"ocigate/translate/scope"
 )
 
+// These tests specify levels and scopes. To add a target, add an entry to the places of
+// TestCovers and a letter to each caller's wanted results.
+
 func TestCovers(t *testing.T) {
 	t.Parallel()
 	const own, other = "own", "other"
@@ -47,7 +50,7 @@ func TestCovers(t *testing.T) {
 		{"group admin without tenant", auth.Principal{Level: auth.GroupAdmin, GroupID: own}, "nnnnnnnnnnnn"},
 		{"level between the levels", auth.Principal{Level: 13, TenantID: own, GroupID: own}, "nnnnnnnnnnnn"},
 		{"level above all", auth.Principal{Level: 17, TenantID: own, GroupID: own}, "nnnnnnnnnnnn"},
-		{"nobody", auth.Principal{}, "nnnnnnnnnnnn"},
+		{"zero principal", auth.Principal{}, "nnnnnnnnnnnn"},
 	}
 	for _, c := range callers {
 		for i, p := range places {
@@ -62,7 +65,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
-func TestMayAsksForLevelAndScope(t *testing.T) {
+func TestMayNeedsLevelAndScope(t *testing.T) {
 	t.Parallel()
 	group := auth.Principal{Level: auth.GroupAdmin, TenantID: "t", GroupID: "g"}
 	for _, c := range []struct {
@@ -82,7 +85,7 @@ func TestMayAsksForLevelAndScope(t *testing.T) {
 	}
 }
 
-func TestIsAsksForTheUserThemself(t *testing.T) {
+func TestIsNeedsTheUserThemself(t *testing.T) {
 	t.Parallel()
 	themself := scope.Target{TenantID: "t", GroupID: "g", UserID: "u"}
 	for name, c := range map[string]struct {

@@ -2,16 +2,16 @@ package auth
 
 import "slices"
 
-// Replace puts other keys and clients in the place of those that the
-// Authenticator has, while it is in use. Where something is wrong with any of
-// them, the error names it, as that of [New] does, and nothing is replaced.
+// Replace replaces the keys and clients of the Authenticator while it is in use. If
+// any of them is not valid, the error lists the problems, as that of [New] does,
+// and nothing is replaced.
 //
-// No request that comes after its return is let in by a key or a hash that is
-// gone, though its token or credential was verified before; nor is one whose
-// secret was waiting to be hashed. What the new keys and clients have in common
-// with the old ones stays known: tokens that were logged out, a client's
-// verified credential where its hash is the same, and all that was counted
-// against guessing. Without keys, a random key stays the same.
+// After Replace has returned, no request is accepted by a key or a hash that was
+// removed, even if its token or credential was verified before or its secret was
+// waiting to be hashed. State that the new keys and clients have in common with
+// the old ones is kept: tokens that were logged out, the verified credential of a
+// client whose hash is the same, and the counters of failed attempts. Without
+// keys, a random key stays the same.
 func (a *Authenticator) Replace(keys []Key, clients []Client) error {
 	a.replacing.Lock()
 	defer a.replacing.Unlock()
@@ -25,7 +25,7 @@ func (a *Authenticator) Replace(keys []Key, clients []Client) error {
 	return nil
 }
 
-// next is the keyring of other keys: the same one where they are the same.
+// next returns the keyring of the given keys: the same keyring if they are the same.
 func (k *keyring) next(keys []Key) (*keyring, error) {
 	if slices.Equal(k.given, keys) {
 		return k, nil
@@ -33,7 +33,8 @@ func (k *keyring) next(keys []Key) (*keyring, error) {
 	return newKeyring(keys)
 }
 
-// replace puts another list in force. The caller excludes other calls.
+// replace makes another list effective. The caller must hold Authenticator.replacing,
+// which excludes concurrent calls.
 func (c *clients) replace(list []*client) {
 	old := c.listing.Load()
 	for i, listed := range list {
@@ -42,8 +43,9 @@ func (c *clients) replace(list []*client) {
 	c.listing.Store(newListing(list))
 }
 
-// after is the client with what is remembered of it, where it has the same hash:
-// the earlier one itself where nothing has changed.
+// after returns the client with the verified credential of its earlier entry, if
+// the hash is the same, and the earlier entry itself if nothing has changed. The
+// new entry c is not shared yet, so c.mu is not needed.
 func (c *client) after(earlier *client) *client {
 	if earlier == nil || earlier.text != c.text {
 		return c

@@ -11,7 +11,10 @@ import (
 	"testing/synctest"
 )
 
-// withHash is a client of that id whose hash, by its text, is h.
+// These tests specify which state of a client is kept when its entry is replaced, also
+// during a verification. A slowHash takes the place of a real hash.
+
+// withHash returns a client with that id whose hash has that text and is h.
 func withHash(id, text string, h hash) *client {
 	return &client{principal: Principal{Name: id, Level: SystemAdmin}, hash: h, text: Secret(text)}
 }
@@ -22,7 +25,7 @@ func listed(list ...*client) *clients {
 	return newClients(list, testLimit.MaxDelay, 1, newThrottle(testLimit, loose))
 }
 
-func TestReplacedHashIsForgottenAtOnce(t *testing.T) {
+func TestReplacedHashIsRefusedImmediately(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		before, after, other := &slowHash{secret: "old"}, &slowHash{secret: "new"}, &slowHash{secret: "good"}
@@ -49,7 +52,7 @@ func TestReplacedHashIsForgottenAtOnce(t *testing.T) {
 	})
 }
 
-func TestReplacedScopeKeepsWhatIsRemembered(t *testing.T) {
+func TestReplacedScopeKeepsTheVerifiedCredential(t *testing.T) {
 	t.Parallel()
 	h := &slowHash{secret: "good"}
 	c := listed(withHash("portal", "1", h))
@@ -68,9 +71,9 @@ func TestReplacedScopeKeepsWhatIsRemembered(t *testing.T) {
 	}
 }
 
-// TestReplaceWhileASecretIsHashed has requests whose verification began before
-// the hash was replaced and ends after it: the one that hashes, one that waits
-// for its turn, and one that shows the same secret after it.
+// TestReplaceWhileASecretIsHashed checks requests whose verification begins before
+// the hash is replaced and ends after that: one that hashes, one that waits to
+// hash, and one that sends the same secret after the replacement.
 func TestReplaceWhileASecretIsHashed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,21 +89,21 @@ func TestReplaceWhileASecretIsHashed(t *testing.T) {
 		c.replace([]*client{withHash("portal", "2", &slowHash{secret: "new"})})
 		late := show("old")
 		close(before.wait)
-		for name, got := range map[string]<-chan error{"hashed when it was replaced": hashing, "shown after that": late} {
+		for name, got := range map[string]<-chan error{"hashed when it was replaced": hashing, "sent after that": late} {
 			if err := <-got; !errors.Is(err, ErrBadCredentials) {
 				t.Errorf("the old secret, %s: %v", name, err)
 			}
 		}
 		if err := <-early; err != nil {
-			t.Errorf("the new secret, shown a little early: %v", err)
+			t.Errorf("the new secret, sent before the replacement: %v", err)
 		}
 		if len(c.flights.running) != 0 || len(c.throttle.accounts.pending) != 0 {
-			t.Error("something was left behind")
+			t.Error("a verification or an attempt was not removed")
 		}
 	})
 }
 
-func TestReplaceKeepsWhatWasCountedAgainstGuessing(t *testing.T) {
+func TestReplaceKeepsTheCountsOfFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := listed(withHash("portal", "1", &slowHash{secret: "old"}))
@@ -111,14 +114,14 @@ func TestReplaceKeepsWhatWasCountedAgainstGuessing(t *testing.T) {
 		}
 		c.replace([]*client{withHash("portal", "2", &slowHash{secret: "new"})})
 		if _, ok := errors.AsType[*ThrottledError](c.try(t.Context(), "portal", "guess")); !ok {
-			t.Error("another hash made the guesses forgotten")
+			t.Error("another hash reset the count of failures")
 		}
 	})
 }
 
-// TestReplaceUnderManyRequests demands of each request that was let in that its
-// secret was good at some time between its start and its end.
-func TestReplaceUnderManyRequests(t *testing.T) {
+// TestReplaceWithConcurrentRequests checks that the secret of each accepted request
+// was valid at some time between the request's start and its end.
+func TestReplaceWithConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	const generations = 100
 	secretOf := func(generation int64) string { return fmt.Sprint("secret", generation) }
@@ -135,8 +138,8 @@ func TestReplaceUnderManyRequests(t *testing.T) {
 	if err := c.try(t.Context(), "steady", "good"); err != nil {
 		t.Fatal(err)
 	}
-	var done atomic.Int64 // the last generation that is surely in force
-	var letIn atomic.Int64
+	var done atomic.Int64 // the last generation that is certainly effective
+	var accepted atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	var callers sync.WaitGroup
 	for range 8 {
@@ -145,13 +148,13 @@ func TestReplaceUnderManyRequests(t *testing.T) {
 				before := done.Load()
 				switch err := c.try(t.Context(), "portal", secretOf(before)); {
 				case err == nil:
-					letIn.Add(1)
+					accepted.Add(1)
 				case done.Load() == before && !errors.Is(err, ErrBadCredentials):
 					t.Errorf("the secret of generation %d: %v", before, err)
 				}
 				if before > 0 {
 					if err := c.try(t.Context(), "portal", secretOf(before-1)); err == nil {
-						t.Errorf("the secret of generation %d was taken after %d was in force", before-1, before)
+						t.Errorf("the secret of generation %d was accepted after %d was effective", before-1, before)
 					}
 				}
 				if err := c.try(t.Context(), "steady", "good"); err != nil {
@@ -162,14 +165,14 @@ func TestReplaceUnderManyRequests(t *testing.T) {
 	}
 	for generation := int64(1); generation <= generations; generation++ {
 		c.replace(listOf(generation))
-		seen := letIn.Load()
+		seen := accepted.Load()
 		done.Store(generation)
-		for letIn.Load() == seen { // somebody shows the new one
+		for accepted.Load() == seen { // until a request with the new secret is accepted
 			if err := c.try(t.Context(), "portal", secretOf(generation)); err != nil {
 				t.Errorf("the secret of generation %d: %v", generation, err)
 				break
 			}
-			letIn.Add(1)
+			accepted.Add(1)
 		}
 	}
 	cancel()

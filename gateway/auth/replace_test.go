@@ -9,6 +9,9 @@ import (
 	"ocigate/gateway/auth"
 )
 
+// These tests specify how Replace changes keys and clients while the Authenticator is in
+// use. To add a change of keys, add an entry to the map of TestReplacedKeys.
+
 func replace(t *testing.T, a *auth.Authenticator, keys ...auth.Key) {
 	t.Helper()
 	if err := a.Replace(keys, nil); err != nil {
@@ -23,18 +26,18 @@ func TestReplacedKeys(t *testing.T) {
 		keys []auth.Key
 		want error
 	}{
-		"refuse at once the token of a key that is gone": {[]auth.Key{newKey}, auth.ErrBadCredentials},
-		"refuse it where another key has taken its name": {[]auth.Key{otherSecret}, auth.ErrBadCredentials},
-		"refuse it where a random key takes its place":   {nil, auth.ErrBadCredentials},
-		"take the token of a key that is the second now": {[]auth.Key{newKey, oldKey}, nil},
-		"take the token of a key that has got a second":  {[]auth.Key{oldKey, newKey}, nil},
-		"take it where nothing changes":                  {[]auth.Key{oldKey}, nil},
+		"refuse immediately the token of a removed key":    {[]auth.Key{newKey}, auth.ErrBadCredentials},
+		"refuse it if another key has the same id":         {[]auth.Key{otherSecret}, auth.ErrBadCredentials},
+		"refuse it if a random key replaces the key":       {nil, auth.ErrBadCredentials},
+		"accept the token of a key that is the second now": {[]auth.Key{newKey, oldKey}, nil},
+		"accept the token of a key that has a second now":  {[]auth.Key{oldKey, newKey}, nil},
+		"accept it if nothing changes":                     {[]auth.Key{oldKey}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
 			s := login(t, a)
-			if _, err := a.Authenticate(bearer(s.Token), here); err != nil { // it is known now
+			if _, err := a.Authenticate(bearer(s.Token), here); err != nil { // it is cached now
 				t.Fatal(err)
 			}
 			replace(t, a, c.keys...)
@@ -82,7 +85,7 @@ func TestReplaceRefusesAllOrNothing(t *testing.T) {
 	}{
 		"a bad client":   {[]auth.Key{newKey}, []auth.Client{bad}, "auth: Clients[0]: Hash: "},
 		"a short key":    {[]auth.Key{{ID: "k", Secret: "short"}}, nil, "auth: Keys[0].Secret: "},
-		"too many keys":  {[]auth.Key{newKey, oldKey, {ID: "k", Secret: newKey.Secret}}, nil, "at most 2 Keys"},
+		"too many keys":  {[]auth.Key{newKey, oldKey, {ID: "k", Secret: newKey.Secret}}, nil, "Keys: must have at most 2 entries"},
 		"the same twice": {[]auth.Key{oldKey}, []auth.Client{portal(t), portal(t)}, "auth: Clients[1]: ID: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +94,7 @@ func TestReplaceRefusesAllOrNothing(t *testing.T) {
 				t.Errorf("error %v, want %q in it", err, c.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "plain text") {
-				t.Errorf("the error holds the secret: %v", err)
+				t.Errorf("the error contains the secret: %v", err)
 			}
 			if _, err := a.Authenticate(bearer(s.Token), here); err != nil {
 				t.Errorf("the old key's token: %v", err)
@@ -109,9 +112,9 @@ func TestReplaceRefusesAllOrNothing(t *testing.T) {
 	}
 }
 
-// TestReplacedKeysUnderManyRequests has logins, requests and replacements at the
-// same time. The key that all keyrings have stays good throughout.
-func TestReplacedKeysUnderManyRequests(t *testing.T) {
+// TestReplacedKeysWithConcurrentRequests runs logins, requests and replacements
+// concurrently. The key that all keyrings have remains valid throughout.
+func TestReplacedKeysWithConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	third := auth.Key{ID: "third", Secret: newKey.Secret}
 	a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
@@ -128,7 +131,7 @@ func TestReplacedKeysUnderManyRequests(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				_, _ = a.Authenticate(bearer(s.Token), here) // its key may be gone already
+				_, _ = a.Authenticate(bearer(s.Token), here) // its key may have been removed
 			}
 		})
 	}
@@ -137,7 +140,7 @@ func TestReplacedKeysUnderManyRequests(t *testing.T) {
 		s := login(t, a).Token
 		replace(t, a, third, oldKey)
 		if _, err := a.Authenticate(bearer(s), here); err == nil {
-			t.Fatal("the token of a key that is gone is taken")
+			t.Fatal("the token of a removed key is accepted")
 		}
 	}
 	wg.Wait()

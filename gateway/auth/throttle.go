@@ -12,24 +12,26 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// Limit slows down guessing. With the FreeAttempts-th failure a delay begins,
-// and with each failure after it: BaseDelay at first, then twice the one
-// before, up to MaxDelay. During a delay attempts are refused unseen and do
-// not count. In each field, 0 stands for the default.
+// Limit slows down guessing. A delay begins with the FreeAttempts-th failure and
+// with each failure after it. The first delay is BaseDelay; each further one is
+// twice the one before, up to MaxDelay. During a delay, attempts are rejected
+// without verification and do not count. In each field, 0 means the default.
 //
-// Attempts under way are counted as if they were going to fail: at most
-// FreeAttempts less the failures run at a time, and one at a time later on.
+// Attempts in progress count as if they were going to fail: at most FreeAttempts
+// minus the failures run at a time, and one at a time after that.
 type Limit struct {
 	FreeAttempts        int
 	BaseDelay, MaxDelay time.Duration
-	// ForgetAfter is how long it takes until one failure is forgotten.
+	// ForgetAfter is the time after which one failure is removed from the
+	// count.
 	ForgetAfter time.Duration
-	// Records is how many accounts, or addresses, with failures are kept in
-	// mind. Only a verified failure makes a record, and the one least
-	// recently tried makes room. So an attacker who wants the record of one
-	// account forgotten has to fail at Records others, and each address used
-	// for that grants only the FreeAttempts of the address limit at once,
-	// and then one for each ForgetAfter or MaxDelay, whichever is shorter.
+	// Records is the largest number of accounts, or addresses, whose failures
+	// are counted. Only a verified failure makes a record, and the record
+	// used least recently is removed to make room. An attacker who wants to
+	// remove the record of one account has to fail at Records others, and
+	// each address used for that has only the FreeAttempts of the address
+	// limit immediately, and then one for each ForgetAfter or MaxDelay,
+	// whichever is shorter.
 	Records int
 }
 
@@ -41,27 +43,28 @@ func (l *Limit) setDefaults(d Limit) {
 	setDefault(&l.Records, d.Records)
 }
 
+// check returns an error with all invalid fields.
 func (l *Limit) check(name string) error {
 	var errs []error
 	if l.FreeAttempts < 1 {
-		errs = append(errs, fmt.Errorf("%s.FreeAttempts: must be 1 or more, is %d", name, l.FreeAttempts))
+		errs = append(errs, fmt.Errorf("%s.FreeAttempts: must be 1 or more, not %d", name, l.FreeAttempts))
 	}
 	if l.BaseDelay < 0 {
-		errs = append(errs, fmt.Errorf("%s.BaseDelay: must not be negative, is %v", name, l.BaseDelay))
+		errs = append(errs, fmt.Errorf("%s.BaseDelay: must not be negative: %v", name, l.BaseDelay))
 	}
 	if l.MaxDelay < l.BaseDelay {
-		errs = append(errs, fmt.Errorf("%s.MaxDelay: must not be less than BaseDelay, is %v", name, l.MaxDelay))
+		errs = append(errs, fmt.Errorf("%s.MaxDelay: must not be less than BaseDelay: %v", name, l.MaxDelay))
 	}
 	if l.ForgetAfter < 0 {
-		errs = append(errs, fmt.Errorf("%s.ForgetAfter: must not be negative, is %v", name, l.ForgetAfter))
+		errs = append(errs, fmt.Errorf("%s.ForgetAfter: must not be negative: %v", name, l.ForgetAfter))
 	}
 	if l.Records < 1 {
-		errs = append(errs, fmt.Errorf("%s.Records: must be 1 or more, is %d", name, l.Records))
+		errs = append(errs, fmt.Errorf("%s.Records: must be 1 or more, not %d", name, l.Records))
 	}
 	return errors.Join(errs...)
 }
 
-// delay is how long to wait after that many failures.
+// delay returns the delay after that many failures.
 func (l *Limit) delay(failures int) time.Duration {
 	if failures < l.FreeAttempts {
 		return 0
@@ -79,17 +82,17 @@ func (l *Limit) delay(failures int) time.Duration {
 // record holds the failures of one account or address.
 type record struct {
 	failures int
-	counted  time.Time // failures are as of this time
-	until    time.Time // the end of the delay
+	counted  time.Time // time of the last reduction of failures
+	until    time.Time // end of the delay
 }
 
-// limiter applies a limit to all accounts, or to all addresses. Its user locks
-// it.
+// limiter applies a limit to all accounts, or to all addresses. It is not safe for
+// concurrent use: throttle.mu guards both limiters, and all methods need it held.
 type limiter[K comparable] struct {
 	limit   Limit
 	records *simplelru.LRU[K, *record]
-	// pending counts the attempts under way. It is apart from the records,
-	// so that dropping a record does not lose them.
+	// pending counts the attempts in progress. It is separate from the
+	// records, so that removing a record does not lose them.
 	pending map[K]int
 }
 
@@ -101,20 +104,20 @@ func newLimiter[K comparable](limit Limit) *limiter[K] {
 	return &limiter[K]{limit: limit, records: records, pending: map[K]int{}}
 }
 
-// record finds the record of a key as of now, or makes an empty one that is
-// not kept yet.
+// record returns the record of a key, without the failures that are too old by now.
+// If there is none, it returns an empty record that is not stored yet.
 func (l *limiter[K]) record(key K, now time.Time) *record {
 	r, ok := l.records.Get(key)
 	if !ok {
 		return &record{counted: now}
 	}
-	forgotten := int(now.Sub(r.counted) / l.limit.ForgetAfter)
-	r.failures = max(r.failures-forgotten, 0)
-	r.counted = r.counted.Add(time.Duration(forgotten) * l.limit.ForgetAfter)
+	expired := int(now.Sub(r.counted) / l.limit.ForgetAfter)
+	r.failures = max(r.failures-expired, 0)
+	r.counted = r.counted.Add(time.Duration(expired) * l.limit.ForgetAfter)
 	return r
 }
 
-// wait is how long a new attempt has to wait, 0 for not at all.
+// wait returns how long a new attempt has to wait. 0 means not at all.
 func (l *limiter[K]) wait(key K, now time.Time) time.Duration {
 	r := l.record(key, now)
 	if delay := r.until.Sub(now); delay > 0 {
@@ -126,8 +129,10 @@ func (l *limiter[K]) wait(key K, now time.Time) time.Duration {
 	return 0
 }
 
+// reserve counts an attempt in progress.
 func (l *limiter[K]) reserve(key K) { l.pending[key]++ }
 
+// release ends an attempt in progress.
 func (l *limiter[K]) release(key K) {
 	l.pending[key]--
 	if l.pending[key] == 0 {
@@ -135,8 +140,8 @@ func (l *limiter[K]) release(key K) {
 	}
 }
 
-// fail counts a failure. Failures beyond the longest delay are not counted, so
-// that it does not take longer to forget them.
+// fail counts a failure. Failures beyond the longest delay are not counted, so that
+// they do not prolong the time until the count is 0.
 func (l *limiter[K]) fail(key K, now time.Time) {
 	r := l.record(key, now)
 	if l.limit.delay(r.failures) < l.limit.MaxDelay {
@@ -148,22 +153,25 @@ func (l *limiter[K]) fail(key K, now time.Time) {
 	l.records.Add(key, r)
 }
 
+// clear removes the failures of a key.
 func (l *limiter[K]) clear(key K) { l.records.Remove(key) }
 
-// account is what guesses are made at. It is a digest, so that all records
-// are of one size.
+// account identifies the target of guesses. It is a digest, so that all records have
+// the same size.
 type account [sha256.Size]byte
 
-// accountOfUser regards names that differ in case alone as one, since the
-// platform may.
+// accountOfUser returns the account of a user name. Names that differ only in letter
+// case are one account, because the platform may ignore the case.
 func accountOfUser(name string) account {
 	return sha256.Sum256([]byte("user\x00" + strings.ToLower(name)))
 }
 
+// accountOfClient returns the account of a listed client.
 func accountOfClient(id string) account { return sha256.Sum256([]byte("client\x00" + id)) }
 
-// addressBlock is what an address is counted as: IPv6 by its /64, which is the
-// least that one subscriber is given. It is invalid for an invalid address.
+// addressBlock returns the block that an address is counted as: the address itself
+// for IPv4, and its /64 for IPv6, the smallest block that one subscriber gets. It
+// is invalid for an invalid address.
 func addressBlock(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -174,9 +182,9 @@ func addressBlock(addr netip.Addr) netip.Prefix {
 	return block
 }
 
-// throttle slows down guessing, by account and by address.
+// throttle limits attempts by account and by address.
 type throttle struct {
-	mu        sync.Mutex
+	mu        sync.Mutex // guards accounts and addresses; not held during a verification
 	accounts  *limiter[account]
 	addresses *limiter[netip.Prefix]
 }
@@ -188,15 +196,15 @@ func newThrottle(accounts, addresses Limit) *throttle {
 	}
 }
 
-// attempt is the right to verify one guess. One of fail and succeed is called
-// where the guess was judged, and end in any case.
+// attempt is the permission to verify one credential. If the verification had a
+// result, one of fail and succeed is called; end is called in any case.
 type attempt struct {
 	throttle *throttle
 	account  account
 	address  netip.Prefix
 }
 
-// admit grants an attempt, or refuses it with a [*ThrottledError].
+// admit returns an attempt, or a [*ThrottledError].
 func (t *throttle) admit(account account, addr netip.Addr) (*attempt, error) {
 	a := &attempt{throttle: t, account: account, address: addressBlock(addr)}
 	t.mu.Lock()
@@ -216,6 +224,7 @@ func (t *throttle) admit(account account, addr netip.Addr) (*attempt, error) {
 	return a, nil
 }
 
+// fail counts a failure of the account and of the address.
 func (a *attempt) fail() {
 	a.throttle.mu.Lock()
 	defer a.throttle.mu.Unlock()
@@ -226,14 +235,15 @@ func (a *attempt) fail() {
 	}
 }
 
-// succeed clears the account. The address keeps its failures: else somebody
-// with an account of their own could guess at others without end.
+// succeed removes the failures of the account. The address keeps its failures:
+// otherwise an attacker with one account could guess at others without limit.
 func (a *attempt) succeed() {
 	a.throttle.mu.Lock()
 	defer a.throttle.mu.Unlock()
 	a.throttle.accounts.clear(a.account)
 }
 
+// end ends the attempt.
 func (a *attempt) end() {
 	a.throttle.mu.Lock()
 	defer a.throttle.mu.Unlock()

@@ -17,6 +17,9 @@ import (
 	"ocigate/gateway/auth"
 )
 
+// These tests specify the limits on failed attempts, in the fake time of synctest. To add
+// a rule, add an entry to the map of TestThrottle.
+
 var (
 	tight = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, ForgetAfter: time.Hour, Records: 100}
 	loose = auth.Limit{FreeAttempts: 1 << 20, BaseDelay: time.Second, MaxDelay: time.Second, ForgetAfter: time.Hour, Records: 100}
@@ -27,8 +30,8 @@ func try(a *auth.Authenticator, addr netip.Addr, name, password string) error {
 	return err
 }
 
-// delays fails until the delay was the longest twice, each time as soon as it
-// may, and tells the delays.
+// delays fails until the delay was the longest twice, each time as soon as it is
+// permitted, and returns the delays.
 func delays(t *testing.T, guess func() error, failures int) []time.Duration {
 	t.Helper()
 	var all []time.Duration
@@ -213,7 +216,7 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-func TestAbandonedLoginCounts(t *testing.T) {
+func TestCanceledLoginCounts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		abandon func(context.Context) (context.Context, context.CancelFunc)
@@ -303,7 +306,7 @@ func TestBurstOfGuesses(t *testing.T) {
 	}
 }
 
-func TestVerifierThatPanicsKeepsNoAttempt(t *testing.T) {
+func TestVerifierThatPanicsEndsTheAttempt(t *testing.T) {
 	t.Parallel()
 	one := tight
 	one.FreeAttempts = 1

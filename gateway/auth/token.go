@@ -17,9 +17,9 @@ import (
 // Key signs tokens with HMAC-SHA256.
 type Key struct {
 	// ID is the kid in the header of tokens: 1..64 letters, digits, "_", "-"
-	// and ".". A key keeps its id for as long as it is used.
+	// and ".". A key keeps its id as long as it is used.
 	ID string
-	// Secret is the key itself: random, 32 bytes at the least.
+	// Secret is the key itself: at least 32 random bytes.
 	Secret Secret
 }
 
@@ -27,20 +27,20 @@ const (
 	issuer   = "ocigate"
 	maxKeys  = 2
 	minKey   = 32   // bytes, the output of SHA-256 (RFC 7518, section 3.2)
-	maxToken = 4096 // bytes, what browsers grant a cookie
+	maxToken = 4096 // bytes, the limit of browsers for a cookie
 
-	// leeway is how far the clocks of two replicas may be apart.
+	// leeway is the permitted difference between the clocks of two replicas.
 	leeway = 10 * time.Second
 )
 
 var (
 	keyID = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
-	// compactJWS also bars line breaks, which encoding/base64 skips.
+	// compactJWS also rejects line breaks, which encoding/base64 skips.
 	compactJWS = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
 )
 
-// claims are what a token says. Level is a pointer, since the lowest level is
-// what its absence would look like.
+// claims are the claims of a token. Level is a pointer, because the lowest level is
+// 0 and must differ from a missing claim.
 type claims struct {
 	jwt.RegisteredClaims
 	Level    *Level `json:"lvl"`
@@ -49,45 +49,45 @@ type claims struct {
 	UserID   string `json:"uid,omitempty"`
 }
 
-// token is a token that was read and found good.
+// token is a token that was verified.
 type token struct {
 	id              string
 	principal       Principal
 	issued, expires time.Time
 }
 
-// current tells whether the token is good at the moment, as far as that changes
-// with time.
+// current reports whether the token is valid at a time: issued before and not
+// expired.
 func (t token) current(now time.Time) bool {
 	return now.Before(t.expires.Add(leeway)) && !now.Before(t.issued.Add(-leeway))
 }
 
-// knownTokens is how many tokens are kept in mind with what they say. Reading a
-// token costs more than most of the requests that bring one.
+// knownTokens is the size of the cache of verified tokens. Verifying a token takes
+// longer than most requests that carry one.
 const knownTokens = 4096
 
-// tokens makes, reads and revokes tokens.
+// tokens issues, verifies and revokes tokens.
 type tokens struct {
-	ring     atomic.Pointer[keyring]
+	ring     atomic.Pointer[keyring] // replaced as a unit by [Authenticator.Replace]
 	audience string
 	ttl      time.Duration
 	parser   *jwt.Parser
-	revoked  *lru.Cache[string, struct{}]
+	revoked  *lru.Cache[string, struct{}] // by the tokens' ids
 }
 
-// keyring are the keys at one time, with the tokens that were verified with
-// them. Its keys do not change; [Authenticator.Replace] puts another in its
-// place, which knows nothing of what this one has verified.
+// keyring holds the keys at one time, and the cache of tokens that were verified
+// with them. Its keys are immutable; [Authenticator.Replace] stores another
+// keyring, with an empty cache.
 type keyring struct {
-	given     []Key // empty where the key is a random one
+	given     []Key // empty if the key is a random one
 	signing   Key
 	keys      map[string]Key
 	ephemeral bool
 	known     *lru.Cache[string, token] // by their text
 }
 
-// newTokens is called with options that may not have passed their check, so
-// that problems of the keys are told together with all others.
+// newTokens is also called with options that did not pass their check, so that
+// problems of the keys are reported together with all others.
 func newTokens(o Options) (*tokens, error) {
 	ring, err := newKeyring(o.Keys)
 	if err != nil {
@@ -115,7 +115,8 @@ func newTokens(o Options) (*tokens, error) {
 	return t, nil
 }
 
-// newKeyring makes a random key where none is given.
+// newKeyring returns a keyring of the given keys, or of a random key if none is
+// given.
 func newKeyring(given []Key) (*keyring, error) {
 	keys := given
 	ephemeral := len(keys) == 0
@@ -135,32 +136,32 @@ func newKeyring(given []Key) (*keyring, error) {
 
 func randomKey() Key {
 	secret := make([]byte, minKey)
-	_, _ = rand.Read(secret) // it never fails: it would rather end the program
+	_, _ = rand.Read(secret) // it never returns an error: it ends the program instead
 	return Key{ID: "ephemeral-" + rand.Text(), Secret: Secret(secret)}
 }
 
 func keysByID(keys []Key) (map[string]Key, error) {
 	var errs []error
 	if len(keys) > maxKeys {
-		errs = append(errs, fmt.Errorf("at most %d Keys are taken, there are %d", maxKeys, len(keys)))
+		errs = append(errs, fmt.Errorf("Keys: must have at most %d entries, not %d", maxKeys, len(keys)))
 	}
 	byID := make(map[string]Key, len(keys))
 	for i, key := range keys {
 		if !keyID.MatchString(key.ID) {
-			errs = append(errs, fmt.Errorf("Keys[%d].ID: must be 1..64 letters, digits, _, - and ., is %q", i, key.ID))
+			errs = append(errs, fmt.Errorf("Keys[%d].ID: must be 1..64 letters, digits, _, - and ., not %q", i, key.ID))
 		}
 		if len(key.Secret) < minKey {
-			errs = append(errs, fmt.Errorf("Keys[%d].Secret: must have %d bytes or more, has %d", i, minKey, len(key.Secret)))
+			errs = append(errs, fmt.Errorf("Keys[%d].Secret: must have %d bytes or more, not %d", i, minKey, len(key.Secret)))
 		}
 		if _, taken := byID[key.ID]; taken {
-			errs = append(errs, fmt.Errorf("Keys[%d].ID: %q is another key's too", i, key.ID))
+			errs = append(errs, fmt.Errorf("Keys[%d].ID: %q must be given only once", i, key.ID))
 		}
 		byID[key.ID] = key
 	}
 	return byID, errors.Join(errs...)
 }
 
-// issue makes a token for a principal.
+// issue returns a new token for a principal.
 func (t *tokens) issue(p Principal) (Secret, error) {
 	now, signing := time.Now().Truncate(time.Second), t.ring.Load().signing
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
@@ -185,9 +186,9 @@ func (t *tokens) issue(p Principal) (Secret, error) {
 	return Secret(signed), nil
 }
 
-// parse reads a token, or recalls what it said when it was read. What may have
-// changed since, its age and whether it was logged out, is judged each time.
-// Any fault of it is [ErrBadCredentials].
+// parse verifies a token, or returns it from the cache. The parts that may have
+// changed, its age and whether it was logged out, are checked each time. If the
+// token is not valid, the error is [ErrBadCredentials].
 func (t *tokens) parse(text string) (token, error) {
 	if len(text) > maxToken {
 		return token{}, malformed("the token is too long")
@@ -199,7 +200,7 @@ func (t *tokens) parse(text string) (token, error) {
 		if read, err = t.read(text, ring); err != nil {
 			return token{}, err
 		}
-		ring.known.Add(strings.Clone(text), read) // text is a part of the request's header
+		ring.known.Add(strings.Clone(text), read) // the text shares memory with the request's header
 	}
 	if t.revoked.Contains(read.id) {
 		return token{}, malformed("the token was logged out")
@@ -207,7 +208,7 @@ func (t *tokens) parse(text string) (token, error) {
 	return read, nil
 }
 
-// read verifies a token and reads what it says.
+// read verifies a token and returns its claims.
 func (t *tokens) read(text string, ring *keyring) (token, error) {
 	if !compactJWS.MatchString(text) {
 		return token{}, malformed("the token is not a JSON Web Token")
@@ -226,20 +227,21 @@ func (t *tokens) read(text string, ring *keyring) (token, error) {
 	return token{id: c.ID, principal: p, issued: c.IssuedAt.Time, expires: c.ExpiresAt.Time}, nil
 }
 
-// key finds the key that a token names. Its header may have nothing that this
-// package does not put there: extensions would have to be understood.
+// key returns the key that a token names. The token's header must have exactly the
+// fields that this package writes, because extensions would have to be
+// interpreted.
 func (k *keyring) key(unverified *jwt.Token) (any, error) {
 	id, _ := unverified.Header["kid"].(string)
 	key, ok := k.keys[id]
 	if !ok {
-		return nil, errors.New("the token's key is not known")
+		return nil, errors.New("the token's key is unknown")
 	}
 	if len(unverified.Header) != 3 || unverified.Header["typ"] != "JWT" {
-		return nil, errors.New("the token's header is not ours")
+		return nil, errors.New("the token's header was not written by this gateway")
 	}
 	return []byte(key.Secret), nil
 }
 
-// revoke ends a token. It needs no clean-up: a revoked token is refused for
-// its age sooner or later, and the list drops its oldest entries.
+// revoke revokes a token. The list needs no maintenance: a revoked token expires,
+// and the list removes its oldest entries.
 func (t *tokens) revoke(ended token) { t.revoked.Add(ended.id, struct{}{}) }

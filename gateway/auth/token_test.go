@@ -16,13 +16,16 @@ import (
 	"ocigate/gateway/auth"
 )
 
+// These tests specify which tokens are accepted. To add a forged token, add an entry to
+// the table of TestTokenIsReadStrictly: the key, and the changes of header and claims.
+
 var (
 	oldKey = auth.Key{ID: "2025", Secret: "old old old old old old old old old"}
 	newKey = auth.Key{ID: "2026", Secret: "new new new new new new new new new"}
 )
 
-// forge signs a token with key material that the gateway has or has not. A nil
-// value drops a header or a claim, and a duration stands for that time from now.
+// forge signs a token with any key material. A nil value removes a header or a
+// claim, and a duration means that time from now.
 func forge(t testing.TB, method jwt.SigningMethod, key any, header, claims map[string]any) auth.Secret {
 	t.Helper()
 	now := time.Now().Unix()
@@ -62,11 +65,11 @@ func TestTokenIsReadStrictly(t *testing.T) {
 		header, claims values
 		ok             bool
 	}{
-		{"takes a good one", jwt.SigningMethodHS256, good, nil, nil, true},
-		{"takes the old key", jwt.SigningMethodHS256, []byte(oldKey.Secret), values{"kid": oldKey.ID}, nil, true},
-		{"takes clocks that are a little apart", jwt.SigningMethodHS256, good, nil, values{"iat": 5 * time.Second}, true},
-		{"takes one of several audiences", jwt.SigningMethodHS256, good, nil, values{"aud": []string{"x", "ocigate"}}, true},
-		{"takes a long one", jwt.SigningMethodHS256, good, nil, values{"x": strings.Repeat("x", 2000)}, true},
+		{"accepts a good one", jwt.SigningMethodHS256, good, nil, nil, true},
+		{"accepts the old key", jwt.SigningMethodHS256, []byte(oldKey.Secret), values{"kid": oldKey.ID}, nil, true},
+		{"accepts clocks that are a little apart", jwt.SigningMethodHS256, good, nil, values{"iat": 5 * time.Second}, true},
+		{"accepts one of several audiences", jwt.SigningMethodHS256, good, nil, values{"aud": []string{"x", "ocigate"}}, true},
+		{"accepts a long one", jwt.SigningMethodHS256, good, nil, values{"x": strings.Repeat("x", 2000)}, true},
 		{"refuses one that is too long", jwt.SigningMethodHS256, good, nil, values{"x": strings.Repeat("x", 4000)}, false},
 		{"refuses no algorithm", jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, nil, false},
 		{"refuses another algorithm with the same key", jwt.SigningMethodHS512, good, nil, nil, false},
@@ -120,7 +123,7 @@ func TestTokenIsRefusedWhenAnyByteIsChanged(t *testing.T) {
 	t.Parallel()
 	a := newAuth(t, auth.Options{Keys: []auth.Key{newKey}})
 	good := string(login(t, a).Token)
-	if _, err := a.Authenticate(bearer(auth.Secret(good)), here); err != nil { // from here on it is kept in mind
+	if _, err := a.Authenticate(bearer(auth.Secret(good)), here); err != nil { // it is cached now
 		t.Fatal(err)
 	}
 	for i := range good {
@@ -128,7 +131,7 @@ func TestTokenIsRefusedWhenAnyByteIsChanged(t *testing.T) {
 			bad := []byte(good)
 			bad[i] ^= flip
 			if _, err := a.Authenticate(bearer(auth.Secret(bad)), here); err == nil {
-				t.Errorf("taken with byte %d changed from %q to %q", i, good[i], bad[i])
+				t.Errorf("accepted with byte %d changed from %q to %q", i, good[i], bad[i])
 			}
 		}
 	}
@@ -144,7 +147,7 @@ func TestTokenIsRefusedWhenAnyByteIsChanged(t *testing.T) {
 		"null for the claims": header + "." + base64.RawURLEncoding.EncodeToString([]byte("null")) + ".AAAA",
 	} {
 		if _, err := a.Authenticate(bearer(auth.Secret(bad)), here); err == nil {
-			t.Errorf("taken with %s", name)
+			t.Errorf("accepted with %s", name)
 		}
 	}
 }
@@ -175,7 +178,7 @@ func TestKeyRotation(t *testing.T) {
 		issuer, reader *auth.Authenticator
 		ok             bool
 	}{
-		{"takes the old key's token during rotation", before, during, true},
+		{"accepts the old key's token during rotation", before, during, true},
 		{"signs with the new key during rotation", during, after, true},
 		{"refuses the new key's token before rotation", during, before, false},
 		{"refuses the old key's token after rotation", before, after, false},
@@ -215,10 +218,10 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		_, err := a.Authenticate(request(http.MethodGet, "Authorization", "Bearer "+text), here)
 		if err == nil && !signedWith(string(newKey.Secret), strings.TrimLeft(text, " ")) {
-			t.Errorf("%q is taken", text)
+			t.Errorf("%q is accepted", text)
 		}
 		if err != nil && len(text) > 40 && strings.Contains(err.Error(), text) {
-			t.Errorf("the error holds the token: %v", err)
+			t.Errorf("the error contains the token: %v", err)
 		}
 	})
 }
