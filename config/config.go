@@ -138,7 +138,7 @@ type Auth struct {
 	Tokens      Tokens        `yaml:"tokens" doc:"Tokens that a login returns."`
 	Cookie      Cookie        `yaml:"cookie" doc:"The sessionid cookie that a login sets. It is always HttpOnly."`
 	Verify      Verify        `yaml:"verify" doc:"How the platform verifies a caller's password: by a command, which needs TLS on every endpoint, by a separate login, or, with auto, by the command if every endpoint has TLS."`
-	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's credential is cached after it was verified, 0s for not at all."`
+	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's verified credential is cached after its last use, 0s for not at all."`
 	Clients     []Client      `yaml:"clients" doc:"Clients that authenticate by HTTP Basic or an API key. They are listed here and are not users of the platform."`
 	Throttle    Throttle      `yaml:"throttle" doc:"Delays after failed attempts, against guessing at an account. An address, which many callers may share, has ten times the free attempts."`
 }

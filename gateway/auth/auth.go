@@ -117,11 +117,11 @@ const (
 )
 
 func defaultAccountLimit() Limit {
-	return Limit{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, ForgetAfter: 15 * time.Minute, Records: 1 << 16}
+	return Limit{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, DecayAfter: 15 * time.Minute, Records: 1 << 16}
 }
 
 func defaultAddressLimit() Limit {
-	return Limit{FreeAttempts: 50, BaseDelay: time.Second, MaxDelay: time.Minute, ForgetAfter: time.Minute, Records: 1 << 16}
+	return Limit{FreeAttempts: 50, BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: time.Minute, Records: 1 << 16}
 }
 
 func (o *Options) setDefaults() {

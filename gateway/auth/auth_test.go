@@ -409,7 +409,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		SameSite:        http.SameSiteNoneMode,
 		InsecureCookie:  true,
 		HashConcurrency: -1,
-		AccountLimit:    auth.Limit{FreeAttempts: -1, ForgetAfter: -1, Records: -1},
+		AccountLimit:    auth.Limit{FreeAttempts: -1, DecayAfter: -1, Records: -1},
 		AddressLimit:    auth.Limit{BaseDelay: time.Hour},
 		Clients: []auth.Client{
 			good,
@@ -426,7 +426,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Verifier: ", "TokenTTL: ", "RevokedTokens: ", "SameSite: ", "HashConcurrency: ",
-		"AccountLimit.FreeAttempts: ", "AccountLimit.ForgetAfter: ", "AccountLimit.Records: ", "AddressLimit.MaxDelay: ",
+		"AccountLimit.FreeAttempts: ", "AccountLimit.DecayAfter: ", "AccountLimit.Records: ", "AddressLimit.MaxDelay: ",
 		"Keys: must have at most 2 entries, not 3", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" must be given only once",
 		"Clients[1]: ID: \"portal\" must be given only once", "Clients[2]: ID: must be", "Clients[3]: Hash: ",
 		"Clients[2]: Hash: the memory", "Clients[2]: Hash: the number of passes", "Clients[4]: GroupID: is required", "Clients[5]: TenantID: must be empty", "Clients[6]: Level: must be a known level, not 5",

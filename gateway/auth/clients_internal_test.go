@@ -31,7 +31,7 @@ func (h *slowHash) matches(secret string) bool {
 	return secret == h.secret
 }
 
-var testLimit = Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: time.Minute, ForgetAfter: time.Hour, Records: 100}
+var testLimit = Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: time.Hour, Records: 100}
 
 // clientsOf returns clients named c0, c1, … with these hashes.
 func clientsOf(concurrency int, hashes ...*slowHash) *clients {

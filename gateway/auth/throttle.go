@@ -22,15 +22,15 @@ import (
 type Limit struct {
 	FreeAttempts        int
 	BaseDelay, MaxDelay time.Duration
-	// ForgetAfter is the time after which one failure is removed from the
+	// DecayAfter is the time after which one failure is removed from the
 	// count.
-	ForgetAfter time.Duration
+	DecayAfter time.Duration
 	// Records is the largest number of accounts, or addresses, whose failures
 	// are counted. Only a verified failure makes a record, and the record
 	// used least recently is removed to make room. An attacker who wants to
 	// remove the record of one account has to fail at Records others, and
 	// each address used for that has only the FreeAttempts of the address
-	// limit immediately, and then one for each ForgetAfter or MaxDelay,
+	// limit immediately, and then one for each DecayAfter or MaxDelay,
 	// whichever is shorter.
 	Records int
 }
@@ -39,7 +39,7 @@ func (l *Limit) setDefaults(d Limit) {
 	setDefault(&l.FreeAttempts, d.FreeAttempts)
 	setDefault(&l.BaseDelay, d.BaseDelay)
 	setDefault(&l.MaxDelay, d.MaxDelay)
-	setDefault(&l.ForgetAfter, d.ForgetAfter)
+	setDefault(&l.DecayAfter, d.DecayAfter)
 	setDefault(&l.Records, d.Records)
 }
 
@@ -55,8 +55,8 @@ func (l *Limit) check(name string) error {
 	if l.MaxDelay < l.BaseDelay {
 		errs = append(errs, fmt.Errorf("%s.MaxDelay: must not be less than BaseDelay: %v", name, l.MaxDelay))
 	}
-	if l.ForgetAfter < 0 {
-		errs = append(errs, fmt.Errorf("%s.ForgetAfter: must not be negative: %v", name, l.ForgetAfter))
+	if l.DecayAfter < 0 {
+		errs = append(errs, fmt.Errorf("%s.DecayAfter: must not be negative: %v", name, l.DecayAfter))
 	}
 	if l.Records < 1 {
 		errs = append(errs, fmt.Errorf("%s.Records: must be 1 or more, not %d", name, l.Records))
@@ -111,9 +111,9 @@ func (l *limiter[K]) record(key K, now time.Time) *record {
 	if !ok {
 		return &record{counted: now}
 	}
-	expired := int(now.Sub(r.counted) / l.limit.ForgetAfter)
+	expired := int(now.Sub(r.counted) / l.limit.DecayAfter)
 	r.failures = max(r.failures-expired, 0)
-	r.counted = r.counted.Add(time.Duration(expired) * l.limit.ForgetAfter)
+	r.counted = r.counted.Add(time.Duration(expired) * l.limit.DecayAfter)
 	return r
 }
 

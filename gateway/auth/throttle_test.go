@@ -21,8 +21,8 @@ import (
 // a rule, add an entry to the map of TestThrottle.
 
 var (
-	tight = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, ForgetAfter: time.Hour, Records: 100}
-	loose = auth.Limit{FreeAttempts: 1 << 20, BaseDelay: time.Second, MaxDelay: time.Second, ForgetAfter: time.Hour, Records: 100}
+	tight = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, DecayAfter: time.Hour, Records: 100}
+	loose = auth.Limit{FreeAttempts: 1 << 20, BaseDelay: time.Second, MaxDelay: time.Second, DecayAfter: time.Hour, Records: 100}
 )
 
 func try(a *auth.Authenticator, addr netip.Addr, name, password string) error {
@@ -80,7 +80,7 @@ func TestThrottleDelaysGrow(t *testing.T) {
 			return err
 		}},
 		"for a client that is not there": {tight, loose, func(a *auth.Authenticator) error {
-			_, err := a.Authenticate(request(http.MethodGet, "X-API-Key", "nobody.wrong"), netip.Addr{})
+			_, err := a.Authenticate(request(http.MethodGet, "X-API-Key", "unknown.wrong"), netip.Addr{})
 			return err
 		}},
 	} {
@@ -107,7 +107,7 @@ func TestThrottle(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]func(t *testing.T){
-		"refuses the right password during a delay, unseen": func(t *testing.T) {
+		"refuses the right password during a delay without verification": func(t *testing.T) {
 			p := groupAdmin()
 			a := newAuth(t, auth.Options{Verifier: p, AccountLimit: tight})
 			fail(t, a, here, "admin", 3)
@@ -126,7 +126,7 @@ func TestThrottle(t *testing.T) {
 				t.Errorf("wait %v", got.RetryAfter)
 			}
 		},
-		"leaves other accounts and networks alone": func(t *testing.T) {
+		"does not affect other accounts and networks": func(t *testing.T) {
 			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: tight})
 			fail(t, a, netip.MustParseAddr("2001:db8::1"), "admin", 3)
 			wantThrottled(t, try(a, netip.MustParseAddr("2001:db8::2"), "other", "secret"))
@@ -153,7 +153,7 @@ func TestThrottle(t *testing.T) {
 			fail(t, a, here, "victim", 1)
 			wantThrottled(t, try(a, here, "own", "secret"))
 		},
-		"failures are forgotten one by one": func(t *testing.T) {
+		"failures are removed one by one": func(t *testing.T) {
 			a := newAuth(t, auth.Options{AccountLimit: tight})
 			fail(t, a, here, "admin", 3)
 			time.Sleep(time.Hour)
@@ -163,7 +163,7 @@ func TestThrottle(t *testing.T) {
 			fail(t, a, here, "admin", 3)
 			wantThrottled(t, try(a, here, "admin", "wrong"))
 		},
-		"failures beyond the longest delay take no longer to be forgotten": func(t *testing.T) {
+		"failures beyond the longest delay do not prolong the time": func(t *testing.T) {
 			a := newAuth(t, auth.Options{AccountLimit: tight})
 			for range 20 {
 				fail(t, a, here, "admin", 1)
@@ -183,7 +183,7 @@ func TestThrottle(t *testing.T) {
 				}
 			}
 		},
-		"a full list forgets the one least recently tried": func(t *testing.T) {
+		"a full list removes the account least recently tried": func(t *testing.T) {
 			two := tight
 			two.Records = 2
 			a := newAuth(t, auth.Options{AccountLimit: two, AddressLimit: loose})
