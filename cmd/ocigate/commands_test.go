@@ -34,7 +34,7 @@ func TestCommandsWrite(t *testing.T) {
 		args []string
 		want string // a pattern
 	}{
-		"the version":          {[]string{"version"}, `^ocigate \S+\n$`},
+		"the version":          {[]string{"version"}, `^ocigate \S+\n(revision: .+\n)?go: go\S+\nplatform: \w+/\w+\n$`},
 		"an example":           {[]string{"config", "init"}, `(?m)^platform:$`},
 		"the faults":           {[]string{"simulate", "faults"}, `(?m)^drop-after-apply `},
 		"the seed":             {[]string{"simulate", "seed"}, `(?m)^  - id: ApioSpTest$`},
