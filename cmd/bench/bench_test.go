@@ -20,7 +20,10 @@ import (
 	"ocigate/oci"
 )
 
-// TestMain lets this binary be the roles that the measurements start.
+// These tests specify the measurements with the shortest times: every figure has results, and
+// the scripted platform is correct. A new figure in allFigures is measured here, too.
+
+// TestMain lets this binary run as the roles that the measurements start.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
 		if err := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout); err != nil {
@@ -31,9 +34,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestEveryFigureComesOut measures for as short as can be, so that nothing is
-// said about speed.
-func TestEveryFigureComesOut(t *testing.T) {
+// TestEveryFigureIsMeasured measures each figure for the shortest time. It checks that there
+// are results, not the speed.
+func TestEveryFigureIsMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the gateway and starts it many times")
 	}
@@ -54,7 +57,7 @@ func TestEveryFigureComesOut(t *testing.T) {
 			t.Errorf("%s: %d rounds gave a value", l.what, len(values))
 		}
 		for _, v := range values {
-			// The difference of two times may be anything on a busy machine.
+			// The difference of two times can have any value on a busy machine.
 			if v <= 0 && !strings.HasPrefix(l.what, "median latency that the gateway adds") || math.IsNaN(v) || math.IsInf(v, 0) {
 				t.Errorf("%s: measured %v", l.what, v)
 			}
@@ -82,7 +85,7 @@ func TestEveryFigureComesOut(t *testing.T) {
 		}
 		for _, private := range []string{b.dir, os.TempDir(), "@" + host, host + ":"} {
 			if strings.Contains(string(kept), private) {
-				t.Errorf("%s tells %s", name, private)
+				t.Errorf("%s contains %s", name, private)
 			}
 		}
 	}
@@ -107,9 +110,9 @@ func TestDrawingIsWellFormed(t *testing.T) {
 	}
 }
 
-// TestPlatformIsOne asks the scripted platform as the gateway does: the client
-// checks session, tracking id, echoes and the names of the answers.
-func TestPlatformIsOne(t *testing.T) {
+// TestPlatformAnswersTheClient checks the scripted platform with the gateway's client, which
+// checks session, tracking id, echoes and the names of the replies.
+func TestPlatformAnswersTheClient(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", loopback)
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +197,7 @@ func TestChooseRefusesWhatIsNotThere(t *testing.T) {
 func TestClaimComparesFromItsPointOn(t *testing.T) {
 	points, costs := []int{1, 10, 100}, []float64{400, 20, 160}
 	for want, c := range map[float64]claim{20: {from: 1}, 8: {from: 10}, 1.25: {from: 10, each: true}} {
-		if got := c.judge(points, costs); got != want {
+		if got := c.ratio(points, costs); got != want {
 			t.Errorf("%+v: %v instead of %v", c, got, want)
 		}
 	}

@@ -8,20 +8,19 @@ import (
 	"strconv"
 )
 
-// claim says that a curve is even from some point on.
+// claim is the claim that the costs of a curve are even from some point on.
 type claim struct {
 	what string
 	from int
 	each bool // divide the cost by the point
 }
 
-// flatness is how far the dearest may be above the cheapest for a curve to count
-// as flat, or, divided by the points, as linear.
+// flatness is the largest ratio of the highest to the lowest cost of a curve that counts as
+// flat or, after division by the points, as linear.
 const flatness = 1.5
 
-// curve is the CPU time that the gateway needs for a request at each of some
-// points. use tells for a point how many callers there are and what they ask
-// for.
+// curve measures the CPU time that the gateway needs for a request at each of several
+// points. For a point, use returns the number of callers and their paths.
 func curve(name string, points []int, use func(point int) (callers int, paths []string), claims ...claim) *figure {
 	f := &figure{name: name}
 	for _, c := range claims {
@@ -47,7 +46,7 @@ func curve(name string, points []int, use func(point int) (callers int, paths []
 			}
 			var values []float64
 			for _, c := range claims {
-				values = append(values, c.judge(points, costs))
+				values = append(values, c.ratio(points, costs))
 			}
 			round(append(values, costs...)...)
 		}
@@ -74,8 +73,8 @@ func (b *bench) costAt(ctx context.Context, g *gateway, callers int, paths []str
 	return cpu[0], l.close()
 }
 
-// judge is the dearest over the cheapest.
-func (c claim) judge(points []int, costs []float64) float64 {
+// ratio returns the highest cost divided by the lowest.
+func (c claim) ratio(points []int, costs []float64) float64 {
 	cheapest, dearest := math.Inf(1), 0.0
 	for i, x := range points {
 		cost := costs[i]
@@ -89,7 +88,7 @@ func (c claim) judge(points []int, costs []float64) float64 {
 	return dearest / cheapest
 }
 
-// thousands prints a number with commas.
+// thousands formats a number with commas.
 func thousands(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)

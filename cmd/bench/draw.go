@@ -11,9 +11,8 @@ import (
 	"text/template"
 )
 
-// The drawing is made by a template: a library that plots would be the largest
-// dependency of the module, for three lines. Its gray and its blue can be read
-// on white and on black.
+// The drawing is a template: a plotting library would be the largest dependency of the
+// module, for three lines. Its gray and its blue are readable on white and on black.
 var drawing = template.Must(template.New("").Parse(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1020 320" font-family="sans-serif" font-size="12" fill="#808080">
 {{range .}}<g transform="translate({{.Left}} 40)">
 <text x="130" y="-20" text-anchor="middle" font-size="14">µs of CPU a GET, by {{.Name}}</text>
@@ -36,7 +35,7 @@ type panel struct {
 
 type mark struct{ X, Y, Text string }
 
-// draw makes the curves among the figures into an SVG, and into CSV.
+// draw returns the curves among the figures as SVG and as CSV.
 func draw(figures []*figure) (svg, table string, err error) {
 	var text strings.Builder
 	lines := csv.NewWriter(&text)
@@ -63,7 +62,7 @@ func draw(figures []*figure) (svg, table string, err error) {
 	return picture.String(), text.String(), err
 }
 
-// newPanel draws one curve. The upright axis spans whole powers of ten.
+// newPanel draws one curve. The vertical axis spans full powers of ten.
 func newPanel(name string, left int, xs []int, ys []float64) panel {
 	p := panel{Name: name, Left: left}
 	lowest, highest := math.Inf(1), math.Inf(-1)
@@ -84,7 +83,7 @@ func newPanel(name string, left int, xs []int, ys []float64) panel {
 	return p
 }
 
-// short prints three digits at the most.
+// short formats a number with at most three digits.
 func short(v float64) string {
 	switch {
 	case v >= 999.5e3:

@@ -13,14 +13,14 @@ import (
 	"ocigate/config"
 )
 
-// echoRole is an Echo server that answers every read of numbers with the answer
-// in a file: what HTTP costs where nothing is done.
+// echoRole is an Echo server that answers every read of numbers with the response in a file:
+// the cost of HTTP without any work.
 func echoRole(arguments []string, in io.Reader, out io.Writer) error {
 	return answerWith(arguments[0], func() error { return nil }, in, out)
 }
 
-// relayRole is echo that makes a raw round trip before it answers: the least that
-// a gateway can do which is one process more on the way.
+// relayRole is echo with a raw round trip to the platform before each response: the least
+// work of a gateway that is a separate process.
 func relayRole(arguments []string, in io.Reader, out io.Writer) error {
 	question, err := os.ReadFile(arguments[2]) //nolint:gosec // the platform made it
 	if err != nil {
@@ -41,8 +41,7 @@ func relayRole(arguments []string, in io.Reader, out io.Writer) error {
 	}, in, out)
 }
 
-// answerWith serves the answer in a file, each time after what is to be done
-// before.
+// answerWith serves the response in a file, after a call of a function each time.
 func answerWith(name string, before func() error, in io.Reader, out io.Writer) error {
 	file, err := os.Open(name) //nolint:gosec // the parent made it
 	if err != nil {
@@ -77,10 +76,10 @@ func answerWith(name string, before func() error, in io.Reader, out io.Writer) e
 	if err != nil {
 		return err
 	}
-	return beRole(in, out, address, mute)
+	return beRole(in, out, address, noAnswer)
 }
 
-// likeOurs is a server with the settings of the gateway's.
+// likeOurs returns a server with the settings of the gateway's server.
 func likeOurs(handler http.Handler) *http.Server {
 	c := config.Default().HTTP
 	return &http.Server{

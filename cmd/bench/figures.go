@@ -7,22 +7,22 @@ import (
 	"slices"
 )
 
-// figure is something that is measured, in rounds, and what it came to.
+// figure is a measurement in several rounds, with its results.
 type figure struct {
 	name    string // for -only
 	rows    []line
 	measure func(ctx context.Context, b *bench, round func(values ...float64)) error
-	values  [][]float64 // for each row one of each round
+	values  [][]float64 // one value of each round for each row
 }
 
-// line is a number that every round of a figure gives. Those with a bound are
-// the claims, the others tell what they are made of.
+// line is a number that every round of a figure returns. Lines with a bound are claims; the
+// others are their components.
 type line struct {
 	what  string
 	unit  string // none for a ratio
 	bound float64
 	least bool // the bound is a lower one
-	x     int  // the place on the figure's curve, if it has one
+	x     int  // position on the figure's curve, if it has one
 }
 
 func (l line) reached(value float64) bool {
@@ -32,7 +32,7 @@ func (l line) reached(value float64) bool {
 	return value <= l.bound
 }
 
-// allFigures is the table of what is measured. Curves end at the largest value.
+// allFigures returns the table of all measurements. Curves end at the largest value.
 func allFigures(largest int) []*figure {
 	return []*figure{
 		{
@@ -116,11 +116,11 @@ func upTo(largest int, points ...int) []int {
 	return slices.DeleteFunc(points, func(x int) bool { return x > largest })
 }
 
-// median is the middle of the values, which it leaves as they are.
+// median returns the median of the values, which it does not change.
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
-// quantile is the value that this part of the values does not exceed; 0 where
-// there are none.
+// quantile returns the value that this fraction of the values does not exceed, and 0 if there
+// are none.
 func quantile(values []float64, part float64) float64 {
 	if len(values) == 0 {
 		return 0

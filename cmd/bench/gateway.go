@@ -19,15 +19,15 @@ import (
 	"time"
 )
 
-// gateway is the real binary at work. Its admin listener is not the address of
-// its process.
+// gateway is a process of the real binary. The address of the process is that of the API;
+// admin is the other listener.
 type gateway struct {
 	*process
 	admin string
 }
 
-// configuration leaves everything as it is by default but the drain, the size of the
-// pool, the length of its queue, where its journal is, and how long one token serves.
+// configuration has the defaults except for the drain, the size of the pool, the length of
+// its queue, the folder of the journal, and the lifetime of a token.
 const configuration = `
 http: {listen: %q, drain: 0s}
 admin: {listen: %q}
@@ -40,7 +40,7 @@ platform:
   pool: {min: %d, max: %d, max_waiting: 4096}
 `
 
-// launch starts a gateway, and does not wait for it. Its log goes to a file.
+// launch starts a gateway without waiting for it. Its log goes to a file.
 func (b *bench) launch(ctx context.Context, platform *process, least, most int) (*gateway, error) {
 	ports, err := freePorts(ctx)
 	if err != nil {
@@ -61,7 +61,7 @@ func (b *bench) launch(ctx context.Context, platform *process, least, most int) 
 	return g, b.start(g.process)
 }
 
-// freePorts are addresses on loopback at which nobody listened just now.
+// freePorts returns addresses on loopback that were free at the time of the call.
 func freePorts(ctx context.Context) ([2]string, error) {
 	var ports [2]string
 	for i := range ports {
@@ -87,8 +87,8 @@ func (b *bench) gateway(ctx context.Context, platform *process, sessions int) (*
 			break
 		}
 		if time.Now().After(end) {
-			said, unread := os.ReadFile(g.log.Name())
-			return nil, errors.Join(err, unread, fmt.Errorf("the gateway has %v of %d sessions: %.1000s", up, sessions, said))
+			got, unread := os.ReadFile(g.log.Name())
+			return nil, errors.Join(err, unread, fmt.Errorf("the gateway has %v of %d sessions: %.1000s", up, sessions, got))
 		}
 		if err := pause(ctx, 2*time.Millisecond); err != nil {
 			return nil, err
@@ -109,27 +109,27 @@ func (b *bench) site(ctx context.Context, service time.Duration, sessions int) (
 	return platform, g, err
 }
 
-// login has the platform verify a password and gets a token for it.
+// login logs in with a password of the platform and stores the token.
 func (g *gateway) login(ctx context.Context) (string, error) {
-	said, err := send(ctx, http.MethodPost, g.address, "/api/v1/login/", `{"username":"bench","password":"bench"}`, "")
+	got, err := send(ctx, http.MethodPost, g.address, "/api/v1/login/", `{"username":"bench","password":"bench"}`, "")
 	if err != nil {
 		return "", err
 	}
 	var answer struct {
 		Token string `json:"access_token"`
 	}
-	err = json.Unmarshal(said.body, &answer)
+	err = json.Unmarshal(got.body, &answer)
 	return answer.Token, err
 }
 
-// metric adds up the metrics that begin like this.
+// metric returns the sum of the metrics with that prefix.
 func (g *gateway) metric(ctx context.Context, begins string) (float64, error) {
-	said, err := send(ctx, http.MethodGet, g.admin, "/metrics", "", "")
+	got, err := send(ctx, http.MethodGet, g.admin, "/metrics", "", "")
 	if err != nil {
 		return 0, err
 	}
 	sum := 0.0
-	for lines := bufio.NewScanner(bytes.NewReader(said.body)); lines.Scan(); {
+	for lines := bufio.NewScanner(bytes.NewReader(got.body)); lines.Scan(); {
 		if line := lines.Text(); strings.HasPrefix(line, begins) {
 			value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 	"ocigate/cmd/bench/facade"
 )
 
-// facadeRole is the plain facade in front of the platform at that address.
+// facadeRole serves the plain facade in front of the platform at that address.
 func facadeRole(arguments []string, in io.Reader, out io.Writer) error {
 	f, err := facade.New(context.Background(), arguments[0], callersOfPairs)
 	if err != nil {
@@ -22,10 +22,10 @@ func facadeRole(arguments []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return beRole(in, out, address, mute)
+	return beRole(in, out, address, noAnswer)
 }
 
-// largeRead holds the gateway against the plain facade.
+// largeRead compares the gateway with the plain facade.
 func largeRead(ctx context.Context, b *bench, round func(...float64)) error {
 	platform, gateway, err := b.site(ctx, 0, callersOfPairs)
 	if err != nil {
@@ -56,19 +56,20 @@ func largeRead(ctx context.Context, b *bench, round func(...float64)) error {
 	return nil
 }
 
-// sameAnswers tells whether all servers mean the same, and all of the table.
+// sameAnswers returns an error unless all servers return the same rows, and the complete
+// table.
 func (b *bench) sameAnswers(ctx context.Context, addresses ...string) error {
 	answers := make([]struct{ Numbers []any }, len(addresses))
 	for i, address := range addresses {
-		said, err := b.fetch(ctx, address, paths(1, b.large)[0])
+		got, err := b.fetch(ctx, address, paths(1, b.large)[0])
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(said.body, &answers[i]); err != nil {
+		if err := json.Unmarshal(got.body, &answers[i]); err != nil {
 			return err
 		}
 		if len(answers[i].Numbers) != b.large || !reflect.DeepEqual(answers[0], answers[i]) {
-			return errors.New("the facade's JSON is not the gateway's, or is not whole")
+			return errors.New("the facade's JSON is not the gateway's, or is not complete")
 		}
 	}
 	return nil

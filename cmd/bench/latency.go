@@ -4,8 +4,8 @@ package main
 
 import "context"
 
-// latency has one caller on an idle system, of the gateway and of the least that
-// a gateway can do, and then one raw round trip after the other.
+// latency measures one caller on an idle system: of the gateway, of the least work of a
+// gateway, and then sequential raw round trips.
 func latency(ctx context.Context, b *bench, round func(...float64)) error {
 	p, err := b.pairs(ctx)
 	if err != nil {
@@ -20,7 +20,7 @@ func latency(ctx context.Context, b *bench, round func(...float64)) error {
 		return err
 	}
 	for range b.rounds(15) {
-		whole, err := lone.median(ctx, b)
+		complete, err := lone.median(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func latency(ctx context.Context, b *bench, round func(...float64)) error {
 		if err != nil {
 			return err
 		}
-		round((whole-raw)/1e3, whole/1e3, raw/1e3, (relayed-raw)/1e3)
+		round((complete-raw)/1e3, complete/1e3, raw/1e3, (relayed-raw)/1e3)
 	}
 	return nil
 }

@@ -17,18 +17,18 @@ import (
 	"time"
 )
 
-// callersOfPairs is how many callers, sessions and connections the two sides of
-// a ratio have where neither is to wait for the other.
+// callersOfPairs is the number of callers, sessions and connections of both sides of a ratio
+// if neither side waits for the other.
 const callersOfPairs = 8
 
-// numbersPath is where the numbers of a group are read.
+// numbersPath returns the path of the numbers of a group.
 func numbersPath(tenant, group string) string {
 	return "/api/v1/tenant/" + tenant + "/group/" + group + "/services/immediate_trunking_connectivity/numbers/"
 }
 
-// paths are of so many tenants with one group each, which has so many rows.
-// Everybody who calls at the same time asks for a group of their own: the gateway
-// may join reads that are the same.
+// paths returns the paths of several tenants with one group each, which has that number of
+// rows. Concurrent callers must use different groups, because the gateway may join identical
+// reads.
 func paths(tenants, rows int) []string {
 	list := make([]string, tenants)
 	for i := range list {
@@ -37,9 +37,9 @@ func paths(tenants, rows int) []string {
 	return list
 }
 
-// load is callers that keep their connections, each making one request at a
-// time. It writes bytes that were made before and reads with as little as
-// net/http lets it, to leave the machine to those that are measured.
+// load is a number of callers with persistent connections, each of which makes one request
+// at a time. It writes prepared bytes and parses as little as net/http permits, so that most
+// of the machine is available to the measured processes.
 type load []*caller
 
 type caller struct {
@@ -47,14 +47,14 @@ type caller struct {
 	reader *bufio.Reader
 	buffer []byte
 	calls  []*call
-	next   int // of calls
+	next   int // index in calls
 	done   []done
 }
 
-// call is a request and the body that it is answered with.
+// call is a request with the body of its response.
 type call struct {
 	request []byte
-	want    *body // nil before it was made once
+	want    *body // nil before the first call
 }
 
 type body struct {
@@ -62,14 +62,14 @@ type body struct {
 	sum   uint32
 }
 
-// done is a request that was answered.
+// done is a request with a response.
 type done struct {
 	at   time.Time
 	took time.Duration
 }
 
-// dial makes so many callers, who share out the paths between them, and makes
-// each call once.
+// dial returns that number of callers, among which the paths are divided, and makes each call
+// once.
 func (b *bench) dial(ctx context.Context, address string, callers int, paths []string) (load, error) {
 	l := make(load, callers)
 	b.cleanup = append(b.cleanup, l.close)
@@ -93,19 +93,18 @@ func (b *bench) dial(ctx context.Context, address string, callers int, paths []s
 	return l, nil
 }
 
-// close hangs up. It may be called again, and for callers of whom some never
-// came to be.
+// close closes the connections. It may be called several times, and if some callers were
+// not created.
 func (l load) close() error {
 	for _, c := range l {
 		if c != nil {
-			_ = c.conn.Close() // nobody waits for anything from it
+			_ = c.conn.Close() // no response is expected on it
 		}
 	}
 	return nil
 }
 
-// run has every caller make one request after the other for so long, and one at
-// the least.
+// run lets every caller make sequential requests for that time, at least one each.
 func (l load) run(ctx context.Context, d time.Duration) ([]done, error) {
 	end := time.Now().Add(d)
 	problems := make([]error, len(l))
@@ -118,10 +117,10 @@ func (l load) run(ctx context.Context, d time.Duration) ([]done, error) {
 	for _, c := range l {
 		all = append(all, c.done...)
 	}
-	return all, cmp.Or(problems...) // one is as good as a thousand
+	return all, cmp.Or(problems...) // the first is enough
 }
 
-// underLoad is a process that so many callers of those paths keep busy.
+// underLoad returns a process under the load of that number of callers of the paths.
 func (b *bench) underLoad(ctx context.Context, p *process, callers int, paths []string) (subject, error) {
 	l, err := b.dial(ctx, p.address, callers, paths)
 	if err != nil {
@@ -130,7 +129,7 @@ func (b *bench) underLoad(ctx context.Context, p *process, callers int, paths []
 	return l.on(ctx, b, p), nil
 }
 
-// on is the process that the callers keep busy.
+// on is the process under load.
 func (l load) on(ctx context.Context, b *bench, p *process) subject {
 	return subject{p, func() (int, error) {
 		all, err := l.run(ctx, b.slice())
@@ -138,7 +137,7 @@ func (l load) on(ctx context.Context, b *bench, p *process) subject {
 	}}
 }
 
-// median is the median time of the requests of one slice, in nanoseconds.
+// median returns the median time of the requests of one slice, in nanoseconds.
 func (l load) median(ctx context.Context, b *bench) (float64, error) {
 	all, err := l.run(ctx, b.slice())
 	var took []float64
@@ -167,7 +166,7 @@ func (c *caller) run(ctx context.Context, end time.Time) error {
 	}
 }
 
-// call makes a request. Its answer must be good, and the same as ever.
+// call makes a request. Its response must have status 200 and the same body as before.
 func (c *caller) call(next *call) error {
 	if _, err := c.conn.Write(next.request); err != nil {
 		return err
@@ -192,18 +191,18 @@ func (c *caller) call(next *call) error {
 	return nil
 }
 
-// answer is all of an answer.
+// answer is a complete response.
 type answer struct {
 	header http.Header
 	body   []byte
 }
 
-// fetch reads a path as our caller, on a connection of its own.
+// fetch reads a path with the caller's token, on a new connection.
 func (b *bench) fetch(ctx context.Context, address, path string) (answer, error) {
 	return send(ctx, http.MethodGet, address, path, "", "Bearer "+b.token)
 }
 
-// send makes a request on a connection of its own. Its answer must be 200.
+// send makes a request on a new connection. Its status must be 200.
 func send(ctx context.Context, method, address, path, content, authorization string) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, strings.NewReader(content))
 	if err != nil {
@@ -219,9 +218,9 @@ func send(ctx context.Context, method, address, path, content, authorization str
 		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	said, err := io.ReadAll(response.Body)
+	got, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s was answered with %s: %.200s", path, response.Status, said)
+		err = fmt.Errorf("%s was answered with %s: %.200s", path, response.Status, got)
 	}
-	return answer{response.Header, said}, err
+	return answer{response.Header, got}, err
 }

@@ -1,14 +1,14 @@
-// Command bench measures how fast the ocigate binary is: always against what
-// the same work costs without it, alternately and in one run, so that a machine
-// that others use as well moves both sides of a ratio. "make bench" runs it.
+// Command bench measures the speed of the ocigate binary, always in comparison with the cost
+// of the same work without it. Both sides of a ratio are measured alternately in one run, so
+// that other load on the machine affects both. "make bench" runs it.
 //
-// It starts the binary as operators do, in front of a scripted platform, and
-// watches it from outside, through /proc. The platform and the other sides of
-// the ratios are this program again, in processes of their own.
+// The command starts the binary as operators do, in front of a scripted platform, and
+// measures the process from outside, through /proc. The platform and the other sides of the
+// ratios are further processes of this program.
 //
-// The package holds the measurements and what they need. What is right or wrong
-// in an answer is left to the tests of the other packages: here an answer must
-// be the same each time, and the same as the facade's.
+// The package contains the measurements and their tools. The tests of the other packages
+// check the contents of responses; here, a response must be the same each time, and the same
+// as that of the facade.
 package main
 
 import (

@@ -4,7 +4,7 @@ package main
 
 import "context"
 
-// memory watches a new gateway serve large tables one after the other.
+// memory measures the memory of a new gateway that serves large tables in sequence.
 func memory(ctx context.Context, b *bench, round func(...float64)) error {
 	platform, err := b.role(ctx, "platform", "0s", "")
 	if err != nil {
@@ -32,7 +32,7 @@ func (b *bench) largeReads(ctx context.Context, platform *process, round func(..
 	if err != nil {
 		return err
 	}
-	if err := g.forgetMost(); err != nil {
+	if err := g.resetPeak(); err != nil {
 		return err
 	}
 	const allocated = "go_memstats_alloc_bytes_total "
@@ -44,7 +44,7 @@ func (b *bench) largeReads(ctx context.Context, platform *process, round func(..
 	if err != nil {
 		return err
 	}
-	for range requests - 1 { // the first was made by dial
+	for range requests - 1 { // dial made the first one
 		if _, err := callers.run(ctx, 0); err != nil {
 			return err
 		}

@@ -22,18 +22,17 @@ import (
 // endTag ends a document of either side.
 var endTag = []byte("</BroadsoftDocument>")
 
-// platform is a scripted OCI-P platform. Package ocisim has the complete one,
-// which would take most of the machine; this one looks for the few parts of a
-// request that it needs, and has its tables ready. It only serves clients that
-// are known to write well-formed documents.
+// platform is a scripted OCI-P platform. The complete one of package ocisim would use most of
+// the machine. This one searches only for the parts of a request that it needs, and has its
+// tables prepared. It only serves clients that write well-formed documents.
 type platform struct {
-	service  time.Duration // from a document to its answer
+	service  time.Duration // from a document to its reply
 	due      chan delivery // used unless service is 0
 	tables   sync.Map      // bytes of a table by its number of rows
-	record   string        // file for the first read of numbers that comes alone; none where empty
+	record   string        // file for the first document with nothing but a read of numbers; empty for none
 	recorded atomic.Bool
 
-	delivered, spent atomic.Int64 // answers, and nanoseconds of service
+	delivered, spent atomic.Int64 // number of replies, and their service time in nanoseconds
 }
 
 type delivery struct {
@@ -46,8 +45,8 @@ func newPlatform(service time.Duration, record string) *platform {
 	return &platform{service: service, record: record, due: make(chan delivery, 1024)}
 }
 
-// platformRole is a platform with that service time, which records in that file
-// unless it is empty. Asked, it tells its mean service time in nanoseconds.
+// platformRole serves a platform with that service time, which records in that file unless
+// the name is empty. It answers each line with its mean service time in nanoseconds.
 func platformRole(arguments []string, in io.Reader, out io.Writer) error {
 	service, err := time.ParseDuration(arguments[0])
 	if err != nil {
@@ -64,7 +63,7 @@ func platformRole(arguments []string, in io.Reader, out io.Writer) error {
 	})
 }
 
-// serve answers on the connections of a listener until that is closed.
+// serve serves the connections of a listener until it is closed.
 func (p *platform) serve(l net.Listener) error {
 	for {
 		conn, err := l.Accept()
@@ -79,7 +78,7 @@ func (p *platform) serve(l net.Listener) error {
 	}
 }
 
-// session answers documents until the client leaves.
+// session answers documents until the client disconnects.
 func (p *platform) session(conn net.Conn) error {
 	defer func() { _ = conn.Close() }()
 	var from io.Reader = conn
@@ -114,8 +113,8 @@ func (p *platform) session(conn net.Conn) error {
 	}
 }
 
-// readDocument reads until an end tag. Since nobody here sends a document
-// before the last one was answered, nothing follows but white space.
+// readDocument reads until an end tag. Only white space can follow it, because clients wait
+// for the reply before they send the next document.
 func readDocument(from io.Reader, into []byte) ([]byte, error) {
 	into = slices.Grow(into[:0], 4096)
 	into = into[:cap(into)]
@@ -134,17 +133,16 @@ func readDocument(from io.Reader, into []byte) ([]byte, error) {
 	}
 }
 
-// deliver sends answers when they are due. Since the service time is the same
-// for all, they are due in the order in which they were asked for. A thread of
-// its own sleeps in the kernel, with the least slack: a timer of Go's runtime
-// may be late by a millisecond in a process that is idle. The kernel is late as
-// well, by less; it is asked to wake the thread as much earlier as it was late
-// lately.
+// deliver sends replies when they are due. They are due in the order of the requests, because
+// the service time is the same for all. A separate thread sleeps in the kernel with the least
+// timer slack, because a timer of Go's runtime may be late by a millisecond in an idle
+// process. The kernel is also late, but by less; the thread asks to be woken earlier by the
+// usual delay.
 func (p *platform) deliver() {
 	runtime.LockOSThread()
 	const setTimerSlack = 29 // PR_SET_TIMERSLACK
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, setTimerSlack, 1, 0)
-	var late time.Duration // as a rule
+	var late time.Duration // the usual delay
 	for d := range p.due {
 		due := d.asked.Add(p.service)
 		for left := time.Until(due) - late; left > 0; left = time.Until(due) - late {
@@ -154,7 +152,7 @@ func (p *platform) deliver() {
 		late = max(0, late+time.Since(due)/16)
 		p.spent.Add(int64(time.Since(d.asked)))
 		p.delivered.Add(1)
-		_, _ = d.to.Write(d.document) // its session notices a client that left
+		_, _ = d.to.Write(d.document) // its session detects a disconnected client
 	}
 }
 
@@ -163,7 +161,7 @@ const (
 	numbersTable   = "numberRangeSummaryTable"
 )
 
-// scripted are the answers that do not depend on the question.
+// scripted holds the replies that do not depend on the request.
 var scripted = map[string]string{
 	"LoginRequest14sp4":                   "<loginType>System</loginType><locale>en_US</locale><encoding>ISO-8859-1</encoding><isEnterprise>false</isEnterprise><userDomain>example.com</userDomain>",
 	"ServiceProviderGetRequest17sp1":      "<useCustomRoutingProfile>false</useCustomRoutingProfile><defaultDomain>example.com</defaultDomain><useServiceProviderLanguages>false</useServiceProviderLanguages>",
@@ -174,7 +172,7 @@ var scripted = map[string]string{
 	"LogoutRequest":               "",
 }
 
-// answer appends the answer to a document.
+// answer appends the reply to a document.
 func (p *platform) answer(to, request []byte) []byte {
 	to = append(to, `<?xml version="1.0" encoding="ISO-8859-1"?>`+"\n"+`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">`...)
 	head, commands, _ := bytes.Cut(request, []byte("<command "))
@@ -189,7 +187,7 @@ func (p *platform) answer(to, request []byte) []byte {
 	return append(append(to, endTag...), '\n')
 }
 
-// reply appends the answer to a command.
+// reply appends the response to a command.
 func (p *platform) reply(to, command []byte) []byte {
 	tag, inside, _ := bytes.Cut(command, []byte(">"))
 	name := string(attribute(tag, "xsi:type"))
@@ -217,7 +215,7 @@ func named(to []byte, command string) []byte {
 	return fmt.Appendf(to, ` xsi:type="%s" xmlns="">`, strings.Replace(command, "Request", "Response", 1))
 }
 
-// element is the text of the first element of that name, as it was sent.
+// element returns the unparsed text of the first element of that name.
 func element(in []byte, name string) ([]byte, bool) {
 	_, after, found := bytes.Cut(in, []byte("<"+name))
 	if !found {
@@ -228,14 +226,14 @@ func element(in []byte, name string) ([]byte, bool) {
 	return text, found
 }
 
-// attribute is the value of an attribute, as it was sent.
+// attribute returns the unparsed value of an attribute.
 func attribute(tag []byte, name string) []byte {
 	_, after, _ := bytes.Cut(tag, []byte(name+`="`))
 	value, _, _ := bytes.Cut(after, []byte(`"`))
 	return value
 }
 
-// note records the first document that does nothing but read numbers.
+// note records the first document with nothing but a read of numbers.
 func (p *platform) note(request []byte) error {
 	if p.record == "" || p.recorded.Load() ||
 		bytes.Count(request, []byte("<command ")) != 1 || !bytes.Contains(request, []byte(numbersCommand)) {
@@ -245,7 +243,7 @@ func (p *platform) note(request []byte) error {
 	return os.WriteFile(p.record, request, 0o600)
 }
 
-// numbersReply is a whole document that holds a table of so many rows.
+// numbersReply appends a complete document with a table of that number of rows.
 func numbersReply(rows int) []byte {
 	return newPlatform(0, "").answer(nil, fmt.Appendf(nil, `<sessionId>bench</sessionId><command xsi:type="%s" echo="1"><groupId>%s</groupId>`, numbersCommand, groupID(1, rows)))
 }

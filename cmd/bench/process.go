@@ -20,25 +20,25 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// patience is how long a process may take to start, to answer or to stop,
-// beyond the time that it is asked to work for.
+// patience is how long a process may take to start, to answer or to stop, in addition to its
+// working time.
 const patience = 20 * time.Second
 
 // loopback is any free port.
 const loopback = "127.0.0.1:0"
 
-// process is a child, measured from outside.
+// process is a child process that is measured from outside.
 type process struct {
 	procfs.Proc
 	command *exec.Cmd
-	address string         // where it listens
-	in      io.WriteCloser // nil for a gateway, which is ended by a signal
+	address string         // listening address
+	in      io.WriteCloser // nil for a gateway, which a signal ends
 	out     *bufio.Reader  // nil for a gateway
 	log     *os.File       // nil for a role
 }
 
-// roles are what this program can be besides the one that measures. A role
-// prints its address, answers lines that it reads, and ends with its input.
+// roles are the functions of this program in child processes. A role prints its address,
+// answers lines of its input, and ends at the end of its input.
 var roles = map[string]func(arguments []string, in io.Reader, out io.Writer) error{
 	"platform":  platformRole,
 	"echo":      echoRole,
@@ -53,7 +53,7 @@ func (b *bench) role(ctx context.Context, arguments ...string) (*process, error)
 	if err != nil {
 		return nil, err
 	}
-	command := exec.CommandContext(ctx, self, arguments...) //nolint:gosec // this very program
+	command := exec.CommandContext(ctx, self, arguments...) //nolint:gosec // this program itself
 	command.Stderr = os.Stderr
 	in, err := command.StdinPipe()
 	if err != nil {
@@ -71,8 +71,8 @@ func (b *bench) role(ctx context.Context, arguments ...string) (*process, error)
 	return p, err
 }
 
-// start starts the process with an empty environment, so that no setting of
-// ours reaches it.
+// start starts the process with an empty environment, so that no setting of this process
+// affects it.
 func (b *bench) start(p *process) error {
 	p.command.Env = []string{}
 	if err := p.command.Start(); err != nil {
@@ -84,7 +84,7 @@ func (b *bench) start(p *process) error {
 	return err
 }
 
-// line reads a line. A process that takes longer is killed.
+// line reads a line. It kills the process if that takes too long.
 func (p *process) line(limit time.Duration) (string, error) {
 	timer := time.AfterFunc(limit, func() { _ = p.command.Process.Kill() })
 	defer timer.Stop()
@@ -95,8 +95,8 @@ func (p *process) line(limit time.Duration) (string, error) {
 	return strings.TrimSuffix(line, "\n"), nil
 }
 
-// ask has a role do what a line says, which may take it so long, and reads its
-// answer of one number or more.
+// ask sends a line to a role, which may take that time, and reads its answer of one or more
+// numbers.
 func (p *process) ask(takes time.Duration, question string) ([]float64, error) {
 	if _, err := fmt.Fprintln(p.in, question); err != nil {
 		return nil, err
@@ -116,8 +116,8 @@ func (p *process) ask(takes time.Duration, question string) ([]float64, error) {
 	return numbers, nil
 }
 
-// stop ends the process, by force if it does not end by itself. It may be
-// called again.
+// stop ends the process, with SIGKILL if it does not end in time. It may be called several
+// times.
 func (p *process) stop() error {
 	if p.command.ProcessState != nil {
 		return nil
@@ -138,54 +138,54 @@ func (p *process) stop() error {
 	return nil
 }
 
-// forgetLog keeps the log from filling the disk.
-func (p *process) forgetLog() error {
+// truncateLog truncates the log, so that it does not fill the disk.
+func (p *process) truncateLog() error {
 	if p.log == nil {
 		return nil
 	}
 	return p.log.Truncate(0)
 }
 
-// cpu is the CPU time that the process has used so far, in seconds.
+// cpu returns the CPU time that the process has used so far, in seconds.
 func (p *process) cpu() (float64, error) {
 	stat, err := p.Stat()
 	return stat.CPUTime(), err
 }
 
-// memory is what the process has resident in bytes, now and at the most since
-// it was last forgotten.
+// memory returns the resident memory of the process in bytes: the present value, and the peak
+// since the last call of resetPeak.
 func (p *process) memory() (now, most float64, err error) {
 	status, err := p.NewStatus()
 	return float64(status.VmRSS), float64(status.VmHWM), err
 }
 
-// forgetMost makes the present resident memory the most.
-func (p *process) forgetMost() error {
+// resetPeak sets the peak to the present resident memory.
+func (p *process) resetPeak() error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID), []byte("5"), 0)
 }
 
-// beRole prints where the role listens and answers lines until its input ends.
+// beRole prints the address of the role and answers lines until the end of its input.
 func beRole(in io.Reader, out io.Writer, address net.Addr, answer func(line string) (string, error)) error {
 	if _, err := fmt.Fprintln(out, address); err != nil {
 		return err
 	}
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		said, err := answer(lines.Text())
+		got, err := answer(lines.Text())
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(out, said); err != nil {
+		if _, err := fmt.Fprintln(out, got); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
 }
 
-// mute is for roles that have nothing to tell.
-func mute(line string) (string, error) { return "", fmt.Errorf("unknown request %q", line) }
+// noAnswer answers the lines of roles without results.
+func noAnswer(line string) (string, error) { return "", fmt.Errorf("unknown request %q", line) }
 
-// listen opens a port and has it served until the process ends.
+// listen opens a port and serves it until the process ends.
 func listen(serve func(net.Listener) error) (net.Addr, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", loopback)
 	if err != nil {

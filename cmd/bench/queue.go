@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// queue has far more callers than sessions, in front of a platform that takes
-// its time.
+// queue measures many more callers than sessions, in front of a slow platform.
 func queue(ctx context.Context, b *bench, round func(...float64)) error {
 	const (
 		callers  = 1_000
 		sessions = 16
 		service  = 5 * time.Millisecond
-		// ideal is what each caller waits for where the sessions never rest:
-		// the service of all callers, by as many as there are sessions.
+		// ideal is the waiting time of each caller if the sessions are never idle:
+		// the service time of all callers, divided by the number of sessions.
 		ideal = callers * service / sessions
 	)
 	platform, g, err := b.site(ctx, service, sessions)
@@ -28,11 +27,11 @@ func queue(ctx context.Context, b *bench, round func(...float64)) error {
 	}
 	watched := max(ideal, 4*b.slice())
 	for range b.rounds(7) {
-		// The first answers come sooner than in a queue that has filled, and
-		// the last ones from a queue that empties.
+		// The first responses are faster than with a full queue, and the last ones
+		// are from a queue that becomes empty.
 		start := time.Now().Add(ideal * 3 / 2)
 		end := start.Add(watched)
-		if err := g.forgetLog(); err != nil {
+		if err := g.truncateLog(); err != nil {
 			return err
 		}
 		all, err := l.run(ctx, time.Until(end))

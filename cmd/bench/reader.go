@@ -17,7 +17,7 @@ import (
 	"ocigate/oci"
 )
 
-// reader holds package oci against etree, both reading each cell of a reply.
+// reader compares package oci with etree. Both read each cell of a reply.
 func reader(ctx context.Context, b *bench, round func(...float64)) error {
 	reply := numbersReply(b.large)
 	size := float64(len(reply))
@@ -42,17 +42,17 @@ func reader(ctx context.Context, b *bench, round func(...float64)) error {
 	return nil
 }
 
-// cost is that of one reading.
+// cost is the cost of reading a reply once.
 type cost struct {
 	seconds, allocated float64
 	read               int // bytes in all cells
 }
 
-// timeOf reads for a slice of time, once at the least, so that collecting the
-// garbage is part of it.
+// timeOf reads repeatedly for a slice of time, at least once, so that garbage collection is a
+// part of the time.
 func timeOf(b *bench, read func() (int, error)) (cost, error) {
 	var before, after runtime.MemStats
-	runtime.GC() // what others left behind
+	runtime.GC() // removes earlier garbage
 	runtime.ReadMemStats(&before)
 	start := time.Now()
 	for count := 1.0; ; count++ {

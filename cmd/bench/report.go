@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// table prints what was measured: first the claims, then what they are made of.
+// table prints the results: first the claims, then their components.
 func table(figures []*figure) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
@@ -27,15 +27,15 @@ func table(figures []*figure) string {
 		if l.bound == 0 {
 			return
 		}
-		target, verdict := "≤", "missed"
+		target, result := "≤", "missed"
 		if l.least {
 			target = "≥"
 		}
 		if l.reached(median(values)) {
-			verdict = "reached"
+			result = "reached"
 		}
 		target = strings.TrimSpace(fmt.Sprintf("%s %v %s", target, l.bound, l.unit))
-		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", l.what, number(median(values), l.unit), spread(values), target, verdict)
+		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", l.what, number(median(values), l.unit), spread(values), target, result)
 	})
 	fmt.Fprint(w, "\n| made of\t| measured\t| spread\t|\n|---\t|---\t|---\t|\n")
 	each(figures, func(l line, values []float64) {
@@ -43,7 +43,7 @@ func table(figures []*figure) string {
 			fmt.Fprintf(w, "| %s\t| %s\t| %s\t|\n", l.what, number(median(values), l.unit), spread(values))
 		}
 	})
-	_ = w.Flush() // strings.Builder does not fail
+	_ = w.Flush() // strings.Builder returns no errors
 	return b.String()
 }
 
@@ -59,7 +59,7 @@ func spread(values []float64) string {
 	return number(slices.Min(values), "") + " .. " + number(slices.Max(values), "")
 }
 
-// number prints about three digits.
+// number formats a number with about three digits.
 func number(v float64, unit string) string {
 	digits := 0
 	if v != 0 {
@@ -68,7 +68,7 @@ func number(v float64, unit string) string {
 	return strings.TrimSpace(fmt.Sprintf("%.*f %s", digits, v, unit))
 }
 
-// origin tells what was measured, when and on what.
+// origin returns the version, the time and the machine of the measurement.
 func origin(ctx context.Context) (string, error) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -88,7 +88,7 @@ func origin(ctx context.Context) (string, error) {
 	}
 	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
 	if err != nil {
-		commit = []byte("unknown") // the source may have come without its history
+		commit = []byte("unknown") // the source may be without its history
 	}
 	return fmt.Sprintf(`
 Made by "make bench" on %s from commit %s, with %s, on Linux %s, %s, %d cores, %.0f GB of memory.
@@ -101,7 +101,7 @@ request; a curve counts as flat, or linear, up to %v between its dearest and its
 		processors[0].ModelName, len(processors), float64(*memory.MemTotalBytes)/1e9, flatness), nil
 }
 
-// writeResults writes the files that are kept.
+// writeResults writes the files of a full run.
 func writeResults(folder, text string, figures []*figure) error {
 	drawing, numbers, err := draw(figures)
 	if err != nil {

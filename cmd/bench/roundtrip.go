@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// roundTripRole sends the document in a file to a platform again and again, over
-// connections that it keeps, and looks at no more of the answers than their end:
-// what asking the platform costs where nothing is read. Asked "8 500", it uses 8
-// connections for 500 ms; it tells how many round trips there were and the median
-// time of those on the first connection, in nanoseconds.
+// roundTripRole sends the document in a file to a platform repeatedly, over persistent
+// connections, and searches only for the end of the replies: the cost of requests to the
+// platform without parsing. For the line "8 500", it uses 8 connections for 500 ms. It answers
+// with the number of round trips and the median time of those on the first connection, in
+// nanoseconds.
 func roundTripRole(arguments []string, in io.Reader, out io.Writer) error {
 	document, err := os.ReadFile(arguments[1]) //nolint:gosec // the platform made it
 	if err != nil {
@@ -48,14 +48,13 @@ func roundTripRole(arguments []string, in io.Reader, out io.Writer) error {
 	})
 }
 
-// rawConn is a connection to the platform that is good for nothing but raw round
-// trips.
+// rawConn is a connection to the platform for raw round trips.
 type rawConn struct {
 	net.Conn
 	buffer []byte
 }
 
-// rawConns are as many as the pairs have callers.
+// rawConns returns as many connections as the pairs have callers.
 func rawConns(platform string) ([]*rawConn, error) {
 	var conns []*rawConn
 	for range callersOfPairs {
@@ -68,7 +67,7 @@ func rawConns(platform string) ([]*rawConn, error) {
 	return conns, nil
 }
 
-// roundTrip sends a document and reads until the end of its answer.
+// roundTrip sends a document and reads until the end of its reply.
 func (c *rawConn) roundTrip(document []byte) error {
 	_, err := c.Write(document)
 	if err == nil {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// groupID is a group of so many rows.
+// groupID returns the name of a group with that number of rows.
 func groupID(group, rows int) string { return fmt.Sprintf("g%d-r%d", group, rows) }
 
-// rowsOf is how many rows the group of that name has, 0 unless it says.
+// rowsOf returns the number of rows of the group of that name, 0 for other names.
 func rowsOf(group string) int {
 	rows, err := strconv.Atoi(group[strings.LastIndex(group, "r")+1:])
 	if err != nil {
@@ -22,9 +22,9 @@ func rowsOf(group string) int {
 	return rows
 }
 
-// The columns are those of the platform's schema, in its order, and the values
-// as platforms print them: a dash in phone numbers, half of the ranges without a
-// user, no Japanese readings.
+// The columns are those of the platform's schema, in its order. The values have the form of
+// real platforms: a dash in phone numbers, half of the ranges without a user, no Japanese
+// readings.
 var (
 	headings = []string{
 		"Number Range Start", "Number Range End", "User Id", "Last Name", "First Name", "Hiragana Last Name", "Hiragana First Name",
@@ -35,7 +35,7 @@ var (
 	departments = []string{"Sales", "Support", "Finance", "Logistics", "R&amp;D", "Réception", "Legal", ""}
 )
 
-// row is the cells of the row of that number, with their entities.
+// row returns the cells of the row of that number, with their entities.
 func row(i int) []string {
 	first := 20_000_000 + 10*i
 	cells := []string{
@@ -54,8 +54,8 @@ func row(i int) []string {
 	return cells
 }
 
-// table is the element with a table of so many rows, in ISO-8859-1. It is made
-// once.
+// table returns the element with a table of that number of rows, in ISO-8859-1. It is made
+// only once.
 func (p *platform) table(rows int) []byte {
 	if made, ok := p.tables.Load(rows); ok {
 		return made.([]byte)

@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// longest bounds a whole run, and with it every wait in it.
+// longest limits a complete run, and with it every wait.
 const longest = 30 * time.Minute
 
-// results is where the output of a full run is kept.
+// results is the folder of the output of a full run.
 const results = "testdata/bench"
 
-// run measures, or, where the first argument names a role, is that process.
+// run measures or, if the first argument is the name of a role, runs as that role.
 func run(ctx context.Context, arguments []string, in io.Reader, out io.Writer) error {
 	if len(arguments) > 0 && roles[arguments[0]] != nil {
 		return roles[arguments[0]](arguments[1:], in, out)
@@ -52,15 +52,15 @@ func run(ctx context.Context, arguments []string, in io.Reader, out io.Writer) e
 	if err := b.measure(ctx, chosen, os.Stderr); err != nil {
 		return err
 	}
-	whole := table(chosen)
-	if _, err := io.WriteString(out, whole); err != nil || *only != "" || *effort < 1 || *binary != "" {
-		return err // only a full run of this source is worth keeping
+	output := table(chosen)
+	if _, err := io.WriteString(out, output); err != nil || *only != "" || *effort < 1 || *binary != "" {
+		return err // only a full run of this source is stored
 	}
 	about, err := origin(ctx)
 	if err != nil {
 		return err
 	}
-	return writeResults(results, whole+about, chosen)
+	return writeResults(results, output+about, chosen)
 }
 
 func names(figures []*figure) []string {
@@ -86,22 +86,22 @@ func choose(figures []*figure, only string) ([]*figure, error) {
 	return chosen, nil
 }
 
-// largeTable is how many rows a large table has.
+// largeTable is the number of rows of a large table.
 const largeTable = 10_000
 
-// bench is what the figures have in common.
+// bench is the state that the figures share.
 type bench struct {
 	effort  float64
 	large   int    // rows of a large table
-	dir     string // of temporary files
+	dir     string // folder of temporary files
 	binary  string
-	key     string         // signs the tokens of every gateway, so that one login serves all
+	key     string         // signs the tokens of every gateway, so that one login is enough
 	token   string         // of the first login
-	cleanup []func() error // ends what the figure has begun, the last first
+	cleanup []func() error // functions that end what a figure has started, in reverse order
 }
 
-// newBench builds the gateway as "make build" does, unless one is given. It is
-// to be closed.
+// newBench builds the gateway as "make build" does, unless a binary is given. It must be
+// closed.
 func newBench(ctx context.Context, effort float64, binary string) (*bench, error) {
 	dir, err := os.MkdirTemp("", "ocigate-bench-")
 	if err != nil {
@@ -110,22 +110,21 @@ func newBench(ctx context.Context, effort float64, binary string) (*bench, error
 	b := &bench{effort: effort, large: largeTable, dir: dir, binary: binary, key: strings.Repeat("benchmark", 8)}
 	if binary == "" {
 		b.binary = filepath.Join(dir, "ocigate")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "ocigate/cmd/ocigate") //nolint:gosec // all of it is ours
-		if said, err := build.CombinedOutput(); err != nil {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "ocigate/cmd/ocigate") //nolint:gosec // all arguments are constants or our own paths
+		if got, err := build.CombinedOutput(); err != nil {
 			b.close()
-			return nil, fmt.Errorf("building ocigate: %w: %s", err, said)
+			return nil, fmt.Errorf("building ocigate: %w: %s", err, got)
 		}
 	}
 	return b, nil
 }
 
 func (b *bench) close() {
-	// What is left in the temporary folder does no harm.
+	// Files that remain in the temporary folder do no harm.
 	_ = os.RemoveAll(b.dir)
 }
 
-// measure fills in what the figures came to, one after the other, and says so
-// to progress.
+// measure measures the figures in sequence and writes its progress.
 func (b *bench) measure(ctx context.Context, figures []*figure, progress io.Writer) error {
 	for _, f := range figures {
 		start := time.Now()
@@ -147,25 +146,25 @@ func (b *bench) measure(ctx context.Context, figures []*figure, progress io.Writ
 	return nil
 }
 
-// rounds is how often a figure is measured.
+// rounds is the number of rounds of a figure.
 func (b *bench) rounds(full int) int { return max(3, int(b.effort*float64(full))) }
 
-// slice is how long callers call at a stretch.
+// slice is the time for which callers call without a break.
 func (b *bench) slice() time.Duration {
 	return max(20*time.Millisecond, time.Duration(b.effort*float64(500*time.Millisecond)))
 }
 
-// leastCPU is how much a process must have used before it is counted what a
-// request cost: /proc counts in steps of 10 ms.
+// leastCPU is the CPU time that a process must have used before the cost of a request is
+// computed: /proc counts in steps of 10 ms.
 func (b *bench) leastCPU() float64 { return max(0.03, 0.6*b.effort) }
 
-// subject is what is measured, or what that is compared with.
+// subject is a process that is measured, or that another one is compared with.
 type subject struct {
 	*process
-	work func() (requests int, err error) // for a slice of time
+	work func() (requests int, err error) // works for a slice of time
 }
 
-// costs are what a request costs each subject in µs of CPU time.
+// costs returns the CPU time of a request for each subject, in µs.
 func (b *bench) costs(subjects ...subject) ([]float64, error) {
 	var costs []float64
 	for _, s := range subjects {
@@ -178,7 +177,7 @@ func (b *bench) costs(subjects ...subject) ([]float64, error) {
 	return costs, nil
 }
 
-// cost has the subject work until it has used so many seconds of CPU time.
+// cost lets the subject work until it has used that CPU time in seconds.
 func (s subject) cost(least float64) (float64, error) {
 	before, err := s.cpu()
 	if err != nil {
@@ -195,7 +194,7 @@ func (s subject) cost(least float64) (float64, error) {
 			return 0, err
 		}
 		if used := now - before; used >= least {
-			return used / float64(requests) * 1e6, s.forgetLog()
+			return used / float64(requests) * 1e6, s.truncateLog()
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 )
 
-// pairs are a gateway at work on small tables, and what its work is made of at
-// the least: a server that writes the same answer, the same question to the
-// platform, and both of them in one process.
+// pairs is a gateway that serves small tables, and the least components of that work: a server
+// that writes the same response, the same request to the platform, and both of them in one
+// process.
 type pairs struct {
 	gateway                *gateway
 	echo, roundTrip, relay *process
@@ -29,28 +29,28 @@ func (b *bench) pairs(ctx context.Context) (*pairs, error) {
 	if p.gateway, err = b.gateway(ctx, platform, callersOfPairs); err != nil {
 		return nil, err
 	}
-	// Once the group is known to the gateway, it asks for nothing but the
-	// numbers: that question is recorded, and its answer is served by echo.
+	// As soon as the group is in the gateway's cache, the gateway requests only the
+	// numbers. That request is recorded, and echo serves the response.
 	path := paths(1, 2)[0]
 	if _, err := b.fetch(ctx, p.gateway.address, path); err != nil {
 		return nil, err
 	}
-	said, err := b.fetch(ctx, p.gateway.address, path)
+	got, err := b.fetch(ctx, p.gateway.address, path)
 	if err != nil {
 		return nil, err
 	}
 	captured := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
-	if err := said.header.Write(captured); err != nil {
+	if err := got.header.Write(captured); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(captured, "\r\n%s", said.body)
+	fmt.Fprintf(captured, "\r\n%s", got.body)
 	if err := os.WriteFile(answer, captured.Bytes(), 0o600); err != nil {
 		return nil, err
 	}
 	if p.echo, err = b.role(ctx, "echo", answer); err != nil {
 		return nil, err
 	}
-	if echoed, err := b.fetch(ctx, p.echo.address, path); err != nil || !bytes.Equal(echoed.body, said.body) {
+	if echoed, err := b.fetch(ctx, p.echo.address, path); err != nil || !bytes.Equal(echoed.body, got.body) {
 		return nil, errors.Join(err, errors.New("echo does not answer as the gateway does"))
 	}
 	if p.relay, err = b.role(ctx, "relay", answer, platform.address, question); err != nil {
@@ -60,17 +60,17 @@ func (b *bench) pairs(ctx context.Context) (*pairs, error) {
 	return p, err
 }
 
-// roundTrips has the raw round trips go on for a slice of time over so many
-// connections. It counts them and tells the median time of those on the first.
+// roundTrips makes raw round trips for a slice of time over that number of connections. It
+// returns their number and the median time of those on the first connection.
 func (p *pairs) roundTrips(b *bench, connections int) (count int, nanoseconds float64, err error) {
-	said, err := p.roundTrip.ask(b.slice(), fmt.Sprint(connections, b.slice().Milliseconds()))
+	got, err := p.roundTrip.ask(b.slice(), fmt.Sprint(connections, b.slice().Milliseconds()))
 	if err != nil {
 		return 0, 0, err
 	}
-	return int(said[0]), said[1], nil
+	return int(got[0]), got[1], nil
 }
 
-// smallRead holds the gateway against Echo and a raw round trip.
+// smallRead compares the gateway with Echo and a raw round trip.
 func smallRead(ctx context.Context, b *bench, round func(...float64)) error {
 	p, err := b.pairs(ctx)
 	if err != nil {

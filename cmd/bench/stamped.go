@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// stamped reads from a connection and knows when the kernel received what it
-// read last. A service time counts from there: how long an idle machine takes
-// to wake the scripted platform is not for the gateway to bear.
+// stamped reads from a connection and records when the kernel received the bytes that were
+// read last. The service time counts from there, so that the time in which an idle machine
+// wakes the scripted platform is not a part of the gateway's time.
 type stamped struct {
 	raw  syscall.RawConn
 	last time.Time
@@ -39,10 +39,10 @@ func newStamped(conn net.Conn) (*stamped, error) {
 
 // Read implements io.Reader.
 func (s *stamped) Read(b []byte) (int, error) {
-	var n, told int
+	var n, size int
 	var failed error
 	err := s.raw.Read(func(fd uintptr) bool {
-		n, told, _, _, failed = syscall.Recvmsg(int(fd), b, s.oob[:], 0)
+		n, size, _, _, failed = syscall.Recvmsg(int(fd), b, s.oob[:], 0)
 		return !errors.Is(failed, syscall.EAGAIN)
 	})
 	if err = errors.Join(err, failed); err != nil {
@@ -51,8 +51,8 @@ func (s *stamped) Read(b []byte) (int, error) {
 	if n == 0 {
 		return 0, io.EOF
 	}
-	s.last = time.Now() // what came before the kernel was asked for stamps has none
-	messages, err := syscall.ParseSocketControlMessage(s.oob[:told])
+	s.last = time.Now() // bytes that arrived before timestamps were enabled have none
+	messages, err := syscall.ParseSocketControlMessage(s.oob[:size])
 	for _, m := range messages {
 		if m.Header.Type == syscall.SCM_TIMESTAMPNS && len(m.Data) == 16 { // seconds and nanoseconds
 			seconds, nanoseconds := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])

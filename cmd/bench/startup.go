@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// startUp starts the gateway again and again, with a pool as it is by default.
+// startUp measures repeated starts of the gateway, with the default pool.
 func startUp(ctx context.Context, b *bench, round func(...float64)) error {
 	binary, err := os.Stat(b.binary)
 	if err != nil {
@@ -47,7 +47,7 @@ func startUp(ctx context.Context, b *bench, round func(...float64)) error {
 	return nil
 }
 
-// firstAnswer calls until somebody listens, and waits for the answer.
+// firstAnswer connects until the port is open, and waits for the response.
 func (b *bench) firstAnswer(ctx context.Context, g *gateway) error {
 	for end := time.Now().Add(patience); ; {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", g.address)

@@ -1,17 +1,16 @@
-// Package facade is what ocigate is compared with: a gateway for the one read of
-// numbers, as one would write it first, with the standard library's mux,
-// encoding/xml and encoding/json.
+// Package facade is a simple gateway that ocigate is compared with. It serves only the read of
+// numbers, with the standard library's mux, encoding/xml and encoding/json.
 //
-// It is spared much of what ocigate does: it knows no callers, checks no rights
-// and no ids, asks for no context of the group, bounds nothing, proves no answer
-// to be its own, keeps no metrics and no log, and never mends a lost session.
+// It omits much of the work of ocigate: it has no callers, checks no rights and no ids, reads
+// no context of the group, has no limits, does not check that a reply belongs to its request,
+// keeps no metrics and no log, and never replaces a lost session.
 package facade
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/md5"  //nolint:gosec // the platform's signed login is made of these
+	"crypto/md5"  //nolint:gosec // the platform's signed login uses these
 	"crypto/sha1" //nolint:gosec // two hashes, by the published schema
 	"encoding/hex"
 	"encoding/json"
@@ -26,10 +25,11 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// Facade answers GET …/numbers/.
+// A Facade serves GET …/numbers/ with a fixed number of sessions.
 type Facade struct{ sessions chan *session }
 
-// New logs so many sessions in with the platform at that address.
+// New returns a Facade with that number of sessions, which it logs in with the platform at
+// the address.
 func New(ctx context.Context, platform string, sessions int) (*Facade, error) {
 	f := &Facade{make(chan *session, sessions)}
 	for range sessions {
@@ -42,13 +42,13 @@ func New(ctx context.Context, platform string, sessions int) (*Facade, error) {
 	return f, nil
 }
 
-// session is a connection that is logged in.
+// session is a connection after its login.
 type session struct {
 	conn   net.Conn
 	reader *bufio.Reader
 }
 
-// reply is the part of a document that the facade wants.
+// reply is the part of a document that the facade reads.
 type reply struct {
 	Command struct {
 		Nonce string `xml:"nonce"`
@@ -82,7 +82,7 @@ func login(ctx context.Context, platform string) (*session, error) {
 	return s, err
 }
 
-// ask sends a command with those names and values as elements.
+// ask sends a command with the names and values as elements.
 func (s *session) ask(command string, elements ...[2]string) (*reply, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<?xml version="1.0" encoding="UTF-8"?><BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">`+
@@ -132,7 +132,7 @@ type department struct {
 	FullPathName   string `json:"fullPathName"`
 }
 
-// Handler serves the one path.
+// Handler returns the handler of the path.
 func (f *Facade) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/tenant/{tenant}/group/{group}/services/immediate_trunking_connectivity/numbers/", f.numbers)
@@ -175,6 +175,6 @@ func (f *Facade) numbers(w http.ResponseWriter, r *http.Request) {
 		numbers = append(numbers, n)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	// Whoever asked may have gone.
+	// The caller may have disconnected.
 	_ = json.NewEncoder(w).Encode(map[string][]number{"numbers": numbers})
 }
