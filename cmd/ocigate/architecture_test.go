@@ -11,11 +11,14 @@ import (
 	"testing"
 )
 
-// moduleRoot is where this package's tests find the rest of the module.
+// These tests specify which package may import which. A new package gets an entry in
+// mayImport, with the packages of the module that it may import.
+
+// moduleRoot is the path of the module for this package's tests.
 const moduleRoot = "../.."
 
-// mayImport holds, for each of our packages, those of ours that it may import.
-// Arrows go one way: see the README's section on architecture.
+// mayImport lists, for each package of the module, the packages of the module that it may
+// import. Imports go one way: see the documentation of the architecture.
 var mayImport = map[string][]string{
 	"cmd/bench":        {"cmd/bench/facade", "config", "oci"},
 	"cmd/bench/facade": {},
@@ -40,8 +43,7 @@ var mayImport = map[string][]string{
 	"translate/translatetest":                 {"oci"},
 }
 
-// onlyIn holds, for some packages of others, the ones of ours that may know
-// them.
+// onlyIn lists, for some packages of other modules, the packages that may import them.
 var onlyIn = map[string][]string{
 	"github.com/labstack/echo/v4":         {"gateway", "cmd/bench"},
 	"github.com/spf13/viper":              {"config"},
@@ -63,7 +65,7 @@ var onlyIn = map[string][]string{
 	"golang.org/x/text/encoding":          {"oci", "oci/ocisim", "cmd/bench", "cmd/bench/facade"},
 }
 
-func TestImportsPointOneWay(t *testing.T) {
+func TestImportsGoOneWay(t *testing.T) {
 	seen := map[string]bool{}
 	for _, file := range goFiles(t) {
 		of := filepath.ToSlash(filepath.Dir(file))
@@ -91,7 +93,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// goFiles are the module's files of Go, without tests.
+// goFiles returns the Go files of the module, without tests.
 func goFiles(t *testing.T) []string {
 	t.Helper()
 	var files []string

@@ -24,8 +24,8 @@ func newAudit() *cobra.Command {
 		Use:   "audit",
 		Short: "Show and verify the audit trail",
 		Long: "Show and verify the audit trail: a line of JSON for each login and for each step of\n" +
-			"a write. Every line holds the hash of the one before it, so none can be changed,\n" +
-			"left out or moved unnoticed. The gateway may be running meanwhile.",
+			"a write. Every line contains the hash of the line before it, so no line can be\n" +
+			"changed, removed or moved undetected. The gateway may be running at the same time.",
 		Args: cobra.NoArgs,
 		RunE: showHelp,
 	}
@@ -37,35 +37,19 @@ func newAuditVerify() *cobra.Command {
 	var expected string
 	c := withTrail(&cobra.Command{
 		Use:   "verify",
-		Short: "Tell whether the audit trail is as it was written",
-		Long: "Tell whether the audit trail is as it was written, and print its head: the number and\n" +
-			"the hash of the last line. That lines are missing at the end shows in nothing but\n" +
-			"an earlier head: note one from time to time where nobody can change it, and give it\n" +
-			"with --head.",
+		Short: "Verify that the audit trail was not changed after it was written",
+		Long: "Verify that the audit trail was not changed after it was written, and print its head:\n" +
+			"the number and the hash of the last line. Missing lines at the end can only be\n" +
+			"detected by an earlier head: store a head from time to time in a place where it\n" +
+			"cannot be changed, and give it with --head.",
 	}, func(c *cobra.Command, trail operation.Trail) error {
 		want, err := parseHead(expected)
 		if err != nil {
 			return err
 		}
-		met := want == operation.Head{}
-		first := int64(0)
-		head, err := operation.Verify(func(yield func([]byte, error) bool) {
-			for line, err := range trail {
-				if err == nil && (first == 0 || !met) {
-					at, _, broken := operation.HeadOf(line)
-					met = met || broken == nil && at == want
-					first = cmp.Or(first, at.Sequence)
-				}
-				if !yield(line, err) {
-					return
-				}
-			}
-		})
+		first, head, err := verifyTrail(trail, want)
 		if err != nil {
 			return err
-		}
-		if !met {
-			return fmt.Errorf("the audit trail holds no line %s: lines are missing, or it was written anew", want)
 		}
 		switch {
 		case first == 0:
@@ -77,11 +61,33 @@ func newAuditVerify() *cobra.Command {
 		}
 		return err
 	})
-	c.Flags().StringVar(&expected, "head", "", "a head that was noted earlier, which the trail must hold")
+	c.Flags().StringVar(&expected, "head", "", "an earlier head, which the trail must contain")
 	return c
 }
 
-// parseHead reads what Head.String writes; an empty text is the zero Head.
+// verifyTrail verifies a trail. It returns the number of its first line, 0 if it has none,
+// and its head. Unless want is the zero Head, the trail must contain that line.
+func verifyTrail(trail operation.Trail, want operation.Head) (first int64, head operation.Head, err error) {
+	found := want == operation.Head{}
+	head, err = operation.Verify(func(yield func([]byte, error) bool) {
+		for line, err := range trail {
+			if err == nil && (first == 0 || !found) {
+				at, _, broken := operation.HeadOf(line)
+				found = found || broken == nil && at == want
+				first = cmp.Or(first, at.Sequence)
+			}
+			if !yield(line, err) {
+				return
+			}
+		}
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("the audit trail does not contain the line %s: lines are missing, or the trail was written again", want)
+	}
+	return first, head, err
+}
+
+// parseHead parses the output of Head.String. An empty text is the zero Head.
 func parseHead(text string) (operation.Head, error) {
 	if text == "" {
 		return operation.Head{}, nil
@@ -123,8 +129,8 @@ func newAuditTail() *cobra.Command {
 	return c
 }
 
-// withTrail completes a command that reads an audit trail: that of files that
-// are named, or else of the configuration's journal.
+// withTrail completes a command that reads an audit trail: that of the given files, or
+// otherwise that of the configuration's journal.
 func withTrail(c *cobra.Command, run func(*cobra.Command, operation.Trail) error) *cobra.Command {
 	configured := withJournal(c, func(c *cobra.Command, j config.Journal, _ []string) error {
 		if j.Store == config.StoreEmbedded {
@@ -148,7 +154,7 @@ func withTrail(c *cobra.Command, run func(*cobra.Command, operation.Trail) error
 	return c
 }
 
-// settled is a trail without the line that is being written at the moment.
+// settled returns a trail without the line that is just being written.
 func settled(trail operation.Trail) operation.Trail {
 	return func(yield func([]byte, error) bool) {
 		for line, err := range trail {
@@ -159,11 +165,11 @@ func settled(trail operation.Trail) operation.Trail {
 	}
 }
 
-// maxAuditLine is longer than any line of an audit trail: a body of the largest
-// size that can be configured, spelled twice.
+// maxAuditLine is longer than any line of an audit trail, which may contain a body of the
+// largest configurable size twice.
 const maxAuditLine = 256 << 20
 
-// linesOf are the lines of some files.
+// linesOf returns the lines of several files.
 func linesOf(files []string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for _, name := range files {

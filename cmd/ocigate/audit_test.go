@@ -13,7 +13,11 @@ import (
 	"ocigate/config"
 )
 
-// trail is an audit trail that a gateway left behind.
+// These tests specify the commands that verify and print the audit trail, and the journal
+// of two programs with one folder. To add a use of audit verify, add an entry to the map of
+// TestAuditVerify: the arguments, and a part of the error.
+
+// trail is an audit trail that a gateway has written.
 type trail struct {
 	config string // the file of the configuration
 	file   string
@@ -21,7 +25,7 @@ type trail struct {
 	heads  []string // after each line
 }
 
-// newTrail has a gateway write one: of two logins and a write.
+// newTrail runs a gateway that writes a trail of two logins and a write.
 func newTrail(t *testing.T) trail {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "made", "by the gateway")
@@ -94,19 +98,19 @@ func TestAuditVerify(t *testing.T) {
 		args []string
 		want string // part of the error, "" for none
 	}{
-		"finds the configuration's trail whole": {[]string{"--config", made.config}, ""},
-		"finds a file whole":                    {[]string{made.file}, ""},
-		"finds several files whole":             {halves, ""},
-		"finds its own head":                    {[]string{"--head", made.heads[3], made.file}, ""},
-		"finds an earlier head":                 {[]string{"--head", made.heads[0], "--config", made.config}, ""},
-		"misses a head that is further on":      {[]string{"--head", "5" + made.heads[3][1:], made.file}, "holds no line 5:"},
-		"misses a head of another hash":         {[]string{"--head", "4" + made.heads[2][1:], made.file}, "holds no line 4:"},
-		"misses a head that is archived":        {[]string{"--head", made.heads[0], halves[1]}, "holds no line 1:"},
-		"refuses a head without a hash":         {[]string{"--head", "4", made.file}, "--head must be"},
-		"refuses a head without a number":       {[]string{"--head", "x" + made.heads[3], made.file}, "--head must be"},
-		"refuses files in another order":        {[]string{halves[1], halves[0]}, "line 3"},
-		"tells of a missing file":               {[]string{made.file + "x"}, "no such file"},
-		"tells of a missing configuration":      {[]string{"--config", made.config + "x"}, "no such file"},
+		"accepts the configuration's trail": {[]string{"--config", made.config}, ""},
+		"accepts a file":                    {[]string{made.file}, ""},
+		"accepts several files":             {halves, ""},
+		"finds its own head":                {[]string{"--head", made.heads[3], made.file}, ""},
+		"finds an earlier head":             {[]string{"--head", made.heads[0], "--config", made.config}, ""},
+		"misses a head that is further on":  {[]string{"--head", "5" + made.heads[3][1:], made.file}, "does not contain the line 5:"},
+		"misses a head of another hash":     {[]string{"--head", "4" + made.heads[2][1:], made.file}, "does not contain the line 4:"},
+		"misses a head that is archived":    {[]string{"--head", made.heads[0], halves[1]}, "does not contain the line 1:"},
+		"refuses a head without a hash":     {[]string{"--head", "4", made.file}, "--head must be"},
+		"refuses a head without a number":   {[]string{"--head", "x" + made.heads[3], made.file}, "--head must be"},
+		"refuses files in another order":    {[]string{halves[1], halves[0]}, "line 3"},
+		"reports a missing file":            {[]string{made.file + "x"}, "no such file"},
+		"reports a missing configuration":   {[]string{"--config", made.config + "x"}, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, _, err := execute(t, "", append([]string{"audit", "verify"}, c.args...)...)
@@ -119,8 +123,8 @@ func TestAuditVerify(t *testing.T) {
 		})
 	}
 	for name, c := range map[string]struct{ file, want string }{
-		"tells which lines are not there": {halves[1], archived}, // they may be archived, or deleted
-		"tells that there is no line":     {nothing, empty},
+		"reports which lines are missing": {halves[1], archived}, // they may be archived, or deleted
+		"reports that there is no line":   {nothing, empty},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if out, _, err := execute(t, "", "audit", "verify", c.file); err != nil || out != c.want {
@@ -128,7 +132,7 @@ func TestAuditVerify(t *testing.T) {
 			}
 		})
 	}
-	t.Run("tells of a missing folder", func(t *testing.T) {
+	t.Run("reports a missing folder", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "ocigate.yaml")
 		writeFile(t, path, strings.Replace(readFile(t, made.config), "by the gateway", "by nobody", 1))
 		if _, _, err := execute(t, "", "audit", "verify", "--config", path); err == nil || !strings.Contains(err.Error(), "no such file") {
@@ -137,8 +141,9 @@ func TestAuditVerify(t *testing.T) {
 	})
 }
 
-// Whatever was done to a line, the first one that is not as it was is told.
-func TestAuditVerifyNoticesWhatWasChanged(t *testing.T) {
+// TestAuditVerifyDetectsChanges checks that the first changed line is reported for every kind
+// of change. To add a change, add an entry to the map.
+func TestAuditVerifyDetectsChanges(t *testing.T) {
 	made := newTrail(t)
 	edit := func(line int, old, by string) func([]string) []string {
 		return func(lines []string) []string {
@@ -153,7 +158,7 @@ func TestAuditVerifyNoticesWhatWasChanged(t *testing.T) {
 		change func([]string) []string
 		line   int
 	}{
-		"another caller":      {edit(2, `"name":"portal"`, `"name":"nobody"`), 3},
+		"another caller":      {edit(2, `"name":"portal"`, `"name":"another"`), 3},
 		"another outcome":     {edit(3, `"outcome":"done"`, `"outcome":"not_done"`), 4},
 		"a blank":             {edit(0, `"seq":1,`, `"seq": 1,`), 1},
 		"another hash":        {edit(1, made.heads[1][2:], made.heads[0][2:]), 2},
@@ -172,7 +177,7 @@ func TestAuditVerifyNoticesWhatWasChanged(t *testing.T) {
 			}
 		})
 	}
-	t.Run("but for the end, which an earlier head tells", func(t *testing.T) {
+	t.Run("but missing lines at the end only with an earlier head", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
 		writeFile(t, path, strings.Join(made.lines[:3], "\n")+"\n")
 		if _, _, err := execute(t, "", "audit", "verify", path); err != nil {
@@ -190,10 +195,10 @@ func TestAuditTail(t *testing.T) {
 		args  []string
 		lines int
 	}{
-		"two lines":                   {[]string{"-n", "2", made.file}, 2},
-		"one line":                    {[]string{"--lines", "1", "--config", made.config}, 1},
-		"no more than there are":      {[]string{"-n", "1000", made.file}, 4},
-		"ten lines where nobody says": {[]string{made.file, made.file, made.file}, 10},
+		"two lines":              {[]string{"-n", "2", made.file}, 2},
+		"one line":               {[]string{"--lines", "1", "--config", made.config}, 1},
+		"no more than there are": {[]string{"-n", "1000", made.file}, 4},
+		"ten lines by default":   {[]string{made.file, made.file, made.file}, 10},
 	} {
 		t.Run("prints "+name, func(t *testing.T) {
 			all := slices.Repeat(made.lines, 3)
@@ -216,8 +221,9 @@ func TestAuditTail(t *testing.T) {
 	}
 }
 
-// A journal's folder belongs to one process. Another one serves reads, refuses
-// writes, says why, and takes over when the first one has ended.
+// TestTwoProgramsOnOneJournal checks that the folder of a journal belongs to one process.
+// Another one serves reads, refuses writes, logs the reason, and takes the folder over after
+// the first one has ended.
 func TestTwoProgramsOnOneJournal(t *testing.T) {
 	platform := newPlatform(t)
 	folder := filepath.Join(t.TempDir(), "journal")
@@ -238,7 +244,7 @@ func TestTwoProgramsOnOneJournal(t *testing.T) {
 		t.Errorf("a read from the second: %d %s", status, body)
 	}
 	if log := second.log.String(); !strings.Contains(log, "another process uses the folder") || !strings.Contains(log, folder) {
-		t.Errorf("the log does not say why:\n%s", log)
+		t.Errorf("the log has no reason:\n%s", log)
 	}
 	first.stop()
 	if err := <-first.ended; err != nil {
@@ -256,7 +262,7 @@ func TestTwoProgramsOnOneJournal(t *testing.T) {
 	}
 }
 
-func TestDemoLeavesNothingBehind(t *testing.T) {
+func TestDemoRemovesItsFiles(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("TMPDIR", folder)
 	if out, _, err := execute(t, "", "demo", "--check"); err != nil {

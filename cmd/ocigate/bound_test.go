@@ -12,12 +12,14 @@ import (
 	"testing"
 )
 
-// bound is a process that ends with the test that started it, and with the whole
-// test's process however that ends, be it killed or out of time.
+// These helpers run processes that end with the test, also if the test is killed.
+
+// bound is a process that ends with the test that started it, and with the process of all
+// tests, even if that is killed or times out.
 type bound struct {
 	command *exec.Cmd
 	ended   chan struct{} // closed when it has ended
-	failure error         // of its end, for those who have seen it
+	failure error         // of its end, may be read after ended is closed
 }
 
 // startBound starts a command as such a process.
@@ -31,8 +33,7 @@ func startBound(t *testing.T, command *exec.Cmd) *bound {
 	return b
 }
 
-// newBound is startBound for those who kill the process themselves when the test
-// ends.
+// newBound is startBound for callers that kill the process themselves at the end of the test.
 func newBound(command *exec.Cmd) (*bound, error) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
@@ -42,7 +43,7 @@ func newBound(command *exec.Cmd) (*bound, error) {
 	started := make(chan error, 1)
 	go func() {
 		// The system kills the process when the thread that started it ends.
-		// So this one stays with it, and ends afterwards.
+		// So this goroutine keeps the thread until the process has ended.
 		runtime.LockOSThread()
 		defer close(b.ended)
 		err := command.Start()
@@ -54,15 +55,14 @@ func newBound(command *exec.Cmd) (*bound, error) {
 	return b, <-started
 }
 
-// kill ends the process with SIGKILL and waits for that. It does nothing where it
-// has ended.
+// kill ends the process with SIGKILL and waits for its end. It does nothing if it has ended.
 func (b *bound) kill() {
-	_ = b.command.Process.Kill() // it fails where it has ended already
+	_ = b.command.Process.Kill() // it fails if the process has ended
 	<-b.ended
 }
 
-// asStarter is an environment variable that has TestBound be a test that is killed
-// while a process of its own runs.
+// asStarter is an environment variable that makes TestBound the test that is killed while a
+// process that it started runs.
 const asStarter = "TEST_AS_STARTER"
 
 func TestBound(t *testing.T) {
@@ -86,7 +86,7 @@ func TestBound(t *testing.T) {
 	out := readerOf(t, read)
 	readLines(t, out, "started")
 	starter.kill()
-	// Only when both processes are gone has nobody the other end any more.
+	// The other end is closed only after both processes have ended.
 	if _, err := io.ReadAll(out); err != nil {
 		t.Errorf("a process outlives the test that started it: %v", err)
 	}

@@ -23,8 +23,8 @@ import (
 	trunking "ocigate/translate/itc"
 )
 
-// parts are what a configuration describes, checked as far as that goes
-// without a connection.
+// parts holds the values that are built from a configuration. They were checked as far
+// as that is possible without a connection.
 type parts struct {
 	config       *config.Config
 	platform     oci.Options
@@ -34,8 +34,8 @@ type parts struct {
 	auth         *auth.Authenticator // made by gateway
 }
 
-// build turns a configuration into parts. The error tells all that is wrong
-// with it.
+// build returns the parts of a configuration. Its error lists all problems of the
+// configuration, each with its place.
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
 	var problems [5]error
@@ -44,16 +44,16 @@ func build(c *config.Config) (*parts, error) {
 	p.platform, problems[0] = platformOptions(c.Platform, p.certificates)
 	p.errors, problems[1] = platformErrors(c.API)
 	p.platform.Temporary = p.errors.Temporary
-	_, problems[3] = auth.New(authOptions(c, unasked{}))
+	_, problems[3] = auth.New(authOptions(c, noPlatform{}))
 	problems[4] = checkJournal(c.Journal)
 	return p, placed(c, errors.Join(problems[:]...))
 }
 
-// unasked stands for the platform where options are only checked.
-type unasked struct{}
+// noPlatform is the verifier of options that are only checked.
+type noPlatform struct{}
 
 // Verify implements auth.Verifier.
-func (unasked) Verify(context.Context, string, string) (auth.Identity, error) {
+func (noPlatform) Verify(context.Context, string, string) (auth.Identity, error) {
 	return auth.Identity{}, errors.New("there is no platform to ask")
 }
 
@@ -95,8 +95,9 @@ func platformOptions(c config.Platform, certificates *liveCertificates) (oci.Opt
 	return o, err
 }
 
-// passwordSource reads a password again that comes from a file, so that another
-// one is used without a restart. Of any other it is nil.
+// passwordSource returns a function that reads a password from its file again, so that
+// a new password is used without a restart. It is nil if the password is not from a
+// file.
 func passwordSource(password config.Secret) func() (oci.Secret, error) {
 	if password.File() == "" {
 		return nil
@@ -107,7 +108,7 @@ func passwordSource(password config.Secret) func() (oci.Secret, error) {
 	}
 }
 
-// orNone spells "no jitter" as package oci does, for which 0 is the default.
+// orNone returns -1 for no jitter, because 0 means the default in package oci.
 func orNone(jitter float64) float64 {
 	if jitter == 0 {
 		return -1
@@ -115,8 +116,8 @@ func orNone(jitter float64) float64 {
 	return jitter
 }
 
-// platformErrors is the table of what the platform's refusals mean, with the
-// operator's own over it.
+// platformErrors returns the table that maps platform errors to errors of the API, with
+// the operator's entries over the built-in ones.
 func platformErrors(c config.API) (translate.PlatformErrors, error) {
 	var problems []error
 	numbers := map[int]*errcode.Code{}
@@ -136,19 +137,20 @@ func platformErrors(c config.API) (translate.PlatformErrors, error) {
 	return translate.NewPlatformErrors(numbers, texts...), errors.Join(problems...)
 }
 
-// meaningOf is the error of that name, which a refusal of the platform can mean.
+// meaningOf returns the error of the API of that name, if platform errors can be mapped
+// to it.
 func meaningOf(name string) (*errcode.Code, error) {
 	code, ok := errcode.ByName(name)
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("there is no error of the name %s%s", name, config.DidYouMean(name, errorNames()))
 	case code == errcode.CallerLeft:
-		return nil, fmt.Errorf("no refusal can mean %s: it is for callers who are gone, and are told nothing", name)
+		return nil, fmt.Errorf("platform errors cannot be mapped to %s: it is only for requests whose caller has disconnected", name)
 	}
 	return code, nil
 }
 
-// errorNames are the names of all errors that a refusal can mean.
+// errorNames returns the names of all errors that platform errors can be mapped to.
 func errorNames() []string {
 	var names []string
 	for c := range errcode.All() {
@@ -159,7 +161,7 @@ func errorNames() []string {
 	return names
 }
 
-// levels are those that a configuration can give a listed client.
+// levels maps the levels of listed clients.
 var levels = map[config.ClientLevel]auth.Level{
 	config.LevelSystem: auth.SystemAdmin,
 	config.LevelTenant: auth.TenantAdmin,
@@ -172,7 +174,7 @@ var sameSite = map[config.SameSite]http.SameSite{
 	config.SameSiteNone:   http.SameSiteNoneMode,
 }
 
-// gateway makes the API's handler.
+// gateway returns the handler of the API, and sets p.auth.
 func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *operation.Keeper, metrics *gateway.Metrics, logger *slog.Logger) (http.Handler, error) {
 	verifier, err := gateway.NewVerifier(gateway.VerifyBy(p.config.Auth.Verify), client, p.errors)
 	if err != nil {
@@ -182,7 +184,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		return nil, err
 	}
 	if p.auth.EphemeralKey() {
-		logger.Warn("auth.tokens.keys is empty: tokens end with this process and are not taken by other replicas")
+		logger.Warn("auth.tokens.keys is empty: tokens end with this process and other replicas reject them")
 	}
 	return gateway.New(gateway.Options{
 		Services:       services,
@@ -199,7 +201,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 	}), nil
 }
 
-// services are what the API is made of.
+// services returns the services of the API.
 func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 	engine := translate.New(translate.Options{
 		Reader:         client,
@@ -216,26 +218,27 @@ func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 	return services, nil
 }
 
-// journal is the store of operations that the configuration chooses.
+// journal returns the store of operations that the configuration selects.
 func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 	if c.Journal.Store != config.StorePostgres {
 		return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
 	}
 	store, err := openPostgres(c.Journal, postgres.Options{Lease: lease(c.HTTP.RequestTimeout + c.Platform.Timeouts.Command)})
 	if err != nil {
-		return nil, err // and not a nil pointer that looks like a store
+		return nil, err // not store, which is a nil pointer in a non-nil interface
 	}
 	return store, nil
 }
 
-// lease is how long a replica is taken to be alive after it was heard of. Half
-// of it, which the store demands to be left when an intent is recorded, is at
-// least what a write can take from there to the end of its session: whoever
-// takes it over counts the settle time from then on.
+// lease returns how long a replica counts as alive after it has renewed its lease. When
+// an intent is recorded, the store requires that half of the lease is left. That half
+// is at least the longest time from there to the end of a write's session, because a
+// replica that takes the operation over counts the settle time from the end of the
+// lease.
 func lease(write time.Duration) time.Duration { return max(time.Minute, 2*write) }
 
-// openPostgres is the store in the database that the configuration names. It
-// connects when it is first used.
+// openPostgres returns the store in the database of the configuration. It connects when
+// it is first used.
 func openPostgres(c config.Journal, o postgres.Options) (*postgres.Store, error) {
 	store, err := postgres.Open(c.PostgresURL.Reveal(), o)
 	if err != nil {
@@ -244,7 +247,7 @@ func openPostgres(c config.Journal, o postgres.Options) (*postgres.Store, error)
 	return store, nil
 }
 
-// checkJournal tells what is wrong with the address of a database.
+// checkJournal returns an error if the address of a database is not valid.
 func checkJournal(c config.Journal) error {
 	if c.Store != config.StorePostgres {
 		return nil
@@ -256,15 +259,15 @@ func checkJournal(c config.Journal) error {
 	return store.Close()
 }
 
-func keeperOptions(c config.Journal, store operation.Store, look operation.Observe, trace operation.Trace) operation.Options {
+func keeperOptions(c config.Journal, store operation.Store, observe operation.Observe, trace operation.Trace) operation.Options {
 	return operation.Options{
-		Store: store, Observe: look, Owner: ownerName(),
+		Store: store, Observe: observe, Owner: ownerName(),
 		Settle: c.Settle, Recheck: c.Recheck, Keep: c.Keep, KeepKeys: c.KeepKeys,
 		Trace: trace,
 	}
 }
 
-// ownerName is another name for each start of each replica.
+// ownerName returns a unique name for each start of each replica.
 func ownerName() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -273,8 +276,8 @@ func ownerName() string {
 	return host + "-" + rand.Text()
 }
 
-func authOptions(whole *config.Config, verifier auth.Verifier) auth.Options {
-	c := whole.Auth
+func authOptions(all *config.Config, verifier auth.Verifier) auth.Options {
+	c := all.Auth
 	o := auth.Options{
 		Verifier:       verifier,
 		TokenTTL:       c.Tokens.TTL,
@@ -284,8 +287,8 @@ func authOptions(whole *config.Config, verifier auth.Verifier) auth.Options {
 		AccountLimit:   limit(c.Throttle, c.Throttle.FreeAttempts),
 		AddressLimit:   limit(c.Throttle, attemptsPerAddress*c.Throttle.FreeAttempts),
 	}
-	for _, e := range whole.Platform.Endpoints {
-		userID, _ := whole.Platform.Account(e)
+	for _, e := range all.Platform.Endpoints {
+		userID, _ := all.Platform.Account(e)
 		o.ReservedUsers = append(o.ReservedUsers, userID)
 	}
 	for _, k := range c.Tokens.Keys {
@@ -300,15 +303,16 @@ func authOptions(whole *config.Config, verifier auth.Verifier) auth.Options {
 	return o
 }
 
-// attemptsPerAddress is how many times the free attempts of an account an
-// address has, since many callers may share it.
+// attemptsPerAddress is the factor between the free attempts of an address and those of
+// an account, because many callers may share an address.
 const attemptsPerAddress = 10
 
 func limit(c config.Throttle, free int) auth.Limit {
 	return auth.Limit{FreeAttempts: free, BaseDelay: c.BaseDelay, MaxDelay: c.MaxDelay, Records: c.Remembered}
 }
 
-// orNever spells "never" as packages auth and oci do, for which 0 is the default.
+// orNever returns -1 for a duration of 0, because 0 means the default in packages auth
+// and oci.
 func orNever(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1

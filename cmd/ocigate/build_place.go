@@ -7,23 +7,25 @@ import (
 	"ocigate/config"
 )
 
-// valueError is what is wrong with a value of the configuration.
+// valueError is an error about a value of the configuration.
 type valueError struct {
-	path string // of the value, such as "http.tls"
+	path string // key of the value, such as "http.tls"
 	err  error
 }
 
+// Error returns the path and the error.
 func (e *valueError) Error() string { return e.path + ": " + e.err.Error() }
 
+// Unwrap returns the error without the path.
 func (e *valueError) Unwrap() error { return e.err }
 
-// placed adds to each error where in the configuration its value comes from: the
-// file with the line, or the variable.
+// placed adds the place of the value to each error: the file with the line, or the
+// variable.
 func placed(c *config.Config, err error) error {
 	if err == nil {
 		return nil
 	}
-	// Those that it joins, not those that it wraps.
+	// Only a joined error is split, not one that wraps others.
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, one := range several.Unwrap() {

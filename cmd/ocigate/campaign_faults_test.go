@@ -12,26 +12,26 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// Which commands a fault is for.
+// Patterns of the commands that a fault is for.
 const (
 	writeCommands = "GroupRouteListEnterpriseTrunk*ssignListRequest" // and Unassign
 	readCommands  = "*Get*Request*"
 	loginCommands = "LoginRequest*"
 )
 
-// muchLater is long after the gateway has given up waiting, and as late as the
-// least settle time of a plan allows.
+// muchLater is a delay that ends long after the gateway's timeout, and as late as the
+// shortest settle time of a plan permits.
 const muchLater = commandTimeout + 1400*time.Millisecond
 
-// faultChoice is a kind of fault and how often it is chosen among the others.
+// faultChoice is a fault with its weight in the random choice.
 type faultChoice struct {
 	weight int
 	fault  ocisim.Fault
 }
 
-// faultChoices are the faults that hit one command. Together they are at every
-// point of the protocol: before the platform carries a command out and after,
-// before, in and after its answer, and while logging in.
+// faultChoices are the faults of one command. Together they cover every point of the
+// protocol: before and after the platform carries a command out, before, during and after
+// its reply, and during a login.
 var faultChoices = []faultChoice{
 	{3, ocisim.Fault{Kind: ocisim.DropBeforeApply, Command: writeCommands}},
 	{4, ocisim.Fault{Kind: ocisim.DropAfterApply, Command: writeCommands}},
@@ -71,19 +71,20 @@ var faultChoices = []faultChoice{
 	{1, ocisim.Fault{Kind: ocisim.ErrorBeforeApply, Command: loginCommands}},
 }
 
-// trouble injects faults until it is stopped, and counts those that hit.
-type trouble struct {
-	arena  *arena
-	random *rand.Rand
-	ending chan struct{}
-	work   sync.WaitGroup
+// injector injects faults until it is stopped, and counts those that occurred.
+type injector struct {
+	campaign *campaign
+	random   *rand.Rand
+	ending   chan struct{}
+	work     sync.WaitGroup
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards the following fields
 	armed []armedFault
-	hits  map[string]int // by kind, and what is special about it
+	hits  map[string]int // by the name of the fault, see nameOf
 	total int
 }
 
+// armedFault is a fault that waits for its command.
 type armedFault struct {
 	kind      ocisim.FaultKind
 	name      string
@@ -91,60 +92,59 @@ type armedFault struct {
 	since     time.Time
 }
 
-func newTrouble(a *arena) *trouble {
-	tr := &trouble{arena: a, random: a.random("faults"), ending: make(chan struct{}), hits: map[string]int{}}
-	tr.work.Go(tr.run)
-	return tr
+func newInjector(a *campaign) *injector {
+	in := &injector{campaign: a, random: a.random("faults"), ending: make(chan struct{}), hits: map[string]int{}}
+	in.work.Go(in.run)
+	return in
 }
 
-// The rhythm of the faults. Two or three are waiting for their command at any
-// time, and one that has waited for long makes room for another.
+// The rate of the faults. Two or three wait for their command at any time, and one that
+// has waited too long is replaced.
 const (
 	armedAtOnce = 3
 	longestSkip = 8
 	armedFor    = time.Second
-	lookEvery   = 2 * time.Millisecond
+	checkEvery  = 2 * time.Millisecond
 )
 
-func (tr *trouble) run() {
-	tick := time.NewTicker(lookEvery)
+func (in *injector) run() {
+	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-tr.ending:
+		case <-in.ending:
 			return
 		case <-tick.C:
-			tr.collect(time.Now())
-			tr.arm()
+			in.collect(time.Now())
+			in.arm()
 		}
 	}
 }
 
-// arm injects faults, as long as there were not too many of them already: one
-// in three writes is to be hit.
-func (tr *trouble) arm() {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	for len(tr.armed) < armedAtOnce && tr.total+len(tr.armed) < 20+int(tr.arena.verdicts.Load())/3 {
-		f := tr.choose()
-		if f.Kind == ocisim.ApplyLate && tr.isArmed(f.Kind) {
-			return // two that meet one command are later than the gateway can know of
+// arm injects faults, so that about one in three writes gets one.
+func (in *injector) arm() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for len(in.armed) < armedAtOnce && in.total+len(in.armed) < 20+int(in.campaign.concluded.Load())/3 {
+		f := in.choose()
+		if f.Kind == ocisim.ApplyLate && in.isArmed(f.Kind) {
+			return // the delays of two would add up beyond the settle time
 		}
-		f.Times, f.Skip = 1, tr.random.IntN(longestSkip)
-		tr.armed = append(tr.armed, armedFault{f.Kind, nameOf(f), tr.inject(f), time.Now()})
+		f.Times, f.Skip = 1, in.random.IntN(longestSkip)
+		in.armed = append(in.armed, armedFault{f.Kind, nameOf(f), in.inject(f), time.Now()})
 	}
 }
 
-func (tr *trouble) isArmed(kind ocisim.FaultKind) bool {
-	return slices.ContainsFunc(tr.armed, func(f armedFault) bool { return f.kind == kind })
+func (in *injector) isArmed(kind ocisim.FaultKind) bool {
+	return slices.ContainsFunc(in.armed, func(f armedFault) bool { return f.kind == kind })
 }
 
-func (tr *trouble) choose() ocisim.Fault {
+func (in *injector) choose() ocisim.Fault {
 	sum := 0
 	for _, c := range faultChoices {
 		sum += c.weight
 	}
-	at := tr.random.IntN(sum)
+	at := in.random.IntN(sum)
 	for _, c := range faultChoices {
 		if at -= c.weight; at < 0 {
 			return c.fault
@@ -153,7 +153,7 @@ func (tr *trouble) choose() ocisim.Fault {
 	panic("the weights have another sum")
 }
 
-// nameOf is what a fault is counted under.
+// nameOf returns the name under which a fault is counted.
 func nameOf(f ocisim.Fault) string {
 	name := string(f.Kind)
 	if f.Severity != "" {
@@ -168,93 +168,91 @@ func nameOf(f ocisim.Fault) string {
 	return name
 }
 
-func (tr *trouble) inject(f ocisim.Fault) *ocisim.Injection {
-	injection, err := tr.arena.platform.Inject(f)
+func (in *injector) inject(f ocisim.Fault) *ocisim.Injection {
+	injection, err := in.campaign.platform.Inject(f)
 	if err != nil {
-		panic(err) // it is in the table above
+		panic(err) // TestFaultsOfTheCampaignAreValid checks the table
 	}
 	return injection
 }
 
-// collect counts what has hit, and takes back what has waited for too long.
-func (tr *trouble) collect(now time.Time) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	waiting := tr.armed[:0]
-	for _, f := range tr.armed {
+// collect counts the faults that occurred, and removes those that have waited too long.
+func (in *injector) collect(now time.Time) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	waiting := in.armed[:0]
+	for _, f := range in.armed {
 		if f.injection.Hits() == 0 && now.Sub(f.since) < armedFor {
 			waiting = append(waiting, f)
 			continue
 		}
 		f.injection.Remove()
-		tr.count(f.name, f.injection.Hits())
+		in.countLocked(f.name, f.injection.Hits())
 	}
-	tr.armed = waiting
+	in.armed = waiting
 }
 
-// note counts hits of a fault that somebody else has injected.
-func (tr *trouble) note(f ocisim.Fault, hits int) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.count(nameOf(f), hits)
+// note counts occurrences of a fault that was injected elsewhere.
+func (in *injector) note(f ocisim.Fault, hits int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.countLocked(nameOf(f), hits)
 }
 
-// count counts hits. The caller has the mutex.
-func (tr *trouble) count(name string, hits int) {
+// countLocked counts occurrences. mu must be held.
+func (in *injector) countLocked(name string, hits int) {
 	if hits > 0 {
-		tr.hits[name] += hits
-		tr.total += hits
+		in.hits[name] += hits
+		in.total += hits
 	}
 }
 
-// waitFor returns once that many faults have hit.
-func (tr *trouble) waitFor(t *testing.T, count int) {
+// waitFor waits until that number of faults has occurred.
+func (in *injector) waitFor(t *testing.T, count int) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * wellAgain); ; time.Sleep(lookEvery) {
-		tr.mu.Lock()
-		total := tr.total
-		tr.mu.Unlock()
+	for deadline := time.Now().Add(2 * wellAgain); ; time.Sleep(checkEvery) {
+		in.mu.Lock()
+		total := in.total
+		in.mu.Unlock()
 		if total >= count {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("only %d faults have hit anything", total)
+			t.Fatalf("only %d faults have occurred", total)
 		}
 	}
 }
 
 // stop ends all faults.
-func (tr *trouble) stop() {
-	close(tr.ending)
-	tr.work.Wait()
-	tr.collect(time.Now().Add(armedFor))
+func (in *injector) stop() {
+	close(in.ending)
+	in.work.Wait()
+	in.collect(time.Now().Add(armedFor))
 }
 
-// restartPlatform has the platform end all its sessions and forget them.
-func (tr *trouble) restartPlatform() {
-	tr.arena.platform.Restart()
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.count("platform restarted", 1)
+// restartPlatform makes the platform end all its sessions.
+func (in *injector) restartPlatform() {
+	in.campaign.platform.Restart()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.countLocked("platform restarted", 1)
 }
 
-// closePlatform has the platform end all its sessions and refuse new ones for a
-// while.
-func (tr *trouble) closePlatform() {
-	refusal := tr.inject(ocisim.Fault{Kind: ocisim.Refuse})
-	tr.restartPlatform()
+// closePlatform makes the platform end all its sessions and refuse new ones for a while.
+func (in *injector) closePlatform() {
+	refusal := in.inject(ocisim.Fault{Kind: ocisim.Refuse})
+	in.restartPlatform()
 	select {
 	case <-time.After(500 * time.Millisecond):
-	case <-tr.arena.t.Context().Done():
+	case <-in.campaign.t.Context().Done():
 	}
 	refusal.Remove()
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.count("connection refused", refusal.Hits())
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.countLocked("connection refused", refusal.Hits())
 }
 
-// TestFaultsOfTheCampaignAreValid keeps a mistake in the table from being found
-// in the middle of a campaign.
+// TestFaultsOfTheCampaignAreValid finds mistakes in the table before a campaign does.
 func TestFaultsOfTheCampaignAreValid(t *testing.T) {
 	for _, c := range faultChoices {
 		if _, err := ocisim.ParseFault(c.fault.String()); err != nil || c.weight < 1 {

@@ -4,7 +4,7 @@ package main
 
 import "time"
 
-// The campaign in its full size, as far as nobody asks for another one.
+// The full size of the campaign, which the flags can change.
 const (
 	usualSeeds  = "1,2,3"
 	usualWrites = 10_000

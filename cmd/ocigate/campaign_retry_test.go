@@ -24,11 +24,12 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// retryEntry is free in the demonstration's group.
+// retryEntry is the body of a write with an entry that is free in the demonstration's
+// group.
 const retryEntry = `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`
 
-// sendWithKey makes a request with an Idempotency-Key, as the demonstration's client
-// for everything.
+// sendWithKey sends a request with an Idempotency-Key as the demonstration's client of level
+// system.
 func sendWithKey(t *testing.T, client *http.Client, method, url, key string) (attempt, http.Header) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(retryEntry))
@@ -48,8 +49,8 @@ func sendWithKey(t *testing.T, client *http.Client, method, url, key string) (at
 	return a, response.Header
 }
 
-// received counts the writes that the platform received, and those that it
-// carried out.
+// received returns the numbers of writes that the platform received, and that it carried
+// out.
 func received(p *ocisim.Server) (all, applied int) {
 	for _, e := range p.Writes() {
 		all++
@@ -60,10 +61,10 @@ func received(p *ocisim.Server) (all, applied int) {
 	return all, applied
 }
 
-// TestGoRepeatsByItself has net/http lose the answer on a connection that was
-// used before. With an Idempotency-Key it takes the liberty of sending the
-// request again.
-func TestGoRepeatsByItself(t *testing.T) {
+// TestGoRepeatsAutomatically checks that a write is done once if net/http repeats it. It
+// does so for a request with an Idempotency-Key whose response is lost on a connection that
+// was used before.
+func TestGoRepeatsAutomatically(t *testing.T) {
 	platform := newPlatform(t)
 	gateway := start(t, platform.Addr, nil)
 	proxy := newCuttingProxy(t, gateway.api)
@@ -79,7 +80,7 @@ func TestGoRepeatsByItself(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _ = io.Copy(io.Discard, warm.Body) // else the connection is not used again
+			_, _ = io.Copy(io.Discard, warm.Body) // otherwise the connection is not used again
 			_ = warm.Body.Close()
 
 			proxy.cut.Store(1)
@@ -88,7 +89,7 @@ func TestGoRepeatsByItself(t *testing.T) {
 				t.Errorf("the answer is %v", answer)
 			}
 			if left := proxy.cut.Load(); left != 0 {
-				t.Errorf("the proxy has not cut any answer off: %d", left)
+				t.Errorf("the proxy has not cut off any response: %d", left)
 			}
 			if all, applied := received(platform); all != i+1 || applied != i+1 {
 				t.Errorf("the platform received %d writes and carried out %d, of %d", all, applied, i+1)
@@ -102,12 +103,12 @@ func TestGoRepeatsByItself(t *testing.T) {
 	}
 }
 
-// cuttingProxy passes connections on, and closes some of them in the place of
-// an answer.
+// cuttingProxy forwards connections, and closes some of them instead of forwarding a
+// response.
 type cuttingProxy struct {
 	address string
 	to      string
-	cut     atomic.Int64 // how many answers
+	cut     atomic.Int64 // number of responses that are still to be cut off
 
 	work sync.WaitGroup
 	life context.Context
@@ -160,7 +161,7 @@ func (p *cuttingProxy) serve(client net.Conn) {
 	requests.Wait()
 }
 
-// answer passes answers on until one is to be cut off.
+// answer forwards responses until one is cut off.
 func (p *cuttingProxy) answer(client io.Writer, server io.Reader) {
 	piece := make([]byte, 32<<10)
 	for {
@@ -175,28 +176,29 @@ func (p *cuttingProxy) answer(client io.Writer, server io.Reader) {
 	}
 }
 
-// triedHeader has nginx tell which statuses the gateways answered with.
+// triedHeader is the header field in which nginx returns the statuses of the gateways.
 const triedHeader = "Upstream-Status"
 
-// TestNginxRepeatsByItself has nginx send a request to a second gateway when
-// the first one does not answer in time, or does not know what became of it.
-func TestNginxRepeatsByItself(t *testing.T) {
+// TestNginxRepeatsAutomatically checks that a write is done once if nginx sends it to a
+// second gateway because the first one does not answer in time or returns 504. To add a
+// fault, add an entry to the map.
+func TestNginxRepeatsAutomatically(t *testing.T) {
 	nginx, err := findNginx()
 	if err != nil {
 		t.Skipf("nginx is not installed: %v", err)
 	}
 	journals := sharedJournals(t)
-	const command = time.Second // the gateway's patience with the platform
+	const command = time.Second // the gateway's timeout for the platform
 	tests := map[string]struct {
 		fault   ocisim.Fault
-		patient bool // nginx waits for longer than the gateway does
-		tried   int  // how many gateways nginx asked
+		patient bool // nginx has a longer timeout than the gateway
+		tried   int  // number of gateways that nginx asked
 		first   []int
 		last    int
 		applied int
 	}{
 		"a write whose answer was lost is done once": {
-			fault: ocisim.Fault{Kind: ocisim.DropAfterApply}, patient: true, tried: 1, // it is read back at once
+			fault: ocisim.Fault{Kind: ocisim.DropAfterApply}, patient: true, tried: 1, // it is read back immediately
 			first: []int{201}, last: 201, applied: 1,
 		},
 		"a write that was lost is not sent again": {
@@ -207,7 +209,7 @@ func TestNginxRepeatsByItself(t *testing.T) {
 			fault: ocisim.Fault{Kind: ocisim.ApplyLate, Delay: command + command/2}, patient: true, tried: 2,
 			first: []int{504, 201}, last: 201, applied: 1,
 		},
-		"a write that nginx has no patience with is done once": {
+		"a write that takes longer than the timeout of nginx is done once": {
 			fault: ocisim.Fault{Kind: ocisim.StallAfterApply}, tried: 2,
 			first: []int{409, 504, 201}, last: 201, applied: 1,
 		},
@@ -270,9 +272,8 @@ func TestNginxRepeatsByItself(t *testing.T) {
 	}
 }
 
-// sharedJournals are the journals of two gateways that share one, where
-// PostgreSQL is installed, or else that of one gateway, to which two paths
-// lead.
+// sharedJournals returns the journals of two gateways with the same database, if PostgreSQL
+// is installed, and otherwise the journal of one gateway, which nginx has two paths to.
 func sharedJournals(t *testing.T) func(*testing.T) []func(*config.Journal) {
 	t.Helper()
 	server, err := postgrestest.New()
@@ -306,9 +307,9 @@ func findNginx() (string, error) {
 	return path, nil
 }
 
-// startNginx runs nginx in front of gateways, until the test ends, and returns
-// its address. It gives an upstream so long to answer.
-func startNginx(t *testing.T, nginx string, upstreams []string, patience string) string {
+// startNginx runs nginx in front of gateways until the test ends, and returns its address.
+// The timeout is that of nginx for a response of a gateway.
+func startNginx(t *testing.T, nginx string, upstreams []string, timeout string) string {
 	t.Helper()
 	folder, address := t.TempDir(), quietAddress(t)
 	var servers, folders strings.Builder
@@ -341,7 +342,7 @@ http {
     }
   }
 }
-`, folder, folders.String(), servers.String(), address, patience, triedHeader), 0o600); err != nil {
+`, folder, folders.String(), servers.String(), address, timeout, triedHeader), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log := &output{}

@@ -11,19 +11,18 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// setTruth is what became of an operation that replaces a list, by the ledger.
+// setTruth is the effect of an operation that replaces a list, according to the ledger.
 type setTruth struct {
 	before  []string // the list, before its first step, sorted
 	wanted  []string // in the order of the body
-	added   []string // by a step that was carried out
-	removed []string
+	added   []string // by steps that were carried out
+	removed []string // by steps that were carried out
 }
 
-func (op *told) isSet() bool { return strings.HasSuffix(op.Endpoint, "_set") }
+func (op *apiOperation) isSet() bool { return strings.HasSuffix(op.Endpoint, "_set") }
 
-// truthsOfSets follows each list through the operations that have replaced it, which
-// have their order.
-func (j *judge) truthsOfSets(byLane map[string][]*recorded) {
+// truthsOfSets derives the effect of each operation that replaced a list, in their order.
+func (k *checker) truthsOfSets(byLane map[string][]*recorded) {
 	for _, ops := range byLane {
 		has := []string{}
 		for _, op := range ops {
@@ -31,7 +30,7 @@ func (j *judge) truthsOfSets(byLane map[string][]*recorded) {
 				break
 			}
 			op.truth = &setTruth{before: has}
-			if w := j.writeOf[op.RequestID]; w != nil {
+			if w := k.writeOf[op.RequestID]; w != nil {
 				op.truth.wanted = w.set.wanted
 			}
 			for _, e := range op.received {
@@ -57,16 +56,16 @@ func without(names, others []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
 }
 
-// outcome is what became of an entry: one that was as wanted already is done.
-func (s *setTruth) outcome(name string) verdict {
+// outcome returns the outcome of an entry. An entry that was already as wanted is done.
+func (s *setTruth) outcome(name string) result {
 	if slices.Contains(s.wanted, name) == (slices.Contains(s.added, name) || slices.Contains(s.before, name) && !slices.Contains(s.removed, name)) {
 		return wasDone
 	}
 	return wasNotDone
 }
 
-// state is what became of the whole.
-func (s *setTruth) state() verdict {
+// state returns the state of the complete operation.
+func (s *setTruth) state() result {
 	entries := append(slices.Clone(s.wanted), without(s.before, s.wanted)...)
 	switch {
 	case !slices.ContainsFunc(entries, func(name string) bool { return s.outcome(name) != wasDone }):
@@ -77,54 +76,54 @@ func (s *setTruth) state() verdict {
 	return wasPartly
 }
 
-// judgeSet holds an operation that replaces a list against what the platform received
-// of it, and against what the list had.
-func (j *judge) judgeSet(op *recorded) {
-	if j.writeOf[op.RequestID] == nil {
-		j.finding(unexpected, "nobody has asked for it:\n%s", j.show(op))
+// checkSet compares an operation that replaces a list with the commands that the platform
+// received, and with the contents of the list.
+func (k *checker) checkSet(op *recorded) {
+	if k.writeOf[op.RequestID] == nil {
+		k.finding(unexpected, "no caller requested it:\n%s", k.show(op))
 		return
 	}
 	if op.truth == nil { // nothing was to be sent
-		op.truth = j.unneeded(op)
+		op.truth = k.unneeded(op)
 		if op.truth == nil {
-			j.finding(falseDone, "the list never was what was wanted:\n%s", j.show(op))
+			k.finding(falseDone, "the list never had the wanted content:\n%s", k.show(op))
 			return
 		}
 	}
-	j.judgeSteps(op)
+	k.checkSteps(op)
 	is := op.truth
 	switch state := is.state(); {
 	case !op.State.ended():
-		j.finding(stillUnknown, "%s", j.show(op))
+		k.finding(stillUnknown, "%s", k.show(op))
 	case op.State == wasDone && state != wasDone:
-		j.finding(falseDone, "it is %s, of the list %v:\n%s", state, is.before, j.show(op))
+		k.finding(falseDone, "by the ledger it is %s, of the list %v:\n%s", state, is.before, k.show(op))
 	case op.State == wasNotDone && state != wasNotDone:
-		j.finding(falseNotDone, "it is %s, of the list %v:\n%s", state, is.before, j.show(op))
+		k.finding(falseNotDone, "by the ledger it is %s, of the list %v:\n%s", state, is.before, k.show(op))
 	case op.State != state:
-		j.finding(misreported, "it is %s, of the list %v:\n%s", state, is.before, j.show(op))
+		k.finding(misreported, "by the ledger it is %s, of the list %v:\n%s", state, is.before, k.show(op))
 	}
 	var names []string
 	for _, e := range op.Entries {
 		name := plainName(e.Entry)
 		names = append(names, name)
 		if e.Outcome != is.outcome(name) {
-			j.finding(misreported, "entry %s is said to be %s, and is %s, of the list %v:\n%s", name, e.Outcome, is.outcome(name), is.before, j.show(op))
+			k.finding(misreported, "entry %s is reported as %s, and is %s, of the list %v:\n%s", name, e.Outcome, is.outcome(name), is.before, k.show(op))
 		}
 	}
 	if n := len(is.wanted); len(names) < n || !slices.Equal(names[:n], is.wanted) || !slices.Equal(sorted(names[n:]), sorted(without(is.before, is.wanted))) {
-		j.finding(misreported, "its entries are not the difference between %v and the list %v:\n%s", is.wanted, is.before, j.show(op))
+		k.finding(misreported, "its entries are not the difference between %v and the list %v:\n%s", is.wanted, is.before, k.show(op))
 	}
 	if len(op.Corrections) > 0 {
-		j.finding(misreported, "it was told wrong and corrected:\n%s", j.show(op))
+		k.finding(misreported, "its report was wrong and was corrected:\n%s", k.show(op))
 	}
 }
 
-// unneeded is the truth about an operation of which nothing was to be sent, or nil
-// where the list was not as wanted between two others.
-func (j *judge) unneeded(op *recorded) *setTruth {
-	wanted := j.writeOf[op.RequestID].set.wanted
+// unneeded returns the truth about an operation without commands, or nil if the list was
+// not as wanted between two other operations.
+func (k *checker) unneeded(op *recorded) *setTruth {
+	wanted := k.writeOf[op.RequestID].set.wanted
 	has := []string{}
-	ops := j.byLane[op.lane()]
+	ops := k.byLane[op.lane()]
 	for i := 0; ; i++ {
 		if slices.Equal(has, sorted(wanted)) && (i == len(ops) || ops[i].IntendedAt.After(op.ReceivedAt)) {
 			return &setTruth{before: has, wanted: wanted}
@@ -136,18 +135,18 @@ func (j *judge) unneeded(op *recorded) *setTruth {
 	}
 }
 
-// judgeSteps demands that each step was sent once, in its order, after a success of
-// the one before, and with exactly what differs.
-func (j *judge) judgeSteps(op *recorded) {
+// checkSteps checks that each step was sent once, in the right order, only after a success
+// of the step before, and with exactly the difference.
+func (k *checker) checkSteps(op *recorded) {
 	is := op.truth
-	looked := map[bool]int{}
+	processed := map[bool]int{} // commands that the platform processed, by assigns
 	removed := false
 	for _, e := range op.received {
 		if e.Error == notLoggedIn && !e.Applied {
 			continue
 		}
 		adds := assigns(&e)
-		looked[adds]++
+		processed[adds]++
 		want := without(is.before, is.wanted)
 		if adds {
 			want = without(is.wanted, is.before)
@@ -157,46 +156,46 @@ func (j *judge) judgeSteps(op *recorded) {
 			names = append(names, plainName(n))
 		}
 		if !slices.Equal(sorted(names), sorted(want)) {
-			j.finding(unexpected, "a step is not the difference between %v and the list %v:\n%s", is.wanted, is.before, j.show(op))
+			k.finding(unexpected, "a step is not the difference between %v and the list %v:\n%s", is.wanted, is.before, k.show(op))
 		}
 		switch {
 		case !adds:
 			removed = e.Applied && e.Error == 0 && !slices.ContainsFunc(e.Faults, hidesSuccess)
-			if looked[true] > 0 {
-				j.finding(unexpected, "it removed after it had assigned:\n%s", j.show(op))
+			if processed[true] > 0 {
+				k.finding(unexpected, "it removed after it had assigned:\n%s", k.show(op))
 			}
 		case len(without(is.before, is.wanted)) > 0 && !removed:
-			j.finding(unexpected, "its second step was sent, and the first was not a success:\n%s", j.show(op))
+			k.finding(unexpected, "its second step was sent, and the first was not a success:\n%s", k.show(op))
 		}
 		if e.Error != 0 && len(e.Faults) == 0 {
-			j.finding(unexpected, "a step was refused though nothing had gone wrong, so its plan was out of date:\n%s", j.show(op))
+			k.finding(unexpected, "a step was refused without a fault, so its plan was out of date:\n%s", k.show(op))
 		}
 	}
-	if looked[true] > 1 || looked[false] > 1 {
-		j.finding(doubled, "a step was received %d and %d times:\n%s", looked[false], looked[true], j.show(op))
+	if processed[true] > 1 || processed[false] > 1 {
+		k.finding(doubled, "a step was received %d and %d times:\n%s", processed[false], processed[true], k.show(op))
 	}
 }
 
-// hidesSuccess reports whether a command that met the fault has no answer that says
-// that it was done.
+// hidesSuccess reports whether a command with the fault has no reply that means that it was
+// done.
 func hidesSuccess(k ocisim.FaultKind) bool {
 	return !slices.Contains([]ocisim.FaultKind{
 		ocisim.LoseLogin, ocisim.Slow, ocisim.Drip, ocisim.LateNewline, ocisim.ApplyLate, ocisim.ForcedLogout,
 	}, k)
 }
 
-// wrongSet tells what is not true in the answer to a write that replaces a list,
-// empty for nothing.
-func (j *judge) wrongSet(w *write, a *attempt) string {
+// wrongSet returns what is not true in the response to a write that replaces a list, and an
+// empty text if everything is.
+func (k *checker) wrongSet(w *write, a *attempt) string {
 	if a.err != nil {
 		return ""
 	}
-	op := j.byID[a.operation]
+	op := k.byID[a.operation]
 	if a.operation == "" {
 		return "it has no operation"
 	}
 	if w.set.stale && (a.status < 300 || op != nil && op.RequestID == a.requestID && len(op.received) > 0) {
-		return "its condition was that of another list"
+		return "its condition was of another content of the list"
 	}
 	if a.name == "PRECONDITION_FAILED" {
 		if w.set.condition == "" || !w.set.stale {
@@ -211,30 +210,30 @@ func (j *judge) wrongSet(w *write, a *attempt) string {
 		return wrongRefusal(a, op)
 	}
 	if op == nil {
-		return "its operation is not there"
+		return "its operation does not exist"
 	}
 	return wrongReport(a, op)
 }
 
-// wrongRefusal tells what is not true in an error.
+// wrongRefusal returns what is not true in an error.
 func wrongRefusal(a *attempt, op *recorded) string {
 	changed := op != nil && op.truth != nil && len(op.truth.added)+len(op.truth.removed) > 0
 	switch unknown := a.status >= 500 && a.status != http.StatusServiceUnavailable; {
 	case unknown && a.outcome != "unknown":
-		return "its status says that the outcome is unknown, and it is not"
+		return "its status means that the outcome is unknown, and it is not"
 	case unknown && op == nil:
-		return "its outcome is unknown and the operation is not there"
+		return "its outcome is unknown and the operation does not exist"
 	case !unknown && a.outcome != string(wasNotDone):
 		return "its status and its outcome contradict each other"
 	case !unknown && changed:
-		return "its status says that nothing was done, and something was"
+		return "its status means that nothing was done, and something was"
 	case unknown && len(op.truth.added) > 0 && len(without(op.truth.before, op.truth.wanted)) > 0 && op.EndedAt.Before(a.began):
-		return "it does not say what was known"
+		return "it does not report the known outcome"
 	}
 	return ""
 }
 
-// wrongReport tells what is not true in what an answer says of each entry.
+// wrongReport returns what is not true in the report of a response about each entry.
 func wrongReport(a *attempt, op *recorded) string {
 	is := op.truth
 	counts := map[string]int{}
@@ -279,28 +278,27 @@ func wrongReport(a *attempt, op *recorded) string {
 	return ""
 }
 
-// judgeLists holds what the platform has in the end against what callers were told.
-func (j *judge) judgeLists() {
-	for _, c := range j.arena.setters {
+// checkLists compares the final lists of the platform with the reports to callers.
+func (k *checker) checkLists() {
+	for _, c := range k.campaign.setters {
 		for _, l := range c.lists {
 			var has []string
-			for _, h := range append(j.arena.platform.Ranges(l.tenant), j.arena.platform.Prefixes(l.tenant)...) {
+			for _, h := range append(k.campaign.platform.Ranges(l.tenant), k.campaign.platform.Prefixes(l.tenant)...) {
 				if slices.Contains(l.all, h.Start) && h.Group == l.group {
 					has = append(has, h.Start)
 				}
 			}
 			if slices.Sort(has); !slices.Equal(has, l.has) {
-				j.finding(misreported, "caller %d was told that %v of %s has %v, and it has %v", c.number, l.kind, l.group, l.has, has)
+				k.finding(misreported, "by the reports to caller %d, %v of %s has %v, but it has %v", c.number, l.kind, l.group, l.has, has)
 			}
 		}
 	}
 }
 
-// countSets counts what became of the writes of several steps, and demands that there
-// were enough of them.
-func (j *judge) countSets() map[string]int {
+// countSets counts the writes of several steps by their outcomes.
+func (k *checker) countSets() map[string]int {
 	counts := map[string]int{}
-	for _, op := range j.operations {
+	for _, op := range k.operations {
 		if !op.isSet() {
 			continue
 		}
@@ -324,41 +322,41 @@ func (j *judge) countSets() map[string]int {
 			counts["partly done, known by reading"]++
 		}
 	}
-	for _, c := range j.arena.setters {
+	for _, c := range k.campaign.setters {
 		for _, w := range c.writes {
 			for _, a := range w.attempts {
 				if a.status == http.StatusMultiStatus {
-					counts["answers 207, "+a.outcome]++
+					counts["responses 207, "+a.outcome]++
 				}
 				if a.name == "PRECONDITION_FAILED" {
-					counts["answers 412"]++
+					counts["responses 412"]++
 				}
 			}
 		}
 	}
-	for way, n := range j.arena.between {
+	for way, n := range k.campaign.between {
 		counts["kills when "+way] += n
 	}
 	return counts
 }
 
-// judgeSizeOfSets demands that there was enough of what has to do with several steps.
-func (j *judge) judgeSizeOfSets(counts map[string]int) {
-	p := j.arena.plan
+// checkSizeOfSets checks that there were enough writes of several steps of each outcome.
+func (k *checker) checkSizeOfSets(counts map[string]int) {
+	p := k.campaign.plan
 	for what, least := range map[string]int{
-		"both steps were done": p.writes / 30, "no step was done": p.writes / 600, "answers 412": p.writes / 300,
+		"both steps were done": p.writes / 30, "no step was done": p.writes / 600, "responses 412": p.writes / 300,
 		"the first step was done, and the second not sent": 1, "the first step was done, and the second was sent and not done": 1,
-		"partly done, known by reading": 1, "answers 207, partly_done": 1,
+		"partly done, known by reading": 1, "responses 207, partly_done": 1,
 	} {
 		if counts[what] < least {
-			j.t.Errorf("the campaign was not what it should have been: %s: %d of %d", what, counts[what], least)
+			k.t.Errorf("the campaign was smaller than planned: %s: %d of %d", what, counts[what], least)
 		}
 	}
 	kills := 0
-	for _, n := range j.arena.between {
+	for _, n := range k.campaign.between {
 		kills += n
 	}
 	if kills != p.between {
-		j.t.Errorf("the campaign was not what it should have been: %d of %d kills between steps", kills, p.between)
+		k.t.Errorf("the campaign was smaller than planned: %d of %d kills between steps", kills, p.between)
 	}
 }

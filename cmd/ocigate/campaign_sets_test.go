@@ -14,16 +14,16 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// Callers of the campaign that replace the whole list of a group, which takes up to
-// two steps: what is to go is removed, and then what is to come is assigned. Each of
-// them has a group of its own, so that nobody else changes its lists.
+// These callers of the campaign replace the complete list of a group, which takes up to two
+// steps: a removal, and then an assignment. Each of them has its own group, so that no
+// other caller changes its lists.
 
-// ownList is what a group has of a kind.
+// ownList is the list of a group and a kind.
 type ownList struct {
 	tenant, group, kind string
-	all                 []string // what the group may have
-	has                 []string // as far as its caller was told, sorted
-	// tags are the entity tags of what the list has had, by its sorted names with
+	all                 []string // all entries that the group can have
+	has                 []string // entries according to the reports to its caller, sorted
+	// tags are the entity tags of earlier contents of the list, by the sorted names with
 	// blanks between them.
 	tags map[string]string
 }
@@ -32,28 +32,28 @@ type ownList struct {
 type set struct {
 	list   *ownList
 	wanted []string // in the order of the body
-	// condition is the If-Match, empty for none. stale reports whether it is that of
-	// another list, so that nothing may be sent.
+	// condition is the If-Match, empty for none. stale reports whether it is of another
+	// content, so that nothing may be sent.
 	condition string
 	stale     bool
-	// told is what the caller knows of each entry in the end, by its name: wasDone or
-	// wasNotDone.
-	told map[string]verdict
+	// outcomes holds the final outcome of each entry, by its name: wasDone or wasNotDone.
+	outcomes map[string]result
 }
 
 const (
 	entriesPerList = 7
-	// ownGroups begins the names of groups whose lists are replaced as a whole.
+	// ownGroups is the prefix of the names of groups whose lists are replaced.
 	ownGroups = "list"
 )
 
 func isOwnGroup(group string) bool { return strings.HasPrefix(group, ownGroups) }
 
-// plainName is the same for every spelling of an entry.
+// plainName returns the same text for every spelling of an entry.
 func plainName(entry string) string { return strings.NewReplacer("-", "", " ", "").Replace(entry) }
 
-func newSetter(a *arena, number int) *caller {
-	c := &caller{arena: a, number: a.plan.callers + number, random: a.random(fmt.Sprintf("setter %d", number))}
+// newSetter returns a caller that replaces lists.
+func newSetter(a *campaign, number int) *caller {
+	c := &caller{campaign: a, number: a.plan.callers + number, random: a.random(fmt.Sprintf("setter %d", number))}
 	for _, kind := range []string{rangeKind, prefixKind} {
 		l := &ownList{tenant: tenantName(number), group: fmt.Sprint(ownGroups, number), kind: kind, tags: map[string]string{}}
 		for e := range entriesPerList {
@@ -65,7 +65,7 @@ func newSetter(a *arena, number int) *caller {
 	return c
 }
 
-// addLists gives the tenant the caller's group, and what its lists may have.
+// addLists adds the caller's group and the entries of its lists to the tenant.
 func (c *caller) addLists(tenant *ocisim.Tenant) {
 	group := c.lists[0].group
 	tenant.Groups = append(tenant.Groups, ocisim.Group{ID: group, Name: group, UserLimit: 10, Services: []string{"Route List"}})
@@ -80,9 +80,9 @@ func (c *caller) addLists(tenant *ocisim.Tenant) {
 	}
 }
 
-// set replaces lists for as long as writes are wanted.
+// set replaces lists until enough is set.
 func (c *caller) set() {
-	for !c.arena.enough.Load() && c.arena.t.Context().Err() == nil {
+	for !c.campaign.enough.Load() && c.campaign.t.Context().Err() == nil {
 		l := c.lists[c.random.IntN(len(c.lists))]
 		w := c.nextSet(l)
 		if c.random.IntN(10) == 0 {
@@ -91,14 +91,13 @@ func (c *caller) set() {
 			c.condition(w)
 			c.takeSet(w)
 		}
-		if w.verdict != wasRefused {
-			c.arena.verdicts.Add(1)
+		if w.result != wasRefused {
+			c.campaign.concluded.Add(1)
 		}
 	}
 }
 
-// nextSet is the next write on a list: some of what it has goes, and some that it
-// does not have comes.
+// nextSet returns the next write on a list. It removes some entries and adds others.
 func (c *caller) nextSet(l *ownList) *write {
 	var stays, comes []string
 	for _, e := range l.all {
@@ -113,7 +112,7 @@ func (c *caller) nextSet(l *ownList) *write {
 		c.random.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
 		return entries[:min(len(entries), most)]
 	}
-	least := min(1, c.random.IntN(4)) // mostly both
+	least := min(1, c.random.IntN(4)) // usually both
 	goes := least + c.random.IntN(3)
 	wanted := append(some(stays, max(0, len(stays)-goes)), some(comes, least+c.random.IntN(3))...)
 	return c.newSet(l, wanted)
@@ -130,14 +129,14 @@ func (c *caller) newSet(l *ownList, wanted []string) *write {
 		w.client = systemClient
 	}
 	if c.random.IntN(5) < 3 {
-		w.key = fmt.Sprintf("%d-%s", c.arena.seed, w.name)
+		w.key = fmt.Sprintf("%d-%s", c.campaign.seed, w.name)
 	}
 	c.writes = append(c.writes, w)
 	return w
 }
 
-// condition may give a write a condition: the tag of what the list has, or of what
-// it had before.
+// condition sometimes adds a condition to a write: the tag of the present content of the
+// list, or of an earlier one.
 func (c *caller) condition(w *write) {
 	l := w.set.list
 	switch c.random.IntN(4) {
@@ -153,8 +152,8 @@ func (c *caller) condition(w *write) {
 	}
 }
 
-// readTag reads a list, which must be what the caller was told, and returns its
-// entity tag; it is empty where the list cannot be read at the moment.
+// readTag reads a list, which must agree with the reports to the caller, and returns its
+// entity tag. It is empty if the list cannot be read.
 func (c *caller) readTag(w *write) string {
 	l := w.set.list
 	has, tag, err := c.readList(w)
@@ -162,16 +161,16 @@ func (c *caller) readTag(w *write) string {
 		return ""
 	}
 	if !slices.Equal(has, l.has) {
-		w.complaint = fmt.Sprintf("the caller was told that the list is %v, and it is %v", l.has, has)
+		w.complaint = fmt.Sprintf("by the reports to the caller, the list is %v, but it is %v", l.has, has)
 	}
 	l.tags[strings.Join(has, " ")] = tag
 	return tag
 }
 
-// readList reads what a list has, sorted, and its entity tag.
+// readList returns the sorted entries of a list, and its entity tag.
 func (c *caller) readList(w *write) (has []string, tag string, err error) {
 	var body map[string][]struct{ MinPhoneNumber, Prefix string }
-	header, err := c.arena.read(c.arena.t.Context(), w.client, w.path, &body)
+	header, err := c.campaign.read(c.campaign.t.Context(), w.client, w.path, &body)
 	for _, e := range body[w.set.list.kind] {
 		has = append(has, plainName(e.MinPhoneNumber+e.Prefix))
 	}
@@ -179,33 +178,33 @@ func (c *caller) readList(w *write) (has []string, tag string, err error) {
 	return has, header.Get("Etag"), err
 }
 
-// takeSet takes a write to its end, and learns what the list has then.
+// takeSet takes a write to its result, and updates the entries of the list.
 func (c *caller) takeSet(w *write) {
 	c.take(w)
 	l := w.set.list
-	if w.verdict == wasDone {
+	if w.result == wasDone {
 		l.has = slices.Sorted(slices.Values(w.set.wanted))
 	}
-	if w.verdict != wasPartly {
+	if w.result != wasPartly {
 		return
 	}
 	l.has = slices.DeleteFunc(slices.Clone(l.all), func(e string) bool {
-		had, wanted, done := slices.Contains(l.has, e), slices.Contains(w.set.wanted, e), w.set.told[e] == wasDone
+		had, wanted, done := slices.Contains(l.has, e), slices.Contains(w.set.wanted, e), w.set.outcomes[e] == wasDone
 		return done && !wanted || !done && !had
 	})
 	slices.Sort(l.has)
 }
 
-// takeTwo takes two writes on one list to their ends at once. Which of them is the
-// last is for the platform to say.
+// takeTwo takes two concurrent writes on one list to their results. The platform
+// decides which of them is the last, so the list is read after that.
 func (c *caller) takeTwo(w *write) {
 	other := c.nextSet(w.set.list)
-	second := &caller{arena: c.arena, number: c.number, random: c.arena.random(other.name)}
+	second := &caller{campaign: c.campaign, number: c.number, random: c.campaign.random(other.name)}
 	var both sync.WaitGroup
 	both.Go(func() { second.take(other) })
 	c.take(w)
 	both.Wait()
-	for c.arena.t.Context().Err() == nil {
+	for c.campaign.t.Context().Err() == nil {
 		has, _, err := c.readList(w)
 		if err == nil {
 			w.set.list.has = has
@@ -215,85 +214,85 @@ func (c *caller) takeTwo(w *write) {
 	}
 }
 
-// bowSets is the last thing that such a caller does, when all is well again: each
-// list is read, and replaced once more, which must be done.
-func (c *caller) bowSets() {
+// lastSets reads and replaces each list once more after the end of all faults. Each write
+// must be done by its first request.
+func (c *caller) lastSets() {
 	for _, l := range c.lists {
 		w := c.nextSet(l)
 		if w.set.condition = c.readTag(w); w.set.condition == "" {
-			w.complaint = "with nothing in its way, the list could not be read"
+			w.complaint = "after the end of all faults, the list could not be read"
 		}
 		c.takeSet(w)
-		if w.verdict != wasDone || len(w.attempts) != 1 {
-			w.complaint = "with nothing in its way, the last write of this list was not done at once"
+		if w.result != wasDone || len(w.attempts) != 1 {
+			w.complaint = "after the end of all faults, the last write of this list was not done by its first request"
 		}
 	}
 }
 
-// learn takes what an answer reports of each entry.
+// learn stores the outcomes of the entries in a response.
 func (s *set) learn(a attempt) {
-	s.told = map[string]verdict{}
+	s.outcomes = map[string]result{}
 	for _, r := range a.report {
-		s.told[r.name] = wasDone
+		s.outcomes[r.name] = wasDone
 		if r.status == "rejected" {
-			s.told[r.name] = wasNotDone
+			s.outcomes[r.name] = wasNotDone
 		}
 	}
 }
 
-// learnFrom takes what an operation says of each entry.
-func (s *set) learnFrom(op *told) {
-	s.told = map[string]verdict{}
+// learnFrom stores the outcomes of the entries of an operation.
+func (s *set) learnFrom(op *apiOperation) {
+	s.outcomes = map[string]result{}
 	for _, e := range op.Entries {
-		s.told[plainName(e.Entry)] = e.Outcome
+		s.outcomes[plainName(e.Entry)] = e.Outcome
 	}
 }
 
-// betweenWay is a way in which a gateway is killed while a write of several steps is
-// on its way.
-type betweenWay struct {
+// killPoint is a point of a write of several steps at which a gateway is killed.
+type killPoint struct {
 	name  string
-	fault ocisim.Fault // which holds a step up
+	fault ocisim.Fault // delays a step
 }
 
-// The ways. The delays are shorter than the gateway waits for an answer.
-var betweenWays = []betweenWay{
-	{"the first was done, and its answer is not there yet", ocisim.Fault{Kind: ocisim.StallAfterApply, Command: "*UnassignListRequest"}},
+// killPoints are all such points. The delays are shorter than the gateway's timeout for a
+// reply.
+var killPoints = []killPoint{
+	{"the first was done, and its reply is not received yet", ocisim.Fault{Kind: ocisim.StallAfterApply, Command: "*UnassignListRequest"}},
 	{"the second was received, and is not done", ocisim.Fault{Kind: ocisim.Stall, Command: "*AssignListRequest"}},
 	{"the first was just done", ocisim.Fault{Kind: ocisim.Drip, Command: "*UnassignListRequest", Delay: time.Microsecond}},
-	{"the second was done, and its answer is not there yet", ocisim.Fault{Kind: ocisim.Slow, Command: "*AssignListRequest", Delay: commandTimeout * 3 / 4}},
+	{"the second was done, and its reply is not received yet", ocisim.Fault{Kind: ocisim.Slow, Command: "*AssignListRequest", Delay: commandTimeout * 3 / 4}},
 }
 
-// killBetween kills the gateway while a write of several steps is on its way, and
-// starts another one in its place.
-func (a *arena) killBetween(t *testing.T, trouble *trouble, way betweenWay, random func(int64) int64) {
+// killBetween kills the gateway at a point of a write of several steps, and starts another
+// one.
+func (a *campaign) killBetween(t *testing.T, faults *injector, point killPoint, random func(int64) int64) {
 	t.Helper()
 	for deadline := time.Now().Add(wellAgain); time.Now().Before(deadline); {
 		since := time.Now()
-		fault := way.fault
+		fault := point.fault
 		fault.Times = 1
-		injection := trouble.inject(fault)
+		injection := faults.inject(fault)
 		for injection.Hits() == 0 && time.Since(since) < armedFor {
 			time.Sleep(time.Millisecond)
 		}
-		hit := injection.Hits() > 0 && a.hitOwnGroup(way.fault.Kind, since)
+		hit := injection.Hits() > 0 && a.hitOwnGroup(point.fault.Kind, since)
 		injection.Remove()
-		trouble.note(way.fault, injection.Hits())
+		faults.note(point.fault, injection.Hits())
 		if !hit {
 			continue
 		}
 		time.Sleep(time.Duration(random(int64(2 * time.Millisecond))))
 		a.killGateway(t, false)
-		a.between[way.name]++
+		a.between[point.name]++
 		return
 	}
-	t.Errorf("no step of a write was hit by %s", way.fault)
+	t.Errorf("no step of a write was hit by %s", point.fault)
 }
 
-// hitOwnGroup reports whether a fault has hit a write on a list that is replaced as a
-// whole; one that assigns must be a second step.
-func (a *arena) hitOwnGroup(kind ocisim.FaultKind, since time.Time) bool {
-	for range 20 { // the ledger may not have it yet
+// hitOwnGroup reports whether a fault occurred in a write that replaces a list. If the
+// command assigns, it must be a second step.
+func (a *campaign) hitOwnGroup(kind ocisim.FaultKind, since time.Time) bool {
+	for range 20 { // the command may not be in the ledger yet
 		ledger := a.platform.Ledger()
 		for i, e := range slices.Backward(ledger) {
 			if e.Time.Before(since) {
@@ -308,8 +307,8 @@ func (a *arena) hitOwnGroup(kind ocisim.FaultKind, since time.Time) bool {
 	return false
 }
 
-// isSecondStep reports whether a write comes right after the removal from the same
-// list, by what the platform has received before.
+// isSecondStep reports whether a command follows the removal from the same list, according
+// to the earlier entries of the ledger.
 func isSecondStep(e ocisim.Entry, before []ocisim.Entry) bool {
 	for _, earlier := range slices.Backward(before) {
 		if e.Time.Sub(earlier.Time) > commandTimeout {

@@ -4,7 +4,7 @@ package main
 
 import "time"
 
-// The campaign of some seconds, as far as nobody asks for more.
+// The size of a campaign of some seconds, which the flags can change.
 const (
 	usualSeeds  = "1"
 	usualWrites = 300

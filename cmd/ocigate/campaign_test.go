@@ -14,64 +14,70 @@ import (
 	"time"
 )
 
-// The campaign proves that a write is never done twice, never lost in silence
-// and never misreported, whatever dies. It runs the built binary as a process
-// of its own, and everything around it in the test:
+// The campaign proves that a write is never done twice, never lost without a report and
+// never misreported, even if the platform, the connections, the gateway's process or its
+// disk fail. It runs the built binary as a separate process, and everything else in the
+// test:
 //
-//	campaign_test.go          the plan, and how a run goes
-//	campaign_arena_test.go    what it takes place in: the simulated platform with
-//	                          its ledger, the gateway's process, the journal's disk
-//	campaign_caller_test.go   callers, who write and find out what became of it,
-//	                          as good portals do
-//	campaign_faults_test.go   what goes wrong at the platform, and how often
-//	campaign_judge_test.go    the judge, who holds what the callers were told, the
-//	                          operations and the audit trail against the ledger
-//	campaign_sets_test.go     callers who replace lists as a whole, which takes
-//	                          several steps, and kills between those
-//	campaign_sets_judge_test.go  what the judge demands of them
-//	campaign_retry_test.go    clients and proxies that repeat requests by
-//	                          themselves
+//	campaign_test.go             the plan, and the course of a run
+//	campaign_setup_test.go       the simulated platform with its ledger, and the clients
+//	campaign_process_test.go     the gateway's process and the journal's disk
+//	campaign_faults_test.go      the faults of the platform, and how often they occur
+//	campaign_write_test.go       a write, its requests and their responses
+//	campaign_caller_test.go      callers, who write and find out the outcome as portals should
+//	campaign_requests_test.go    the requests of callers
+//	campaign_check_test.go       the checker, which compares operations and responses with
+//	                             the ledger
+//	campaign_ledger_test.go      how the checker reads operations, ledger and audit trail
+//	campaign_report_test.go      the evidence and the numbers of a run
+//	campaign_sets_test.go        callers who replace lists, which takes several steps, and
+//	                             kills between the steps
+//	campaign_sets_check_test.go  the checks of these writes
+//	campaign_retry_test.go       clients and proxies that repeat requests automatically
 //
-// A run is made of a seed. While callers assign and remove what is theirs, the
-// platform misbehaves in one write of three or so, the gateway is killed and
-// restarted, and its disk is full for a while. Then everything is well again,
-// and the judge has the last word. What the judge looks for is the ledger's truth: the
-// platform notes what it received and what it carried out, and nothing in the
-// gateway has a say in that.
+// A run depends on a seed. While callers assign and remove their entries, about one write
+// in three gets a fault of the platform, the gateway is killed and restarted, and its disk
+// is full for a while. Then all faults end, and the checker compares everything that
+// callers know with the ledger: the platform records which commands it received and which
+// of them it carried out, independently of the gateway.
 //
-// Each caller has its own entries, and has one write at a time. So every write
-// in the ledger can be told to be a certain caller's, and a write that is
-// refused because its entries are not as its caller was told before is itself a
-// false report. Now and then a caller sends a request twice at once, or has a
-// rival who wants the opposite at the same time.
+// Each caller has its own entries and one write at a time. So every write in the ledger
+// belongs to a known caller, and if a write is refused because of the state of its entries,
+// an earlier report to its caller was wrong. Sometimes a caller sends a request twice at
+// the same time, or has a rival who wants the opposite at the same time.
 //
-// There are two sizes: with the build tag campaign, the one of the Makefile's
-// target campaign; without, one that takes some seconds. Where the test cannot
-// mount a file system for the journal, the disk is never full, and the log says so.
+// There are two sizes: with the build tag campaign, that of the Makefile's target
+// campaign; without it, one that takes some seconds. If the test cannot mount a file system
+// for the journal, the disk is never full, which the log mentions.
+//
+// To add a fault of the platform, add an entry to faultChoices with its weight. To add a
+// failure of the gateway or its surroundings, add an action to campaign.schedule and its
+// number to plan. To add a kind of caller, give campaign a list of them in newCampaign,
+// start them in runCampaign, and add their writes to checker.check.
 
 var (
 	seedsFlag  = flag.String("campaign.seeds", usualSeeds, "seeds of the campaign's runs, with commas between them")
-	writesFlag = flag.Int("campaign.writes", usualWrites, "how many writes each run of the campaign has at the least")
+	writesFlag = flag.Int("campaign.writes", usualWrites, "least number of writes of each run of the campaign")
 )
 
 // plan is the size of a run.
 type plan struct {
-	writes    int // that must be sent to the platform at the least
+	writes    int // least number that must be sent to the platform
 	callers   int
-	setters   int // callers who replace lists as a whole
+	setters   int // callers who replace lists
 	kills     int
 	between   int // kills between the steps of a write
 	fullDisks int
 	settle    time.Duration // the gateway's setting of that name, longer than muchLater
 }
 
-// faults is how many faults must hit something.
+// faults returns the least number of faults that must occur.
 func (p plan) faults() int { return p.writes / 4 }
 
-// diskBytes is more than the journal needs.
+// diskBytes returns the size of the journal's disk, which is more than the journal needs.
 func (p plan) diskBytes() int64 { return 16<<20 + int64(p.writes)*16<<10 }
 
-// wellAgain is how long unknown writes may stay so once all is well.
+// wellAgain is how long writes may stay unknown after the end of all faults.
 const wellAgain = time.Minute
 
 func TestCampaign(t *testing.T) {
@@ -84,7 +90,7 @@ func TestCampaign(t *testing.T) {
 		if err != nil {
 			t.Fatalf("-campaign.seeds: %v", err)
 		}
-		t.Run(fmt.Sprintf("seed %d ends in the truth", seed), func(t *testing.T) {
+		t.Run(fmt.Sprintf("seed %d reports only the truth", seed), func(t *testing.T) {
 			runCampaign(t, binary, planOf(*writesFlag), seed)
 		})
 	}
@@ -93,10 +99,10 @@ func TestCampaign(t *testing.T) {
 func runCampaign(t *testing.T, binary string, p plan, seed uint64) {
 	t.Logf("seed %d, plan %+v", seed, p)
 	start := time.Now()
-	a := newArena(t, binary, p, seed)
+	a := newCampaign(t, binary, p, seed)
 	a.gateway.start(t)
 
-	trouble := newTrouble(a)
+	faults := newInjector(a)
 	var callers sync.WaitGroup
 	for _, c := range a.callers {
 		callers.Go(c.run)
@@ -104,51 +110,50 @@ func runCampaign(t *testing.T, binary string, p plan, seed uint64) {
 	for _, c := range a.setters {
 		callers.Go(c.set)
 	}
-	a.direct(t, trouble)
-	trouble.stop()
-	t.Logf("%s: all is well again", time.Since(start).Round(time.Millisecond))
+	a.direct(t, faults)
+	faults.stop()
+	t.Logf("%s: all faults have ended", time.Since(start).Round(time.Millisecond))
 
-	judge := newJudge(t, a, trouble)
-	judge.waitUntilKnown()
+	checker := newChecker(t, a, faults)
+	checker.waitUntilKnown()
 	callers.Wait()
-	judge.waitUntilKnown() // what was still on its way
-	t.Logf("%s: all callers know what became of their writes", time.Since(start).Round(time.Millisecond))
+	checker.waitUntilKnown() // the writes that were in progress
+	t.Logf("%s: all callers know the outcomes of their writes", time.Since(start).Round(time.Millisecond))
 	for _, c := range a.callers {
-		callers.Go(c.bow)
+		callers.Go(c.lastWrites)
 	}
 	for _, c := range a.setters {
-		callers.Go(c.bowSets)
+		callers.Go(c.lastSets)
 	}
 	callers.Wait()
-	judge.judge()
+	checker.check()
 	t.Logf("%s: done", time.Since(start).Round(time.Millisecond))
 }
 
-// direct makes trouble as the callers get on: it returns when there were enough
-// writes and everything that was planned has happened.
-func (a *arena) direct(t *testing.T, trouble *trouble) {
+// direct carries out the planned actions while the callers write. It returns after there
+// were enough writes and faults, and all actions were carried out.
+func (a *campaign) direct(t *testing.T, faults *injector) {
 	t.Helper()
 	random := a.random("director")
-	acts := a.schedule(t, trouble, random)
+	acts := a.schedule(t, faults, random)
 	for _, act := range acts {
 		a.waitForWrites(t, act.after)
-		time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond)))) // anywhere between two writes, or in one
+		time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond)))) // at any time between two writes or during one
 		act.do()
 	}
 	a.waitForWrites(t, a.plan.writes)
-	trouble.waitFor(t, a.plan.faults())
+	faults.waitFor(t, a.plan.faults())
 	a.enough.Store(true)
 }
 
-// act is something that happens once that many writes have been judged by
-// their callers.
+// act is an action that is carried out after that number of writes has a result.
 type act struct {
 	after int
 	do    func()
 }
 
-// schedule spreads what is planned over the writes.
-func (a *arena) schedule(t *testing.T, trouble *trouble, random *rand.Rand) []act {
+// schedule returns the planned actions in a random order, distributed over the writes.
+func (a *campaign) schedule(t *testing.T, faults *injector, random *rand.Rand) []act {
 	t.Helper()
 	disks := a.plan.fullDisks
 	if !a.disk.mounted {
@@ -161,16 +166,16 @@ func (a *arena) schedule(t *testing.T, trouble *trouble, random *rand.Rand) []ac
 		does = append(does, func() { a.killGateway(t, again) })
 	}
 	for i := range a.plan.between {
-		does = append(does, func() { a.killBetween(t, trouble, betweenWays[i%len(betweenWays)], random.Int64N) })
+		does = append(does, func() { a.killBetween(t, faults, killPoints[i%len(killPoints)], random.Int64N) })
 	}
 	for range max(1, a.plan.kills/4) {
 		does = append(does, func() { a.stopGateway(t) })
 	}
 	for range max(1, a.plan.writes/250) {
-		does = append(does, trouble.restartPlatform)
+		does = append(does, faults.restartPlatform)
 	}
 	for range max(1, a.plan.writes/1000) {
-		does = append(does, trouble.closePlatform)
+		does = append(does, faults.closePlatform)
 	}
 	for i := range disks {
 		does = append(does, func() { a.fillDisk(t, i > 0) })
@@ -183,9 +188,9 @@ func (a *arena) schedule(t *testing.T, trouble *trouble, random *rand.Rand) []ac
 	return acts
 }
 
-// killGateway kills the gateway in the middle of whatever it does, and starts
-// another one in its place, which may not live long either.
-func (a *arena) killGateway(t *testing.T, again bool) {
+// killGateway kills the gateway at any time, and starts another one, which may be killed
+// after its start, too.
+func (a *campaign) killGateway(t *testing.T, again bool) {
 	t.Helper()
 	a.gateway.kill()
 	a.gateway.start(t)
@@ -195,18 +200,18 @@ func (a *arena) killGateway(t *testing.T, again bool) {
 	}
 }
 
-// stopGateway has the gateway stop in good order, for which it has less time
-// than some requests take, and starts another one in its place.
-func (a *arena) stopGateway(t *testing.T) {
+// stopGateway stops the gateway by a signal and starts another one. The time for stopping
+// is shorter than some requests take.
+func (a *campaign) stopGateway(t *testing.T) {
 	t.Helper()
 	a.gateway.stop(t)
 	a.stops++
 	a.gateway.start(t)
 }
 
-// fillDisk leaves no room on the journal's disk until some callers were told
-// so. The gateway can be killed meanwhile, with all that it could not record.
-func (a *arena) fillDisk(t *testing.T, kill bool) {
+// fillDisk fills the journal's disk until some callers got an error because of it. If kill
+// is true, the gateway is killed in the meantime, with outcomes that it could not record.
+func (a *campaign) fillDisk(t *testing.T, kill bool) {
 	t.Helper()
 	a.disk.fill(t)
 	defer a.disk.clear(t)
@@ -219,36 +224,36 @@ func (a *arena) fillDisk(t *testing.T, kill bool) {
 	a.fullDisks++
 }
 
-// waitForUnrecorded returns once as many answers as there are callers have told
-// that writes cannot be recorded.
-func (a *arena) waitForUnrecorded(t *testing.T) {
+// waitForUnrecorded waits until as many responses as there are callers have reported that
+// writes cannot be recorded.
+func (a *campaign) waitForUnrecorded(t *testing.T) {
 	t.Helper()
 	want := a.unrecorded.Load() + int64(a.plan.callers)
 	for deadline := time.Now().Add(wellAgain); a.unrecorded.Load() < want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Error("the disk is full and hardly anybody is told that writes cannot be recorded")
+			t.Error("the disk is full, and too few responses report that writes cannot be recorded")
 			return
 		}
 	}
 }
 
-// waitForWrites returns once that many writes have reached a verdict.
-func (a *arena) waitForWrites(t *testing.T, count int) {
+// waitForWrites waits until that number of writes has a result.
+func (a *campaign) waitForWrites(t *testing.T, count int) {
 	t.Helper()
-	last, since := a.verdicts.Load(), time.Now()
-	for ; a.verdicts.Load() < int64(count); time.Sleep(time.Millisecond) {
-		if now := a.verdicts.Load(); now != last {
+	last, since := a.concluded.Load(), time.Now()
+	for ; a.concluded.Load() < int64(count); time.Sleep(time.Millisecond) {
+		if now := a.concluded.Load(); now != last {
 			last, since = now, time.Now()
 		}
 		if time.Since(since) > 2*wellAgain {
-			t.Fatalf("no caller has learned what became of a write for %s:\n%s", 2*wellAgain, a.gateway.lastWords())
+			t.Fatalf("no write got a result for %s:\n%s", 2*wellAgain, a.gateway.lastWords())
 		}
 	}
 }
 
-// progress is what callers share with the director.
+// progress is shared by the callers and the goroutine of direct.
 type progress struct {
-	verdicts   atomic.Int64 // writes whose callers know what became of them, and that were recorded
-	unrecorded atomic.Int64 // answers that the journal cannot be used
-	enough     atomic.Bool  // no more writes are wanted
+	concluded  atomic.Int64 // writes that were recorded and whose callers know the result
+	unrecorded atomic.Int64 // responses that the journal cannot be used
+	enough     atomic.Bool  // callers stop writing
 }

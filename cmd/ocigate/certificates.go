@@ -17,8 +17,8 @@ import (
 	"ocigate/gateway"
 )
 
-// certificates are what the certificate files of a configuration held when they
-// were read. They do not change.
+// certificates holds the contents of the certificate files of a configuration at the time
+// when they were read. It is immutable.
 type certificates struct {
 	api       *tls.Certificate // nil for plain HTTP
 	endpoints []*tls.Config    // in the configuration's order, nil for plain TCP
@@ -32,12 +32,12 @@ type certificateFile struct {
 	use      gateway.CertificateUse
 	endpoint string // its name, empty for the API
 	list     []*x509.Certificate
-	// content stands for what the file held, and that of the private key.
+	// content is a digest of the file, and of the file of the private key.
 	content [sha256.Size]byte
 }
 
-// readCertificates reads all certificate files of a configuration. Its error
-// tells all that cannot be used. What can be is returned all the same.
+// readCertificates reads all certificate files of a configuration. Its error lists all
+// files that cannot be used. The others are returned also with an error.
 func readCertificates(c *config.Config) (*certificates, error) {
 	read := &certificates{}
 	var problems []error
@@ -69,8 +69,8 @@ func (c *certificates) add(file certificateFile, section, endpoint string, use g
 	c.files = append(c.files, file)
 }
 
-// readEndpointTLS reads what is needed for TLS with an endpoint. Without TLS the
-// configuration is nil.
+// readEndpointTLS reads the files for TLS with an endpoint. Without TLS, it returns
+// nil.
 func readEndpointTLS(c config.EndpointTLS) (*tls.Config, []certificateFile, error) {
 	if !c.Enabled {
 		return nil, nil, nil
@@ -102,8 +102,8 @@ func readEndpointTLS(c config.EndpointTLS) (*tls.Config, []certificateFile, erro
 	return secured, files, errors.Join(problems[:]...)
 }
 
-// readAuthorities reads a file of authorities. A certificate that Go cannot
-// read is left out, as by x509.CertPool, since there may be a hundred others.
+// readAuthorities reads a file of authorities. It skips certificates that Go cannot
+// parse, as x509.CertPool does, because the file may contain many others.
 func readAuthorities(name string) (certificateFile, error) {
 	text, err := os.ReadFile(name) //nolint:gosec // the operator names it
 	if err != nil {
@@ -119,7 +119,7 @@ func readAuthorities(name string) (certificateFile, error) {
 		}
 	}
 	if len(file.list) == 0 {
-		return certificateFile{}, fmt.Errorf("%s holds no PEM certificate", name)
+		return certificateFile{}, fmt.Errorf("%s contains no PEM certificate", name)
 	}
 	return file, nil
 }
@@ -142,8 +142,8 @@ func readKeyPair(certName, keyName string) (*tls.Certificate, certificateFile, e
 		if err != nil {
 			return nil, certificateFile{}, fmt.Errorf("cert_file: %s: certificate %d: %w", certName, i+1, err)
 		}
-		// Nobody looks at an authority that vouches for itself: either it is
-		// known, or it does not count.
+		// The validity of a self-signed authority does not matter: clients use
+		// their own copy of it or do not trust it.
 		if i == 0 || !bytes.Equal(parsed.RawSubject, parsed.RawIssuer) {
 			file.list = append(file.list, parsed)
 		}
@@ -156,8 +156,8 @@ func sum(content []byte) []byte {
 	return digest[:]
 }
 
-// liveCertificates are the certificates in use. Those of a later reading take
-// their place: for new connections, while the others go on.
+// liveCertificates holds the effective certificates. A reread replaces them for new
+// connections; open connections are not affected.
 type liveCertificates struct{ current atomic.Pointer[certificates] }
 
 // newLiveCertificates reads the files of a configuration. Its error is that of
@@ -169,7 +169,7 @@ func newLiveCertificates(c *config.Config) (*liveCertificates, error) {
 	return live, err
 }
 
-// serverTLS is the TLS of the API; nil for plain HTTP.
+// serverTLS returns the TLS configuration of the API, and nil for plain HTTP.
 func (l *liveCertificates) serverTLS() *tls.Config {
 	if l.current.Load().api == nil {
 		return nil
@@ -180,8 +180,8 @@ func (l *liveCertificates) serverTLS() *tls.Config {
 	}
 }
 
-// endpointTLS is the TLS of the endpoint of that index as it is now, and what
-// returns it later on; both are nil for plain TCP.
+// endpointTLS returns the present TLS configuration of the endpoint with that index, and
+// a function that returns the effective one later. Both are nil for plain TCP.
 func (l *liveCertificates) endpointTLS(index int) (*tls.Config, func() *tls.Config) {
 	now := l.current.Load().endpoints[index]
 	if now == nil {
@@ -190,7 +190,7 @@ func (l *liveCertificates) endpointTLS(index int) (*tls.Config, func() *tls.Conf
 	return now, func() *tls.Config { return l.current.Load().endpoints[index] }
 }
 
-// inUse are the certificates as the metrics report them.
+// inUse returns the effective certificates for the metrics.
 func (l *liveCertificates) inUse() []gateway.Certificate {
 	files := l.current.Load().files
 	list := make([]gateway.Certificate, len(files))
@@ -200,9 +200,10 @@ func (l *liveCertificates) inUse() []gateway.Certificate {
 	return list
 }
 
+// String returns the key and the name of the file.
 func (f *certificateFile) String() string { return f.path + " " + f.name }
 
-// firstToExpire is the certificate that expires first.
+// firstToExpire returns the certificate that expires first.
 func (f *certificateFile) firstToExpire() *x509.Certificate {
 	first := f.list[0]
 	for _, other := range f.list[1:] {
@@ -213,14 +214,13 @@ func (f *certificateFile) firstToExpire() *x509.Certificate {
 	return first
 }
 
-// soon is how long before a certificate expires that is reported.
+// soon is the time before the expiry of a certificate in which it is reported.
 const soon = 14 * 24 * time.Hour
 
-// validity reports whether the certificates of the file can be used at that
-// time. fault is the error that they cannot; notes are what the operator should
-// know besides. Any of several authorities may be the one that is needed, so one
-// that is valid is enough; of a certificate with its intermediates, all are
-// needed.
+// validity checks whether the certificates of the file can be used at a time. If they
+// cannot, fault is the error; notes are further hints for the operator. Of several
+// authorities, any may be the one that is needed, so one that is valid is enough. Of a
+// certificate with its intermediates, all must be valid.
 func (f *certificateFile) validity(now time.Time) (notes []string, fault error) {
 	var faults []error
 	for _, certificate := range f.list {
@@ -244,8 +244,8 @@ func (f *certificateFile) validity(now time.Time) (notes []string, fault error) 
 	return notes, errors.Join(faults...)
 }
 
-// subjectOf is the name in a certificate: the subject's, or where that is empty
-// the first one that it is good for.
+// subjectOf returns the name in a certificate: the subject's or, if that is empty, the
+// first of the alternative names, or the serial number.
 func subjectOf(c *x509.Certificate) string {
 	switch {
 	case len(c.Subject.Names) > 0:
@@ -267,7 +267,7 @@ func daysOrHours(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours())/24) + " days"
 }
 
-// validity is that of all files.
+// validity checks all files as [certificateFile.validity] does.
 func (c *certificates) validity(now time.Time) (notes []string, fault error) {
 	var faults []error
 	for i := range c.files {

@@ -21,8 +21,11 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// writeKeyPair makes a certificate that is its own authority, for loopback and
-// for both ends of TLS, and writes it with its key.
+// These tests specify the certificates of a running program: that of the API, and the one
+// that it presents to the platform.
+
+// writeKeyPair writes a self-signed certificate, for loopback and for both ends of TLS, with
+// its key.
 func writeKeyPair(t *testing.T) (pair config.KeyPair, authority *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -58,8 +61,8 @@ func writeKeyPair(t *testing.T) (pair config.KeyPair, authority *x509.CertPool) 
 	return pair, authority
 }
 
-// TestProgramShowsItsClientCertificate has a platform that talks to nobody
-// without one.
+// TestProgramShowsItsClientCertificate runs a platform that rejects clients without a
+// certificate.
 func TestProgramShowsItsClientCertificate(t *testing.T) {
 	platform, err := ocisim.New(ocisim.DemoSeed())
 	if err != nil {
@@ -128,7 +131,7 @@ func TestProgramServesHTTPS(t *testing.T) {
 	}
 }
 
-// statusOverTLS is the status of a list, asked for over TLS by a listed client.
+// statusOverTLS returns the status of a list that a listed client reads over TLS.
 func statusOverTLS(t *testing.T, client *http.Client, api string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)

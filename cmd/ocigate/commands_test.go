@@ -16,7 +16,10 @@ import (
 	"ocigate/oci"
 )
 
-// execute runs a command line and returns what it wrote.
+// These tests specify the output and the refusals of commands. To add an output, add an
+// entry to the map of TestCommandsWrite: the arguments, and a pattern of the output.
+
+// execute runs a command line and returns its output.
 func execute(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -34,12 +37,12 @@ func TestCommandsWrite(t *testing.T) {
 		args []string
 		want string // a pattern
 	}{
-		"the version":          {[]string{"version"}, `^ocigate \S+\n(revision: .+\n)?go: go\S+\nplatform: \w+/\w+\n$`},
-		"an example":           {[]string{"config", "init"}, `(?m)^platform:$`},
-		"the faults":           {[]string{"simulate", "faults"}, `(?m)^drop-after-apply `},
-		"the seed":             {[]string{"simulate", "seed"}, `(?m)^  - id: ApioSpTest$`},
-		"a completion":         {[]string{"completion", "bash"}, `__start_ocigate`},
-		"help where none asks": {nil, `(?m)^  demo `},
+		"the version":            {[]string{"version"}, `^ocigate \S+\n(revision: .+\n)?go: go\S+\nplatform: \w+/\w+\n$`},
+		"an example":             {[]string{"config", "init"}, `(?m)^platform:$`},
+		"the faults":             {[]string{"simulate", "faults"}, `(?m)^drop-after-apply `},
+		"the seed":               {[]string{"simulate", "seed"}, `(?m)^  - id: ApioSpTest$`},
+		"a completion":           {[]string{"completion", "bash"}, `__start_ocigate`},
+		"help without a command": {nil, `(?m)^  demo `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, errs, err := execute(t, "", test.args...)
@@ -60,7 +63,7 @@ func TestMistypedCommandsFail(t *testing.T) {
 	}
 }
 
-func TestFlagsThatWouldDoNothingAreRefused(t *testing.T) {
+func TestFlagsWithoutEffectAreRefused(t *testing.T) {
 	for _, line := range []string{"simulate --write-cert x.pem", "demo --check --listen 127.0.0.1:0", "demo --check --available-from tenant", "demo --check --fault down"} {
 		t.Run(line, func(t *testing.T) {
 			if _, _, err := execute(t, "", strings.Fields(line)...); err == nil {
@@ -80,7 +83,7 @@ func TestConfigCommands(t *testing.T) {
 	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, err := execute(t, "", "config", "check", "--config", path); err != nil || out != "The configuration is good.\n" {
+	if out, _, err := execute(t, "", "config", "check", "--config", path); err != nil || out != "The configuration is valid.\n" {
 		t.Errorf("check: %v, %q", err, out)
 	}
 	out, _, err := execute(t, "", "config", "print", "--config", path)
@@ -98,7 +101,7 @@ func TestConfigCommands(t *testing.T) {
 	}
 }
 
-func TestHashMakesWhatAConfigurationTakes(t *testing.T) {
+func TestHashIsAcceptedInAConfiguration(t *testing.T) {
 	out, _, err := execute(t, "a secret\n", "hash")
 	if err != nil || !strings.HasPrefix(out, "$argon2id$") {
 		t.Errorf("%v, wrote %q", err, out)
@@ -109,7 +112,7 @@ func TestHashMakesWhatAConfigurationTakes(t *testing.T) {
 }
 
 func TestDemoAnswersAsDocumented(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // it waits most of the time
 	out, errs, err := execute(t, "", "demo", "--check")
 	if err != nil || strings.Count(out, ", not as documented: 0\n") != len(availableLists)+len(demoFaults) {
 		t.Errorf("%v\n%s\n%s", err, out, errs)
@@ -119,7 +122,7 @@ func TestDemoAnswersAsDocumented(t *testing.T) {
 	}
 }
 
-func TestDemoCheckNoticesAnotherAnswer(t *testing.T) {
+func TestDemoCheckDetectsAnotherResponse(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -160,13 +163,13 @@ func TestDemoShowsEveryCall(t *testing.T) {
 				}
 			}
 			if !strings.Contains(out.String(), "can be assigned") {
-				t.Error("the banner does not say how to list what can be assigned")
+				t.Error("the banner does not explain how to list entries that can be assigned")
 			}
 		})
 	}
 }
 
-func TestDemoCheckNoticesAnEntryThatIsNotListed(t *testing.T) {
+func TestDemoCheckDetectsAnEntryThatIsNotListed(t *testing.T) {
 	const list = `{"available_numbers":[{"minPhoneNumber":"+321","maxPhoneNumber":"+329","active":true,"extensionLength":""}]}`
 	for body, listed := range map[string]bool{
 		`{"numbers":[{"minPhoneNumber":"+321","maxPhoneNumber":"+329"}]}`:                                                 true,

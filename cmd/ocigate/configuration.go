@@ -37,11 +37,11 @@ func newConfigInit() *cobra.Command {
 func newConfigCheck() *cobra.Command {
 	return withConfig(&cobra.Command{
 		Use:   "check",
-		Short: "Tell all that is wrong with a configuration, without connecting anywhere",
-		Long: "Tell all that is wrong with a configuration: first all of its form, and once that is\n" +
-			"right, all of what it names: certificates, errors of the API, hashes. A certificate\n" +
-			"that has expired or is not valid yet is an error, and one that expires within 14 days\n" +
-			"a note. Nothing is connected to.",
+		Short: "Report all problems of a configuration, without connecting anywhere",
+		Long: "Report all problems of a configuration: first those of its keys and values, and if\n" +
+			"there are none, those of the files and names in it: certificates, errors of the API,\n" +
+			"hashes. A certificate that has expired or is not valid yet is an error, and one that\n" +
+			"expires within 14 days a note. No connection is made.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		built, err := build(loaded)
 		notes, fault := built.certificates.current.Load().validity(time.Now())
@@ -51,7 +51,7 @@ func newConfigCheck() *cobra.Command {
 		if err := errors.Join(err, fault); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(c.OutOrStdout(), "The configuration is good.")
+		_, err = fmt.Fprintln(c.OutOrStdout(), "The configuration is valid.")
 		return err
 	})
 }
@@ -59,14 +59,14 @@ func newConfigCheck() *cobra.Command {
 func newConfigPrint() *cobra.Command {
 	return withConfig(&cobra.Command{
 		Use:   "print",
-		Short: "Print what is in force: the file, the environment and the defaults, without secrets",
+		Short: "Print the effective configuration: file, environment and defaults, without secrets",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		return loaded.Print(c.OutOrStdout())
 	})
 }
 
-// withConfig completes a command that needs a configuration: with the flag that
-// names its file, and with loading it.
+// withConfig completes a command that needs a configuration: it adds the flag of the file
+// and loads the file.
 func withConfig(c *cobra.Command, run func(*cobra.Command, *config.Config) error) *cobra.Command {
 	path := configFlag(c)
 	c.Args = cobra.NoArgs
@@ -83,7 +83,7 @@ func withConfig(c *cobra.Command, run func(*cobra.Command, *config.Config) error
 // configFlag adds the flag that names the configuration's file.
 func configFlag(c *cobra.Command) *string {
 	path := c.Flags().StringP("config", "c", "ocigate.yaml", "the configuration's YAML file")
-	// The name of a flag that was just added cannot be wrong.
+	// It returns an error only for an unknown flag.
 	_ = c.MarkFlagFilename("config", "yaml", "yml")
 	return path
 }

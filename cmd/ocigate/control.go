@@ -23,20 +23,20 @@ import (
 	"ocigate/translate/scope"
 )
 
-// controlSocket is the name of the socket by which a gateway takes the orders of
-// its operators, in the folder of its journal.
+// controlSocket is the name of the socket in the folder of a journal. Operators' commands
+// reach the running gateway by it.
 const controlSocket = "control.sock"
 
 const (
-	controlEvery    = 500 * time.Millisecond // between looks at the socket
-	controlTime     = 15 * time.Second       // of a call, more than the journal takes
-	maxControlBytes = 64 << 10               // of an order
+	controlEvery    = 500 * time.Millisecond // between checks of the socket
+	controlTime     = 15 * time.Second       // for a call; longer than the journal's own timeouts
+	maxControlBytes = 64 << 10               // of a request
 )
 
-// control is the socket of a running gateway: HTTP with JSON, for this very
-// program's commands. It is there while the gateway has the folder of its journal.
-// Only the user that the gateway runs as can reach it, and root.
-type control struct {
+// controlServer serves the control socket of a running gateway: HTTP with JSON, for the
+// commands of this program. The socket exists while the gateway has the folder of its
+// journal open. Only the user of the gateway, and root, can connect to it.
+type controlServer struct {
 	store  *bolt.Store
 	folder string
 	logger *slog.Logger
@@ -44,22 +44,22 @@ type control struct {
 	end    context.CancelFunc
 	work   sync.WaitGroup
 
-	// The rest is run's.
+	// Only the goroutine of run uses the following fields, and close after its end.
 	listener net.Listener
 	socket   os.FileInfo
-	failure  string // what was logged last
+	failure  string // last logged error
 }
 
-// startControl opens the control socket of a gateway with a journal of its own. It
-// is nil for any other.
-func startControl(store operation.Store, keeper *operation.Keeper, j config.Journal, logger *slog.Logger) *control {
+// startControlServer opens the control socket of a gateway with an embedded journal. For
+// any other it returns nil.
+func startControlServer(store operation.Store, keeper *operation.Keeper, j config.Journal, logger *slog.Logger) *controlServer {
 	own, embedded := store.(*bolt.Store)
 	if !embedded {
 		return nil
 	}
-	d := &storeDesk{store: store, keeper: keeper, settle: j.Settle}
-	c := &control{store: own, folder: j.Folder, logger: logger, server: &http.Server{
-		Handler: controlHandler(d), ReadTimeout: controlTime, WriteTimeout: 2 * controlTime,
+	m := &storeManager{store: store, keeper: keeper, settle: j.Settle}
+	c := &controlServer{store: own, folder: j.Folder, logger: logger, server: &http.Server{
+		Handler: controlHandler(m), ReadTimeout: controlTime, WriteTimeout: 2 * controlTime,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}}
 	ctx, end := context.WithCancel(context.Background())
@@ -68,8 +68,8 @@ func startControl(store operation.Store, keeper *operation.Keeper, j config.Jour
 	return c
 }
 
-// close ends the socket. It must happen before the store is closed.
-func (c *control) close() {
+// close closes the socket. It must be called before the store is closed.
+func (c *controlServer) close() {
 	if c == nil {
 		return
 	}
@@ -78,8 +78,8 @@ func (c *control) close() {
 	c.work.Wait()
 }
 
-// run keeps the socket there.
-func (c *control) run(ctx context.Context) {
+// run opens the socket, and opens it again whenever it has disappeared, until ctx ends.
+func (c *controlServer) run(ctx context.Context) {
 	for {
 		c.keepOpen(ctx)
 		wait := time.NewTimer(controlEvery)
@@ -93,10 +93,10 @@ func (c *control) run(ctx context.Context) {
 	}
 }
 
-func (c *control) path() string { return filepath.Join(c.folder, controlSocket) }
+func (c *controlServer) path() string { return filepath.Join(c.folder, controlSocket) }
 
-// isOpen reports whether the socket is where commands look for it.
-func (c *control) isOpen() bool {
+// isOpen reports whether the socket exists at its path and is this server's.
+func (c *controlServer) isOpen() bool {
 	if c.listener == nil {
 		return false
 	}
@@ -104,16 +104,16 @@ func (c *control) isOpen() bool {
 	return err == nil && os.SameFile(now, c.socket)
 }
 
-// keepOpen opens the socket where it is not there and the folder is ours. What
-// stands in its place is of a process that is gone.
-func (c *control) keepOpen(ctx context.Context) {
+// keepOpen opens the socket if it does not exist and this process has the folder open. A
+// file at its path is from a process that has ended.
+func (c *controlServer) keepOpen(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, controlEvery)
 	defer cancel()
 	if c.isOpen() || !c.store.Owns(ctx) {
 		return
 	}
 	if c.listener != nil {
-		_ = c.listener.Close() // nobody finds it any more
+		_ = c.listener.Close() // it has no path any more
 		c.listener = nil
 	}
 	err := c.listen()
@@ -129,9 +129,9 @@ func (c *control) keepOpen(ctx context.Context) {
 	}
 }
 
-// listen makes the socket in a folder that nobody else may enter, and moves it to
-// its place once it has its mode.
-func (c *control) listen() error {
+// listen creates the socket in a folder that no other user can enter, and moves it to its
+// path after its mode is set.
+func (c *controlServer) listen() error {
 	c.tidy()
 	private, err := os.MkdirTemp(c.folder, privatePrefix)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *control) listen() error {
 	if err != nil {
 		return err
 	}
-	c.listener.(*net.UnixListener).SetUnlinkOnClose(false) // by then another may have the name
+	c.listener.(*net.UnixListener).SetUnlinkOnClose(false) // the path may be another process's by then
 	if err = os.Chmod(at, 0o600); err == nil {
 		c.socket, err = os.Lstat(at)
 	}
@@ -160,12 +160,12 @@ func (c *control) listen() error {
 	return err
 }
 
-// privatePrefix begins the names of the folders in which sockets are made.
+// privatePrefix is the prefix of the names of the folders in which sockets are created.
 const privatePrefix = ".control-"
 
-// tidy removes the folders of processes that were killed while they made a socket.
-func (c *control) tidy() {
-	entries, _ := os.ReadDir(c.folder) // of which the rest of listen complains
+// tidy removes the folders of processes that were killed while they created a socket.
+func (c *controlServer) tidy() {
+	entries, _ := os.ReadDir(c.folder) // the rest of listen reports it
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), privatePrefix) {
 			_ = os.RemoveAll(filepath.Join(c.folder, e.Name()))
@@ -173,17 +173,18 @@ func (c *control) tidy() {
 	}
 }
 
-// remove removes the socket, unless another process has put its own in its place.
-func (c *control) remove() {
+// remove removes the socket, unless another process has replaced it.
+func (c *controlServer) remove() {
 	if c.isOpen() {
 		_ = os.Remove(c.path())
 	}
 }
 
-// maxSocketPath is the longest path of a socket that every system takes.
+// maxSocketPath is the longest path of a socket that every system supports.
 const maxSocketPath = 100
 
-// withShortPath gives a name to a socket that is short enough for one.
+// withShortPath calls do with a path of a socket that is short enough. On Linux, a long
+// path is replaced by one through the descriptor of its folder.
 func withShortPath(path string, do func(short string) error) error {
 	if len(path) <= maxSocketPath || runtime.GOOS != "linux" {
 		return do(path)
@@ -192,7 +193,7 @@ func withShortPath(path string, do func(short string) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = folder.Close() }() // it was only a name
+	defer func() { _ = folder.Close() }() // it was only used as a path
 	return do(fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path)))
 }
 
@@ -202,8 +203,8 @@ const (
 	controlRelease    = "/release"
 )
 
-// controlHandler is a desk by HTTP.
-func controlHandler(d desk) http.Handler {
+// controlHandler serves a manager by HTTP.
+func controlHandler(m manager) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+controlOperations, func(w http.ResponseWriter, r *http.Request) {
 		q, err := parseQuery(r)
@@ -211,11 +212,11 @@ func controlHandler(d desk) http.Handler {
 			answer(w, nil, err)
 			return
 		}
-		found, err := d.list(r.Context(), q)
+		found, err := m.list(r.Context(), q)
 		answer(w, found, err)
 	})
 	mux.HandleFunc("GET "+controlOperations+"/{id}", func(w http.ResponseWriter, r *http.Request) {
-		found, err := d.show(r.Context(), r.PathValue("id"))
+		found, err := m.show(r.Context(), r.PathValue("id"))
 		answer(w, found, err)
 	})
 	mux.HandleFunc("POST "+controlOperations+"/{id}"+controlRelease, func(w http.ResponseWriter, r *http.Request) {
@@ -226,17 +227,18 @@ func controlHandler(d desk) http.Handler {
 			return
 		}
 		order.ID = r.PathValue("id")
-		released, err := d.release(r.Context(), order)
+		released, err := m.release(r.Context(), order)
 		answer(w, released, err)
 	})
 	return mux
 }
 
-// failure is what a control socket answers where it cannot do as it is told.
+// failure is the body of an error of the control socket.
 type failure struct {
 	Error string `json:"error"`
 }
 
+// answer writes the body, or the error with its status.
 func answer(w http.ResponseWriter, body any, err error) {
 	status := http.StatusOK
 	_, refused := errors.AsType[*operation.ReleaseError](err)
@@ -254,7 +256,7 @@ func answer(w http.ResponseWriter, body any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // who does not wait for it does not want it
+	_ = json.NewEncoder(w).Encode(body) // the client may have disconnected
 }
 
 // The parameters of a query.
@@ -268,6 +270,7 @@ const (
 	queryLimit  = "limit"
 )
 
+// parseQuery reads the parameters of a list.
 func parseQuery(r *http.Request) (operation.Query, error) {
 	values := r.URL.Query()
 	limit, err := strconv.Atoi(values.Get(queryLimit))
@@ -281,7 +284,7 @@ func parseQuery(r *http.Request) (operation.Query, error) {
 	}, nil
 }
 
-// readBody reads what a control socket answered.
+// readBody reads a response of the control socket, or returns its error.
 func readBody(response *http.Response, into any) error {
 	if response.StatusCode == http.StatusOK {
 		return json.NewDecoder(response.Body).Decode(into)
@@ -290,9 +293,9 @@ func readBody(response *http.Response, into any) error {
 	if err != nil {
 		return err
 	}
-	var said failure
-	if json.Unmarshal(text, &said) != nil || said.Error == "" {
-		return fmt.Errorf("the gateway answers %s: is it of another version?", response.Status)
+	var failed failure
+	if json.Unmarshal(text, &failed) != nil || failed.Error == "" {
+		return fmt.Errorf("the gateway returned status %s: it may be another version", response.Status)
 	}
-	return errors.New(said.Error)
+	return errors.New(failed.Error)
 }

@@ -13,12 +13,12 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// controlDesk is the desk of a running gateway.
-type controlDesk struct{ client *http.Client }
+// controlClient is the manager of a running gateway, by its control socket.
+type controlClient struct{ client *http.Client }
 
-// dialControl finds the gateway that has the folder of a journal. The error says
-// that none answers.
-func dialControl(ctx context.Context, folder string) (*controlDesk, error) {
+// dialControl connects to the gateway that has the folder of a journal open. It returns an
+// error if none answers.
+func dialControl(ctx context.Context, folder string) (*controlClient, error) {
 	dial := func(ctx context.Context) (conn net.Conn, err error) {
 		err = withShortPath(filepath.Join(folder, controlSocket), func(short string) error {
 			conn, err = new(net.Dialer).DialContext(ctx, "unix", short)
@@ -30,15 +30,15 @@ func dialControl(ctx context.Context, folder string) (*controlDesk, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = first.Close() // it was only tried
-	return &controlDesk{&http.Client{
+	_ = first.Close() // it was only a test
+	return &controlClient{&http.Client{
 		Timeout:   2 * controlTime,
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }},
 	}}, nil
 }
 
-// call makes a request. The host of its URL is nobody's.
-func (d *controlDesk) call(ctx context.Context, method, path string, query url.Values, body, into any) error {
+// call sends a request and reads the response. The host of the URL is not used.
+func (c *controlClient) call(ctx context.Context, method, path string, query url.Values, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (d *controlDesk) call(ctx context.Context, method, path string, query url.V
 	if err != nil {
 		return err
 	}
-	response, err := d.client.Do(request)
+	response, err := c.client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (d *controlDesk) call(ctx context.Context, method, path string, query url.V
 	return readBody(response, into)
 }
 
-func (d *controlDesk) list(ctx context.Context, q operation.Query) (found []standing, err error) {
+func (c *controlClient) list(ctx context.Context, q operation.Query) (found []operationStatus, err error) {
 	query := url.Values{queryLimit: {strconv.Itoa(q.Limit)}}
 	for name, value := range map[string]string{
 		queryTenant: q.Target.TenantID, queryGroup: q.Target.GroupID, queryUser: q.Target.UserID,
@@ -69,21 +69,21 @@ func (d *controlDesk) list(ctx context.Context, q operation.Query) (found []stan
 	if q.Open {
 		query.Set(queryOpen, "")
 	}
-	err = d.call(ctx, http.MethodGet, controlOperations, query, nil, &found)
+	err = c.call(ctx, http.MethodGet, controlOperations, query, nil, &found)
 	return found, err
 }
 
-func (d *controlDesk) show(ctx context.Context, id string) (found standing, err error) {
-	err = d.call(ctx, http.MethodGet, controlOperations+"/"+id, nil, nil, &found)
+func (c *controlClient) show(ctx context.Context, id string) (found operationStatus, err error) {
+	err = c.call(ctx, http.MethodGet, controlOperations+"/"+id, nil, nil, &found)
 	return found, err
 }
 
-func (d *controlDesk) release(ctx context.Context, order operation.Release) (released standing, err error) {
-	err = d.call(ctx, http.MethodPost, controlOperations+"/"+order.ID+controlRelease, nil, order, &released)
+func (c *controlClient) release(ctx context.Context, order operation.Release) (released operationStatus, err error) {
+	err = c.call(ctx, http.MethodPost, controlOperations+"/"+order.ID+controlRelease, nil, order, &released)
 	return released, err
 }
 
-func (d *controlDesk) close() error {
-	d.client.CloseIdleConnections()
+func (c *controlClient) close() error {
+	c.client.CloseIdleConnections()
 	return nil
 }

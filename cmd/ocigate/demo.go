@@ -35,8 +35,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the gateway against the simulated platform, and show how to call it",
 		Long: "Run the gateway in front of a simulated platform, on loopback, and print a line of curl\n" +
-			"for every endpoint and for the errors that need no fault. With --fault the simulated\n" +
-			"platform, or the gateway, is in trouble, and the lines show how that is answered:\n\n" + faultHelp(),
+			"for every route and for the errors that need no fault. With --fault the simulated\n" +
+			"platform, or the gateway, has a fault, and the lines show the responses to it:\n\n" + faultHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },
 	}
@@ -45,32 +45,32 @@ func newDemo() *cobra.Command {
 	flags.StringVar(&d.admin, "admin-listen", "127.0.0.1:9090", "the address of metrics, livez and readyz")
 	flags.StringVar(&d.platform, "platform-listen", "127.0.0.1:2208", "the address of the simulated platform")
 	flags.StringVar((*string)(&d.availableFrom), "available-from", string(config.AvailableFromGroup),
-		"what the available lists hold, as api.available_from: group, or tenant for what can be assigned")
+		"the entries of the available lists, as api.available_from: group, or tenant for those that can be assigned")
 	flags.StringVar(&d.fault, "fault", "", "the `fault` to start with")
-	flags.BoolVar(&d.check, "check", false, "make the calls, with the available lists of either kind and with each fault, compare the answers with the documented ones, and end")
+	flags.BoolVar(&d.check, "check", false, "make the calls, with both kinds of available lists and with each fault, compare the responses with the documented ones, and end")
 	for _, flag := range []string{"listen", "admin-listen", "platform-listen", "available-from", "fault"} {
-		c.MarkFlagsMutuallyExclusive("check", flag) // a check uses any free port, and has its turn with each list and fault
+		c.MarkFlagsMutuallyExclusive("check", flag) // a check uses any free port, and all lists and faults
 	}
 	return c
 }
 
 type demo struct {
 	api, admin, platform string
-	availableFrom        config.AvailableFrom // the configuration's default where it is empty
+	availableFrom        config.AvailableFrom // empty for the configuration's default
 	fault                string               // name of a fault, empty for none
-	trouble              *demoFault           // what that is
+	injected             *demoFault           // the fault of that name
 	check                bool
 }
 
-// calls are those that the demonstration shows.
+// calls returns the calls that the demonstration shows.
 func (d *demo) calls() []demoCall {
 	if d.fault != "" {
-		return d.trouble.calls
+		return d.injected.calls
 	}
 	return demoCalls(d.availableFrom)
 }
 
-// availableLists are the choices of what the available lists hold.
+// availableLists are the kinds of available lists.
 var availableLists = []config.AvailableFrom{config.AvailableFromGroup, config.AvailableFromTenant}
 
 func (d *demo) run(c *cobra.Command) error {
@@ -93,9 +93,8 @@ func (d *demo) run(c *cobra.Command) error {
 	})
 }
 
-// checkDemos checks the demonstration with the available lists of either kind, and
-// then with each fault. It needs no addresses that anybody knows, and its own
-// report says what went wrong.
+// checkDemos checks the demonstration with both kinds of available lists, and then with
+// each fault. It uses any free ports, and writes a report of all calls.
 func checkDemos(ctx context.Context, to io.Writer) error {
 	var failed []error
 	check := func(d demo, title string) {
@@ -114,16 +113,15 @@ func checkDemos(ctx context.Context, to io.Writer) error {
 	return errors.Join(failed...)
 }
 
-// runDemo runs a simulated platform and a gateway in front of it for as long
-// as use does.
+// runDemo runs a simulated platform and a gateway in front of it until use returns.
 func runDemo(ctx context.Context, d *demo, logs io.Writer, use func(ctx context.Context, api, admin, platform net.Addr) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var err error
-	if d.trouble, err = faultByName(d.fault); err != nil {
+	if d.injected, err = faultByName(d.fault); err != nil {
 		return err
 	}
-	seed, err := d.trouble.seed()
+	seed, err := d.injected.seed()
 	if err != nil {
 		return err
 	}
@@ -135,7 +133,7 @@ func runDemo(ctx context.Context, d *demo, logs io.Writer, use func(ctx context.
 	if err != nil {
 		return errors.Join(fmt.Errorf("simulated platform: %w", err), platform.Close())
 	}
-	// The platform outlives the gateway, whose sessions log out at the end.
+	// The platform ends after the gateway, whose sessions log out at the end.
 	platformLife, endPlatform := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	go func() { served <- servePlatform(platformLife, platform, listener) }()
@@ -150,10 +148,10 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(folder) }() // the demonstration leaves nothing behind
+	defer func() { _ = os.RemoveAll(folder) }() // the demonstration removes its files
 	c, err := demoConfig(d, platform.String(), folder)
-	if err == nil && d.trouble.tune != nil {
-		err = d.trouble.tune(c, folder)
+	if err == nil && d.injected.tune != nil {
+		err = d.injected.tune(c, folder)
 	}
 	if err != nil {
 		return err
@@ -178,12 +176,12 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 	return err
 }
 
-// demoConfig is the configuration of the demonstration. Unlike one that is
-// meant for work, it leaves the network on loopback unprotected.
+// demoConfig returns the configuration of the demonstration. Unlike one for production, it
+// uses no TLS, because all connections are on loopback.
 func demoConfig(d *demo, platform, folder string) (*config.Config, error) {
 	c := config.Default()
 	c.HTTP.Listen, c.Admin.Listen = d.api, d.admin
-	c.HTTP.Drain = 0 // nobody balances its load
+	c.HTTP.Drain = 0 // there is no load balancer
 	c.Log.Format = config.LogText
 	c.Auth.Cookie.Secure = false
 	c.Journal.Folder = folder

@@ -1,6 +1,6 @@
 package main
 
-// rehearsedNumbers is the answer to a dry run.
+// rehearsedNumbers is the response to a dry run.
 const rehearsedNumbers = `{
     "dry_run": true,
     "changes": [
@@ -18,7 +18,7 @@ const rehearsedNumbers = `{
     ]
 }`
 
-// The answers of calls that give a group exactly what they list.
+// The responses to calls that replace the list of a group.
 const (
 	rehearsedList = `{
     "dry_run": true,
@@ -53,7 +53,7 @@ const (
 	unchangedPrefixes = `{"result":[{"prefix":"+32-01","status":"unchanged"},{"prefix":"+32-02","status":"unchanged"}]}`
 )
 
-// The available lists of the tenant of the demonstration: what can be assigned.
+// The available lists of the tenant of the demonstration: entries that can be assigned.
 const (
 	assignableNumbers = `{
     "available_numbers": [

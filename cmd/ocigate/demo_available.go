@@ -7,17 +7,16 @@ import (
 	"ocigate/config"
 )
 
-// availableHelp says in the banner what the available lists hold, and how to list
-// what can be assigned.
+// availableHelp is the text of the banner about the entries of the available lists.
 var availableHelp = map[config.AvailableFrom]string{
-	config.AvailableFromGroup: `available_numbers/ and available_prefixes/ list what the group has already and no user possesses. That cannot
-be assigned again. To list what can be assigned, start with --available-from tenant (api.available_from: tenant).`,
-	config.AvailableFromTenant: `available_numbers/ and available_prefixes/ list what no group of the tenant has. Only these can be assigned.`,
+	config.AvailableFromGroup: `available_numbers/ and available_prefixes/ list entries that the group has already and no user possesses. They
+cannot be assigned again. To list entries that can be assigned, start with --available-from tenant (api.available_from: tenant).`,
+	config.AvailableFromTenant: `available_numbers/ and available_prefixes/ list entries that no group of the tenant has. Only these can be assigned.`,
 }
 
-// availableCalls are the documented examples of the available lists. Where these
-// hold what can be assigned, they are used for that instead: the documented
-// examples are of a group whose own entries are listed.
+// availableCalls returns the documented examples of the available lists. They are of a
+// group whose own entries are listed, so with the lists of the tenant, availableCalls
+// returns calls that assign listed entries instead.
 func availableCalls(from config.AvailableFrom) []demoCall {
 	if from != config.AvailableFromTenant {
 		return []demoCall{
@@ -47,7 +46,7 @@ type demoEntry struct {
 	Prefix string `json:"prefix"`
 }
 
-// listedIn demands that every entry of a change's body is in a list.
+// listedIn returns an error if an entry of a change's body is not in a list.
 func listedIn(list []byte, body string) error {
 	var listed, asked map[string][]demoEntry // of one key each
 	if err := json.Unmarshal(list, &listed); err != nil {

@@ -12,42 +12,42 @@ import (
 	"ocigate/translate/scope"
 )
 
-// demoCall is a call that the demonstration shows, or makes by itself.
+// demoCall is a call that the demonstration shows, and makes with --check.
 type demoCall struct {
 	title  string
-	user   string // id of a listed client; empty for nobody
+	user   string // id of a listed client; empty for no credentials
 	method string
-	path   string // behind /api/v1; lastOperation in it stands for the id of the write before
+	path   string // after /api/v1; lastOperation in it means the id of the write before
 	key    string // an Idempotency-Key, empty for none
-	// ifMatch is an If-Match, empty for none; presentTag in it stands for the ETag of
-	// the list at the path.
+	// ifMatch is an If-Match, empty for none; presentTag in it means the ETag of the
+	// list at the path.
 	ifMatch string
-	// bearer says that the token of the login before goes along.
+	// bearer reports whether the call has the token of the login before.
 	bearer bool
 	// mediaType is that of the body, application/json if empty.
 	mediaType string
 	body      string
-	// filler is the size of a body of NUL characters, in the place of body.
+	// filler is the size of a body of NUL characters that replaces body.
 	filler int
 	status int
-	// want is the whole answer. Where it is empty, code is that of the error,
-	// and has is what the answer holds besides.
+	// want is the complete response. If it is empty, code is the number of the error,
+	// and has lists texts that the response contains.
 	want string
 	code int
 	has  []string
-	// answered are headers of the answer.
+	// answered are header fields of the response.
 	answered map[string]string
-	// times is how often the call is made, one after the other, 0 for once. The last
-	// answer counts.
+	// times is how often the call is made in sequence, 0 for once. The last response
+	// counts.
 	times int
-	// each are words that stand for eachWord in the path, unless there is none. The
-	// calls with each are made at the same time: one of the answers has to be as
-	// documented, and another one has the status besides.
+	// each lists words that replace eachWord in the path, unless it is empty. The calls
+	// with each word are made concurrently: one of the responses must be as documented,
+	// and another one must have the status besides.
 	each    []string
 	besides int
-	// patient says that the answer may be another one at first.
+	// patient reports whether the response may be another one at first.
 	patient bool
-	// listed demands that the entries of the body are among those that the call
+	// listed reports whether the entries of the body must be among those that the call
 	// before listed.
 	listed bool
 }
@@ -63,20 +63,20 @@ const (
 	noAnswer   = "{}"
 )
 
-// itcAt is the path of immediate trunking connectivity of a target.
+// itcAt returns the path of immediate trunking connectivity of a target.
 func itcAt(t scope.Target) string {
 	ids := strings.NewReplacer("{tenant_id}", t.TenantID, "{group_id}", t.GroupID, "{user_id}", t.UserID)
 	return ids.Replace(t.Scope().Prefix()) + itcService
 }
 
-// itc is the path of a list of a group.
+// itc returns the path of a list of a group.
 func itc(tenant, group, list string) string {
 	return itcAt(scope.Target{TenantID: tenant, GroupID: group}) + list + "/"
 }
 
-// demoCalls are the documented examples, the available lists and what they are
-// for, the lists of tenants, and then the errors that need no fault. Made in this order they leave the
-// platform as it was.
+// demoCalls returns the documented examples, the available lists with assignments from
+// them, the lists of tenants, and then the errors that need no fault. Made in this order,
+// they leave the platform unchanged.
 func demoCalls(from config.AvailableFrom) []demoCall {
 	return slices.Concat(changeCalls(), availableCalls(from), tenantCalls(), userCalls(), []demoCall{{
 		title: "list the writes of the tenant", user: "tenant", method: "GET", path: "/operations/", status: 200,
@@ -84,7 +84,7 @@ func demoCalls(from config.AvailableFrom) []demoCall {
 	}}, errorCalls())
 }
 
-// The lists of the group that most calls are about.
+// The lists of the group of most calls.
 var (
 	demoNumbers  = itc("ApioSpTest", "ApioGrpTest", "numbers")
 	demoPrefixes = itc("ApioSpTest", "ApioGrpTest", "prefixes")
@@ -110,7 +110,7 @@ const (
 	noRanges     = `{"numbers":[]}`
 )
 
-// changeCalls list and change what a group has.
+// changeCalls returns the calls that list and change the entries of a group.
 func changeCalls() []demoCall {
 	numbers, prefixes := demoNumbers, demoPrefixes
 	barPrefixes := itc("bartenant", "bargroup", "prefixes")
@@ -129,7 +129,7 @@ func changeCalls() []demoCall {
 			answered: map[string]string{"Operation-Outcome": "done", "Idempotency-Replayed": "true"},
 		},
 		{
-			title: "ask what became of it", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200,
+			title: "ask for its outcome", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200,
 			has: []string{`"state":"done"`, `"known_by":"answer"`, `"endpoint":"itc_numbers_assign"`, `"entries":[{"entry":"+3225126999","outcome":"done","step":1}]`},
 		},
 		{title: "remove it", user: "tenant", method: "DELETE", path: numbers, body: oneStart, status: 200, want: noAnswer},
@@ -150,7 +150,7 @@ func changeCalls() []demoCall {
 	}
 }
 
-// curl is the call as a line for a shell.
+// curl returns the call as a line for a shell.
 func (d demoCall) curl(base string) string {
 	line := "curl -s"
 	if d.user != "" {
@@ -193,16 +193,16 @@ func (d demoCall) curl(base string) string {
 
 const jsonType = "application/json"
 
-// findLastOperation is what a shell finds the id of the last write with.
+// findLastOperation is the shell command that returns the id of the last write.
 const findLastOperation = `$(curl -s -u portal:` + demoSecret + ` '%s/api/v1/operations/?limit=1' | sed 's/.*"id":"\([^"]*\)".*/\1/')`
 
-// findTag is what a shell finds the ETag of a list with.
+// findTag is the shell command that returns the ETag of a list.
 const findTag = `$(curl -sI -u %s:%s %s | tr -d '\r' | sed -n 's/^[Ee][Tt]ag: //p')`
 
-// findToken is what a shell gets a token with.
+// findToken is the shell command that returns a new token.
 const findToken = `$(curl -s -X POST %s/api/v1/login/ -H 'Content-Type: application/json' -d '` + groupLogin + `' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`
 
-// shellWord keeps a shell from taking a word for a pattern, or for several.
+// shellWord returns a word in quotes if a shell would expand it.
 func shellWord(word string) string {
 	if strings.ContainsAny(word, "?$") {
 		return `"` + word + `"`
@@ -218,7 +218,7 @@ func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	fmt.Fprintf(&b, "  simulated platform  %s (OCI-P over TCP)\n\n", platform)
 	fmt.Fprintf(&b, "Clients of the API, secret %q: portal (everything), tenant (ApioSpTest), group (its ApioGrpTest).\n", demoSecret)
 	if d.fault != "" {
-		fmt.Fprintf(&b, "\nFault %s: %s.\n", d.fault, d.trouble.help)
+		fmt.Fprintf(&b, "\nFault %s: %s.\n", d.fault, d.injected.help)
 	} else {
 		fmt.Fprintf(&b, "\n%s\n", availableHelp[d.availableFrom])
 	}

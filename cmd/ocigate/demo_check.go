@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// demoAnswer is the answer to a call.
+// demoAnswer is the response to a call.
 type demoAnswer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// demoCheck makes calls and remembers what later ones need.
+// demoCheck makes calls and keeps the values that later ones need.
 type demoCheck struct {
 	client    *http.Client
 	base      string
@@ -31,25 +31,25 @@ type demoCheck struct {
 	before    demoAnswer // to the call before
 }
 
-// checkDemo makes the calls, says how each went, and fails unless all went as
-// documented.
+// checkDemo makes the calls, reports the result of each, and returns an error unless all
+// responses are as documented.
 func checkDemo(ctx context.Context, base string, calls []demoCall, to io.Writer) error {
 	c := demoCheck{client: &http.Client{Timeout: 30 * time.Second}, base: base}
 	defer c.client.CloseIdleConnections()
 	report := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	failed := 0
 	for _, call := range calls {
-		verdict := "ok"
+		result := "ok"
 		if err := c.check(ctx, call); err != nil {
-			verdict = err.Error()
+			result = err.Error()
 			failed++
 		}
-		fmt.Fprintf(report, "%s\t%d\t%s\t%s\n", call.method, call.status, call.title, verdict)
+		fmt.Fprintf(report, "%s\t%d\t%s\t%s\n", call.method, call.status, call.title, result)
 	}
 	fmt.Fprintf(report, "calls: %d, not as documented: %d\n", len(calls), failed)
 	err := report.Flush()
 	if failed > 0 {
-		err = errors.Join(err, errors.New("the demonstration's answers are not as documented"))
+		err = errors.Join(err, errors.New("the demonstration's responses are not as documented"))
 	}
 	return err
 }
@@ -60,8 +60,8 @@ const (
 	betweenChecks = 100 * time.Millisecond
 )
 
-// check makes a call and compares its answer with the documented one, in status,
-// keys, their order and their types.
+// check makes a call and compares its response with the documented one. A patient call is
+// made again until its response is as documented, or its time is over.
 func (c *demoCheck) check(ctx context.Context, call demoCall) error {
 	call.path = strings.ReplaceAll(call.path, lastOperation, c.operation)
 	err := c.once(ctx, call)
@@ -85,19 +85,19 @@ func (c *demoCheck) check(ctx context.Context, call demoCall) error {
 	return nil
 }
 
-// once makes a call as often as it says, and looks at the answer that counts.
+// once makes a call as often as it is defined, and compares the response that counts.
 func (c *demoCheck) once(ctx context.Context, call demoCall) error {
 	var answer demoAnswer
 	var err error
 	if len(call.each) > 0 {
-		answer, err = c.makeAtOnce(ctx, call)
+		answer, err = c.makeConcurrently(ctx, call)
 	} else {
 		for range max(1, call.times) {
 			answer, err = c.make(ctx, call)
 		}
 	}
 	if err == nil {
-		err = call.judge(answer)
+		err = call.compare(answer)
 	}
 	if err == nil && call.listed {
 		err = listedIn(c.before.body, call.body)
@@ -113,9 +113,9 @@ func (c *demoCheck) once(ctx context.Context, call demoCall) error {
 	return err
 }
 
-// makeAtOnce makes a call several times at the same time, and returns the answer
-// that has the documented status.
-func (c *demoCheck) makeAtOnce(ctx context.Context, call demoCall) (demoAnswer, error) {
+// makeConcurrently makes a call several times concurrently, and returns the response with
+// the documented status.
+func (c *demoCheck) makeConcurrently(ctx context.Context, call demoCall) (demoAnswer, error) {
 	type made struct {
 		demoAnswer
 		err error
@@ -191,7 +191,7 @@ func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error)
 	return demoAnswer{response.StatusCode, response.Header, answered}, err
 }
 
-// tagOf is the ETag of the list at the path of a call.
+// tagOf returns the ETag of the list at the path of a call.
 func (c *demoCheck) tagOf(ctx context.Context, call demoCall) (string, error) {
 	list, err := c.make(ctx, demoCall{user: call.user, method: http.MethodGet, path: call.path})
 	if err != nil {
@@ -204,7 +204,8 @@ func (c *demoCheck) tagOf(ctx context.Context, call demoCall) (string, error) {
 	return tag, nil
 }
 
-func (d demoCall) judge(answer demoAnswer) error {
+// compare returns an error if a response is not as documented.
+func (d demoCall) compare(answer demoAnswer) error {
 	body := answer.body
 	if answer.status != d.status {
 		return fmt.Errorf("status %d: %s", answer.status, body)
@@ -222,19 +223,19 @@ func (d demoCall) judge(answer demoAnswer) error {
 	if d.want != "" {
 		return sameJSON(d.want, body)
 	}
-	var told struct {
+	var failed struct {
 		Errors []struct{ Code int }
 	}
-	if err := json.Unmarshal(body, &told); err != nil {
+	if err := json.Unmarshal(body, &failed); err != nil {
 		return fmt.Errorf("%w: %s", err, body)
 	}
-	if d.code != 0 && (len(told.Errors) != 1 || told.Errors[0].Code != d.code) {
+	if d.code != 0 && (len(failed.Errors) != 1 || failed.Errors[0].Code != d.code) {
 		return fmt.Errorf("not error %d: %s", d.code, body)
 	}
 	return nil
 }
 
-// sameJSON compares two texts apart from white space between tokens.
+// sameJSON returns an error if two texts differ in more than white space between tokens.
 func sameJSON(want string, got []byte) error {
 	var wanted, answered bytes.Buffer
 	if err := errors.Join(json.Compact(&wanted, []byte(want)), json.Compact(&answered, got)); err != nil {

@@ -2,7 +2,7 @@ package main
 
 import "ocigate/config"
 
-// errorCalls are answered with the errors that need no fault. For the others see
+// errorCalls returns calls that cause the errors that need no fault. For the others see
 // demoFaults.
 func errorCalls() []demoCall {
 	numbers, prefixes := demoNumbers, demoPrefixes
@@ -16,7 +16,7 @@ func errorCalls() []demoCall {
 			has: []string{`"problems":[{"pointer":"/numbers/0/minPhoneNumber","reason":"is already assigned to this group"}]`},
 		},
 		{
-			title: "a range that is longer than the caller says", user: "tenant", method: "POST", path: numbers, body: shorterRange, status: 400, code: 19,
+			title: "a range that is longer than in the request", user: "tenant", method: "POST", path: numbers, body: shorterRange, status: 400, code: 19,
 			has: []string{`"problems":[{"pointer":"/numbers/0/maxPhoneNumber","reason":"is not the end of its range, which ends at +3225127999"}]`},
 		},
 		{title: "a prefix of another group", user: "tenant", method: "POST", path: prefixes, body: takenPrefix, status: 400, code: 19},
@@ -31,26 +31,26 @@ func errorCalls() []demoCall {
 		{title: "a group that does not exist", user: "tenant", method: "GET", path: itc("ApioSpTest", "nobody", "numbers"), status: 404, code: 1003},
 		{title: "a tenant that does not exist", user: "portal", method: "GET", path: itc("nobody", "nobody", "numbers"), status: 404, code: 1002},
 		{title: "a key of another request", user: "tenant", method: "POST", path: numbers, key: "demo-1", body: takenRange, status: 422, code: 1020},
-		{title: "an operation that nobody knows", user: "tenant", method: "GET", path: "/operations/00000000-0000-7000-8000-000000000000/", status: 404, code: 1022},
+		{title: "an operation that does not exist", user: "tenant", method: "GET", path: "/operations/00000000-0000-7000-8000-000000000000/", status: 404, code: 1022},
 		{title: "a key in the wrong letter case", user: "tenant", method: "POST", path: numbers, body: misspelled, status: 400, code: 3},
 		{title: "the same range twice", user: "tenant", method: "POST", path: numbers, body: sameTwice, status: 400, code: 2},
 		{title: "a body that is no JSON object", user: "tenant", method: "POST", path: numbers, mediaType: "text/plain", body: oneRange, status: 416, code: 1007},
 		{title: "a body that is too large", user: "tenant", method: "POST", path: numbers, filler: config.Default().HTTP.MaxBodyBytes + 1, status: 400, code: 1008},
-		{title: "a path that there is not", user: "tenant", method: "GET", path: "/nothing/", status: 404, code: 1005},
-		{title: "a method that the path does not take", user: "tenant", method: "PATCH", path: numbers, body: oneRange, status: 405, code: 1006},
-		{title: "nobody", method: "GET", path: numbers, status: 401, code: 1000},
+		{title: "a path that does not exist", user: "tenant", method: "GET", path: "/nothing/", status: 404, code: 1005},
+		{title: "a method that the path does not support", user: "tenant", method: "PATCH", path: numbers, body: oneRange, status: 405, code: 1006},
+		{title: "no credentials", method: "GET", path: numbers, status: 401, code: 1000},
 		{title: "too low a level", user: "group", method: "POST", path: numbers, body: oneRange, status: 403, code: 1001},
 		{title: "another's tenant", user: "tenant", method: "GET", path: itc("footenant", "foogroup", "numbers"), status: 403, code: 1001},
 		{title: "a password that is guessed too often", method: "POST", path: "/login/", body: badLogin, times: config.Default().Auth.Throttle.FreeAttempts + 1, status: 429, code: 1009},
 	}
 }
 
-// notDemonstrated are the errors that no call of the demonstration is answered
-// with, by their numbers, and why. A test demands that every error is demonstrated
-// or here.
+// notDemonstrated lists the errors that no call of the demonstration causes, by their
+// numbers, with the reasons. A test checks that every error is demonstrated or listed
+// here.
 var notDemonstrated = map[int]string{
-	42:   "No endpoint is for enterprises alone, so none gives this answer yet.",
-	1016: "It is a fault in the gateway itself, and none is known.",
-	1024: "The simulated platform carries out a command as a whole or not at all. A part is done only where somebody else, beside the gateway, changes entries of a write that is unknown.",
-	1026: "The caller is gone and sees no answer; it is in the log and the metrics alone.",
+	42:   "No route is only for enterprises, so none returns this error yet.",
+	1016: "It is caused by a fault in the gateway itself, and none is known.",
+	1024: "The simulated platform carries out a command completely or not at all. Only a part is done if another client of the platform changes entries of a write whose outcome is unknown.",
+	1026: "The caller has disconnected and gets no response; the error is only in the log and the metrics.",
 }

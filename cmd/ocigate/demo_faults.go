@@ -13,8 +13,8 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// demoFault is trouble that the demonstration can be started in, to show what the
-// gateway answers then.
+// demoFault is a fault that the demonstration can be started with, to show the gateway's
+// responses to it.
 type demoFault struct {
 	name string
 	help string
@@ -22,20 +22,20 @@ type demoFault struct {
 	// ocisim, and release is its release unless it is 0.
 	platform []string
 	release  int
-	// tune adapts the gateway's configuration, whose journal is to be below the
-	// folder, which exists.
+	// tune changes the gateway's configuration. Its journal must be below the folder,
+	// which exists.
 	tune func(c *config.Config, folder string) error
-	// calls show it. They are made in this order.
+	// calls show the fault. They are made in this order.
 	calls []demoCall
 }
 
-// The commands of writes, and those of what a group has.
+// The commands of writes, and those of the lists of a group.
 const (
 	demoWrites = "command=GroupRouteListEnterpriseTrunkNumber*ssignListRequest"
 	demoLists  = "command=GroupRouteListEnterpriseTrunkNumber*GetSummaryListRequest"
 )
 
-// demoFaults are the faults by which the errors can be seen that need one.
+// demoFaults lists the faults that cause the errors that need one.
 var demoFaults = []demoFault{
 	{
 		name: "lost-answer", help: "writes are carried out, and their answers are lost",
@@ -51,7 +51,7 @@ var demoFaults = []demoFault{
 		tune:     func(c *config.Config, _ string) error { c.Journal.Settle = 3 * time.Second; return nil },
 		calls: []demoCall{
 			{title: "a write that is lost on its way", user: "tenant", method: "POST", path: demoNumbers, key: "lost-1", body: oneRange, status: 504, code: 1015, answered: map[string]string{"Operation-Outcome": "unknown"}},
-			{title: "ask what became of it: readings show after journal.settle that it was not done", user: "tenant", method: "GET", path: "/operations/" + lastOperation + "/", status: 200, patient: true, has: []string{`"state":"not_done"`, `"known_by":"reading"`}},
+			{title: "ask for its outcome: readings show after journal.settle that it was not done", user: "tenant", method: "GET", path: "/operations/" + lastOperation + "/", status: 200, patient: true, has: []string{`"state":"not_done"`, `"known_by":"reading"`}},
 			{title: "send it again with its key: it is not sent to the platform again", user: "tenant", method: "POST", path: demoNumbers, key: "lost-1", body: oneRange, status: 400, code: 1023, answered: map[string]string{"Idempotency-Replayed": "true"}},
 		},
 	},
@@ -72,7 +72,7 @@ var demoFaults = []demoFault{
 		},
 	},
 	{
-		name: "silent", help: "lists of what a group has are never answered; platform.timeouts.command is 1s",
+		name: "silent", help: "lists of a group get no reply; platform.timeouts.command is 1s",
 		platform: []string{"stall " + demoLists},
 		tune:     func(c *config.Config, _ string) error { c.Platform.Timeouts.Command = time.Second; return nil },
 		calls: []demoCall{
@@ -80,7 +80,7 @@ var demoFaults = []demoFault{
 		},
 	},
 	{
-		name: "overload", help: "there is one session, and lists of what a group has take 3 s; platform.pool.wait is 1s",
+		name: "overload", help: "there is one session, and lists of a group take 3 s; platform.pool.wait is 1s",
 		platform: []string{"slow delay=3s " + demoLists},
 		tune: func(c *config.Config, _ string) error {
 			c.Platform.Pool.Max, c.Platform.Pool.Wait = 1, time.Second
@@ -98,10 +98,10 @@ var demoFaults = []demoFault{
 		},
 	},
 	{
-		name: "refuse-login", help: "the platform refuses every login; the next try is minutes away",
+		name: "refuse-login", help: "the platform refuses every login; the next attempt is minutes later",
 		platform: []string{"expired-password"},
 		calls: []demoCall{
-			{title: "a platform that lets nobody in", user: "group", method: "GET", path: demoNumbers, status: 503, code: 1012},
+			{title: "a platform that refuses all logins", user: "group", method: "GET", path: demoNumbers, status: 503, code: 1012},
 		},
 	},
 	{
@@ -132,20 +132,20 @@ var demoFaults = []demoFault{
 		},
 		calls: []demoCall{
 			{title: "a write that cannot be recorded", user: "tenant", method: "POST", path: demoNumbers, body: oneRange, status: 503, code: 1018},
-			{title: "a read all the same", user: "group", method: "GET", path: demoNumbers, status: 200, want: documentedNumbers},
+			{title: "a read, which still works", user: "group", method: "GET", path: demoNumbers, status: 200, want: documentedNumbers},
 		},
 	},
 	{
-		name: "old-release", help: "the platform has release 21, which does not know prefixes",
+		name: "old-release", help: "the platform has release 21, which does not support prefixes",
 		release: 21,
 		calls: []demoCall{
 			{title: "prefixes", user: "group", method: "GET", path: demoPrefixes, status: 400, code: 1025},
-			{title: "numbers all the same", user: "group", method: "GET", path: demoNumbers, status: 200, want: documentedNumbers},
+			{title: "numbers, which still work", user: "group", method: "GET", path: demoNumbers, status: 200, want: documentedNumbers},
 		},
 	},
 }
 
-// faultByName is the fault of that name, and none for an empty one.
+// faultByName returns the fault of that name, and an empty fault for an empty name.
 func faultByName(name string) (*demoFault, error) {
 	if name == "" {
 		return &demoFault{}, nil
@@ -160,7 +160,7 @@ func faultByName(name string) (*demoFault, error) {
 	return nil, fmt.Errorf("--fault must be one of %s, not %q%s", strings.Join(known, ", "), name, config.DidYouMean(name, known))
 }
 
-// faultHelp lists the faults for the help of the command.
+// faultHelp returns the list of the faults for the help of the command.
 func faultHelp() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -171,7 +171,7 @@ func faultHelp() string {
 	return b.String()
 }
 
-// seed is that of the demonstration, with the fault.
+// seed returns the seed of the demonstration with the fault.
 func (f *demoFault) seed() (ocisim.Seed, error) {
 	seed := ocisim.DemoSeed()
 	if f.release != 0 {

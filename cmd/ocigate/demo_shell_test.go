@@ -17,7 +17,11 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// inDemo runs a test beside a demonstration, with the address of its API.
+// These tests run the lines of the demonstration and the examples of the documentation in
+// a shell. A new error of the API needs a call in demo_errors.go or demo_faults.go, or a
+// reason in notDemonstrated.
+
+// inDemo runs a test while a demonstration runs, with the address of its API.
 func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
 	t.Helper()
 	d.api, d.admin, d.platform = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
@@ -31,8 +35,8 @@ func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
 	}
 }
 
-// shell runs a line as if it were pasted. What it prints is returned without the
-// carriage returns of headers.
+// shell runs a line in a shell. It returns the output without the carriage returns of
+// headers.
 func shell(t *testing.T, line string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
@@ -51,10 +55,10 @@ func needsCurl(t *testing.T) {
 	}
 }
 
-// example is a command of the README, and what is printed below it.
+// example is a command of the README with the output below it.
 type example struct{ command, printed string }
 
-// consoleBlocks are the README's blocks of commands.
+// consoleBlocks returns the README's blocks of commands.
 func consoleBlocks(t *testing.T) [][]example {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join(moduleRoot, "README.md"))
@@ -76,11 +80,11 @@ func consoleBlocks(t *testing.T) [][]example {
 	return blocks
 }
 
-// TestReadmeExamples pastes the README's calls into a shell, each beside the
-// demonstration that the README has started before. What is printed there is what
-// must come, with "…" for anything.
+// TestReadmeExamples runs the README's calls in a shell, each with the demonstration that
+// the README starts before it. The output must be that in the README, where "…" matches
+// anything.
 func TestReadmeExamples(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // it waits most of the time
 	needsCurl(t)
 	demos := regexp.MustCompile(`^(?:make demo|bin/ocigate demo(?: --fault ([a-z-]+))?)$`)
 	var d demo
@@ -109,7 +113,7 @@ func TestReadmeExamples(t *testing.T) {
 // paste runs the commands of a block.
 func paste(t *testing.T, api string, block []example) {
 	t.Helper()
-	variables := "" // those that the shell of a reader would still have
+	variables := "" // variables of earlier commands of the block
 	for _, e := range block {
 		command := strings.ReplaceAll(e.command, "127.0.0.1:8080", api)
 		if regexp.MustCompile(`^[A-Z]+=`).MatchString(command) {
@@ -121,7 +125,7 @@ func paste(t *testing.T, api string, block []example) {
 			want = regexp.MustCompile(`^[{]`)
 		}
 		got := strings.TrimSpace(shell(t, variables+command))
-		// What became of a write is known after some seconds.
+		// The outcome of a write is known after some seconds.
 		tick := time.NewTicker(100 * time.Millisecond)
 		for tries := 0; !want.MatchString(got) && !strings.Contains(command, " -X ") && tries < 300; tries++ {
 			<-tick.C
@@ -134,18 +138,18 @@ func paste(t *testing.T, api string, block []example) {
 	}
 }
 
-// The lines of the banner are for a shell as they are.
-func TestDemoShowsLinesThatAShellTakes(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestDemoShowsLinesForAShell runs the lines of the banner in a shell.
+func TestDemoShowsLinesForAShell(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	needsCurl(t)
 	for name, d := range map[string]demo{"without a fault": {availableFrom: config.AvailableFromGroup}, "with overload": {fault: "overload"}, "with lost-answer": {fault: "lost-answer"}} {
 		t.Run(name, func(t *testing.T) {
 			inDemo(t, d, func(t *testing.T, api string) {
-				trouble, err := faultByName(d.fault)
+				fault, err := faultByName(d.fault)
 				if err != nil {
 					t.Fatal(err)
 				}
-				d.trouble = trouble
+				d.injected = fault
 				for _, call := range d.calls() {
 					got := shell(t, call.curl("http://"+api))
 					if call.want != "" && len(call.each) == 0 {
@@ -167,7 +171,7 @@ func TestDemoShowsLinesThatAShellTakes(t *testing.T) {
 	}
 }
 
-// TestEveryErrorIsDemonstrated demands a call for each error, or the reason why
+// TestEveryErrorIsDemonstrated checks that there is a call for each error, or the reason why
 // there is none.
 func TestEveryErrorIsDemonstrated(t *testing.T) {
 	shown := map[int]bool{}
@@ -192,7 +196,7 @@ func TestEveryErrorIsDemonstrated(t *testing.T) {
 	}
 }
 
-func TestDemoFaultsAreGood(t *testing.T) {
+func TestDemoFaultsAreValid(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range demoFaults {
 		if names[f.name] || f.name == "" || f.help == "" || len(f.calls) == 0 {
@@ -217,10 +221,11 @@ func TestDemoFaultsAreGood(t *testing.T) {
 	}
 }
 
-// A fault is said in the banner, and its calls are shown instead of the others.
+// TestDemoShowsItsFault checks that the banner names the fault, and shows its calls instead
+// of the others.
 func TestDemoShowsItsFault(t *testing.T) {
 	for _, f := range demoFaults {
-		d := demo{fault: f.name, trouble: &f}
+		d := demo{fault: f.name, injected: &f}
 		var out output
 		if err := d.printBanner(&out, "http://127.0.0.1:1", "http://127.0.0.1:2", "127.0.0.1:3"); err != nil {
 			t.Fatal(err)

@@ -2,12 +2,13 @@ package main
 
 import "ocigate/translate/scope"
 
-// itcOfTenant is the path of a list at the level of a tenant.
+// itcOfTenant returns the path of a list at the level of a tenant.
 func itcOfTenant(tenant, list string) string {
 	return itcAt(scope.Target{TenantID: tenant}) + list + "/"
 }
 
-// tenantCalls list what a service provider and an enterprise have.
+// tenantCalls returns the calls that list the entries of a service provider and of an
+// enterprise.
 func tenantCalls() []demoCall {
 	return []demoCall{
 		{title: "list the tenant's number ranges, and which group has them", user: "tenant", method: "GET", path: itcOfTenant("ApioSpTest", "numbers"), status: 200, want: tenantNumbers},
@@ -17,7 +18,7 @@ func tenantCalls() []demoCall {
 	}
 }
 
-// The answers about tenants.
+// The responses about tenants.
 const (
 	tenantNumbers = `{
     "numbers": [

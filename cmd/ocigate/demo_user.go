@@ -2,7 +2,7 @@ package main
 
 import "ocigate/translate/scope"
 
-// userOf is the path of a user of the tenant of most calls.
+// userOf returns the path of a user of the tenant of most calls.
 func userOf(group, user string) string {
 	return itcAt(scope.Target{TenantID: "ApioSpTest", GroupID: group, UserID: user})
 }
@@ -15,14 +15,14 @@ const (
 	otherRange   = `{"numbers":[{"minPhoneNumber":"+3226127000"},{"minPhoneNumber":"+3225129000"}]}`
 )
 
-// userCalls show and change what a user has.
+// userCalls returns the calls that show and change the entries and settings of a user.
 func userCalls() []demoCall {
 	path := userOf("ApioGrpTest", demoUserID)
 	return []demoCall{
 		{title: "show what a user has", user: "group", method: "GET", path: path, status: 200, want: demoUser},
 		{title: "see what another range and setting for the user would change", user: "group", method: "PUT", path: path + "?dry_run=true", body: anotherRange, status: 200, want: rehearsedUser},
 		{
-			title: "change that: a list replaces the whole, and what is left out stays", user: "group", method: "PUT", path: path, body: anotherRange, status: 200, want: noAnswer,
+			title: "change that: a list replaces the complete list, and missing keys stay unchanged", user: "group", method: "PUT", path: path, body: anotherRange, status: 200, want: noAnswer,
 			answered: map[string]string{"Operation-Outcome": "done"},
 		},
 		{
@@ -30,7 +30,7 @@ func userCalls() []demoCall {
 			answered: map[string]string{"Operation-Outcome": "done"},
 		},
 		{
-			title: "ask what became of that", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200,
+			title: "ask for its outcome", user: "group", method: "GET", path: "/operations/" + lastOperation + "/", status: 200,
 			has: []string{`"state":"done"`, `"known_by":"reading"`, `"endpoint":"itc_user_set"`, `"user_id":"` + demoUserID + `"`},
 		},
 		{title: "give the user the old range and setting", user: "group", method: "PUT", path: path, body: oldRange, status: 200, want: noAnswer},
@@ -43,7 +43,7 @@ func userCalls() []demoCall {
 	}
 }
 
-// demoUser is what the user of the demonstration has.
+// demoUser is the response about the user of the demonstration.
 const demoUser = `{
     "treatOriginationsAndPBXRedirectionsAsScreened": false,
     "useImmediateTrunkingConnectivityIdentityForNonEmergencyCalls": false,
@@ -66,7 +66,7 @@ const demoUser = `{
     ]
 }`
 
-// rehearsedUser is the answer to a dry run of a change of the user.
+// rehearsedUser is the response to a dry run of a change of the user.
 const rehearsedUser = `{
     "dry_run": true,
     "changes": [

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// drain keeps serving for http.drain while the readiness is off, so that whoever
-// balances the load learns in time that this replica is about to go. It ends
-// early where a listener fails, of which the error is. running is how many
-// serve, and how many still do is returned.
+// drain goes on serving for http.drain while readyz is off, so that load balancers
+// notice in time that this replica will stop. If a listener fails, drain ends early and
+// returns its error. running is the number of listeners that serve; drain returns how
+// many still do.
 //
-// Answers ask for their connections to be closed. Idle connections stay open,
-// since a request may be on its way over any of them: by the end of the drain
-// nobody should be using them any more.
+// Responses ask clients to close their connections. Idle connections stay open, because
+// a request may be on its way over any of them. By the end of the drain, clients should
+// no longer use them.
 func (p *Program) drain(failed <-chan error, running int) (int, error) {
 	p.health.SetDraining()
 	p.closing.begin()
@@ -30,10 +30,10 @@ func (p *Program) drain(failed <-chan error, running int) (int, error) {
 	}
 }
 
-// closing has a handler's answers ask for their connections to be closed, once
-// it has begun. Unlike http.Server.SetKeepAlivesEnabled it leaves idle
-// connections alone. It is about HTTP/1: to HTTP/2 a server says goodbye when it
-// is shut down.
+// closing makes the responses of a handler ask for their connections to be closed,
+// after begin was called. Unlike http.Server.SetKeepAlivesEnabled it does not close idle
+// connections. It affects only HTTP/1: on HTTP/2, a server sends GOAWAY when it is shut
+// down.
 type closing struct{ begun atomic.Bool }
 
 func (c *closing) begin() { c.begun.Store(true) }
@@ -47,7 +47,7 @@ func (c *closing) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// closingWriter adds the header when the answer begins, since the drain may have
+// closingWriter adds the header when the response begins, because the drain may have
 // begun after the request.
 type closingWriter struct {
 	http.ResponseWriter
@@ -66,34 +66,35 @@ func (w *closingWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write implements http.ResponseWriter. After the header it is too late to ask,
-// and does no harm.
+// Write implements http.ResponseWriter. If the header was written before, the additional
+// field has no effect.
 func (w *closingWriter) Write(p []byte) (int, error) {
 	w.ask()
 	return w.ResponseWriter.Write(p)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap returns the wrapped writer, for http.ResponseController.
 func (w *closingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// lastPart is the end of a stop's time that is kept back: half of it for what
-// comes to its end only then, and half for the last lines of the log.
+// lastPart returns the last part of the time for stopping, which is reserved: half of
+// it for the parts of the program that end then, and half for the last lines of the
+// log.
 func lastPart(shutdownTimeout time.Duration) time.Duration {
 	return min(time.Second, shutdownTimeout/10)
 }
 
-// mayHang is how many parts of the program a stop leaves behind one after the
-// other where all of them hang: the control socket, the journal's keeper, the
-// platform's client, the journal, and a reading of the files.
+// mayHang is the number of parts of the program that are abandoned one after the other
+// if all of them hang: the control socket, the journal's keeper, the platform's client,
+// the journal, and a reread of the files.
 const mayHang = 5
 
-// leavingTime is what each of these has of the last part.
+// leavingTime returns the share of each of these in the last part.
 func leavingTime(shutdownTimeout time.Duration) time.Duration {
 	return lastPart(shutdownTimeout) / 2 / mayHang
 }
 
-// stop closes the listeners, has requests in flight finish, and ends the rest. It
-// takes http.shutdown_timeout, but for the log's part of it, at the most.
+// stop closes the listeners, waits for requests in flight, and ends the other parts. It
+// takes at most http.shutdown_timeout without the part that is reserved for the log.
 func (p *Program) stop(ctx context.Context) error {
 	timeout := p.config.HTTP.ShutdownTimeout
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-lastPart(timeout))
@@ -101,17 +102,17 @@ func (p *Program) stop(ctx context.Context) error {
 	return errors.Join(p.api.shutdown(ctx), p.admin.shutdown(ctx), p.end(ctx))
 }
 
-// end ends what runs besides the listeners: first the keeper, which reads from
-// the platform and writes to the store. What hangs is left behind. That loses
-// nothing: an outcome that is not recorded is unknown to the next process, which
-// finds it out.
+// end ends the parts besides the listeners: first the keeper, which reads from the
+// platform and writes to the store. A part that hangs is abandoned. Nothing is lost by
+// that: an outcome that is not recorded is unknown to the next process, which reads it
+// back.
 func (p *Program) end(ctx context.Context) error {
 	patience := leavingTime(p.config.HTTP.ShutdownTimeout)
 	err := within(ctx, patience, "the control socket", func() error { p.control.close(); return nil })
 	if p.keeper != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal's keeper", func() error { p.keeper.Close(ctx); return nil }))
 	}
-	// It waits for a file that a login reads a password from.
+	// Close may wait for the file from which a login reads a password.
 	err = errors.Join(err, within(ctx, patience, "the client of the platform", func() error { return p.client.Close(ctx) }))
 	if p.store != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal", p.store.Close))
@@ -119,8 +120,8 @@ func (p *Program) end(ctx context.Context) error {
 	return err
 }
 
-// within calls f, and does not wait for it when ctx has ended longer than
-// patience ago.
+// within calls f and waits for it until ctx has ended and patience has passed after
+// that. Then it returns an error, and f goes on in the background.
 func within(ctx context.Context, patience time.Duration, what string, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -137,10 +138,10 @@ func within(ctx context.Context, patience time.Duration, what string, f func() e
 	}
 }
 
-// warn logs what is legal and yet rarely meant.
+// warn logs settings that are valid but usually a mistake.
 func (p *Program) warn() {
 	if !p.api.secured && !isLoopback(p.api.bound.Addr()) {
-		p.logger.Warn("the API is served without TLS: credentials cross the network as they are unless a proxy adds TLS", "address", p.api.bound.Addr().String())
+		p.logger.Warn("the API is served without TLS: credentials are sent in plain text unless a proxy adds TLS", "address", p.api.bound.Addr().String())
 	}
 	c := p.config
 	if least := c.HTTP.RequestTimeout + c.Platform.Timeouts.Command; c.HTTP.ShutdownTimeout < least {

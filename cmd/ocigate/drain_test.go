@@ -22,8 +22,11 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// connection is one to the API of a process, over which a test speaks HTTP by
-// itself: it decides what happens on which connection.
+// These tests specify the order and the time limits of a stop, with connections that are
+// idle, busy or blocked.
+
+// connection is a connection to the API of a process on which a test writes HTTP itself, so
+// that it decides which connection a request uses.
 type connection struct {
 	net.Conn
 	read *bufio.Reader
@@ -35,15 +38,15 @@ func (p *process) connect(t *testing.T) *connection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() }) // it is closed by the other side, as a rule
+	t.Cleanup(func() { _ = conn.Close() }) // usually the other side has closed it
 	if err := conn.SetDeadline(time.Now().Add(wellAgain)); err != nil {
 		t.Fatal(err)
 	}
 	return &connection{conn, bufio.NewReader(conn)}
 }
 
-// idleAndBusy are a connection that has served a request, and one with a write
-// that the platform has and is slow to answer.
+// idleAndBusy returns a connection after a request, and one with a write that the platform
+// answers slowly.
 func (p *process) idleAndBusy(t *testing.T, slow *ocisim.Injection) (idle, busy *connection) {
 	t.Helper()
 	idle, busy = p.connect(t), p.connect(t)
@@ -54,21 +57,21 @@ func (p *process) idleAndBusy(t *testing.T, slow *ocisim.Injection) (idle, busy 
 	return idle, busy
 }
 
-// send sends a request and does not wait for its answer.
+// send sends a request without waiting for the response.
 func (c *connection) send(t *testing.T, method, path, body string) {
 	t.Helper()
 	request, err := http.NewRequest(method, "http://gateway/api/v1"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.SetBasicAuth("portal", arenaSecret)
+	request.SetBasicAuth("portal", campaignSecret)
 	if err := request.Write(c); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// want demands an answer of that status, and says whether the connection is to
-// be closed after it.
+// want reads a response, which must have that status, and reports whether the connection is
+// closed after it.
 func (c *connection) want(t *testing.T, status int, closes bool) {
 	t.Helper()
 	response, err := http.ReadResponse(c.read, nil)
@@ -112,7 +115,7 @@ func TestDrain(t *testing.T) {
 	again := p.connect(t)
 	again.send(t, http.MethodGet, "/no-such-page/", "")
 	again.want(t, http.StatusNotFound, true)
-	p.wantAlive(t)
+	p.wantRunning(t)
 
 	p.terminate(t)
 	<-p.ended
@@ -121,8 +124,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainEnds demands that what comes after the drain is what comes without
-// one.
+// TestDrainEnds checks that the stop after a drain is the same as without one.
 func TestDrainEnds(t *testing.T) {
 	for _, drain := range []string{"0s", "300ms"} {
 		t.Run(drain, func(t *testing.T) {
@@ -148,8 +150,8 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
-// hungStore is a journal on a disk that has stopped to answer: it cannot be
-// adopted from or closed before the test is over.
+// hungStore is a journal on a disk that hangs: its operations cannot be adopted, and it cannot
+// be closed, before the end of the test.
 type hungStore struct {
 	operation.Store
 	over chan struct{}
@@ -162,8 +164,8 @@ func (s *hungStore) Adopt(context.Context, string) ([]operation.Operation, error
 
 func (s *hungStore) Close() error { <-s.over; return s.Store.Close() }
 
-// TestStopDoesNotWaitForAJournalThatHangs stops a program whose keeper is in the
-// middle of what never ends.
+// TestStopDoesNotWaitForAJournalThatHangs stops a program whose keeper waits for a store that
+// hangs.
 func TestStopDoesNotWaitForAJournalThatHangs(t *testing.T) {
 	platform := newPlatform(t)
 	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform.Addr, t.TempDir())
@@ -183,15 +185,15 @@ func TestStopDoesNotWaitForAJournalThatHangs(t *testing.T) {
 	keeper := program.keeper
 	t.Cleanup(func() {
 		close(hung.over)
-		keeper.Close(context.Background()) // before leaks are looked for
+		keeper.Close(context.Background()) // before the check for leaks
 	})
 
 	wantLeftBehind(t, program, "hangs and was left behind")
 	waitFor(t, func() bool { return len(platform.Connections()) == 0 })
 }
 
-// TestStopDoesNotWaitForAPasswordThatCannotBeRead stops a program while a login
-// waits for the file of its password, on a disk that hangs.
+// TestStopDoesNotWaitForAPasswordThatCannotBeRead stops a program while a login waits for the
+// file of its password, on a disk that hangs.
 func TestStopDoesNotWaitForAPasswordThatCannotBeRead(t *testing.T) {
 	platform := newPlatform(t)
 	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform.Addr, t.TempDir())
@@ -219,15 +221,15 @@ func TestStopDoesNotWaitForAPasswordThatCannotBeRead(t *testing.T) {
 	program.client = client
 	t.Cleanup(func() {
 		close(over)
-		_ = client.Close(context.Background()) // before leaks are looked for
+		_ = client.Close(context.Background()) // before the check for leaks
 	})
 	<-reading
 
 	wantLeftBehind(t, program, "the client of the platform hangs and was left behind")
 }
 
-// wantLeftBehind runs a program, stops it at once, and wants the error of the
-// stop to hold a text about what was left behind.
+// wantLeftBehind runs a program, stops it immediately, and checks that the error of the stop
+// contains a text about the abandoned part.
 func wantLeftBehind(t *testing.T, program *Program, text string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -243,8 +245,8 @@ func wantLeftBehind(t *testing.T, program *Program, text string) {
 	}
 }
 
-// TestWhatHangsFitsInAStop adds up what a stop takes at the most.
-func TestWhatHangsFitsInAStop(t *testing.T) {
+// TestHangingPartsFitInAStop adds up the longest times of a stop.
+func TestHangingPartsFitInAStop(t *testing.T) {
 	for _, timeout := range []time.Duration{time.Second, 30 * time.Second, time.Hour} {
 		ordinary, log := timeout-lastPart(timeout), lastPart(timeout)/2
 		if whole := ordinary + mayHang*leavingTime(timeout) + log; whole > timeout {

@@ -12,35 +12,38 @@ import (
 	"strings"
 )
 
-// message is one request as the reader of the fuzz test sees it. The reader
-// shares no code with net/http or the gateway. Where RFC 9112 leaves no doubt
-// about what a request says it is as lenient as net/http, so that it misses no
-// request; where there is doubt it ends.
+// This file is the independent reader of the fuzz test: it parses the bytes of a connection
+// by RFC 9112 and returns the requests in them.
+
+// message is one request as the reader of the fuzz test parses it. The reader shares no code
+// with net/http or the gateway. If the meaning of a request is unambiguous by RFC 9112, the
+// reader is as lenient as net/http, so that it misses no request; if it is ambiguous, the
+// reader ends.
 type message struct {
 	method, target string
 	old            bool                // HTTP/1.0
 	fields         map[string][]string // by names in lower case
 	body           []byte
-	last           bool // nothing behind it may be taken for a request
+	last           bool // the bytes after it must not be read as a request
 }
 
-// talk is what is sent over one connection, as the reader sees it.
+// talk holds the requests on one connection as the reader parses them.
 type talk struct {
-	whole []message // the requests that are whole, in their order
-	half  message   // what is there of one behind them
+	whole []message // the complete requests, in their order
+	half  message   // the incomplete request after them
 	end   talkEnd
 }
 
-// talkEnd is how a connection goes on behind the requests that are whole.
+// talkEnd is how a connection continues after the complete requests.
 type talkEnd int
 
 const (
-	waits   talkEnd = iota // for more of a request, or for another one
-	refused                // what comes next is no request: one more answer, an error
-	closes                 // the last request ends the connection, whatever is behind it
+	waits   talkEnd = iota // for the rest of a request, or for another one
+	refused                // the next bytes are no request: one more response, an error
+	closes                 // the last request ends the connection, with any bytes after it
 )
 
-// readTalk reads what is sent over one connection.
+// readTalk parses the bytes of one connection.
 func readTalk(stream []byte) (t talk) {
 	for {
 		for len(stream) > 0 && (stream[0] == '\r' || stream[0] == '\n') {
@@ -184,8 +187,8 @@ func readChunks(stream []byte) ([]byte, error) {
 	}
 }
 
-// fuzzCaller is a listed client, with what it may do: everything where tenant is
-// empty, and without group all of a tenant.
+// fuzzCaller is a listed client with its scope: everything if tenant is empty, and a complete
+// tenant if group is empty.
 type fuzzCaller struct {
 	id, tenant, group string
 }
@@ -202,7 +205,7 @@ func (c fuzzCaller) covers(tenant, group string) bool {
 	return (c.tenant == "" || c.tenant == tenant) && (c.group == "" || c.group == group)
 }
 
-// caller is who the message is from.
+// caller returns the caller of the message.
 func (m message) caller() (fuzzCaller, bool) {
 	headers, keys := m.fields["authorization"], m.fields["x-api-key"]
 	if len(headers)+len(keys) != 1 {
@@ -228,8 +231,7 @@ func (m message) caller() (fuzzCaller, bool) {
 
 var fuzzPath = regexp.MustCompile(`^/api/v1/tenants?/([^/]*)/groups?/([^/]*)/services/immediate_trunking_connectivity/((?:available_)?(numbers|prefixes))(/remove)?/?$`)
 
-// place is what the message's path names: empty strings where it names no
-// group.
+// place returns the group that the message's path names, and empty strings if it names none.
 func (m message) place() (tenant, group, list string, removal bool, query string) {
 	path, query, _ := strings.Cut(m.target, "?")
 	if _, after, ok := strings.Cut(path, "://"); ok && !strings.HasPrefix(path, "/") {
@@ -247,16 +249,16 @@ func (m message) place() (tenant, group, list string, removal bool, query string
 	return tenant, group, parts[3], parts[5] != "", query
 }
 
-// fuzzWrite is a write that somebody asks for, or that the platform received.
+// fuzzWrite is a write that a message requests, or that the platform received.
 type fuzzWrite struct {
 	assign        bool
-	set           bool // entries are the whole list, so that others may be removed
+	set           bool // entries are the complete list, so that others may be removed
 	tenant, group string
 	list          string // numbers or prefixes
 	entries       string // plus signs and digits, sorted and joined
 }
 
-// asked is the write that a message asks for, of one who may have it done.
+// asked returns the write that a message requests, if its caller may request it.
 func (m message) asked() (fuzzWrite, bool) {
 	who, known := m.caller()
 	tenant, group, list, removal, query := m.place()
@@ -273,7 +275,7 @@ func (m message) asked() (fuzzWrite, bool) {
 		return w, false
 	}
 	for _, field := range []string{"if-match", "if-none-match", "if-unmodified-since", "content-range"} {
-		if _, conditional := m.fields[field]; conditional && (!w.set || field != "if-match") { // which may hold
+		if _, conditional := m.fields[field]; conditional && (!w.set || field != "if-match") { // the condition may be met
 			return w, false
 		}
 	}
@@ -292,9 +294,8 @@ func (m message) asked() (fuzzWrite, bool) {
 	return w, ok && (w.set || entries != "")
 }
 
-// allows reports whether a command that the platform received is a step of a write
-// that sets a list: the removal of what is not wanted, or the assignment of some of
-// what is.
+// allows reports whether a command that the platform received is a step of a write that sets
+// a list: the removal of unwanted entries, or the assignment of some of the wanted ones.
 func (w fuzzWrite) allows(received fuzzWrite) bool {
 	if !w.set || w.tenant != received.tenant || w.group != received.group || w.list != received.list {
 		return false
@@ -305,7 +306,7 @@ func (w fuzzWrite) allows(received fuzzWrite) bool {
 	})
 }
 
-// askedEntries reads a body that has the documented form and nothing twice.
+// askedEntries reads a body that has the documented form and no entry twice.
 func askedEntries(body []byte, list string) (string, bool) {
 	var lists map[string][]map[string]string
 	if json.Unmarshal(body, &lists) != nil || len(lists) != 1 || hasKeyTwice(body) {

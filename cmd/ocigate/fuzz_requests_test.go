@@ -24,12 +24,15 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// Parts of a fuzz test's input stand for something else, so that it stays a
-// request when it is changed.
+// This fuzz test sends arbitrary bytes to a running gateway. To add a seed, add a request to
+// the catalogue of hostile requests.
+
+// Parts of a fuzz test's input are placeholders, so that the input is still a request after
+// changes.
 const (
-	// nextConnection separates what is sent over different connections.
+	// nextConnection separates the bytes of different connections.
 	nextConnection = "{next}"
-	// lengthOfBody is the length of the body that begins behind the next empty
+	// lengthOfBody means the length of the body that begins after the next empty
 	// line and ends at endOfBody, or at the end of the connection.
 	lengthOfBody = "{length}"
 	endOfBody    = "{end}"
@@ -39,7 +42,7 @@ const (
 	maxFuzzPicks       = 6
 )
 
-// fuzzMacros stand for texts that no change of an input would find.
+// fuzzMacros are placeholders for texts that random changes would not find.
 func fuzzMacros() map[string]string {
 	macros := map[string]string{"{other}": basicOf("other", demoSecret)}
 	for _, name := range []string{"portal", "tenant", "group", "numbers", "prefixes", "available", "foreign", "free", "other-free", "own", "free-prefix"} {
@@ -49,8 +52,8 @@ func fuzzMacros() map[string]string {
 	return macros
 }
 
-// fuzzInput is what a fuzz test's arguments stand for: an input, behind it good
-// requests, one for each pick, and somewhere in it some bytes too many.
+// fuzzInput returns the input for the arguments of a fuzz test: a base, valid requests after
+// it, one for each pick, and additional bytes at some place.
 func fuzzInput(input, picks, noise []byte, at uint16) []byte {
 	whole := string(input)
 	for _, pick := range picks[:min(len(picks), maxFuzzPicks)] {
@@ -60,8 +63,8 @@ func fuzzInput(input, picks, noise []byte, at uint16) []byte {
 	return []byte(whole[:place] + string(noise) + whole[place:])
 }
 
-// pickedRequest is one of 256 requests, all of them good but for who sends
-// them, and for what some forms may hide.
+// pickedRequest returns one of 256 requests, which are valid except for their caller and for
+// the hidden parts of some forms.
 func pickedRequest(pick byte) string {
 	work := [...][3]string{
 		{"POST", "{numbers}", "{free}"}, {"DELETE", "{numbers}", "{own}"}, {"GET", "{numbers}", ""}, {"POST", "{prefixes}", "{free-prefix}"},
@@ -73,7 +76,7 @@ func pickedRequest(pick byte) string {
 	switch pick >> 5 {
 	case 1:
 		fields, body = "Transfer-Encoding: chunked\r\n", chunkedText(body)
-	case 2: // and what stands behind it would be a second request
+	case 2: // and the bytes after it would be a second request
 		fields, body = "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"
 	case 3:
 		version, fields = "HTTP/1.0", "Connection: keep-alive\r\n"+fields
@@ -91,8 +94,7 @@ func requestText(method, path, version, caller, fields, body string) string {
 	return method + " " + path + " " + version + "\r\nHost: gateway\r\nAuthorization: " + caller + "\r\n" + fields + "\r\n" + body + endOfBody
 }
 
-// chunkedText is a body in one chunk. Its macros are made out, so that its size
-// is right.
+// chunkedText returns a body in one chunk. Its macros are expanded, so that its size is right.
 func chunkedText(body string) string {
 	for name, text := range fuzzMacros() {
 		body = strings.ReplaceAll(body, name, text)
@@ -103,7 +105,7 @@ func chunkedText(body string) string {
 	return strconv.FormatInt(int64(len(body)), 16) + "\r\n" + body + "\r\n0\r\n\r\n"
 }
 
-// connectionsOf are the bytes of each connection that an input stands for.
+// connectionsOf returns the bytes of each connection of an input.
 func connectionsOf(input []byte, macros map[string]string) [][]byte {
 	var replaced []string
 	for name, text := range macros {
@@ -134,8 +136,8 @@ func withLengths(text string) string {
 	}
 }
 
-// fuzzSeed is the platform of the demonstration, but that no two tenants have
-// the same entries: an entry tells whose an answer is.
+// fuzzSeed returns the platform of the demonstration, except that no two tenants have the same
+// entries: so an entry identifies its tenant.
 func fuzzSeed() ocisim.Seed {
 	seed := ocisim.DemoSeed()
 	seed.Tenants = slices.DeleteFunc(seed.Tenants, func(t ocisim.Tenant) bool { return t.ID == "bartenant" })
@@ -152,10 +154,10 @@ func fuzzSeed() ocisim.Seed {
 	return seed
 }
 
-// owner is whose an entry is from the start; without a group it is free.
+// owner is the initial owner of an entry; without a group the entry is free.
 type owner struct{ tenant, group string }
 
-// ownersOf are the owners of all entries, by the entries as answers spell them.
+// ownersOf returns the owners of all entries, by the spelling of responses.
 func ownersOf(seed ocisim.Seed) map[string]owner {
 	owners := map[string]owner{}
 	for _, t := range seed.Tenants {
@@ -169,17 +171,17 @@ func ownersOf(seed ocisim.Seed) map[string]owner {
 	return owners
 }
 
-// FuzzRequests sends bytes over one or more connections at once, to the gateway
-// as it runs. Whatever they are:
+// FuzzRequests sends bytes over one or more concurrent connections to a running gateway. For
+// all bytes:
 //
-//   - every write that reaches the platform was asked for, by a caller who may
-//     have it done, and is sent no more often than it was asked for;
-//   - no answer holds an entry of a tenant or group that is not the caller's;
-//   - every answer is whole, and every error has the documented form;
+//   - every write that reaches the platform was requested by a caller with the right to it, and
+//     is sent no more often than it was requested;
+//   - no response contains an entry of a tenant or group that is not the caller's;
+//   - every response is complete, and every error has the documented form;
 //   - nothing panics.
 //
-// What was asked for is what a reader of its own finds in the bytes, and what
-// was done is what the platform's ledger holds.
+// An independent reader finds the requested writes in the bytes, and the platform's ledger
+// contains those that were received.
 func FuzzRequests(f *testing.F) {
 	seed := fuzzSeed()
 	z := &fuzzing{owners: ownersOf(seed), platform: ocisim.NewServer(seed)}
@@ -212,12 +214,11 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// fuzzInputs are the seeds: what the catalogue sends, and callers beside each
-// other.
+// fuzzInputs returns the seeds: the requests of the catalogue, and concurrent callers.
 func fuzzInputs(t testing.TB, macros map[string]string) []string {
 	t.Helper()
 	var inputs []string
-	// Longer texts first, since some hold others.
+	// Longer texts first, because some contain others.
 	names := slices.SortedFunc(maps.Keys(macros), func(a, b string) int { return len(macros[b]) - len(macros[a]) })
 	for _, c := range hostileCases(t) {
 		var input strings.Builder
@@ -249,7 +250,7 @@ func fuzzInputs(t testing.TB, macros map[string]string) []string {
 	)
 }
 
-// fuzzing is the gateway that inputs are tried on, one after the other.
+// fuzzing is the gateway that gets the inputs in sequence.
 type fuzzing struct {
 	owners   map[string]owner
 	platform *ocisim.Server
@@ -279,7 +280,7 @@ func (z *fuzzing) run(t *testing.T, connections [][]byte) {
 	z.putBack(t, ledger)
 }
 
-// take gives what was written so far, and forgets it.
+// take returns the log so far, and clears it.
 func (o *output) take() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -288,7 +289,7 @@ func (o *output) take() string {
 	return text
 }
 
-// checkWrites holds what the platform received against what was asked for.
+// checkWrites compares the writes that the platform received with the requested ones.
 func (z *fuzzing) checkWrites(t *testing.T, ledger []ocisim.Entry, asked []fuzzWrite) {
 	t.Helper()
 	steps := map[int][]bool{} // of the writes that set lists, by their places: which were received
@@ -312,15 +313,15 @@ func (z *fuzzing) checkWrites(t *testing.T, ledger []ocisim.Entry, asked []fuzzW
 			i++
 		}
 		if i == len(asked) {
-			t.Errorf("the platform received a write that nobody asked for, or once more: %+v", w)
+			t.Errorf("the platform received a write that was not requested, or received it twice: %+v", w)
 			continue
 		}
 		steps[i] = append(steps[i], w.assign)
 	}
 }
 
-// putBack undoes the writes. An entry may be held for a while, where a caller
-// was gone too soon.
+// putBack undoes the writes. An entry may be held for some time if its caller has
+// disconnected.
 func (z *fuzzing) putBack(t *testing.T, ledger []ocisim.Entry) {
 	t.Helper()
 	slices.Reverse(ledger)
@@ -336,7 +337,7 @@ func (z *fuzzing) putBack(t *testing.T, ledger []ocisim.Entry) {
 	}
 }
 
-// undoing keeps a failure to itself.
+// undoing returns a failure without reporting it.
 type undoing struct {
 	testing.TB
 	failed string
@@ -344,7 +345,7 @@ type undoing struct {
 
 func (u *undoing) Fatalf(format string, args ...any) { u.failed = fmt.Sprintf(format, args...) }
 
-// talk sends the bytes of a connection, and checks the answers to them.
+// talk sends the bytes of a connection, and checks the responses.
 func (z *fuzzing) talk(t *testing.T, sent []byte, read talk) {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", z.gateway.api)
 	if err != nil {
@@ -356,7 +357,7 @@ func (z *fuzzing) talk(t *testing.T, sent []byte, read talk) {
 		t.Error(err)
 		return
 	}
-	// It may be answered and closed before all is sent.
+	// The gateway may answer and close the connection before all bytes are sent.
 	_, _ = conn.Write(sent)
 	reader := bufio.NewReader(conn)
 	for i := range read.whole {
@@ -368,7 +369,7 @@ func (z *fuzzing) talk(t *testing.T, sent []byte, read talk) {
 		return
 	}
 	if read.end == waits {
-		// There is half a request at the most, and it may be answered.
+		// There is at most an incomplete request, which may be answered.
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
 		}
@@ -381,8 +382,8 @@ func (z *fuzzing) talk(t *testing.T, sent []byte, read talk) {
 	}
 }
 
-// readAnswer checks the next answer, to a request that is whole or to what is
-// none. It reports whether there was one.
+// readAnswer checks the next response, to a complete request or to bytes that are none. It
+// reports whether there was one.
 func (z *fuzzing) readAnswer(t *testing.T, reader *bufio.Reader, to *message, whole bool) bool {
 	if _, err := reader.Peek(1); err != nil {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
@@ -403,7 +404,7 @@ func (z *fuzzing) readAnswer(t *testing.T, reader *bufio.Reader, to *message, wh
 	body, err := io.ReadAll(response.Body)
 	_ = response.Body.Close()
 	if to.method == http.MethodHead && response.Header.Get("X-Request-Id") == "" {
-		// What net/http answers by itself has a body all the same.
+		// A response of net/http itself has a body also in this case.
 		body, err = io.ReadAll(reader)
 	}
 	if errors.Is(err, syscall.ECONNRESET) {
@@ -426,8 +427,8 @@ func (z *fuzzing) readAnswer(t *testing.T, reader *bufio.Reader, to *message, wh
 	return true
 }
 
-// checkForm demands JSON, and the documented form of an error, of everything
-// that net/http does not answer by itself.
+// checkForm checks that a response is JSON, and that an error has the documented form, unless
+// net/http itself wrote the response.
 func checkForm(t *testing.T, response *http.Response, body []byte) {
 	if response.Header.Get("X-Request-Id") == "" {
 		if response.StatusCode < http.StatusBadRequest || !response.Close {
@@ -453,14 +454,14 @@ func checkForm(t *testing.T, response *http.Response, body []byte) {
 
 var fuzzEntry = regexp.MustCompile(`"(\+32[0-9-]+)"`)
 
-// checkOwners demands that all entries in a good answer are the caller's, and
-// of the group that was asked for.
+// checkOwners checks that all entries in a successful response are in the caller's scope, and
+// of the requested group.
 func (z *fuzzing) checkOwners(t *testing.T, to *message, body []byte) {
 	who, known := to.caller()
 	tenant, group, _, _, _ := to.place()
 	for _, match := range fuzzEntry.FindAllSubmatch(body, -1) {
 		of, ok := z.owners[string(match[1])]
-		// What is free may have been assigned to the caller's group.
+		// A free entry may have been assigned to the caller's group.
 		mine := known && who.covers(of.tenant, who.group) && (of.group == "" || who.covers(of.tenant, of.group))
 		there := tenant == "" || of.tenant == tenant && (of.group == "" || of.group == group)
 		if ok && (!mine || !there) {
@@ -468,6 +469,6 @@ func (z *fuzzing) checkOwners(t *testing.T, to *message, body []byte) {
 		}
 	}
 	if !known && bytes.Contains(body, []byte("+32")) {
-		t.Errorf("%s %s of nobody is answered with %s", to.method, to.target, body)
+		t.Errorf("%s %s without a caller is answered with %s", to.method, to.target, body)
 	}
 }

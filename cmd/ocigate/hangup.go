@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// hangupSignals are the SIGHUPs that the process gets. From the start to the end
-// of the process none of them ends it, whatever it is doing: a write may be in
-// flight. What runs for long decides what to do instead; other commands end by
-// themselves and do nothing.
+// hangupSignals holds the SIGHUPs that the process gets. None of them ends the process
+// at any time, because a write may be in flight. Commands that run for long handle the
+// signals; other commands ignore them.
 type hangupSignals struct {
 	signals chan os.Signal
 	// ignored reports whether the process was started with SIGHUP ignored, as
@@ -19,10 +18,10 @@ type hangupSignals struct {
 	ignored bool
 }
 
-// notifyHangups must be the first that main does.
+// notifyHangups begins to receive SIGHUPs. It must be the first call of main.
 func notifyHangups() *hangupSignals {
-	// One that comes before anybody looks must not be lost. Any more would say
-	// nothing new.
+	// A signal before the first receive must not be lost. Further ones in the
+	// meantime have no additional effect.
 	h := &hangupSignals{signals: make(chan os.Signal, 1), ignored: signal.Ignored(syscall.SIGHUP)}
 	signal.Notify(h.signals, syscall.SIGHUP)
 	return h
@@ -34,8 +33,8 @@ func withHangups(ctx context.Context, h *hangupSignals) context.Context {
 	return context.WithValue(ctx, hangupKey{}, h)
 }
 
-// hangups returns the SIGHUPs of the process, or nil where main does not run, as
-// in tests of commands.
+// hangups returns the SIGHUPs of the process, or nil if main does not run, as in tests
+// of commands.
 func hangups(ctx context.Context) <-chan os.Signal {
 	h, _ := ctx.Value(hangupKey{}).(*hangupSignals)
 	if h == nil {
@@ -46,8 +45,8 @@ func hangups(ctx context.Context) <-chan os.Signal {
 
 var errHangup = errors.New("hangup signal received")
 
-// untilHangup returns a context that ends with a SIGHUP, for commands that are
-// run at a terminal and stop when it goes away.
+// untilHangup returns a context that ends with a SIGHUP, for commands that run at a
+// terminal and stop when it is closed.
 func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
 	ended, cancel := context.WithCancelCause(ctx)
 	h, _ := ctx.Value(hangupKey{}).(*hangupSignals)

@@ -26,7 +26,10 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// child is a command of the built program, as a process of its own.
+// These tests specify the effect of SIGHUP on each command: none ends because of it, except
+// those that run at a terminal.
+
+// child is a command of the built program in a separate process.
 type child struct {
 	*bound
 	out output // of both streams
@@ -48,7 +51,7 @@ func (c *child) signal(t *testing.T, s os.Signal) {
 	}
 }
 
-// find waits for a match in what the process writes.
+// find waits for a match in the output of the process.
 func (c *child) find(t *testing.T, pattern string) []string {
 	t.Helper()
 	expression := regexp.MustCompile(pattern)
@@ -69,7 +72,7 @@ func (c *child) hasEnded() bool {
 	}
 }
 
-// wantEnd waits for the end of the process, which must be a clean one.
+// wantEnd waits for the end of the process, which must be without an error.
 func (c *child) wantEnd(t *testing.T) {
 	t.Helper()
 	select {
@@ -89,7 +92,7 @@ func TestHangup(t *testing.T) {
 	}
 	binary := buildBinary(t)
 	t.Run("cuts off no write of serve, and ends no session", func(t *testing.T) { hangupUnderLoad(t, binary) })
-	t.Run("leaves serve alive while it starts and while it stops", func(t *testing.T) { hangupAtBothEnds(t, binary) })
+	t.Run("does not end serve while it starts and while it stops", func(t *testing.T) { hangupAtBothEnds(t, binary) })
 	for _, args := range [][]string{
 		{"demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--platform-listen", "127.0.0.1:0"},
 		{"simulate", "--listen", "127.0.0.1:0"},
@@ -106,7 +109,8 @@ func TestHangup(t *testing.T) {
 			for range 3 {
 				c.signal(t, syscall.SIGHUP)
 			}
-			// It would stop within milliseconds. Where it is slow, this finds nothing.
+			// A process that stops does so within milliseconds. On a slow machine,
+			// this test may miss a fault.
 			for range 200 {
 				time.Sleep(time.Millisecond)
 				if c.hasEnded() {
@@ -141,14 +145,13 @@ func TestUntilHangup(t *testing.T) {
 			}
 			stop()
 			if ctx.Err() == nil {
-				t.Errorf("%s: it does not end when told to", name)
+				t.Errorf("%s: it does not end after a signal", name)
 			}
 		}
 	})
 }
 
-// hangupRig is a gateway whose certificate and secrets are in files, and its
-// platform.
+// hangupRig is a gateway whose certificate and secrets are in files, with its platform.
 type hangupRig struct {
 	platform *ocisim.Server
 	api      config.KeyPair
@@ -174,7 +177,7 @@ func newHangupRig(t *testing.T) *hangupRig {
 	}
 	t.Cleanup(func() { _ = r.platform.Close() }) // never fails
 	writePair(t, r.api, issue(t, "first", -day, 20*day, nil))
-	writeText(t, r.hash, arenaHash()+"\n")
+	writeText(t, r.hash, campaignHash()+"\n")
 	writeText(t, r.file, fmt.Sprintf(`
 http: {listen: "127.0.0.1:0", tls: {cert_file: %q, key_file: %q}}
 admin: {listen: "127.0.0.1:0"}
@@ -189,14 +192,14 @@ platform:
 	return r
 }
 
-// write changes a range and returns the answer's status.
+// write changes a range and returns the status of the response.
 func (r *hangupRig) write(ctx context.Context, client *http.Client, api, method string, i int) (int, error) {
 	body := fmt.Sprintf(`{"numbers":[{"minPhoneNumber":"+3225%05d0"}]}`, i)
 	request, err := http.NewRequestWithContext(ctx, method, "https://"+api+"/api/v1"+itc("T", "G", "numbers"), strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
-	request.SetBasicAuth("portal", arenaSecret)
+	request.SetBasicAuth("portal", campaignSecret)
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, err
@@ -214,8 +217,7 @@ func insecureClient(t *testing.T) *http.Client {
 
 const servingAt = `"msg":"serving".*"api":"([^"]+)"`
 
-// hangupUnderLoad has writers at work while certificate and secrets change again
-// and again.
+// hangupUnderLoad changes certificate and secrets repeatedly while writers write.
 func hangupUnderLoad(t *testing.T, binary string) {
 	const hangups = 30
 	r := newHangupRig(t)
@@ -282,8 +284,8 @@ func hangupUnderLoad(t *testing.T, binary string) {
 	c.wantEnd(t)
 }
 
-// hangupAtBothEnds sends signals while the configuration is being read, and
-// while a write in flight keeps the process from ending.
+// hangupAtBothEnds sends signals while the configuration is being read, and while the process
+// waits for a write in flight before it ends.
 func hangupAtBothEnds(t *testing.T, binary string) {
 	r := newHangupRig(t)
 	text, err := os.ReadFile(r.file)

@@ -10,7 +10,7 @@ import (
 	"ocigate/gateway/auth"
 )
 
-// maxSecretInput is more than any secret that can be hashed, in bytes.
+// maxSecretInput is larger than any secret that can be hashed, in bytes.
 const maxSecretInput = 4096
 
 func newHash() *cobra.Command {
@@ -19,8 +19,8 @@ func newHash() *cobra.Command {
 		Short: "Hash the secret of a listed client, typed on a terminal or read from the standard input",
 		Long: "Print the hash of a secret for auth.clients[].hash. The secret is read from the\n" +
 			"standard input, so that it stays out of the shell's history and the process list.\n" +
-			"On a terminal it is asked for twice, and not shown. One newline at its end is not a\n" +
-			"part of it.",
+			"On a terminal it must be typed twice, and is not shown. One newline at its end is not\n" +
+			"a part of it.",
 		Example: "  ocigate hash\n  ocigate hash < secret.txt",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,8 +38,8 @@ func newHash() *cobra.Command {
 	}
 }
 
-// readNewSecret asks for a secret on a terminal, or else reads all of the standard
-// input. The secret is held to the rules of those in a configuration.
+// readNewSecret reads a secret from a terminal, or otherwise from the standard input. The
+// rules are those of secrets in a configuration.
 func readNewSecret(c *cobra.Command) (string, error) {
 	var secret string
 	var wrong error

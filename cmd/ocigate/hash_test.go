@@ -12,7 +12,10 @@ import (
 	"ocigate/gateway/auth"
 )
 
-func TestHashIsHeldToTheRulesOfSecrets(t *testing.T) {
+// These tests specify which secrets the command hash accepts. To add a secret, add an entry
+// to the map.
+
+func TestHashHasTheRulesOfSecrets(t *testing.T) {
 	for input, wrong := range map[string]string{
 		"a secret":                            "",
 		"a secret\n":                          "",
@@ -42,13 +45,13 @@ func TestHashIsHeldToTheRulesOfSecrets(t *testing.T) {
 	}
 }
 
-// hashes reports whether what was printed is one line, and the hash of a secret.
+// hashes reports whether the output is one line with the hash of a secret.
 func hashes(t *testing.T, printed, secret string) bool {
 	t.Helper()
 	hash, ended := strings.CutSuffix(printed, "\n")
 	c := config.Default()
 	c.Auth.Clients = []config.Client{{ID: "portal", Hash: config.NewSecret(hash), Level: config.LevelSystem}}
-	a, err := auth.New(authOptions(&c, unasked{}))
+	a, err := auth.New(authOptions(&c, noPlatform{}))
 	if err != nil || !ended {
 		return false
 	}

@@ -10,36 +10,37 @@ import (
 	"testing"
 )
 
-// hostileFolder is the catalogue of hostile requests. Its README gives the form
-// of its files.
+// This file reads the catalogue of hostile requests in testdata/hostile/requests.
+
+// hostileFolder is the catalogue of hostile requests. Its README describes the form of the
+// files, and how to add a request.
 const hostileFolder = "../../testdata/hostile/requests"
 
-// hostileCase is one entry of the catalogue: what is sent over one connection,
-// and what must come of it.
+// hostileCase is one entry of the catalogue: the bytes of one connection, and the expected
+// responses.
 type hostileCase struct {
 	file, name string
 	sent       []piece
 	answers    []wantedAnswer
-	closed     bool // the connection, after the last answer
+	closed     bool // the connection is closed after the last response
 	commands   counted
 }
 
-// piece is sent at once. After it, the test goes on when so many final answers
-// have come.
+// piece is sent in one write. After it, the test waits for a number of final responses.
 type piece struct {
 	bytes string
-	after int  // answers in all that come before the next piece
-	end   bool // our side of the connection ends after it
+	after int  // total number of responses before the next piece
+	end   bool // the test closes its side of the connection after the piece
 }
 
-// wantedAnswer is one answer, in the order of their coming.
+// wantedAnswer is one expected response, in their order.
 type wantedAnswer struct {
-	head   bool // it answers a HEAD, and has no body
+	head   bool // the response to a HEAD, without a body
 	status int
-	// error is the name of the API's error, answeredWell for a good answer, or
-	// ofTheServer for one of net/http's own, which is a line of text.
+	// error is the name of the API's error, answeredWell for a successful response, or
+	// ofTheServer for one of net/http itself, which is a line of text.
 	error string
-	text  string // the body holds it
+	text  string // a part of the body
 }
 
 const (
@@ -47,15 +48,15 @@ const (
 	ofTheServer  = "plain"
 )
 
-// counted are the commands that reach the platform because of a request, by
-// their kind: writes, reads, and those of a caller's login.
+// counted holds the numbers of commands that reach the platform because of a request, by their
+// kinds: writes, reads, and those of a caller's login.
 type counted struct{ writes, reads, logins int }
 
 func (c counted) String() string {
 	return fmt.Sprintf("%d writes, %d reads, %d logins", c.writes, c.reads, c.logins)
 }
 
-// hostileCases reads the whole catalogue.
+// hostileCases reads the complete catalogue.
 func hostileCases(t testing.TB) []hostileCase {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(hostileFolder, "*.txt"))
@@ -75,7 +76,7 @@ func hostileCases(t testing.TB) []hostileCase {
 				t.Fatalf("%s: %v", file, err)
 			}
 			if seen[c.name] {
-				t.Fatalf("%s: %q is there twice", file, c.name)
+				t.Fatalf("%s: %q is given more than once", file, c.name)
 			}
 			seen[c.name] = true
 			all = append(all, c)
@@ -147,7 +148,7 @@ func parseWantedAnswer(text string) (wantedAnswer, error) {
 	return a, err
 }
 
-// hostileMacros stand for what many entries have in common.
+// hostileMacros are placeholders for texts that many entries have in common.
 var hostileMacros = map[string]string{
 	"numbers":     "/api/v1" + itc("ApioSpTest", "ApioGrpTest", "numbers"),
 	"prefixes":    "/api/v1" + itc("ApioSpTest", "ApioGrpTest", "prefixes"),
@@ -170,8 +171,8 @@ var (
 	hostileEscape = regexp.MustCompile(`\\(x[0-9a-fA-F]{2}|.)`)
 )
 
-// hostileBytes is the text of a line with its macros and escapes made out.
-// following are the lines after it.
+// hostileBytes returns the text of a line with its macros and escapes expanded. following are
+// the lines after it.
 func hostileBytes(text string, following []string) (string, error) {
 	var failed error
 	text = hostileMacro.ReplaceAllStringFunc(text, func(macro string) string {
@@ -205,8 +206,8 @@ func hostileBytes(text string, following []string) (string, error) {
 	}), failed
 }
 
-// bodyBelow is what the next lines of bytes without an end hold. For the size
-// of a chunk, it is the next line.
+// bodyBelow returns the bytes of the next lines up to an end. For the size of a chunk, it is
+// the next line.
 func bodyBelow(following []string, chunk bool) (string, error) {
 	var body strings.Builder
 	for i, line := range following {

@@ -20,11 +20,14 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// This test sends the catalogue of hostile requests to a running gateway. To add a request,
+// add an entry to a file of the catalogue; its README describes the form.
+
 func basicOf(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
-// cheapHash is a hash of a secret, of the least cost that is taken.
+// cheapHash returns a hash of a secret with the lowest accepted cost.
 func cheapHash(secret string) string {
 	const memory, passes, threads, keyLength = 4 << 10, 1, 1, 32
 	salt := []byte("salt of the test")
@@ -33,12 +36,11 @@ func cheapHash(secret string) string {
 		b64.EncodeToString(salt), b64.EncodeToString(argon2.IDKey([]byte(secret), salt, passes, memory, threads, keyLength)))
 }
 
-// hostilePatience is how long a test waits for what must come.
+// hostilePatience is how long a test waits for an expected response.
 const hostilePatience = time.Minute
 
-// startForHostiles runs a gateway that asks the platform anew for each request,
-// slows no guessing down, and waits long enough for a test to notice where it
-// waits in vain.
+// startForHostiles runs a gateway without caches and without limits on failed attempts. Its
+// timeouts are so long that a test detects a wait that should not be.
 func startForHostiles(t testing.TB, platform string, change func(*config.Config)) *running {
 	t.Helper()
 	hash := config.NewSecret(cheapHash(demoSecret))
@@ -56,9 +58,9 @@ func startForHostiles(t testing.TB, platform string, change func(*config.Config)
 	})
 }
 
-// TestHostileRequests sends each entry of the catalogue over a connection of its
-// own, and holds the answers, the end of the connection and the commands that
-// reach the platform against it.
+// TestHostileRequests sends each entry of the catalogue over a separate connection, and
+// compares the responses, the end of the connection and the commands that reach the platform
+// with the entry.
 func TestHostileRequests(t *testing.T) {
 	cases := hostileCases(t)
 	if len(cases) < 150 {
@@ -66,9 +68,9 @@ func TestHostileRequests(t *testing.T) {
 	}
 	platform := newPlatform(t)
 	g := startForHostiles(t, platform.Addr, nil)
-	waitFor(t, func() bool { return len(platform.Ledger()) > 0 }) // a session is there
+	waitFor(t, func() bool { return len(platform.Ledger()) > 0 }) // there is a session
 	for _, list := range []string{"numbers", "prefixes"} {
-		// From now on the names of departments are remembered.
+		// After this, the names of departments are cached.
 		ask(t, "GET", "http://"+g.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", list), "")
 	}
 	for _, c := range cases {
@@ -93,7 +95,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// run sends the case and judges the answers.
+// run sends the case and checks the responses.
 func (c *hostileCase) run(t *testing.T, address string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
@@ -107,7 +109,7 @@ func (c *hostileCase) run(t *testing.T, address string) {
 	reader := bufio.NewReader(conn)
 	next := 0
 	for _, p := range c.sent {
-		// The gateway may have answered and closed before all is sent.
+		// The gateway may answer and close the connection before all bytes are sent.
 		_, _ = io.WriteString(conn, p.bytes)
 		if tcp, ok := conn.(*net.TCPConn); ok && p.end {
 			_ = tcp.CloseWrite()
@@ -120,7 +122,7 @@ func (c *hostileCase) run(t *testing.T, address string) {
 		c.answers[next].check(t, reader)
 	}
 	if !c.closed {
-		// Were it waiting for more of a body, this would be swallowed.
+		// If the gateway waited for the rest of a body, this would become a part of it.
 		_, _ = io.WriteString(conn, "GET /probe HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
 		wantedAnswer{status: http.StatusNotFound, error: "ROUTE_NOT_FOUND"}.check(t, reader)
 	}
@@ -133,7 +135,7 @@ func (c *hostileCase) run(t *testing.T, address string) {
 	}
 }
 
-// check reads one answer.
+// check reads and checks one response.
 func (w wantedAnswer) check(t *testing.T, reader *bufio.Reader) {
 	t.Helper()
 	request := &http.Request{Method: http.MethodPost}
@@ -156,27 +158,27 @@ func (w wantedAnswer) check(t *testing.T, reader *bufio.Reader) {
 		t.Errorf("error %s, want %s: %s", got, w.error, body)
 	}
 	if !strings.Contains(string(body), w.text) {
-		t.Errorf("the answer does not say %q: %s", w.text, body)
+		t.Errorf("the response does not contain %q: %s", w.text, body)
 	}
 }
 
-// errorNameOf is the name of the API's error in an answer, or one of
-// answeredWell and ofTheServer.
+// errorNameOf returns the name of the API's error in a response, or one of answeredWell and
+// ofTheServer.
 func errorNameOf(response *http.Response, body []byte) string {
-	var told struct{ Errors []struct{ Name string } }
+	var failed struct{ Errors []struct{ Name string } }
 	switch {
 	case response.StatusCode < http.StatusBadRequest:
 		return answeredWell
 	case response.Header.Get("X-Request-Id") == "":
 		return ofTheServer
-	case json.Unmarshal(body, &told) != nil || len(told.Errors) != 1:
+	case json.Unmarshal(body, &failed) != nil || len(failed.Errors) != 1:
 		return fmt.Sprintf("(no error of the API: %s)", body)
 	}
-	return told.Errors[0].Name
+	return failed.Errors[0].Name
 }
 
-// countOf counts what reached the platform, but for what the gateway does for
-// its own sessions.
+// countOf counts the commands that reached the platform, without those of the gateway's own
+// sessions.
 func countOf(ledger []ocisim.Entry) counted {
 	var c counted
 	for _, e := range ledger {
@@ -195,8 +197,8 @@ func countOf(ledger []ocisim.Entry) counted {
 	return c
 }
 
-// putBack undoes the writes of a ledger, so that the next request finds the
-// platform of the demonstration.
+// putBack undoes the writes of a ledger, so that the platform is that of the demonstration
+// again.
 func putBack(t testing.TB, api string, ledger []ocisim.Entry) {
 	t.Helper()
 	for _, e := range ledger {

@@ -15,7 +15,7 @@ import (
 	"ocigate/translate"
 )
 
-// newLogger writes lines as the configuration says.
+// newLogger returns a logger with the level and the format of the configuration.
 func newLogger(c config.Log, to io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.Level.Slog()}
 	if c.Format == config.LogText {
@@ -24,17 +24,16 @@ func newLogger(c config.Log, to io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(to, options))
 }
 
-// withOperationsLog writes what happens to operations to the log, besides
-// counting it.
+// withOperationsLog returns the trace with logging of the events of operations added.
 func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	resolved, corrected, failed, blind := t.Resolved, t.Corrected, t.Failed, t.Blind
 	t.Resolved = func(op operation.Operation) {
 		resolved(op)
-		logger.Info("it is known now what became of a write", "operation_id", op.ID, "outcome", string(op.State))
+		logger.Info("the outcome of a write is known now", "operation_id", op.ID, "outcome", string(op.State))
 	}
 	t.Corrected = func(op operation.Operation) {
 		corrected(op)
-		logger.Error("something else became of a write than was told", "operation_id", op.ID, "outcome", string(op.State))
+		logger.Error("the outcome of a write differs from the one that was reported", "operation_id", op.ID, "outcome", string(op.State))
 	}
 	t.Undone = func(op operation.Operation, later []string) {
 		logger.Error("what later writes have done is gone, as if the platform had carried out an earlier write after them: compare them with the platform, and set journal.settle to what it can take",
@@ -44,7 +43,7 @@ func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 		failed(doing, err)
 		logger.Warn("the journal of writes failed", "doing", doing, "cause", err.Error())
 	}
-	// There may be many while the platform is away, which the log tells already.
+	// There may be many while the platform is down, which is logged elsewhere.
 	t.Blind = func(op operation.Operation, err error) {
 		blind(op, err)
 		logger.Debug("what became of a write could not be read", "operation_id", op.ID, "cause", err.Error())
@@ -52,36 +51,22 @@ func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	return t
 }
 
-// withLog writes what happens to sessions to the log, besides counting it: each
-// failure, and the first success after one or after the start.
+// withLog returns the trace with logging of the events of sessions added: each failure,
+// and the first success after a failure or after the start.
 func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
-	tried, closed := t.SessionTried, t.SessionClosed
-	var mu sync.Mutex
-	working := map[string]bool{} // by endpoint
+	sessions := &sessionLog{logger: logger, working: map[string]bool{}}
+	tried, closed, probed := t.SessionTried, t.SessionClosed, t.EndpointProbed
 	t.SessionTried = func(endpoint string, took time.Duration, err error) {
 		tried(endpoint, took, err)
-		mu.Lock()
-		known := working[endpoint]
-		working[endpoint] = err == nil
-		mu.Unlock()
-		fields := []any{"platform_endpoint", endpoint, "seconds", took.Seconds()}
-		switch {
-		case errors.Is(err, context.Canceled): // we are stopping
-		case err != nil:
-			logger.Warn("no session with the platform", append(append(fields, addressOf(err)...), "cause", err.Error())...)
-		case known:
-			logger.Debug("one more session with the platform", fields...)
-		default:
-			logger.Info("session with the platform", fields...)
-		}
+		sessions.tried(endpoint, took, err)
 	}
 	t.SessionClosed = func(endpoint string, why oci.CloseReason, err error) {
 		closed(endpoint, why, err)
-		level, cause := slog.LevelDebug, ""
-		if err != nil {
-			level, cause = slog.LevelWarn, err.Error()
-		}
-		logger.Log(context.Background(), level, "session with the platform has ended", "platform_endpoint", endpoint, "reason", string(why), "cause", cause)
+		sessions.closed(endpoint, why, err)
+	}
+	t.EndpointProbed = func(p oci.Probe) {
+		probed(p)
+		sessions.probed(p)
 	}
 	t.LoggedIn = accountLog(logger)
 	t.AccountRefused = func(endpoint, userID string, pause time.Duration, err error) {
@@ -90,21 +75,62 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 	}
 	t.PasswordRead = passwordLog(logger)
 	t.DialectChanged = dialectLog(logger)
-	probed := t.EndpointProbed
-	t.EndpointProbed = func(p oci.Probe) {
-		probed(p)
-		if p.Changed && !p.Up {
-			mu.Lock()
-			working[p.Endpoint] = false // the next session is news
-			mu.Unlock()
-		}
-		logProbe(logger, p)
-	}
 	return t
 }
 
-// passwordLog reports a password that cannot be read again, and its end. The
-// cause names the file.
+// sessionLog logs the sessions with the platform.
+type sessionLog struct {
+	logger *slog.Logger
+
+	mu      sync.Mutex      // guards working; not held while a line is written
+	working map[string]bool // by endpoint: the last attempt succeeded
+}
+
+// swap stores whether the last attempt at an endpoint succeeded, and returns the value
+// before.
+func (l *sessionLog) swap(endpoint string, working bool) (before bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before = l.working[endpoint]
+	l.working[endpoint] = working
+	return before
+}
+
+// tried logs an attempt to open a session.
+func (l *sessionLog) tried(endpoint string, took time.Duration, err error) {
+	worked := l.swap(endpoint, err == nil)
+	fields := []any{"platform_endpoint", endpoint, "seconds", took.Seconds()}
+	switch {
+	case errors.Is(err, context.Canceled): // the program stops
+	case err != nil:
+		l.logger.Warn("no session with the platform", append(append(fields, addressOf(err)...), "cause", err.Error())...)
+	case worked:
+		l.logger.Debug("one more session with the platform", fields...)
+	default:
+		l.logger.Info("session with the platform", fields...)
+	}
+}
+
+// closed logs the end of a session.
+func (l *sessionLog) closed(endpoint string, why oci.CloseReason, err error) {
+	level, cause := slog.LevelDebug, ""
+	if err != nil {
+		level, cause = slog.LevelWarn, err.Error()
+	}
+	l.logger.Log(context.Background(), level, "session with the platform has ended", "platform_endpoint", endpoint, "reason", string(why), "cause", cause)
+}
+
+// probed logs a change that a probe found. After an endpoint was down, its next session
+// is logged.
+func (l *sessionLog) probed(p oci.Probe) {
+	if p.Changed && !p.Up {
+		l.swap(p.Endpoint, false)
+	}
+	logProbe(l.logger, p)
+}
+
+// passwordLog returns a function that logs when a password cannot be read again, and
+// when it can. The cause names the file.
 func passwordLog(logger *slog.Logger) func(endpoint string, err error) {
 	return func(endpoint string, err error) {
 		if err != nil {
@@ -115,10 +141,10 @@ func passwordLog(logger *slog.Logger) func(endpoint string, err error) {
 	}
 }
 
-// dialectLog reports what is known of the platform's release, and then what
-// changes about the fall-backs.
+// dialectLog returns a function that logs the release of the platform, and then changes
+// of the fall-backs.
 func dialectLog(logger *slog.Logger) func(endpoint string, d oci.Dialect) {
-	var mu sync.Mutex
+	var mu sync.Mutex                    // guards reported; not held while a line is written
 	reported := map[string]oci.Dialect{} // by endpoint
 	return func(endpoint string, d oci.Dialect) {
 		mu.Lock()
@@ -135,7 +161,7 @@ func dialectLog(logger *slog.Logger) func(endpoint string, d oci.Dialect) {
 		}
 		switch {
 		case known && last.Release == d.Release && last.Version == d.Version:
-			logger.Info("the platform does not know something that its release should: fall-backs changed", fields...)
+			logger.Info("the platform does not support something that its release should: fall-backs changed", fields...)
 		case d.Release == oci.ReleaseUnknown:
 			logger.Warn("the platform's release is not known: optional elements are left out, and each command is tried in its newest form first; platform.release sets it", fields...)
 		default:
@@ -144,10 +170,10 @@ func dialectLog(logger *slog.Logger) func(endpoint string, d oci.Dialect) {
 	}
 }
 
-// accountLog reports an account of the gateway whose type does not have the
-// rights that the API needs, once for each endpoint and type.
+// accountLog returns a function that logs an account of the gateway whose type does not
+// have the rights that the API needs, once for each endpoint and type.
 func accountLog(logger *slog.Logger) func(endpoint string, who oci.Identity) {
-	var mu sync.Mutex
+	var mu sync.Mutex               // guards reported; not held while a line is written
 	reported := map[string]string{} // type by endpoint
 	return func(endpoint string, who oci.Identity) {
 		mu.Lock()

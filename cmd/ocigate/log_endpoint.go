@@ -7,8 +7,8 @@ import (
 	"ocigate/oci"
 )
 
-// addressOf is the field of a log line that names the address of the platform
-// which a session could not be made with.
+// addressOf returns the field of a log line with the address of a failed connection, or
+// nothing if the error has no address.
 func addressOf(err error) []any {
 	if failed, ok := errors.AsType[*oci.ConnectError](err); ok {
 		return []any{"address", failed.Address}
@@ -16,8 +16,7 @@ func addressOf(err error) []any {
 	return nil
 }
 
-// logProbe writes what a probe of an endpoint that is not in use has changed:
-// that it is down, or up again.
+// logProbe logs that an unused endpoint is down, or up again, if a probe found a change.
 func logProbe(logger *slog.Logger, p oci.Probe) {
 	fields := []any{"platform_endpoint", p.Endpoint, "seconds", p.Took.Seconds()}
 	switch {

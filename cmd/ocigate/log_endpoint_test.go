@@ -10,6 +10,9 @@ import (
 	"ocigate/oci"
 )
 
+// These tests specify the log lines about endpoints of the platform: failed sessions, and
+// probes of unused endpoints.
+
 func TestAddressOfAFailedSessionIsLogged(t *testing.T) {
 	trace, log := traced()
 	trace.SessionTried("as1", time.Second, &oci.ConnectError{
@@ -19,7 +22,7 @@ func TestAddressOfAFailedSessionIsLogged(t *testing.T) {
 		`cause="oci: platform endpoint as1 (as1.example.net:2209, 192.0.2.7:2209): TLS: no answer within 5s"`)
 }
 
-func TestProbesThatChangeSomethingAreLogged(t *testing.T) {
+func TestProbesWithChangesAreLogged(t *testing.T) {
 	down := &oci.ConnectError{Endpoint: "as2", Address: "as2.example.net:2209", Stage: oci.StageDial, Err: errors.New("connection refused")}
 	trace, log := traced()
 	trace.EndpointProbed(oci.Probe{Endpoint: "as2", Err: down, Changed: true})
@@ -35,7 +38,7 @@ func TestProbesThatChangeSomethingAreLogged(t *testing.T) {
 	}
 
 	trace, log = traced()
-	for range 2 { // a session is news after the endpoint was down
+	for range 2 { // a session after the endpoint was down is logged
 		trace.SessionTried("as2", time.Second, nil)
 		trace.EndpointProbed(oci.Probe{Endpoint: "as2", Err: down, Changed: true})
 	}
@@ -44,8 +47,9 @@ func TestProbesThatChangeSomethingAreLogged(t *testing.T) {
 	}
 }
 
-// The second endpoint is dead, and nobody needs it.
-func TestProgramReportsAnEndpointThatIsDownBeforeItIsNeeded(t *testing.T) {
+// TestProgramReportsAnUnusedEndpointThatIsDown checks that a second endpoint that is down is
+// logged although no session needs it.
+func TestProgramReportsAnUnusedEndpointThatIsDown(t *testing.T) {
 	platform := newPlatform(t)
 	g := start(t, platform.Addr, func(c *config.Config) {
 		second := c.Platform.Endpoints[0]

@@ -6,12 +6,12 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// withJournalLog writes to the log when the journal becomes unusable, and when it
-// is usable again.
+// withJournalLog returns the trace with logging added of when the journal becomes
+// unusable, and when it is usable again.
 func withJournalLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	t.Journal = func(err error) {
 		if err == nil {
-			logger.Info("the journal is usable again: writes are taken")
+			logger.Info("the journal is usable again: writes are accepted")
 			return
 		}
 		logger.Error("the journal is not usable: writes are refused", "cause", err.Error())

@@ -15,6 +15,9 @@ import (
 	"ocigate/oci"
 )
 
+// These tests specify the log lines about the platform's release and the gateway's account.
+// To add a line, call the function of the trace and check its parts with wantLine.
+
 // traced returns a trace that writes to a log, and the log.
 func traced() (oci.Trace, *output) {
 	log := &output{}
@@ -22,7 +25,7 @@ func traced() (oci.Trace, *output) {
 	return withLog(gateway.NewMetrics("test").Trace(), slog.New(handler)), log
 }
 
-// wantLine demands one line that holds all of the parts.
+// wantLine checks that exactly one line contains all of the parts.
 func wantLine(t *testing.T, log *output, parts ...string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
@@ -82,8 +85,8 @@ func TestAccountThatLacksRightsIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// A gateway whose password the platform refuses asks again within a second or
-// two of another one in the file, and not before.
+// TestPasswordInAFileIsReadAgain checks that a gateway whose password was refused logs in
+// again within two seconds after the file has changed, and not before.
 func TestPasswordInAFileIsReadAgain(t *testing.T) {
 	platform := newPlatform(t)
 	file := filepath.Join(t.TempDir(), "password")
@@ -126,7 +129,7 @@ func TestPasswordInAFileIsReadAgain(t *testing.T) {
 	}
 }
 
-// readSecret is the secret of a configuration that names a file.
+// readSecret returns the secret of a configuration that names a file.
 func readSecret(t *testing.T, file string) config.Secret {
 	t.Helper()
 	raw := "platform:\n  endpoints: [{name: a, address: \"a.example.com:2208\"}]\n  user_id: u\n  password: {file: " + file + "}\n"
@@ -141,7 +144,8 @@ func readSecret(t *testing.T, file string) config.Secret {
 	return c.Platform.Password
 }
 
-// An account of a group logs in, and serves what it can.
+// TestAccountOfAGroupIsReportedAtItsFirstLogin checks that the account of a group logs in and
+// serves the requests that its rights permit.
 func TestAccountOfAGroupIsReportedAtItsFirstLogin(t *testing.T) {
 	platform := newPlatform(t)
 	g := start(t, platform.Addr, func(c *config.Config) {

@@ -13,48 +13,48 @@ import (
 	"ocigate/config"
 )
 
-// Limits of a log queue: what it holds, and what it writes at a time.
+// Limits of a log queue: its size, and the size of a write.
 const (
 	maxQueuedBytes = 4 << 20
 	maxQueuedLines = 20_000
 	pieceBytes     = 64 << 10
 
-	// gathering is the pause after a write, in which more lines come together: a
-	// busy gateway writes a hundred times a second and not once for each line.
+	// gathering is the pause after a write, in which further lines are queued. With
+	// it, a busy gateway writes a hundred times per second instead of once for each
+	// line.
 	gathering = 10 * time.Millisecond
-	// writeRetry is the pause after a failed write, such as to a pipe that
-	// nobody reads any more.
+	// writeRetry is the pause after a failed write, for example to a pipe without a
+	// reader.
 	writeRetry = 100 * time.Millisecond
-	// lastLinesTime is how long close waits, unless the queue is given another
-	// time.
+	// lastLinesTime is how long close waits, unless setUp sets another time.
 	lastLinesTime = time.Second
 )
 
-// logQueue is an io.Writer for lines that nobody waits for: Write only appends
-// to a bounded queue, and one goroutine writes that to its destination, several
-// lines at a time and in order. Lines that find the queue full are dropped and
-// counted. Where lines are missing, one line tells how many.
+// A logQueue is an io.Writer of lines that never waits for the destination: Write only
+// appends to a bounded queue, and one goroutine writes the queue to the destination,
+// several lines at a time and in order. If the queue is full, lines are dropped and
+// counted, and one line in their place reports how many.
 //
-// A destination that stalls keeps what is queued, and one that fails is tried
-// again with it: the reader of a FIFO may come back.
+// While the destination blocks, lines stay queued. After an error, the goroutine retries:
+// the reader of a FIFO may return.
 type logQueue struct {
 	to    io.Writer
-	news  chan struct{} // something is waiting; holds one at the most
-	last  chan struct{} // closed when nothing more will come
+	news  chan struct{} // lines are waiting; has capacity 1
+	last  chan struct{} // closed when no more lines will be written
 	ended chan struct{} // closed when the goroutine has ended
 
-	mu       sync.Mutex // guards the following fields; held for no I/O
+	mu       sync.Mutex // guards the following fields; not held during I/O
 	waiting  []byte     // lines that the goroutine has not taken yet
-	bytes    int        // waiting, or taken and not written yet
-	lines    int        // the same in lines
-	gap      int        // lines that were dropped after the last one that waits
-	dropped  uint64     // since the start
+	bytes    int        // number of bytes that wait, or that are taken and not written yet
+	lines    int        // number of lines of these bytes
+	gap      int        // number of lines that were dropped after the last one that waits
+	dropped  uint64     // number of lines since the start
 	closed   bool
-	gapLine  func(lines int) []byte // what stands for a gap
+	gapLine  func(lines int) []byte // the line in the place of dropped ones
 	patience time.Duration          // of close
 }
 
-// newLogQueue makes a queue in front of a writer. Close it.
+// newLogQueue returns a queue in front of a writer. It must be closed.
 func newLogQueue(to io.Writer) *logQueue {
 	q := &logQueue{
 		to:   to,
@@ -65,12 +65,12 @@ func newLogQueue(to io.Writer) *logQueue {
 	return q
 }
 
-// Write queues whole lines. It never waits for the destination and never fails:
-// what there is no room for is counted as dropped.
+// Write queues complete lines. It never waits for the destination and never returns an
+// error. Lines that do not fit are counted as dropped.
 func (q *logQueue) Write(p []byte) (int, error) {
 	lines := bytes.Count(p, newline)
 	q.mu.Lock()
-	// After a gap nothing is queued before its line is.
+	// After a gap, the gap's line must be queued before other lines.
 	if q.closed || q.gap > 0 || q.bytes+len(p) > maxQueuedBytes || q.lines+lines > maxQueuedLines {
 		q.gap += max(1, lines)
 		q.dropped += uint64(max(1, lines))
@@ -83,28 +83,28 @@ func (q *logQueue) Write(p []byte) (int, error) {
 	q.mu.Unlock()
 	select {
 	case q.news <- struct{}{}:
-	default: // the goroutine will find it
+	default: // the goroutine was notified already
 	}
 	return len(p), nil
 }
 
-// Dropped is the number of lines that were dropped since the start.
+// Dropped returns the number of lines that were dropped since the start.
 func (q *logQueue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
-// setUp says what stands for lines that were dropped, and how long close waits.
+// setUp sets the line in the place of dropped ones, and how long close waits.
 func (q *logQueue) setUp(gapLine func(lines int) []byte, patience time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.gapLine, q.patience = gapLine, patience
 }
 
-// close writes what is queued. It waits for a destination that stalls no longer
-// than the queue's patience, and for one that fails not at all. Nothing may be
-// written afterwards.
+// close writes the queued lines. It waits no longer than the queue's patience for a
+// destination that blocks, and does not retry after an error. Lines that are written after
+// close are dropped.
 func (q *logQueue) close() {
 	q.mu.Lock()
 	q.closed = true
@@ -113,11 +113,11 @@ func (q *logQueue) close() {
 	close(q.last)
 	select {
 	case <-q.ended:
-	case <-time.After(patience): // the process ends with the write under way
+	case <-time.After(patience): // the process ends during the write
 	}
 }
 
-// run writes what is queued until the queue is closed.
+// run writes queued lines until the queue is closed.
 func (q *logQueue) run() {
 	defer close(q.ended)
 	var taken []byte
@@ -138,14 +138,14 @@ func (q *logQueue) run() {
 	}
 }
 
-// few reports whether it pays to wait for more lines.
+// few reports whether fewer lines wait than one write has, so that it is worth waiting.
 func (q *logQueue) few() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting) < pieceBytes
 }
 
-// pause waits, unless the queue is being closed, of which it reports false.
+// pause waits. It returns false immediately if the queue is being closed.
 func (q *logQueue) pause(d time.Duration) bool {
 	over := time.NewTimer(d)
 	defer over.Stop()
@@ -157,8 +157,8 @@ func (q *logQueue) pause(d time.Duration) bool {
 	}
 }
 
-// take takes all that waits, with a line for what is missing after it, and gives
-// the queue a buffer in exchange.
+// take returns all waiting lines, with a line for a gap after them. The queue gets the
+// spare buffer in exchange.
 func (q *logQueue) take(spare []byte) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -174,14 +174,14 @@ func (q *logQueue) take(spare []byte) []byte {
 	return taken
 }
 
-// write writes lines, for as long as it takes. It reports false where they
-// cannot be written and the queue is being closed.
+// write writes lines and retries after errors. It returns false if they cannot be written
+// and the queue is being closed.
 func (q *logQueue) write(lines []byte) bool {
 	for len(lines) > 0 {
 		piece := lines[:pieceOf(lines)]
 		n, err := q.to.Write(piece)
 		if errors.Is(err, syscall.EPIPE) {
-			n = bytes.LastIndexByte(piece[:n], '\n') + 1 // the next reader has seen nothing of the line
+			n = bytes.LastIndexByte(piece[:n], '\n') + 1 // the next reader gets the complete line
 		}
 		q.wrote(piece[:n])
 		lines = lines[n:]
@@ -192,7 +192,7 @@ func (q *logQueue) write(lines []byte) bool {
 	return true
 }
 
-// wrote makes room for more.
+// wrote frees the space of written lines.
 func (q *logQueue) wrote(lines []byte) {
 	n := bytes.Count(lines, newline)
 	q.mu.Lock()
@@ -203,8 +203,8 @@ func (q *logQueue) wrote(lines []byte) {
 
 var newline = []byte("\n")
 
-// pieceOf is how much of some lines is written at a time: all, or as many whole
-// lines as fit into a piece, but one at the least.
+// pieceOf returns how many bytes are written at a time: all, or as many complete lines as
+// fit into a piece, but at least one.
 func pieceOf(lines []byte) int {
 	if len(lines) <= pieceBytes {
 		return len(lines)
@@ -218,14 +218,14 @@ func pieceOf(lines []byte) int {
 	return len(lines)
 }
 
-// gapLine makes the line that stands for lines that were dropped, in the form of
-// the log, whatever its level.
+// gapLine returns a function that makes the line in the place of dropped ones, in the
+// format of the log, with any level of the log.
 func gapLine(c config.Log) func(lines int) []byte {
 	return func(lines int) []byte {
 		var line bytes.Buffer
-		record := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were dropped here: whoever reads the log was too slow, or away", 0)
+		record := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were dropped here: the reader of the log was too slow, or disconnected", 0)
 		record.Add("lines", lines)
-		_ = newLogger(c, &line).Handler().Handle(context.Background(), record) // a buffer takes everything
+		_ = newLogger(c, &line).Handler().Handle(context.Background(), record) // a buffer returns no errors
 		return line.Bytes()
 	}
 }

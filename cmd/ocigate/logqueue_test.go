@@ -15,12 +15,15 @@ import (
 	"ocigate/config"
 )
 
-// sink is a destination that can stall and fail.
+// These tests specify the queue of log lines with readers that are slow, blocked, failing or
+// disconnected.
+
+// sink is a destination that can block and fail.
 type sink struct {
-	mu      sync.Mutex
-	written []string // each write
+	mu      sync.Mutex // guards the following fields, except gate
+	written []string   // each write
 	fail    func(p []byte) (int, error)
-	gate    sync.Mutex // held while it stalls
+	gate    sync.Mutex // held to block writes; guards nothing
 }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -49,7 +52,7 @@ func (s *sink) setFail(fail func(p []byte) (int, error)) {
 	s.fail = fail
 }
 
-func TestLogQueueKeepsTheOrderAndLosesNothing(t *testing.T) {
+func TestLogQueueKeepsAllLinesInOrder(t *testing.T) {
 	const writers, lines = 8, 2000
 	var to sink
 	q := newLogQueue(&to)
@@ -84,8 +87,8 @@ func TestLogQueueKeepsTheOrderAndLosesNothing(t *testing.T) {
 	}
 }
 
-// TestLogQueueOfAStalledReader fills the queue by bytes and by lines.
-func TestLogQueueOfAStalledReader(t *testing.T) {
+// TestLogQueueOfABlockedReader fills the queue by bytes and by lines.
+func TestLogQueueOfABlockedReader(t *testing.T) {
 	for name, length := range map[string]int{"bounded by bytes": 1 << 10, "bounded by lines": 10} {
 		t.Run(name, func(t *testing.T) {
 			var to sink
@@ -96,7 +99,7 @@ func TestLogQueueOfAStalledReader(t *testing.T) {
 			const total = 50_000
 			for i := range total {
 				fmt.Fprint(q, line(i))
-				if i == 0 { // it is at that line when the others come
+				if i == 0 { // this line is being written when the others are queued
 					waitFor(t, func() bool { return waiting(q) == 0 })
 				}
 			}
@@ -110,7 +113,7 @@ func TestLogQueueOfAStalledReader(t *testing.T) {
 			q.close()
 
 			lines := strings.SplitAfter(to.all(), "\n")
-			if len(lines) != kept+3 { // the gap, the one after it, and nothing
+			if len(lines) != kept+3 { // the gap's line, the line after it, and an empty text
 				t.Fatalf("%d lines arrived, want %d", len(lines)-1, kept+2)
 			}
 			for i := range kept {
@@ -130,14 +133,14 @@ func TestLogQueueOfAStalledReader(t *testing.T) {
 			}
 			for _, piece := range to.written {
 				if len(piece) > pieceBytes || !strings.HasSuffix(piece, "\n") {
-					t.Errorf("%d bytes were written at once, ending in %q", len(piece), piece[len(piece)-1:])
+					t.Errorf("%d bytes were written in one piece, ending in %q", len(piece), piece[len(piece)-1:])
 				}
 			}
 		})
 	}
 }
 
-// waiting is how many bytes a queue has not begun to write.
+// waiting returns the number of bytes that a queue has not begun to write.
 func waiting(q *logQueue) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -154,20 +157,20 @@ func TestLogQueueGathersLines(t *testing.T) {
 	}
 	to.gate.Unlock()
 	q.close()
-	if len(to.written) > 2 { // what the goroutine had taken, and the rest
+	if len(to.written) > 2 { // the lines that the goroutine had taken, and the rest
 		t.Errorf("%d lines took %d writes", lines, len(to.written))
 	}
 }
 
-// TestLogQueueOfAReaderThatComesBack has writes fail for a while. What a reader
-// gets begins with a whole line.
-func TestLogQueueOfAReaderThatComesBack(t *testing.T) {
+// TestLogQueueOfAReaderThatReturns makes writes fail for a time. The output for a reader
+// begins with a complete line.
+func TestLogQueueOfAReaderThatReturns(t *testing.T) {
 	tests := map[string]struct {
 		err  error
 		want string // after the failure
 	}{
-		"another reader of a pipe gets whole lines": {syscall.EPIPE, "second\n" + "third\n" + "last\n"},
-		"a file goes on where it ended":             {syscall.ENOSPC, "ond\n" + "third\n" + "last\n"},
+		"another reader of a pipe gets complete lines": {syscall.EPIPE, "second\n" + "third\n" + "last\n"},
+		"a file goes on where it ended":                {syscall.ENOSPC, "ond\n" + "third\n" + "last\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -233,7 +236,7 @@ func TestLogQueueClosesInTime(t *testing.T) {
 			_ = read.Close()
 		})
 	})
-	t.Run("one that has gone even less", func(t *testing.T) {
+	t.Run("for a disconnected one even shorter", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var to sink
 			to.fail = func([]byte) (int, error) { return 0, syscall.EPIPE }
@@ -248,8 +251,8 @@ func TestLogQueueClosesInTime(t *testing.T) {
 	})
 }
 
-// BenchmarkRequestLine measures what a line costs the request that it is about,
-// with somebody reading at the other end of a pipe, as a rule.
+// BenchmarkRequestLine measures the cost of a line for its request, usually with a reader at
+// the other end of a pipe.
 func BenchmarkRequestLine(b *testing.B) {
 	pipe := func(b *testing.B) io.WriteCloser {
 		b.Helper()

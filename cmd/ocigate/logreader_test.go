@@ -17,20 +17,20 @@ import (
 	"time"
 )
 
-// What the readers of a log can do to the process that writes it. Its writes
-// are answered, whatever they do.
+// These tests specify that the reader of the log cannot affect requests: the gateway answers
+// writes if the reader has ended, is replaced, or blocks.
 
 // stopTime is how long a process may take to stop: its shutdown_timeout.
 const stopTime = 30 * time.Second
 
-// wantAnswers makes a write and takes it back.
+// wantAnswers makes a write and undoes it.
 func (p *process) wantAnswers(t *testing.T, client *http.Client) {
 	t.Helper()
 	p.mustCall(t, client, http.MethodPost, writePath, writeBody, http.StatusCreated)
 	p.mustCall(t, client, http.MethodDelete, writePath, writeBody, http.StatusOK)
 }
 
-func TestProcessOutlivesTheReaderOfItsLog(t *testing.T) {
+func TestProcessSurvivesTheEndOfTheReader(t *testing.T) {
 	read, write := logPipe(t)
 	p := startProcess(t, newPlatform(t).Addr, processSettings{http: "drain: 0s, shutdown_timeout: 30s"}, write)
 	_ = write.Close()
@@ -45,9 +45,9 @@ func TestProcessOutlivesTheReaderOfItsLog(t *testing.T) {
 	p.wantEnd(t, stopTime)
 }
 
-// TestProcessFindsAnotherReaderOfItsLog has the log be a FIFO whose reader comes
-// back. The lines of the time between are there.
-func TestProcessFindsAnotherReaderOfItsLog(t *testing.T) {
+// TestProcessWritesToTheNextReader logs to a FIFO whose reader ends and is replaced. The next
+// reader gets the lines of the time between.
+func TestProcessWritesToTheNextReader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
@@ -67,21 +67,21 @@ func TestProcessFindsAnotherReaderOfItsLog(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p.mustCall(t, client, http.MethodGet, "/while-nobody-reads/", "", http.StatusNotFound)
+	p.mustCall(t, client, http.MethodGet, "/without-a-reader/", "", http.StatusNotFound)
 	p.wantAnswers(t, client)
-	second, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // which waits for no writer
+	second, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it does not wait for a writer
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = second.Close() }()
 	log := readerOf(t, second)
-	for _, line := range readLines(t, log, "/while-nobody-reads/") {
+	for _, line := range readLines(t, log, "/without-a-reader/") {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("the new reader gets %q", line)
 		}
 	}
-	p.mustCall(t, client, http.MethodGet, "/now-somebody-does/", "", http.StatusNotFound)
-	readLines(t, log, "/now-somebody-does/")
+	p.mustCall(t, client, http.MethodGet, "/with-a-reader/", "", http.StatusNotFound)
+	readLines(t, log, "/with-a-reader/")
 	p.terminate(t)
 	readLines(t, log, `"msg":"stopped"`)
 	p.wantEnd(t, stopTime)
@@ -90,10 +90,10 @@ func TestProcessFindsAnotherReaderOfItsLog(t *testing.T) {
 	}
 }
 
-// stall makes requests until lines of the log are dropped.
-func (p *process) stall(t *testing.T, client *http.Client) {
+// fillLog makes requests until lines of the log are dropped.
+func (p *process) fillLog(t *testing.T, client *http.Client) {
 	t.Helper()
-	long := "/" + strings.Repeat("x", maxHeaderBytes/4) // of which the line has a part
+	long := "/" + strings.Repeat("x", maxHeaderBytes/4) // the line contains a part of it
 	for deadline := time.Now().Add(2 * wellAgain); p.dropped(t) == 0; {
 		for range 500 {
 			if p.mustCall(t, client, http.MethodGet, long, "", http.StatusNotFound); t.Failed() {
@@ -106,13 +106,13 @@ func (p *process) stall(t *testing.T, client *http.Client) {
 	}
 }
 
-func TestProcessOutlivesAStalledReaderOfItsLog(t *testing.T) {
-	t.Run("it answers, and says later what is missing", func(t *testing.T) {
+func TestProcessSurvivesABlockedReader(t *testing.T) {
+	t.Run("it answers requests, and reports the dropped lines later", func(t *testing.T) {
 		read, write := logPipe(t)
 		p := startProcess(t, newPlatform(t).Addr, processSettings{http: "drain: 0s, shutdown_timeout: 30s"}, write)
 		_ = write.Close()
 		client := keepsAlive(t)
-		p.stall(t, client)
+		p.fillLog(t, client)
 		p.wantAnswers(t, client)
 		p.waitForReadiness(t, http.StatusOK, "ready")
 
@@ -139,14 +139,14 @@ func TestProcessOutlivesAStalledReaderOfItsLog(t *testing.T) {
 		_, write := logPipe(t)
 		p := startProcess(t, newPlatform(t).Addr, processSettings{http: "drain: 0s, shutdown_timeout: 30s"}, write)
 		client := keepsAlive(t)
-		p.stall(t, client)
+		p.fillLog(t, client)
 		p.wantAnswers(t, client)
 		p.terminate(t)
 		p.wantEnd(t, stopTime)
 	})
 }
 
-func TestProcessTellsWhyItEnds(t *testing.T) {
+func TestProcessReportsWhyItEnds(t *testing.T) {
 	read, write := logPipe(t)
 	p := launchProcess(t, "127.0.0.1:1", processSettings{http: "request_timeout: 10m"}, write)
 	_ = write.Close()
@@ -162,7 +162,7 @@ func TestProcessTellsWhyItEnds(t *testing.T) {
 
 var droppedMetric = regexp.MustCompile(`(?m)^ocigate_log_lines_dropped_total (\S+)$`)
 
-// dropped is the metric of that name.
+// dropped returns the metric of dropped lines.
 func (p *process) dropped(t *testing.T) int {
 	t.Helper()
 	_, body, err := p.probe("/metrics")
@@ -177,23 +177,23 @@ func (p *process) dropped(t *testing.T) int {
 	return int(n)
 }
 
-// logPipe is a pipe for a log, and as small as pipes get.
+// logPipe returns a pipe of the smallest size for a log.
 func logPipe(t *testing.T) (read, write *os.File) {
 	t.Helper()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = read.Close(), write.Close() }) // closed already, as a rule
-	const setPipeSize = 1031                                 // F_SETPIPE_SZ, which package syscall does not have everywhere
+	t.Cleanup(func() { _, _ = read.Close(), write.Close() }) // usually they are closed already
+	const setPipeSize = 1031                                 // F_SETPIPE_SZ, which package syscall does not have on all architectures
 	if _, _, failed := syscall.Syscall(syscall.SYS_FCNTL, write.Fd(), setPipeSize, 4096); failed != 0 {
 		t.Fatal(failed)
 	}
 	return read, write
 }
 
-// readerOf reads from a pipe, which fails after some time: a process that writes
-// nothing is not waited for.
+// readerOf returns a reader of a pipe with a deadline, so that a test does not wait for a
+// process that writes nothing.
 func readerOf(t *testing.T, pipe *os.File) *bufio.Reader {
 	t.Helper()
 	if err := pipe.SetReadDeadline(time.Now().Add(2 * wellAgain)); err != nil {
@@ -202,7 +202,7 @@ func readerOf(t *testing.T, pipe *os.File) *bufio.Reader {
 	return bufio.NewReader(pipe)
 }
 
-// readLines reads a log until a line holds a word, and returns what it read.
+// readLines reads a log until a line contains a word, and returns all lines.
 func readLines(t *testing.T, log *bufio.Reader, until string) []string {
 	t.Helper()
 	var lines []string

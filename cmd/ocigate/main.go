@@ -1,5 +1,5 @@
-// Command ocigate is a gateway that gives BroadWorks-style telephony platforms
-// a documented JSON API. See its help and the README.
+// Command ocigate is a gateway with a documented JSON API in front of
+// BroadWorks-style telephony platforms. See its help and the README.
 package main
 
 import (
@@ -16,7 +16,7 @@ func main() {
 	stderr := newLogQueue(os.Stderr)
 	log.SetOutput(stderr) // for libraries that write there
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	context.AfterFunc(ctx, stop) // a second signal ends the program immediately
 	root := newRoot()
 	root.SetErr(stderr)
 	err := root.ExecuteContext(withHangups(ctx, hangups))

@@ -15,116 +15,122 @@ import (
 	"ocigate/gateway/operation/postgres"
 )
 
-// operationsDatabase is what there is in the folder of every embedded journal.
+// operationsDatabase is the name of the file that every embedded journal has in its
+// folder.
 const operationsDatabase = "operations.db"
 
-// desk is where operators look after operations: that of the process which has
-// the journal, or the journal itself.
-type desk interface {
-	list(ctx context.Context, q operation.Query) ([]standing, error)
-	show(ctx context.Context, id string) (standing, error)
-	// release frees entries and returns the operation as it is then.
-	release(ctx context.Context, order operation.Release) (standing, error)
+// manager lets operators inspect and release operations. It is either a running gateway
+// that has the journal open (controlClient), or the journal itself (storeManager).
+type manager interface {
+	list(ctx context.Context, q operation.Query) ([]operationStatus, error)
+	show(ctx context.Context, id string) (operationStatus, error)
+	// release frees entries and returns the changed operation.
+	release(ctx context.Context, order operation.Release) (operationStatus, error)
 	close() error
 }
 
-// standing is an operation as operators see it.
-type standing struct {
+// operationStatus is an operation with the information that operators need. Its JSON is
+// that of the control socket and of --json.
+type operationStatus struct {
 	operation.Operation
-	// Held is what it holds: entries without an outcome, and claims beside these.
+	// Held lists the claims that the operation holds: entries without an outcome, and
+	// further claims.
 	Held []operation.Claim `json:"held"`
-	// Readings is what its process knows of them, nil where that is another.
+	// Readings is the state of reading back, nil if another process does that.
 	Readings *operation.ReadBack `json:"readings,omitempty"`
 }
 
-// storeDesk is the desk at a store that this process has open.
-type storeDesk struct {
+// storeManager is the manager of a store that this process has open.
+type storeManager struct {
 	store  operation.Store
-	keeper *operation.Keeper // nil where this process has none
+	keeper *operation.Keeper // nil if this process has none
 	settle time.Duration
-	folder string // that this process has opened for the desk, empty for none
+	folder string // opened by this manager, empty for none
 }
 
-func (d *storeDesk) list(ctx context.Context, q operation.Query) ([]standing, error) {
-	ops, err := d.store.List(ctx, q)
-	found := make([]standing, len(ops))
+func (m *storeManager) list(ctx context.Context, q operation.Query) ([]operationStatus, error) {
+	ops, err := m.store.List(ctx, q)
+	found := make([]operationStatus, len(ops))
 	for i, op := range ops {
-		found[i] = d.of(op)
+		found[i] = m.status(op)
 	}
 	return found, err
 }
 
-func (d *storeDesk) show(ctx context.Context, id string) (standing, error) {
-	op, err := d.store.Get(ctx, id)
-	return d.of(op), err
+func (m *storeManager) show(ctx context.Context, id string) (operationStatus, error) {
+	op, err := m.store.Get(ctx, id)
+	return m.status(op), err
 }
 
-func (d *storeDesk) release(ctx context.Context, order operation.Release) (standing, error) {
-	op, err := order.Record(ctx, d.store, d.settle)
-	return d.of(op), err
+func (m *storeManager) release(ctx context.Context, order operation.Release) (operationStatus, error) {
+	op, err := order.Record(ctx, m.store, m.settle)
+	return m.status(op), err
 }
 
-func (d *storeDesk) close() error { return d.store.Close() }
+func (m *storeManager) close() error { return m.store.Close() }
 
-func (d *storeDesk) of(op operation.Operation) standing {
-	s := standing{Operation: op, Held: append([]operation.Claim{}, op.Holds()...)}
-	if d.keeper != nil && !op.Over() {
-		if readings, ok := d.keeper.Standing(op.ID); ok {
+// status returns the status of an operation.
+func (m *storeManager) status(op operation.Operation) operationStatus {
+	s := operationStatus{Operation: op, Held: append([]operation.Claim{}, op.Holds()...)}
+	if m.keeper != nil && !op.Over() {
+		if readings, ok := m.keeper.Standing(op.ID); ok {
 			s.Readings = &readings
 		}
 	}
 	return s
 }
 
-// openDesk finds the desk of a journal. One in a database is open to everybody at
-// once. A folder belongs to one process: where one runs it is asked, else the
-// folder is opened here.
-func openDesk(ctx context.Context, j config.Journal) (desk, error) {
+// openManager returns the manager of a journal. A database can be used by several
+// processes at the same time. A folder can be used by one process: if a gateway runs,
+// the manager is its control socket, and otherwise the folder is opened here.
+func openManager(ctx context.Context, j config.Journal) (manager, error) {
 	if j.Store == config.StorePostgres {
 		store, err := openPostgres(j, postgres.Options{})
 		if err != nil {
 			return nil, err
 		}
-		return &storeDesk{store: store, settle: j.Settle}, nil
+		return &storeManager{store: store, settle: j.Settle}, nil
 	}
-	// A gateway that has just got the folder opens its socket a moment later.
-	for tries := deskTries; ; tries-- {
-		d, err := openFolderDesk(ctx, j)
-		if err == nil || tries == 0 || !errors.Is(err, errNoDesk) {
-			return d, err
+	// A gateway opens its socket shortly after it has opened the folder.
+	for tries := openTries; ; tries-- {
+		m, err := openFolderManager(ctx, j)
+		if err == nil || tries == 0 || !errors.Is(err, errNoGateway) {
+			return m, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(deskPause):
+		case <-time.After(openPause):
 		}
 	}
 }
 
-// How often, and with what pauses, a folder is tried that somebody has who does not
-// answer.
+// openTries and openPause are how often, and with what pauses, a folder is opened that
+// another process has open without answering at the socket.
 const (
-	deskTries = 10
-	deskPause = 200 * time.Millisecond
+	openTries = 10
+	openPause = 200 * time.Millisecond
 )
 
-// errNoDesk says that a folder cannot be opened, and that nobody answers for it.
-var errNoDesk = errors.New("the journal cannot be opened, and no gateway answers")
+// errNoGateway is returned if a folder cannot be opened, and no gateway answers at its
+// socket.
+var errNoGateway = errors.New("the journal cannot be opened, and no gateway answers")
 
-func openFolderDesk(ctx context.Context, j config.Journal) (desk, error) {
+// openFolderManager returns the manager of an embedded journal.
+func openFolderManager(ctx context.Context, j config.Journal) (manager, error) {
 	running, refused := dialControl(ctx, j.Folder)
 	if refused == nil {
 		return running, nil
 	}
 	if errors.Is(refused, fs.ErrPermission) {
-		return nil, fmt.Errorf("the gateway that uses %s: %w: be the user that it runs as", j.Folder, refused)
+		return nil, fmt.Errorf("the gateway that uses %s: %w: run the command as the user of the gateway", j.Folder, refused)
 	}
 	if _, err := os.Stat(filepath.Join(j.Folder, operationsDatabase)); err != nil {
-		return nil, fmt.Errorf("there is no journal (journal.folder, as seen from where you are): %w", err)
+		return nil, fmt.Errorf("there is no journal in journal.folder, which may be relative to the working directory: %w", err)
 	}
-	d := &storeDesk{store: bolt.Open(j.Folder, bolt.Options{}), settle: j.Settle, folder: j.Folder}
-	if _, err := d.list(ctx, operation.Query{Limit: 1}); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w; %w", errNoDesk, err, refused), d.close())
+	m := &storeManager{store: bolt.Open(j.Folder, bolt.Options{}), settle: j.Settle, folder: j.Folder}
+	if _, err := m.list(ctx, operation.Query{Limit: 1}); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w; %w", errNoGateway, err, refused), m.close())
 	}
-	return d, nil
+	return m, nil
 }

@@ -21,12 +21,12 @@ func newOperations() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "operations",
 		Short: "List, show and release writes whose outcome is unknown",
-		Long: "List, show and release writes whose outcome is unknown. While it is, no other write\n" +
-			"may touch their entries. The gateway may be running meanwhile, and should be: it\n" +
-			"finds out by itself what became of them as soon as the platform can be read.\n\n" +
-			"With the embedded journal the commands speak with the running gateway, by the socket\n" +
-			controlSocket + " in the journal's folder; be the user that it runs as. Where none runs they\n" +
-			"open the folder themselves. With PostgreSQL they use the database.",
+		Long: "List, show and release writes whose outcome is unknown. Until it is known, no other\n" +
+			"write may change their entries. The gateway should be running: it determines the\n" +
+			"outcomes itself as soon as the platform can be read.\n\n" +
+			"With the embedded journal, the commands connect to the running gateway by the socket\n" +
+			controlSocket + " in the journal's folder; run them as the user of the gateway. If no\n" +
+			"gateway runs, they open the folder themselves. With PostgreSQL they use the database.",
 		Args: cobra.NoArgs,
 		RunE: showHelp,
 	}
@@ -34,9 +34,9 @@ func newOperations() *cobra.Command {
 	return c
 }
 
-// heldNames are names of what an operation holds: of its entries, and of claims as
-// kind:key.
-func heldNames(s *standing) []string {
+// heldNames returns the names of the claims that an operation holds: names of entries, and
+// kind:key for other claims.
+func heldNames(s *operationStatus) []string {
 	var held []string
 	names := s.Names()
 	for _, c := range s.Held {
@@ -45,8 +45,8 @@ func heldNames(s *standing) []string {
 	return held
 }
 
-// checkTarget reports which flag a list of a group or user lacks: their ids are
-// unique in a tenant or group only.
+// checkTarget returns an error if a flag is missing for a list of a group or user, whose
+// ids are unique only in a tenant or group.
 func checkTarget(t scope.Target) error {
 	switch {
 	case t.GroupID != "" && t.TenantID == "":
@@ -57,20 +57,21 @@ func checkTarget(t scope.Target) error {
 	return nil
 }
 
-// listPage is how many operations are asked for at a time.
+// listPage is how many operations are requested at a time.
 const listPage = 500
 
 func newOperationsList() *cobra.Command {
 	var q operation.Query
 	var state string
 	var all, asJSON bool
-	c := withDesk(&cobra.Command{
+	c := withManager(&cobra.Command{
 		Use:   "list",
-		Short: "List the writes that hold entries, the last ones first",
-		Long: "List the writes that hold entries, the last ones first: since when, which, and why\n" +
-			"it is not known yet what became of them. --state and --all list others.",
+		Short: "List the writes that hold entries, the latest first",
+		Long: "List the writes that hold entries, the latest first, with the time since when, the\n" +
+			"entries, and the reason why the outcome is not known yet. --state and --all list\n" +
+			"others.",
 		Args: cobra.NoArgs,
-	}, func(c *cobra.Command, d desk, _ []string) error {
+	}, func(c *cobra.Command, m manager, _ []string) error {
 		if q.State = operation.State(state); state != "" && !slices.Contains(listableStates, q.State) {
 			return fmt.Errorf("--state must be one of %v, not %q", listableStates, state)
 		}
@@ -81,7 +82,7 @@ func newOperationsList() *cobra.Command {
 			return err
 		}
 		q.Open = state == "" && !all
-		found, more, err := listed(c.Context(), d, q)
+		found, more, err := listed(c.Context(), m, q)
 		if err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func newOperationsList() *cobra.Command {
 	flags.StringVar(&state, "state", "", "those of this state: unknown, intent, done, not_done or partly_done")
 	flags.BoolVar(&all, "all", false, "those of every state")
 	flags.IntVar(&q.Limit, "limit", 100, "at most so many")
-	flags.BoolVar(&asJSON, "json", false, "print all that is known, as a list in JSON")
+	flags.BoolVar(&asJSON, "json", false, "print everything that is known, as a list in JSON")
 	c.MarkFlagsMutuallyExclusive("state", "all")
 	return c
 }
@@ -106,14 +107,14 @@ var listableStates = []operation.State{
 	operation.Unknown, operation.Intent, operation.Received, operation.Done, operation.NotDone, operation.PartlyDone,
 }
 
-// listed finds operations page by page, and reports whether there are more. Of
-// those that are open, only the ones that hold entries count.
-func listed(ctx context.Context, d desk, q operation.Query) (found []standing, more bool, err error) {
-	found = []standing{}
+// listed returns operations, which it requests page by page, and reports whether there are
+// more. Of open operations, only those that hold entries count.
+func listed(ctx context.Context, m manager, q operation.Query) (found []operationStatus, more bool, err error) {
+	found = []operationStatus{}
 	page := q
 	for {
 		page.Limit = listPage
-		some, err := d.list(ctx, page)
+		some, err := m.list(ctx, page)
 		if err != nil {
 			return nil, false, err
 		}
@@ -135,15 +136,15 @@ func listed(ctx context.Context, d desk, q operation.Query) (found []standing, m
 
 func newOperationsShow() *cobra.Command {
 	var asJSON bool
-	c := withDesk(&cobra.Command{
+	c := withManager(&cobra.Command{
 		Use:   "show ID",
-		Short: "Show all that is known of a write",
+		Short: "Show everything that is known about a write",
 		Args:  cobra.ExactArgs(1),
-	}, func(c *cobra.Command, d desk, args []string) error {
+	}, func(c *cobra.Command, m manager, args []string) error {
 		if !operation.IsID(args[0]) {
 			return fmt.Errorf("%q is not the id of an operation", args[0])
 		}
-		s, err := d.show(c.Context(), args[0])
+		s, err := m.show(c.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -159,22 +160,23 @@ func newOperationsShow() *cobra.Command {
 func newOperationsRelease() *cobra.Command {
 	var order operation.Release
 	var asJSON bool
-	c := withDesk(&cobra.Command{
+	c := withManager(&cobra.Command{
 		Use:   "release ID --reason TEXT",
 		Short: "Free the entries of a write whose outcome stays unknown",
-		Long: "Free the entries of a write whose outcome stays unknown, all or some, so that others\n" +
-			"may write them. Look at the platform first: from now on nothing can find out what\n" +
-			"became of them, and the API says so of the write: its outcome is unknown, for good.\n" +
-			"Its Idempotency-Key is not freed, so that a repeated request is not sent again.\n\n" +
-			"It is refused while the write is on its way, and within journal.settle after it\n" +
-			"became unknown: the platform may still carry it out. The reason and the name of the\n" +
-			"operating system's user who gives it are written to the audit trail.",
+		Long: "Free the entries of a write whose outcome stays unknown, all or some, so that other\n" +
+			"writes may change them. Check the entries on the platform first: after the release,\n" +
+			"the gateway does not read them back any more, and the API reports the outcome of the\n" +
+			"write as unknown for good. The write's Idempotency-Key is not freed, so that a\n" +
+			"repeated request is not sent again.\n\n" +
+			"A release is refused while the write is in progress, and within journal.settle after\n" +
+			"its outcome became unknown, because the platform may still carry it out. The reason\n" +
+			"and the name of the operating system's user are written to the audit trail.",
 		Args: cobra.ExactArgs(1),
-	}, func(c *cobra.Command, d desk, args []string) error {
+	}, func(c *cobra.Command, m manager, args []string) error {
 		if !operation.IsID(args[0]) {
 			return fmt.Errorf("%q is not the id of an operation", args[0])
 		}
-		if err := mayWrite(d); err != nil {
+		if err := mayWrite(m); err != nil {
 			return err
 		}
 		order.ID = args[0]
@@ -182,7 +184,7 @@ func newOperationsRelease() *cobra.Command {
 		if order.By, err = operatorName(); err != nil {
 			return err
 		}
-		s, err := d.release(c.Context(), order)
+		s, err := m.release(c.Context(), order)
 		if err != nil {
 			return err
 		}
@@ -195,7 +197,7 @@ func newOperationsRelease() *cobra.Command {
 	})
 	flags := c.Flags()
 	flags.StringVar(&order.Reason, "reason", "", fmt.Sprintf("why, in up to %d characters; the audit trail keeps it", operation.MaxReason))
-	flags.StringArrayVar(&order.Entries, "entry", nil, "free only this entry, by a name that show has, or as kind:key where that names several; may be given several times")
+	flags.StringArrayVar(&order.Entries, "entry", nil, "free only this entry, by its name in the output of show, or as kind:key if the name is ambiguous; may be given several times")
 	flags.BoolVar(&asJSON, "json", false, "print the operation as JSON")
 	_ = c.MarkFlagRequired("reason") // the flag is there
 	return c
@@ -208,25 +210,25 @@ func noneOr(text string) string {
 	return text
 }
 
-// mayWrite refuses to write to a folder here that is another user's: files made
-// there would not be that user's, and the gateway could not write them.
-func mayWrite(d desk) error {
-	direct, ok := d.(*storeDesk)
+// mayWrite returns an error if this process would write to the folder of another user: the
+// gateway could not write files that it creates there.
+func mayWrite(m manager) error {
+	direct, ok := m.(*storeManager)
 	if !ok || direct.folder == "" {
 		return nil
 	}
 	if owner := ownerOf(direct.folder); owner >= 0 && owner != os.Geteuid() {
-		return fmt.Errorf("no gateway runs, and %s belongs to the user with id %d: be that user", direct.folder, owner)
+		return fmt.Errorf("no gateway runs, and %s belongs to the user with id %d: run the command as that user", direct.folder, owner)
 	}
 	return nil
 }
 
-// operatorName is the operating system's name for who runs this, and of who they
-// were before sudo.
+// operatorName returns the operating system's name of the user who runs the command, with
+// the name before sudo.
 func operatorName() (string, error) {
 	who, err := user.Current()
 	if err != nil {
-		return "", fmt.Errorf("who runs this is not known: %w", err)
+		return "", fmt.Errorf("the name of the user who runs the command: %w", err)
 	}
 	name := who.Username
 	if before := os.Getenv("SUDO_USER"); before != "" && before != name {
@@ -235,19 +237,18 @@ func operatorName() (string, error) {
 	return name, nil
 }
 
-// withDesk completes a command that needs the desk of the configuration's journal.
-func withDesk(c *cobra.Command, run func(*cobra.Command, desk, []string) error) *cobra.Command {
+// withManager completes a command that needs the manager of the configuration's journal.
+func withManager(c *cobra.Command, run func(*cobra.Command, manager, []string) error) *cobra.Command {
 	return withJournal(c, func(c *cobra.Command, j config.Journal, args []string) error {
-		d, err := openDesk(c.Context(), j)
+		m, err := openManager(c.Context(), j)
 		if err != nil {
 			return err
 		}
-		return errors.Join(run(c, d, args), d.close())
+		return errors.Join(run(c, m, args), m.close())
 	})
 }
 
-// withJournal completes a command that needs the configuration's journal, and
-// nothing else of it.
+// withJournal completes a command that needs only the journal of the configuration.
 func withJournal(c *cobra.Command, run func(*cobra.Command, config.Journal, []string) error) *cobra.Command {
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -7,10 +7,12 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// A range and a prefix of one name are told apart by their kinds, an entry that is
-// alone with its name is not.
-func TestEntriesOfOneNameAreToldApart(t *testing.T) {
-	s := standing{Operation: operation.Operation{
+// This test specifies the names of entries in the output of operations.
+
+// TestEntriesOfOneNameAreDistinguished checks that a range and a prefix with the same name
+// are printed with their kinds, and that other entries are printed without.
+func TestEntriesOfOneNameAreDistinguished(t *testing.T) {
+	s := operationStatus{Operation: operation.Operation{
 		ID: "op", State: operation.Unknown,
 		Entries: []operation.Entry{
 			{Kind: "numbers", Given: "+3271", Key: "+3271"}, {Kind: "prefixes", Given: "+3271", Key: "+3271"}, {Kind: "numbers", Given: "+3272", Key: "+3272"},

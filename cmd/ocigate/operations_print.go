@@ -12,7 +12,7 @@ import (
 )
 
 // printTable prints one line for each operation.
-func printTable(to io.Writer, found []standing, more bool) error {
+func printTable(to io.Writer, found []operationStatus, more bool) error {
 	if len(found) == 0 {
 		_, err := fmt.Fprintln(to, "There are no such writes.")
 		return err
@@ -32,8 +32,8 @@ func printTable(to io.Writer, found []standing, more bool) error {
 	return err
 }
 
-// since is when an operation came into the state that it is in.
-func since(s *standing) time.Time {
+// since returns the time since when an operation is in its state.
+func since(s *operationStatus) time.Time {
 	switch {
 	case s.Over():
 		return s.EndedAt
@@ -43,7 +43,7 @@ func since(s *standing) time.Time {
 	return s.ReceivedAt
 }
 
-// ago is how long it is since a time.
+// ago returns the time that has passed since a time.
 func ago(at, now time.Time) string {
 	if at.IsZero() {
 		return "-"
@@ -51,8 +51,9 @@ func ago(at, now time.Time) string {
 	return now.Sub(at).Round(time.Second).String()
 }
 
-// entriesOf are the first entries of an operation: those that it holds, or else all.
-func entriesOf(s *standing) string {
+// entriesOf returns the first entries of an operation: of those that it holds or, if it
+// holds none, of all.
+func entriesOf(s *operationStatus) string {
 	const most = 2
 	var first []string
 	more, names, isHeld := 0, s.Names(), heldBy(s)
@@ -72,8 +73,8 @@ func entriesOf(s *standing) string {
 	return text
 }
 
-// why says why nothing more is known of an operation.
-func why(s *standing, now time.Time) string {
+// why returns the reason for the state of an operation.
+func why(s *operationStatus, now time.Time) string {
 	switch r := s.Readings; {
 	case len(s.Releases) > 0 && s.Over():
 		last := s.Releases[len(s.Releases)-1]
@@ -83,23 +84,23 @@ func why(s *standing, now time.Time) string {
 	case s.State.Ended():
 		return "known by " + string(s.Basis)
 	case s.State != operation.Unknown:
-		return "is on its way, or its process has died"
+		return "is in progress, or its process has ended unexpectedly"
 	case r == nil:
 		return "is read back by " + s.Owner + ", whose log has the cause of failures"
 	case r.Unrecorded:
-		return "the journal does not take what is known of it"
+		return "its outcome cannot be recorded in the journal"
 	case r.Failure != "":
 		return "the last reading failed " + ago(r.ReadAt, now) + " ago: " + r.Failure
 	case now.Before(r.SettledAt):
-		return "the platform may carry it out until " + stamp(r.SettledAt)
+		return "the platform may still carry it out until " + stamp(r.SettledAt)
 	}
-	return "readings do not prove it yet, next at " + stamp(s.Readings.NextAt)
+	return "readings do not prove its outcome yet, next reading at " + stamp(s.Readings.NextAt)
 }
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// printOne prints all that an operator can use of an operation.
-func printOne(to io.Writer, s *standing) error {
+// printOne prints an operation with all information for operators.
+func printOne(to io.Writer, s *operationStatus) error {
 	now := time.Now()
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
@@ -123,8 +124,16 @@ func printOne(to io.Writer, s *standing) error {
 	line("user", s.UserID)
 	line("requested by", s.Caller.Principal()+" (request "+s.Caller.RequestID+")")
 	line("sent to", s.PlatformEndpoint)
-	line("looked after by", s.Owner)
+	line("resolved by", s.Owner)
 	line("idempotency key", s.Key)
+	printTimes(s, line, at)
+	printReadings(s.Readings, line, at)
+	printClaims(s, line)
+	return table.Flush()
+}
+
+// printTimes prints the times of an operation.
+func printTimes(s *operationStatus, line func(name, value string), at func(string, time.Time)) {
 	at("received", s.ReceivedAt)
 	at("recorded", s.IntendedAt)
 	at("sent", s.SentAt)
@@ -133,7 +142,10 @@ func printOne(to io.Writer, s *standing) error {
 	if !s.RecheckAt.IsZero() {
 		line("read once more", stamp(s.RecheckAt))
 	}
-	printReadings(s.Readings, line, at)
+}
+
+// printClaims prints what an operation has and holds, and what was released and corrected.
+func printClaims(s *operationStatus, line func(name, value string)) {
 	names, isHeld := s.Names(), heldBy(s)
 	for _, e := range s.Entries {
 		line("entry", names.Of(e.Claim(), e.Given)+": "+entryState(&e, isHeld[e.Claim()])+entryChange(&e))
@@ -147,9 +159,9 @@ func printOne(to io.Writer, s *standing) error {
 	for _, c := range s.Corrections {
 		line("corrected", fmt.Sprintf("%s from %s to %s", stamp(c.At), c.From, c.To))
 	}
-	return table.Flush()
 }
 
+// printReadings prints the state of reading back.
 func printReadings(r *operation.ReadBack, line func(name, value string), at func(string, time.Time)) {
 	if r == nil {
 		return
@@ -160,8 +172,8 @@ func printReadings(r *operation.ReadBack, line func(name, value string), at func
 	line("next reading", stamp(r.NextAt))
 }
 
-// heldBy is what an operation holds.
-func heldBy(s *standing) map[operation.Claim]bool {
+// heldBy returns the set of the claims that an operation holds.
+func heldBy(s *operationStatus) map[operation.Claim]bool {
 	held := make(map[operation.Claim]bool, len(s.Held))
 	for _, c := range s.Held {
 		held[c] = true
@@ -181,7 +193,8 @@ func entryState(e *operation.Entry, isHeld bool) string {
 	return string(operation.Unknown)
 }
 
-// entryChange is how the entry was to be changed, empty where that is not known.
+// entryChange returns the intended change of the entry, and an empty text if it is not
+// known.
 func entryChange(e *operation.Entry) string {
 	switch {
 	case e.Before == nil && e.After == nil:
@@ -192,8 +205,8 @@ func entryChange(e *operation.Entry) string {
 	return fmt.Sprintf(" (%s from %s to %s, step %d)", e.Kind, e.Before, e.After, e.Step)
 }
 
-// cell makes a text fit for a terminal: what callers and the platform wrote must
-// not move its cursor.
+// cell returns a text that is safe for a terminal: a text of callers or the platform must
+// not control the terminal.
 func cell(text string) string {
 	const longest = 200
 	if runes := []rune(text); len(runes) > longest {

@@ -16,26 +16,30 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// doubtSettle is longer than a request and its aftermath take on any machine.
-const doubtSettle = 5 * time.Second
+// These tests specify the commands list, show and release of operations, with a running
+// gateway and without one. To add a refusal, add an entry to the map of
+// TestOperationsRefuse: the arguments, and a part of the error.
 
-// stuck is a gateway with a write whose outcome is unknown, since the platform
-// refuses the lists.
+// longSettle is longer than a request and its read back take on any machine.
+const longSettle = 5 * time.Second
+
+// stuck is a gateway with a write whose outcome is unknown, because the platform refuses the
+// lists.
 type stuck struct {
 	*running
 	platform *ocisim.Server
 	folder   string // of the journal
-	config   string // a file that has the journal alone, and secrets that are not there
+	config   string // a file with the journal's section, and secrets that do not exist
 	id       string
 	blind    *ocisim.Injection // the fault that refuses the lists
 }
 
 func newStuck(t *testing.T) *stuck {
 	t.Helper()
-	// Too long for the name of a socket.
+	// This path is too long for a socket.
 	folder := filepath.Join(t.TempDir(), strings.Repeat("long/", 25)+"journal")
 	s := &stuck{platform: newPlatform(t), folder: folder, config: filepath.Join(t.TempDir(), "ocigate.yaml")}
-	writeFile(t, s.config, fmt.Sprintf("platform:\n  password: {env: NOT_HERE}\nauth:\n  tokens: {keys: [{id: a, secret: {file: /not/here}}]}\njournal:\n  folder: %q\n  settle: %v\n", folder, doubtSettle))
+	writeFile(t, s.config, fmt.Sprintf("platform:\n  password: {env: NOT_HERE}\nauth:\n  tokens: {keys: [{id: a, secret: {file: /not/here}}]}\njournal:\n  folder: %q\n  settle: %v\n", folder, longSettle))
 	s.start(t)
 	s.inject(t, ocisim.Fault{Kind: ocisim.DropBeforeApply, Command: "GroupRouteList*NumberRangeAssignListRequest", Times: 1})
 	status, body := s.assign(t)
@@ -54,7 +58,7 @@ func newStuck(t *testing.T) *stuck {
 
 func (s *stuck) start(t *testing.T) {
 	t.Helper()
-	s.running = start(t, s.platform.Addr, func(c *config.Config) { c.Journal.Folder, c.Journal.Settle = s.folder, doubtSettle })
+	s.running = start(t, s.platform.Addr, func(c *config.Config) { c.Journal.Folder, c.Journal.Settle = s.folder, longSettle })
 }
 
 func (s *stuck) end(t *testing.T) {
@@ -119,7 +123,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 	wantParts(t, s.operations(t, "list", "--state", "done"), "There are no such writes.")
 	wantParts(t, s.operations(t, "show", s.id), s.id, "state", "it failed", "can prove absence", `+3225126999: held (numbers from {"groupId":null} to {"groupId":"ApioGrpTest"}, step 1)`, "portal")
 
-	var listed []standing
+	var listed []operationStatus
 	if err := json.Unmarshal([]byte(s.operations(t, "list", "--json")), &listed); err != nil || len(listed) != 1 {
 		t.Fatalf("%v: %+v", err, listed)
 	}
@@ -127,7 +131,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 		t.Errorf("listed as %+v", got)
 	}
 
-	// It is refused until the platform cannot carry the write out any more.
+	// A release is refused as long as the platform may carry out the write.
 	waitFor(t, func() bool {
 		out, _, err := execute(t, "", "operations", "-c", s.config, "release", s.id, "--reason", "the platform does not have it")
 		if err != nil && !strings.Contains(err.Error(), "may still carry the operation out") {
@@ -138,7 +142,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 		}
 		return err == nil
 	})
-	if since := time.Since(listed[0].UnknownAt); since < doubtSettle {
+	if since := time.Since(listed[0].UnknownAt); since < longSettle {
 		t.Errorf("it is released after %v", since)
 	}
 	wantParts(t, s.operations(t, "list"), "There are no such writes.")
@@ -164,7 +168,7 @@ func TestOperationsOfARunningGateway(t *testing.T) {
 	}
 }
 
-// auditOf has the commands read the trail, which need no secret of the file either.
+// auditOf reads the trail by the commands, which also need no secret of the file.
 func (s *stuck) auditOf(t *testing.T) string {
 	t.Helper()
 	if out, _, err := execute(t, "", "audit", "verify", "-c", s.config); err != nil || !strings.Contains(out, "is whole") {
@@ -197,18 +201,19 @@ func TestOperationsWithoutAGateway(t *testing.T) {
 	s.end(t)
 }
 
-// A socket belongs to whoever has the folder.
+// TestControlSocketFollowsTheFolder checks that the socket belongs to the process that has
+// the folder open.
 func TestControlSocketFollowsTheFolder(t *testing.T) {
 	s := newStuck(t)
 	s.wantSocket(t)
 	first := s.running
 	socket := filepath.Join(s.folder, controlSocket)
-	if err := os.Remove(socket); err != nil { // as those who tidy up do
+	if err := os.Remove(socket); err != nil { // as by an operator who cleans up
 		t.Fatal(err)
 	}
 	s.wantSocket(t)
 	wantParts(t, s.operations(t, "list"), s.id)
-	s.start(t) // a second one, which does not get the folder
+	s.start(t) // a second gateway, which does not get the folder
 	waitFor(t, func() bool { return strings.Contains(s.log.String(), "another process uses the folder") })
 	wantParts(t, s.operations(t, "list"), s.id)
 	first.stop()
@@ -221,7 +226,7 @@ func TestControlSocketFollowsTheFolder(t *testing.T) {
 	})
 	s.wantSocket(t)
 	s.end(t)
-	// A process that was killed leaves its socket behind.
+	// The socket of a killed process remains.
 	writeFile(t, socket, "")
 	if err := os.Mkdir(filepath.Join(s.folder, privatePrefix+"1"), 0o700); err != nil {
 		t.Fatal(err)
@@ -262,7 +267,7 @@ func TestOperationsRefuse(t *testing.T) {
 	if _, err := store.Adopt(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	// Somebody has it who does not answer.
+	// Another process has the folder open and does not answer.
 	if _, _, err := execute(t, "", "operations", "-c", file, "list"); err == nil || !strings.Contains(err.Error(), "another process uses the folder") {
 		t.Errorf("a folder in use: %v", err)
 	}
@@ -290,7 +295,7 @@ func TestOperationsRefuse(t *testing.T) {
 	}
 }
 
-func TestCellsAreFitForATerminal(t *testing.T) {
+func TestCellsAreSafeForATerminal(t *testing.T) {
 	for text, want := range map[string]string{
 		"+3225126999": "+3225126999",
 		"Zoë \"x\"":   "Zoë \"x\"",

@@ -2,5 +2,5 @@
 
 package main
 
-// ownerOf is -1: whose a folder is does not matter here.
+// ownerOf returns -1: on this system the owner of a folder does not matter.
 func ownerOf(string) int { return -1 }

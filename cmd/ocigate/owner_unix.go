@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ownerOf is the id of the user that a folder belongs to, -1 where it is not known.
+// ownerOf returns the id of the user that a folder belongs to, and -1 if it is not known.
 func ownerOf(folder string) int {
 	info, err := os.Stat(folder)
 	if err != nil {

@@ -16,23 +16,25 @@ import (
 	"time"
 )
 
-// A write that the demonstration's group can make and take back.
+// These helpers run the program in a separate process.
+
+// A write of the demonstration's group, and the write that undoes it.
 const writeBody = `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`
 
 var writePath = itc("ApioSpTest", "ApioGrpTest", "numbers")
 
-// process is the program in a process of its own, of which a test decides when
-// it stops and what becomes of its log.
+// process is the program in a separate process. The test decides when it stops and where its
+// log goes.
 type process struct {
 	*bound
 	api, admin string // addresses
 }
 
-// processSettings are lines of YAML, beside what all processes of tests have.
+// processSettings are lines of YAML in addition to those of all processes of tests.
 type processSettings struct{ http, journal string }
 
-// startProcess starts the program in front of a platform with the demonstration's
-// seed, and returns once it is ready. Its log goes to that file.
+// startProcess starts the program in front of a platform with the demonstration's seed, and
+// waits until it is ready. Its log goes to the file.
 func startProcess(t *testing.T, platform string, s processSettings, stderr *os.File) *process {
 	t.Helper()
 	p := launchProcess(t, platform, s, stderr)
@@ -52,7 +54,7 @@ func startProcess(t *testing.T, platform string, s processSettings, stderr *os.F
 	}
 }
 
-// launchProcess starts the program and does not wait for it.
+// launchProcess starts the program without waiting for it.
 func launchProcess(t *testing.T, platform string, s processSettings, stderr *os.File) *process {
 	t.Helper()
 	p := &process{api: quietAddress(t), admin: quietAddress(t)}
@@ -67,7 +69,7 @@ platform:
   endpoints: [{name: simulated, address: %q, tls: {enabled: false}}]
   user_id: gateway
   password: gateway-demo
-`, p.api, s.http, p.admin, arenaHash(), filepath.Join(folder, "journal"), s.journal, platform)
+`, p.api, s.http, p.admin, campaignHash(), filepath.Join(folder, "journal"), s.journal, platform)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +88,7 @@ func (p *process) terminate(t *testing.T) {
 	}
 }
 
-// wantEnd waits for the process to end, and demands that it was not killed.
+// wantEnd waits for the end of the process, and checks that it was not killed.
 func (p *process) wantEnd(t *testing.T, within time.Duration) {
 	t.Helper()
 	select {
@@ -99,8 +101,8 @@ func (p *process) wantEnd(t *testing.T, within time.Duration) {
 	}
 }
 
-// wantAlive demands that the process has not ended.
-func (p *process) wantAlive(t *testing.T) {
+// wantRunning checks that the process has not ended.
+func (p *process) wantRunning(t *testing.T) {
 	t.Helper()
 	select {
 	case <-p.ended:
@@ -109,7 +111,7 @@ func (p *process) wantAlive(t *testing.T) {
 	}
 }
 
-// probe asks the listener for operators, over a connection of its own.
+// probe reads a path of the listener for operators, over a new connection.
 func (p *process) probe(path string) (status int, body string, err error) {
 	client := &http.Client{Timeout: wellAgain, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://" + p.admin + path)
@@ -121,12 +123,12 @@ func (p *process) probe(path string) (status int, body string, err error) {
 	return response.StatusCode, string(read), err
 }
 
-// waitForReadiness waits until readyz answers so.
+// waitForReadiness waits until readyz returns that status.
 func (p *process) waitForReadiness(t *testing.T, status int, body string) {
 	t.Helper()
 	deadline := time.Now().Add(wellAgain)
 	for {
-		p.wantAlive(t)
+		p.wantRunning(t)
 		gotStatus, got, err := p.probe("/readyz")
 		if err == nil && gotStatus == status && strings.Contains(got, body) {
 			return
@@ -138,13 +140,13 @@ func (p *process) waitForReadiness(t *testing.T, status int, body string) {
 	}
 }
 
-// call makes a request of the API as the client for everything.
+// call makes a request to the API as the client of level system.
 func (p *process) call(client *http.Client, method, path, body string) (int, http.Header, error) {
 	request, err := http.NewRequest(method, "http://"+p.api+"/api/v1"+path, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
-	request.SetBasicAuth("portal", arenaSecret)
+	request.SetBasicAuth("portal", campaignSecret)
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, nil, err
@@ -152,24 +154,24 @@ func (p *process) call(client *http.Client, method, path, body string) (int, htt
 	defer func() { _ = response.Body.Close() }()
 	_, err = io.Copy(io.Discard, response.Body)
 	header := response.Header
-	if response.Close { // which net/http takes out of the header
+	if response.Close { // net/http removes the field from the header
 		header.Set("Connection", "close")
 	}
 	return response.StatusCode, header, err
 }
 
-// mustCall demands that status.
+// mustCall is call for a request that must have that status.
 func (p *process) mustCall(t *testing.T, client *http.Client, method, path, body string, status int) http.Header {
 	t.Helper()
 	got, header, err := p.call(client, method, path, body)
 	if err != nil || got != status {
-		p.wantAlive(t)
+		p.wantRunning(t)
 		t.Errorf("%s %s: %d, %v, want %d", method, path, got, err, status)
 	}
 	return header
 }
 
-// keepsAlive is a client that keeps connections open until the test ends.
+// keepsAlive returns a client that keeps connections open until the test ends.
 func keepsAlive(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
@@ -177,7 +179,7 @@ func keepsAlive(t *testing.T) *http.Client {
 	return &http.Client{Timeout: wellAgain, Transport: transport}
 }
 
-// exitedBy is the signal that ended a process, -1 for none.
+// exitedBy returns the signal that ended a process, -1 for none.
 func exitedBy(err error) syscall.Signal {
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok {

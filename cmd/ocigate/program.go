@@ -14,21 +14,21 @@ import (
 	"ocigate/oci"
 )
 
-// maxHeaderBytes is far more than a request's line and headers need, tokens
-// included.
+// maxHeaderBytes is the limit of a request's line and headers. It is far more than they
+// need, including tokens.
 const maxHeaderBytes = 32 << 10
 
-// Program is the gateway as it runs: a client of the platform, the API and the
-// operators' listener. Tests start and stop it like main does.
+// A Program is a running gateway: the client of the platform, the listener of the API
+// and the listener for operators. Tests start and stop it as main does.
 type Program struct {
 	config  *config.Config
-	file    string // that the configuration was read from, empty for none
+	file    string // of the configuration, empty if it was not read from a file
 	logger  *slog.Logger
 	metrics *gateway.Metrics
 	client  *oci.Client
 	store   operation.Store
 	keeper  *operation.Keeper
-	control *control
+	control *controlServer
 	api     *listener
 	admin   *listener
 	health  *gateway.Admin
@@ -36,17 +36,17 @@ type Program struct {
 	files   *files
 }
 
-// listener is a server and the address it listens on.
+// listener is a server with the address that it listens on.
 type listener struct {
 	name    string
 	server  *http.Server
-	secured bool // by the server's TLSConfig
-	bound   net.Listener
+	secured bool         // uses TLS, by the server's TLSConfig
+	bound   net.Listener // nil before listen
 }
 
-// NewProgram builds the gateway that a configuration describes. Its client begins
-// to make sessions at once; Run, which must follow, opens the listeners and ends
-// both.
+// NewProgram returns the gateway of a configuration. Its client begins to open sessions
+// immediately. [Program.Run], which must be called next, opens the listeners, and ends
+// the sessions and the listeners.
 func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 	parts, err := build(c)
 	if err != nil {
@@ -66,7 +66,7 @@ func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
 	return p, nil
 }
 
-// assemble makes what stands on the client.
+// assemble makes the parts of the program that need the client.
 func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	c, logger := p.config, p.logger
 	services, err := parts.services(p.client)
@@ -80,7 +80,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Look(), trace))
 	metrics.WatchOperations(p.keeper)
 	metrics.WatchJournal(p.keeper)
-	p.control = startControl(p.store, p.keeper, c.Journal, logger)
+	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)
 	handler, err := parts.gateway(p.client, services, p.keeper, metrics, logger)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	return nil
 }
 
-// newServer is a server with the timeouts that both listeners have.
+// newServer returns a server with the timeouts that both listeners have.
 func newServer(c config.HTTP, address string, handler http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Addr:              address,
@@ -108,19 +108,20 @@ func newServer(c config.HTTP, address string, handler http.Handler, logger *slog
 		WriteTimeout:      c.WriteTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		// net/http's own answer to OPTIONS * would pass the handler by, which
-		// knows after which requests a connection must be closed.
+		// net/http would answer OPTIONS * without calling the handler, which
+		// decides after which requests a connection must be closed.
 		DisableGeneralOptionsHandler: true,
 	}
 }
 
-// Run serves until ctx ends, then stops in order: not ready any more but serving
-// for http.drain; then no more connections are taken, requests in flight finish,
-// and sessions log out. ready, unless nil, is called with the addresses once both
-// listeners are open.
+// Run serves until ctx ends. Then it stops in this order: it is not ready, but goes on
+// serving for http.drain; it accepts no more connections; requests in flight finish;
+// sessions log out. Unless ready is nil, Run calls it with the addresses as soon as
+// both listeners are open.
 //
-// A stop takes no longer than http.drain and http.shutdown_timeout together,
-// whatever hangs. What is not finished by then is cut off, and is an error.
+// Stopping takes no longer than http.drain and http.shutdown_timeout together, even if
+// a part of the program hangs. Run cuts off unfinished requests after that time, and
+// returns an error that names them.
 func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) error {
 	for _, l := range []*listener{p.admin, p.api} {
 		if err := l.listen(ctx); err != nil {
@@ -155,7 +156,8 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	return err
 }
 
-// shutdown lets requests in flight finish.
+// shutdown closes the listener and waits for the requests in flight. It cuts them off
+// when ctx ends.
 func (l *listener) shutdown(ctx context.Context) error {
 	if err := l.server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("%s: requests were still in flight: %w", l.name, err), l.server.Close())
@@ -163,6 +165,7 @@ func (l *listener) shutdown(ctx context.Context) error {
 	return nil
 }
 
+// listen opens the address.
 func (l *listener) listen(ctx context.Context) error {
 	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", l.server.Addr)
 	if err != nil {
@@ -172,6 +175,7 @@ func (l *listener) listen(ctx context.Context) error {
 	return nil
 }
 
+// serve serves until the server is shut down or fails.
 func (l *listener) serve() error {
 	var err error
 	if l.secured {
@@ -185,6 +189,7 @@ func (l *listener) serve() error {
 	return fmt.Errorf("%s: %w", l.name, err)
 }
 
+// close closes the address if it is open.
 func (l *listener) close() error {
 	if l.bound == nil {
 		return nil

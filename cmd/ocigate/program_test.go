@@ -24,8 +24,12 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// asProgram is an environment variable that has the test's binary be the
-// program, for tests that need a process of their own.
+// These tests specify a running program: serving, stopping, TLS, and the problems of a
+// configuration that are found when it is built. The helpers run a gateway in the process of
+// the tests.
+
+// asProgram is an environment variable that makes the test's binary the program, for tests
+// that need a separate process.
 const asProgram = "TEST_AS_OCIGATE"
 
 func TestMain(m *testing.M) {
@@ -36,9 +40,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// output collects what a program writes from several goroutines.
+// output collects the output of a program from several goroutines.
 type output struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards buffer
 	buffer bytes.Buffer
 }
 
@@ -63,7 +67,7 @@ type running struct {
 	program    *Program
 }
 
-// start runs a gateway in front of the platform at that address. change may adapt the
+// start runs a gateway in front of the platform at that address. change may change the
 // configuration.
 func start(t testing.TB, platform string, change func(*config.Config)) *running {
 	t.Helper()
@@ -102,7 +106,7 @@ func newPlatform(t testing.TB) *ocisim.Server {
 	return s
 }
 
-// ask makes a request as the demonstration's client for everything.
+// ask makes a request as the demonstration's client of level system.
 func ask(t testing.TB, method, url, body string) (status int, answer string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -159,12 +163,12 @@ func TestProgramServesAndStopsInOrder(t *testing.T) {
 	}
 	for _, secret := range []string{"gateway-demo", demoSecret + `"`, "$argon2id$"} {
 		if strings.Contains(g.log.String(), secret) {
-			t.Errorf("the log tells %q", secret)
+			t.Errorf("the log contains %q", secret)
 		}
 	}
 }
 
-// waitFor polls for what another process would show only from outside.
+// waitFor polls a condition that has no other notification.
 func waitFor(t *testing.T, ready func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -178,7 +182,7 @@ func waitFor(t *testing.T, ready func() bool) {
 	}
 }
 
-func TestProgramLetsNobodyTryItsOwnAccount(t *testing.T) {
+func TestProgramRefusesLoginsWithItsOwnAccount(t *testing.T) {
 	platform := newPlatform(t)
 	g := start(t, platform.Addr, nil)
 	for _, user := range []string{"gateway", "GateWay"} {
@@ -217,7 +221,7 @@ func TestProgramServesWithoutAPlatform(t *testing.T) {
 	}
 }
 
-func TestProgramSaysWhichAddressIsTaken(t *testing.T) {
+func TestProgramReportsWhichAddressIsInUse(t *testing.T) {
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -237,8 +241,8 @@ func TestProgramSaysWhichAddressIsTaken(t *testing.T) {
 	}
 }
 
-// TestProgramOverTLS has TLS on both sides: the platform's with an authority
-// from a file, and the API's with a certificate from files.
+// TestProgramOverTLS uses TLS on both sides: with the platform, with an authority from a file,
+// and for the API, with a certificate from files.
 func TestProgramOverTLS(t *testing.T) {
 	platform := ocisim.NewTLSServer(ocisim.DemoSeed())
 	t.Cleanup(func() { _ = platform.Close() }) // never fails
@@ -266,7 +270,7 @@ func TestProgramOverTLS(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 		if strings.Contains(g.log.String(), "groupadmin-demo") {
-			t.Error("the log tells the caller's password")
+			t.Error("the log contains the caller's password")
 		}
 	})
 	t.Run("trusts no other", func(t *testing.T) {
@@ -280,12 +284,12 @@ func TestProgramOverTLS(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 		if !strings.Contains(g.log.String(), "TLS: failed to verify certificate") {
-			t.Errorf("the log does not say that TLS failed: %s", g.log)
+			t.Errorf("the log does not report that TLS failed: %s", g.log)
 		}
 	})
 }
 
-func TestBuildTellsAllProblems(t *testing.T) {
+func TestBuildReportsAllProblems(t *testing.T) {
 	folder := t.TempDir()
 	notPEM := filepath.Join(folder, "not.pem")
 	if err := os.WriteFile(notPEM, []byte("x"), 0o600); err != nil {
@@ -320,9 +324,9 @@ func TestBuildTellsAllProblems(t *testing.T) {
 		"auth: Clients[0]: Hash: the cost must be 10..15, not 4",
 		"api.platform_errors[1].error: there is no error of the name NO_SUCH_ERROR",
 		"api.platform_errors[2].error: there is no error of the name NOR_THIS_ONE",
-		"api.platform_errors[3].error: no refusal can mean CALLER_LEFT",
+		"api.platform_errors[3].error: platform errors cannot be mapped to CALLER_LEFT",
 		"platform.endpoints[1].tls: ca_file: ",
-		fmt.Sprintf("platform.endpoints[2].tls: ca_file: %s holds no PEM certificate", notPEM),
+		fmt.Sprintf("platform.endpoints[2].tls: ca_file: %s contains no PEM certificate", notPEM),
 		"platform.endpoints[3].tls: cert_file and key_file: ",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -330,11 +334,11 @@ func TestBuildTellsAllProblems(t *testing.T) {
 		}
 	}
 	if strings.Contains(err.Error(), "platform_errors[0]") {
-		t.Errorf("a good name is refused: %v", err)
+		t.Errorf("a valid name is refused: %v", err)
 	}
 }
 
-func TestPlatformErrorsAreKnownByNumberAndByText(t *testing.T) {
+func TestPlatformErrorsAreMappedByNumberAndByText(t *testing.T) {
 	table, err := platformErrors(config.API{PlatformErrors: []config.PlatformError{
 		{Number: 4998, Error: "PLATFORM_UNAVAILABLE"}, {Text: "is being restarted", Error: "PLATFORM_UNAVAILABLE"},
 	}})

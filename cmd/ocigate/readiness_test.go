@@ -14,13 +14,15 @@ import (
 	"ocigate/config"
 )
 
-// readyz asks a gateway of this process.
+// These tests specify when readyz changes, and the log line at the start of serving.
+
+// readyz reads the readiness of a gateway in this process.
 func (g *running) readyz(t *testing.T) (status int, body string) {
 	t.Helper()
 	return ask(t, http.MethodGet, "http://"+g.admin+"/readyz", "")
 }
 
-// waitForReadiness waits until readyz answers so.
+// waitForReadiness waits until readyz returns that status.
 func (g *running) waitForReadiness(t *testing.T, status int, body string) {
 	t.Helper()
 	deadline := time.Now().Add(wellAgain)
@@ -36,7 +38,7 @@ func (g *running) waitForReadiness(t *testing.T, status int, body string) {
 	}
 }
 
-// wantGoodEnd stops a gateway.
+// wantGoodEnd stops a gateway, which must be without an error.
 func (g *running) wantGoodEnd(t *testing.T) {
 	t.Helper()
 	g.stop()
@@ -45,11 +47,11 @@ func (g *running) wantGoodEnd(t *testing.T) {
 	}
 }
 
-// TestReadinessFollowsTheFolder makes the folder of the journal unusable, and
-// usable again. Nobody writes meanwhile.
+// TestReadinessFollowsTheFolder makes the folder of the journal unusable, and usable again,
+// without writes in the meantime. To add a cause, add an entry to the map.
 func TestReadinessFollowsTheFolder(t *testing.T) {
-	// Each prepares a folder before the gateway starts, and returns what makes
-	// it unusable, nil where it is that already, and what makes it usable.
+	// Each function prepares a folder before the gateway starts. It returns a function
+	// that makes the folder unusable, nil if it is already, and one that makes it usable.
 	tests := map[string]struct {
 		prepare func(t *testing.T) (folder string, spoil, mend func())
 		reason  string
@@ -59,7 +61,7 @@ func TestReadinessFollowsTheFolder(t *testing.T) {
 			if !d.mounted {
 				t.Skip("no file system can be mounted")
 			}
-			return d.folder("journal"), func() { fillWhole(t, d) }, func() { d.clear(t) }
+			return d.folder("journal"), func() { fillDiskOf(t, d) }, func() { d.clear(t) }
 		}, reason: "no space left on device"},
 		"a disk that is read-only": {prepare: func(t *testing.T) (string, func(), func()) {
 			root := t.TempDir()
@@ -83,7 +85,7 @@ func TestReadinessFollowsTheFolder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = file.Close() }) // closed already
+			t.Cleanup(func() { _ = file.Close() }) // it is closed already
 			if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
 				t.Fatal(err)
 			}
@@ -121,9 +123,8 @@ func TestReadinessFollowsTheFolder(t *testing.T) {
 	}
 }
 
-// fillWhole leaves no room on a disk, although the journal writes a file there now
-// and then, and removes it.
-func fillWhole(t *testing.T, d *disk) {
+// fillDiskOf fills a disk, although the journal sometimes writes a file there and removes it.
+func fillDiskOf(t *testing.T, d *disk) {
 	t.Helper()
 	for {
 		d.fill(t)
@@ -138,8 +139,8 @@ func fillWhole(t *testing.T, d *disk) {
 	}
 }
 
-// TestReadinessDoesNotFollowADatabase has no replica leave a load balancer for
-// what all replicas share.
+// TestReadinessDoesNotFollowADatabase checks that an unusable database, which all replicas
+// share, does not make a replica unready.
 func TestReadinessDoesNotFollowADatabase(t *testing.T) {
 	g := start(t, newPlatform(t).Addr, func(c *config.Config) {
 		c.Journal.Store, c.Journal.UnreadyAfter = config.StorePostgres, 0
@@ -156,11 +157,11 @@ func TestReadinessDoesNotFollowADatabase(t *testing.T) {
 	g.wantGoodEnd(t)
 	line := g.servingLine(t)
 	if !strings.Contains(line, `journal=postgres journal_database="journal at 127.0.0.1:1"`) || strings.Contains(line, "pass-word") {
-		t.Errorf("the log says %s", line)
+		t.Errorf("the line is %s", line)
 	}
 }
 
-// servingLine is the line of the log that says what is being served.
+// servingLine returns the line of the log at the start of serving.
 func (g *running) servingLine(t *testing.T) string {
 	t.Helper()
 	for line := range strings.Lines(g.log.String()) {
@@ -172,7 +173,7 @@ func (g *running) servingLine(t *testing.T) string {
 	return ""
 }
 
-func TestServingLineSaysWhereEverythingIs(t *testing.T) {
+func TestServingLineHasAllPlaces(t *testing.T) {
 	platform := newPlatform(t)
 	var folder string
 	g := start(t, platform.Addr, func(c *config.Config) { folder = c.Journal.Folder })

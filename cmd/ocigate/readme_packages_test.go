@@ -9,8 +9,10 @@ import (
 	"testing"
 )
 
-// TestReadmeHasEveryPackage compares the README's table of packages with the
-// packages that there are, which TestImportsPointOneWay compares with the folders.
+// This test specifies that the documentation lists every package.
+
+// TestReadmeHasEveryPackage compares the README's table of packages with the keys of
+// mayImport, which TestImportsGoOneWay compares with the folders.
 func TestReadmeHasEveryPackage(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(moduleRoot, "README.md"))
 	if err != nil {

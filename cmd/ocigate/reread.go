@@ -17,16 +17,18 @@ import (
 	"ocigate/oci"
 )
 
-// files are the certificates and the secrets from files, which are read again
-// while the program runs.
+// files holds the certificates and the secrets from files, which are read again while
+// the program runs.
 type files struct {
 	certificates *liveCertificates
 	auth         *auth.Authenticator
 
-	mu     sync.Mutex     // guards what follows; is held while the files are read
-	config *config.Config // with the secrets in force
+	// rereading serializes calls of reread and is held while they read files. It
+	// guards config.
+	rereading sync.Mutex
+	config    *config.Config // with the effective secrets
 
-	lastMu sync.Mutex // guards last
+	lastMu sync.Mutex // guards last; not held while files are read
 	last   gateway.Reload
 }
 
@@ -37,8 +39,8 @@ func newFiles(p *parts) *files {
 	}
 }
 
-// report adds the files, and the certificates that the platform shows, to the
-// metrics, and logs which certificates need to be renewed.
+// report adds the files, and the certificates that the platform presented, to the
+// metrics, and logs which certificates must be renewed.
 func (f *files) report(logger *slog.Logger, metrics *gateway.Metrics, client *oci.Client) {
 	metrics.WatchCertificates(func() []gateway.Certificate {
 		return append(f.certificates.inUse(), platformCertificates(client.Stats())...)
@@ -47,7 +49,7 @@ func (f *files) report(logger *slog.Logger, metrics *gateway.Metrics, client *oc
 	f.logValidity(logger, time.Now())
 }
 
-// platformCertificates are those that the platform showed.
+// platformCertificates returns the certificates that the platform presented.
 func platformCertificates(stats oci.Stats) []gateway.Certificate {
 	var shown []gateway.Certificate
 	for _, e := range stats.Endpoints {
@@ -58,9 +60,9 @@ func platformCertificates(stats oci.Stats) []gateway.Certificate {
 	return shown
 }
 
-// logValidity logs certificates that have expired or will soon. A gateway that is
-// restarted serves all the same: callers or the platform may refuse such a
-// certificate, but without the gateway nobody is served.
+// logValidity logs certificates that have expired or will expire soon. They do not
+// prevent a restart: callers or the platform may reject such a certificate, but without
+// the gateway no caller is served.
 func (f *files) logValidity(logger *slog.Logger, now time.Time) {
 	notes, fault := f.certificates.current.Load().validity(now)
 	for _, note := range notes {
@@ -71,12 +73,14 @@ func (f *files) logValidity(logger *slog.Logger, now time.Time) {
 	}
 }
 
+// lastReload returns the result of the last reload, for the metrics.
 func (f *files) lastReload() gateway.Reload {
 	f.lastMu.Lock()
 	defer f.lastMu.Unlock()
 	return f.last
 }
 
+// note stores whether a reload was successful.
 func (f *files) note(successful bool, now time.Time) {
 	f.lastMu.Lock()
 	defer f.lastMu.Unlock()
@@ -86,23 +90,23 @@ func (f *files) note(successful bool, now time.Time) {
 	}
 }
 
-// onOneLine is an error of several lines on one.
+// onOneLine returns the text of an error on one line.
 func onOneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// rereading is what came of reading the files again: the keys of the
-// configuration with the names of the files.
-type rereading struct{ changed, unchanged, needRestart []string }
+// rereadResult is the result of reading the files again: keys of the configuration with
+// the names of their files.
+type rereadResult struct{ changed, unchanged, needRestart []string }
 
-// needRestart are the keys of secrets that are used at the start only.
+// needRestart lists the keys of secrets that are only used at the start.
 var needRestart = []string{"journal.postgres_url"}
 
-// Reread reads the certificates and the secrets from files again, and puts them
-// in the place of those in force: all of them or, where one is not good, none.
-// New connections, logins and requests use them. Connections and sessions that
-// are open go on as they are. The outcome is logged as well; no secret is.
+// Reread reads the certificates and the secrets from files again and makes them
+// effective: all of them or, if one is not valid, none. New connections, logins and
+// requests use them. Open connections and sessions are not affected. The result is also
+// logged, without any secret.
 //
-// Passwords of the platform are read by each login itself (see
-// [oci.Endpoint.PasswordSource]); here it is only checked whether that works.
+// Each login reads the passwords of the platform itself (see
+// [oci.Endpoint.PasswordSource]); Reread only checks whether they can be read.
 func (p *Program) Reread() error {
 	now := time.Now()
 	did, err := p.files.reread(now)
@@ -120,9 +124,11 @@ func (p *Program) Reread() error {
 	return nil
 }
 
-func (f *files) reread(now time.Time) (rereading, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// reread reads all files and replaces the effective certificates and secrets, or
+// replaces nothing and returns an error.
+func (f *files) reread(now time.Time) (rereadResult, error) {
+	f.rereading.Lock()
+	defer f.rereading.Unlock()
 	read, certErr := readCertificates(f.config)
 	if certErr == nil {
 		certErr = read.usable(f.certificates.current.Load(), now)
@@ -132,30 +138,31 @@ func (f *files) reread(now time.Time) (rereading, error) {
 		err = checkAuth(next, secrets)
 	}
 	if err := errors.Join(certErr, err); err != nil {
-		return rereading{}, err
+		return rereadResult{}, err
 	}
-	o := authOptions(next, unasked{})
+	o := authOptions(next, noPlatform{})
 	if err := f.auth.Replace(o.Keys, o.Clients); err != nil {
-		return rereading{}, err
+		return rereadResult{}, err
 	}
-	did := rereading{changed: []string{}, unchanged: []string{}}
+	did := rereadResult{changed: []string{}, unchanged: []string{}}
 	for _, s := range secrets {
 		did.add(s.Changed, s.Path, s.File)
 	}
 	for i, file := range read.files {
 		did.add(file.content != f.certificates.current.Load().files[i].content, file.path, file.name)
 	}
-	// What needs a restart is reported until it comes.
+	// A changed secret that needs a restart is reported until the restart.
 	next.Journal.PostgresURL = f.config.Journal.PostgresURL
 	f.config = next
 	f.certificates.current.Store(read)
 	return did, nil
 }
 
-// checkAuth refuses what Replace would, so that it is reported together with all
-// else. Its error names the files that may be at fault: those that have changed.
+// checkAuth returns the error that Replace would return, so that it is reported together
+// with all others. The error names the files that may be the cause: those that have
+// changed.
 func checkAuth(c *config.Config, secrets []config.FileSecret) error {
-	_, err := auth.New(authOptions(c, unasked{}))
+	_, err := auth.New(authOptions(c, noPlatform{}))
 	if err == nil {
 		return nil
 	}
@@ -168,7 +175,8 @@ func checkAuth(c *config.Config, secrets []config.FileSecret) error {
 	return fmt.Errorf("%w (changed: %s)", err, strings.Join(changed, ", "))
 }
 
-func (r *rereading) add(changed bool, path, file string) {
+// add adds a file to the list that it belongs to.
+func (r *rereadResult) add(changed bool, path, file string) {
 	text := fmt.Sprintf("%s (%s)", path, file)
 	switch {
 	case !changed:
@@ -180,9 +188,9 @@ func (r *rereading) add(changed bool, path, file string) {
 	}
 }
 
-// usable refuses files that have changed since an earlier reading and hold a
-// certificate that is not valid. One that has expired meanwhile keeps no other
-// file from being used.
+// usable returns an error if a file has changed since an earlier reading and contains a
+// certificate that is not valid. A certificate that has expired in an unchanged file does
+// not prevent the use of the other files.
 func (c *certificates) usable(earlier *certificates, now time.Time) error {
 	var faults []error
 	for i := range c.files {
@@ -194,9 +202,9 @@ func (c *certificates) usable(earlier *certificates, now time.Time) error {
 	return errors.Join(faults...)
 }
 
-// RereadOn reads the files again at each of the signals, until the function that
-// it returns is called. That one waits a moment for a reading that is under way,
-// which a file system may keep for ever.
+// RereadOn reads the files again at each of the signals, until the returned function is
+// called. That function waits for a short time for a reread in progress, which a file
+// system may block for ever.
 func (p *Program) RereadOn(signals <-chan os.Signal) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -205,7 +213,7 @@ func (p *Program) RereadOn(signals <-chan os.Signal) (stop func()) {
 		for {
 			select {
 			case <-signals:
-				_ = p.Reread() // which has logged it
+				_ = p.Reread() // it logs the error
 			case <-ctx.Done():
 				return
 			}

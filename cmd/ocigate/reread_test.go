@@ -23,8 +23,11 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// metric is the value of a metric with those labels, as the listener for
-// operators shows it; -1 where it does not.
+// These tests specify which certificates and secrets are read again while the program runs,
+// and what they change.
+
+// metric returns the value of a metric with those labels from the listener for operators, and
+// -1 if there is none.
 func (g *running) metric(t *testing.T, series string) float64 {
 	t.Helper()
 	_, body := ask(t, "GET", "http://"+g.admin+"/metrics", "")
@@ -47,7 +50,7 @@ func (g *running) end(t *testing.T) {
 	}
 }
 
-// reread reads the files again, which must be good.
+// reread reads the files again, which must be valid.
 func (g *running) reread(t *testing.T) {
 	t.Helper()
 	if err := g.program.Reread(); err != nil {
@@ -70,7 +73,7 @@ func TestRereadShowsAnotherCertificateToNewConnections(t *testing.T) {
 	defer g.end(t)
 	const expiry = `ocigate_certificate_not_after_timestamp_seconds{platform_endpoint="",use="api"}`
 	if at := g.metric(t, expiry); at != float64(before.certificate.NotAfter.Unix()) {
-		t.Errorf("the metric says %v", at)
+		t.Errorf("the metric is %v", at)
 	}
 
 	old := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: before.pool()}}
@@ -98,7 +101,7 @@ func TestRereadShowsAnotherCertificateToNewConnections(t *testing.T) {
 	get()
 	writePair(t, pair, after)
 	if shown := shownBy(t, g.api); !shown.Equal(before.certificate) {
-		t.Errorf("it shows the certificate of %s before it was told to", shown.Subject)
+		t.Errorf("it shows the certificate of %s before the reread", shown.Subject)
 	}
 	g.reread(t)
 	if shown := shownBy(t, g.api); !shown.Equal(after.certificate) {
@@ -108,14 +111,15 @@ func TestRereadShowsAnotherCertificateToNewConnections(t *testing.T) {
 		t.Error("the connection from before did not go on")
 	}
 	if at := g.metric(t, expiry); at != float64(after.certificate.NotAfter.Unix()) {
-		t.Errorf("the metric says %v", at)
+		t.Errorf("the metric is %v", at)
 	}
 	if !strings.Contains(g.log.String(), "changed=\"[http.tls.cert_file ("+pair.CertFile+")]\" unchanged=[]") {
-		t.Errorf("the log does not tell what has changed:\n%s", g.log)
+		t.Errorf("the log does not name the changed files:\n%s", g.log)
 	}
 }
 
-// TestRereadIsAllOrNothing has a good file and a bad one in each case.
+// TestRereadIsAllOrNothing has a valid file and an invalid one in each case. To add an invalid
+// file, add an entry to the map.
 func TestRereadIsAllOrNothing(t *testing.T) {
 	folder := t.TempDir()
 	pair, hash, key, password := pairIn(folder, "api"), filepath.Join(folder, "hash"), filepath.Join(folder, "key"), filepath.Join(folder, "password")
@@ -178,7 +182,7 @@ func TestRereadIsAllOrNothing(t *testing.T) {
 			func() { writeText(t, password, "\n"); writeText(t, hash, other) },
 			[]string{"platform.password", password, "empty"},
 		},
-		"two files that are gone": {
+		"two files that were removed": {
 			func() { _ = os.Remove(key); _ = os.Remove(pair.CertFile); writeText(t, hash, other) },
 			[]string{key, pair.CertFile},
 		},
@@ -200,7 +204,7 @@ func TestRereadIsAllOrNothing(t *testing.T) {
 				}
 			}
 			if !strings.Contains(lines[i], "level=ERROR") || strings.Contains(g.log.String()+err.Error(), "hunter2") {
-				t.Errorf("no error, or it tells the secret: %s", lines[i])
+				t.Errorf("no error, or it contains the secret: %s", lines[i])
 			}
 			if shown := shownBy(t, g.api); !shown.Equal(before.certificate) {
 				t.Errorf("it shows the certificate of %s", shown.Subject)
@@ -209,21 +213,21 @@ func TestRereadIsAllOrNothing(t *testing.T) {
 				t.Errorf("with the old secret: %d", status)
 			}
 			if ok, at := g.metric(t, "ocigate_reload_successful"), g.metric(t, "ocigate_reload_timestamp_seconds"); ok != 0 || at != loaded {
-				t.Errorf("the metrics say %v at %v", ok, at)
+				t.Errorf("the metrics are %v at %v", ok, at)
 			}
 			restore()
 			g.reread(t)
 			if ok := g.metric(t, "ocigate_reload_successful"); ok != 1 {
-				t.Errorf("the metric says %v once all is good again", ok)
+				t.Errorf("the metric is %v after all files are valid again", ok)
 			}
 			loaded = g.metric(t, "ocigate_reload_timestamp_seconds")
 		})
 	}
 }
 
-// TestRereadOfOneFileGoesOnWhereAnotherCertificateHasExpired has a certificate
-// that expires while the gateway runs, and is still the same.
-func TestRereadOfOneFileGoesOnWhereAnotherCertificateHasExpired(t *testing.T) {
+// TestRereadOfOneFileWithAnotherCertificateExpired has a certificate that expires while the
+// gateway runs, in an unchanged file.
+func TestRereadOfOneFileWithAnotherCertificateExpired(t *testing.T) {
 	folder := t.TempDir()
 	pair, key := pairIn(folder, "api"), filepath.Join(folder, "key")
 	writePair(t, pair, issue(t, "api", -2*day, -day, nil))
@@ -237,12 +241,12 @@ func TestRereadOfOneFileGoesOnWhereAnotherCertificateHasExpired(t *testing.T) {
 	g.reread(t)
 	log := g.log.String()
 	if !strings.Contains(log, `changed="[auth.tokens.keys[0].secret (`+key+`)]"`) || strings.Count(log, "expired on") != 2 {
-		t.Errorf("the log does not tell both:\n%s", log)
+		t.Errorf("the log does not contain both:\n%s", log)
 	}
 }
 
-// TestRereadSwapsClientsAndKeys has callers of old and new secrets.
-func TestRereadSwapsClientsAndKeys(t *testing.T) {
+// TestRereadReplacesClientsAndKeys checks callers with old and new secrets.
+func TestRereadReplacesClientsAndKeys(t *testing.T) {
 	folder := t.TempDir()
 	hash, key := filepath.Join(folder, "hash"), filepath.Join(folder, "key")
 	setHash := func(secret string) {
@@ -300,9 +304,9 @@ func TestRereadSwapsClientsAndKeys(t *testing.T) {
 	wantStatus(http.StatusOK, "Authorization", login())
 }
 
-// TestRereadSwapsWhatTheEndpointIsReachedWith has a platform that changes its
-// certificate, and then the authority whose clients it talks to.
-func TestRereadSwapsWhatTheEndpointIsReachedWith(t *testing.T) {
+// TestRereadReplacesFilesOfTheEndpoint has a platform that changes its certificate, and then
+// the authority whose clients it accepts.
+func TestRereadReplacesFilesOfTheEndpoint(t *testing.T) {
 	platform, err := ocisim.New(ocisim.DemoSeed())
 	if err != nil {
 		t.Fatal(err)
@@ -353,8 +357,8 @@ func TestRereadSwapsWhatTheEndpointIsReachedWith(t *testing.T) {
 
 	for _, step := range []struct {
 		name  string
-		there func() // what the platform changes
-		here  func() // what the operator writes
+		there func() // the change on the platform
+		here  func() // the change of the operator's files
 	}{
 		{
 			"the platform's certificate",
@@ -382,7 +386,7 @@ func TestRereadSwapsWhatTheEndpointIsReachedWith(t *testing.T) {
 		g.reread(t)
 		waitFor(t, func() bool { return numbers() == http.StatusOK })
 		connections := platform.Connections()
-		g.reread(t) // of files that are the same
+		g.reread(t) // with unchanged files
 		if status := numbers(); status != http.StatusOK || len(platform.Connections()) != len(connections) {
 			t.Errorf("%s: %d after another reading", step.name, status)
 		}
@@ -390,18 +394,18 @@ func TestRereadSwapsWhatTheEndpointIsReachedWith(t *testing.T) {
 	for use, certificate := range map[string]*issued{"platform_ca": server, "platform_server": server, "platform_client": client} {
 		at := g.metric(t, `ocigate_certificate_not_after_timestamp_seconds{platform_endpoint="simulated",use="`+use+`"}`)
 		if at != float64(certificate.certificate.NotAfter.Unix()) {
-			t.Errorf("the metric of %s says %v", use, at)
+			t.Errorf("the metric of %s is %v", use, at)
 		}
 	}
 }
 
-func TestRereadTellsWhatNeedsARestart(t *testing.T) {
+func TestRereadReportsSecretsThatNeedARestart(t *testing.T) {
 	folder := t.TempDir()
 	url, password := filepath.Join(folder, "url"), filepath.Join(folder, "password")
 	writeText(t, url, "postgres://hunter2@127.0.0.1/x")
 	writeText(t, password, "gateway-demo")
 	g := start(t, newPlatform(t).Addr, func(c *config.Config) {
-		c.Journal.PostgresURL = readSecret(t, url) // which the embedded store does not use
+		c.Journal.PostgresURL = readSecret(t, url) // the embedded store does not use it
 		c.Platform.Password = readSecret(t, password)
 	})
 	defer g.end(t)
@@ -412,12 +416,12 @@ func TestRereadTellsWhatNeedsARestart(t *testing.T) {
 	log := g.log.String()
 	want := `changed=[] unchanged="[platform.password (` + password + `)]" changed_but_needs_restart="[journal.postgres_url (` + url + `)]"`
 	if strings.Count(log, want) != 2 || strings.Contains(log, "hunter") {
-		t.Errorf("%s is not there twice, or a secret is:\n%s", want, log)
+		t.Errorf("%s is not there exactly twice, or a secret is there:\n%s", want, log)
 	}
 }
 
-// TestRereadOnSignals has the signals of a whole life: before it serves, while
-// it does, many at a time, and at its end.
+// TestRereadOnSignals sends signals before the program serves, while it does, many at the same
+// time, and at its end.
 func TestRereadOnSignals(t *testing.T) {
 	pair := pairIn(t.TempDir(), "api")
 	writePair(t, pair, issue(t, "before", -day, 20*day, nil))

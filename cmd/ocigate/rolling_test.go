@@ -25,19 +25,21 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// The rolling restarts behind HAProxy. The usual size takes half a minute.
+// This test specifies that restarts of replicas behind a load balancer lose no requests.
+
+// The size of the rolling restarts behind HAProxy. The default takes half a minute.
 var (
 	restartsFlag = flag.Int("rolling.restarts", 4, "how many restarts there are behind HAProxy")
 	rateFlag     = flag.Int("rolling.rate", 200, "requests a second meanwhile")
 	drainFlag    = flag.String("rolling.drain", "3s", "http.drain of the replicas")
 )
 
-// rollingCallers is how many callers share the rate. Each has a range of its own.
+// rollingCallers is the number of callers that share the rate. Each has its own range.
 const rollingCallers = 40
 
-// TestRollingRestartsLoseNothing restarts two replicas in turn, by nothing but
-// SIGTERM, behind a HAProxy that polls readyz every second and repeats nothing.
-// Whatever a caller does not get the answer of a gateway to is lost.
+// TestRollingRestartsLoseNothing restarts two replicas alternately by SIGTERM, behind a HAProxy
+// that polls readyz every second and repeats no request. A request counts as lost if its
+// caller gets no response of a gateway.
 func TestRollingRestartsLoseNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
@@ -72,7 +74,7 @@ func TestRollingRestartsLoseNothing(t *testing.T) {
 		r.stop(t)
 		r.start(t)
 		if *drainFlag == "0s" {
-			time.Sleep(2 * time.Second) // HAProxy may not have noticed that it was away
+			time.Sleep(2 * time.Second) // HAProxy may not have noticed the restart
 		}
 		proxy.waitUp(t, r.name)
 	}
@@ -92,7 +94,7 @@ func TestRollingRestartsLoseNothing(t *testing.T) {
 
 func rollingRange(i int) string { return fmt.Sprintf("+32251%05d", 10*i) }
 
-// rollingSeed has a free range for each caller.
+// rollingSeed returns a seed with a free range for each caller.
 func rollingSeed() ocisim.Seed {
 	tenant := ocisim.Tenant{ID: "tenant", Name: "tenant", Groups: []ocisim.Group{{ID: "group", Name: "group", UserLimit: 10, Services: []string{"Route List"}}}}
 	for i := range rollingCallers {
@@ -105,7 +107,7 @@ func rollingSeed() ocisim.Seed {
 	}
 }
 
-// replica is a gateway's process that is restarted.
+// replica is a process of the gateway that is restarted.
 type replica struct {
 	*gatewayProcess
 	name string
@@ -119,22 +121,22 @@ func newReplica(t *testing.T, binary, name, platform string) *replica {
 	}), name}
 }
 
-// traffic is what callers send, and what they lose.
+// traffic counts the requests of the callers, and the lost ones.
 type traffic struct {
 	address          string
 	requests, writes atomic.Int64
 
-	mu   sync.Mutex
-	lost []string // guarded by mu
+	mu   sync.Mutex // guards lost
+	lost []string
 }
 
-// call has one caller assign its range, list, remove it and list, again and
-// again, over a connection of its own, in time with the others.
+// call makes one caller assign its range, list, remove it and list repeatedly, over a separate
+// connection, at a fixed rate.
 func (a *traffic) call(ctx context.Context, number int) {
 	client := &http.Client{Timeout: wellAgain, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
 	defer client.CloseIdleConnections()
 	period := rollingCallers * time.Second / time.Duration(*rateFlag)
-	select { // not all of them at once
+	select { // the callers start at different times
 	case <-ctx.Done():
 		return
 	case <-time.After(period * time.Duration(number) / rollingCallers):
@@ -151,7 +153,7 @@ func (a *traffic) call(ctx context.Context, number int) {
 		default:
 			a.send(client, http.MethodGet, "", http.StatusOK)
 		}
-		if i%2 == 1 { // it has nothing assigned before it ends
+		if i%2 == 1 { // it ends with nothing assigned
 			select {
 			case <-ctx.Done():
 				return
@@ -162,8 +164,7 @@ func (a *traffic) call(ctx context.Context, number int) {
 	}
 }
 
-// send counts a request as lost unless it has that status. It ends when the
-// answer is there.
+// send makes a request and counts it as lost unless the response has that status.
 func (a *traffic) send(client *http.Client, method, body string, status int) {
 	a.requests.Add(1)
 	if method != http.MethodGet {
@@ -183,7 +184,7 @@ func (a *traffic) try(client *http.Client, method, body string) (status int, ans
 	if err != nil {
 		return 0, "", err
 	}
-	request.SetBasicAuth(systemClient, arenaSecret)
+	request.SetBasicAuth(systemClient, campaignSecret)
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, "", err
@@ -201,16 +202,16 @@ func findHAProxy() (string, error) {
 	return path, nil
 }
 
-// balancer is a HAProxy.
+// balancer is a running HAProxy.
 type balancer struct {
-	address string // where it listens
-	socket  string // of its statistics
+	address string // listening address
+	socket  string // path of the socket of its statistics
 	log     *output
 }
 
-// startHAProxy runs HAProxy in front of replicas until the test ends. It polls
-// every second, believes the first answer, and never sends a request twice. A
-// replica whose answer to a poll is slow is not unready.
+// startHAProxy runs HAProxy in front of replicas until the test ends. It polls every second,
+// one response changes its state of a replica, and it never sends a request twice. A slow
+// response to a poll does not make a replica unready.
 func startHAProxy(t *testing.T, haproxy string, replicas []*replica) *balancer {
 	t.Helper()
 	folder := t.TempDir()
@@ -253,7 +254,7 @@ backend gateways
 	return b
 }
 
-// checkOf is the address of an operators' listener as the parameters of a check.
+// checkOf returns the address of an operators' listener as the parameters of a check.
 func checkOf(admin string) string {
 	host, port, _ := net.SplitHostPort(admin)
 	return host + " port " + port
@@ -275,7 +276,7 @@ func (b *balancer) waitUp(t *testing.T, name string) {
 	}
 }
 
-// status is what HAProxy thinks of a server.
+// status returns HAProxy's status of a server.
 func (b *balancer) status(name string) (string, error) {
 	conn, err := net.Dial("unix", b.socket)
 	if err != nil {

@@ -10,8 +10,11 @@ import (
 	"ocigate/config"
 )
 
-// A password that has become invalid in its file is not used. The log says once
-// which file and why, and not the password.
+// These tests specify what happens with invalid secrets after the start, and how problems
+// name their place.
+
+// TestAnInvalidPasswordInAFileIsNotUsed checks that a password that has become invalid in its
+// file is not used. The log contains the file and the reason once, and not the password.
 func TestAnInvalidPasswordInAFileIsNotUsed(t *testing.T) {
 	platform := newPlatform(t)
 	file := filepath.Join(t.TempDir(), "password")
@@ -52,7 +55,7 @@ func TestAnInvalidPasswordInAFileIsNotUsed(t *testing.T) {
 	waitFor(t, func() bool { return strings.Contains(g.log.String(), "can be read again") })
 	log := g.log.String()
 	if !strings.Contains(log, file) || strings.Count(log, "ends with a blank") != 1 || strings.Contains(log, "gateway-demo") {
-		t.Errorf("the log does not name the file, repeats itself, or tells the password:\n%s", log)
+		t.Errorf("the log does not name the file once, or contains the password:\n%s", log)
 	}
 }
 
@@ -66,7 +69,8 @@ func TestPasswordThatCannotBeReadIsLogged(t *testing.T) {
 	wantLine(t, log, "level=INFO", "platform_endpoint=primary")
 }
 
-// What is found wrong after loading names its place as well.
+// TestConfigCheckNamesTheFile checks that problems that are found after loading have their
+// place, too.
 func TestConfigCheckNamesTheFile(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "ocigate.yaml")

@@ -16,11 +16,11 @@ func newServe() *cobra.Command {
 	return withConfig(&cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
-		Long: "Serve the API until a SIGINT or SIGTERM. Then the readiness goes off, the API is\n" +
-			"served for http.drain all the same, the requests in flight finish and the sessions\n" +
-			"with the platform log out. A second signal ends the process at once.\n\n" +
-			"On a SIGHUP, certificates and the files that hold secrets are read again, and\n" +
-			"used if all of them are good. The rest of the configuration needs a restart.",
+		Long: "Serve the API until a SIGINT or SIGTERM. Then readyz goes off, the API is served for\n" +
+			"another http.drain, the requests in flight finish and the sessions with the platform\n" +
+			"log out. A second signal ends the process immediately.\n\n" +
+			"On a SIGHUP, the certificates and the files of secrets are read again, and used if all\n" +
+			"of them are valid. Other changes of the configuration need a restart.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		outliveReaders()
 		program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
@@ -34,11 +34,12 @@ func newServe() *cobra.Command {
 	})
 }
 
-// outliveReaders has a write to a pipe that nobody reads any more fail, in the
-// place of ending the process.
+// outliveReaders makes a write to a pipe without a reader return an error instead of
+// ending the process.
 func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 
-// followLog counts what is dropped of the log, if its lines are queued.
+// followLog adds the number of dropped log lines to the metrics, if the lines are
+// queued.
 func (p *Program) followLog(to io.Writer) {
 	if queue, ok := to.(*logQueue); ok {
 		queue.setUp(gapLine(p.config.Log), lastPart(p.config.HTTP.ShutdownTimeout)/2)
@@ -46,8 +47,8 @@ func (p *Program) followLog(to io.Writer) {
 	}
 }
 
-// description is what the log says of the program when it serves. It holds no
-// secrets.
+// description returns the fields of the log line at the start of serving. It contains
+// no secrets.
 func (p *Program) description() []any {
 	c := p.config
 	fields := []any{
@@ -67,10 +68,10 @@ func (p *Program) description() []any {
 	return append(fields, "platform", endpoints)
 }
 
-// absolute is a path that says where a file is without the working directory.
+// absolute returns the absolute form of a path, and an empty path unchanged.
 func absolute(path string) string {
-	if whole, err := filepath.Abs(path); err == nil && path != "" {
-		return whole
+	if full, err := filepath.Abs(path); err == nil && path != "" {
+		return full
 	}
 	return path
 }

@@ -16,7 +16,7 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// simulation are the settings of a simulated platform on the command line.
+// simulation holds the settings of a simulated platform on the command line.
 type simulation struct {
 	listen  string
 	seed    string
@@ -24,7 +24,7 @@ type simulation struct {
 	cert    string
 	faults  []string
 	verbose bool
-	// release and refusal override the seed; empty leaves it as it is.
+	// release and refusal override the seed unless they are empty.
 	release int
 	refusal ocisim.RefusalMode
 }
@@ -34,9 +34,9 @@ func newSimulate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "simulate",
 		Short: "Run the simulated platform alone, for any OCI-P client",
-		Long: "Run a platform that lives in memory and speaks OCI-P. It holds what its seed says\n" +
-			"(\"ocigate simulate seed\" prints the default one) and misbehaves as told by --fault\n" +
-			"(\"ocigate simulate faults\" lists how).",
+		Long: "Run a platform in memory, with an OCI-P interface. Its data is that of its seed\n" +
+			"(\"ocigate simulate seed\" prints the default one), and --fault injects faults\n" +
+			"(\"ocigate simulate faults\" lists them).",
 		Example: "  ocigate simulate --fault 'drop-after-apply command=GroupRoute*AssignListRequest times=1'",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return s.run(c) },
@@ -49,12 +49,12 @@ func newSimulate() *cobra.Command {
 func (s *simulation) addFlags(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:2208", "the address to listen on")
-	flags.StringVar(&s.seed, "seed", "", "the YAML file of what the platform holds (default: the demonstration's)")
-	flags.BoolVar(&s.secured, "tls", false, "speak TLS, with a certificate made at the start")
+	flags.StringVar(&s.seed, "seed", "", "the YAML file with the platform's data (default: the demonstration's)")
+	flags.BoolVar(&s.secured, "tls", false, "use TLS, with a certificate that is made at the start")
 	flags.StringVar(&s.cert, "write-cert", "", "write that certificate to this file, for clients to trust")
 	flags.StringArrayVar(&s.faults, "fault", nil, "a fault to inject from the start; may be given several times")
 	flags.Func("release", fmt.Sprintf("the platform's `release`: one of %v (default: the seed's)", ocisim.Releases()), s.setRelease)
-	flags.Func("refusal", fmt.Sprintf("the `mode` in which it refuses what its release does not have or what does not\nfit the schema: one of %v (default: the seed's)", ocisim.RefusalModes()), s.setRefusal)
+	flags.Func("refusal", fmt.Sprintf("the `mode` in which it refuses commands that its release does not support or that\ndo not match the schema: one of %v (default: the seed's)", ocisim.RefusalModes()), s.setRefusal)
 	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log every document, without passwords")
 }
 
@@ -73,7 +73,7 @@ func newSimulateSeed() *cobra.Command {
 func newSimulateFaults() *cobra.Command {
 	return &cobra.Command{
 		Use:   "faults",
-		Short: "List the ways to misbehave",
+		Short: "List the faults that can be injected",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -85,8 +85,8 @@ func newSimulateFaults() *cobra.Command {
 	}
 }
 
-// setRelease and setRefusal read flags. What calls them adds the flag's name to
-// their errors.
+// setRelease and setRefusal parse flags. Package pflag adds the flag's name to their
+// errors.
 func (s *simulation) setRelease(text string) (err error) {
 	s.release, err = ocisim.ParseRelease(text)
 	return err
@@ -140,11 +140,11 @@ func servePlatform(ctx context.Context, platform *ocisim.Platform, l net.Listene
 	if err := platform.Serve(l); !errors.Is(err, ocisim.ErrClosed) {
 		return errors.Join(err, platform.Close())
 	}
-	return platform.Close() // waits for its end
+	return platform.Close() // it waits for the end
 }
 
-// load reads the seed, and applies the release, the refusal and the faults of
-// the command line.
+// load returns the seed with the release, the refusal mode and the faults of the command
+// line.
 func (s *simulation) load() (ocisim.Seed, error) {
 	seed, err := readSeed(s.seed)
 	if err != nil {
@@ -191,7 +191,7 @@ func (s *simulation) open(ctx context.Context) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	if s.cert != "" {
-		// A certificate is there to be read by those who shall trust it.
+		// Clients that trust the certificate must be able to read it.
 		if err := os.WriteFile(s.cert, certificate.PEM(), 0o644); err != nil { //nolint:gosec // see above
 			return nil, errors.Join(err, l.Close())
 		}

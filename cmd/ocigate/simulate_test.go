@@ -16,6 +16,9 @@ import (
 	"ocigate/oci/ocisim"
 )
 
+// These tests specify the flags of the simulated platform. To add a refused value, add an
+// entry to the map of TestSimulateRefusesValuesThatAreNotAllowed.
+
 // writeSeed writes a seed with one administrator and those settings.
 func writeSeed(t *testing.T, settings string) string {
 	t.Helper()
@@ -57,8 +60,7 @@ func TestSimulateFlagsOverrideTheSeed(t *testing.T) {
 	}
 }
 
-// simulate runs the command until the test has ended, and returns the address
-// that it listens on.
+// simulate runs the command until the test has ended, and returns its listening address.
 func simulate(t *testing.T, flags ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -89,7 +91,7 @@ func TestSimulateHasTheReleaseAndRefusesInTheMode(t *testing.T) {
 	for name, test := range map[string]struct {
 		flags   []string
 		version string
-		refused bool // with an answer
+		refused bool // with a reply
 	}{
 		"by command":  {[]string{"--release", "22", "--refusal", "command"}, "22", true},
 		"by document": {[]string{"--release", "21", "--refusal", "document"}, "21sp1", true},

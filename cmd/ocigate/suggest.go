@@ -11,8 +11,8 @@ import (
 	"ocigate/config"
 )
 
-// suggest has every command below one, and itself, answer a mistyped command or
-// flag with the one that was probably meant.
+// suggest makes a command and its subcommands suggest the right command or flag for a
+// mistyped one.
 func suggest(c *cobra.Command) {
 	if c.HasSubCommands() {
 		c.SuggestionsMinimumDistance = 2
@@ -24,7 +24,7 @@ func suggest(c *cobra.Command) {
 	}
 }
 
-// noSuchCommand refuses what is no command of those that another one holds.
+// noSuchCommand returns an error if the first argument is not a subcommand.
 func noSuchCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -36,7 +36,7 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q%s", args[0], c.CommandPath(), question)
 }
 
-// noSuchFlag adds to the error about an unknown flag which one was meant.
+// noSuchFlag adds a suggestion to the error about an unknown flag.
 func noSuchFlag(c *cobra.Command, err error) error {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {
@@ -44,7 +44,7 @@ func noSuchFlag(c *cobra.Command, err error) error {
 	}
 	typed := unknown.GetSpecifiedName()
 	if letters := unknown.GetSpecifiedShortnames(); letters != "" {
-		typed = letters // a flag with one dash instead of two looks like these
+		typed = letters // a flag with one dash is parsed as letters
 	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })

@@ -6,6 +6,9 @@ import (
 	"testing"
 )
 
+// These tests specify the suggestions for mistyped commands and flags. To add one, add an
+// entry to the map: the arguments, and a pattern of the error.
+
 func TestVersionIsAFlagToo(t *testing.T) {
 	want, _, err := execute(t, "", "version")
 	if err != nil {
@@ -15,7 +18,7 @@ func TestVersionIsAFlagToo(t *testing.T) {
 		t.Errorf("got %q, %q, %v, want %q", got, errs, err, want)
 	}
 	if _, _, err := execute(t, "", "-v"); err == nil {
-		t.Error("-v is taken, which elsewhere stands for verbose")
+		t.Error("-v is accepted, which elsewhere means verbose")
 	}
 }
 

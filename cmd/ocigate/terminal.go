@@ -10,10 +10,10 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is where somebody types.
+// terminal is a terminal that a user types on.
 type terminal struct{ fd int }
 
-// terminalOf is the terminal that a reader reads from, if it does.
+// terminalOf returns the terminal of a reader, and false if it is not one.
 func terminalOf(r io.Reader) (terminal, bool) {
 	file, ok := r.(*os.File)
 	if !ok {
@@ -23,8 +23,8 @@ func terminalOf(r io.Reader) (terminal, bool) {
 	return t, term.IsTerminal(t.fd)
 }
 
-// askTwice asks for a new secret and, since nobody can see it, for the same again.
-// It writes the questions to another stream than the result goes to.
+// askTwice reads a new secret twice, because it is not shown, and compares the inputs. The
+// questions go to a separate stream from the result.
 func (t terminal) askTwice(ctx context.Context, questions io.Writer) (string, error) {
 	first, err := t.ask(ctx, questions, "Secret: ")
 	if err != nil {
@@ -40,8 +40,8 @@ func (t terminal) askTwice(ctx context.Context, questions io.Writer) (string, er
 	return first, nil
 }
 
-// ask reads a line that is not shown. When ctx ends, as it does by Ctrl-C, the
-// terminal is put back as it was, and the line is left to be read.
+// ask reads a line without showing it. When ctx ends, for example by Ctrl-C, it restores
+// the terminal and returns; the goroutine goes on reading.
 func (t terminal) ask(ctx context.Context, questions io.Writer, question string) (string, error) {
 	before, err := term.GetState(t.fd)
 	if err != nil {
@@ -59,7 +59,7 @@ func (t terminal) ask(ctx context.Context, questions io.Writer, question string)
 		text, err := term.ReadPassword(t.fd)
 		read <- line{text, err}
 	}()
-	defer fmt.Fprintln(questions) // the one that was typed is not shown either
+	defer fmt.Fprintln(questions) // the typed line break is not shown either
 	select {
 	case <-ctx.Done():
 		return "", errors.Join(errors.New("interrupted"), term.Restore(t.fd, before))

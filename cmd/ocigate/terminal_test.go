@@ -16,23 +16,26 @@ import (
 	"golang.org/x/term"
 )
 
-// runMain has the test's binary be the program itself, for tests that need a
-// process.
+// These tests specify how the command hash reads a secret from a terminal. A teletype takes
+// the place of the user's terminal.
+
+// runMain is an environment variable that makes the test's binary the program, for tests that
+// need a process.
 const runMain = "OCIGATE_TEST_RUN_MAIN"
 
 func init() {
 	if os.Getenv(runMain) != "" {
-		_ = os.Unsetenv(runMain) // cannot fail; a configuration would refuse the variable
+		_ = os.Unsetenv(runMain) // never fails; loading a configuration would report the variable
 		main()
 		os.Exit(0)
 	}
 }
 
-// teletype is a terminal and the person before it.
+// teletype is a terminal with a user.
 type teletype struct {
 	t      *testing.T
-	person *os.File // what is typed, and what is to be seen
-	side   *os.File // the program's
+	person *os.File // the user's side: input and screen
+	side   *os.File // the program's side
 	before *term.State
 	seen   output
 }
@@ -53,8 +56,8 @@ func newTeletype(t *testing.T) *teletype {
 		_, _ = io.Copy(&tty.seen, person) // ends with the terminal
 	}()
 	t.Cleanup(func() {
-		// Whoever still reads from the terminal gets lines, and then its end. Only
-		// then can the person's side be closed, which blocks in reading.
+		// A goroutine that still reads from the terminal gets lines, and then its end.
+		// Only then can the user's side be closed, because a read blocks it.
 		_, _ = io.WriteString(person, "\n\n\n")
 		_ = side.Close()
 		<-copied
@@ -72,7 +75,7 @@ func (tty *teletype) state() *term.State {
 	return state
 }
 
-// typeAt types once a question is asked and what is typed is not shown.
+// typeAt types as soon as a question is written and the terminal does not show input.
 func (tty *teletype) typeAt(question, text string) {
 	tty.t.Helper()
 	waitFor(tty.t, func() bool {
@@ -119,7 +122,7 @@ func TestHashOnATerminal(t *testing.T) {
 			if !reflect.DeepEqual(tty.state(), tty.before) {
 				t.Error("the terminal is not as it was")
 			}
-			// Nothing of what was typed is to be seen.
+			// The screen must not show any part of the input.
 			waitFor(t, func() bool { return tty.seen.String() == "Secret: \r\nThe same again: \r\n" })
 		})
 	}
@@ -140,16 +143,17 @@ func TestHashOnATerminalCanBeInterrupted(t *testing.T) {
 	}
 }
 
-// The process itself, and the signal that the terminal makes of Ctrl-C.
+// TestCtrlCAtTheSecretEndsTheProcess sends Ctrl-C to a process, for which the terminal sends
+// it a signal.
 func TestCtrlCAtTheSecretEndsTheProcess(t *testing.T) {
-	for name, answers := range map[string][]string{"at once": {"hunt\x03"}, "at the second question": {"hunter2\r", "\x03"}} {
+	for name, answers := range map[string][]string{"at the first question": {"hunt\x03"}, "at the second question": {"hunter2\r", "\x03"}} {
 		t.Run(name, func(t *testing.T) {
 			tty := newTeletype(t)
 			command := exec.CommandContext(t.Context(), os.Args[0], "hash")
 			command.Env = append(os.Environ(), runMain+"=1")
 			var out output
 			command.Stdin, command.Stdout, command.Stderr = tty.side, &out, tty.side
-			command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // whose signals it gets
+			command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true} // so that it gets the terminal's signals
 			if err := command.Start(); err != nil {
 				t.Fatal(err)
 			}

@@ -21,7 +21,9 @@ import (
 	"ocigate/config"
 )
 
-// day makes dates readable.
+// These tests specify how certificates that have expired, or will soon, are reported.
+
+// day is the unit of the validity of certificates.
 const day = 24 * time.Hour
 
 // issued is a certificate with its key.
@@ -30,8 +32,8 @@ type issued struct {
 	key         *ecdsa.PrivateKey
 }
 
-// issue makes a certificate for both ends of TLS on loopback that is valid from
-// and until these times from now on. Without an issuer it is its own authority.
+// issue returns a certificate for both ends of TLS on loopback that is valid between these
+// times relative to now. Without an issuer it is self-signed.
 func issue(t *testing.T, name string, from, until time.Duration, issuer *issued) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -105,9 +107,9 @@ func pairIn(folder, name string) config.KeyPair {
 	return config.KeyPair{CertFile: filepath.Join(folder, name+".pem"), KeyFile: filepath.Join(folder, name+".key")}
 }
 
-// TestConfigCheckTellsWhichCertificatesAreNotValid runs the command with files
-// of each kind.
-func TestConfigCheckTellsWhichCertificatesAreNotValid(t *testing.T) {
+// TestConfigCheckReportsInvalidCertificates runs the command with files of each kind. To add a
+// case, add an entry to the map.
+func TestConfigCheckReportsInvalidCertificates(t *testing.T) {
 	folder := t.TempDir()
 	api, client, ca := pairIn(folder, "api"), pairIn(folder, "client"), filepath.Join(folder, "ca.pem")
 	file := filepath.Join(folder, "ocigate.yaml")
@@ -126,10 +128,10 @@ platform:
 	good := func(name string) *issued { return issue(t, name, -day, 30*day, root) }
 	for name, test := range map[string]struct {
 		write  func()
-		faults []string // none for a good configuration
+		faults []string // empty for a valid configuration
 		notes  []string
 	}{
-		"all are good": {write: func() {}},
+		"all are valid": {write: func() {}},
 		"the API's has expired": {
 			write:  func() { writePair(t, api, issue(t, "api.example.com", -2*day, -day, root)) },
 			faults: []string{"http.tls.cert_file " + api.CertFile + `: the certificate of "CN=api.example.com" expired on 20`},
@@ -147,7 +149,7 @@ platform:
 		"the client's is not valid yet": {
 			write:  func() { writePair(t, client, issue(t, "gateway", day, 2*day, root)) },
 			faults: []string{"platform.endpoints[0].tls.cert_file " + client.CertFile + `: the certificate of "CN=gateway" is not valid before 20`},
-			// And no note that it expires soon: that is not what is wrong with it.
+			// There must be no note that it expires soon.
 		},
 		"the only authority has expired": {
 			write:  func() { writePEM(t, ca, old) },
@@ -179,7 +181,7 @@ platform:
 		},
 		"an authority's file is empty": {
 			write:  func() { writePEM(t, ca) },
-			faults: []string{"platform.endpoints[0].tls: ca_file: " + ca + " holds no PEM certificate"},
+			faults: []string{"platform.endpoints[0].tls: ca_file: " + ca + " contains no PEM certificate"},
 		},
 		"one cannot be read and another has expired": {
 			write: func() {
@@ -215,8 +217,8 @@ platform:
 	}
 }
 
-// TestProgramServesWithAnExpiredCertificate has a gateway that is restarted
-// after its certificate has expired.
+// TestProgramServesWithAnExpiredCertificate restarts a gateway after its certificate has
+// expired.
 func TestProgramServesWithAnExpiredCertificate(t *testing.T) {
 	pair := pairIn(t.TempDir(), "api")
 	leaf := issue(t, "api", -2*day, -day, nil)
@@ -235,7 +237,7 @@ func TestProgramServesWithAnExpiredCertificate(t *testing.T) {
 	}
 }
 
-// shownBy is the certificate that a server shows to a new connection.
+// shownBy returns the certificate that a server presents to a new connection.
 func shownBy(t *testing.T, address string) *x509.Certificate {
 	t.Helper()
 	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
