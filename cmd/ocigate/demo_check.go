@@ -145,7 +145,7 @@ func (c *demoCheck) makeConcurrently(ctx context.Context, call demoCall) (demoAn
 	}
 	slices.Sort(statuses)
 	if !slices.Contains(statuses, call.status) || !slices.Contains(statuses, call.besides) {
-		return counts, fmt.Errorf("the answers have the status %v, not %d and %d", statuses, call.besides, call.status)
+		return counts, fmt.Errorf("the responses have the statuses %v, not %d and %d", statuses, call.besides, call.status)
 	}
 	return counts, nil
 }
