@@ -6,8 +6,8 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// wantAdopted says what an owner adopts: these operations, with a higher
-// version.
+// wantAdopted checks that an owner adopts these operations, with higher versions, and no
+// others.
 func (w *world) wantAdopted(owner string, want ...operation.Operation) []operation.Operation {
 	w.Helper()
 	got := w.adopt(owner)
@@ -30,10 +30,10 @@ func (w *world) wantAdopted(owner string, want ...operation.Operation) []operati
 }
 
 var adoptTests = []test{
-	{"adopts nothing where there is nothing", func(w *world) {
+	{"adopts nothing if there is nothing", func(w *world) {
 		w.wantAdopted(first)
 	}},
-	{"adopts what is open of a dead owner", func(w *world) {
+	{"adopts what is open of an owner that has stopped", func(w *world) {
 		w.adopt(first)
 		intent := w.through(w.op(), toIntent...)
 		unknown := w.through(w.op(), toUnknown...)
@@ -41,33 +41,33 @@ var adoptTests = []test{
 			w.through(w.op(), states...)
 		}
 		rechecked := w.record(in(operation.NotDone, w.through(w.op(), toIntent...), recheck))
-		w.die(first)
+		w.stop(first)
 		w.wantAdopted(second, intent, unknown, rechecked)
 		w.wantHeld(w.op(entries(keysOf(intent)...)), keysOf(intent), intent.ID)
 		w.wantAdopted(second)
 	}},
-	{"adopts what was not taken and is to be looked at once more, and leaves its key and its entries free", func(w *world) {
+	{"adopts what was not taken and is to be rechecked, and leaves its key and its entries free", func(w *world) {
 		w.adopt(first)
 		op := w.record(in(operation.NotDone, w.through(w.op(key("k")), toIntent...), notTaken, recheck))
-		w.die(first)
+		w.stop(first)
 		op = w.wantAdopted(second, op)[0]
 		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
 		op = w.record(in(operation.Done, op, corrected))
 		w.wantStored(op)
 		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
-		w.die(second)
+		w.stop(second)
 		w.wantAdopted(third)
 	}},
-	{"forgets what was only received by a dead owner", func(w *world) {
+	{"removes what was only received by an owner that has stopped", func(w *world) {
 		w.adopt(first)
 		op := w.op(key("k"))
 		w.begin(op)
-		w.die(first)
+		w.stop(first)
 		w.wantAdopted(second)
 		w.wantNone(op.ID)
 		w.wantFree(w.op(owner(second), key("k"), entries(keysOf(op)...)))
 	}},
-	{"leaves alone what is of a living owner", func(w *world) {
+	{"leaves alone what belongs to a running owner", func(w *world) {
 		w.adopt(first)
 		received := w.op()
 		w.begin(received)
@@ -83,18 +83,18 @@ var adoptTests = []test{
 	{"gives an operation to one owner after the other", func(w *world) {
 		w.adopt(first)
 		op := w.through(w.op(), toIntent...)
-		w.die(first)
+		w.stop(first)
 		op = w.wantAdopted(second, op)[0]
-		w.die(second)
+		w.stop(second)
 		op = w.wantAdopted(third, op)[0]
 		w.wantStored(w.record(in(operation.Done, op)))
-		w.die(third)
+		w.stop(third)
 		w.wantAdopted(first)
 	}},
-	{"bars the late record of a dead owner", func(w *world) {
+	{"refuses the late record of an owner that has stopped", func(w *world) {
 		w.adopt(first)
 		op := w.through(w.op(), toIntent...)
-		late := w.die(first)
+		late := w.stop(first)
 		adopted := w.wantAdopted(second, op)[0]
 		for _, record := range []operation.Operation{op, in(operation.Done, op)} {
 			if err := late.Record(w.Context(), record, event(&record)); !errors.Is(err, operation.ErrConflict) {

@@ -6,18 +6,18 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// The ways in which an operation can have gone.
+// The states that an operation is recorded in, one after the other (see through).
 var (
-	toReceived  = []operation.State{}
-	toIntent    = []operation.State{operation.Intent}
-	toUnknown   = []operation.State{operation.Intent, operation.Unknown}
-	toDone      = []operation.State{operation.Intent, operation.Done}
-	toNotDone   = []operation.State{operation.Intent, operation.NotDone}
-	toPartly    = []operation.State{operation.Intent, operation.PartlyDone}
-	doubtedDone = []operation.State{operation.Intent, operation.Unknown, operation.Done}
+	toReceived = []operation.State{}
+	toIntent   = []operation.State{operation.Intent}
+	toUnknown  = []operation.State{operation.Intent, operation.Unknown}
+	toDone     = []operation.State{operation.Intent, operation.Done}
+	toNotDone  = []operation.State{operation.Intent, operation.NotDone}
+	toPartly   = []operation.State{operation.Intent, operation.PartlyDone}
+	toResolved = []operation.State{operation.Intent, operation.Unknown, operation.Done}
 
 	toOpen = [][]operation.State{toReceived, toIntent, toUnknown}
-	toEnds = [][]operation.State{toDone, toNotDone, toPartly, doubtedDone}
+	toEnds = [][]operation.State{toDone, toNotDone, toPartly, toResolved}
 )
 
 var beginTests = []test{
@@ -33,7 +33,7 @@ var beginTests = []test{
 		w.abandon(op)
 		w.wantFree(w.op(key("k"), entries(keysOf(op)...)))
 	}},
-	{"refuses a key that another operation has, whatever became of that", func(w *world) {
+	{"refuses a key that another operation has, in any state", func(w *world) {
 		for _, states := range append(toOpen, toEnds...) {
 			op := w.op()
 			key("key of " + op.ID)(&op)
@@ -41,7 +41,7 @@ var beginTests = []test{
 			w.wantKeyUsed(w.op(key(op.Key)), op)
 		}
 	}},
-	{"takes the key of another caller or endpoint for another key", func(w *world) {
+	{"distinguishes the same key of another caller or route", func(w *world) {
 		w.through(w.op(key("k")))
 		w.through(w.op(key("l")), toDone...)
 		for _, used := range []string{"k", "l"} {
@@ -51,14 +51,14 @@ var beginTests = []test{
 			w.wantFree(w.op(key(used + used)))
 		}
 	}},
-	{"knows a caller from wherever it calls", func(w *world) {
+	{"recognizes a caller at any address", func(w *world) {
 		op := w.op(key("k"))
 		w.begin(op)
 		w.wantKeyUsed(w.op(key("k"), func(op *operation.Operation) {
 			op.Caller.ClientIP, op.Caller.RequestID = "2001:db8::1", "another"
 		}), op)
 	}},
-	{"takes any number of operations without a key", func(w *world) {
+	{"accepts any number of operations without a key", func(w *world) {
 		w.through(w.op())
 		w.through(w.op(), toIntent...)
 		w.through(w.op(), toDone...)
@@ -95,7 +95,7 @@ var beginTests = []test{
 			w.wantFree(w.op(entries("b", "a")))
 		}
 	}},
-	{"takes an entry of another kind or tenant for another entry", func(w *world) {
+	{"distinguishes the same entry of another kind or tenant", func(w *world) {
 		w.through(w.op(entries("a")), toReceived...)
 		w.through(w.op(entries("b")), toIntent...)
 		for _, held := range []string{"a", "b"} {
@@ -105,16 +105,16 @@ var beginTests = []test{
 			w.wantHeld(w.op(entries(held), func(op *operation.Operation) { op.GroupID = "another" }), []string{held}, "operation-0001", "operation-0002")
 		}
 	}},
-	{"judges the key before the entries", func(w *world) {
+	{"checks the key before the entries", func(w *world) {
 		op := w.through(w.op(key("k"), entries("a")), toIntent...)
 		w.wantKeyUsed(w.op(key("k"), entries("a")), op)
 	}},
-	{"holds no entry where the key is used", func(w *world) {
+	{"holds no entry if the key is used", func(w *world) {
 		op := w.through(w.op(key("k")), toReceived...)
 		w.wantKeyUsed(w.op(key("k"), entries("a")), op)
 		w.wantFree(w.op(entries("a")))
 	}},
-	{"claims no key, and holds no other entry, where an entry is held", func(w *world) {
+	{"takes no key, and holds no other entry, if an entry is held", func(w *world) {
 		op := w.through(w.op(entries("a")), toReceived...)
 		refused := w.op(key("k"), entries("b", "a", "c"))
 		w.wantHeld(refused, []string{"a"}, op.ID)
@@ -131,7 +131,7 @@ var abandonTests = []test{
 		w.wantNone(op.ID)
 		w.wantFree(w.op(key("k"), entries("a", "b")))
 	}},
-	{"does nothing where there is no such operation", func(w *world) {
+	{"does nothing if there is no such operation", func(w *world) {
 		op := w.op(key("k"), entries("a"))
 		w.begin(op)
 		w.abandon(w.op(key("k"), entries("a")))

@@ -16,8 +16,8 @@ import (
 	"ocigate/translate/scope"
 )
 
-// format1 is an operation of the data of format 1 that stores keep as testdata. They
-// were written by a gateway of that format, and are known by their requests.
+// format1 describes an operation of the data of format 1 that stores have as testdata. A
+// gateway of that format has written them; the request ids identify the operations.
 type format1 struct {
 	target   scope.Target
 	endpoint string
@@ -28,8 +28,8 @@ type format1 struct {
 	state    operation.State
 	basis    operation.Basis
 	holds    []string
-	key      bool // its idempotency key is its own
-	recheck  bool // it is to be looked at once more
+	key      bool // it holds its idempotency key
+	recheck  bool // it is to be rechecked
 }
 
 var inFormat1 = map[string]format1{
@@ -45,7 +45,7 @@ var inFormat1 = map[string]format1{
 	"released in part": {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", to: "G", keys: []string{"110", "111"}, outcomes: "r?", state: operation.Unknown, holds: []string{"111"}, key: true},
 	"released":         {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", to: "G", keys: []string{"112", "113"}, outcomes: "rr", state: operation.Unknown, key: true},
 	"intent":           {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", to: "G", keys: []string{"114", "115"}, outcomes: "??", state: operation.Intent, holds: []string{"114", "115"}, key: true},
-	// Only a store in which others see what is received has it.
+	// Only a store that shares operations that are Received has it.
 	"received": {target: groupG, endpoint: "itc_numbers_assign", kind: "numbers", keys: []string{"116"}, outcomes: "?", state: operation.Received, holds: []string{"116"}, key: true},
 }
 
@@ -54,8 +54,8 @@ var (
 	groupH = scope.Target{TenantID: "T", GroupID: "H"}
 )
 
-// RunFormat1 tests a store over data of format 1. Their owners must be dead. Its
-// trail has so many lines.
+// RunFormat1 tests a store over data of format 1, whose owners must have stopped. lines is
+// the number of lines of their trail.
 func RunFormat1(t *testing.T, r Rig, lines int64) {
 	t.Helper()
 	w := &world{T: t, Rig: r}
@@ -73,7 +73,7 @@ func RunFormat1(t *testing.T, r Rig, lines int64) {
 	w.resolveFormat1(found)
 }
 
-// ofFormat1 checks the operations one by one, and returns them by their requests.
+// ofFormat1 checks each operation, and returns them by their request ids.
 func (w *world) ofFormat1() map[string]operation.Operation {
 	w.Helper()
 	all, err := w.store.List(w.Context(), operation.Query{Limit: 100})
@@ -108,7 +108,7 @@ func (w *world) ofFormat1() map[string]operation.Operation {
 			w.Errorf("%s is %+v", name, op)
 		}
 		if want := map[string]string{"refused": `{"code":"PlatformRefused"}`}[name]; string(op.Response) != want {
-			w.Errorf("%s has the answer %s, want %s", name, op.Response, want)
+			w.Errorf("%s has the response %s, want %s", name, op.Response, want)
 		}
 	}
 	if len(found) < len(inFormat1)-1 {
@@ -117,7 +117,7 @@ func (w *world) ofFormat1() map[string]operation.Operation {
 	return found
 }
 
-// entry is an entry as it is to be after the migration.
+// entry returns an entry as it must be after the migration.
 func (f *format1) entry(i int, key string) operation.Entry {
 	e := operation.Entry{Kind: f.kind, Given: "tel:" + key, Key: key}
 	if f.state != operation.Received {
@@ -142,7 +142,7 @@ func (f *format1) entry(i int, key string) operation.Entry {
 	return e
 }
 
-// checkLists1 checks that the lists are those of the operations.
+// checkLists1 checks that the lists have the operations.
 func (w *world) checkLists1(found map[string]operation.Operation) {
 	w.Helper()
 	for _, target := range []scope.Target{{}, {TenantID: "T"}, {TenantID: "T2"}, groupG, groupH, {TenantID: "T2", GroupID: "G"}, {TenantID: "T", GroupID: "G", UserID: "u"}} {
@@ -169,8 +169,8 @@ func cmpID(a, b operation.Operation) int {
 	return 0
 }
 
-// checkClaims1 checks that keys and entries are those of the operations that had
-// them, and no others.
+// checkClaims1 checks that the operations have the keys and entries that they had, and no
+// others.
 func (w *world) checkClaims1(found map[string]operation.Operation) {
 	w.Helper()
 	for name, op := range found {
@@ -196,9 +196,8 @@ func (w *world) checkClaims1(found map[string]operation.Operation) {
 	}
 }
 
-// resolveFormat1 has a keeper find out what became of the operations that are
-// unknown, or on their way, and look once more at those that were found not to be
-// done.
+// resolveFormat1 has a keeper resolve the operations that are unknown or an intent, and
+// recheck those that were found not to be done.
 func (w *world) resolveFormat1(found map[string]operation.Operation) {
 	w.Helper()
 	var mu sync.Mutex
@@ -209,13 +208,13 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 		Observe: func(_ context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			sight := operation.Observation{Endpoint: "n1"}
+			seen := operation.Observation{Endpoint: "n1"}
 			for _, e := range entries {
 				asked[target.TenantID+" "+e.Kind+" "+e.Key+" "+string(e.After)] = true
 				notSeen := slices.Contains([]string{"109", "104"}, e.Key)
-				sight.Effects = append(sight.Effects, operation.Effect{Seen: !notSeen, Clear: true})
+				seen.Effects = append(seen.Effects, operation.Effect{Seen: !notSeen, Clear: true})
 			}
-			return sight, nil
+			return seen, nil
 		},
 	})
 	defer k.Close(context.Background())
@@ -230,12 +229,12 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 		select {
 		case <-recorded:
 		case <-late:
-			w.Fatalf("they end otherwise (-want +got):\n%s", cmp.Diff(ended, is))
+			w.Fatalf("they end differently (-want +got):\n%s", cmp.Diff(ended, is))
 		}
 		for name := range ended {
 			op := w.get(found[name].ID)
 			is[name] = string(op.State) + " " + signs(op.Entries)
-			isOver := !op.Open() || name == "unknown" && op.State.Ended() // that is looked at once more in five minutes
+			isOver := !op.Open() || name == "unknown" && op.State.Ended() // that is rechecked in five minutes
 			if !isOver {
 				is[name] += " open"
 			}
@@ -252,7 +251,7 @@ func (w *world) resolveFormat1(found map[string]operation.Operation) {
 		}
 	}
 	if _, err := k.Get(w.Context(), found["received"].ID); inFormat1["received"].state == operation.Received && found["received"].ID != "" && !errors.Is(err, operation.ErrNotFound) {
-		w.Errorf("what was only received is not forgotten: %v", err)
+		w.Errorf("what was only received is not removed: %v", err)
 	}
 }
 
@@ -271,7 +270,7 @@ func (r reporting) Record(ctx context.Context, op operation.Operation, event ope
 	return err
 }
 
-// signs are the outcomes of entries, as in format1.
+// signs returns the outcomes of entries, as in format1.
 func signs(entries []operation.Entry) string {
 	var text strings.Builder
 	for _, e := range entries {

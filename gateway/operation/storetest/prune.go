@@ -7,7 +7,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// ago is an operation of long ago, as far as its times tell.
+// ago sets the times of an operation back.
 func ago(by time.Duration) edit {
 	return func(op *operation.Operation) {
 		for _, at := range []*time.Time{&op.ReceivedAt, &op.IntendedAt, &op.UnknownAt, &op.EndedAt} {
@@ -19,10 +19,10 @@ func ago(by time.Duration) edit {
 }
 
 var pruneTests = []test{
-	{"does nothing where there is nothing", func(w *world) {
+	{"does nothing if there is nothing", func(w *world) {
 		w.prune(now())
 	}},
-	{"forgets what ended before, and nothing else", func(w *world) {
+	{"removes what ended before, and nothing else", func(w *world) {
 		limit := now().Add(-24 * time.Hour)
 		var gone, kept []operation.Operation
 		for _, state := range []operation.State{operation.Done, operation.NotDone, operation.PartlyDone} {
@@ -54,7 +54,7 @@ var pruneTests = []test{
 		}
 		w.wantHeld(w.op(entries(keysOf(received)...)), keysOf(received), received.ID)
 	}},
-	{"forgets keys that have expired, and no others", func(w *world) {
+	{"removes keys that have expired, and no others", func(w *world) {
 		w.through(w.op(keyUntil("expired", -time.Second)), toDone...)
 		op := w.through(w.op(key("k")), toDone...)
 		w.prune(now().Add(-time.Hour))

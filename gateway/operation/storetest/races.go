@@ -9,11 +9,11 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// racers is how many take part in a race.
+// racers is the number of concurrent calls of a race.
 const racers = 16
 
-// wantWinner says that exactly one of all was successful, and the others got
-// the other kind of answer. It returns who won.
+// wantWinner checks that exactly one call was successful, and that the others got an error
+// for which lost returns true. It returns the index of the winner.
 func (w *world) wantWinner(errs []error, lost func(error) bool) int {
 	w.Helper()
 	winner := -1
@@ -28,7 +28,7 @@ func (w *world) wantWinner(errs []error, lost func(error) bool) int {
 		}
 	}
 	if winner < 0 {
-		w.Fatal("nobody won")
+		w.Fatal("no call won")
 	}
 	return winner
 }
@@ -45,9 +45,9 @@ func isHeld(err error) bool {
 
 func isConflict(err error) bool { return errors.Is(err, operation.ErrConflict) }
 
-// beginAtOnce begins operations at the same time.
-func (w *world) beginAtOnce(ops []operation.Operation) []error {
-	return w.atOnce(len(ops), func(store operation.Store, i int) error { return store.Begin(w.Context(), ops[i]) })
+// beginConcurrently begins operations at the same time.
+func (w *world) beginConcurrently(ops []operation.Operation) []error {
+	return w.concurrently(len(ops), func(store operation.Store, i int) error { return store.Begin(w.Context(), ops[i]) })
 }
 
 var raceTests = []test{
@@ -56,7 +56,7 @@ var raceTests = []test{
 		for range racers {
 			ops = append(ops, w.op(key("k")))
 		}
-		winner := w.wantWinner(w.beginAtOnce(ops), isKeyUsed)
+		winner := w.wantWinner(w.beginConcurrently(ops), isKeyUsed)
 		for i, op := range ops {
 			if i != winner {
 				w.wantNone(op.ID)
@@ -71,7 +71,7 @@ var raceTests = []test{
 		for range racers {
 			ops = append(ops, w.op(key("k")))
 		}
-		w.wantWinner(w.beginAtOnce(ops), isKeyUsed)
+		w.wantWinner(w.beginConcurrently(ops), isKeyUsed)
 	}},
 	{"for an entry have one winner", func(w *world) {
 		var ops []operation.Operation
@@ -81,7 +81,7 @@ var raceTests = []test{
 			own, shared := fmt.Sprint("own ", i), []string{"a", "b"}
 			ops = append(ops, w.op(key(own), entries(shared[i%2], own, shared[1-i%2])))
 		}
-		winner := w.wantWinner(w.beginAtOnce(ops), isHeld)
+		winner := w.wantWinner(w.beginConcurrently(ops), isHeld)
 		for i, op := range ops {
 			if i != winner {
 				w.wantNone(op.ID)
@@ -92,7 +92,7 @@ var raceTests = []test{
 	}},
 	{"for a version have one winner", func(w *world) {
 		op := w.through(w.op(), toIntent...)
-		winner := w.wantWinner(w.atOnce(racers, func(store operation.Store, i int) error {
+		winner := w.wantWinner(w.concurrently(racers, func(store operation.Store, i int) error {
 			next := in(operation.Unknown, op, owner(fmt.Sprint("racer-", i)))
 			return store.Record(w.Context(), next, event(&next))
 		}), isConflict)
@@ -100,16 +100,16 @@ var raceTests = []test{
 			w.Errorf("it is %s's, want %s's", got, want)
 		}
 	}},
-	{"for a dead owner's operations give each to one owner", func(w *world) {
+	{"for the operations of an owner that has stopped give each to one owner", func(w *world) {
 		w.adopt(first)
-		const dead = 10
-		for range dead {
+		const abandoned = 10
+		for range abandoned {
 			w.through(w.op(), toIntent...)
 		}
-		w.die(first)
+		w.stop(first)
 		var mu sync.Mutex
 		adopters := map[string]string{}
-		for _, err := range w.atOnce(4, func(store operation.Store, i int) error {
+		for _, err := range w.concurrently(4, func(store operation.Store, i int) error {
 			name := fmt.Sprint("racer-", i)
 			ops, err := store.Adopt(w.Context(), name)
 			mu.Lock()
@@ -126,8 +126,8 @@ var raceTests = []test{
 				w.Fatal(err)
 			}
 		}
-		if len(adopters) != dead {
-			w.Errorf("%d operations were adopted, want %d", len(adopters), dead)
+		if len(adopters) != abandoned {
+			w.Errorf("%d operations were adopted, want %d", len(adopters), abandoned)
 		}
 		for id, name := range adopters {
 			if got := w.get(id).Owner; got != name {
@@ -141,7 +141,7 @@ var raceTests = []test{
 		for range racers * each {
 			ops = append(ops, w.op(key("of one"), func(op *operation.Operation) { op.Caller.Name = op.ID }))
 		}
-		for _, err := range w.atOnce(racers, func(store operation.Store, i int) error {
+		for _, err := range w.concurrently(racers, func(store operation.Store, i int) error {
 			for _, op := range ops[i*each : (i+1)*each] {
 				if err := store.Begin(w.Context(), op); err != nil {
 					return err
@@ -162,7 +162,7 @@ var raceTests = []test{
 		next := map[string]int{}
 		for _, e := range w.trail() {
 			if n := next[e.Operation]; n >= len(toDone) || e.Outcome != string(toDone[n]) {
-				w.Errorf("line %d of %s tells %s", n+1, e.Operation, e.Outcome)
+				w.Errorf("line %d of %s has the outcome %s", n+1, e.Operation, e.Outcome)
 			}
 			next[e.Operation]++
 		}

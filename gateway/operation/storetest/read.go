@@ -19,7 +19,7 @@ func (w *world) get(id string) operation.Operation {
 	return op
 }
 
-// wantList says which operations a query finds, in which order.
+// wantList checks which operations a query returns, in which order.
 func (w *world) wantList(q operation.Query, want ...operation.Operation) {
 	w.Helper()
 	got, err := w.store.List(w.Context(), q)
@@ -31,8 +31,8 @@ func (w *world) wantList(q operation.Query, want ...operation.Operation) {
 	}
 }
 
-// wantTouched says which entries of an operation later ones may have changed: their
-// keys, each with the id of the last of these.
+// wantTouched checks which entries of an operation later ones may have changed: their keys,
+// each with the id of the last of these.
 func (w *world) wantTouched(op operation.Operation, want map[string]string) {
 	w.Helper()
 	touched, err := w.store.Touched(w.Context(), op)
@@ -57,14 +57,14 @@ var getTests = []test{
 			w.wantStored(w.through(w.op(), states...))
 		}
 	}},
-	{"finds none where there is none", func(w *world) {
+	{"finds none if there is none", func(w *world) {
 		w.begin(w.op())
 		w.through(w.op(), toDone...)
 		w.wantNone("operation-0003")
 		w.wantNone("operation")
 		w.wantNone("operation-00011")
 	}},
-	{"fails after Close, as all else does", func(w *world) {
+	{"fails after Close, as all methods do", func(w *world) {
 		store := w.store
 		w.closeAll()
 		for name, err := range w.callAll(w.Context(), store) {
@@ -73,7 +73,7 @@ var getTests = []test{
 			}
 		}
 	}},
-	{"fails when its context has ended, as all else does", func(w *world) {
+	{"fails when its context has ended, as all methods do", func(w *world) {
 		ctx, cancel := context.WithCancel(w.Context())
 		cancel()
 		for name, err := range w.callAll(ctx, w.store) {
@@ -86,8 +86,8 @@ var getTests = []test{
 	}},
 }
 
-// callAll calls every method of a store but Close, and returns what they
-// answered by their names.
+// callAll calls every method of a store except Close, and returns their errors by their
+// names.
 func (w *world) callAll(ctx context.Context, store operation.Store) map[string]error {
 	op := w.op()
 	intent := in(operation.Intent, op)
@@ -103,7 +103,7 @@ func (w *world) callAll(ctx context.Context, store operation.Store) map[string]e
 }
 
 var listTests = []test{
-	{"finds nothing where there is nothing", func(w *world) {
+	{"finds nothing if there is nothing", func(w *world) {
 		w.wantList(operation.Query{Limit: 10})
 	}},
 	{"finds those received last first, up to its limit", func(w *world) {
@@ -204,7 +204,7 @@ var listTests = []test{
 }
 
 var touchedTests = []test{
-	{"has nothing where nobody else has an entry", func(w *world) {
+	{"has nothing if no other operation has an entry", func(w *world) {
 		op := w.through(w.op(entries("a", "b")), toDone...)
 		w.through(w.op(entries("c")), toDone...)
 		w.begin(w.op(entries("aa")))
@@ -212,7 +212,7 @@ var touchedTests = []test{
 		w.through(w.op(entries("b"), kind("prefix")), toDone...)
 		w.wantTouched(op, nil)
 	}},
-	{"has what a later operation has, whatever becomes of that, and no other entry", func(w *world) {
+	{"has what a later operation has, in any state, and no other entry", func(w *world) {
 		for _, states := range append(toEnds, toOpen...) {
 			op := w.op()
 			keys := []string{"a " + op.ID, "b " + op.ID, "c " + op.ID}

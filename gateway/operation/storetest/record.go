@@ -10,7 +10,7 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// full has something in every field of an operation.
+// full sets every field of an operation.
 func full(op *operation.Operation) {
 	at := op.ReceivedAt
 	op.Version, op.State = 7, operation.PartlyDone
@@ -44,7 +44,7 @@ var recordTests = []test{
 		w.another()
 		w.wantStored(op)
 	}},
-	{"keeps no more of an operation than it is told last", func(w *world) {
+	{"keeps of an operation only what was recorded last", func(w *world) {
 		op := w.op(full)
 		w.record(op)
 		bare := operation.Operation{
@@ -101,7 +101,7 @@ var recordTests = []test{
 		w.record(op)
 		w.wantStored(op)
 	}},
-	{"takes a higher version of whichever owner", func(w *world) {
+	{"takes a higher version of any owner", func(w *world) {
 		op := w.through(w.op(), toIntent...)
 		op = w.record(in(operation.Unknown, op, owner(second)))
 		op = w.record(in(operation.Done, op, func(op *operation.Operation) { op.Version += 5 }))
@@ -144,7 +144,7 @@ var recordTests = []test{
 		w.wantFree(w.op(key("k"), entries(keysOf(recorded)...)))
 		w.wantStored(recorded)
 	}},
-	{"frees the key and the entries of an operation that was not taken and is to be looked at once more", func(w *world) {
+	{"frees the key and the entries of an operation that was not taken and is to be rechecked", func(w *world) {
 		op := w.record(in(operation.NotDone, w.through(w.op(key("k"), entries("a")), toIntent...), notTaken, recheck))
 		w.wantFree(w.op(key("k"), entries("a")))
 		w.another()

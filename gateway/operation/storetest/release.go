@@ -9,7 +9,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// release frees entries of an operation, or all, and returns it as it is then.
+// release frees entries of an operation, or all, and returns the released operation.
 func (w *world) release(op operation.Operation, entries ...string) operation.Operation {
 	w.Helper()
 	released, err := releaseOf(op, entries...).Record(w.Context(), w.store, 0)
@@ -24,8 +24,8 @@ func releaseOf(op operation.Operation, entries ...string) operation.Release {
 	return operation.Release{ID: op.ID, Entries: entries, By: "operator", Reason: "seen on the platform"}
 }
 
-// wantNoRelease says that nothing of an operation can be released, and nothing is
-// changed.
+// wantNoRelease checks that nothing of an operation can be released, and that nothing
+// changes.
 func (w *world) wantNoRelease(op operation.Operation, settle time.Duration, entries ...string) {
 	w.Helper()
 	lines := w.trail()
@@ -49,20 +49,20 @@ var releaseTests = []test{
 		w.wantKeyUsed(w.op(key("k")), released)
 		w.wantList(operation.Query{Open: true, Limit: 10})
 		w.wantList(operation.Query{State: operation.Unknown, Limit: 10}, released)
-		w.die(first)
+		w.stop(first)
 		w.wantAdopted(second)
 		w.wantFree(w.op(entries("a", "b")))
 		w.wantStored(released)
 		w.wantNoRelease(released, 0)
 	}},
-	{"is forgotten in its time", func(w *world) {
+	{"is removed in its time", func(w *world) {
 		released := w.release(w.through(w.op(), toUnknown...))
 		w.prune(released.EndedAt)
 		w.wantStored(released)
 		w.prune(now().Add(time.Second))
 		w.wantNone(released.ID)
 	}},
-	{"frees some entries, and has the others taken over by the next who asks", func(w *world) {
+	{"frees some entries, and has the others taken over by the next owner that adopts", func(w *world) {
 		w.adopt(first)
 		op := w.through(w.op(entries("a", "b", "c")), toUnknown...)
 		released := w.release(op, "c", "a")
@@ -88,8 +88,8 @@ var releaseTests = []test{
 		got := lines[len(before)]
 		want := operation.Event{
 			Time: released.Releases[0].At, Kind: operation.EventRelease,
-			Caller:   operation.Caller{Name: "operator", Level: "operator", Method: "command line"},
-			Route: op.Route, Operation: op.ID, TenantID: op.TenantID, GroupID: op.GroupID,
+			Caller: operation.Caller{Name: "operator", Level: "operator", Method: "command line"},
+			Route:  op.Route, Operation: op.ID, TenantID: op.TenantID, GroupID: op.GroupID,
 			Entries: released.Entries[1:], PlatformEndpoint: op.PlatformEndpoint,
 			Outcome: string(operation.Unknown), Reason: "seen on the platform",
 		}
@@ -107,7 +107,7 @@ var releaseTests = []test{
 			w.Errorf("release of what is not there: %v", err)
 		}
 	}},
-	{"bars what was about to be recorded of the operation", func(w *world) {
+	{"refuses what was about to be recorded of the operation", func(w *world) {
 		op := w.through(w.op(entries("a", "b")), toUnknown...)
 		for _, freed := range [][]string{{"a"}, nil} {
 			op = w.release(op, freed...)
@@ -122,11 +122,11 @@ var releaseTests = []test{
 		op := w.through(w.op(), toUnknown...)
 		w.wantNoRelease(w.record(in(operation.Done, op)), 0)
 	}},
-	{"happens once, however many ask for it and however the operation ends", func(w *world) {
+	{"happens once, also if several are made concurrently and the operation ends", func(w *world) {
 		for range 5 {
 			op := w.through(w.op(entries("a", "b", "c", "d")), toUnknown...)
 			before := len(w.trail())
-			errs := w.atOnce(9, func(store operation.Store, i int) error {
+			errs := w.concurrently(9, func(store operation.Store, i int) error {
 				if i == 8 {
 					done := in(operation.Done, op)
 					return store.Record(w.Context(), done, event(&done))

@@ -8,7 +8,7 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// planned makes all entries of an operation be changed by the first step.
+// planned plans all entries of an operation for the first step.
 func planned(op *operation.Operation) {
 	op.Entries = slices.Clone(op.Entries)
 	for i := range op.Entries {
@@ -17,7 +17,7 @@ func planned(op *operation.Operation) {
 	op.Step = 1
 }
 
-// alsoPlanned adds entries that only the plan knows, which a step changes.
+// alsoPlanned adds entries that only the plan names, which a step changes.
 func alsoPlanned(step int, keys ...string) edit {
 	return func(op *operation.Operation) {
 		op.Entries = slices.Clone(op.Entries)
@@ -41,8 +41,8 @@ func known(outcome operation.State, keys ...string) edit {
 	}
 }
 
-// unneeded makes entries be as they are wanted already.
-func unneeded(keys ...string) edit {
+// asWanted makes entries have the wanted value already.
+func asWanted(keys ...string) edit {
 	return func(op *operation.Operation) {
 		known(operation.Done, keys...)(op)
 		for i := range op.Entries {
@@ -63,7 +63,7 @@ func claims(keys ...string) edit {
 	}
 }
 
-// list makes an operation one of entries that are what claims are.
+// list gives an operation entries of the kind that claims have.
 func list(keys ...string) edit {
 	return func(op *operation.Operation) {
 		entries(keys...)(op)
@@ -71,8 +71,8 @@ func list(keys ...string) edit {
 	}
 }
 
-// wantRefused says that an intent cannot be recorded, since one of the holders has
-// these entries, and that nothing is recorded.
+// wantRefused checks that an intent cannot be recorded, since one of the holders has these
+// entries, and that nothing is recorded.
 func (w *world) wantRefused(op operation.Operation, keys []string, holders ...string) {
 	w.Helper()
 	before := w.get(op.ID)
@@ -90,7 +90,7 @@ func (w *world) wantRefused(op operation.Operation, keys []string, holders ...st
 }
 
 var stepTests = []test{
-	{"take with the intent what only the plan knows, in another process too", func(w *world) {
+	{"take with the intent what only the plan names, in another process too", func(w *world) {
 		op := w.op(entries("a"))
 		w.begin(op)
 		w.wantFree(w.op(entries("b", "c")))
@@ -157,10 +157,10 @@ var stepTests = []test{
 		// As wanted already, before the intent and without one, and never sent.
 		other := w.op(entries("c", "own c"))
 		w.begin(other)
-		w.record(in(operation.Done, w.record(in(operation.Intent, other, planned, unneeded("c")))))
+		w.record(in(operation.Done, w.record(in(operation.Intent, other, planned, asWanted("c")))))
 		other = w.op(entries("d"))
 		w.begin(other)
-		w.record(in(operation.Done, other, unneeded("d")))
+		w.record(in(operation.Done, other, asWanted("d")))
 		other = w.op(entries("own e"))
 		w.begin(other)
 		other = w.record(in(operation.Intent, other, planned, alsoPlanned(2, "e")))
@@ -177,10 +177,10 @@ var stepTests = []test{
 		w.record(in(operation.Intent, op))
 		w.wantHeld(w.op(entries("b", "a")), []string{"b", "a"}, op.ID)
 	}},
-	{"free with the intent what is as wanted, and what the plan leaves out", func(w *world) {
+	{"free with the intent what has the wanted value, and what the plan leaves out", func(w *world) {
 		op := w.op(entries("a", "b", "c"))
 		w.begin(op)
-		op = w.record(in(operation.Intent, op, entries("a", "b"), planned, unneeded("b"), alsoPlanned(1, "d")))
+		op = w.record(in(operation.Intent, op, entries("a", "b"), planned, asWanted("b"), alsoPlanned(1, "d")))
 		for range 2 {
 			w.wantStored(op)
 			w.wantFree(w.op(entries("b", "c")))
@@ -216,12 +216,12 @@ var stepTests = []test{
 		w.wantFree(w.op(entries("b", "c", "d")))
 		w.wantHeld(w.op(entries("a")), []string{"a"}, another.ID)
 	}},
-	{"bar a further intent of who was taken for dead, and adopt what may have been sent", func(w *world) {
+	{"refuse a further intent of an owner that was taken for stopped, and adopt what may have been sent", func(w *world) {
 		w.adopt(first)
 		op := w.op(entries("a"))
 		w.begin(op)
 		op = w.record(in(operation.Intent, op, planned, alsoPlanned(2, "b")))
-		late := w.die(first)
+		late := w.stop(first)
 		adopted := w.wantAdopted(second, op)[0]
 		further := in(operation.Intent, op, atStep(2), known(operation.Done, "a"))
 		if err := late.Record(w.Context(), further, operation.Event{}); !errors.Is(err, operation.ErrConflict) {
@@ -271,7 +271,7 @@ var stepTests = []test{
 		op := w.through(w.op(entries("a", "b", "c", "d")), toDone...)
 		later := w.op(entries("a", "c"))
 		w.begin(later)
-		later = w.record(in(operation.Intent, later, planned, unneeded("a"), alsoPlanned(2, "b"), alsoPlanned(3, "d")))
+		later = w.record(in(operation.Intent, later, planned, asWanted("a"), alsoPlanned(2, "b"), alsoPlanned(3, "d")))
 		w.wantTouched(op, map[string]string{"b": later.ID, "c": later.ID, "d": later.ID}) // b and d may be, a moment later
 		later = w.record(in(operation.Intent, later, atStep(2), known(operation.Done, "c")))
 		w.record(in(operation.PartlyDone, later, known(operation.NotDone, "b", "d")))
@@ -289,7 +289,7 @@ var stepRaces = []test{
 			ops = append(ops, op)
 			intents = append(intents, in(operation.Intent, op, planned, alsoPlanned(1, shared[i%2]), alsoPlanned(2, shared[1-i%2])))
 		}
-		errs := w.atOnce(racers, func(store operation.Store, i int) error {
+		errs := w.concurrently(racers, func(store operation.Store, i int) error {
 			return store.Record(w.Context(), intents[i], event(&intents[i]))
 		})
 		winner := w.wantWinner(errs, isHeld)
@@ -317,7 +317,7 @@ var stepRaces = []test{
 			}
 			ops = append(ops, op)
 		}
-		winner := w.wantWinner(w.atOnce(racers, func(store operation.Store, i int) error {
+		winner := w.wantWinner(w.concurrently(racers, func(store operation.Store, i int) error {
 			if i%2 == 0 {
 				return store.Record(w.Context(), ops[i], event(&ops[i]))
 			}

@@ -1,6 +1,12 @@
-// Package storetest holds the tests that every [operation.Store] must pass.
-// How data are made, shared and lost is left to the store's own package, which
-// says so in a [Rig].
+// Package storetest has the tests that every [operation.Store] must pass.
+//
+// The store's own package determines how data are created and shared, in a [Rig], and
+// calls [Run] with it from a test. [RunFormat1] tests a store over data of format 1.
+//
+// To add a case, add a [test] to the list of the method in question, such as beginTests in
+// begin.go: a name that says what the store does, and a function that uses the helpers of
+// world.go. Each case gets its own data. Operations get ids in the order of their
+// creation: operation-0001, operation-0002 and so on.
 package storetest
 
 import (
@@ -11,25 +17,24 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// Rig is the data of one test, none at first, and how to get at them.
+// Rig gives access to the data of one test, which are empty at first.
 type Rig struct {
 	// Open opens a store over the data. The tests close it.
 	Open func() operation.Store
-	// Shared tells that several stores may be open at once, as those of
-	// replicas are. If not, one is closed before the next is opened.
+	// Shared reports whether several stores may be open at the same time, as those
+	// of replicas are. If not, one is closed before the next is opened.
 	Shared bool
-	// Expire makes the stores take an owner for dead, as though it had not
-	// been heard of for long. It is nil where owners die with their store.
+	// Expire lets the lease of an owner run out. It is nil if an owner stops when its
+	// store is closed.
 	Expire func(owner string)
-	// Trail reads the audit trail from its first line.
+	// Trail iterates over the audit trail from its first line.
 	Trail func() iter.Seq2[[]byte, error]
 }
 
-// Run tests a store. Every test has data of its own, which setUp makes, and
-// removes with the end of the test that it is given.
+// Run tests a store. Each test has its own data, which setUp creates, and removes at the
+// end of the test that it is given.
 //
-// The times of the tests are whole microseconds: no store need keep them
-// better.
+// The times of the tests are multiples of a microsecond: a store need not be more precise.
 func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 	for _, group := range []struct {
 		name  string
@@ -61,7 +66,7 @@ func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 	}
 }
 
-// test is one of the tests.
+// test is one case: what the store does, and the test of it.
 type test struct {
 	outcome string
 	run     func(w *world)

@@ -9,7 +9,7 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// trail reads the trail, which must be whole, and returns its events.
+// trail verifies the trail, and returns its events.
 func (w *world) trail() []operation.Event {
 	w.Helper()
 	head, err := operation.Verify(w.Trail())
@@ -78,9 +78,9 @@ var trailTests = []test{
 	{"holds what had to be escaped", func(w *world) {
 		w.wantTrail(w.append(login("é\x00\n\r\"\\<>&\u2028 ,\"hash\":\"")))
 	}},
-	{"is one chain, whoever writes at the same time", func(w *world) {
+	{"is one chain, also if several stores write at the same time", func(w *world) {
 		const each = 20
-		for _, err := range w.atOnce(8, func(store operation.Store, i int) error {
+		for _, err := range w.concurrently(8, func(store operation.Store, i int) error {
 			for j := range each {
 				if err := store.Append(w.Context(), login(fmt.Sprint(i, " ", j))); err != nil {
 					return err

@@ -18,24 +18,24 @@ import (
 	"ocigate/translate/scope"
 )
 
-// The owners of the tests. Operations are made for the first one.
+// The owners of the tests. Operations have the first one by default.
 const (
 	first  = "replica-1"
 	second = "replica-2"
 	third  = "replica-3"
 )
 
-// world is what a test works with.
+// world is the state of a test: its stores and the number of its operations.
 type world struct {
 	*testing.T
 	Rig
 	store operation.Store // the one that was opened last
 	open  []operation.Store
-	made  int // operations
+	made  int // number of operations
 }
 
-// another opens one more store over the data, as another replica would, or
-// else the next process.
+// another opens one more store over the data, as another replica would or, if the data
+// are not shared, the next process.
 func (w *world) another() {
 	w.Helper()
 	if !w.Shared {
@@ -45,6 +45,7 @@ func (w *world) another() {
 	w.open = append(w.open, w.store)
 }
 
+// closeAll closes the stores that are open.
 func (w *world) closeAll() {
 	w.Helper()
 	for _, store := range w.open {
@@ -55,9 +56,9 @@ func (w *world) closeAll() {
 	w.open = nil
 }
 
-// die ends the life of an owner and goes on with another store. It returns the
-// store by which the owner may still be heard, late.
-func (w *world) die(owner string) operation.Store {
+// stop stops an owner and opens another store. It returns the store through which the
+// owner may still make late calls.
+func (w *world) stop(owner string) operation.Store {
 	w.Helper()
 	late := w.store
 	w.another()
@@ -73,8 +74,8 @@ func (w *world) die(owner string) operation.Store {
 // edit changes an operation.
 type edit func(*operation.Operation)
 
-// op makes an operation that is received, later than those made before it,
-// with an entry of its own.
+// op returns a new operation that is Received, later than those before it, with its own
+// entry.
 func (w *world) op(edits ...edit) operation.Operation {
 	w.made++
 	op := operation.Operation{
@@ -84,7 +85,7 @@ func (w *world) op(edits ...edit) operation.Operation {
 		Caller: operation.Caller{
 			Name: "portal", Client: true, Level: "system", Method: "client", ClientIP: "192.0.2.1", RequestID: fmt.Sprint("request-", w.made),
 		},
-		Route:   "assign",
+		Route:      "assign",
 		Target:     scope.Target{TenantID: "tenant", GroupID: "group"},
 		Entries:    []operation.Entry{entry(fmt.Sprint("own-", w.made))},
 		ReceivedAt: now(),
@@ -95,13 +96,14 @@ func (w *world) op(edits ...edit) operation.Operation {
 	return op
 }
 
+// now returns the time as precisely as stores keep it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 func entry(key string) operation.Entry {
 	return operation.Entry{Kind: "number", Given: "given " + key, Key: key}
 }
 
-// kind makes the entries of an operation be of a kind.
+// kind gives the entries of an operation a kind.
 func kind(kind string) edit {
 	return func(op *operation.Operation) {
 		op.Entries = slices.Clone(op.Entries)
@@ -111,7 +113,7 @@ func kind(kind string) edit {
 	}
 }
 
-// keysOf are the keys of an operation's entries.
+// keysOf returns the keys of an operation's entries.
 func keysOf(op operation.Operation) []string { return keysIn(op.Keys()) }
 
 func keysIn(claims []operation.Claim) []string {
@@ -132,7 +134,7 @@ func entries(keys ...string) edit {
 	}
 }
 
-// key gives an operation an idempotency key that is good for another hour.
+// key gives an operation an idempotency key that expires in an hour.
 func key(key string) edit { return keyUntil(key, time.Hour) }
 
 func keyUntil(key string, left time.Duration) edit {
@@ -147,14 +149,14 @@ func notTaken(op *operation.Operation) { op.Basis = operation.NotTaken }
 
 func recheck(op *operation.Operation) { op.RecheckAt = now().Add(time.Minute) }
 
-// corrected is what a second look makes of an operation that was not taken: it
-// has no key any more.
+// corrected makes the recheck correct an operation that was not taken, which then has no
+// key any more.
 func corrected(op *operation.Operation) {
 	op.Basis, op.RecheckAt, op.Key = operation.ByReading, time.Time{}, ""
 	op.Corrections = []operation.Correction{{At: now(), From: operation.NotDone, To: operation.Done}}
 }
 
-// in is the operation as its next record has it, in another state.
+// in returns the next record of the operation, in another state.
 func in(state operation.State, op operation.Operation, edits ...edit) operation.Operation {
 	op.State = state
 	op.Version++
@@ -235,8 +237,7 @@ func (w *world) prune(before time.Time) {
 	}
 }
 
-// equal holds two values against each other. An answer is as good as any with
-// the same meaning.
+// equal returns the difference of two values. JSON texts are compared by their values.
 func equal(got, want any) string {
 	isAnswer := func(p cmp.Path) bool { return p.Last().Type() == reflect.TypeFor[json.RawMessage]() }
 	return cmp.Diff(want, got,
@@ -248,7 +249,7 @@ func equal(got, want any) string {
 	)
 }
 
-// wantStored says what is to be found of an operation.
+// wantStored checks that the store has an operation exactly like this.
 func (w *world) wantStored(want operation.Operation) {
 	w.Helper()
 	got, err := w.store.Get(w.Context(), want.ID)
@@ -260,6 +261,7 @@ func (w *world) wantStored(want operation.Operation) {
 	}
 }
 
+// wantNone checks that the store has no such operation.
 func (w *world) wantNone(id string) {
 	w.Helper()
 	if op, err := w.store.Get(w.Context(), id); !errors.Is(err, operation.ErrNotFound) {
@@ -267,16 +269,15 @@ func (w *world) wantNone(id string) {
 	}
 }
 
-// wantFree says that an operation can begin, and that it would not be in
-// anybody's way.
+// wantFree checks that an operation can begin, and abandons it.
 func (w *world) wantFree(op operation.Operation) {
 	w.Helper()
 	w.begin(op)
 	w.abandon(op)
 }
 
-// wantHeld says that an operation cannot begin, since one of the holders has
-// these of its entries.
+// wantHeld checks that an operation cannot begin, since one of the holders has these of its
+// entries.
 func (w *world) wantHeld(op operation.Operation, keys []string, holders ...string) {
 	w.Helper()
 	err := w.store.Begin(w.Context(), op)
@@ -292,8 +293,7 @@ func (w *world) wantHeld(op operation.Operation, keys []string, holders ...strin
 	}
 }
 
-// wantKeyUsed says that an operation cannot begin, since its key is that of
-// another.
+// wantKeyUsed checks that an operation cannot begin, since its key belongs to another.
 func (w *world) wantKeyUsed(op, by operation.Operation) {
 	w.Helper()
 	err := w.store.Begin(w.Context(), op)
@@ -306,9 +306,9 @@ func (w *world) wantKeyUsed(op, by operation.Operation) {
 	}
 }
 
-// atOnce calls f for 0 to n-1, all at the same time, by turns with the stores
-// that are open, and returns what it answered.
-func (w *world) atOnce(n int, f func(store operation.Store, i int) error) []error {
+// concurrently calls f for 0 to n-1, all at the same time, with each of the open stores in
+// turn, and returns the errors.
+func (w *world) concurrently(n int, f func(store operation.Store, i int) error) []error {
 	if w.Shared {
 		w.another()
 	}
