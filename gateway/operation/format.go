@@ -5,21 +5,21 @@ import (
 	"fmt"
 )
 
-// Format is the version of what stores keep of operations: their JSON, the names
-// in it, and the lines of the audit trail. A store records it with its data. Data
-// of an older format are migrated when they are opened; those of a newer one are
-// refused by [CheckFormat].
+// Format is the version of the data that stores have of operations: their JSON, the
+// names in it, and the lines of the audit trail. A store keeps the version with its
+// data. Data of an older format are migrated when they are opened; [CheckFormat]
+// refuses those of a newer one.
 //
 // Format 2 has kind, values and step with each entry. Format 1 had one kind for
 // all entries of an operation, and the groups that have the entries before and
 // after it.
 const Format = 2
 
-// CheckFormat returns an error that says what to do where data have a newer format
-// than this program knows.
+// CheckFormat returns an error, which also says what to do, if data have a newer format
+// than this program supports.
 func CheckFormat(format int) error {
 	if format > Format {
-		return fmt.Errorf("the data have format %d, and this program knows none above %d: they were written by a later version of the gateway. "+
+		return fmt.Errorf("the data have format %d, and this program supports none above %d: they were written by a later version of the gateway. "+
 			"Run that version, or one after it; do not change the data", format, Format)
 	}
 	return nil
@@ -35,8 +35,8 @@ type operation1 struct {
 	To   string `json:"to"`
 }
 
-// Decode1 reads the JSON of an operation of format 1 as one of today. Those of
-// format 1 had one step.
+// Decode1 decodes the JSON of an operation of format 1 and returns it in the current
+// format. Operations of format 1 had one step.
 func Decode1(value []byte) (Operation, error) {
 	var old operation1
 	if err := json.Unmarshal(value, &old); err != nil {
@@ -65,7 +65,7 @@ func Decode1(value []byte) (Operation, error) {
 	return op, nil
 }
 
-// holder1 is the value of an entry of format 1: the group that has it, null for
+// holder1 returns the value of an entry of format 1: the group that has it, null for
 // none.
 func holder1(groupID string) (json.RawMessage, error) {
 	var holder struct {

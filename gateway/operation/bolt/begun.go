@@ -8,18 +8,18 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// begun are the operations that are only received: they need not outlive the
-// process.
+// begun has the operations that are only Received, which need not outlive the process.
+// The lock of the store guards it.
 type begun struct {
 	operations map[string]operation.Operation // by id
 	keys       map[string]string              // ids by idempotency key
 	holds      map[string]string              // ids by claim
-	// count numbers what happens: since is when an operation was begun, freed when
-	// one that was recorded has freed something, both by id. Of the latter only
-	// those are kept that came after the oldest of the former.
+	// count numbers two kinds of events, in order: since has when an operation was
+	// begun, freed when a recorded operation has freed something, both by id. freed
+	// need only have numbers after the lowest of since.
 	count        int
 	since, freed map[string]int
-	most         int // of freed, before those that are too old are looked for
+	most         int // length of freed at which numbers that are too low are removed
 }
 
 func newBegun() begun {
@@ -29,6 +29,7 @@ func newBegun() begun {
 	}
 }
 
+// add adds an operation, in place of an earlier one of the same id.
 func (b *begun) add(op *operation.Operation) {
 	b.remove(op.ID)
 	b.operations[op.ID] = clone(*op)
@@ -42,6 +43,7 @@ func (b *begun) add(op *operation.Operation) {
 	}
 }
 
+// remove removes an operation, its key and what it holds.
 func (b *begun) remove(id string) {
 	op, found := b.operations[id]
 	if !found {
@@ -59,10 +61,10 @@ func (b *begun) remove(id string) {
 	}
 }
 
-// noteFreed notes that an operation that was recorded has freed something.
+// noteFreed notes that a recorded operation has freed something.
 func (b *begun) noteFreed(id string) {
 	if len(b.operations) == 0 {
-		clear(b.freed) // nobody asks
+		clear(b.freed) // no operation can ask for it
 		return
 	}
 	if len(b.freed) >= b.most {
@@ -80,18 +82,18 @@ func (b *begun) freedSince(id string, op *operation.Operation) bool {
 	return b.freed[id] > b.since[op.ID]
 }
 
-// claimed finds the operation that has the key of another, if any.
+// claimed returns the operation that has the key of op, if another one has.
 func (b *begun) claimed(op *operation.Operation, now time.Time) (operation.Operation, bool) {
 	other, found := b.operations[b.keys[string(callerKey(op))]]
 	return other, found && other.ID != op.ID && now.Before(other.KeyExpires)
 }
 
-// holder is the id of the operation that has the claim, empty for none.
+// holder returns the id of the operation that has the claim, empty if none has.
 func (b *begun) holder(op *operation.Operation, c operation.Claim) string {
 	return b.holds[string(claimKey(op, c))]
 }
 
-// clone makes an operation that shares nothing with another.
+// clone returns a copy of an operation that shares no memory with it.
 func clone(op operation.Operation) operation.Operation {
 	op.Entries = slices.Clone(op.Entries)
 	for i := range op.Entries {

@@ -16,7 +16,10 @@ import (
 	"ocigate/translate/scope"
 )
 
-// watched is a keeper on a store that nobody writes to.
+// These tests specify that Check detects a folder that cannot be used. To add a case, add a
+// change of the disk to the table of TestJournalStateFollowsTheDisk.
+
+// watched is a keeper on a store without traffic.
 type watched struct {
 	*testing.T
 	keeper *operation.Keeper
@@ -43,7 +46,7 @@ func (r *rig) watch() *watched {
 	return w
 }
 
-// becomes waits until the journal is usable, or not for that reason.
+// becomes waits until the journal is usable, or is not usable for that reason.
 func (w *watched) becomes(why string) {
 	w.Helper()
 	for ; ; time.Sleep(time.Millisecond) {
@@ -73,12 +76,12 @@ func readOnly(t *testing.T, mount string) {
 	}
 }
 
-// TestJournalStateFollowsTheDisk changes what is under a store that is in use,
-// and of which nobody wants anything.
+// TestJournalStateFollowsTheDisk changes the disk under a store that is in use, without
+// traffic.
 func TestJournalStateFollowsTheDisk(t *testing.T) {
 	for name, c := range map[string]struct {
-		why         string
-		spoil, mend func(t *testing.T, disk string, r *rig)
+		why            string
+		damage, repair func(t *testing.T, disk string, r *rig)
 	}{
 		"that is full": {
 			"no space left",
@@ -108,16 +111,16 @@ func TestJournalStateFollowsTheDisk(t *testing.T) {
 			for range 2 {
 				w.becomes("")
 				r.intend()
-				c.spoil(t, folder, r)
+				c.damage(t, folder, r)
 				w.becomes(c.why)
-				c.mend(t, folder, r)
+				c.repair(t, folder, r)
 			}
 			w.becomes("")
 			r.intend()
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if len(w.changes) != 4 || w.changes[0] || !w.changes[3] {
-				t.Errorf("told of %v", w.changes)
+				t.Errorf("reported %v", w.changes)
 			}
 		})
 	}
@@ -143,8 +146,7 @@ func TestJournalStateOfAFolderInUse(t *testing.T) {
 	must(t, second.store.Close())
 }
 
-// A check leaves nothing behind, and finds out that the disk is full before
-// anybody else does.
+// A check leaves no file, and detects a full disk before another call does.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	folder := disk(t)

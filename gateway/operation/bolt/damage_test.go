@@ -14,8 +14,12 @@ import (
 	"ocigate/translate/scope"
 )
 
-// A crash between the steps of Record leaves the database as it was before, or
-// as it is after, and the trail likewise.
+// These tests specify what happens to files that are damaged, replaced or removed while the
+// store uses them. To add a case, add the damage to one of the tables, with the log lines
+// that are expected.
+
+// A crash between the steps of Record leaves the database and the trail as they were before
+// the step, or as they are after it.
 func TestCrashBetweenTheStepsOfRecord(t *testing.T) {
 	t.Parallel()
 	t.Run("of an intent leaves the intent without its line", func(t *testing.T) {
@@ -52,7 +56,7 @@ func TestCrashBetweenTheStepsOfRecord(t *testing.T) {
 			t.Fatalf("adopted: %+v, %v", adopted, err)
 		}
 		r.record(in(operation.Done, adopted[0]))
-		r.wantLines(3) // the end is told twice
+		r.wantLines(3) // the end has two lines
 	})
 }
 
@@ -63,7 +67,7 @@ func TestFolderVanishesWhileItIsUsed(t *testing.T) {
 		lines  int64
 		said   []string
 	}{
-		"the trail":              {func(r *rig) string { return r.audit() }, 1, []string{"changed by somebody else", "the audit trail is lost"}},
+		"the trail":              {func(r *rig) string { return r.audit() }, 1, []string{"changed by another program", "the audit trail is lost"}},
 		"a file it does not use": {func(r *rig) string { return r.path("probe") }, 2, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +76,7 @@ func TestFolderVanishesWhileItIsUsed(t *testing.T) {
 			op := r.intend()
 			must(t, os.RemoveAll(c.remove(r)))
 			op = r.record(in(operation.Done, op))
-			r.wantSaid(c.said...)
+			r.wantLogged(c.said...)
 			r.wantLines(c.lines)
 			r.reopen()
 			r.wantState(op.ID, operation.Done)
@@ -103,8 +107,8 @@ func TestFolderVanishesWhileItIsUsed(t *testing.T) {
 func TestFolderThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		spoil, mend func(r *rig) error
-		why         string
+		damage, repair func(r *rig) error
+		why            string
 	}{
 		"is a file": {
 			func(r *rig) error { return errors.Join(os.RemoveAll(r.folder), os.WriteFile(r.folder, nil, 0o600)) },
@@ -126,10 +130,10 @@ func TestFolderThatCannotBeUsed(t *testing.T) {
 				other := bolt.Open(r.folder, bolt.Options{NoSync: true})
 				r.Cleanup(func() { _ = other.Close() })
 				_, err := other.List(r.Context(), operation.Query{Limit: 1})
-				r.mend = other.Close
+				r.repair = other.Close
 				return err
 			},
-			func(r *rig) error { return r.mend() },
+			func(r *rig) error { return r.repair() },
 			"another process uses the folder",
 		},
 	} {
@@ -138,7 +142,7 @@ func TestFolderThatCannotBeUsed(t *testing.T) {
 			r := newRig(t)
 			r.intend()
 			r.close()
-			must(t, c.spoil(r))
+			must(t, c.damage(r))
 			r.open()
 			for range 2 {
 				r.refuses(c.why)
@@ -146,13 +150,13 @@ func TestFolderThatCannotBeUsed(t *testing.T) {
 					t.Error("an event was written")
 				}
 			}
-			must(t, c.mend(r))
+			must(t, c.repair(r))
 			r.record(in(operation.Done, r.intend()))
 		})
 	}
 }
 
-func TestTrailThatTakesNothing(t *testing.T) {
+func TestTrailThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	const full = "/dev/full"
 	if _, err := os.Stat(full); err != nil {
@@ -196,7 +200,7 @@ func TestDatabaseIsCorrupt(t *testing.T) {
 	}
 	type spoiled struct {
 		file []byte
-		// everywhere tells that whatever is done must fail. A page may
+		// everywhere reports that every call must fail. A page may
 		// also be one that is not used.
 		everywhere bool
 	}
@@ -233,8 +237,8 @@ func TestDatabaseIsCorrupt(t *testing.T) {
 	}
 }
 
-// The file may be mended where it lies, so that nothing must hold it.
-func TestDatabaseIsMended(t *testing.T) {
+// The file may be repaired in place, so that no process may have it open.
+func TestDatabaseIsRepaired(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	op := r.intend()
@@ -250,7 +254,7 @@ func TestDatabaseIsMended(t *testing.T) {
 	r.intend()
 }
 
-// use calls what a store can do, and returns what it answered.
+// use calls the methods of a store, and returns their errors.
 func use(ctx context.Context, s *bolt.Store) map[string]error {
 	_, getErr := s.Get(ctx, "op-000050")
 	_, listErr := s.List(ctx, operation.Query{Limit: 1000})

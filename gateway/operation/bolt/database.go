@@ -12,11 +12,11 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// lockTimeout is how long another process is given to let go of the database.
+// lockTimeout is how long opening waits for another process to close the database.
 const lockTimeout = 100 * time.Millisecond
 
-// corruptError says that bbolt panicked over what it found in the file, or
-// that a page of it could not be read.
+// corruptError means that bbolt panicked because of the content of the file, or that a
+// page of it could not be read.
 type corruptError struct{ cause any }
 
 func (e *corruptError) Error() string { return fmt.Sprintf("the database is corrupt: %v", e.cause) }
@@ -26,9 +26,8 @@ func isCorrupt(err error) bool {
 	return corrupt
 }
 
-// guard turns panics into errors, and with them the faults that the process is
-// sent for pages of a mapped file that are missing or that the disk cannot
-// read.
+// guard calls f and converts a panic into a [*corruptError]. That includes the memory
+// faults for pages of a mapped file that are missing or that the disk cannot read.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -44,21 +43,21 @@ type database struct {
 	bolt *bbolt.DB
 	file *os.File // bbolt's own
 	info os.FileInfo
-	// fresh tells that there was nothing in it.
+	// fresh reports that it was empty before.
 	fresh bool
 	// migrated reports that its format was an older one.
 	migrated bool
-	// stuck tells that bbolt panicked with its locks held, so that closing
+	// stuck reports that bbolt panicked with its locks held, so that closing
 	// it would wait forever.
 	stuck bool
 }
 
-// openDatabase opens a database, or makes one. What could not be made to its
-// end is removed, since it would not be taken for a database the next time.
+// openDatabase opens a database, or creates one. It removes a file that it could not
+// complete, since that would not be accepted as a database the next time.
 func openDatabase(path string, noSync bool) (*database, error) {
 	info, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0
-	d, err := openOrMake(path, noSync)
+	d, err := openOrCreate(path, noSync)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, errors.New("another process uses the folder")
 	}
@@ -75,9 +74,9 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// openOrMake may have left a mapping of the file behind where the error is a
-// [*corruptError].
-func openOrMake(path string, noSync bool) (*database, error) {
+// openOrCreate opens or creates a database. If the error is a [*corruptError], a mapping
+// of the file may remain.
+func openOrCreate(path string, noSync bool) (*database, error) {
 	d := &database{}
 	err := guard(func() error {
 		var err error
@@ -97,7 +96,7 @@ func openOrMake(path string, noSync bool) (*database, error) {
 	})
 	if err != nil {
 		if isCorrupt(err) {
-			d.leave()
+			d.abandon()
 		}
 		return nil, err
 	}
@@ -112,18 +111,18 @@ func openOrMake(path string, noSync bool) (*database, error) {
 	return d, nil
 }
 
-// close gives the file up, and the lock with it.
+// close closes the file and releases its lock.
 func (d *database) close() {
 	if d.stuck {
-		d.leave()
+		d.abandon()
 		return
 	}
 	_ = d.bolt.Close() // everything that was acknowledged is on the disk
 }
 
-// leave gives up what bbolt no longer can. The mapping stays: there is no way
-// to it.
-func (d *database) leave() {
+// abandon closes the file and releases its lock if bbolt no longer can. The mapping
+// remains: bbolt does not give access to it.
+func (d *database) abandon() {
 	if d.file == nil {
 		return
 	}
@@ -141,26 +140,26 @@ func (d *database) begin(writable bool) (tx *bbolt.Tx, err error) {
 	return tx, err
 }
 
-// view calls f with the database as it is.
+// view calls f with a transaction that only reads.
 func (d *database) view(f func(*bbolt.Tx) error) error {
 	tx, err := d.begin(false)
 	if err != nil {
 		return err
 	}
-	return look(tx, f)
+	return viewTx(tx, f)
 }
 
-// look calls f with a transaction that only reads, and ends it.
-func look(tx *bbolt.Tx, f func(*bbolt.Tx) error) error {
+// viewTx calls f with a transaction that only reads, and ends the transaction.
+func viewTx(tx *bbolt.Tx, f func(*bbolt.Tx) error) error {
 	defer func() { _ = tx.Rollback() }() // it has nothing that could fail
 	return guard(func() error { return f(tx) })
 }
 
-// update makes the changes of f durable, all or none. Where there is an error,
-// that is open, and the database is to be closed.
+// update makes the changes of f durable, all or none. After an error it is not known
+// which, and the database is to be closed.
 //
-// It is not bbolt's own Update, since that reads pages to roll back, and would
-// panic a second time, with its lock held, over a page that cannot be read.
+// bbolt's own Update is not used, since that reads pages to roll back, and would panic a
+// second time, with its lock held, at a page that cannot be read.
 func (d *database) update(f func(*bbolt.Tx) error) error {
 	tx, err := d.begin(true)
 	if err != nil {
@@ -175,8 +174,8 @@ func (d *database) update(f func(*bbolt.Tx) error) error {
 	if err == nil {
 		return nil
 	}
-	// What it answers is of no interest: Commit rolls back by itself where it
-	// fails, but not where it panics.
+	// The result is ignored: Commit rolls back itself if it fails, but not if it
+	// panics.
 	rollback := guard(func() error { _ = tx.Rollback(); return nil })
 	d.stuck = d.stuck || rollback != nil
 	return err

@@ -12,11 +12,11 @@ const (
 	folderMode = 0o700
 	fileMode   = 0o600
 
-	// roomNeeded is how much a probe writes: more than a few records take.
+	// roomNeeded is how many bytes a probe writes: more than a few records take.
 	roomNeeded = 64 << 10
 )
 
-// makeFolder creates the folder where there is none.
+// makeFolder creates the folder if it does not exist.
 func makeFolder(folder string) error {
 	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -27,7 +27,7 @@ func makeFolder(folder string) error {
 	return syncFolder(filepath.Dir(folder))
 }
 
-// syncFolder makes durable which files are in a folder.
+// syncFolder makes the list of files of a folder durable.
 func syncFolder(folder string) error {
 	f, err := os.Open(folder) //nolint:gosec // the operator names the folder
 	if err != nil {
@@ -36,10 +36,10 @@ func syncFolder(folder string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// probe finds out whether the folder can be written to, and has some room. A
-// disk is often full for a file that grows while it is not for one that only
-// changes, so that opening the files shows nothing. Without sync, the disk need
-// not hold what is written, as long as it has the room for it.
+// probe returns an error if the folder cannot be written to, or has too little room.
+// Opening the files does not show that: a disk is often full for a file that grows, but
+// not for one that only changes. Without sync, the data need not reach the disk, but the
+// disk must have the room for them.
 func probe(folder string, sync bool) error {
 	f, err := os.OpenFile(filepath.Join(folder, "probe"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode) //nolint:gosec // the operator names the folder
 	if err != nil {
@@ -52,8 +52,8 @@ func probe(folder string, sync bool) error {
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
-// isAt tells whether a file is still the one that its path leads to. Somebody
-// may have deleted or moved it, or unmounted the disk.
+// isAt returns an error if an open file is no longer the one at its path. It may have
+// been deleted or moved, or the disk may have been unmounted.
 func isAt(path string, open os.FileInfo) error {
 	now, err := os.Stat(path)
 	if err != nil {

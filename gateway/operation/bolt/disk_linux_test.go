@@ -12,7 +12,11 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// disk makes a small file system, if that is allowed.
+// These tests specify what happens on a disk that is full, read-only or unmounted. They need
+// the right to mount a file system, and are skipped without it. To add a case, add a test
+// that gets its own disk (disk) and changes it.
+
+// disk mounts a small file system, if that is allowed.
 func disk(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -58,7 +62,7 @@ func empty(t *testing.T, filler string) {
 	}
 }
 
-// free is how many bytes a disk has left, as it says.
+// free returns how many bytes a disk has left.
 func free(t *testing.T, folder string) int64 {
 	t.Helper()
 	var disk syscall.Statfs_t
@@ -66,7 +70,7 @@ func free(t *testing.T, folder string) int64 {
 	return int64(disk.Bavail) * disk.Bsize
 }
 
-// hasRoom reports whether the disk really takes what a test writes at the most.
+// hasRoom reports whether the disk has room for all that a test writes.
 func hasRoom(t *testing.T, path string) bool {
 	t.Helper()
 	err := os.WriteFile(path, make([]byte, 512<<10), 0o600)

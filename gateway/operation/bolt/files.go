@@ -17,20 +17,19 @@ import (
 
 const databaseFile = "operations.db"
 
-// corruptPause is how long a database over which bbolt panicked is left alone,
-// unless its file changes. Each attempt at opening it may cost a mapping of the
-// file, for which there is no remedy.
+// corruptPause is how long a database at which bbolt panicked is not opened again, unless
+// its file changes. Each attempt to open it may leak a mapping of the file.
 const corruptPause = time.Minute
 
-// corruption is what was found out about a database file.
+// corruption describes a database file that is corrupt.
 type corruption struct {
 	info  os.FileInfo
 	until time.Time
 	err   error
 }
 
-// stands tells whether the file is not worth another attempt.
-func (c *corruption) stands(path string) bool {
+// applies reports whether the file is still the corrupt one, and not to be opened again.
+func (c *corruption) applies(path string) bool {
 	if c == nil || !time.Now().Before(c.until) {
 		return false
 	}
@@ -40,17 +39,18 @@ func (c *corruption) stands(path string) bool {
 
 func (s *Store) path() string { return filepath.Join(s.folder, databaseFile) }
 
+// unusable adds the folder to an error.
 func (s *Store) unusable(err error) error { return fmt.Errorf("bolt: %s: %w", s.folder, err) }
 
-// openDatabase opens the database if it is not open.
-func (s *Store) openDatabase() error {
+// openDatabaseLocked opens the database if it is not open.
+func (s *Store) openDatabaseLocked() error {
 	if s.database != nil {
 		return nil
 	}
-	if s.corrupt.stands(s.path()) {
+	if s.corrupt.applies(s.path()) {
 		return s.corrupt.err
 	}
-	err := s.missing()
+	err := s.missingLocked()
 	if err == nil {
 		err = makeFolder(s.folder)
 	}
@@ -61,7 +61,7 @@ func (s *Store) openDatabase() error {
 		err = syncFolder(s.folder)
 	}
 	if err != nil {
-		return s.fail(err)
+		return s.failLocked(err)
 	}
 	if s.database.migrated {
 		s.log.Info("the journal was migrated to the format of this version; earlier versions cannot read it any more", "folder", s.folder, "format", operation.Format)
@@ -70,73 +70,73 @@ func (s *Store) openDatabase() error {
 	return nil
 }
 
-// missing refuses to begin anew where there was a database: it held keys, and
-// entries of operations that nobody would look after any more. A disk that is
-// not mounted leaves its empty mount point behind.
-func (s *Store) missing() error {
+// missingLocked returns an error if there was a database and its file is gone. A new one
+// would lack the keys, and the operations that are to be resolved. If a disk is not
+// mounted, its empty mount point is still there.
+func (s *Store) missingLocked() error {
 	if !s.known {
 		return nil
 	}
 	_, err := os.Stat(s.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is gone: bring it back, or start anew to do without it", s.path())
+		return fmt.Errorf("%s is gone: bring it back, or restart to do without it", s.path())
 	}
 	return err
 }
 
-// ready opens what is not open, and opens again what is not to be trusted any
-// more. Where it fails, nothing can be recorded.
-func (s *Store) ready() error {
-	s.closeStrayed()
-	if err := s.openDatabase(); err != nil {
+// readyLocked opens the files that are not open, and opens files again that were changed
+// by another program. If it fails, nothing can be recorded.
+func (s *Store) readyLocked() error {
+	s.closeChangedLocked()
+	if err := s.openDatabaseLocked(); err != nil {
 		return err
 	}
-	if err := s.openTrail(); err != nil {
+	if err := s.openTrailLocked(); err != nil {
 		return err
 	}
-	if !s.doubtful {
+	if !s.suspect {
 		return nil
 	}
 	if err := probe(s.folder, true); err != nil {
 		return s.unusable(err)
 	}
-	s.doubtful = false
+	s.suspect = false
 	return nil
 }
 
-// closeStrayed closes files that are no longer what their paths lead to:
-// nobody would find what is written to them.
-func (s *Store) closeStrayed() {
+// closeChangedLocked closes the files if one of them is no longer at its path: data
+// written to it could not be found again.
+func (s *Store) closeChangedLocked() {
 	var err error
 	if s.database != nil {
 		err = isAt(s.path(), s.database.info)
 	}
 	if s.trail != nil {
-		err = errors.Join(err, s.trail.isWhole())
+		err = errors.Join(err, s.trail.checkUnchanged())
 	}
 	if err == nil {
 		return
 	}
-	s.log.Error("files of the operations were changed by somebody else, and are opened again", "folder", s.folder, "error", err)
-	s.closeFiles()
+	s.log.Error("files of the operations were changed by another program, and are opened again", "folder", s.folder, "error", err)
+	s.closeFilesLocked()
 }
 
-// openTrail opens the audit trail if it is not open. The database must be:
-// with it goes the lock of the folder.
-func (s *Store) openTrail() error {
+// openTrailLocked opens the audit trail if it is not open. The database must be open: its
+// file lock is that of the folder.
+func (s *Store) openTrailLocked() error {
 	if s.trail != nil {
 		return nil
 	}
 	var err error
 	if s.trail, err = openTrail(s.folder, s.noSync, s.log); err != nil {
-		return s.fail(fmt.Errorf("audit trail: %w", err))
+		return s.failLocked(fmt.Errorf("audit trail: %w", err))
 	}
 	lines := s.trail.head.Sequence
 	if s.database.fresh && lines > 0 {
 		s.log.Error("the operations are lost: there is an audit trail, but there was no database", "folder", s.folder, "lines", lines)
 	}
 	if !s.database.fresh && lines == 0 {
-		return s.view(func(tx *bbolt.Tx) error {
+		return s.viewLocked(func(tx *bbolt.Tx) error {
 			if key, _ := tx.Bucket(operationsBucket).Cursor().First(); key != nil {
 				s.log.Error("the audit trail is lost: there are operations, but no lines", "folder", s.folder)
 			}
@@ -146,7 +146,8 @@ func (s *Store) openTrail() error {
 	return nil
 }
 
-func (s *Store) closeFiles() {
+// closeFilesLocked closes the files that are open.
+func (s *Store) closeFilesLocked() {
 	if s.trail != nil {
 		s.trail.close()
 		s.trail = nil
@@ -157,11 +158,11 @@ func (s *Store) closeFiles() {
 	}
 }
 
-// fail closes the files after something went wrong with them: what is in
-// memory may not be what is on the disk. It returns the error for the caller.
-func (s *Store) fail(err error) error {
-	s.closeFiles()
-	s.doubtful = true
+// failLocked closes the files after a failure: memory and disk may differ. It returns the
+// error for the caller.
+func (s *Store) failLocked(err error) error {
+	s.closeFilesLocked()
+	s.suspect = true
 	err = s.unusable(err)
 	if isCorrupt(err) {
 		if info, statErr := os.Stat(s.path()); statErr == nil {
@@ -171,62 +172,63 @@ func (s *Store) fail(err error) error {
 	return err
 }
 
-// view calls f with the database, which must be open. What f answers is passed
-// on.
-func (s *Store) view(f func(*bbolt.Tx) error) error {
-	tx, err := s.snapshot()
+// viewLocked calls f with the database, which must be open, and returns the error of f.
+func (s *Store) viewLocked(f func(*bbolt.Tx) error) error {
+	tx, err := s.beginReadLocked()
 	if err != nil {
 		return err
 	}
-	if err = look(tx, f); isCorrupt(err) {
-		return s.fail(err)
+	if err = viewTx(tx, f); isCorrupt(err) {
+		return s.failLocked(err)
 	}
 	return err
 }
 
-func (s *Store) snapshot() (*bbolt.Tx, error) {
+// beginReadLocked begins a transaction that only reads.
+func (s *Store) beginReadLocked() (*bbolt.Tx, error) {
 	tx, err := s.database.begin(false)
 	if err != nil {
-		return nil, s.fail(err)
+		return nil, s.failLocked(err)
 	}
 	return tx, nil
 }
 
-// update makes the changes of f durable.
-func (s *Store) update(f func(*bbolt.Tx) error) error {
+// updateLocked makes the changes of f durable.
+func (s *Store) updateLocked(f func(*bbolt.Tx) error) error {
 	if err := s.database.update(f); err != nil {
-		return s.fail(err)
+		return s.failLocked(err)
 	}
 	return nil
 }
 
-// read calls f with the database and the operations in memory as they are now,
-// and keeps nobody waiting meanwhile. The map is f's own.
+// read calls f with the present database and operations in memory. The store is locked
+// only until f is called. The map is f's own.
 func (s *Store) read(ctx context.Context, f func(tx *bbolt.Tx, begun map[string]operation.Operation) error) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	tx, db, begun, err := s.still()
+	tx, db, begun, err := s.snapshotLocked()
 	s.unlock()
 	if err != nil {
 		return err
 	}
-	if err = look(tx, func(tx *bbolt.Tx) error { return f(tx, begun) }); !isCorrupt(err) {
+	if err = viewTx(tx, func(tx *bbolt.Tx) error { return f(tx, begun) }); !isCorrupt(err) {
 		return err
 	}
-	s.turn <- struct{}{}
+	s.locked <- struct{}{}
 	defer s.unlock()
 	if s.database == db {
-		return s.fail(err)
+		return s.failLocked(err)
 	}
 	return s.unusable(err)
 }
 
-// still is all that there is to be read at the moment.
-func (s *Store) still() (*bbolt.Tx, *database, map[string]operation.Operation, error) {
-	if err := s.openDatabase(); err != nil {
+// snapshotLocked returns a transaction for the present database, and a copy of the
+// operations in memory.
+func (s *Store) snapshotLocked() (*bbolt.Tx, *database, map[string]operation.Operation, error) {
+	if err := s.openDatabaseLocked(); err != nil {
 		return nil, nil, nil, err
 	}
-	tx, err := s.snapshot()
+	tx, err := s.beginReadLocked()
 	return tx, s.database, maps.Clone(s.begun.operations), err
 }

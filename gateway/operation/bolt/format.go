@@ -12,11 +12,11 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// schemaKey is where the format of the database stands in the meta bucket: the
-// number of [operation.Format], which the layout of the buckets goes with.
+// schemaKey is the key of the database's format in the meta bucket. The format is the
+// number of [operation.Format], which also determines the layout of the buckets.
 var schemaKey = []byte("schema")
 
-// putFormat notes that the database has the format of this program.
+// putFormat stores the format of this program.
 func putFormat(tx *bbolt.Tx) error {
 	meta, err := tx.CreateBucketIfNotExists(metaBucket)
 	if err != nil {
@@ -25,8 +25,8 @@ func putFormat(tx *bbolt.Tx) error {
 	return meta.Put(schemaKey, strconv.AppendInt(nil, operation.Format, 10))
 }
 
-// prepare makes the buckets of a new database, and migrates one of an older
-// format, all of it or nothing. One of a newer format is refused.
+// prepare creates the buckets of a new database, migrates one of an older format, all of
+// it or nothing, and refuses one of a newer format.
 func (d *database) prepare() error {
 	format := 0
 	err := d.view(func(tx *bbolt.Tx) (err error) {
@@ -49,6 +49,8 @@ func (d *database) prepare() error {
 	return nil
 }
 
+// readFormat returns the format of the database. It refuses one that this program does
+// not support.
 func readFormat(meta *bbolt.Bucket) (int, error) {
 	text := string(meta.Get(schemaKey))
 	format, err := strconv.Atoi(text)
@@ -58,8 +60,8 @@ func readFormat(meta *bbolt.Bucket) (int, error) {
 	return format, operation.CheckFormat(format)
 }
 
-// migrate1 makes a database of format 1 one of format 2. Operations and all that
-// follows from them are written anew. The claims on idempotency keys are the same.
+// migrate1 migrates a database of format 1 to format 2. It rewrites the operations and
+// the indexes. The claims on idempotency keys do not change.
 func migrate1(tx *bbolt.Tx) error {
 	for _, name := range indexBuckets {
 		if err := tx.DeleteBucket(name); err != nil {
@@ -84,7 +86,7 @@ func migrate1(tx *bbolt.Tx) error {
 		}
 		refs = append(refs, references(&op)...)
 	}
-	// In order, since a bucket is one sorted list until the end of the transaction.
+	// In order, since until the end of the transaction a bucket is one sorted list.
 	slices.SortFunc(refs, func(a, b reference) int { return bytes.Compare(a.key, b.key) })
 	for _, ref := range refs {
 		if err := tx.Bucket(ref.bucket).Put(ref.key, nil); err != nil {
@@ -94,7 +96,7 @@ func migrate1(tx *bbolt.Tx) error {
 	return nil
 }
 
-// migrateOperation1 writes one operation anew.
+// migrateOperation1 rewrites one operation.
 func migrateOperation1(tx *bbolt.Tx, id []byte) (operation.Operation, error) {
 	operations := tx.Bucket(operationsBucket)
 	op, err := operation.Decode1(operations.Get(id))

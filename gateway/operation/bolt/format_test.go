@@ -14,7 +14,10 @@ import (
 	"ocigate/gateway/operation/storetest"
 )
 
-// format1 makes a folder as a gateway of format 1 left it behind.
+// These tests specify the migration of data of format 1, in testdata. To add a case, change a
+// copy of these data (format1) before the store opens them.
+
+// format1 returns a folder with the data of a gateway of format 1.
 func format1(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -45,7 +48,7 @@ func TestMigrationIsLogged(t *testing.T) {
 	t.Parallel()
 	r := rigIn(t, format1(t))
 	must(t, r.store.Check(t.Context()))
-	r.wantSaid("the journal was migrated")
+	r.wantLogged("the journal was migrated")
 	earlier := newOp("0")
 	earlier.TenantID = "T"
 	for key, want := range map[string]bool{"101": true, "999": false} {
@@ -56,10 +59,10 @@ func TestMigrationIsLogged(t *testing.T) {
 	}
 	r.reopen()
 	must(t, r.store.Check(t.Context()))
-	r.wantSaid()
+	r.wantLogged()
 }
 
-// What cannot be migrated is refused, and stays as it is.
+// Data that cannot be migrated are refused, and do not change.
 func TestMigrationOfWhatCannotBeReadChangesNothing(t *testing.T) {
 	t.Parallel()
 	folder := format1(t)

@@ -17,15 +17,19 @@ import (
 	"ocigate/gateway/operation/bolt"
 )
 
+// This test specifies that nothing acknowledged is lost when the process is killed. To add a
+// case, have recordForever make the call in question and print what was acknowledged, and
+// check it in the test.
+
 // acknowledged is how far an operation was recorded.
 type acknowledged struct {
 	state operation.State
 	step  int
 }
 
-// recordForever is the life of a process that is killed: several writers begin
-// operations, record their intents and, of every other one, a second step and their
-// ends. What was acknowledged is written to the standard output.
+// recordForever runs in the process that is killed. Several writers begin operations, and
+// record their intents and, for every other one, a second step and the end. Each record that
+// was acknowledged is printed to the standard output.
 func recordForever(folder string) error {
 	s := bolt.Open(folder, bolt.Options{})
 	owner := fmt.Sprint("process ", os.Getpid())
@@ -99,15 +103,15 @@ func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
 				t.Fatalf("%s is open, but not adopted any more", id)
 			}
 		}
-		r.wantWholeTrail(records)
+		r.wantCompleteTrail(records)
 	}
 	if len(adopted) == 0 {
 		t.Error("no operation was open")
 	}
 }
 
-// killed runs a process until it has acknowledged some records, kills it, and
-// notes all that it acknowledged.
+// killed runs a process until it has acknowledged some records, kills it, and notes the
+// acknowledged records.
 func killed(t *testing.T, folder string, records int, noted map[string]acknowledged) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -129,7 +133,7 @@ func killed(t *testing.T, folder string, records int, noted map[string]acknowled
 		var id string
 		var is acknowledged
 		if _, err := fmt.Sscan(line, &id, &is.state, &is.step); err != nil {
-			t.Fatalf("the process says %q: %v", line, err)
+			t.Fatalf("the process printed %q: %v", line, err)
 		}
 		noted[id] = is
 	}
@@ -138,8 +142,8 @@ func killed(t *testing.T, folder string, records int, noted map[string]acknowled
 	}
 }
 
-// holdsWhatItHas makes sure that exactly the entries that an operation holds cannot
-// be had by another.
+// holdsWhatItHas checks that another operation cannot have the entries that an operation
+// holds, and can have the others.
 func (r *rig) holdsWhatItHas(op operation.Operation) {
 	r.Helper()
 	for _, e := range op.Entries {
@@ -155,7 +159,7 @@ func (r *rig) holdsWhatItHas(op operation.Operation) {
 	}
 }
 
-// adoptAll adopts, and makes sure that it is what has not ended.
+// adoptAll adopts, and checks that these are the operations that have not ended.
 func (r *rig) adoptAll(owner string) []string {
 	r.Helper()
 	ops, err := r.store.Adopt(r.Context(), owner)
@@ -177,24 +181,24 @@ func (r *rig) adoptAll(owner string) []string {
 	return adopted
 }
 
-// wantWholeTrail says that the trail is whole and has a line for every record
+// wantCompleteTrail checks that the trail is complete and has a line for every record
 // that was acknowledged.
-func (r *rig) wantWholeTrail(records map[string]acknowledged) {
+func (r *rig) wantCompleteTrail(records map[string]acknowledged) {
 	r.Helper()
 	must(r.T, r.store.Append(r.Context(), login(time.Now()))) // which mends the end
 	if _, err := operation.Verify(bolt.Trail(r.folder)); err != nil {
 		r.Fatal(err)
 	}
-	told := map[string]bool{}
+	found := map[string]bool{}
 	for line, err := range bolt.Trail(r.folder) {
 		must(r.T, err)
 		var e operation.Event
 		must(r.T, json.Unmarshal(line, &e))
-		told[e.Operation+" "+e.Outcome] = true
+		found[e.Operation+" "+e.Outcome] = true
 	}
 	for id, is := range records {
-		if !told[id+" intent"] || !told[id+" "+string(is.state)] {
-			r.Fatalf("the trail does not tell that %s is %s", id, is.state)
+		if !found[id+" intent"] || !found[id+" "+string(is.state)] {
+			r.Fatalf("the trail has no line that %s is %s", id, is.state)
 		}
 	}
 }

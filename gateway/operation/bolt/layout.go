@@ -16,12 +16,12 @@ import (
 	"ocigate/translate/scope"
 )
 
-// The buckets. A compound key ends in the id, so that ids stand in order
-// behind what they are found by.
+// The buckets. A compound key ends in the id, so that the ids with the same prefix are
+// in order.
 var (
 	metaBucket       = []byte("meta")
 	operationsBucket = []byte("operations") // id: the operation as JSON
-	listsBucket      = []byte("lists")      // tenant, group, user, state, id: nothing; each may be empty for any
+	listsBucket      = []byte("lists")      // tenant, group, user, state, id: nothing; an empty part means any
 	openBucket       = []byte("open")       // id: nothing
 	holdsBucket      = []byte("holds")      // tenant, kind, key, id: nothing, of what is held
 	touchesBucket    = []byte("touches")    // tenant, kind, key, id: nothing, of entries that may be changed
@@ -29,9 +29,10 @@ var (
 	keysBucket       = []byte("keys")       // caller, endpoint, key: a keyClaim
 )
 
-// indexBuckets follow from the operations.
+// indexBuckets are the buckets whose content follows from the operations.
 var indexBuckets = [][]byte{listsBucket, openBucket, holdsBucket, touchesBucket, endsBucket}
 
+// createBuckets creates the buckets that do not exist yet, and stores the format.
 func createBuckets(tx *bbolt.Tx) error {
 	for _, name := range append([][]byte{operationsBucket, keysBucket}, indexBuckets...) {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -41,8 +42,8 @@ func createBuckets(tx *bbolt.Tx) error {
 	return putFormat(tx)
 }
 
-// compound makes one key of several strings. No two lists of strings give the
-// same bytes, and none gives what another begins with.
+// compound returns one key for several strings. Two different lists of strings never give
+// the same key, and neither key is a prefix of the other.
 func compound(parts ...string) []byte {
 	var key []byte
 	for _, part := range parts {
@@ -52,10 +53,12 @@ func compound(parts ...string) []byte {
 	return key
 }
 
+// claimKey returns the prefix of a claim in the holds and touches buckets.
 func claimKey(op *operation.Operation, c operation.Claim) []byte {
 	return compound(op.TenantID, c.Kind, c.Key)
 }
 
+// callerKey returns the key of the operation's idempotency key in the keys bucket.
 func callerKey(op *operation.Operation) []byte {
 	return compound(op.Caller.Principal(), op.Route, op.Key)
 }
@@ -63,13 +66,13 @@ func callerKey(op *operation.Operation) []byte {
 // timeSize is how many bytes a time has.
 const timeSize = 8
 
-// encodeTime makes bytes that have the order of times, to the microsecond. The
-// bit that it changes is the sign.
+// encodeTime returns bytes that sort in the order of times, to the microsecond. It flips
+// the sign bit.
 func encodeTime(at time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())^1<<63)
 }
 
-// keyClaim is the value of an idempotency key: until when it is whose.
+// keyClaim is the value of an idempotency key: the operation that has it, and until when.
 type keyClaim struct {
 	expires []byte // an encoded time
 	id      string
@@ -82,10 +85,10 @@ func decodeKeyClaim(value []byte) (keyClaim, bool) {
 	return keyClaim{value[:timeSize], string(value[timeSize:])}, true
 }
 
-// isOver tells whether an encoded time has come.
+// isOver reports whether an encoded time is in the past.
 func isOver(at []byte, now time.Time) bool { return bytes.Compare(at, encodeTime(now)) <= 0 }
 
-// claimOn is who has the operation's key at the moment, if anybody.
+// claimOn returns the present claim on the operation's key, if there is one.
 func claimOn(tx *bbolt.Tx, op *operation.Operation, now time.Time) (keyClaim, bool) {
 	c, ok := decodeKeyClaim(tx.Bucket(keysBucket).Get(callerKey(op)))
 	return c, ok && !isOver(c.expires, now)
@@ -94,8 +97,8 @@ func claimOn(tx *bbolt.Tx, op *operation.Operation, now time.Time) (keyClaim, bo
 // reference is an entry of an index.
 type reference struct{ bucket, key []byte }
 
-// lists are the lists that an operation is in: of all, and of each target that
-// contains its own.
+// lists returns the references to an operation in the lists bucket: for all targets, and
+// for each target that contains its own.
 func lists(op *operation.Operation) []reference {
 	targets := []scope.Target{{}}
 	for _, t := range []scope.Target{{TenantID: op.TenantID}, {TenantID: op.TenantID, GroupID: op.GroupID}, op.Target} {
@@ -116,7 +119,7 @@ func listKey(t scope.Target, state operation.State) []byte {
 	return compound(t.TenantID, t.GroupID, t.UserID, string(state))
 }
 
-// references are those by which an operation is found.
+// references returns all index entries of an operation.
 func references(op *operation.Operation) []reference {
 	id := []byte(op.ID)
 	refs := lists(op)
@@ -134,7 +137,7 @@ func references(op *operation.Operation) []reference {
 	return refs
 }
 
-// get finds an operation.
+// get returns an operation, if there is one.
 func get(tx *bbolt.Tx, id string) (op operation.Operation, found bool, err error) {
 	value := tx.Bucket(operationsBucket).Get([]byte(id))
 	if value == nil {
@@ -151,8 +154,7 @@ func decode(value []byte) (op operation.Operation, err error) {
 	return op, json.Unmarshal(value, &op)
 }
 
-// put stores an operation, of which the value is the JSON, in the place of what
-// was stored of it.
+// put stores an operation, in place of an earlier record of it. value is its JSON.
 func put(tx *bbolt.Tx, op *operation.Operation, value []byte) error {
 	if err := remove(tx, op.ID); err != nil {
 		return err
@@ -168,8 +170,8 @@ func put(tx *bbolt.Tx, op *operation.Operation, value []byte) error {
 	return tx.Bucket(operationsBucket).Put([]byte(op.ID), value)
 }
 
-// takeKey makes an idempotency key the operation's, where it has one that is
-// not another's meanwhile.
+// takeKey takes the operation's idempotency key, if it has one that does not belong to
+// another operation meanwhile.
 func takeKey(tx *bbolt.Tx, op *operation.Operation) error {
 	if !op.HoldsKey() {
 		return nil
@@ -180,7 +182,7 @@ func takeKey(tx *bbolt.Tx, op *operation.Operation) error {
 	return tx.Bucket(keysBucket).Put(callerKey(op), append(encodeTime(op.KeyExpires), op.ID...))
 }
 
-// remove forgets an operation and what leads to it.
+// remove removes an operation, its index entries and its key.
 func remove(tx *bbolt.Tx, id string) error {
 	op, found, err := get(tx, id)
 	if err != nil || !found {
@@ -200,8 +202,8 @@ func remove(tx *bbolt.Tx, id string) error {
 	return tx.Bucket(operationsBucket).Delete([]byte(id))
 }
 
-// newest are the ids behind a prefix of a bucket, the last first, as far as
-// they stand before an id. Empty is before none.
+// newest iterates over the ids behind a prefix of a bucket, the last first. If before is
+// not empty, it starts at the id before that.
 func newest(tx *bbolt.Tx, bucket, prefix []byte, before string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		cursor := tx.Bucket(bucket).Cursor()
@@ -219,8 +221,8 @@ func newest(tx *bbolt.Tx, bucket, prefix []byte, before string) iter.Seq[string]
 	}
 }
 
-// others are the ids of the operations that an index of claims has for one, but
-// for the operation's own.
+// others iterates over the ids of the operations that an index of claims has for a claim,
+// except for op itself.
 func others(tx *bbolt.Tx, bucket []byte, op *operation.Operation, c operation.Claim) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for id := range newest(tx, bucket, claimKey(op, c), "") {

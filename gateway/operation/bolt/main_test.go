@@ -17,6 +17,9 @@ import (
 	"ocigate/translate/scope"
 )
 
+// This file has the helpers of the tests: a store in a temporary folder with its log (rig),
+// and operations in the state that a test needs.
+
 // childFolder names, to a process that is started to be killed, the folder in
 // which it is to record as much as it can.
 const childFolder = "OCIGATE_TEST_BOLT_FOLDER"
@@ -29,17 +32,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// rig is a store in a folder, and what it had to say.
+// rig is a store in a folder, and its log.
 type rig struct {
 	*testing.T
 	folder string
 	store  *bolt.Store
 	said   log
 	made   int
-	mend   func() error
+	repair func() error
 }
 
-// log is a safe place for what a logger writes.
+// log collects what a logger writes. It is safe for use by several goroutines.
 type log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -51,7 +54,7 @@ func (l *log) Write(line []byte) (int, error) {
 	return l.text.Write(line)
 }
 
-// take returns what was written since it was called last.
+// take returns what was written since the last call.
 func (l *log) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +87,7 @@ func (r *rig) close() {
 	}
 }
 
-// reopen goes on as the next process.
+// reopen closes the store and opens it as the next process would.
 func (r *rig) reopen() {
 	r.Helper()
 	r.close()
@@ -95,7 +98,7 @@ func (r *rig) path(name string) string { return filepath.Join(r.folder, name) }
 
 func (r *rig) database() string { return r.path("operations.db") }
 
-// audit is the last file of the trail.
+// audit returns the path of the last file of the trail.
 func (r *rig) audit() string {
 	r.Helper()
 	files, err := filepath.Glob(r.path("audit-*.jsonl"))
@@ -119,7 +122,7 @@ func newOp(id string) operation.Operation {
 	}
 }
 
-// in is the operation as its next record has it.
+// in returns the next record of the operation, in another state.
 func in(state operation.State, op operation.Operation) operation.Operation {
 	op.State = state
 	op.Version++
@@ -133,7 +136,7 @@ func record(ctx context.Context, s *bolt.Store, op operation.Operation) error {
 	return s.Record(ctx, op, eventOf(op))
 }
 
-// eventOf is that which belongs to a record of the operation.
+// eventOf returns the event for a record of the operation.
 func eventOf(op operation.Operation) operation.Event {
 	kind := operation.EventOutcome
 	if op.State == operation.Intent {
@@ -152,7 +155,7 @@ func (r *rig) try() (operation.Operation, error) {
 	return op, record(r.Context(), r.store, op)
 }
 
-// intend does so and must succeed.
+// intend begins an operation and records its intent, which must succeed.
 func (r *rig) intend() operation.Operation {
 	r.Helper()
 	op, err := r.try()
@@ -181,7 +184,7 @@ func (r *rig) append(at time.Time) {
 	}
 }
 
-// refuses says that no operation can begin, and why not.
+// refuses checks that no operation can begin, and the cause.
 func (r *rig) refuses(why string) {
 	r.Helper()
 	if err := r.store.Begin(r.Context(), r.op()); err == nil || !strings.Contains(err.Error(), why) {
@@ -189,7 +192,7 @@ func (r *rig) refuses(why string) {
 	}
 }
 
-// wantState says what is to be found of an operation.
+// wantState checks the state of an operation.
 func (r *rig) wantState(id string, want operation.State) {
 	r.Helper()
 	if op, err := r.store.Get(r.Context(), id); err != nil || op.State != want {
@@ -197,7 +200,7 @@ func (r *rig) wantState(id string, want operation.State) {
 	}
 }
 
-// wantLines says how long the trail is, which must be whole.
+// wantLines verifies the trail and checks its number of lines.
 func (r *rig) wantLines(want int64) {
 	r.Helper()
 	head, err := operation.Verify(bolt.Trail(r.folder))
@@ -206,8 +209,8 @@ func (r *rig) wantLines(want int64) {
 	}
 }
 
-// wantSaid says what the logger has been told since it was asked last.
-func (r *rig) wantSaid(want ...string) {
+// wantLogged checks what was logged since the last call.
+func (r *rig) wantLogged(want ...string) {
 	r.Helper()
 	said := r.said.take()
 	for _, text := range want {

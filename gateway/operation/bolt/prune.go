@@ -9,33 +9,33 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// pruneChunk is how many elements of a bucket are looked at, and forgotten, in
-// one transaction: others need not wait for longer than that.
+// pruneChunk is how many elements of a bucket are checked, and removed, in one
+// transaction. Other calls wait no longer than that.
 const pruneChunk = 1000
 
-// Prune implements [operation.Store]. The key of an operation that is
-// forgotten goes with it.
+// Prune implements [operation.Store]. It removes the key of an operation together with
+// the operation.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	limit, now := encodeTime(before), time.Now()
 	ended := sweep{
 		bucket: endsBucket,
-		judge: func(key, _ []byte) verdict {
+		classify: func(key, _ []byte) action {
 			if bytes.Compare(key, limit) >= 0 {
 				return stop
 			}
-			return forget
+			return discard
 		},
-		forget: func(tx *bbolt.Tx, key []byte) error { return remove(tx, string(key[timeSize:])) },
+		remove: func(tx *bbolt.Tx, key []byte) error { return remove(tx, string(key[timeSize:])) },
 	}
 	expired := sweep{
 		bucket: keysBucket,
-		judge: func(_, value []byte) verdict {
+		classify: func(_, value []byte) action {
 			if c, ok := decodeKeyClaim(value); ok && !isOver(c.expires, now) {
 				return keep
 			}
-			return forget
+			return discard
 		},
-		forget: func(tx *bbolt.Tx, key []byte) error { return tx.Bucket(keysBucket).Delete(key) },
+		remove: func(tx *bbolt.Tx, key []byte) error { return tx.Bucket(keysBucket).Delete(key) },
 	}
 	if err := s.sweep(ctx, ended); err != nil {
 		return err
@@ -43,29 +43,30 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	return s.sweep(ctx, expired)
 }
 
-// sweep looks at the elements of a bucket, in order, and forgets some.
+// sweep checks the elements of a bucket, in order, and removes some.
 type sweep struct {
-	bucket []byte
-	judge  func(key, value []byte) verdict
-	forget func(tx *bbolt.Tx, key []byte) error
+	bucket   []byte
+	classify func(key, value []byte) action
+	remove   func(tx *bbolt.Tx, key []byte) error
 }
 
-// verdict is what becomes of an element.
-type verdict int
+// action is what sweep does with an element.
+type action int
 
 const (
-	keep verdict = iota
-	forget
+	keep action = iota
+	discard
 	stop // keep it and all behind it
 )
 
+// sweep sweeps a bucket in chunks. It locks the store for each.
 func (s *Store) sweep(ctx context.Context, w sweep) error {
 	for from, more := []byte(nil), true; more; more = from != nil {
 		if err := s.lock(ctx); err != nil {
 			return err
 		}
 		var err error
-		from, err = s.sweepChunk(w, from)
+		from, err = s.sweepChunkLocked(w, from)
 		s.unlock()
 		if err != nil {
 			return err
@@ -74,22 +75,22 @@ func (s *Store) sweep(ctx context.Context, w sweep) error {
 	return nil
 }
 
-// sweepChunk sweeps one chunk and tells where the next begins, nil for nowhere.
-func (s *Store) sweepChunk(w sweep, from []byte) (next []byte, err error) {
-	if err := s.ready(); err != nil {
+// sweepChunkLocked sweeps one chunk and returns where the next begins, nil for nowhere.
+func (s *Store) sweepChunkLocked(w sweep, from []byte) (next []byte, err error) {
+	if err := s.readyLocked(); err != nil {
 		return nil, err
 	}
 	var doomed [][]byte
-	err = s.view(func(tx *bbolt.Tx) error {
+	err = s.viewLocked(func(tx *bbolt.Tx) error {
 		doomed, next = w.chunk(tx, from)
 		return nil
 	})
 	if err != nil || len(doomed) == 0 {
 		return next, err
 	}
-	return next, s.update(func(tx *bbolt.Tx) error {
+	return next, s.updateLocked(func(tx *bbolt.Tx) error {
 		for _, key := range doomed {
-			if err := w.forget(tx, key); err != nil {
+			if err := w.remove(tx, key); err != nil {
 				return err
 			}
 		}
@@ -97,8 +98,8 @@ func (s *Store) sweepChunk(w sweep, from []byte) (next []byte, err error) {
 	})
 }
 
-// chunk finds what is to be forgotten of the next elements, and what comes
-// behind these.
+// chunk returns which of the next elements are to be removed, and the key of the element
+// behind them, nil if there is none.
 func (w *sweep) chunk(tx *bbolt.Tx, from []byte) (doomed [][]byte, next []byte) {
 	cursor := tx.Bucket(w.bucket).Cursor()
 	seen := 0
@@ -106,10 +107,10 @@ func (w *sweep) chunk(tx *bbolt.Tx, from []byte) (doomed [][]byte, next []byte) 
 		if seen++; seen > pruneChunk {
 			return doomed, slices.Clone(key)
 		}
-		switch w.judge(key, value) {
+		switch w.classify(key, value) {
 		case stop:
 			return doomed, nil
-		case forget:
+		case discard:
 			doomed = append(doomed, slices.Clone(key))
 		}
 	}

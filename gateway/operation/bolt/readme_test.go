@@ -13,7 +13,11 @@ import (
 	"ocigate/gateway/operation/bolt"
 )
 
-// of is the operation with one entry for each of the names.
+// These tests specify what the README says about a lost database: the last line of an
+// operation counts, and the command finds all writes that had not ended. To add a case,
+// record an operation in TestReadmeFindsWritesWithoutAnEnd.
+
+// of returns the operation with one entry for each of the names.
 func of(op operation.Operation, given ...string) operation.Operation {
 	op.Entries = nil
 	for _, name := range given {
@@ -26,7 +30,7 @@ func of(op operation.Operation, given ...string) operation.Operation {
 // release frees entries of an operation, or all.
 func (r *rig) release(id string, entries ...string) {
 	r.Helper()
-	order := operation.Release{ID: id, Entries: entries, By: "anna", Reason: "looked"}
+	order := operation.Release{ID: id, Entries: entries, By: "anna", Reason: "checked"}
 	if _, err := order.Record(r.Context(), r.store, 0); err != nil {
 		r.Fatal(err)
 	}
@@ -45,7 +49,8 @@ func (r *rig) lost(op operation.Operation) {
 	r.open()
 }
 
-// A line of an outcome that the database never took is followed by one of what it is.
+// A line of an outcome that the database does not have is followed by a line with the state
+// in the database.
 func TestLastLineOfAnOperationCounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -65,12 +70,11 @@ func TestLastLineOfAnOperationCounts(t *testing.T) {
 	}
 	if last.Kind != operation.EventRelease || last.Operation != op.ID || last.Outcome != string(operation.Unknown) ||
 		len(last.Entries) != 1 || !last.Entries[0].Released || last.Entries[0].Outcome != "" {
-		t.Errorf("the last line says %+v", last)
+		t.Errorf("the last line is %+v", last)
 	}
 }
 
-// The command of the README finds the writes that were not at their end, with all of
-// their entries.
+// The command of the README finds the writes that had not ended, with all their entries.
 func TestReadmeFindsWritesWithoutAnEnd(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("jq"); err != nil {

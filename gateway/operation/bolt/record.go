@@ -13,37 +13,39 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// record is something to be made durable: an event, unless it is the zero Event,
-// and the operation that it is about, unless op is nil.
+// record is to be made durable: an event, unless it is the zero Event, and the operation
+// that it is about, unless op is nil.
 type record struct {
 	op    *operation.Operation
 	value []byte // op as JSON
 	event operation.Event
-	// taken tells that it was taken from the queue, and err what became of
-	// it. They are for those who have the store's turn.
+	// taken reports that it was taken from the queue, and err is the result. The
+	// lock of the store guards both.
 	taken bool
 	err   error
 }
 
-// queue holds the records that wait for the store.
+// queue holds the records that wait to be written.
 type queue struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards records
 	records []*record
 }
 
+// add adds a record.
 func (q *queue) add(r *record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.records = append(q.records, r)
 }
 
-// withdraw takes a record back, unless it was taken.
+// withdraw removes a record, unless it was taken.
 func (q *queue) withdraw(r *record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.records = slices.DeleteFunc(q.records, func(other *record) bool { return other == r })
 }
 
+// take empties the queue and returns its records.
 func (q *queue) take() []*record {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -52,13 +54,13 @@ func (q *queue) take() []*record {
 	return all
 }
 
-// Record implements [operation.Store]. An Intent reaches the database before
-// the trail, so that none is in the trail that might have to be looked after
-// and is not known; everything else reaches the trail first, so that nothing
-// ends without a line. So a line of an outcome, a correction or a release can stand
-// in the trail for a record that the database never took, because the process died
-// between the two or the call failed. What the database takes later has a line of
-// its own, and the last line of an operation counts.
+// Record implements [operation.Store]. An Intent is written to the database before the
+// trail, so that the database has each operation whose intent is in the trail. All other
+// records are written to the trail first, so that no operation ends without a line. So
+// the trail can have the line of an outcome, a correction or a release that the database
+// does not have, because the process ended between the two or the call failed. A record
+// that the database takes later has its own line, and the last line of an operation
+// counts.
 func (s *Store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
 	value, err := json.Marshal(&op)
 	if err != nil {
@@ -72,15 +74,15 @@ func (s *Store) Append(ctx context.Context, event operation.Event) error {
 	return s.submit(ctx, &record{event: event})
 }
 
-// submit makes a record durable. Those that come while the disk is busy wait
-// together: the first whose turn it is writes them all. The others only fetch
-// what became of theirs, and leave the next to gather meanwhile.
+// submit makes a record durable. Records that are submitted while the disk is busy wait
+// in the queue. The first caller that locks the store writes all of them; the others only
+// return the result of their own.
 func (s *Store) submit(ctx context.Context, r *record) error {
-	// What cannot be written must not fail others with it.
+	// A record that cannot be encoded must not make others fail with it.
 	if _, _, err := operation.Seal(operation.Head{}, r.event); err != nil {
 		return err
 	}
-	r.event.Entries = slices.Clone(r.event.Entries) // the caller may be gone when it is written
+	r.event.Entries = slices.Clone(r.event.Entries) // the caller may have returned before it is written
 	s.queue.add(r)
 	if err := s.lock(ctx); err != nil {
 		s.queue.withdraw(r)
@@ -88,21 +90,21 @@ func (s *Store) submit(ctx context.Context, r *record) error {
 	}
 	defer s.unlock()
 	if !r.taken {
-		s.write(s.queue.take())
+		s.writeLocked(s.queue.take())
 	}
 	return r.err
 }
 
-// write makes records durable, and notes with each what became of it.
-func (s *Store) write(batch []*record) {
+// writeLocked makes records durable, and sets the result of each.
+func (s *Store) writeLocked(batch []*record) {
 	for _, r := range batch {
 		r.taken = true
 	}
-	err := s.ready()
+	err := s.readyLocked()
 	if err == nil {
-		err = s.view(func(tx *bbolt.Tx) error {
-			s.judgeVersions(tx, batch)
-			s.judgeIntents(tx, batch)
+		err = s.viewLocked(func(tx *bbolt.Tx) error {
+			s.checkVersionsLocked(tx, batch)
+			s.checkIntentsLocked(tx, batch)
 			return nil
 		})
 	}
@@ -125,15 +127,15 @@ func (s *Store) write(batch []*record) {
 			events = append(events, r.event)
 		}
 	}
-	if err := s.store(intents); err != nil {
+	if err := s.storeLocked(intents); err != nil {
 		failAll(batch, err)
 		return
 	}
 	if err := s.trail.append(events); err != nil {
-		failAll(batch, s.fail(fmt.Errorf("audit trail: %w", err)))
+		failAll(batch, s.failLocked(fmt.Errorf("audit trail: %w", err)))
 		return
 	}
-	if err := s.store(others); err != nil {
+	if err := s.storeLocked(others); err != nil {
 		failAll(others, err)
 	}
 }
@@ -148,11 +150,11 @@ func failAll(records []*record, err error) {
 	}
 }
 
-// judgeVersions refuses the records that are out of date, be it because of
-// another of the batch, and intents of operations that are not there. An operation
-// that was begun is kept in memory until its first record, so that this takes a
-// database that was replaced while it was in use.
-func (s *Store) judgeVersions(tx *bbolt.Tx, batch []*record) {
+// checkVersionsLocked refuses the records that are out of date, which may be because of
+// another record of the batch, and intents of operations that the store does not have. An
+// operation that was begun is kept in memory until its first record, so the latter occurs
+// only if the database was replaced while it was in use.
+func (s *Store) checkVersionsLocked(tx *bbolt.Tx, batch []*record) {
 	latest := map[string]operation.Operation{}
 	for _, r := range batch {
 		if r.op == nil {
@@ -175,10 +177,10 @@ func (s *Store) judgeVersions(tx *bbolt.Tx, batch []*record) {
 	}
 }
 
-// judgeIntents refuses the intents that need what another operation holds, be it
-// by an intent of the same batch. What others of the batch set free still counts
-// as held, since intents reach the disk before them.
-func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
+// checkIntentsLocked refuses the intents that need what another operation holds, which
+// may be by an intent of the same batch. What other records of the batch free still
+// counts as held, since intents reach the disk before them.
+func (s *Store) checkIntentsLocked(tx *bbolt.Tx, batch []*record) {
 	taken := map[string]string{} // ids by claim, of the batch
 	for _, r := range batch {
 		if r.op == nil || r.err != nil || r.op.State != operation.Intent {
@@ -190,8 +192,8 @@ func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
 			if id, ok := taken[string(claimKey(r.op, c))]; ok && id != r.op.ID {
 				held.ID, held.Held = id, append(held.Held, c)
 			} else {
-				s.judgeClaim(tx, r.op, c, &held)
-				s.judgeChange(tx, r.op, c, &held)
+				s.checkClaimLocked(tx, r.op, c, &held)
+				s.checkChangeLocked(tx, r.op, c, &held)
 			}
 		}
 		if held.ID == "" {
@@ -204,9 +206,9 @@ func (s *Store) judgeIntents(tx *bbolt.Tx, batch []*record) {
 	}
 }
 
-// judgeChange adds a claim that an intent takes to those that are held where
-// another operation may have changed it after this one was begun.
-func (s *Store) judgeChange(tx *bbolt.Tx, op *operation.Operation, c operation.Claim, held *operation.HeldError) {
+// checkChangeLocked adds a claim that an intent takes to held if another operation may
+// have changed it after this one was begun.
+func (s *Store) checkChangeLocked(tx *bbolt.Tx, op *operation.Operation, c operation.Claim, held *operation.HeldError) {
 	if _, begun := s.begun.operations[op.ID]; !begun || s.begun.holder(op, c) == op.ID {
 		return
 	}
@@ -218,12 +220,12 @@ func (s *Store) judgeChange(tx *bbolt.Tx, op *operation.Operation, c operation.C
 	}
 }
 
-// store puts the operations of records into the database.
-func (s *Store) store(records []*record) error {
+// storeLocked stores the operations of records in the database.
+func (s *Store) storeLocked(records []*record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	err := s.update(func(tx *bbolt.Tx) error {
+	err := s.updateLocked(func(tx *bbolt.Tx) error {
 		for _, r := range records {
 			if err := put(tx, r.op, r.value); err != nil {
 				return err
@@ -240,7 +242,7 @@ func (s *Store) store(records []*record) error {
 			s.begun.noteFreed(r.op.ID)
 		}
 		if r.op.State == operation.Intent {
-			s.alive[r.op.Owner] = true
+			s.running[r.op.Owner] = true
 		}
 	}
 	return nil

@@ -1,15 +1,23 @@
-// Package bolt is the store of operations that needs no server: a database
-// file of bbolt for the operations and their keys, and beside it the audit
-// trail as files of JSON lines, one a month in UTC, that ordinary tools can
-// follow, ship and archive while the store is in use.
+// Package bolt implements [operation.Store] in a folder, without a server. A bbolt
+// database file has the operations and their keys. The audit trail is beside it, as
+// files of JSON lines, one for each month in UTC, which ordinary tools can follow, ship
+// and archive while the store is in use.
 //
 //	operations.db
 //	audit-2026-10.jsonl
 //	audit-2026-11.jsonl
 //
-// The chain of the trail goes on from one file to the next. The folder belongs
-// to one process at a time. What to do about operations and what the lines say
-// is left to package operation.
+// The chain of the trail continues from one file to the next. Only one process can use
+// the folder at a time. Package operation defines what happens to operations, and what
+// the lines contain.
+//
+// [Open] returns a [Store], which a keeper then uses:
+//
+//	store := bolt.Open("/var/lib/ocigate", bolt.Options{Logger: logger})
+//	defer store.Close()
+//	keeper := operation.NewKeeper(operation.Options{Store: store, Observe: observe, Owner: owner})
+//
+// [Trail] reads the audit trail of a folder, also while a store uses it.
 package bolt
 
 import (
@@ -29,80 +37,85 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// Options are what a store may be told. Their zero value is good.
+// Options configure a [Store]. The zero value is valid.
 type Options struct {
-	// Logger is told what happened to the files that no caller can be told:
-	// that they vanished, or that a line of the audit trail was cut off. With
-	// nil, nobody is.
+	// Logger logs what no caller learns from an error: that files vanished, or
+	// that an incomplete line of the audit trail was removed. Nil discards it.
 	Logger *slog.Logger
-	// NoSync leaves it to the operating system when something reaches the
-	// disk. It is for simulations only: what was recorded survives the death
-	// of the process, but not of the machine.
+	// NoSync leaves it to the operating system when data reach the disk. It is
+	// for simulations only: records survive the end of the process, but not a
+	// failure of the machine.
 	NoSync bool
 }
 
 // Store is a store in a folder. It implements [operation.Store].
 //
-// Owners that have neither begun an operation nor adopted any since it was opened
-// are dead: they were of another process.
+// An owner that has neither begun an operation nor adopted any since the store was
+// opened has stopped: it belonged to an earlier process.
+//
+// Functions with the suffix Locked need the store locked (see lock).
 type Store struct {
 	folder string
 	noSync bool
 	log    *slog.Logger
 	queue  queue
 
-	// turn holds one element while somebody uses what follows.
-	turn     chan struct{}
-	database *database // nil where it has to be opened
-	trail    *trail    // nil where it has to be opened
+	// locked holds one element while a goroutine has the store locked. It is a
+	// channel because waiting for it ends with a context. It guards the fields
+	// below, and unlike a mutex elsewhere it is held while files are read and
+	// written: it gives the writes of the two files their order. Long reads of the
+	// database run without it, in a transaction (see read).
+	locked   chan struct{}
+	database *database // nil until it is opened
+	trail    *trail    // nil until it is opened
 	known    bool      // there has been a database
-	// doubtful tells that something failed, so that the disk has to prove
-	// itself before it is relied upon.
-	doubtful bool
-	corrupt  *corruption
-	begun    begun
-	alive    map[string]bool // owners
-	// orphans are the ids of the operations that were to be adopted when that
-	// failed. They may have been, and yet nobody takes care of them.
-	orphans map[string]bool
-	closed  bool
+	// suspect reports that something failed. The disk is probed before it is used
+	// again.
+	suspect bool
+	corrupt *corruption
+	begun   begun
+	running map[string]bool // owners that have not stopped
+	// unadopted has the ids of the operations whose adoption failed. The database
+	// may have their new owner although no keeper takes care of them.
+	unadopted map[string]bool
+	closed    bool
 }
 
 var _ operation.Store = (*Store)(nil)
 
-// Open makes a store in a folder. It never fails, nor does it touch the disk:
-// the files are opened, and made where there are none, when they are first
-// needed, and again when something was wrong with them. Several stores in one
-// folder cannot be used at once.
+// Open returns a store in a folder. It does not access the disk and cannot fail: the
+// files are opened, or created if there are none, when they are first needed, and again
+// after a failure. Only one store can use a folder at a time.
 func Open(folder string, o Options) *Store {
 	return &Store{
-		folder: folder,
-		noSync: o.NoSync,
-		log:    cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
-		turn:   make(chan struct{}, 1),
-		begun:  newBegun(),
-		alive:  map[string]bool{}, orphans: map[string]bool{},
+		folder:  folder,
+		noSync:  o.NoSync,
+		log:     cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
+		locked:  make(chan struct{}, 1),
+		begun:   newBegun(),
+		running: map[string]bool{}, unadopted: map[string]bool{},
 	}
 }
 
-// Close gives up the folder.
+// Close closes the files, so that another process can use the folder.
 func (s *Store) Close() error {
-	s.turn <- struct{}{}
+	s.locked <- struct{}{}
 	defer s.unlock()
 	s.closed = true
-	s.closeFiles()
+	s.closeFilesLocked()
 	return nil
 }
 
 var errClosed = errors.New("bolt: the store is closed")
 
-// lock waits for the store's turn.
+// lock locks the store, unless it is closed or ctx ends first. If it returns nil, the
+// caller calls unlock.
 func (s *Store) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
 	select {
-	case s.turn <- struct{}{}:
+	case s.locked <- struct{}{}:
 	case <-ctx.Done():
 		return fmt.Errorf("bolt: %s is busy: %w", s.folder, ctx.Err())
 	}
@@ -113,43 +126,45 @@ func (s *Store) lock(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) unlock() { <-s.turn }
+// unlock unlocks the store.
+func (s *Store) unlock() { <-s.locked }
 
-// Begin implements [operation.Store]. The operation is kept in memory.
+// Begin implements [operation.Store]. It keeps the operation in memory.
 func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
 	defer s.unlock()
-	s.closeStrayed()
-	if err := s.openDatabase(); err != nil {
+	s.closeChangedLocked()
+	if err := s.openDatabaseLocked(); err != nil {
 		return err
 	}
-	judged := s.view(func(tx *bbolt.Tx) error { return s.judge(tx, &op) })
-	if _, used := errors.AsType[*operation.KeyUsedError](judged); used {
-		return judged // what a key stands for can be told also while nothing can be recorded
+	refused := s.viewLocked(func(tx *bbolt.Tx) error { return s.checkLocked(tx, &op) })
+	if _, used := errors.AsType[*operation.KeyUsedError](refused); used {
+		return refused // the operation of a key is returned also while nothing can be recorded
 	}
-	if err := s.ready(); err != nil {
+	if err := s.readyLocked(); err != nil {
 		return err
 	}
-	if judged != nil {
-		return judged
+	if refused != nil {
+		return refused
 	}
 	s.begun.add(&op)
-	s.alive[op.Owner] = true
+	s.running[op.Owner] = true
 	return nil
 }
 
-// judge tells whether the operation can have its key and entries.
-func (s *Store) judge(tx *bbolt.Tx, op *operation.Operation) error {
+// checkLocked returns an error if the operation cannot have its key, its entries or its
+// claims.
+func (s *Store) checkLocked(tx *bbolt.Tx, op *operation.Operation) error {
 	if op.HoldsKey() {
-		if err := s.judgeKey(tx, op); err != nil {
+		if err := s.checkKeyLocked(tx, op); err != nil {
 			return err
 		}
 	}
 	var held operation.HeldError
 	for _, c := range op.Holds() {
-		s.judgeClaim(tx, op, c, &held)
+		s.checkClaimLocked(tx, op, c, &held)
 	}
 	if held.ID != "" {
 		return &held
@@ -157,11 +172,11 @@ func (s *Store) judge(tx *bbolt.Tx, op *operation.Operation) error {
 	return nil
 }
 
-// judgeClaim adds a claim to those that are held where another operation has it.
-func (s *Store) judgeClaim(tx *bbolt.Tx, op *operation.Operation, c operation.Claim, held *operation.HeldError) {
+// checkClaimLocked adds a claim to held if another operation has it.
+func (s *Store) checkClaimLocked(tx *bbolt.Tx, op *operation.Operation, c operation.Claim, held *operation.HeldError) {
 	holder := s.begun.holder(op, c)
 	if holder == op.ID {
-		return // since it was begun, so that nobody else has it
+		return // since it was begun, so that no other operation has it
 	}
 	for id := range others(tx, holdsBucket, op, c) {
 		holder = id
@@ -172,7 +187,8 @@ func (s *Store) judgeClaim(tx *bbolt.Tx, op *operation.Operation, c operation.Cl
 	}
 }
 
-func (s *Store) judgeKey(tx *bbolt.Tx, op *operation.Operation) error {
+// checkKeyLocked returns a [operation.KeyUsedError] if another operation has the key.
+func (s *Store) checkKeyLocked(tx *bbolt.Tx, op *operation.Operation) error {
 	now := time.Now()
 	if other, claimed := s.begun.claimed(op, now); claimed {
 		return &operation.KeyUsedError{Operation: clone(other)}
@@ -244,7 +260,7 @@ func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.
 	return found[:min(len(found), q.Limit)], err
 }
 
-// listed are the ids of the operations that a query may find, the last first.
+// listed iterates over the ids of the operations that may match a query, the last first.
 func listed(tx *bbolt.Tx, q *operation.Query) iter.Seq[string] {
 	if q.Open {
 		return newest(tx, openBucket, nil, q.Before)
@@ -252,6 +268,7 @@ func listed(tx *bbolt.Tx, q *operation.Query) iter.Seq[string] {
 	return newest(tx, listsBucket, listKey(q.Target, q.State), q.Before)
 }
 
+// matches reports whether an operation matches a query.
 func matches(op *operation.Operation, q *operation.Query) bool {
 	return q.Target.Contains(op.Target) &&
 		(q.State == "" || op.State == q.State) &&
@@ -280,10 +297,9 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 	return touched, err
 }
 
-// isLater reports whether another operation with one of the same entries was
-// begun after this one. An id is made before its operation is begun, so that a
-// short operation can begin and end between the two: then the intents have the
-// right order.
+// isLater reports whether another operation with one of the same entries was begun after
+// op. An id is created before its operation is begun, so that a short operation can begin
+// and end between the two: then the intents have the right order.
 func isLater(tx *bbolt.Tx, id string, op *operation.Operation) (bool, error) {
 	if id > op.ID {
 		return true, nil
@@ -298,18 +314,18 @@ func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation,
 		return nil, err
 	}
 	defer s.unlock()
-	if err := s.ready(); err != nil {
+	if err := s.readyLocked(); err != nil {
 		return nil, err
 	}
-	var orphans []operation.Operation
-	err := s.view(func(tx *bbolt.Tx) error {
+	var abandoned []operation.Operation // their owners have stopped
+	err := s.viewLocked(func(tx *bbolt.Tx) error {
 		for id := range newest(tx, openBucket, nil, "") {
 			op, _, err := get(tx, id)
 			if err != nil {
 				return err
 			}
-			if !s.alive[op.Owner] || s.orphans[id] {
-				orphans = append(orphans, op)
+			if !s.running[op.Owner] || s.unadopted[id] {
+				abandoned = append(abandoned, op)
 			}
 		}
 		return nil
@@ -317,31 +333,32 @@ func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.giveTo(owner, orphans); err != nil {
+	if err := s.giveToLocked(owner, abandoned); err != nil {
 		return nil, err
 	}
-	s.alive[owner] = true
-	slices.Reverse(orphans)
-	return orphans, nil
+	s.running[owner] = true
+	slices.Reverse(abandoned)
+	return abandoned, nil
 }
 
-// giveTo makes an owner that of operations.
-func (s *Store) giveTo(owner string, ops []operation.Operation) error {
+// giveToLocked gives operations a new owner.
+func (s *Store) giveToLocked(owner string, ops []operation.Operation) error {
 	if len(ops) == 0 {
 		return nil
 	}
 	for i := range ops {
 		ops[i].Owner = owner
 		ops[i].Version++
-		s.orphans[ops[i].ID] = true
+		s.unadopted[ops[i].ID] = true
 	}
-	err := s.update(func(tx *bbolt.Tx) error { return putAll(tx, ops) })
+	err := s.updateLocked(func(tx *bbolt.Tx) error { return putAll(tx, ops) })
 	if err == nil {
-		clear(s.orphans)
+		clear(s.unadopted)
 	}
 	return err
 }
 
+// putAll stores operations.
 func putAll(tx *bbolt.Tx, ops []operation.Operation) error {
 	for i := range ops {
 		value, err := json.Marshal(&ops[i])

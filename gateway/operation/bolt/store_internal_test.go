@@ -22,6 +22,10 @@ import (
 	"ocigate/translate/scope"
 )
 
+// These tests specify behaviour of the store that needs access to its internals, such as
+// commits that fail after they took effect. A case that needs only the exported methods
+// belongs into store_test.go, or into package storetest if it holds for any store.
+
 func closeStore(t *testing.T, s *Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
@@ -29,9 +33,8 @@ func closeStore(t *testing.T, s *Store) {
 	}
 }
 
-// Whatever operations went through, nothing may lead to them once they are
-// forgotten.
-func TestForgottenOperationsLeaveNothingBehind(t *testing.T) {
+// No index may have an operation that was removed, in whatever state it was.
+func TestRemovedOperationsLeaveNoIndex(t *testing.T) {
 	t.Parallel()
 	s := Open(t.TempDir(), Options{NoSync: true})
 	defer closeStore(t, s)
@@ -65,7 +68,7 @@ func TestForgottenOperationsLeaveNothingBehind(t *testing.T) {
 	if err := s.Prune(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	err := s.view(func(tx *bbolt.Tx) error {
+	err := s.viewLocked(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			if key, _ := b.Cursor().First(); key != nil && !bytes.Equal(name, metaBucket) {
 				t.Errorf("the bucket %s still has %q", name, key)
@@ -101,7 +104,7 @@ func TestAdoptionThatFailedIsTriedAgain(t *testing.T) {
 	defer closeStore(t, s)
 	op := operation.Operation{ID: "op", Version: 2, Owner: "me", State: operation.Intent}
 	intend(t, s, op)
-	s.orphans[op.ID] = true // and me is alive
+	s.unadopted[op.ID] = true // and me is running
 	for _, want := range []int{1, 0} {
 		adopted, err := s.Adopt(t.Context(), "me")
 		if err != nil || len(adopted) != want {
@@ -132,8 +135,8 @@ func TestIntentsOfOneBatch(t *testing.T) {
 	}
 	a, b, c, d := intent("a", "1", "2"), intent("b", "3", "2", "1"), intent("c", "3"), intent("d", "4")
 	again := *a
-	s.turn <- struct{}{}
-	s.write([]*record{a, b, c, d, &again})
+	s.locked <- struct{}{}
+	s.writeLocked([]*record{a, b, c, d, &again})
 	s.unlock()
 	for _, r := range []*record{a, c, d, &again} {
 		if r.err != nil {
@@ -155,7 +158,7 @@ func TestIntentsOfOneBatch(t *testing.T) {
 func TestOtherFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	for format, why := range map[string]string{
-		"3":   "format 3, and this program knows none above 2: they were written by a later version",
+		"3":   "format 3, and this program supports none above 2: they were written by a later version",
 		"0":   `format "0", which is none of the gateway`,
 		"two": `format "two", which is none of the gateway`,
 	} {
@@ -166,7 +169,7 @@ func TestOtherFormatIsRefused(t *testing.T) {
 			if _, err := s.Adopt(t.Context(), "me"); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte(format)) }); err != nil {
+			if err := s.updateLocked(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte(format)) }); err != nil {
 				t.Fatal(err)
 			}
 			closeStore(t, s)
@@ -195,7 +198,7 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "operations")
 		s := Open(folder, Options{NoSync: true})
 		defer closeStore(t, s)
-		s.turn <- struct{}{} // as one who waits for the disk
+		s.locked <- struct{}{} // as one who waits for the disk
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		event := operation.Event{Time: time.Now(), Kind: operation.EventLogin}
@@ -212,8 +215,8 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// A database over which bbolt panics is not opened again and again: it is when
-// its file changes, and after a while.
+// A database at which bbolt panics is opened again only when its file changes, or after a
+// pause.
 func TestCorruptionIsRemembered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -222,7 +225,7 @@ func TestCorruptionIsRemembered(t *testing.T) {
 		if _, err := s.Adopt(t.Context(), "me"); err != nil {
 			t.Fatal(err)
 		}
-		_ = s.fail(&corruptError{"a fault"})
+		_ = s.failLocked(&corruptError{"a fault"})
 		_, err := s.Get(t.Context(), "op")
 		if !isCorrupt(err) {
 			t.Errorf("Get: %v, want what was found out", err)
@@ -234,7 +237,7 @@ func TestCorruptionIsRemembered(t *testing.T) {
 	})
 }
 
-// Those who wait for the disk are written together, and judged one after the
+// Records that wait for the disk are written together, and checked one after the
 // other all the same.
 func TestRecordsThatWaitAreWrittenTogether(t *testing.T) {
 	t.Parallel()
@@ -248,7 +251,7 @@ func TestRecordsThatWaitAreWrittenTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.turn <- struct{}{}
+		s.locked <- struct{}{}
 		var all sync.WaitGroup
 		for i := range errs {
 			op := operation.Operation{ID: fmt.Sprint("op", i/2), Version: 1, Owner: fmt.Sprint("owner", i), State: operation.Intent}
@@ -293,9 +296,9 @@ func TestDatabaseIsClosedAfterAFault(t *testing.T) {
 	t.Parallel()
 	fault := func(*bbolt.Tx) error { panic("a page is not what it should be") }
 	for name, use := range map[string]func(s *Store) error{
-		"met by a writer who looks": func(s *Store) error { return s.view(fault) },
-		"met by a writer":           func(s *Store) error { return s.update(fault) },
-		"met by a reader": func(s *Store) error {
+		"in a check before a write": func(s *Store) error { return s.viewLocked(fault) },
+		"in a write":                func(s *Store) error { return s.updateLocked(fault) },
+		"in a read": func(s *Store) error {
 			return s.read(t.Context(), func(tx *bbolt.Tx, _ map[string]operation.Operation) error { return fault(tx) })
 		},
 	} {
@@ -303,7 +306,7 @@ func TestDatabaseIsClosedAfterAFault(t *testing.T) {
 			t.Parallel()
 			s := Open(t.TempDir(), Options{NoSync: true})
 			defer closeStore(t, s)
-			if err := s.ready(); err != nil {
+			if err := s.readyLocked(); err != nil {
 				t.Fatal(err)
 			}
 			if err := use(s); !isCorrupt(err) || s.database != nil || s.trail != nil {
@@ -365,7 +368,7 @@ func FuzzCompound(f *testing.F) {
 	})
 }
 
-// A repeated request is told the truth about the first one also while nothing
+// A repeated request gets the outcome of the first one also while nothing
 // can be recorded; a new one is refused.
 func TestKeysAreKnownOnAFullDisk(t *testing.T) {
 	t.Parallel()
@@ -376,7 +379,7 @@ func TestKeysAreKnownOnAFullDisk(t *testing.T) {
 	if err := s.Record(t.Context(), first, operation.Event{}); err != nil {
 		t.Fatal(err)
 	}
-	s.doubtful = true
+	s.suspect = true
 	if err := os.Mkdir(filepath.Join(folder, "probe"), folderMode); err != nil { // where the probe would be written
 		t.Fatal(err)
 	}

@@ -22,6 +22,10 @@ import (
 	"ocigate/translate/scope"
 )
 
+// These tests specify what is particular to this store beside the tests of package storetest
+// (TestStore): files, times, months and batches. A case that any store must pass belongs into
+// package storetest.
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]bolt.Options{"synced": {}, "not synced": {NoSync: true}} {
@@ -44,7 +48,7 @@ func TestOpenLeavesTheDiskAlone(t *testing.T) {
 	if _, err := os.Stat(r.folder); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the folder: %v, want none", err)
 	}
-	r.wantSaid()
+	r.wantLogged()
 }
 
 func TestFilesAreForTheirOwnerOnly(t *testing.T) {
@@ -61,7 +65,7 @@ func TestFilesAreForTheirOwnerOnly(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("modes (-want +got):\n%s", diff)
 	}
-	r.wantSaid()
+	r.wantLogged()
 }
 
 func TestTimesSurviveToTheNanosecond(t *testing.T) {
@@ -76,7 +80,7 @@ func TestTimesSurviveToTheNanosecond(t *testing.T) {
 	}
 }
 
-func TestOwnersOfAnotherProcessAreDead(t *testing.T) {
+func TestOwnersOfAnotherProcessHaveStopped(t *testing.T) {
 	t.Parallel()
 	t.Run("even one of the same name", func(t *testing.T) {
 		t.Parallel()
@@ -99,7 +103,7 @@ func TestOwnersOfAnotherProcessAreDead(t *testing.T) {
 			r.reopen()
 			call(r)
 			if adopted, err := r.store.Adopt(t.Context(), "another"); err != nil || len(adopted) > 0 {
-				t.Errorf("adopted: %+v, %v, want nothing, as %s is alive", adopted, err, op.Owner)
+				t.Errorf("adopted: %+v, %v, want nothing, as %s is running", adopted, err, op.Owner)
 			}
 		})
 	}
@@ -119,7 +123,7 @@ func TestTrailHasAFileAMonth(t *testing.T) {
 		r.reopen()
 	}
 	r.wantLines(5)
-	r.wantSaid()
+	r.wantLogged()
 	got := map[string]int{}
 	files, err := filepath.Glob(r.path("audit-*"))
 	must(t, err)
@@ -137,10 +141,10 @@ func TestTrailHasAFileAMonth(t *testing.T) {
 	})
 }
 
-func TestPruneForgetsManyAtOnce(t *testing.T) {
+func TestPruneRemovesManyInOneCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const old, recent = 2500, 10 // more than are forgotten in one transaction
+	const old, recent = 2500, 10 // more than are removed in one transaction
 	for i := range old + recent {
 		op := in(operation.Done, r.op())
 		if i < old {
@@ -181,7 +185,7 @@ func BenchmarkRecord(b *testing.B) {
 			s := bolt.Open(b.TempDir(), o)
 			defer s.Close() //nolint:errcheck // it has no errors
 			for _, writers := range []int{1, 32} {
-				b.Run(fmt.Sprint(writers, " at once"), func(b *testing.B) {
+				b.Run(fmt.Sprint(writers, " concurrently"), func(b *testing.B) {
 					var next atomic.Int64
 					b.SetParallelism(max(1, writers/runtime.GOMAXPROCS(0)))
 					b.ReportAllocs()

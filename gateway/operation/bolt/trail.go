@@ -15,12 +15,12 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// ErrTorn says that the last line of an audit trail is not whole: it is being
-// written at the moment, or writing it failed and nothing was written since.
-// It counts for nothing.
-var ErrTorn = errors.New("bolt: the last line of the audit trail is not whole")
+// ErrTorn means that the last line of an audit trail is incomplete: it is being written
+// at the moment, or writing it failed and nothing was written since. The line is to be
+// ignored.
+var ErrTorn = errors.New("bolt: the last line of the audit trail is not complete")
 
-// trailFiles are the names of the files of a trail, in order.
+// trailFiles returns the names of the files of a trail, in order.
 func trailFiles(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder) // in the order of their names
 	if err != nil {
@@ -35,10 +35,10 @@ func trailFiles(folder string) ([]string, error) {
 	return names, nil
 }
 
-// Trail reads the lines of the audit trail that a store keeps in the folder,
-// without their newlines, from the first line of the first file to the last
-// line of the last. The store may be in use. A last line that is not whole
-// comes with [ErrTorn]; any other error ends the trail.
+// Trail iterates over the lines of the audit trail in the folder, without their
+// newlines, from the first line of the first file to the last line of the last. A store
+// may be using the folder. An incomplete last line comes with [ErrTorn]; any other error
+// ends the iteration.
 func Trail(folder string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		names, err := trailFiles(folder)
@@ -54,9 +54,9 @@ func Trail(folder string) iter.Seq2[[]byte, error] {
 	}
 }
 
-// readLines yields the lines of a file, and tells whether to go on. What is
-// not whole in a file that is not the last is a line like others: it is up to
-// its hash.
+// readLines yields the lines of a file, and reports whether to continue. An incomplete
+// line in a file that is not the last is yielded like other lines: its hash shows that it
+// is incomplete.
 func readLines(path string, last bool, yield func([]byte, error) bool) bool {
 	file, err := os.Open(path) //nolint:gosec // the operator names the folder
 	if err != nil {
@@ -67,10 +67,10 @@ func readLines(path string, last bool, yield func([]byte, error) bool) bool {
 	lines := bufio.NewReaderSize(file, 64<<10)
 	for {
 		line, err := lines.ReadBytes('\n')
-		whole, newline := bytes.CutSuffix(line, []byte("\n"))
+		complete, newline := bytes.CutSuffix(line, []byte("\n"))
 		switch {
 		case newline:
-			if !yield(whole, nil) {
+			if !yield(complete, nil) {
 				return false
 			}
 		case !errors.Is(err, io.EOF):
@@ -86,19 +86,19 @@ func readLines(path string, last bool, yield func([]byte, error) bool) bool {
 	}
 }
 
-// trail is the end of the audit trail, where lines are added.
+// trail is the end of the audit trail, where lines are added. The lock of the store
+// guards it.
 type trail struct {
 	folder string
 	noSync bool
-	name   string   // of the file, empty where there is none yet
-	file   *os.File // nil where there is none yet
+	name   string   // of the file, empty if there is none yet
+	file   *os.File // nil if there is none yet
 	info   os.FileInfo
-	size   int64 // of the file, as far as it is whole
+	size   int64 // of the complete lines of the file
 	head   operation.Head
 }
 
-// openTrail finds the end of the trail, and cuts off what was not written to
-// its end.
+// openTrail finds the end of the trail, and removes an incomplete last line.
 func openTrail(folder string, noSync bool, log *slog.Logger) (*trail, error) {
 	names, err := trailFiles(folder)
 	if err != nil {
@@ -147,7 +147,7 @@ func (t *trail) resume(names []string, log *slog.Logger) error {
 	return nil
 }
 
-// use makes a file the one that lines are added to.
+// use opens the file that lines are added to.
 func (t *trail) use(name string, flag int) error {
 	file, err := os.OpenFile(filepath.Join(t.folder, name), flag, fileMode) //nolint:gosec // the operator names the folder
 	if err != nil {
@@ -159,7 +159,7 @@ func (t *trail) use(name string, flag int) error {
 	return err
 }
 
-// cut makes the file end where it was whole.
+// cut truncates the file to its complete lines.
 func (t *trail) cut(end int64) error {
 	if err := t.file.Truncate(end); err != nil {
 		return err
@@ -173,8 +173,9 @@ func (t *trail) close() {
 	}
 }
 
-// isWhole tells whether the file is still where it was, and ends where it did.
-func (t *trail) isWhole() error {
+// checkUnchanged returns an error if the file is no longer at its path, or has another
+// size than after the last line was written.
+func (t *trail) checkUnchanged() error {
 	if t.file == nil {
 		return nil
 	}
@@ -188,12 +189,12 @@ func (t *trail) isWhole() error {
 	return err
 }
 
-// append adds the lines of events and makes them durable. Where there is an
-// error, that is open, and the trail is to be closed.
+// append adds the lines of events and makes them durable. After an error it is not known
+// whether they were added, and the trail is to be closed.
 func (t *trail) append(events []operation.Event) error {
 	head, lines := t.head, []byte(nil)
 	for _, event := range events {
-		// The trail never goes back to a month that it has left.
+		// The trail never returns to the file of an earlier month.
 		if name := "audit-" + event.Time.UTC().Format("2006-01") + ".jsonl"; name > t.name {
 			if err := t.write(lines, head); err != nil {
 				return err
@@ -225,7 +226,7 @@ func (t *trail) create(name string) error {
 	return syncFolder(t.folder)
 }
 
-// write adds lines to the file. The last of them has that head.
+// write adds lines to the file. head is that of the last line.
 func (t *trail) write(lines []byte, head operation.Head) error {
 	if len(lines) == 0 {
 		return nil
@@ -235,7 +236,7 @@ func (t *trail) write(lines []byte, head operation.Head) error {
 		err = t.file.Sync()
 	}
 	if err != nil {
-		_ = t.cut(t.size) // else it is done when the trail is opened again
+		_ = t.cut(t.size) // if this fails, openTrail does it
 		return err
 	}
 	t.size += int64(len(lines))
@@ -243,7 +244,7 @@ func (t *trail) write(lines []byte, head operation.Head) error {
 	return nil
 }
 
-// lastLineOf is the last line of a file that is not the last one.
+// lastLineOf returns the last line of a file that is not the last of the trail.
 func lastLineOf(path string) ([]byte, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the folder
 	if err != nil {
@@ -261,8 +262,8 @@ func lastLineOf(path string) ([]byte, error) {
 	return line, err
 }
 
-// lastLine finds the last whole line of what has that size, nil where there is
-// none, and where the line and its newline end.
+// lastLine returns the last complete line of a file of that size, nil if there is none,
+// and the offset behind its newline.
 func lastLine(r io.ReaderAt, size int64) (line []byte, end int64, err error) {
 	var tail []byte
 	for start := size; ; {

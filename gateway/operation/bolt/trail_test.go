@@ -15,8 +15,10 @@ import (
 	"ocigate/gateway/operation/bolt"
 )
 
-// tail is a line that was being written, with its newline, and what was there
-// before.
+// These tests specify the files of the audit trail: incomplete lines, files that others change,
+// and reading. To add a case to TestTrailReads, add the content of the files and the lines.
+
+// tail is a line that was being written, with its newline, and what precedes it.
 func (r *rig) tail() (before, line []byte) {
 	r.Helper()
 	r.intend()
@@ -45,7 +47,7 @@ func TestTornLineIsCutOff(t *testing.T) {
 		if !bytes.HasPrefix(read(t, r.audit()), before) {
 			t.Fatalf("after a torn line of %d bytes the lines before it are not as they were", len(rest))
 		}
-		r.wantSaid("not written to its end")
+		r.wantLogged("not written to its end")
 	}
 }
 
@@ -64,7 +66,7 @@ func TestTornLineMayBeTheOnlyOneOfItsFile(t *testing.T) {
 	}
 }
 
-func TestBrokenLineIsNotBuiltUpon(t *testing.T) {
+func TestNoLineIsAddedToABrokenTrail(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	before, line := r.tail()
@@ -115,7 +117,7 @@ func TestTrailIsWatched(t *testing.T) {
 			c.change(t, r.audit(), read(t, r.audit()))
 			r.intend()
 			r.wantLines(c.lines)
-			r.wantSaid("changed by somebody else")
+			r.wantLogged("changed by another program")
 		})
 	}
 }

@@ -4,5 +4,5 @@ package bolt
 
 import "os"
 
-// unlock does nothing: the lock of bbolt goes with the file.
+// unlock does nothing: closing the file releases the lock of bbolt.
 func unlock(*os.File) {}

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// unlock gives up the lock that bbolt has put on a file. Where the file is
-// mapped, closing it is not enough: the mapping keeps the lock alive.
+// unlock releases the lock that bbolt has on a file. If the file is mapped, closing it is
+// not enough: the mapping keeps the lock.
 func unlock(file *os.File) {
 	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
 }

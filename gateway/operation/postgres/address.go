@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Address is where the database is, without the user and the password: the
-// database's name, and the host and port of each server that may have it, such
-// as "ocigate at db1:5432, db2:5432". Of a Unix socket the host is its folder.
+// Address returns where the database is, without the user and the password: its name, and
+// the host and port of each server that may have it, such as
+// "ocigate at db1:5432, db2:5432". The host of a Unix socket is its folder.
 func (s *Store) Address() string {
 	c := s.pool.Config().ConnConfig
 	join := func(host string, port uint16) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }

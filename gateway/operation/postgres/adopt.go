@@ -14,11 +14,12 @@ import (
 // adoptBatch is how many operations one transaction of Adopt takes over.
 const adoptBatch = 1000
 
-// Adopt renews the owner's lease and takes over the operations of those whose
-// own has run out, each with a version and an owner that make the old owner's
-// next record an [operation.ErrConflict]. No two calls get the same one.
+// Adopt implements [operation.Store]. It renews the owner's lease and takes over the
+// operations of owners whose lease has run out. Version and owner of each operation make
+// the old owner's next record an [operation.ErrConflict]. No two calls get the same
+// operation.
 //
-// What a call took over whose answer was lost, the store's next call returns.
+// If the reply to a call was lost, the store's next call returns what that call took over.
 func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation, error) {
 	adoption := s.adoptions.take()
 	adopted, err := s.adopt(ctx, owner, adoption)
@@ -29,6 +30,7 @@ func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation,
 	return adopted, nil
 }
 
+// adopt adopts operations in a call with that name.
 func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.Operation, error) {
 	if err := s.renew(ctx, owner); err != nil {
 		return nil, err
@@ -52,9 +54,9 @@ func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.
 	return adopted, nil
 }
 
-// renew makes the owner's lease begin again, and forgets what its calls of Begin
-// and Abandon have left behind: those whose answer was lost, or that a crash of
-// the server undid.
+// renew renews the owner's lease. It also removes the operations that are Received and
+// that this store has not begun: they remain after a call of Begin or Abandon whose reply
+// was lost, or that a crash of the server undid.
 func (s *Store) renew(ctx context.Context, owner string) error {
 	return s.transact(ctx, "adopt", durably, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id FROM ocigate_operations WHERE open AND owner = $1 AND state = $2`, owner, string(operation.Received))
@@ -65,8 +67,8 @@ func (s *Store) renew(ctx context.Context, owner string) error {
 		if err != nil {
 			return err
 		}
-		// What was read now and is in hand was noted before it was written.
-		if err := forget(ctx, tx, slices.DeleteFunc(ids, s.received.has)); err != nil {
+		// An operation is added to s.received before it is inserted here.
+		if err := removeReceived(ctx, tx, slices.DeleteFunc(ids, s.received.has)); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
@@ -77,11 +79,10 @@ func (s *Store) renew(ctx context.Context, owner string) error {
 	})
 }
 
-// takeOver takes over a batch of operations whose owner's lease has run out,
-// and tells how many it dealt with. Those that somebody else is dealing with it
-// leaves for another time.
+// takeOver takes over a batch of operations whose owner's lease has run out, and returns
+// their number. It skips operations that another transaction has locked.
 func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, error) {
-	orphans, err := collect(tx.Query(ctx, `SELECT record FROM ocigate_operations o
+	abandoned, err := collect(tx.Query(ctx, `SELECT record FROM ocigate_operations o
 		WHERE open AND owner <> $1 AND NOT EXISTS (
 			SELECT FROM ocigate_replicas r WHERE r.owner = o.owner AND r.seen + r.lease > clock_timestamp())
 		LIMIT $2 FOR UPDATE OF o SKIP LOCKED`, owner, adoptBatch))
@@ -89,7 +90,7 @@ func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, erro
 		return 0, err
 	}
 	var received, ids, bodies []string
-	for _, op := range orphans {
+	for _, op := range abandoned {
 		if op.State == operation.Received {
 			received = append(received, op.ID)
 			continue
@@ -102,26 +103,26 @@ func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, erro
 		}
 		ids, bodies = append(ids, op.ID), append(bodies, body)
 	}
-	if err := forget(ctx, tx, received); err != nil {
+	if err := removeReceived(ctx, tx, received); err != nil {
 		return 0, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE ocigate_operations o
 		SET owner = $1, adoption = $2, version = o.version + 1, record = taken.body::json
 		FROM unnest($3::text[], $4::text[]) AS taken (id, body) WHERE o.id = taken.id`,
 		owner, adoption, ids, bodies)
-	return len(orphans), err
+	return len(abandoned), err
 }
 
-// unanswered are the names of adoptions whose answer was lost. The next call
-// goes on under the same name, and so returns what they took over.
-type unanswered struct {
-	mu    sync.Mutex
+// failedAdoptions has the names of the calls of Adopt that failed, and may have taken
+// operations over all the same. The next call uses one of these names, and so returns
+// what the failed call took over.
+type failedAdoptions struct {
+	mu    sync.Mutex // guards names; not held during calls of the database
 	names []string
 }
 
-// take gives the name for a call: that of one whose answer was lost, or a new
-// one.
-func (u *unanswered) take() string {
+// take returns the name for a call: that of a failed one, or a new one.
+func (u *failedAdoptions) take() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	last := len(u.names) - 1
@@ -133,20 +134,22 @@ func (u *unanswered) take() string {
 	return name
 }
 
-func (u *unanswered) put(name string) {
+// put adds the name of a call that failed.
+func (u *failedAdoptions) put(name string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.names = append(u.names, name)
 }
 
-// inHand are the operations that are Received and that somebody in this process
-// takes care of, by their ids, with what they hold, sorted.
-type inHand struct {
-	mu  sync.Mutex
+// receivedOperations has the operations that this store has begun and that are still
+// Received, by their ids, with what they hold, sorted.
+type receivedOperations struct {
+	mu  sync.Mutex // guards ids; not held during calls of the database
 	ids map[string][]operation.Claim
 }
 
-func (h *inHand) add(id string, claims []operation.Claim) {
+// add adds an operation that holds these claims.
+func (h *receivedOperations) add(id string, claims []operation.Claim) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ids == nil {
@@ -155,22 +158,23 @@ func (h *inHand) add(id string, claims []operation.Claim) {
 	h.ids[id] = sorted(claims)
 }
 
-// holds reports whether an operation is in hand and holds these claims and no
-// others.
-func (h *inHand) holds(id string, claims []operation.Claim) bool {
+// holds reports whether the operation is there and holds these claims and no others.
+func (h *receivedOperations) holds(id string, claims []operation.Claim) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held, has := h.ids[id]
 	return has && slices.Equal(held, sorted(claims))
 }
 
-func (h *inHand) remove(id string) {
+// remove removes an operation.
+func (h *receivedOperations) remove(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.ids, id)
 }
 
-func (h *inHand) has(id string) bool {
+// has reports whether the operation is there.
+func (h *receivedOperations) has(id string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, has := h.ids[id]

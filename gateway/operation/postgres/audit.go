@@ -9,15 +9,15 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// Append adds an event to the audit trail.
+// Append implements [operation.Store].
 func (s *Store) Append(ctx context.Context, event operation.Event) error {
 	return s.transact(ctx, "append", durably, func(ctx context.Context, tx pgx.Tx) error {
 		return extend(ctx, tx, event)
 	})
 }
 
-// extend adds a line to the trail. From here to the end of the transaction all
-// others that have one to add wait, so it comes last.
+// extend adds a line to the trail. From here to the end of the transaction, all other
+// transactions that add a line wait, so it comes last.
 func extend(ctx context.Context, tx pgx.Tx, event operation.Event) error {
 	var head operation.Head
 	if err := tx.QueryRow(ctx, `SELECT seq, hash FROM ocigate_audit_head FOR UPDATE`).Scan(&head.Sequence, &head.Hash); err != nil {
@@ -35,16 +35,15 @@ func extend(ctx context.Context, tx pgx.Tx, event operation.Event) error {
 // trailPage is how many lines of the trail are read at a time.
 const trailPage = 500
 
-// Trail reads the audit trail from its first line to its last, for
-// [operation.Verify]. An error is its end.
+// Trail iterates over the audit trail from its first line to its last, for
+// [operation.Verify]. An error ends the iteration.
 func (s *Store) Trail(ctx context.Context) iter.Seq2[[]byte, error] {
 	return s.trailFrom(ctx, 0)
 }
 
-// trailFrom reads the audit trail from the line with a sequence number on, or
-// from the next one that there is. It ends with the lines there are now: for
-// those that come later, read on from the number after the last one's. An error
-// is its end.
+// trailFrom iterates over the audit trail from the line with a sequence number, or the
+// next one that exists. It ends at the present last line; to read later lines, call it
+// again with the number after that. An error ends the iteration.
 func (s *Store) trailFrom(ctx context.Context, sequence int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for from := sequence; ; {
@@ -72,6 +71,7 @@ type numbered struct {
 	Line     string
 }
 
+// page returns up to trailPage lines from a sequence number.
 func (s *Store) page(ctx context.Context, from int64) ([]numbered, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// privileges are those that a role needs on each table, if it is not the owner.
+// privileges has what a role needs on each table, if it is not the owner.
 var privileges = []struct{ table, needed string }{
 	{"ocigate_schema", "SELECT"},
 	{"ocigate_operations", "SELECT, INSERT, UPDATE, DELETE"},
@@ -20,7 +20,7 @@ var privileges = []struct{ table, needed string }{
 	{"ocigate_audit_head", "SELECT, UPDATE"},
 }
 
-// missingPrivileges is a query for what the role lacks.
+// missingPrivileges is a query for the privileges that the role lacks.
 var missingPrivileges = func() string {
 	var rows []string
 	for _, p := range privileges {
@@ -32,13 +32,13 @@ var missingPrivileges = func() string {
 		FROM (VALUES ` + strings.Join(rows, ", ") + `) AS p (name, needed) WHERE NOT has_table_privilege(name, needed)`
 }()
 
-// newChecker is a name for the owner whose lease a store's Check renews for no time
-// at all. Each store has its own, so that none waits for the row of another, whose
-// process may have vanished with it. Prune forgets it a day after the last check.
+// newChecker returns a name for the owner whose lease a store's Check renews, for no time
+// at all. Each store has its own, so that none waits for the row of another, whose process
+// may have vanished with a lock on it. Prune removes it a day after the last check.
 func newChecker() string { return "check-" + rand.Text() }
 
-// Check implements [operation.Store]: the role has the privileges that it needs,
-// and the server takes a transaction that writes, and makes it durable.
+// Check implements [operation.Store]. It checks that the role has the privileges that it
+// needs, and that the server accepts a transaction that writes, and makes it durable.
 func (s *Store) Check(ctx context.Context) error {
 	return s.transact(ctx, "check", durably, func(ctx context.Context, tx pgx.Tx) error {
 		var missing *string

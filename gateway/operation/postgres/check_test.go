@@ -14,7 +14,10 @@ import (
 	"ocigate/gateway/operation/postgres/postgrestest"
 )
 
-// page is where operators read how to look after a journal.
+// These tests specify Check, and that the privileges on the operators' page are those that the
+// store needs. To add a case, have useAll call the method in question.
+
+// page is the operators' page about the journal.
 const page = "../README.md"
 
 // The role of that page.
@@ -23,7 +26,7 @@ const (
 	grantedPassword = "secret"
 )
 
-// grants are the statements of the page that give the role its privileges.
+// grants returns the statements of the page that give the role its privileges.
 func grants(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -35,8 +38,8 @@ func grants(t *testing.T) []string {
 	return strings.Split(strings.TrimSpace(string(found[1])), "\n")
 }
 
-// asGranted makes a role without any privilege, and returns the URL of the database
-// for it.
+// asGranted creates a role without any privilege, and returns the URL of the database for
+// it.
 func asGranted(t *testing.T, server *postgrestest.Server, address string) string {
 	t.Helper()
 	server.Exec(t, address, "DO $$ BEGIN CREATE ROLE "+grantedRole+" LOGIN PASSWORD '"+grantedPassword+"'; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
@@ -49,16 +52,16 @@ func asGranted(t *testing.T, server *postgrestest.Server, address string) string
 	return server.URL(grantedRole, grantedPassword, name)
 }
 
-// useAll has a store do all that it can.
+// useAll calls all methods of a store.
 func useAll(t *testing.T, s *Store, name string) {
 	t.Helper()
 	op := keyed(received(name, "a", name))
 	beginAll(t, s, op)
 	op = record(t, s, op, operation.Intent)
 	record(t, s, op, operation.Done)
-	dead := received(name+"-dead", "dead", name+"-dead")
-	beginAll(t, s, dead)
-	must(t, s.Abandon(t.Context(), dead))
+	abandoned := received(name+"-abandoned", "stopped", name+"-abandoned")
+	beginAll(t, s, abandoned)
+	must(t, s.Abandon(t.Context(), abandoned))
 	must(t, s.Append(t.Context(), event(op)))
 	_, err := s.Adopt(t.Context(), "a")
 	must(t, err)
@@ -144,8 +147,8 @@ func TestCheck(t *testing.T) {
 	must(t, s.Check(t.Context()))
 }
 
-// TestCheckWaitsForNoOther has a replica vanish in the middle of its check: the
-// others are not to take that for a journal that is not usable.
+// TestCheckWaitsForNoOther lets a replica vanish during its check. The others must still
+// find the journal usable.
 func TestCheckWaitsForNoOther(t *testing.T) {
 	_, address := database(t)
 	vanished := open(t, address, Options{})

@@ -11,8 +11,8 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// hold takes claims for the operation, in their order, so that no two transactions
-// can wait for each other.
+// hold takes claims for the operation. All transactions take claims in the same order, so
+// that no two can wait for each other.
 func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation, claims []operation.Claim) error {
 	kinds, keys := sortedClaims(claims)
 	if len(keys) == 0 {
@@ -41,7 +41,7 @@ func hold(ctx context.Context, tx pgx.Tx, op *operation.Operation, claims []oper
 	return heldBy(op, claims, holders)
 }
 
-// sortedClaims are the kinds and the keys of claims, sorted, each claim once.
+// sortedClaims returns the kinds and the keys of claims, sorted, each claim once.
 func sortedClaims(claims []operation.Claim) (kinds, keys []string) {
 	claims = sorted(claims)
 	kinds, keys = make([]string, len(claims)), make([]string, len(claims))
@@ -51,7 +51,7 @@ func sortedClaims(claims []operation.Claim) (kinds, keys []string) {
 	return kinds, keys
 }
 
-// sorted are claims in order, each once.
+// sorted returns claims in order, each once.
 func sorted(claims []operation.Claim) []operation.Claim {
 	claims = slices.Clone(claims)
 	slices.SortFunc(claims, func(a, b operation.Claim) int {
@@ -60,7 +60,8 @@ func sorted(claims []operation.Claim) []operation.Claim {
 	return slices.Compact(claims)
 }
 
-// heldBy finds out who holds the claims that an operation needs.
+// heldBy returns a [operation.HeldError] if another operation holds one of the claims, and
+// errAgain if none holds it any more.
 func heldBy(op *operation.Operation, claims []operation.Claim, holders map[operation.Claim]string) error {
 	var held operation.HeldError
 	for _, c := range claims {
@@ -81,7 +82,7 @@ func heldBy(op *operation.Operation, claims []operation.Claim, holders map[opera
 	return &held
 }
 
-// columnOf is how claims stand in a row of the operations: kind:key. A kind has no
+// columnOf returns claims as the rows of operations have them: kind:key. A kind has no
 // colon.
 func columnOf(claims []operation.Claim) []string {
 	texts := make([]string, len(claims))
@@ -91,9 +92,9 @@ func columnOf(claims []operation.Claim) []string {
 	return texts
 }
 
-// checkChanged returns a [operation.HeldError] where others may have changed what an
-// intent takes, after its operation was begun. It comes when nobody else can have
-// that any more.
+// checkChanged returns a [operation.HeldError] if another operation may have changed what an
+// intent takes, after its operation was begun. It is called when no other operation can
+// take that any more.
 func checkChanged(ctx context.Context, tx pgx.Tx, op *operation.Operation, taken []operation.Claim) error {
 	rows, err := tx.Query(ctx, `SELECT other.id, ARRAY(SELECT unnest(other.touches) INTERSECT SELECT unnest($2::text[]))
 		FROM ocigate_operations this, ocigate_operations other
@@ -121,8 +122,8 @@ func checkChanged(ctx context.Context, tx pgx.Tx, op *operation.Operation, taken
 	return heldBy(op, taken, holders)
 }
 
-// compare returns which of the claims are not held, and reports whether anything
-// else is.
+// compare returns which of the claims are not held, and reports whether anything else is
+// held.
 func compare(claims []operation.Claim, held []string) (missing []operation.Claim, surplus bool) {
 	left := make(map[string]bool, len(held))
 	for _, text := range held {

@@ -1,48 +1,55 @@
-// Package postgres is an [operation.Store] in a PostgreSQL database. Replicas
-// of the gateway that use the same database share operations, idempotency keys,
-// holds on entries and one audit trail. Unique keys decide their races, and the
-// database's clock decides all that depends on time: which replicas are alive,
-// and which keys have expired. A replica whose clock is wrong gives its own keys
-// a wrong length of life and its own operations wrong times, and no more.
+// Package postgres implements [operation.Store] in a PostgreSQL database. Replicas of
+// the gateway that use the same database share operations, idempotency keys, holds on
+// entries and one audit trail. Unique keys decide their races. The database's clock
+// decides everything that depends on time: which replicas have stopped, and which keys
+// have expired. If the clock of a replica is wrong, only the lifetime of its keys and the
+// times of its operations are wrong.
+//
+// [Open] returns a [Store], which a keeper then uses:
+//
+//	store, err := postgres.Open("postgres://gateway:secret@db:5432/ocigate", postgres.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	defer store.Close()
+//	keeper := operation.NewKeeper(operation.Options{Store: store, Observe: observe, Owner: owner})
 //
 // # Durability
 //
-// What Record, Append and Adopt do is committed with synchronous_commit on,
-// whatever the server's default is. Begin is not waited for: an operation that
-// is only Received was not sent, and should a crash of the server forget it, its
-// Intent is an [operation.ErrConflict] and nothing is sent. Nor are Abandon and
-// Prune, which can be undone and done again. All rests on the server's own settings, fsync
-// above all.
+// Record, Append and Adopt commit with synchronous_commit on, whatever the server's
+// default is. Begin does not wait for the disk: an operation that is only Received was not
+// sent, and if a crash of the server loses it, its Intent is an [operation.ErrConflict]
+// and nothing is sent. Abandon and Prune do not wait either, since they can be repeated.
+// Durability depends on the server's own settings, above all on fsync.
 //
 // # Leases
 //
-// An owner is alive for [Options.Lease] from the first that is heard of it and
-// from each of its calls of Adopt, of which it should make at least three in that
-// time. One that is not alive loses its open operations to the first who asks.
-// When half of its lease has run out, it cannot record an Intent ([ErrLease]): a
-// replica that was suspended, or cut off, must not begin to send what others are
-// about to judge. So no write may take longer than half a lease from its Intent to
-// the end of its session.
+// The lease of an owner lasts for [Options.Lease] from its first call and from each of its
+// calls of Adopt, of which it should make at least three in that time. An owner whose
+// lease has run out counts as stopped: the next replica that calls Adopt takes over its
+// open operations. After half of its lease an owner cannot record an Intent ([ErrLease]):
+// a replica that was suspended, or cut off from the database, must not begin to send what
+// another replica is about to take over. So no write may take longer than half a lease
+// from its Intent to the end of its session.
 //
-// An owner is one [Store], under a name that is new with every process. Adopt
-// forgets what is Received of it and not in the hands of that Store, and leaves
-// alone what else an earlier process of the same name would have left.
+// An owner is one [Store], with a name that is new for each process. Adopt removes the
+// owner's operations that are Received and that this Store has not begun. It leaves all
+// other operations of an earlier process of the same name as they are.
 //
 // # The database
 //
-// The tables are made on first use, in the first schema of the role's search
-// path, where the role must be allowed to create them. Their names begin with
-// ocigate_. The database must be encoded in UTF8. Callers' names, endpoints and
-// idempotency keys stand in an index, which takes about 2,700 bytes of them.
+// The store creates the tables on first use, in the first schema of the role's search
+// path, in which the role must be allowed to create them. Their names begin with ocigate_.
+// The database must be encoded in UTF8. Callers' names, routes and idempotency keys are
+// in one index, which has room for about 2,700 bytes of them.
 //
 // # Poolers
 //
-// The store works behind a pooler in transaction mode, such as PgBouncer: nothing
-// outlives a transaction in its session. There are no prepared statements, what is
-// set is set for the transaction, and the lock of the migrations ends with theirs.
-// Such a pooler refuses parameters of the URL that it does not know, search_path
-// among them: set that for the role.
+// The store works behind a pooler in transaction mode, such as PgBouncer: its sessions
+// have no state outside of transactions. It uses no prepared statements, its settings end
+// with the transaction, and so does the lock of the migrations. Such a pooler refuses
+// parameters of the URL that it does not support, search_path among them: set that for
+// the role.
 //
-// Reading back, and when to call Adopt and Prune, is left to the users of the
-// store.
+// The users of the store read operations back, and decide when to call Adopt and Prune.
 package postgres

@@ -13,7 +13,10 @@ import (
 	"ocigate/gateway/operation/storetest"
 )
 
-// format1 gives a test a database as gateways of format 1 left it behind.
+// These tests specify the migration of data of format 1, in testdata. To add a case, add a
+// subtest of TestMigration that changes the tables before a store opens them.
+
+// format1 returns a database with the data of a gateway of format 1.
 func format1(t *testing.T) (address string, lines int64) {
 	t.Helper()
 	server, address := database(t)
@@ -62,7 +65,7 @@ func TestMigration(t *testing.T) {
 			t.Errorf("the version is %s", got)
 		}
 	})
-	t.Run("changes nothing where it cannot read an operation", func(t *testing.T) {
+	t.Run("changes nothing if it cannot read an operation", func(t *testing.T) {
 		server, address := format1AndMore(t, 0)
 		server.Exec(t, address, `UPDATE ocigate_operations SET operation = '{"entries": 1}' WHERE state = 'done'`)
 		for range 2 {
@@ -91,7 +94,7 @@ func TestMigration(t *testing.T) {
 	})
 }
 
-// format1AndMore is a database of format 1 with so many more operations.
+// format1AndMore returns a database of format 1 with additional operations.
 func format1AndMore(t *testing.T, more int) (*postgrestest.Server, string) {
 	t.Helper()
 	address, _ := format1(t)

@@ -19,12 +19,15 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// thief stands between stores and the server, and steals answers to commits.
+// These tests specify calls whose commit took effect and whose reply was lost. To add a case,
+// add a subtest of TestLostReplies that has the thief drop the reply of a commit.
+
+// thief is a proxy between stores and the server that drops replies to commits.
 type thief struct {
 	listener net.Listener
 	server   string // its socket
 	work     sync.WaitGroup
-	steal    atomic.Int32 // the answer to which commit from now on, 0 for none
+	steal    atomic.Int32 // the reply to which commit from now on, 0 for none
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -32,7 +35,7 @@ type thief struct {
 
 const socketName = ".s.PGSQL.5432"
 
-// newThief returns a thief and the URL of the database by way of it.
+// newThief returns a thief and the URL of the database through it.
 func newThief(t *testing.T, address string) (*thief, string) {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -69,8 +72,7 @@ func (th *thief) listen() {
 	}
 }
 
-// forward passes on what the client says, and notes a commit whose answer is to
-// be stolen.
+// forward forwards what the client sends, and notes a commit whose reply is to be dropped.
 func (th *thief) forward(client, server net.Conn, stolen *atomic.Bool) {
 	defer func() { _ = server.Close() }()
 	for buffer := make([]byte, 1<<16); ; {
@@ -87,7 +89,7 @@ func (th *thief) forward(client, server net.Conn, stolen *atomic.Bool) {
 	}
 }
 
-// back passes on what the server says, until that is stolen.
+// back forwards what the server sends, until that is to be dropped.
 func (th *thief) back(server, client net.Conn, stolen *atomic.Bool) {
 	defer func() { _ = client.Close() }()
 	for buffer := make([]byte, 1<<16); ; {
@@ -111,7 +113,7 @@ func (th *thief) close() {
 	th.work.Wait()
 }
 
-func TestAnswersThatAreLost(t *testing.T) {
+func TestLostReplies(t *testing.T) {
 	server, address := database(t)
 	th, detour := newThief(t, address)
 	s := open(t, detour, Options{Connections: 1})
@@ -122,7 +124,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		t.Helper()
 		th.steal.Store(commits)
 		if err := call(); err == nil || th.steal.Load() != 0 {
-			t.Fatal("the call did not miss its answer")
+			t.Fatal("the call got its reply")
 		}
 	}
 	t.Run("to Begin do not keep entries for long", func(t *testing.T) {
@@ -141,7 +143,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		lose(t, 1, func() error { return s.Abandon(t.Context(), op) })
 		beginAll(t, s, received("free", "a", "5"))
 	})
-	t.Run("to Begin do no harm where it is called again", func(t *testing.T) {
+	t.Run("to Begin do no harm if it is called again", func(t *testing.T) {
 		op := received("again", "a", "2")
 		lose(t, 1, func() error { return s.Begin(t.Context(), op) })
 		beginAll(t, s, op)
@@ -149,7 +151,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		must(t, err)
 		record(t, s, op, operation.Intent)
 	})
-	t.Run("to Record do no harm where it is called again", func(t *testing.T) {
+	t.Run("to Record do no harm if it is called again", func(t *testing.T) {
 		op := received("record", "a", "3")
 		beginAll(t, s, op)
 		intent := next(op, operation.Intent)
@@ -159,10 +161,10 @@ func TestAnswersThatAreLost(t *testing.T) {
 		lines(t, s)
 	})
 	t.Run("to Adopt come with the next one", func(t *testing.T) {
-		op := received("orphan", "dead", "4")
+		op := received("abandoned", "stopped", "4")
 		beginAll(t, s, op)
 		op = record(t, s, op, operation.Intent)
-		expire(t, server, address, "dead")
+		expire(t, server, address, "stopped")
 		lose(t, 2, func() error { _, err := s.Adopt(t.Context(), "a"); return err })
 		op.Owner, op.Version = "a", op.Version+1
 		for _, want := range [][]operation.Operation{{op}, {}} {

@@ -17,17 +17,20 @@ import (
 	"ocigate/translate/scope"
 )
 
-// cluster starts the server of all tests, for the first that needs it. They run
-// one after the other, so that one of them may stop it.
+// This file has the helpers of the tests: the server, empty databases, and operations in the
+// state that a test needs. The tests are skipped if PostgreSQL is not installed.
+
+// cluster starts the server of all tests, when the first of them needs it. The tests do not
+// run in parallel, so that one of them may stop it.
 var cluster = sync.OnceValues(func() (*postgrestest.Server, error) {
 	var err error
 	running, err = postgrestest.New()
 	return running, err
 })
 
-var running *postgrestest.Server // nil where no test needed one
+var running *postgrestest.Server // nil if no test needed one
 
-// run ends the server after the tests, and before goroutines are counted.
+// run stops the server after the tests, before goroutines are counted.
 type run struct{ *testing.M }
 
 func (r run) Run() int {
@@ -44,7 +47,7 @@ func (r run) Run() int {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(run{m}) }
 
-// database gives a test the server, and an empty database of its own.
+// database returns the server and an empty database for a test.
 func database(t *testing.T) (*postgrestest.Server, string) {
 	t.Helper()
 	server, err := cluster()
@@ -74,10 +77,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// moment is a time that the store keeps exactly.
+// moment returns a time that the store keeps exactly.
 func moment() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// received is an operation that was just received.
+// received returns an operation that is Received.
 func received(id, owner string, entries ...string) operation.Operation {
 	op := operation.Operation{
 		ID: id, Owner: owner, State: operation.Received, Route: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
@@ -90,13 +93,13 @@ func received(id, owner string, entries ...string) operation.Operation {
 	return op
 }
 
-// keyed is the operation with an idempotency key, always the same, for an hour.
+// keyed returns the operation with an idempotency key, always the same, for an hour.
 func keyed(op operation.Operation) operation.Operation {
 	op.Key, op.Fingerprint, op.KeyExpires = "key", "f", moment().Add(time.Hour)
 	return op
 }
 
-// next is the operation one record further.
+// next returns the next record of the operation.
 func next(op operation.Operation, state operation.State) operation.Operation {
 	op.Version++
 	op.State = state
@@ -114,7 +117,7 @@ func event(op operation.Operation) operation.Event {
 	return operation.EventOf(kind, &op, moment())
 }
 
-// record records the operation one step further, and returns it.
+// record records the next state of the operation, and returns it.
 func record(t *testing.T, s *Store, op operation.Operation, state operation.State) operation.Operation {
 	t.Helper()
 	op = next(op, state)
@@ -122,7 +125,7 @@ func record(t *testing.T, s *Store, op operation.Operation, state operation.Stat
 	return op
 }
 
-// beginAll begins operations that nothing is in the way of.
+// beginAll begins operations, which must succeed.
 func beginAll(t *testing.T, s *Store, ops ...operation.Operation) {
 	t.Helper()
 	for _, op := range ops {
@@ -130,7 +133,7 @@ func beginAll(t *testing.T, s *Store, ops ...operation.Operation) {
 	}
 }
 
-// expire makes an owner's lease run out.
+// expire lets an owner's lease run out.
 func expire(t *testing.T, server *postgrestest.Server, address, owner string) {
 	t.Helper()
 	server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - lease - interval '1 second' WHERE owner = $1`, owner)

@@ -12,18 +12,18 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// ErrLease says that an Intent was not recorded because its owner's lease has
-// run out. The next call of Adopt renews it.
-var ErrLease = errors.New("the replica's lease has run out, so that others may have taken it for dead")
+// ErrLease means that an Intent was not recorded because half of its owner's lease has
+// run out. The next call of Adopt renews the lease.
+var ErrLease = errors.New("the replica's lease has run out, so that another replica may have taken over its operations")
 
-// errBegun says that Begin has nothing to do.
-var errBegun = errors.New("it was begun before")
+// errBegun means that the operation is there already.
+var errBegun = errors.New("the operation was begun before")
 
-// Begin enters an operation, as the contract has it. One that was begun before,
-// by a call whose answer was lost, is left as it is.
+// Begin implements [operation.Store]. An operation that an earlier call has begun, whose
+// reply was lost, stays as it is.
 //
-// Where it fails in doubt, what it may have done is undone by the owner's next
-// call of Adopt.
+// If Begin fails and the operation may have been entered all the same, the owner's next
+// call of Adopt removes it.
 func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 	body, err := encode(&op)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 		if err := enter(ctx, tx, &op, body); err != nil {
 			return err
 		}
-		return s.greet(ctx, tx, op.Owner)
+		return s.addOwner(ctx, tx, op.Owner)
 	})
 	if err == nil || errors.Is(err, errBegun) {
 		return nil
@@ -49,9 +49,9 @@ func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 	return err
 }
 
-// claimKey takes the key where it is free or has expired. Whoever it belongs to
-// otherwise cannot lose it before the transaction ends. Transactions lock keys
-// before entries, all of them.
+// claimKey takes the key if it is free or has expired. Otherwise the error is a
+// [operation.KeyUsedError], and the key keeps its operation until the transaction ends.
+// All transactions lock keys before entries.
 func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	if !op.HoldsKey() {
 		return nil
@@ -74,8 +74,8 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	return &operation.KeyUsedError{Operation: users[0]}
 }
 
-// columns are the values of an operation's row, but for those that the database
-// gives itself: parameters 1 to 12 of enter and update.
+// columns returns the values of an operation's row, without those that the database
+// sets: parameters 1 to 12 of enter and update.
 func columns(op *operation.Operation, body string) []any {
 	var ended *time.Time
 	if op.Over() {
@@ -87,8 +87,8 @@ func columns(op *operation.Operation, body string) []any {
 	}
 }
 
-// enter writes the operation itself. That comes last: the number that tells the
-// order of Begin is given when nobody else can have the entries any more.
+// enter inserts the operation's row. It comes last: the database assigns the number in the
+// order of Begin when no other operation can take the entries any more.
 func enter(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
 	entered, err := tx.Exec(ctx, `INSERT INTO ocigate_operations
 		(id, version, owner, state, open, ended_at, tenant_id, group_id, user_id, touches, record, freed_at)
@@ -99,25 +99,25 @@ func enter(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string)
 	return err
 }
 
-// greet gives a first lease to an owner that nobody has seen yet.
-func (s *Store) greet(ctx context.Context, tx pgx.Tx, owner string) error {
+// addOwner gives a new owner its first lease.
+func (s *Store) addOwner(ctx context.Context, tx pgx.Tx, owner string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
 		VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond') ON CONFLICT DO NOTHING`,
 		owner, s.lease.Microseconds())
 	return err
 }
 
-// Abandon forgets an operation that is only Received. Where that fails, the
-// owner's next call of Adopt does it.
+// Abandon implements [operation.Store]. If it fails, the owner's next call of Adopt
+// removes the operation.
 func (s *Store) Abandon(ctx context.Context, op operation.Operation) error {
 	s.received.remove(op.ID)
 	return s.transact(ctx, "abandon", lazily, func(ctx context.Context, tx pgx.Tx) error {
-		return forget(ctx, tx, []string{op.ID})
+		return removeReceived(ctx, tx, []string{op.ID})
 	})
 }
 
-// forget removes those of the operations that are only Received.
-func forget(ctx context.Context, tx pgx.Tx, ids []string) error {
+// removeReceived removes those of the operations that are Received.
+func removeReceived(ctx context.Context, tx pgx.Tx, ids []string) error {
 	rows, err := tx.Query(ctx, `DELETE FROM ocigate_operations WHERE id = ANY($1) AND state = $2 RETURNING id`, ids, string(operation.Received))
 	if err != nil {
 		return err
@@ -133,19 +133,20 @@ func forget(ctx context.Context, tx pgx.Tx, ids []string) error {
 	return err
 }
 
-// Record makes an operation and its event durable together, or neither.
+// Record implements [operation.Store]. It makes an operation and its event durable
+// together, or neither.
 //
-// Where the operation is not there, because its owner was taken for dead or the
-// server forgot it in a crash, an Intent is an [operation.ErrConflict]: others may
-// have changed its entries since it was planned, which cannot be found out without
-// the row. All else is entered again, unless somebody else has its key or what it
-// holds meanwhile: that is an [operation.ErrConflict], too.
+// The operation may not be there, because its owner was taken for stopped or because the
+// server lost it in a crash. Then an Intent is an [operation.ErrConflict]: other operations
+// may have changed its entries since it was planned, and without the row that cannot be
+// found out. Any other record is entered again, unless another operation has its key or
+// what it holds meanwhile: that is an [operation.ErrConflict], too.
 //
-// An Intent takes what the operation does not hold yet. It fails with [ErrLease]
-// where the owner's lease has run out.
+// An Intent takes what the operation does not hold yet. It fails with [ErrLease] if half
+// of the owner's lease has run out.
 //
-// A call whose answer was lost may be repeated with the same version; the trail
-// may then have the event twice.
+// A call whose reply was lost can be repeated with the same version; the trail may then
+// have the event twice.
 func (s *Store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
 	body, err := encode(&op)
 	if err != nil {
@@ -159,7 +160,7 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 		}
 		switch {
 		case found:
-			err = settle(ctx, tx, &op, takes, held)
+			err = adjustHolds(ctx, tx, &op, takes, held)
 		case op.State == operation.Intent:
 			err = operation.ErrConflict
 		default:
@@ -169,8 +170,8 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 			return err
 		}
 		if op.State == operation.Intent {
-			// Judged only now that nobody can take the operation over until
-			// the end of the transaction.
+			// Only now, since from here to the end of the transaction no other
+			// owner can take the operation over.
 			if err := s.checkLease(ctx, tx, op.Owner); err != nil {
 				return err
 			}
@@ -186,9 +187,8 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 	return err
 }
 
-// update writes the operation where it is there with a version that allows it.
-// Where it takes claims, it returns those that it holds already, as columnOf has
-// them.
+// update updates the operation's row if its version allows that. If the operation takes
+// claims, held has those that it holds already, in the form of columnOf.
 func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string, takes bool) (found bool, held []string, err error) {
 	sql := `UPDATE ocigate_operations
 		SET version = $2, owner = $3, state = $4, open = $5, ended_at = $6,
@@ -207,10 +207,10 @@ func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string
 	return err == nil, held, err
 }
 
-// settle does with the key and the claims what the operation's state says. Where it
-// takes claims, it takes those that are not held yet, and any operation frees what it
+// adjustHolds keeps or frees the key and the claims, as the operation's state requires. If
+// the operation takes claims, it takes those that it does not hold yet. It frees what it
 // does not hold any more.
-func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, takes bool, held []string) error {
+func adjustHolds(ctx context.Context, tx pgx.Tx, op *operation.Operation, takes bool, held []string) error {
 	if err := keepKey(ctx, tx, op); err != nil {
 		return err
 	}
@@ -235,7 +235,8 @@ func settle(ctx context.Context, tx pgx.Tx, op *operation.Operation, takes bool,
 	return free(ctx, tx, op)
 }
 
-// enterLate enters an operation that is not there, with what its state claims.
+// enterLate enters an operation that is not there, with the key and the claims that it
+// holds.
 func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) error {
 	err := claimKey(ctx, tx, op)
 	if err == nil {
@@ -252,22 +253,22 @@ func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body str
 	return err
 }
 
-// checkLease judges whether an owner may send: what it sends now must have come
-// to its end before anybody may take it over.
+// checkLease returns [ErrLease] if an owner may not send: a step that it sends now must end
+// before another owner can take the operation over.
 func (s *Store) checkLease(ctx context.Context, tx pgx.Tx, owner string) error {
-	var alive bool
-	err := tx.QueryRow(ctx, `SELECT seen + lease / 2 > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&alive)
+	var valid bool
+	err := tx.QueryRow(ctx, `SELECT seen + lease / 2 > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&valid)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return s.greet(ctx, tx, owner)
+		return s.addOwner(ctx, tx, owner)
 	}
-	if err == nil && !alive {
+	if err == nil && !valid {
 		return ErrLease
 	}
 	return err
 }
 
-// keepKey does with the operation's key what its record says of it, unless the
-// key has expired and become another's.
+// keepKey keeps or frees the operation's key as the record requires, unless the key has
+// expired and belongs to another operation.
 func keepKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	var err error
 	if op.HoldsKey() {
@@ -278,7 +279,7 @@ func keepKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 	return err
 }
 
-// Get finds an operation.
+// Get implements [operation.Store].
 func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -292,8 +293,8 @@ func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error)
 	return found[0], nil
 }
 
-// List finds operations. Their order is that of their ids, which Before need
-// not be there for.
+// List implements [operation.Store]. The order is that of the ids; the operation of
+// Before need not exist.
 func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operation, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -305,7 +306,8 @@ func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operat
 	return found, nil
 }
 
-// listing asks only for what the query names, so that an index serves it.
+// listing returns the SQL and the arguments of a query. It has conditions only for what
+// the query sets, so that an index serves it.
 func listing(q operation.Query) (sql string, args []any) {
 	conditions := []string{"true"}
 	for _, c := range []struct{ condition, value string }{
@@ -328,9 +330,9 @@ func listing(q operation.Query) (sql string, args []any) {
 		" ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args)), args
 }
 
-// touched finds the operations of the same tenant that were begun later, by the
-// index of that order, and which of the entries each may have changed. It has a row
-// without an entry where there is none.
+// touched selects, for each of the entries, the last of the operations of the same tenant
+// that were begun later and may have changed the entry. It uses the index of the order of
+// Begin. If there is none, it returns one row without an entry.
 const touched = `SELECT DISTINCT ON (entry) entry, by.id
 	FROM ocigate_operations this LEFT JOIN LATERAL (
 		SELECT later.id, later.begun, e.entry
@@ -339,8 +341,8 @@ const touched = `SELECT DISTINCT ON (entry) entry, by.id
 		AND later.begun > this.begun AND later.state <> 'received' AND later.touches && $2::text[]) AS by ON true
 	WHERE this.id = $1 ORDER BY entry, by.begun DESC`
 
-// Touched returns the entries that later operations may have changed. The error is
-// [operation.ErrNotFound] where this one is not there.
+// Touched implements [operation.Store]. The error is [operation.ErrNotFound] if op is not
+// there.
 func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operation.Claim]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -375,9 +377,9 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 // pruneBatch is how many rows one transaction of Prune removes.
 const pruneBatch = 1000
 
-// prunes are what Prune removes, in this order: each a statement that removes
-// a batch of rows, and leaves out those that somebody is at work on. The arrays
-// make the server look for a batch only once.
+// prunes has the statements of Prune, in their order. Each removes a batch of rows, and
+// skips rows that another transaction has locked. The arrays make the server select a
+// batch only once.
 var prunes = []struct {
 	sql   string
 	until bool // the second parameter is the time
@@ -394,8 +396,8 @@ var prunes = []struct {
 		LIMIT $1 FOR UPDATE SKIP LOCKED))`, false},
 }
 
-// Prune forgets operations, keys, and owners that have been dead for a day. An
-// operation stays for as long as its key stands for it.
+// Prune implements [operation.Store]. It also removes owners whose lease ran out a day ago.
+// An operation stays as long as it has its key.
 func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	for _, prune := range prunes {
 		args := []any{pruneBatch}

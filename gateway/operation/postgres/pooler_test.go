@@ -16,12 +16,14 @@ import (
 	"ocigate/gateway/operation/storetest"
 )
 
-// poolerConnections is how many connections a pooler has to the server: less
-// than a store has to the pooler, so that transactions of one connection are on
-// another's.
+// These tests specify that the store works behind a pooler in transaction mode. To add a case,
+// add a setting of the pooler to poolerSettings.
+
+// poolerConnections is how many connections a pooler has to the server: fewer than a store
+// has to the pooler, so that the transactions of one client use several of them.
 const poolerConnections = 3
 
-// poolerSettings are those that change what becomes of prepared statements.
+// poolerSettings are settings that change how the pooler treats prepared statements.
 var poolerSettings = []struct {
 	name     string
 	settings []string
@@ -51,9 +53,8 @@ func TestStoreBehindPooler(t *testing.T) {
 	})
 }
 
-// TestConcurrentWritesBehindPooler has more writers than a pooler has
-// connections, by several replicas: one alone, or a single connection, meets
-// none of what a pooler in transaction mode does not keep.
+// TestConcurrentWritesBehindPooler has more writers, of several replicas, than the pooler has
+// connections: with a single writer or connection, no state of a session would be lost.
 func TestConcurrentWritesBehindPooler(t *testing.T) {
 	for _, c := range poolerSettings {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func writeAtOnce(t *testing.T, pooler *postgrestest.Pooler, address string) {
 	var all sync.WaitGroup
 	failures := make(chan error, replicas*writers*each)
 	for r := range replicas {
-		// Nobody needs a parameter for it, nor can break it by one.
+		// No parameter is needed for it, and none can break it.
 		s := open(t, pooler.URL(t, address)+"&default_query_exec_mode=cache_statement", Options{Timeout: time.Minute}) // however busy the machine is
 		owner := fmt.Sprint("replica-", r)
 		for w := range writers {
@@ -98,8 +99,8 @@ func writeAtOnce(t *testing.T, pooler *postgrestest.Pooler, address string) {
 	}
 }
 
-// writeOne takes an operation of two steps from its beginning to its end. Only the
-// plan knows the entry of the second.
+// writeOne takes an operation of two steps from its beginning to its end. Only the plan names
+// the entry of the second step.
 func writeOne(t *testing.T, s *Store, op operation.Operation) error {
 	t.Helper()
 	if err := s.Begin(t.Context(), op); err != nil {

@@ -12,11 +12,11 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// migrations make the tables, one step for each version of the schema, which is
-// also the number of [operation.Format]. A step that was released is never changed.
+// migrations create the tables, one step for each version of the schema, which is also
+// the number of [operation.Format]. A released step is never changed.
 var migrations = []migration{{sql: tables1}, {sql: tables2, rewrite: rewrite1}}
 
-// migration is one step: statements, and then what they cannot do.
+// migration is one step: statements, and then a function for what they cannot do.
 type migration struct {
 	sql     string
 	rewrite func(ctx context.Context, tx pgx.Tx) error // nil for nothing
@@ -83,9 +83,9 @@ CREATE TABLE ocigate_audit_head (
 INSERT INTO ocigate_audit_head (seq, hash) VALUES (0, '');
 `
 
-// tables2 gives the column of the operation another name, so that a program that
-// knows only version 1 fails with a connection that it has had from before, and
-// does not take what it reads for version 1.
+// tables2 renames the column of the operation, so that a program that supports only
+// version 1 fails on a connection that it has opened before, and does not misread the
+// rows as version 1.
 const tables2 = `
 ALTER TABLE ocigate_operations RENAME COLUMN operation TO record;
 ALTER TABLE ocigate_operations RENAME COLUMN entries TO touches; -- kind:key, of the entries that it may change
@@ -102,7 +102,7 @@ ALTER TABLE ocigate_holds RENAME COLUMN entry TO key;
 // rewriteBatch is how many operations are rewritten with one statement.
 const rewriteBatch = 1000
 
-// rewrite1 writes the operations of version 1 anew, with the format of version 2.
+// rewrite1 rewrites the operations of version 1 in the format of version 2.
 func rewrite1(ctx context.Context, tx pgx.Tx) error {
 	for last := ""; ; {
 		rows, err := tx.Query(ctx, `SELECT id, record FROM ocigate_operations WHERE id > $1 ORDER BY id LIMIT $2`, last, rewriteBatch)
@@ -134,13 +134,11 @@ func rewrite1(ctx context.Context, tx pgx.Tx) error {
 	}
 }
 
-// schemaLock is the advisory lock of whoever makes the tables: "ocigate" in
-// ASCII.
+// schemaLock is the advisory lock of the migrations: "ocigate" in ASCII.
 const schemaLock = 0x6f636967617465
 
-// prepare makes sure of the tables before a new connection is used, so that
-// nobody has to remember whether that was done: not even when the server comes
-// back with another database.
+// prepare creates or migrates the tables, if necessary, before a new connection is used.
+// So it is also done if the server restarts with another database.
 func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	version, err := s.schemaVersion(ctx, conn)
 	if err == nil && version < len(migrations) {
@@ -157,14 +155,14 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// mayNotCreate reports whether the role may not make tables, or has no schema for
-// them.
+// mayNotCreate reports whether the error means that the role may not create tables, or has
+// no schema for them.
 func mayNotCreate(err error) bool {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (refusal.Code == "42501" || refusal.Code == "3F000") // insufficient_privilege, invalid_schema_name
 }
 
-// schemaVersion is how many of the migrations were made.
+// schemaVersion returns how many of the migrations were made.
 func (s *Store) schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -176,14 +174,14 @@ func (s *Store) schemaVersion(ctx context.Context, conn *pgx.Conn) (version int,
 	return version, err
 }
 
-// migrationTime bounds the migrations together. Each of their statements has the
+// migrationTimeout limits all migrations together. Each of their statements has the
 // store's timeout.
-const migrationTime = 10 * time.Minute
+const migrationTimeout = 10 * time.Minute
 
 // migrate makes the migrations that were not made yet, all or none, and returns
 // the version of the schema afterwards.
 func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, migrationTime)
+	ctx, cancel := context.WithTimeout(ctx, migrationTimeout)
 	defer cancel()
 	tx, err := conn.BeginTx(ctx, s.begin(durably))
 	if err != nil {
@@ -222,8 +220,8 @@ func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err e
 	return version, tx.Commit(ctx)
 }
 
-// checkEncoding makes sure that the database can hold what a line of the trail
-// can.
+// checkEncoding returns an error unless the database is encoded in UTF8: a line of the
+// trail can have any character.
 func checkEncoding(ctx context.Context, tx pgx.Tx) error {
 	var encoding string
 	err := tx.QueryRow(ctx, `SELECT current_setting('server_encoding')`).Scan(&encoding)

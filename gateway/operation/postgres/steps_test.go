@@ -15,8 +15,11 @@ import (
 	"ocigate/translate/scope"
 )
 
-// twoSteps begins a write of two steps, whose second is known to its plan only, and
-// intends the first. Its id is "op".
+// This test specifies the lease between the steps of a write. To add a case, add a subtest of
+// TestLeaseBetweenSteps.
+
+// twoSteps begins a write of two steps, the second of which only the plan names, and records
+// the intent of the first. Its id is "op".
 func twoSteps(t *testing.T, k *operation.Keeper) *operation.Write {
 	t.Helper()
 	op := received("op", "", "1")
@@ -31,7 +34,7 @@ func twoSteps(t *testing.T, k *operation.Keeper) *operation.Write {
 	return w
 }
 
-// keeper makes a keeper of owner "a" whose readings fail.
+// keeper returns a keeper of owner "a" whose readings fail.
 func keeper(t *testing.T, s operation.Store) *operation.Keeper {
 	t.Helper()
 	k := operation.NewKeeper(operation.Options{
@@ -44,16 +47,16 @@ func keeper(t *testing.T, s operation.Store) *operation.Keeper {
 	return k
 }
 
-// deaf is a store that takes no sign of life.
-type deaf struct{ *Store }
+// withoutAdopt is a store whose Adopt does nothing, so that no lease is renewed.
+type withoutAdopt struct{ *Store }
 
-func (deaf) Adopt(context.Context, string) ([]operation.Operation, error) { return nil, nil }
+func (withoutAdopt) Adopt(context.Context, string) ([]operation.Operation, error) { return nil, nil }
 
 func TestLeaseBetweenSteps(t *testing.T) {
 	t.Run("that has run out keeps the next one from being sent, until it is renewed", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}))
+		w := twoSteps(t, keeper(t, withoutAdopt{s}))
 		server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - lease / 2 WHERE owner = 'a'`)
 		before, err := s.Get(t.Context(), "op")
 		must(t, err)
@@ -79,7 +82,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 	t.Run("that has run out lets the write end with what was done", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}))
+		w := twoSteps(t, keeper(t, withoutAdopt{s}))
 		expire(t, server, address, "a")
 		if err := w.Intend(t.Context(), 2, "n1"); !errors.Is(err, ErrLease) {
 			t.Fatalf("Intend: %v", err)
@@ -97,7 +100,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 	t.Run("that another has taken over keeps the next one from being sent for good", func(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
-		w := twoSteps(t, keeper(t, deaf{s}))
+		w := twoSteps(t, keeper(t, withoutAdopt{s}))
 		expire(t, server, address, "a")
 		other := open(t, address, Options{})
 		adopted, err := other.Adopt(t.Context(), "b")

@@ -18,18 +18,17 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// Options are the settings of a [Store]. The zero value of each stands for its
-// default.
+// Options configure a [Store]. The zero value of each field means its default.
 type Options struct {
-	// Lease is how long an owner is alive after each call of Adopt. It goes
-	// by what the owner's own store has here, so that replicas with different
+	// Lease is how long the lease of an owner lasts after each call of Adopt. The
+	// setting of the owner's own store counts, so that replicas with different
 	// settings agree. Default 1 minute.
 	Lease time.Duration
-	// Timeout bounds every single use of the database: to get a connection
-	// and make one transaction. Prune and Adopt take as many as they need;
-	// all other methods take one. Default 5 seconds.
+	// Timeout limits each use of the database: getting a connection and one
+	// transaction. Prune and Adopt make as many transactions as they need; all other
+	// methods make one. Default 5 seconds.
 	Timeout time.Duration
-	// Connections is how many there are at the most, whatever the URL says.
+	// Connections is the greatest number of connections, whatever the URL says.
 	// Default 8.
 	Connections int
 }
@@ -41,6 +40,7 @@ const (
 	defaultConnections = 8
 )
 
+// check validates the options.
 func (o Options) check() error {
 	switch {
 	case o.Lease < 0:
@@ -58,23 +58,23 @@ type Store struct {
 	pool    *pgxpool.Pool
 	lease   time.Duration
 	timeout time.Duration
-	checker string
+	checker string // the owner that Check uses
 
-	adoptions unanswered
-	received  inHand
+	adoptions failedAdoptions
+	received  receivedOperations
 }
 
 var _ operation.Store = (*Store)(nil)
 
-// Open makes a store of the database at a URL, such as
+// Open returns a store for the database at a URL, such as
 //
 //	postgres://user:password@host:5432/database?sslmode=verify-full
 //
-// with the parameters of libpq that [pgxpool.ParseConfig] knows. Where it names
-// several hosts it should ask for target_session_attrs=read-write, too.
+// with the parameters of libpq that [pgxpool.ParseConfig] supports. A URL with several
+// hosts should have target_session_attrs=read-write, too.
 //
-// Open does not connect: that happens when a method needs it, and again whenever
-// a connection was lost. An error is about the arguments, and does not tell the
+// Open does not connect: the methods connect when they need to, and again after a
+// connection was lost. An error is about the arguments, and does not contain the
 // password.
 func Open(address string, o Options) (*Store, error) {
 	if err := o.check(); err != nil {
@@ -89,13 +89,13 @@ func Open(address string, o Options) (*Store, error) {
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
 	}
-	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check has seen to the range
+	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check validates the range
 	config.MinConns, config.MinIdleConns = 0, 0                        // connect on demand
 	if c := config.ConnConfig; c.ConnectTimeout <= 0 || c.ConnectTimeout > s.timeout {
 		c.ConnectTimeout = s.timeout
 	}
-	// Whoever gets a connection to a host that has vanished still has the
-	// time to try another one.
+	// A call that gets a connection to a host that has vanished still has time to
+	// try another one.
 	config.PingTimeout = s.timeout / 4
 	config.AfterConnect = s.prepare
 	config.ConnConfig.DefaultQueryExecMode = execMode
@@ -107,14 +107,13 @@ func Open(address string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// execMode is how statements are run, whatever the URL says: each is parsed anew,
-// in one round trip, and nothing of it is left in the session. Behind a pooler
-// in transaction mode the session of a statement is another's a moment later.
+// execMode is how statements are run, whatever the URL says: each is parsed again, in one
+// round trip, and leaves no state in the session. Behind a pooler in transaction mode the
+// next statement in that session may belong to another client.
 const execMode = pgx.QueryExecModeExec
 
-// parse reads a URL. The parser's errors quote it, and hide the password as far
-// as they can tell where that is. What is reported here is what the parser says
-// of the URL without it.
+// parse parses a URL. The parser's errors quote the URL, and do not always hide the
+// password. So parse returns the error that the parser returns for the URL without it.
 func parse(address string) (*pgxpool.Config, error) {
 	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
 		return nil, errors.New("postgres: the URL must begin with postgres:// or postgresql://")
@@ -142,28 +141,26 @@ func parse(address string) (*pgxpool.Config, error) {
 
 var errMalformed = errors.New("postgres: the URL is malformed; special characters in a user's name or password must be percent-encoded")
 
-// Close waits for the calls under way and gives up all connections, which takes
-// at most 15 seconds where the server cannot be reached.
+// Close waits for the calls that are running and closes all connections, which takes at
+// most 15 seconds if the server cannot be reached.
 func (s *Store) Close() error {
 	s.pool.Close()
 	return nil
 }
 
-// How the commit of a transaction is waited for, as values of
-// synchronous_commit.
+// Values of synchronous_commit: how long the commit of a transaction waits.
 const (
-	// durably: until it is on disk, and on the standbys' where the server is
-	// set to that. A server that is set to wait for even more does.
+	// durably: until it is on disk, and on that of the standbys if the server is
+	// configured so. A server that is configured to wait for more does.
 	durably = "on"
 	// lazily: not at all.
 	lazily = "off"
 )
 
-// begin is how a transaction begins, in one round trip. It spells out the kind of
-// the transaction, because the server's defaults may be others, and what is to
-// hold until its end and no longer. The server itself bounds all waits, so that a
-// replica that has vanished in the middle does not keep the others from their
-// locks.
+// begin returns how a transaction begins, in one round trip. It sets the kind of the
+// transaction, because the server's defaults may differ, and settings that end with the
+// transaction. The server itself limits all waits, so that a replica that vanishes in a
+// transaction does not keep its locks for long.
 func (s *Store) begin(commit string) pgx.TxOptions {
 	limit := fmt.Sprintf("'%dms'", s.timeout.Milliseconds())
 	synchronous := "'" + commit + "'"
@@ -177,14 +174,14 @@ func (s *Store) begin(commit string) pgx.TxOptions {
 		" set_config('idle_in_transaction_session_timeout', " + limit + ", true)"}
 }
 
-// attempts is how often a transaction is made in which others were in the way.
+// attempts is how often a transaction is tried that conflicts with others.
 const attempts = 4
 
-// errAgain says that a transaction saw what changed before it could act on it.
-var errAgain = errors.New("others kept changing the same entries")
+// errAgain means that data changed between two statements of a transaction.
+var errAgain = errors.New("other operations kept changing the same entries")
 
-// transact does something in a transaction, and once more where it collided
-// with others. Errors of the store's contract are given back as they are.
+// transact calls do in a transaction, and again if that conflicts with another one. what
+// names the call in errors. Errors of the store's contract are returned as they are.
 func (s *Store) transact(ctx context.Context, what, commit string, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -197,6 +194,7 @@ func (s *Store) transact(ctx context.Context, what, commit string, do func(conte
 	return unusable(what, err)
 }
 
+// attempt calls do in one transaction.
 func (s *Store) attempt(ctx context.Context, commit string, do func(context.Context, pgx.Tx) error) error {
 	tx, err := s.pool.BeginTx(ctx, s.begin(commit))
 	if err != nil {
@@ -209,8 +207,8 @@ func (s *Store) attempt(ctx context.Context, commit string, do func(context.Cont
 	return tx.Commit(ctx)
 }
 
-// collided tells whether an error is only that others were in the way. The
-// transaction did nothing then, even where it was the commit that failed.
+// collided reports whether an error means a conflict with another transaction. The
+// transaction then did nothing, even if it was the commit that failed.
 func collided(err error) bool {
 	if errors.Is(err, errAgain) {
 		return true
@@ -219,7 +217,7 @@ func collided(err error) bool {
 	return ok && (refusal.Code == "40001" || refusal.Code == "40P01") // serialization_failure, deadlock_detected
 }
 
-// unusable says what the store was used for, unless the error is one of its
+// unusable adds the name of the call to an error, unless it is one of the store's
 // contract.
 func unusable(what string, err error) error {
 	if err == nil || errors.Is(err, operation.ErrConflict) || errors.Is(err, operation.ErrNotFound) {
@@ -234,8 +232,8 @@ func unusable(what string, err error) error {
 	return fmt.Errorf("postgres: %s: %w", what, err)
 }
 
-// encode makes JSON of an operation: a string, because all of the driver's ways
-// to run a query take that for JSON.
+// encode returns the JSON of an operation. It is a string because all of the driver's
+// ways to run a query accept that for JSON.
 func encode(op *operation.Operation) (string, error) {
 	body, err := json.Marshal(op)
 	if err != nil {
@@ -244,6 +242,7 @@ func encode(op *operation.Operation) (string, error) {
 	return string(body), nil
 }
 
+// decode returns the operation of a JSON.
 func decode(body []byte) (operation.Operation, error) {
 	var op operation.Operation
 	if err := json.Unmarshal(body, &op); err != nil {
@@ -252,7 +251,7 @@ func decode(body []byte) (operation.Operation, error) {
 	return op, nil
 }
 
-// collect reads the operations of a query that has no other column.
+// collect returns the operations of a query, whose only column is the record.
 func collect(rows pgx.Rows, err error) ([]operation.Operation, error) {
 	if err != nil {
 		return nil, err

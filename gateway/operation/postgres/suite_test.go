@@ -10,6 +10,8 @@ import (
 	"ocigate/gateway/operation/storetest"
 )
 
+// This file runs the tests of package storetest, to which a case for any store is added.
+
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Rig {
 		server, address := database(t)

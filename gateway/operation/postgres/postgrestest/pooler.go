@@ -25,10 +25,11 @@ type Pooler struct {
 	folder string
 }
 
-// socketName is that of PostgreSQL's default port, which URLs without one mean.
+// socketName is the name of the socket for PostgreSQL's default port, which URLs without a
+// port mean.
 const socketName = ".s.PGSQL.5432"
 
-// findPooler finds PgBouncer in PATH or where Debian installs it.
+// findPooler returns the path of PgBouncer, from PATH or where Debian installs it.
 func findPooler() (program string, err error) {
 	if program, err = exec.LookPath("pgbouncer"); err == nil {
 		return program, nil
@@ -36,9 +37,9 @@ func findPooler() (program string, err error) {
 	return exec.LookPath("/usr/sbin/pgbouncer")
 }
 
-// Pooler starts a PgBouncer that has that many connections to each database of
-// the server. settings are further lines of its configuration. The test is skipped where PgBouncer is not installed, or too old for one of the settings.
-// The pooler ends with the test.
+// Pooler starts a PgBouncer that has that many connections to each database of the server.
+// settings are further lines of its configuration. The test is skipped if PgBouncer is not
+// installed, or too old for one of the settings. The pooler ends with the test.
 func (s *Server) Pooler(t testing.TB, connections int, settings ...string) *Pooler {
 	t.Helper()
 	program, err := findPooler()
@@ -64,7 +65,7 @@ func (s *Server) Pooler(t testing.TB, connections int, settings ...string) *Pool
 	return p
 }
 
-// poolerVersion is 1_18 for PgBouncer 1.18.0.
+// poolerVersion returns the version, such as 1_18 for PgBouncer 1.18.0.
 func poolerVersion(t testing.TB, program string) int {
 	t.Helper()
 	output, err := exec.CommandContext(t.Context(), program, "--version").Output()
@@ -82,6 +83,7 @@ func poolerVersion(t testing.TB, program string) int {
 
 func (p *Pooler) path(name string) string { return filepath.Join(p.folder, name) }
 
+// configure writes the configuration.
 func (p *Pooler) configure(s *Server, connections int, settings []string) error {
 	lines := append([]string{
 		"[databases]",
@@ -110,17 +112,17 @@ func (p *Pooler) configure(s *Server, connections int, settings []string) error 
 	return err
 }
 
-// start starts the pooler and waits until it takes connections.
+// start starts the pooler and waits until it accepts connections.
 func (p *Pooler) start(t testing.TB, s *Server, program string) {
 	t.Helper()
-	said, err := os.Create(p.path("output"))
+	log, err := os.Create(p.path("output"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = said.Close() }() // the pooler has its own copy
+	defer func() { _ = log.Close() }() // the pooler has its own copy
 	command := s.command(context.Background(), "/bin/sh", "-c", guard, "sh", program, "-q", p.path("pgbouncer.ini"))
 	command.Dir = p.folder
-	command.Stdout, command.Stderr = said, said
+	command.Stdout, command.Stderr = log, log
 	orders, err := command.StdinPipe()
 	if err == nil {
 		err = command.Start()
@@ -147,7 +149,7 @@ func (p *Pooler) start(t testing.TB, s *Server, program string) {
 	}
 }
 
-// URL is that of a database of the server by way of the pooler.
+// URL returns the address of a database of the server through the pooler.
 func (p *Pooler) URL(t testing.TB, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)

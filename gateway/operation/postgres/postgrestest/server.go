@@ -25,18 +25,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrNotInstalled says that there is no PostgreSQL server to be found in PATH
-// or under /usr/lib/postgresql.
+// ErrNotInstalled means that there is no PostgreSQL server in PATH or under
+// /usr/lib/postgresql.
 var ErrNotInstalled = errors.New("postgrestest: PostgreSQL is not installed")
 
-// The role that owns everything. The server asks for its password.
+// The role that owns everything. The server requires its password.
 const (
 	User     = "ocigate"
 	Password = "s3cret/of the:database@test"
 )
 
 const (
-	startTime = time.Minute // to be ready, noisy machines included
+	startTime = time.Minute // until it is ready, also on a loaded machine
 	callTime  = 30 * time.Second
 )
 
@@ -44,15 +44,16 @@ const (
 type Server struct {
 	programs string
 	folder   string
-	account  *syscall.Credential // of the server, nil for our own
+	account  *syscall.Credential // of the server, nil for that of this process
 
+	// mu guards the fields below. It is held while the server starts and stops.
 	mu        sync.Mutex
 	process   *process // nil while it is stopped
 	databases int
 }
 
-// New makes a server and starts it. The error is [ErrNotInstalled] where that
-// is the reason. Close it after use.
+// New creates a server and starts it. The error is [ErrNotInstalled] if there is no
+// PostgreSQL. Close the server after use.
 func New() (*Server, error) {
 	programs, err := findPrograms()
 	if err != nil {
@@ -72,12 +73,12 @@ func New() (*Server, error) {
 	return s, nil
 }
 
-// findPrograms finds the folder with initdb and postgres, of the newest version
-// that is installed where PATH has none.
+// findPrograms returns the folder with initdb and postgres: from PATH or, if that has
+// none, of the newest version that is installed.
 func findPrograms() (string, error) {
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // the pattern is well-formed
 	version := func(folder string) int {
-		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(folder))) // 0 for a stranger
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(folder))) // 0 for another name
 		return n
 	}
 	slices.SortFunc(folders, func(a, b string) int { return cmp.Compare(version(b), version(a)) })
@@ -91,10 +92,10 @@ func findPrograms() (string, error) {
 	return "", ErrNotInstalled
 }
 
-// create makes the files of the server.
+// create creates the files of the server.
 func (s *Server) create() error {
-	if os.Geteuid() == 0 { // for whom the programs do not run
-		if err := s.giveAway(); err != nil {
+	if os.Geteuid() == 0 { // the programs refuse to run as root
+		if err := s.chooseAccount(); err != nil {
 			return err
 		}
 	}
@@ -117,8 +118,8 @@ func (s *Server) create() error {
 	return nil
 }
 
-// giveAway makes the server run as somebody who may.
-func (s *Server) giveAway() error {
+// chooseAccount makes the server run as another user than root.
+func (s *Server) chooseAccount() error {
 	account, err := user.Lookup("postgres")
 	if err != nil {
 		account, err = user.Lookup("nobody")
@@ -140,6 +141,7 @@ func (s *Server) giveAway() error {
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
+// command returns a command that runs as the user of the server.
 func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, program, args...) //nolint:gosec // a program of PostgreSQL, or the shell that watches over it
 	command.Dir = s.folder
@@ -156,14 +158,14 @@ type process struct {
 	read    sync.WaitGroup // the log, to its end
 }
 
-// guard is a shell's script that runs a server until it reads the name of a
-// signal to end it with. It reads the end of the file when our process is gone,
-// and then removes the files, too.
+// guard is a shell script that runs a server until it reads the name of a signal, which it
+// sends to the server. It reads the end of the file when this process has ended, and then
+// removes the files, too.
 const guard = `"$@" </dev/null & server=$!; exec >&- 2>&-
 read -r order; kill -s "${order:-QUIT}" "$server"; wait "$server"
 [ -n "$order" ] || rm -rf "$PWD"`
 
-// Start starts a server that was stopped. It returns once that can be used.
+// Start starts a server that was stopped. It returns once the server can be used.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +175,7 @@ func (s *Server) Start() error {
 	p := &process{log: newLog()}
 	p.command = s.command(context.Background(), "/bin/sh", "-c", guard, "sh", filepath.Join(s.programs, "postgres"),
 		"-D", s.data(), "-k", s.folder, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200",
-		// What is not waited for stays in the server's memory for long.
+		// Commits that do not wait stay in the server's memory for long.
 		"-c", "wal_writer_delay=10s")
 	orders, err := p.command.StdinPipe()
 	if err != nil {
@@ -204,33 +206,34 @@ func (s *Server) Start() error {
 	case <-p.log.ended:
 	case <-timeout.C:
 	}
-	return fmt.Errorf("postgrestest: the server does not start: %w\n%s", s.end("QUIT"), p.log.text())
+	return fmt.Errorf("postgrestest: the server does not start: %w\n%s", s.endLocked("QUIT"), p.log.text())
 }
 
-// Stop stops the server in good order, without waiting for its clients. It
-// does nothing where that is stopped.
+// Stop stops the server in good order, without waiting for its clients. It does nothing if
+// the server is stopped.
 func (s *Server) Stop() error { return s.stop("INT") }
 
-// Crash stops the server as if it had been killed: what it has not written to
-// its log is lost. It does nothing where that is stopped.
+// Crash stops the server as if it had been killed: it loses what it has not written to its
+// log. It does nothing if the server is stopped.
 func (s *Server) Crash() error { return s.stop("QUIT") }
 
+// stop sends a signal to the server and waits for its end.
 func (s *Server) stop(signal string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.process == nil {
 		return nil
 	}
-	return s.end(signal)
+	return s.endLocked(signal)
 }
 
-// end ends the process and waits for it. The caller has the mutex.
-func (s *Server) end(signal string) error {
+// endLocked ends the process and waits for it. The caller holds mu.
+func (s *Server) endLocked(signal string) error {
 	p := s.process
 	s.process = nil
 	_, err := io.WriteString(p.orders, signal+"\n")
 	p.read.Wait() // all of the server's processes have ended
-	// How the server ends is in its log: a crash is no failure.
+	// The result is in the server's log: a crash is no failure.
 	_ = p.command.Wait()
 	return err
 }
@@ -238,15 +241,14 @@ func (s *Server) end(signal string) error {
 // Close stops the server and removes its files.
 func (s *Server) Close() error { return errors.Join(s.Stop(), os.RemoveAll(s.folder)) }
 
-// URL is that of a database for a user. It need not be there.
+// URL returns the address of a database for a user. The database need not exist.
 func (s *Server) URL(name, password, database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(name, password), Path: "/" + database}
 	u.RawQuery = url.Values{"host": {s.folder}}.Encode()
 	return u.String()
 }
 
-// Database makes an empty database and returns its URL. It lasts as long as the
-// server.
+// Database creates an empty database and returns its URL. It exists as long as the server.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	s.mu.Lock()
@@ -266,7 +268,7 @@ func (s *Server) Exec(t testing.TB, database, sql string, args ...any) {
 	})
 }
 
-// Value asks a database for one value, as text.
+// Value queries one value of a database, as text.
 func (s *Server) Value(t testing.TB, database, sql string, args ...any) string {
 	t.Helper()
 	var value string
@@ -276,6 +278,7 @@ func (s *Server) Value(t testing.TB, database, sql string, args ...any) string {
 	return value
 }
 
+// with connects to a database and calls do.
 func (s *Server) with(t testing.TB, database string, do func(context.Context, *pgx.Conn) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
@@ -292,11 +295,11 @@ func (s *Server) with(t testing.TB, database string, do func(context.Context, *p
 // logLines is how much of the server's log is kept.
 const logLines = 50
 
-// log is the end of what the server says.
+// log has the last lines of the server's log.
 type log struct {
-	ready, ended chan struct{}
+	ready, ended chan struct{} // closed when the server is ready, and when its log ends
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards lines
 	lines []string
 }
 
@@ -315,9 +318,10 @@ func (l *log) follow(r io.Reader) {
 			ready()
 		}
 	}
-	_, _ = io.Copy(io.Discard, r) // behind a line that is too long
+	_, _ = io.Copy(io.Discard, r) // the rest after a line that is too long
 }
 
+// text returns the last lines.
 func (l *log) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
