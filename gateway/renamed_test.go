@@ -40,7 +40,7 @@ func TestWriteOfARowThatIsGoneIsFoundOut(t *testing.T) {
 					w, err := r.keeper.Begin(t.Context(), op)
 					must(t, err)
 					must(t, w.Intend(t.Context(), 1, "primary"))
-					w.Leave()
+					w.Close()
 					time.Sleep(time.Minute)
 					got := r.call(t, call{path: "/api/v1/operations/" + op.ID + "/", client: tenant})
 					got.wantStatus(t, http.StatusOK)

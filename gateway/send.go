@@ -18,7 +18,7 @@ import (
 // state. An error is the answer of a write of which nothing was sent.
 func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan) (op operation.Operation, failure *errcode.Error, err error) {
 	if len(plan.Steps) == 0 {
-		if op, err = write.Unneeded(recordedEntries(plan.Entries)); err != nil {
+		if op, err = write.Unchanged(recordedEntries(plan.Entries)); err != nil {
 			return op, nil, &errcode.Error{Code: errcode.JournalUnavailable, RetryAfter: shortly, Cause: err}
 		}
 		setOutcome(c, op.State.Outcome())

@@ -70,7 +70,7 @@ func (g *Gateway) write(ctx context.Context, c echo.Context, e Route, draft *tra
 	if err != nil {
 		return op, nil, g.notBegun(ctx, op, err)
 	}
-	defer write.Leave()
+	defer write.Close()
 	plan, err := e.Change.Plan(ctx, draft)
 	if err != nil {
 		return op, nil, checkFailure(err)

@@ -73,7 +73,7 @@ func (m *storeManager) close() error { return m.store.Close() }
 func (m *storeManager) status(op operation.Operation) operationStatus {
 	s := operationStatus{Operation: op, Held: append([]operation.Claim{}, op.Holds()...)}
 	if m.keeper != nil && !op.Over() {
-		if readings, ok := m.keeper.Standing(op.ID); ok {
+		if readings, ok := m.keeper.ReadBack(op.ID); ok {
 			s.Readings = &readings
 		}
 	}

@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// EventKind is what an event of the audit trail tells.
+// EventKind is the kind of an event of the audit trail.
 type EventKind string
 
 // The kinds of events.
 const (
 	EventIntent     EventKind = "intent"     // a write is about to be sent
-	EventOutcome    EventKind = "outcome"    // what became of it, as far as is known
-	EventCorrection EventKind = "correction" // what was said to have become of it was wrong
+	EventOutcome    EventKind = "outcome"    // its state: an end, or unknown
+	EventCorrection EventKind = "correction" // an earlier outcome was wrong
 	EventRelease    EventKind = "release"    // an operator has freed entries of a write whose outcome is unknown
 	EventLogin      EventKind = "login"
 	EventLogout     EventKind = "logout"
 )
 
-// Event is what one line of the audit trail tells: who did what, from where,
-// and what came of it.
+// Event is the content of one line of the audit trail: a caller, what they did and from
+// where, and the result.
 type Event struct {
 	Time      time.Time `json:"time"`
 	Kind      EventKind `json:"event"`
 	Caller    Caller    `json:"caller"`
-	Route  string    `json:"endpoint"`
+	Route     string    `json:"endpoint"`
 	Operation string    `json:"operation_id,omitempty"`
 	TenantID  string    `json:"tenant_id,omitempty"`
 	GroupID   string    `json:"group_id,omitempty"`
@@ -39,18 +39,18 @@ type Event struct {
 	// Entries have the values before the change and those that it is to make. Their
 	// outcomes report which of them they have. Those of a release are the ones that
 	// it freed.
-	Entries []Entry `json:"entries,omitempty"`
-	PlatformEndpoint    string  `json:"node,omitempty"`
-	// Outcome is a [State], or the result of a login. That of the last outcome,
-	// correction or release of an operation is its state: an earlier line may tell
-	// of a record that failed.
+	Entries          []Entry `json:"entries,omitempty"`
+	PlatformEndpoint string  `json:"node,omitempty"`
+	// Outcome is a [State], or the result of a login. The state of an operation is
+	// that of its last outcome, correction or release: an earlier line may belong to
+	// a record that failed.
 	Outcome string `json:"outcome,omitempty"`
 	Basis   Basis  `json:"basis,omitempty"`
-	// Reason is why an operator has freed the entries.
+	// Reason is why an operator has freed the entries, in their words.
 	Reason string `json:"reason,omitempty"`
 }
 
-// EventOf is an event about an operation as it is now.
+// EventOf returns an event about the present state of an operation.
 func EventOf(kind EventKind, op *Operation, at time.Time) Event {
 	return Event{
 		Time: at.UTC(), Kind: kind, Caller: op.Caller, Route: op.Route, Operation: op.ID,
@@ -59,30 +59,29 @@ func EventOf(kind EventKind, op *Operation, at time.Time) Event {
 	}
 }
 
-// Head is the end of an audit trail: the number of its last line and that
-// line's hash. The zero Head is that of an empty trail.
+// Head is the end of an audit trail: the number and the hash of its last line. The zero
+// Head is that of an empty trail.
 type Head struct {
 	Sequence int64
 	Hash     string // 64 hexadecimal digits, empty where there is no line
 }
 
+// String returns the number and the hash, separated by a colon.
 func (h Head) String() string { return fmt.Sprintf("%d:%s", h.Sequence, h.Hash) }
 
-// chained is a line of the trail, but for its hash, which stands last.
+// chained is a line of the trail without its hash, which is the last field.
 type chained struct {
 	Sequence int64  `json:"seq"`
 	Previous string `json:"prev"`
 	Event
 }
 
-// hashField begins the last field of a line. Everything before it is what the
-// hash is made of: the bytes as they stand, so that nothing depends on how
-// somebody spells JSON.
+// hashField begins the last field of a line. The hash is that of all bytes before it,
+// so that it does not depend on how a program formats JSON.
 const hashField = `,"hash":"`
 
-// Seal makes the next line of a trail, without a newline. Its hash is the
-// SHA-256 of all that stands before it, and that includes the previous line's
-// hash.
+// Seal returns the next line of a trail, without a newline. Its hash is the SHA-256 of
+// the line before the hash field, which includes the previous line's hash.
 func Seal(head Head, event Event) (line []byte, next Head, err error) {
 	body, err := json.Marshal(chained{head.Sequence + 1, head.Hash, event})
 	if err != nil {
@@ -98,17 +97,18 @@ func hashOf(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// BrokenError says where an audit trail is not as it was written.
+// BrokenError describes the first line at which an audit trail is not as it was written.
 type BrokenError struct {
 	Line   int64 // counted from 1 in what was read
 	Reason string
 }
 
+// Error names the line and the reason.
 func (e *BrokenError) Error() string {
 	return fmt.Sprintf("operation: audit trail: line %d %s", e.Line, e.Reason)
 }
 
-// HeadOf reads the number and the hash of one line, and checks the hash. The
+// HeadOf returns the number and the hash of one line, and validates the hash. The
 // second result is the hash of the line before.
 func HeadOf(line []byte) (Head, string, error) {
 	at := bytes.LastIndex(line, []byte(hashField))
@@ -126,15 +126,15 @@ func HeadOf(line []byte) (Head, string, error) {
 	return Head{c.Sequence, hash}, c.Previous, nil
 }
 
-// Trail is the lines of an audit trail in their order, without newlines. A line
-// is good until the next one is asked for. An error ends it.
+// Trail iterates over the lines of an audit trail in their order, without newlines. A
+// line is valid until the next iteration. An error ends the iteration.
 type Trail = iter.Seq2[[]byte, error]
 
 // Verify reads a trail from its first line to its last and returns its head.
-// A [*BrokenError] tells the first line that was changed, left out, moved or
-// added. That lines are missing at the end cannot be seen from the trail: for
-// that, hold the head against one that was noted elsewhere. Where older lines
-// were archived, the first one's own word on what preceded it is taken.
+// The error is a [*BrokenError] for the first line that was changed, left out, moved or
+// added. The trail alone does not show whether lines are missing at its end: compare
+// the head with one that was noted elsewhere. The number and the previous hash of the
+// first line are not validated, since older lines may be archived.
 func Verify(trail Trail) (Head, error) {
 	var head Head
 	count := int64(0)

@@ -19,7 +19,10 @@ import (
 	"ocigate/translate/scope"
 )
 
-// sealed makes a trail of some lines, and its head.
+// These tests specify the lines of the audit trail, and which trails Verify accepts. To add a
+// case, add a trail to the table of TestVerifyTakes or TestVerifyRefuses.
+
+// sealed returns a trail of some lines, and its head.
 func sealed(t testing.TB, from operation.Head, n int) ([][]byte, operation.Head) {
 	t.Helper()
 	head := from
@@ -36,7 +39,7 @@ func sealed(t testing.TB, from operation.Head, n int) ([][]byte, operation.Head)
 	return lines, head
 }
 
-// trail is what reads lines, and at last an error if there is one.
+// trail iterates over lines, and then an error if there is one.
 func trail(lines [][]byte, last error) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for _, line := range lines {
@@ -130,7 +133,7 @@ func TestVerifyRefuses(t *testing.T) {
 	})
 }
 
-// relinked is a third line that follows from the first.
+// relinked returns a third line that follows from the first.
 func relinked(t *testing.T, first []byte) []byte {
 	t.Helper()
 	head, _, err := operation.HeadOf(first)
@@ -174,8 +177,8 @@ func TestSealedLineSaysWhatTheEventDoes(t *testing.T) {
 	}
 }
 
-// FuzzHeadOf holds HeadOf against its own description: whatever it takes ends in
-// the hash of all that stands before that.
+// FuzzHeadOf checks HeadOf against its description: each line that it accepts ends in the
+// hash of all that precedes it.
 func FuzzHeadOf(f *testing.F) {
 	lines, _ := sealed(f, operation.Head{}, 3)
 	for _, line := range lines {
@@ -200,7 +203,7 @@ func FuzzHeadOf(f *testing.F) {
 	})
 }
 
-// FuzzVerify spoils a byte of a trail, which must not pass.
+// FuzzVerify changes a byte of a trail, which must be detected.
 func FuzzVerify(f *testing.F) {
 	lines, head := sealed(f, operation.Head{}, 3)
 	for line := range uint8(4) {

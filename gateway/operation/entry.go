@@ -3,56 +3,58 @@ package operation
 import (
 	"encoding/json"
 	"slices"
+	"time"
 )
 
-// Claim names one thing of a tenant: the same tenant, kind and key is the same
-// thing. An operation that holds it keeps all others from it.
+// Claim identifies one thing of a tenant by kind and key. While an operation holds it,
+// no other operation can.
 type Claim struct {
 	Kind string `json:"kind"`
 	Key  string `json:"key"`
 }
 
-// Entry is one thing that an operation changes, or finds to be as it is wanted.
+// Entry is one thing that an operation changes, or that already has the wanted value.
 type Entry struct {
-	// Kind is what the entry is. It is kept for as long as journals are, and
-	// decides who can read the entry's present value.
+	// Kind is what the entry is. Journals keep it, and it decides which reader
+	// can read the entry's present value.
 	Kind string `json:"kind"`
-	// Given is the caller's spelling, or the platform's where the caller did not
+	// Given is the caller's spelling, or the platform's if the caller did not
 	// name the entry.
 	Given string `json:"given"`
 	// Key is the same for every spelling of the entry.
 	Key string `json:"key"`
 	// Start and End are the platform's spelling, known from the intent on.
-	// End is empty where there is none.
+	// End is empty if there is none.
 	Start string `json:"start,omitempty"`
 	End   string `json:"end,omitempty"`
 	// Before and After are the entry's values, as JSON, before the change and
-	// after it. They are nil until the change is planned. A store may spell the same
-	// JSON otherwise.
+	// after it. They are nil until the change is planned. A store may format the
+	// same JSON differently.
 	Before json.RawMessage `json:"before,omitempty"`
 	After  json.RawMessage `json:"after,omitempty"`
 	// Step is the step of the plan that changes the entry, from 1. It is 0 until
-	// the change is planned, and for an entry that is as wanted already.
+	// the change is planned, and for an entry that already has the wanted value.
 	Step int `json:"step,omitempty"`
-	// Outcome is Done or NotDone once it is known.
+	// Outcome is Done or NotDone once it is known, and empty before.
 	Outcome State `json:"outcome,omitempty"`
 	// Released reports whether an operator has freed it while its outcome was
-	// unknown. From then on, what is to be seen of it may be another's doing, so
-	// that no reading can prove its outcome any more.
+	// unknown. From then on, another operation may have changed it, so that no
+	// reading can prove its outcome any more.
 	Released bool `json:"released,omitempty"`
 }
 
-// Claim is what makes the entry the same as another's.
+// Claim returns the claim on the entry. Entries with the same claim are the same.
 func (e Entry) Claim() Claim { return Claim{e.Kind, e.Key} }
 
-// isHeld reports whether an entry of an operation that has not ended is held.
+// isHeld reports whether the entry is held, if its operation is not over.
 func (e Entry) isHeld() bool { return !e.Released && e.Outcome == "" }
 
-// Keys are those of all entries, in order.
+// Keys returns the claims on all entries, in order.
 func (o *Operation) Keys() []Claim { return claimsOf(o.Entries, func(Entry) bool { return true }) }
 
-// Holds is what no other operation may touch: the entries without an outcome, in
-// order, and the claims. An operation that is over holds nothing.
+// Holds returns what no other operation may change: the claims on the entries without
+// an outcome, in order, and the operation's own claims. An operation that is over holds
+// nothing.
 func (o *Operation) Holds() []Claim {
 	if o.Over() {
 		return nil
@@ -65,9 +67,9 @@ func (o *Operation) HoldsAll() bool {
 	return !o.Over() && !slices.ContainsFunc(o.Entries, func(e Entry) bool { return !e.isHeld() })
 }
 
-// Touches are the entries that the operation may have changed, or may change, in
-// order: not those that were as wanted already, nor those whose step was never
-// sent.
+// Touches returns the claims on the entries that the operation may have changed, or
+// may change, in order: all except those that had the wanted value already, and those
+// whose step was never sent.
 func (o *Operation) Touches() []Claim {
 	return claimsOf(o.Entries, func(e Entry) bool {
 		asWanted, neverSent := e.Step == 0 && e.Outcome == Done, e.Step > o.Step && e.Outcome == NotDone
@@ -85,13 +87,12 @@ func claimsOf(entries []Entry, which func(Entry) bool) []Claim {
 	return claims
 }
 
-// closeSteps gives the entries the outcomes that follow from how far the
-// operation got. Those of the steps before the last that may have been sent are
-// done, since only a success lets the next one be sent. Those of later steps are
-// not done, and nobody can send them any more. Those of the last step have that
-// outcome; where it is Unknown they stay as they are.
+// closeSteps sets the outcomes of the entries once no further step will be sent. The
+// steps before o.Step are done, since a step is sent only after the success of the
+// one before. Later steps are not done. The entries of o.Step get the outcome last, or
+// keep what they have if that is Unknown.
 func (o *Operation) closeSteps(last State) {
-	entries := slices.Clone(o.Entries) // others may be reading them
+	entries := slices.Clone(o.Entries) // other goroutines may be reading them
 	for i := range entries {
 		switch e := &entries[i]; {
 		case e.Step < o.Step:
@@ -105,21 +106,21 @@ func (o *Operation) closeSteps(last State) {
 	o.Entries = entries
 }
 
-// whole is the state of an operation whose entries all have an outcome. Entries
-// that were as wanted before its first step do not count.
-func (o *Operation) whole() State {
+// stateOfEntries returns the state of an operation whose entries all have an outcome.
+// Entries that had the wanted value before its first step do not count.
+func (o *Operation) stateOfEntries() State {
 	var outcomes []State
 	for _, e := range o.Entries {
 		if e.Step > 0 || o.Step == 0 {
 			outcomes = append(outcomes, e.Outcome)
 		}
 	}
-	return wholeOf(outcomes)
+	return stateOf(outcomes)
 }
 
-// inQuestion are the places of the entries that are to be read back: those that
-// are held, or, of an operation that is over, those that were sent and found not
-// to be done.
+// inQuestion returns the places of the entries that are to be read back: those that
+// are held or, if the operation is over, those that were sent and found not to be
+// done.
 func (o *Operation) inQuestion() []int {
 	over := o.Over()
 	var places []int
@@ -131,12 +132,39 @@ func (o *Operation) inQuestion() []int {
 	return places
 }
 
-// withOutcomes are the entries with those outcomes at those places. The entries
-// given are left as they are, since others may be reading them.
+// withOutcomes returns a copy of the entries with these outcomes at these places. It
+// does not change the entries given: other goroutines may be reading them.
 func withOutcomes(entries []Entry, places []int, outcomes []State) []Entry {
 	entries = slices.Clone(entries)
 	for i, place := range places {
 		entries[place].Outcome = outcomes[i]
 	}
 	return entries
+}
+
+// conclude sets the state of an operation that has its first outcome or its end, and
+// the time.
+func (o *Operation) conclude(state State, basis Basis, now time.Time) {
+	o.Version++
+	o.State, o.Basis = state, basis
+	if state == Unknown {
+		o.UnknownAt, o.Basis = now, ""
+		return
+	}
+	o.EndedAt = now
+}
+
+// concludeBy sets the outcomes, which readings have proven, of the entries at these
+// places, and the state that follows. The state stays Unknown for good if an entry has
+// no outcome, since that entry was released.
+func (o *Operation) concludeBy(places []int, outcomes []State, now time.Time) {
+	o.Entries = withOutcomes(o.Entries, places, outcomes)
+	if !slices.ContainsFunc(o.Entries, func(e Entry) bool { return e.Outcome == "" }) {
+		o.conclude(o.stateOfEntries(), ByReading, now)
+		return
+	}
+	o.Version++
+	if o.EndedAt.IsZero() {
+		o.EndedAt = now
+	}
 }

@@ -6,52 +6,52 @@ import (
 	"time"
 )
 
-// The rhythm of the checks: together they bound how late a change is noticed.
+// Intervals of the checks. Together they bound the delay until a change is noticed.
 const (
-	checkEvery = 2 * time.Second
-	checkTime  = 3 * time.Second
-	checkPause = 200 * time.Millisecond // at least, however much fails
+	checkEvery   = 2 * time.Second
+	checkTimeout = 3 * time.Second
+	checkPause   = 200 * time.Millisecond // at least, also if many calls fail
 )
 
-// health is what is known of whether the store is usable.
+// health is the result of the last check of the store.
 type health struct {
-	poke chan struct{} // it may have changed
+	checkNow chan struct{} // requests a check; holds one signal
 
-	mu    sync.Mutex
-	since time.Time // when it was found unusable, zero while it is usable
-	err   error     // why
+	mu    sync.Mutex // guards since and err
+	since time.Time  // when it was found unusable, zero while it is usable
+	err   error      // why
 }
 
-// JournalState reports since when the journal has not been usable, and why: the
-// zero time and nil while it is. A change is noticed within 5 seconds, whether
-// anything is to be recorded or not.
+// JournalState returns since when the journal has not been usable, and why: the zero
+// time and nil while it is usable. A change is noticed within 5 seconds, also without
+// traffic.
 func (k *Keeper) JournalState() (unusableSince time.Time, err error) {
 	k.health.mu.Lock()
 	defer k.health.mu.Unlock()
 	return k.health.since, k.health.err
 }
 
-// Unresolved counts the operations of this process that are unknown.
+// Unresolved returns the number of operations of this process that are unknown.
 func (k *Keeper) Unresolved() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	n := 0
-	for _, d := range k.doubts {
-		if !d.op.Over() {
+	for _, open := range k.open {
+		if !open.op.Over() {
 			n++
 		}
 	}
 	return n
 }
 
-// OldestUnresolved is when the longest unknown of the operations of this process
-// became that, the zero time where there is none.
+// OldestUnresolved returns when the oldest unknown operation of this process became
+// unknown, or the zero time if there is none.
 func (k *Keeper) OldestUnresolved() time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var oldest time.Time
-	for _, d := range k.doubts {
-		if at := d.op.UnknownAt; !d.op.Over() && (oldest.IsZero() || at.Before(oldest)) {
+	for _, open := range k.open {
+		if at := open.op.UnknownAt; !open.op.Over() && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at
 		}
 	}
@@ -62,15 +62,14 @@ func (k *Keeper) OldestUnresolved() time.Time {
 func (k *Keeper) watchJournal() {
 	for {
 		k.checkJournal()
-		if !k.rest(checkPause, nil) || !k.rest(checkEvery-checkPause, k.health.poke) {
+		if !k.pause(checkPause, nil) || !k.pause(checkEvery-checkPause, k.health.checkNow) {
 			return
 		}
 	}
 }
 
-// rest waits for some time, or for less where there is a signal, and reports
-// whether the keeper goes on.
-func (k *Keeper) rest(d time.Duration, signal <-chan struct{}) bool {
+// pause waits for d or for a signal, and reports whether the keeper is still open.
+func (k *Keeper) pause(d time.Duration, signal <-chan struct{}) bool {
 	wait := time.NewTimer(d)
 	defer wait.Stop()
 	select {
@@ -82,10 +81,10 @@ func (k *Keeper) rest(d time.Duration, signal <-chan struct{}) bool {
 	return true
 }
 
-// checkJournal checks the store once. A disk that hangs does not go by the
-// context: then the journal counts as unusable before the check has ended.
+// checkJournal checks the store once. A disk that hangs does not observe the context:
+// then the journal counts as unusable before the check has ended.
 func (k *Keeper) checkJournal() {
-	ctx, cancel := context.WithTimeout(k.life, checkTime)
+	ctx, cancel := context.WithTimeout(k.life, checkTimeout)
 	defer cancel()
 	var err error
 	ended := make(chan struct{})
@@ -98,17 +97,17 @@ func (k *Keeper) checkJournal() {
 		k.noteCheck(err)
 	case <-ctx.Done():
 		k.noteCheck(ctx.Err())
-		<-ended // one at a time
+		<-ended // one check at a time
 	}
 }
 
-// noteCheck notes what a check has shown, and tells of a change.
+// noteCheck stores the result of a check, and reports a change.
 func (k *Keeper) noteCheck(err error) {
 	if k.life.Err() != nil {
 		return
 	}
 	if err == nil {
-		k.readAgain()
+		k.resumeReadings()
 	}
 	h := &k.health
 	h.mu.Lock()
@@ -126,21 +125,22 @@ func (k *Keeper) noteCheck(err error) {
 	}
 }
 
-// readAgain goes on with the readings that waited for the store.
-func (k *Keeper) readAgain() {
+// resumeReadings has the readings resumed that were suspended because the store could
+// not be read.
+func (k *Keeper) resumeReadings() {
 	k.mu.Lock()
-	waited := k.unreadable
+	suspended := k.unreadable
 	k.unreadable = false
 	k.mu.Unlock()
-	if waited {
+	if suspended {
 		k.wake()
 	}
 }
 
-// suspect has the store checked at once.
-func (h *health) suspect() {
+// requestCheck has the store checked soon.
+func (h *health) requestCheck() {
 	select {
-	case h.poke <- struct{}{}:
+	case h.checkNow <- struct{}{}:
 	default:
 	}
 }

@@ -11,19 +11,23 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// journal is what is durable: the data of a store in memory. Replicas share it,
-// each by a store of its own.
+// This file has the store of the keeper's tests: a journal in memory that replicas share, and
+// whose calls can be made to fail (fault). It is no test of its own.
+
+// journal has the durable data of a store, in memory. Replicas share it, each through its
+// own store.
 type journal struct {
-	lease time.Duration // for which an owner is alive after each Adopt
+	lease time.Duration // of an owner, after each Adopt
 
-	mu    sync.Mutex
-	ops   map[string]*kept
-	begun int // counts calls of Begin, and records that free something
-	keys  map[claim]string
-	alive map[string]time.Time
-	trail []operation.Event
+	// mu guards the fields below. Functions with the suffix Locked need it held.
+	mu     sync.Mutex
+	ops    map[string]*kept
+	begun  int // counts calls of Begin, and records that free something
+	keys   map[claim]string
+	leases map[string]time.Time
+	trail  []operation.Event
 
-	// watch sees every record before it is made, under the mutex.
+	// watch is called with every record before it is made, with mu held.
 	watch func(before, after operation.Operation)
 }
 
@@ -32,10 +36,10 @@ type kept struct {
 	operation.Operation
 	begun      int
 	freed      int  // when it freed something last, in the same count
-	unanswered bool // the answer to the call of Adopt that took it over was lost
+	unanswered bool // the reply to the call of Adopt that took it over was lost
 }
 
-// claim is what an idempotency key is unique in.
+// claim is what makes an idempotency key unique.
 type claim struct{ principal, endpoint, key string }
 
 func claimOf(op *operation.Operation) claim {
@@ -44,13 +48,12 @@ func claimOf(op *operation.Operation) claim {
 
 func newJournal(lease time.Duration) *journal {
 	return &journal{
-		lease: lease, ops: map[string]*kept{}, keys: map[claim]string{}, alive: map[string]time.Time{},
+		lease: lease, ops: map[string]*kept{}, keys: map[claim]string{}, leases: map[string]time.Time{},
 		watch: func(_, _ operation.Operation) {},
 	}
 }
 
-// stored is an operation as the journal has it, the zero Operation where it has
-// none.
+// stored returns an operation as the journal has it, the zero Operation if there is none.
 func (j *journal) stored(id string) operation.Operation {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -60,7 +63,7 @@ func (j *journal) stored(id string) operation.Operation {
 	return operation.Operation{}
 }
 
-// events are those of one operation, in order.
+// events returns the events of one operation, in order.
 func (j *journal) events(id string) []operation.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -73,13 +76,13 @@ func (j *journal) events(id string) []operation.Event {
 	return events
 }
 
-// told are the kinds and outcomes of an operation's events, in order.
-func (j *journal) told(id string) []string {
-	told := []string{}
+// trailOf returns the kinds and outcomes of an operation's events, in order.
+func (j *journal) trailOf(id string) []string {
+	lines := []string{}
 	for _, e := range j.events(id) {
-		told = append(told, string(e.Kind)+" "+e.Outcome)
+		lines = append(lines, string(e.Kind)+" "+e.Outcome)
 	}
-	return told
+	return lines
 }
 
 // held reports whether an operation holds the entry.
@@ -94,25 +97,25 @@ func (j *journal) held(key string) bool {
 	return false
 }
 
-// fault is what goes wrong with a call of a store.
+// fault is the failure of a call of a store.
 type fault int
 
 const (
-	works     fault = iota
-	fails           // before it takes effect
-	forgets         // after it took effect: its answer is lost
-	halves          // after the event is there, and the operation is not
-	hangs           // until its context ends, without effect
-	hangsLate       // until its context ends, and then takes effect
-	stalls          // for an hour, whatever its context says
+	works      fault = iota
+	fails            // before it takes effect
+	losesReply       // after it took effect: the reply is lost
+	halves           // after the event is there, and the operation is not
+	hangs            // until its context ends, without effect
+	hangsLate        // until its context ends, and then takes effect
+	stalls           // for an hour, whatever its context says
 )
 
 var errStore = errors.New("the disk is full")
 
-// store is one replica's way to the journal.
+// store gives one replica access to the journal.
 type store struct {
 	*journal
-	faults sync.Mutex
+	faults sync.Mutex // guards the fields below; not held during a call
 	fault  func(method, id string) fault
 	calls  map[string]int
 	delay  func(method string) time.Duration // of a call
@@ -126,8 +129,7 @@ func newStore(j *journal) *store {
 	}
 }
 
-// slow has the calls of some methods take their time, or of all where none is
-// named.
+// slow delays the calls of some methods, or of all if none is named.
 func (s *store) slow(d time.Duration, methods ...string) {
 	s.faults.Lock()
 	defer s.faults.Unlock()
@@ -139,7 +141,7 @@ func (s *store) slow(d time.Duration, methods ...string) {
 	}
 }
 
-// will has the calls of some methods go wrong, or of all where none is named.
+// will makes the calls of some methods fail, or of all if none is named.
 func (s *store) will(f fault, methods ...string) {
 	s.faults.Lock()
 	defer s.faults.Unlock()
@@ -151,7 +153,7 @@ func (s *store) will(f fault, methods ...string) {
 	}
 }
 
-// count tells how often the methods were called since it was asked last.
+// count returns how often the methods were called since the last call of count.
 func (s *store) count(methods ...string) int {
 	s.faults.Lock()
 	defer s.faults.Unlock()
@@ -163,8 +165,8 @@ func (s *store) count(methods ...string) int {
 	return n
 }
 
-// do is one call. Its effect gets to know whether only an event is to be left
-// behind.
+// do makes one call. It calls effect with mu held; half means that only the event is to
+// be stored. mu is not held while a call hangs.
 func (s *store) do(ctx context.Context, method, id string, effect func(half bool) error) error {
 	s.faults.Lock()
 	s.calls[method]++
@@ -207,7 +209,7 @@ func (s *store) Begin(ctx context.Context, op operation.Operation) error {
 				return &operation.KeyUsedError{Operation: user.Operation}
 			}
 		}
-		if held := s.holder(&op); held != nil {
+		if held := s.holderLocked(&op); held != nil {
 			return held
 		}
 		if op.Key != "" {
@@ -219,9 +221,9 @@ func (s *store) Begin(ctx context.Context, op operation.Operation) error {
 	})
 }
 
-// holder returns a [operation.HeldError] where another operation holds what this
-// one needs.
-func (j *journal) holder(op *operation.Operation) error {
+// holderLocked returns a [operation.HeldError] if another operation holds what this one
+// needs.
+func (j *journal) holderLocked(op *operation.Operation) error {
 	var held operation.HeldError
 	for _, c := range op.Holds() {
 		for id, k := range j.ops {
@@ -236,9 +238,9 @@ func (j *journal) holder(op *operation.Operation) error {
 	return &held
 }
 
-// changed returns a [operation.HeldError] where another operation may have changed
-// what this one takes with its intent, after this one was begun.
-func (j *journal) changed(before *kept, op *operation.Operation) error {
+// changedLocked returns a [operation.HeldError] if another operation may have changed what
+// this one takes with its intent, after this one was begun.
+func (j *journal) changedLocked(before *kept, op *operation.Operation) error {
 	var held operation.HeldError
 	for _, c := range op.Holds() {
 		if slices.Contains(before.Holds(), c) {
@@ -259,18 +261,19 @@ func (j *journal) changed(before *kept, op *operation.Operation) error {
 func (s *store) Abandon(ctx context.Context, op operation.Operation) error {
 	return s.do(ctx, "Abandon", op.ID, func(bool) error {
 		if k, ok := s.ops[op.ID]; ok && k.State == operation.Received {
-			s.forget(k)
+			s.removeLocked(k)
 		}
 		return nil
 	})
 }
 
-func (j *journal) forget(k *kept) {
+// removeLocked removes an operation and its key.
+func (j *journal) removeLocked(k *kept) {
 	delete(j.ops, k.ID)
-	j.freeKey(k)
+	j.freeKeyLocked(k)
 }
 
-func (j *journal) freeKey(k *kept) {
+func (j *journal) freeKeyLocked(k *kept) {
 	if j.keys[claimOf(&k.Operation)] == k.ID {
 		delete(j.keys, claimOf(&k.Operation))
 	}
@@ -280,16 +283,16 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 	return s.do(ctx, "Record", op.ID, func(half bool) error {
 		k, ok := s.ops[op.ID]
 		if !ok {
-			k, ok = s.late(&op)
+			k, ok = s.lateLocked(&op)
 		}
 		if !ok || k.Version > op.Version || k.Version == op.Version && k.Owner != op.Owner {
 			return operation.ErrConflict
 		}
 		if op.State == operation.Intent {
-			if held := s.holder(&op); held != nil {
+			if held := s.holderLocked(&op); held != nil {
 				return held
 			}
-			if held := s.changed(k, &op); held != nil {
+			if held := s.changedLocked(k, &op); held != nil {
 				return held
 			}
 		}
@@ -309,18 +312,18 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 			k.freed = s.begun
 		}
 		if !op.HoldsKey() {
-			s.freeKey(k)
+			s.freeKeyLocked(k)
 		}
 		return nil
 	})
 }
 
-// late is the place for an outcome of an operation that the journal does not have,
-// where nobody has its key or what it holds.
-func (j *journal) late(op *operation.Operation) (*kept, bool) {
+// lateLocked returns a place for the outcome of an operation that the journal does not
+// have, unless another operation has its key or what it holds.
+func (j *journal) lateLocked(op *operation.Operation) (*kept, bool) {
 	user, used := j.ops[j.keys[claimOf(op)]]
 	used = used && op.HoldsKey() && user.KeyExpires.After(time.Now())
-	if op.State == operation.Intent || used || j.holder(op) != nil {
+	if op.State == operation.Intent || used || j.holderLocked(op) != nil {
 		return nil, false
 	}
 	j.begun++
@@ -358,12 +361,12 @@ func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operat
 	var answered []*kept
 	err = s.do(ctx, "Adopt", "", func(bool) error {
 		now := time.Now()
-		s.alive[owner] = now.Add(s.lease)
+		s.leases[owner] = now.Add(s.lease)
 		for _, k := range s.ops {
-			switch dead := k.Owner != owner && !s.alive[k.Owner].After(now); {
-			case dead && k.State == operation.Received:
-				s.forget(k)
-			case dead && k.Open():
+			switch stopped := k.Owner != owner && !s.leases[k.Owner].After(now); {
+			case stopped && k.State == operation.Received:
+				s.removeLocked(k)
+			case stopped && k.Open():
 				k.Owner, k.unanswered = owner, true
 				k.Version++
 			}
@@ -414,10 +417,10 @@ func (s *store) Prune(ctx context.Context, before time.Time) error {
 	return s.do(ctx, "Prune", "", func(bool) error {
 		for _, k := range s.ops {
 			if !k.KeyExpires.IsZero() && !k.KeyExpires.After(time.Now()) {
-				s.freeKey(k)
+				s.freeKeyLocked(k)
 			}
 			if !k.Open() && k.EndedAt.Before(before) {
-				s.forget(k)
+				s.removeLocked(k)
 			}
 		}
 		return nil

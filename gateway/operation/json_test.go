@@ -13,14 +13,17 @@ import (
 	"ocigate/translate/scope"
 )
 
+// This test specifies the JSON of operations, which is part of the journal's format. A new
+// field is added to the operation of the test and to testdata/operation.json.
+
 // TestFormatIsAsItWas compares the JSON of an operation, which has something in every
-// field, with that which journals hold. Where it changes, so does the format.
+// field, with the JSON that journals have. If it changes, the format does, too.
 func TestFormatIsAsItWas(t *testing.T) {
 	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	want := operation.Operation{
 		ID: "id", Version: 7, Owner: "owner", State: operation.PartlyDone,
-		Caller:   operation.Caller{Name: "portal", Client: true, Level: "system", Method: "basic", ClientIP: "192.0.2.1", RequestID: "request"},
-		Route: "row", Target: scope.Target{TenantID: "tenant", GroupID: "group", UserID: "user"},
+		Caller: operation.Caller{Name: "portal", Client: true, Level: "system", Method: "basic", ClientIP: "192.0.2.1", RequestID: "request"},
+		Route:  "row", Target: scope.Target{TenantID: "tenant", GroupID: "group", UserID: "user"},
 		Entries: []operation.Entry{{
 			Kind: "numbers", Given: "given", Key: "key", Start: "start", End: "end",
 			Before: json.RawMessage(`{"a":1}`), After: json.RawMessage(`null`), Step: 2, Outcome: operation.NotDone, Released: true,

@@ -13,7 +13,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// The entries e0 to e11 are of three lists, of four each.
+// The entries e0 to e11 belong to three lists, of four each.
 const (
 	lists  = 3
 	inList = 4
@@ -21,12 +21,12 @@ const (
 
 func entryName(list, n int) string { return fmt.Sprint("e", list*inList+n) }
 
-// request is what a client asks for: to give the group some entries, to take some
-// from it, or to have it have exactly these of a list.
+// request is the request of a client: to give the group some entries, to take some from it,
+// or to replace its entries of a list.
 type request struct {
 	operation.Operation
 	to   string // the group that is to have the entries
-	list int    // of a request for a whole list, else -1
+	list int    // of a request that replaces a list, otherwise -1
 }
 
 // client sends writes, one after the other.
@@ -53,7 +53,7 @@ func (w *world) client(name string, random *rand.Rand) {
 	}
 }
 
-// request draws what a client asks for.
+// request returns a random request.
 func (w *world) request(random *rand.Rand) request {
 	r := request{list: -1, to: "G"}
 	add := func(name string) {
@@ -62,7 +62,7 @@ func (w *world) request(random *rand.Rand) request {
 	if random.Float64() < 0.6 {
 		r.Route, r.list = "replace", random.IntN(lists)
 		r.Claims = []operation.Claim{{Kind: "list", Key: fmt.Sprint(r.list)}}
-		exchange := random.Float64() < 0.7 // what is there for what is not
+		exchange := random.Float64() < 0.7 // only entries that the group does not have
 		for _, n := range random.Perm(inList)[:random.IntN(inList+1)] {
 			if name := entryName(r.list, n); !exchange || w.platform.place(name) == "" {
 				add(name)
@@ -80,22 +80,21 @@ func (w *world) request(random *rand.Rand) request {
 	return r
 }
 
-// placeValue is the value of an entry that a group has.
+// placeValue returns the value of an entry that a group has.
 func placeValue(group string) json.RawMessage {
 	value, _ := json.Marshal(group) // a string has one
 	return value
 }
 
-// placeOf is the group of a value.
+// placeOf returns the group of a value.
 func placeOf(value json.RawMessage) string {
 	var group string
 	_ = json.Unmarshal(value, &group) // it is of placeValue
 	return group
 }
 
-// plan is how the entries of a request are changed, or nil where it is refused. A
-// whole list is changed in up to three steps: what is to go, and what is to come in
-// one step or two.
+// plan returns the planned entries of a request, nil if it is refused. A list is replaced in
+// up to three steps: the entries to remove, and those to add in one step or two.
 func (w *world) plan(r request, random *rand.Rand) []operation.Entry {
 	var planned []operation.Entry
 	add := func(name, from, to string, step int) {
@@ -138,7 +137,7 @@ func (w *world) plan(r request, random *rand.Rand) []operation.Entry {
 	return planned
 }
 
-// stepsOf is how many steps a plan has.
+// stepsOf returns the number of steps of a plan.
 func stepsOf(planned []operation.Entry) int {
 	most := 0
 	for _, e := range planned {
@@ -147,8 +146,8 @@ func stepsOf(planned []operation.Entry) int {
 	return most
 }
 
-// attempt is one request. It reports whether the client has got an answer that
-// ends its tries.
+// attempt makes one request. It reports whether the client got a response after which it
+// does not try again.
 func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
 	op := request.Operation
 	w.mu.Lock()
@@ -170,7 +169,7 @@ func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
 	if err != nil {
 		return false
 	}
-	defer write.Leave()
+	defer write.Close()
 	planned := w.plan(request, random)
 	if planned == nil && request.list < 0 {
 		return true // refused before any intent
@@ -178,14 +177,14 @@ func (w *world) attempt(r *replica, request request, random *rand.Rand) bool {
 	time.Sleep(upTo(time.Second, random))
 	if stepsOf(planned) == 0 {
 		if !w.platform.has(planned) {
-			w.t.Errorf("others have changed entries that %s holds", op.ID)
+			w.t.Errorf("entries that %s holds have changed", op.ID)
 		}
-		w.platform.noteUnneeded(op.ID)
-		done, err := write.Unneeded(planned)
+		w.platform.noteUnchanged(op.ID)
+		done, err := write.Unchanged(planned)
 		if err != nil {
 			return false
 		}
-		w.tally.count("unneeded")
+		w.tally.count("unchanged")
 		w.claim(r, op.ID, done.State)
 		return random.Float64() < 0.5
 	}
@@ -201,28 +200,28 @@ func (w *world) sendAll(ctx context.Context, r *replica, write *operation.Write,
 		if !w.intend(ctx, r, write, op, step, random) {
 			return false
 		}
-		answer, heard := w.platform.send(r, op, step, random)
-		if !heard {
-			return false // Leave finds it sent
+		reply, received := w.platform.send(r, op, step, random)
+		if !received {
+			return false // Close finds it sent
 		}
 		// Sometimes there is no session for the next step.
-		if answer == operation.Succeeded && step < last && random.Float64() > 0.05 {
+		if reply == operation.Succeeded && step < last && random.Float64() > 0.05 {
 			pause := 2 * time.Second
 			if random.Float64() < 0.4 {
-				pause = 2 * lease // as of a process that is suspended
+				pause = 2 * lease // like a process that is suspended
 			}
 			time.Sleep(upTo(pause, random))
-			if r.isDead() {
-				w.tally.count("died between steps")
+			if r.hasCrashed() {
+				w.tally.count("crashed between steps")
 			}
 			continue
 		}
-		w.claim(r, op.ID, write.Settle(ctx, answer, nil).State)
-		return random.Float64() < 0.5 // the answer may be lost on its way to the client
+		w.claim(r, op.ID, write.Settle(ctx, reply, nil).State)
+		return random.Float64() < 0.5 // the response may be lost on its way to the client
 	}
 }
 
-// intend intends a step, and reports whether it may be sent. Where it may not, the
+// intend records the intent of a step, and reports whether the step may be sent. If not, the
 // write has ended.
 func (w *world) intend(ctx context.Context, r *replica, write *operation.Write, op operation.Operation, step int, random *rand.Rand) bool {
 	unsent := func() bool {
@@ -240,11 +239,11 @@ func (w *world) intend(ctx context.Context, r *replica, write *operation.Write, 
 		if _, held := errors.AsType[*operation.HeldError](err); held {
 			w.tally.count("held at intent")
 		}
-		if errors.Is(err, operation.ErrConflict) && step > 1 && !r.isDead() {
+		if errors.Is(err, operation.ErrConflict) && step > 1 && !r.hasCrashed() {
 			w.tally.count("taken over between steps")
 		}
 		if err != nil {
-			write.Leave()
+			write.Close()
 			return unsent()
 		}
 	}
@@ -258,7 +257,7 @@ func (w *world) intend(ctx context.Context, r *replica, write *operation.Write, 
 	return true
 }
 
-// replay is what a request gets whose key belongs to another operation.
+// replay handles a request whose key belongs to another operation.
 func (w *world) replay(ctx context.Context, r *replica, op operation.Operation) bool {
 	w.tally.count("replayed")
 	if op.State == operation.Unknown {

@@ -9,17 +9,17 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// platform is a map of entries and the groups that have them.
+// platform has the groups of the entries.
 type platform struct {
 	w      *world
-	mu     sync.Mutex
+	mu     sync.Mutex // guards the fields below
 	places map[string]string
 	sent   map[string][]*sending // the steps of each write that were sent, in order
-	// unneeded are the writes that had nothing to change.
-	unneeded map[string]bool
+	// unchanged has the writes that had nothing to change.
+	unchanged map[string]bool
 }
 
-// sending is a step of a write that was sent, and what becomes of it.
+// sending is a step of a write that was sent, and its effect.
 type sending struct {
 	op      operation.Operation
 	step    int
@@ -30,13 +30,13 @@ type sending struct {
 	applied []string
 }
 
-// The ways of the platform with a write: what it answers, after how much of
-// the entries took effect, and when.
+// way is how the platform processes a step: its reply, how many of the entries it changes,
+// and when. The weight determines how often.
 type way struct {
 	weight int
-	answer operation.Reply
+	reply  operation.Reply
 	part   portion
-	late   bool // after the answer, or what should have been one
+	late   bool // the effect is later than the reply, or than the end of the session
 }
 
 type portion int
@@ -69,7 +69,7 @@ func pickWay(random *rand.Rand) way {
 	return bag[random.IntN(len(bag))]
 }
 
-// of are the entries that are a portion of those of a step.
+// of returns the keys of a portion of the entries of a step.
 func (p portion) of(op *operation.Operation, step int) []string {
 	var keys []string
 	for _, e := range op.Entries {
@@ -80,17 +80,17 @@ func (p portion) of(op *operation.Operation, step int) []string {
 	return keys[:map[portion]int{none: 0, some: len(keys) / 2, all: len(keys)}[p]]
 }
 
-// send is a step of a write on its way, until its answer is there or its session
-// has ended. It reports whether its replica is still alive.
+// send sends a step of a write, and returns the reply when it is there or the session has
+// ended. It reports whether the replica still runs.
 func (p *platform) send(r *replica, op operation.Operation, step int, random *rand.Rand) (operation.Reply, bool) {
 	way := pickWay(random)
-	applies, answers := upTo(3*time.Second, random), upTo(3*time.Second, random)
-	applies, answers = min(applies, answers), max(applies, answers)
+	applies, replies := upTo(3*time.Second, random), upTo(3*time.Second, random)
+	applies, replies = min(applies, replies), max(applies, replies)
 	if way.late {
-		applies = answers + upTo(p.w.late, random)
+		applies = replies + upTo(p.w.late, random)
 	}
-	fails := random.Float64() < 0.05 // by a mistake of ours
-	if r.isDead() {
+	fails := random.Float64() < 0.05 // of the gateway itself
+	if r.hasCrashed() {
 		return operation.NoReply, false
 	}
 	s := &sending{op: op, step: step, by: r, takes: way.part.of(&op, step), at: time.Now().Add(applies)}
@@ -99,14 +99,15 @@ func (p *platform) send(r *replica, op operation.Operation, step int, random *ra
 		time.Sleep(applies)
 		p.apply(s)
 	})
-	time.Sleep(answers + time.Nanosecond) // after what takes effect at the same moment
-	return way.answer, !fails && !r.isDead()
+	time.Sleep(replies + time.Nanosecond) // after what takes effect at the same moment
+	return way.reply, !fails && !r.hasCrashed()
 }
 
+// accept notes that a step was sent, and checks that it may be.
 func (p *platform) accept(s *sending) {
 	intended := func(e operation.Event) bool { return e.Kind == operation.EventIntent }
 	if !slices.ContainsFunc(p.w.journal.events(s.op.ID), intended) {
-		p.w.t.Errorf("%s is sent, and the trail does not tell of it", s.op.ID)
+		p.w.t.Errorf("%s is sent, and the trail has no intent of it", s.op.ID)
 	}
 	if stored := p.w.journal.stored(s.op.ID); stored.Step != s.step {
 		p.w.t.Errorf("step %d of %s is sent, and the journal has it at step %d", s.step, s.op.ID, stored.Step)
@@ -123,28 +124,28 @@ func (p *platform) accept(s *sending) {
 	}
 }
 
-// has reports whether entries have the values that a plan found.
+// has reports whether entries still have the values of the plan.
 func (p *platform) has(planned []operation.Entry) bool {
 	return !slices.ContainsFunc(planned, func(e operation.Entry) bool { return p.place(e.Key) != placeOf(e.Before) })
 }
 
-func (p *platform) noteUnneeded(id string) {
+func (p *platform) noteUnchanged(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.unneeded[id] = true
+	p.unchanged[id] = true
 }
 
-// apply has a step take effect.
+// apply lets a step take effect.
 func (p *platform) apply(s *sending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isPending(s) {
+	if p.isPendingLocked(s) {
 		for _, e := range s.op.Entries {
 			if e.Step != s.step || !slices.Contains(s.takes, e.Key) {
 				continue
 			}
 			if p.places[e.Key] != placeOf(e.Before) {
-				p.w.t.Errorf("others have changed entry %s, which %s holds", e.Key, s.op.ID)
+				p.w.t.Errorf("entry %s, which %s holds, has changed", e.Key, s.op.ID)
 			}
 			p.places[e.Key] = placeOf(e.After)
 		}
@@ -153,11 +154,11 @@ func (p *platform) apply(s *sending) {
 	s.over = true
 }
 
-// isPending tells whether a write may still take effect. When its process dies,
-// so does the session, after which the settle time holds.
-func (p *platform) isPending(s *sending) bool {
-	died := s.by.death()
-	return !s.over && len(s.takes) > 0 && (died.IsZero() || !s.at.After(died.Add(p.w.late)))
+// isPendingLocked reports whether a step may still take effect. The session ends with the
+// process, and after it the step can take effect for the settle time. The caller holds mu.
+func (p *platform) isPendingLocked(s *sending) bool {
+	crashed := s.by.crashTime()
+	return !s.over && len(s.takes) > 0 && (crashed.IsZero() || !s.at.After(crashed.Add(p.w.late)))
 }
 
 func (p *platform) place(entry string) string {
@@ -166,20 +167,20 @@ func (p *platform) place(entry string) string {
 	return p.places[entry]
 }
 
-// truth is what became of an operation, Unknown where that is not decided yet.
+// truth returns what the platform did of an operation, Unknown if that is not decided yet.
 func (p *platform) truth(id string) operation.State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	steps := p.sent[id]
 	if len(steps) == 0 {
-		if p.unneeded[id] {
+		if p.unchanged[id] {
 			return operation.Done
 		}
 		return operation.NotDone
 	}
 	applied, wanted := 0, 0
 	for _, s := range steps {
-		if p.isPending(s) {
+		if p.isPendingLocked(s) {
 			return operation.Unknown
 		}
 		applied += len(s.applied)
@@ -198,8 +199,8 @@ func (p *platform) truth(id string) operation.State {
 	return operation.PartlyDone
 }
 
-// outcome is what became of an entry of an operation. One that was as wanted
-// already is done.
+// outcome returns what the platform did of an entry of an operation. An entry that had the
+// wanted value already is done.
 func (p *platform) outcome(id string, e operation.Entry) operation.State {
 	p.mu.Lock()
 	defer p.mu.Unlock()

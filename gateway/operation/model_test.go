@@ -20,16 +20,35 @@ import (
 	"ocigate/translate/scope"
 )
 
-// seedsVariable is how many seeds to run, instead of modelSeeds.
+// seedsVariable names the environment variable with the number of seeds to run, instead of
+// modelSeeds.
 const (
 	seedsVariable = "MODEL_SEEDS"
 	modelSeeds    = 1000
 )
 
-// TestModel lets clients write through one or two replicas, while stores fail,
-// answers are lost, writes take effect late and replicas crash, and holds all
-// that the keepers say against what the platform did. Each seed is another
-// story: one that fails is told again by -run 'TestModel/seed=17$'.
+// The model test specifies what must hold for any sequence of failures. It simulates a
+// platform (model_platform_test.go), clients, an operator, and one or two replicas on one
+// journal (this file and model_client_test.go), in fake time. For 90 seconds stores fail,
+// replies are lost, writes take effect late and replicas crash; then everything works
+// again. The test compares what the keepers report and record with what the platform did:
+//
+//   - An end is true, and never changes (claim, watch).
+//   - A plan is never out of date when it may be sent (intend).
+//   - Steps are sent in order, once, and after their intent (accept).
+//   - No two operations with the same key take effect (allEnded).
+//   - After the failures, every operation ends within the time of recovery (allEnded).
+//   - Every end has a line in the audit trail (allEnded).
+//   - Nothing that was released is held again (watchRelease).
+//
+// Each seed gives another sequence of events, and always the same one. To run one that
+// failed again: go test -run 'TestModel/seed=17$'. It then logs the audit trail.
+//
+// To add a case, add what can happen to the platform (ways), the clients (request) or the
+// store (world.fault), count it with the tally, and add the count to the table of
+// tally.check: the test fails if it does not happen often enough.
+
+// TestModel runs the model with many seeds.
 func TestModel(t *testing.T) {
 	seeds := modelSeeds
 	if text := os.Getenv(seedsVariable); text != "" {
@@ -40,7 +59,7 @@ func TestModel(t *testing.T) {
 		seeds = n
 	}
 	tally := &tally{counts: map[string]int{}}
-	t.Cleanup(func() { tally.judge(t) })
+	t.Cleanup(func() { tally.check(t) })
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
@@ -49,10 +68,9 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// tally counts what happened in all worlds, since a model in which nothing goes
-// wrong shows nothing.
+// tally counts what happened in all worlds: a model in which nothing fails proves nothing.
 type tally struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards counts
 	counts map[string]int
 }
 
@@ -62,14 +80,15 @@ func (c *tally) count(what string) {
 	c.counts[what]++
 }
 
-func (c *tally) judge(t *testing.T) {
+// check fails the test if something happened too rarely.
+func (c *tally) check(t *testing.T) {
 	t.Logf("in %d worlds: %v", c.counts["world"], c.counts)
 	for part, list := range map[int][]string{
 		5: {
-			"sent", "fault", "death", "replayed", "resolved by a request", "held", "released", "sent a later step", "held at intent", "unneeded",
+			"sent", "fault", "crash", "replayed", "resolved by a request", "held", "released", "sent a later step", "held at intent", "unchanged",
 			"done by answer", "done by reading", "not_done by answer", "not_done by reading", "not_done by not_taken", "partly_done by reading",
 		},
-		20:  {"a later step not sent", "died between steps", "partly_done by answer"},
+		20:  {"a later step not sent", "crashed between steps", "partly_done by answer"},
 		100: {"taken over between steps"},
 	} {
 		for _, what := range list {
@@ -81,14 +100,14 @@ func (c *tally) judge(t *testing.T) {
 }
 
 const (
-	troubles = 90 * time.Second // how long things go wrong
-	// recovery is how long it may take after that until everything has ended:
-	// until the dead are taken for that, the settle time, and some readings.
+	troubles = 90 * time.Second // how long failures occur
+	// recovery is how long it may take after that until everything has ended: until
+	// the leases of stopped replicas run out, the settle time, and some readings.
 	recovery = lease + 5*time.Second + settle + 40*time.Second
-	slot     = 5 * time.Second // in which a store is in order, or is not
+	slot     = 5 * time.Second // in which a store has few failures, or many
 )
 
-// world is a platform, a journal and those who use them.
+// world is a platform, a journal, and the replicas and clients that use them.
 type world struct {
 	t        *testing.T
 	tally    *tally
@@ -96,56 +115,55 @@ type world struct {
 	start    time.Time
 	journal  *journal
 	platform *platform
-	shared   bool // by two replicas
-	late     time.Duration
+	shared   bool          // by two replicas
+	late     time.Duration // how long after its session a write may take effect
 	closing  sync.WaitGroup
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards the fields below
 	replicas []*replica
-	begun    []string // ids of operations
-	claims   map[string]operation.State
+	begun    []string                   // ids of operations
+	claims   map[string]operation.State // ends that a replica has reported
 }
 
-// replica is one process. When it is dead, nothing that it does takes effect
-// any more, and nobody hears of it.
+// replica is one process. Once it has crashed, nothing that it does takes effect any more.
 type replica struct {
 	*operation.Keeper
 	name  string
 	store *store
 
-	mu   sync.Mutex
-	died time.Time
+	mu      sync.Mutex // guards crashed
+	crashed time.Time  // zero while it runs
 }
 
-func (r *replica) isDead() bool { return !r.death().IsZero() }
+func (r *replica) hasCrashed() bool { return !r.crashTime().IsZero() }
 
-func (r *replica) death() time.Time {
+func (r *replica) crashTime() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.died
+	return r.crashed
 }
 
 func newWorld(t *testing.T, seed uint64, tally *tally) *world {
 	w := &world{t: t, tally: tally, seed: seed, start: time.Now(), claims: map[string]operation.State{}}
-	w.platform = &platform{w: w, places: map[string]string{}, sent: map[string][]*sending{}, unneeded: map[string]bool{}}
+	w.platform = &platform{w: w, places: map[string]string{}, sent: map[string][]*sending{}, unchanged: map[string]bool{}}
 	for e := range lists * inList / 2 {
 		w.platform.places[entryName(0, 2*e)] = "G"
 	}
 	w.shared = seed%2 == 1
 	if w.shared {
-		// Who is taken for dead may still be sending.
+		// A replica that is taken for stopped may still be sending.
 		w.journal, w.late = newJournal(lease), settle-8*time.Second
 	} else {
-		// A new process on a journal of its own knows that the old one is dead.
+		// A new process that alone uses the journal takes the old one for stopped.
 		w.journal, w.late = newJournal(0), settle-time.Millisecond
 	}
 	w.journal.watch = w.watch
 	return w
 }
 
-// draw draws a number in [0, 1) that depends on nothing but the seed and what
-// it is for, so that a seed tells the same story each time, as far as
-// goroutines that run at the same moment do not tell another.
+// draw returns a number in [0, 1) that depends only on the seed, the time and what it is
+// for, so that a seed always gives the same sequence of events, as far as the order of
+// goroutines that run at the same moment permits.
 func (w *world) draw(at time.Duration, what ...string) float64 {
 	h := fnv.New64a()
 	var number [16]byte
@@ -158,13 +176,13 @@ func (w *world) draw(at time.Duration, what ...string) float64 {
 	return rand.New(rand.NewPCG(h.Sum64(), w.seed)).Float64()
 }
 
-// chance draws another number at any moment.
+// chance returns a number for the present moment.
 func (w *world) chance(what ...string) float64 { return w.draw(time.Since(w.start), what...) }
 
-// source is a generator of its own for somebody.
+// source returns a separate generator for a replica or a client.
 func (w *world) source(who uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, who)) }
 
-// upTo draws a duration.
+// upTo returns a random duration up to d.
 func upTo(d time.Duration, random *rand.Rand) time.Duration {
 	return time.Duration(random.Int64N(int64(d) + 1))
 }
@@ -179,7 +197,7 @@ func (w *world) run() {
 		replicas = 2
 	}
 	for i := range replicas {
-		busy.Go(func() { w.live(fmt.Sprint("R", i), w.source(uint64(100+i))) })
+		busy.Go(func() { w.runReplica(fmt.Sprint("R", i), w.source(uint64(100+i))) })
 	}
 	synctest.Wait()
 	for i := range 5 {
@@ -197,12 +215,12 @@ func (w *world) run() {
 	}
 	w.closing.Wait()
 	if w.t.Failed() {
-		w.tell()
+		w.dump()
 	}
 }
 
-// live is the life of a replica, with its deaths.
-func (w *world) live(name string, random *rand.Rand) {
+// runReplica starts a replica, and after each crash another one.
+func (w *world) runReplica(name string, random *rand.Rand) {
 	outages := random.Float64() * 0.6
 	for life := 1; ; life++ {
 		r := w.startReplica(fmt.Sprint(name, ".", life), outages)
@@ -221,10 +239,10 @@ func (w *world) startReplica(name string, outages float64) *replica {
 	r.Keeper = operation.NewKeeper(operation.Options{
 		Store: r.store, Owner: name, Settle: settle, Recheck: recheck,
 		Observe: func(ctx context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
-			if r.isDead() {
+			if r.hasCrashed() {
 				return operation.Observation{}, errBlind
 			}
-			return w.look(ctx, entries)
+			return w.observe(ctx, entries)
 		},
 		Trace: operation.Trace{Corrected: func(op operation.Operation) {
 			w.t.Errorf("%s was corrected", op.ID)
@@ -237,9 +255,9 @@ func (w *world) startReplica(name string, outages float64) *replica {
 }
 
 func (w *world) kill(r *replica) {
-	w.tally.count("death")
+	w.tally.count("crash")
 	r.mu.Lock()
-	r.died = time.Now()
+	r.crashed = time.Now()
 	r.mu.Unlock()
 	w.mu.Lock()
 	w.replicas = slices.DeleteFunc(w.replicas, func(other *replica) bool { return other == r })
@@ -247,10 +265,10 @@ func (w *world) kill(r *replica) {
 	w.closing.Go(func() { r.Close(context.Background()) })
 }
 
-// fault is what goes wrong with a call of the store: much in some slots of
-// time, little in others.
+// fault returns the fault of a call of the store: often one in some slots of time, rarely in
+// others.
 func (w *world) fault(r *replica, method, id string, outages float64) fault {
-	if r.isDead() {
+	if r.hasCrashed() {
 		return fails
 	}
 	if !w.inTrouble() {
@@ -265,10 +283,10 @@ func (w *world) fault(r *replica, method, id string, outages float64) fault {
 		kind /= 0.02
 	}
 	w.tally.count("fault")
-	return [...]fault{fails, forgets, halves, hangs, hangsLate}[int(kind*5)]
+	return [...]fault{fails, losesReply, halves, hangs, hangsLate}[int(kind*5)]
 }
 
-// pick finds a living replica, nil where there is none.
+// pick returns a running replica, nil if there is none.
 func (w *world) pick(random *rand.Rand) *replica {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -278,9 +296,9 @@ func (w *world) pick(random *rand.Rand) *replica {
 	return w.replicas[random.IntN(len(w.replicas))]
 }
 
-// look is a reading of the platform: at some moment of its duration, by some
-// node.
-func (w *world) look(ctx context.Context, entries []operation.Entry) (operation.Observation, error) {
+// observe makes a reading of the platform, at some moment of its duration, from some
+// endpoint.
+func (w *world) observe(ctx context.Context, entries []operation.Entry) (operation.Observation, error) {
 	if err := nap(ctx, w.chance("before", entries[0].Key)); err != nil {
 		return operation.Observation{}, err
 	}
@@ -295,7 +313,7 @@ func (w *world) look(ctx context.Context, entries []operation.Entry) (operation.
 	return s, nap(ctx, w.chance("after", entries[0].Key))
 }
 
-// nap takes so much of the time that a reading may take.
+// nap waits for a part of the time that a reading may take.
 func nap(ctx context.Context, part float64) error {
 	select {
 	case <-time.After(time.Duration(part * float64(300*time.Millisecond))):
@@ -305,7 +323,7 @@ func nap(ctx context.Context, part float64) error {
 	}
 }
 
-// asker asks what became of operations.
+// asker gets the state of operations.
 func (w *world) asker(random *rand.Rand) {
 	for w.inTrouble() {
 		time.Sleep(upTo(2*time.Second, random))
@@ -323,8 +341,8 @@ func (w *world) asker(random *rand.Rand) {
 	}
 }
 
-// operator releases entries of operations that are unknown for too long, past all
-// replicas, and at times when these are about to record what became of them.
+// operator releases entries of operations that are unknown for too long, directly in the
+// journal, also while replicas are about to record the outcome.
 func (w *world) operator(random *rand.Rand) {
 	store := newStore(w.journal)
 	for w.inTrouble() {
@@ -378,24 +396,24 @@ func (w *world) watchRelease(before, after operation.Operation) {
 	}
 }
 
-// claim is what a replica says of an operation. An end must be true, and the
-// same for ever.
+// claim checks the state that a replica reports of an operation. An end must be true, and
+// never change.
 func (w *world) claim(r *replica, id string, state operation.State) {
-	if r.isDead() || !state.Ended() {
+	if r.hasCrashed() || !state.Ended() {
 		return
 	}
 	if truth := w.platform.truth(id); truth != state {
-		w.t.Errorf("after %v %s says that %s is %q, and it is %q", time.Since(w.start), r.name, id, state, truth)
+		w.t.Errorf("after %v %s reports %s as %q, and it is %q", time.Since(w.start), r.name, id, state, truth)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if said, ok := w.claims[id]; ok && said != state {
-		w.t.Errorf("after %v %s says that %s is %q, which was said to be %q", time.Since(w.start), r.name, id, state, said)
+	if earlier, ok := w.claims[id]; ok && earlier != state {
+		w.t.Errorf("after %v %s reports %s as %q, which was reported as %q", time.Since(w.start), r.name, id, state, earlier)
 	}
 	w.claims[id] = state
 }
 
-// watch judges every record.
+// watch checks every record.
 func (w *world) watch(before, after operation.Operation) {
 	if before.State.Ended() && after.State != before.State {
 		w.t.Errorf("after %v %s went from %q to %q", time.Since(w.start), after.ID, before.State, after.State)
@@ -414,7 +432,7 @@ func (w *world) watch(before, after operation.Operation) {
 	}
 }
 
-// allEnded judges the world when it has been well again for long enough.
+// allEnded checks the world after the time of recovery.
 func (w *world) allEnded() {
 	byKey := map[string]string{}
 	w.journal.mu.Lock()
@@ -428,11 +446,11 @@ func (w *world) allEnded() {
 			w.t.Errorf("%s is over, and holds %v", id, k.Holds())
 		}
 		w.tally.count(fmt.Sprintf("%s by %s", k.State, k.Basis))
-		told := func(e operation.Event) bool {
+		isLine := func(e operation.Event) bool {
 			return e.Operation == id && e.Kind == operation.EventOutcome && e.Outcome == string(k.State)
 		}
-		if !slices.ContainsFunc(w.journal.trail, told) {
-			w.t.Errorf("the trail does not tell that %s is %q", id, k.State)
+		if !slices.ContainsFunc(w.journal.trail, isLine) {
+			w.t.Errorf("the trail has no line that %s is %q", id, k.State)
 		}
 	}
 	for id, steps := range w.platform.sent {
@@ -455,7 +473,7 @@ func (w *world) allEnded() {
 	}
 }
 
-// allClosed judges the world when all ends have been looked at once more.
+// allClosed checks the world after all ends have been rechecked.
 func (w *world) allClosed() {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
@@ -467,13 +485,13 @@ func (w *world) allClosed() {
 			w.t.Errorf("%s is still open, or was corrected: %+v", id, k.Operation)
 		}
 		if truth := w.platform.truth(id); truth != k.State {
-			w.t.Errorf("%s is %q at last, and was %q", id, k.State, truth)
+			w.t.Errorf("%s is %q in the end, and was %q", id, k.State, truth)
 		}
 	}
 }
 
-// tell prints what is in the journal.
-func (w *world) tell() {
+// dump logs the audit trail.
+func (w *world) dump() {
 	var text strings.Builder
 	for _, e := range w.journal.trail {
 		fmt.Fprintf(&text, "%10v %-10s %-8s %s\n", e.Time.Sub(w.start), e.Kind, e.Outcome, e.Operation)

@@ -2,30 +2,31 @@ package operation
 
 import "time"
 
-// ReadBack is what the process that looks after an operation knows of its
-// readings. None of it is recorded.
+// ReadBack describes the readings of an open operation in the process that takes care
+// of it. None of it is recorded.
 type ReadBack struct {
 	ReadAt  time.Time `json:"read_at,omitzero"`  // when the last reading ended
-	Failure string    `json:"failure,omitempty"` // why the last reading failed, empty where it did not
-	NextAt  time.Time `json:"next_at,omitzero"`  // when it is read next
-	// SettledAt is from when on not seeing the operation's effect proves something.
+	Failure string    `json:"failure,omitempty"` // why the last reading failed, empty if it did not
+	NextAt  time.Time `json:"next_at,omitzero"`  // when the next reading is due
+	// SettledAt is from when on a reading without the operation's effect counts as
+	// proof.
 	SettledAt time.Time `json:"settled_at,omitzero"`
-	// Unrecorded reports whether the journal has not taken what is known of it.
+	// Unrecorded reports whether the store has not taken yet what is known of it.
 	Unrecorded bool `json:"unrecorded,omitempty"`
 }
 
-// Standing is that of an operation which this process looks after. The second
-// result is false where it does not.
-func (k *Keeper) Standing(id string) (ReadBack, bool) {
+// ReadBack describes the readings of an operation. The second result is false if this
+// process does not take care of the operation.
+func (k *Keeper) ReadBack(id string) (ReadBack, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d, ok := k.doubts[id]
+	open, ok := k.open[id]
 	if !ok {
 		return ReadBack{}, false
 	}
-	s := ReadBack{ReadAt: d.looked, NextAt: d.due, SettledAt: d.since.Add(k.options.Settle), Unrecorded: k.unrecorded[id] != nil}
-	if d.failure != nil {
-		s.Failure = d.failure.Error()
+	r := ReadBack{ReadAt: open.readAt, NextAt: open.due, SettledAt: open.since.Add(k.options.Settle), Unrecorded: k.unrecorded[id] != nil}
+	if open.failure != nil {
+		r.Failure = open.failure.Error()
 	}
-	return s, true
+	return r, true
 }

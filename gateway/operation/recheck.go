@@ -6,17 +6,18 @@ import (
 	"time"
 )
 
-// recheck looks whether an operation that was found not to be done, or was
-// declined, has been done after all. What others did to some of its entries
-// meanwhile is not its own doing, and says nothing of the other entries.
-func (k *Keeper) recheck(d *doubt, op Operation, sight Observation) {
-	places, touched, err := k.late(&op, sight)
+// recheck finds out by a reading whether an operation that was found not to be done, or
+// was declined, has been done after all, and corrects it if so. An effect on entries
+// that later operations may have changed is not taken for its own, and says nothing
+// about the other entries. The caller has the token.
+func (k *Keeper) recheck(open *openOperation, op Operation, seen Observation) {
+	places, touched, err := k.lateEffects(&op, seen)
 	var undone []string
 	if err == nil {
-		undone, err = k.undone(&op, places, touched)
+		undone, err = k.findUndone(&op, places, touched)
 	}
 	if err != nil {
-		k.recheckAgain(d)
+		k.postponeRecheck(open)
 		return
 	}
 	if len(undone) > 0 && k.options.Trace.Undone != nil {
@@ -25,39 +26,39 @@ func (k *Keeper) recheck(d *doubt, op Operation, sight Observation) {
 	op.RecheckAt = time.Time{}
 	if len(places) == 0 {
 		op.Version++
-		k.keep(d, op, Event{})
+		k.replace(open, op, Event{})
 		return
 	}
 	now := time.Now().UTC()
 	from := op.State
 	if op.Basis == NotTaken {
-		op.Key = "" // free since then, so that it may be another operation's
+		op.Key = "" // it is free since then, and may belong to another operation
 	}
 	op.concludeBy(places, slices.Repeat([]State{Done}, len(places)), now)
 	op.Corrections = append(slices.Clone(op.Corrections), Correction{now, from, op.State})
-	k.keep(d, op, EventOf(EventCorrection, &op, now))
+	k.replace(open, op, EventOf(EventCorrection, &op, now))
 }
 
-// late returns the places of the entries in question that clearly have the value
-// which the operation wants: those that nobody else can have given it, and, with the
-// id of the last operation, those that a later one may have changed.
-func (k *Keeper) late(op *Operation, sight Observation) (own []int, touched map[int]string, err error) {
+// lateEffects returns the places of the entries in question that clearly have the value
+// which the operation wants. own are those that no later operation can have changed.
+// touched are the others, with the id of the last operation that may have changed them.
+func (k *Keeper) lateEffects(op *Operation, observed Observation) (own []int, touched map[int]string, err error) {
 	var seen []int
 	of := *op
 	of.Entries = nil
 	for i, place := range op.inQuestion() {
-		if sight.Effects[i] == (Effect{Seen: true, Clear: true}) {
+		if observed.Effects[i] == (Effect{Seen: true, Clear: true}) {
 			seen, of.Entries = append(seen, place), append(of.Entries, op.Entries[place])
 		}
 	}
 	if len(seen) == 0 {
 		return nil, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(k.life, storeTime)
+	ctx, cancel := context.WithTimeout(k.life, storeTimeout)
 	defer cancel()
 	by, err := k.options.Store.Touched(ctx, of)
 	if err != nil {
-		return nil, nil, k.notRechecked(ctx, err)
+		return nil, nil, k.recheckFailed(ctx, err)
 	}
 	touched = map[int]string{}
 	for _, place := range seen {

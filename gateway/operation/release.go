@@ -14,14 +14,14 @@ import (
 	"unicode/utf8"
 )
 
-// Released is what an operator has decided about entries whose outcome was
-// unknown: others may have them from then on.
+// Released records that an operator has freed entries whose outcome was unknown: other
+// operations can change them from then on.
 type Released struct {
 	At     time.Time `json:"at"`
 	By     string    `json:"by"`     // the operator, as the operating system names them
 	Reason string    `json:"reason"` // why, in their words
-	// Entries are keys, as kind:key where the key alone names several entries of
-	// the operation. Before there were two kinds in one operation, all were keys.
+	// Entries are keys, or kind:key if the key alone names several entries of the
+	// operation. Records from before an operation could have two kinds have keys only.
 	Entries []string `json:"entries"`
 }
 
@@ -29,46 +29,46 @@ type Released struct {
 type Release struct {
 	ID string `json:"id"`
 	// Entries are those to free: each as kind:key, or as its key or the caller's or
-	// the platform's spelling where that names no other entry of the operation. None
-	// stands for all that are held.
+	// the platform's spelling if that names no other entry of the operation. None
+	// means all that are held.
 	Entries []string `json:"entries,omitempty"`
 	By      string   `json:"by"`
 	Reason  string   `json:"reason"` // 1 to [MaxReason] characters, all printable
 }
 
-// MaxReason is the longest reason of a release, in characters.
+// MaxReason is the greatest length of the reason of a release, in characters.
 const MaxReason = 500
 
-// ReleaseError says why entries are not released. Nothing was changed.
+// ReleaseError is the reason why entries are not released. Nothing was changed.
 type ReleaseError struct{ Reason string }
 
+// Error returns the reason.
 func (e *ReleaseError) Error() string { return "operation: not released: " + e.Reason }
 
 func refuseRelease(format string, args ...any) error {
 	return &ReleaseError{fmt.Sprintf(format, args...)}
 }
 
-// releaseTries is how often a release is tried while others record the same
+// releaseTries is how often a release is tried while other processes record the same
 // operation.
 const releaseTries = 5
 
-// Record frees entries of an operation that is [Unknown], and returns it as it is
-// then. What became of these entries stays unknown for good, and no reading
-// proves anything about them any more, because others may change them from now
-// on. What else the operation holds is read back as before. Where it holds
-// nothing any more it is over, and still Unknown. Its idempotency key stays its
-// own: a request that is repeated with it must not be sent again.
+// Record frees entries of an operation that is [Unknown], and returns the operation
+// with the release. The outcome of these entries stays unknown for good, and no reading
+// proves anything about them any more, because other operations can change them from
+// now on. The other entries of the operation are read back as before. Once it holds
+// nothing any more the operation is over, and still Unknown. It keeps its idempotency
+// key: a request that is repeated with the key must not be sent again.
 //
-// It may be called in any process that has the store, and while keepers work on
-// the operation: what they are about to record becomes an [ErrConflict] by the
-// release, or the release by what they record. The first one counts.
+// Any process that has the store can call Record, also while keepers work on the
+// operation. If a keeper and Record store the operation at the same time, the first
+// counts, and the other gets an [ErrConflict]; Record then tries again.
 //
-// settle is that of the keepers. Within that time after it became unknown, the
-// platform may still carry the operation out, so that its entries are not
-// released.
+// settle is that of the keepers. The entries are not released within that time after
+// the operation became unknown, because the platform may still carry it out.
 //
-// The error is [ErrNotFound] or a [*ReleaseError], or says that the store is not
-// usable; then it is open whether they were released.
+// The error is [ErrNotFound] or a [*ReleaseError]. Any other error means that the store
+// is not usable; then it is not known whether the entries were released.
 func (r Release) Record(ctx context.Context, store Store, settle time.Duration) (Operation, error) {
 	if err := r.check(); err != nil {
 		return Operation{}, err
@@ -89,6 +89,7 @@ func (r Release) Record(ctx context.Context, store Store, settle time.Duration) 
 	return Operation{}, refuseRelease("others keep recording it")
 }
 
+// check validates the reason and the name of the operator.
 func (r Release) check() error {
 	switch {
 	case strings.TrimSpace(r.Reason) == "":
@@ -103,8 +104,7 @@ func (r Release) check() error {
 	return nil
 }
 
-// apply changes an operation as the release wants it, and returns the event of
-// the audit trail.
+// apply frees the entries in op, and returns the event for the audit trail.
 func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Event, error) {
 	switch settled := op.UnknownAt.Add(settle); {
 	case op.State.Ended():
@@ -112,7 +112,7 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 	case op.Over():
 		return Event{}, refuseRelease("the operation holds nothing any more")
 	case op.State != Unknown:
-		return Event{}, refuseRelease("the operation is on its way, or its process has died and a running one has to take it over first: its state is %s", op.State)
+		return Event{}, refuseRelease("the operation is being sent, or its process has stopped and a running one has to take it over first: its state is %s", op.State)
 	case now.Before(settled):
 		return Event{}, refuseRelease("the platform may still carry the operation out, until %s (journal.settle)", settled.Format(time.RFC3339))
 	}
@@ -121,7 +121,7 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 		return Event{}, err
 	}
 	isFreed := setOf(freed)
-	op.Entries = slices.Clone(op.Entries) // others may be reading them
+	op.Entries = slices.Clone(op.Entries) // other goroutines may be reading them
 	var entries []Entry
 	for i := range op.Entries {
 		if e := &op.Entries[i]; isFreed[e.Claim()] {
@@ -136,9 +136,9 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 	}
 	op.Releases = append(slices.Clone(op.Releases), Released{At: now, By: r.By, Reason: r.Reason, Entries: spelled})
 	op.Version++
-	// Nobody's name, and another one each time, so that no two records of one
-	// version are taken for the same. What is left of the operation is adopted
-	// like those of the dead.
+	// The owner is no process, and a different one each time, so that two records of
+	// one version are never taken for the same. A keeper adopts the operation as it
+	// does those of processes that have stopped.
 	op.Owner = "release-" + rand.Text()
 	if op.Over() {
 		op.EndedAt = now
@@ -149,14 +149,14 @@ func (r Release) apply(op *Operation, settle time.Duration, now time.Time) (Even
 	return event, nil
 }
 
-// How the audit trail names an operator, who has no account of the API.
+// The audit trail has these for an operator, who has no account of the API.
 const (
 	operatorLevel  = "operator"
 	operatorMethod = "command line"
 )
 
-// choose finds the entries to free: all that are held, or those that are named, by
-// their keys.
+// choose returns the entries to free, sorted by key: all that are held, or those that
+// the release names.
 func (r Release) choose(op *Operation) ([]Claim, error) {
 	held := claimsOf(op.Entries, Entry.isHeld)
 	if len(r.Entries) == 0 {
@@ -188,7 +188,7 @@ func sortByKey(claims []Claim) {
 	slices.SortFunc(claims, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind)) })
 }
 
-// String is the claim as kind:key.
+// String returns the claim as kind:key.
 func (c Claim) String() string { return c.Kind + ":" + c.Key }
 
 func setOf(claims []Claim) map[Claim]bool {
@@ -199,7 +199,7 @@ func setOf(claims []Claim) map[Claim]bool {
 	return set
 }
 
-// Names finds the entries of an operation by names. [Operation.Names] makes it.
+// Names finds the entries of an operation by name. [Operation.Names] returns it.
 type Names struct {
 	byClaim    map[string]Claim   // kind:key
 	bySpelling map[string][]Claim // keys, and spellings by the caller and the platform
@@ -220,9 +220,9 @@ func (o *Operation) Names() Names {
 	return n
 }
 
-// find returns the entries that a name fits, each once, by their keys: the one whose
-// kind:key it is, or else all whose key, or spelling by the caller or the platform,
-// it is.
+// find returns the entries with a name, each once and sorted by key: the entry whose
+// kind:key it is, or otherwise all whose key, or whose spelling by the caller or the
+// platform, it is.
 func (n Names) find(name string) []Claim {
 	if c, ok := n.byClaim[name]; ok {
 		return []Claim{c}
@@ -232,9 +232,9 @@ func (n Names) find(name string) []Claim {
 	return named
 }
 
-// Of is a name by which a release finds an entry of the operation: that spelling,
-// which is the entry's key, Given or Start, or kind:key where the spelling does not
-// name that entry alone. A claim that is no entry's has its kind:key.
+// Of returns a name by which a release finds an entry of the operation: spelling, which
+// is the entry's key, Given or Start, or kind:key if spelling does not name that entry
+// alone. For a claim that belongs to no entry it returns kind:key.
 func (n Names) Of(c Claim, spelling string) string {
 	if named := n.find(spelling); len(named) == 1 && named[0] == c {
 		return spelling
@@ -242,57 +242,11 @@ func (n Names) Of(c Claim, spelling string) string {
 	return c.String()
 }
 
-// keysOf are the keys of claims, in order.
+// keysOf returns the keys of claims, in order.
 func keysOf(claims []Claim) []string {
 	keys := make([]string, len(claims))
 	for i, c := range claims {
 		keys[i] = c.Key
 	}
 	return keys
-}
-
-// stillHeld reports whether the store still has the operation as the keeper knows
-// it: so its entries were held while they were read, and what was seen is its own
-// doing. An operation that somebody else has recorded meanwhile is theirs, and is
-// not looked after any more. While the store cannot be read nobody knows, and the
-// platform is not read until it can.
-func (k *Keeper) stillHeld(d *doubt, op *Operation) bool {
-	ctx, cancel := context.WithTimeout(k.life, storeTime)
-	defer cancel()
-	stored, err := k.options.Store.Get(ctx, op.ID)
-	unreadable := err != nil && !errors.Is(err, ErrNotFound)
-	if unreadable {
-		k.failed(ctx, "reading an operation", err)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch {
-	case unreadable:
-		k.unreadable = true
-		now := time.Now()
-		d.failure = err
-		d.postpone(now, now, k.options.Settle)
-		return false
-	case err == nil && (stored.Version > op.Version || stored.Version == op.Version && stored.Owner != op.Owner):
-		if k.doubts[op.ID] == d {
-			delete(k.doubts, op.ID)
-		}
-		return false
-	}
-	return true
-}
-
-// concludeBy gives the entries at those places the outcomes that readings have
-// proven, and the operation the state that follows. It stays Unknown for good
-// where an entry has none.
-func (o *Operation) concludeBy(places []int, outcomes []State, now time.Time) {
-	o.Entries = withOutcomes(o.Entries, places, outcomes)
-	if !slices.ContainsFunc(o.Entries, func(e Entry) bool { return e.Outcome == "" }) {
-		o.conclude(o.whole(), ByReading, now)
-		return
-	}
-	o.Version++
-	if o.EndedAt.IsZero() {
-		o.EndedAt = now
-	}
 }

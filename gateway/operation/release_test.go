@@ -15,13 +15,16 @@ import (
 	"ocigate/translate/scope"
 )
 
-// release frees entries of an operation, or all, as an operator would in another
-// process.
+// These tests specify the release of entries by an operator, and what the keeper reports about
+// the state of the journal. To add a case, add a subtest of TestRelease that makes an
+// operation unknown (r.unknown), lets the settle time pass, and releases it.
+
+// release frees entries of an operation, or all, as an operator in another process does.
 func (r *rig) release(id string, entries ...string) (operation.Operation, error) {
-	return operation.Release{ID: id, Entries: entries, By: "anna", Reason: "looked"}.Record(r.t.Context(), newStore(r.journal), settle)
+	return operation.Release{ID: id, Entries: entries, By: "anna", Reason: "checked"}.Record(r.t.Context(), newStore(r.journal), settle)
 }
 
-// freed frees entries, which must be possible.
+// freed frees entries, which must succeed.
 func (r *rig) freed(id string, entries ...string) operation.Operation {
 	r.t.Helper()
 	op, err := r.release(id, entries...)
@@ -44,18 +47,18 @@ func (r *rig) notReleased(id, why string, entries ...string) {
 	}
 }
 
-func (r *rig) told(id string, want ...string) {
+func (r *rig) wantTrail(id string, want ...string) {
 	r.t.Helper()
-	if diff := cmp.Diff(want, r.journal.told(id)); diff != "" {
+	if diff := cmp.Diff(want, r.journal.trailOf(id)); diff != "" {
 		r.t.Errorf("the trail (-want +got):\n%s", diff)
 	}
 }
 
 func TestRelease(t *testing.T) {
-	t.Run("of what cannot be read ends the keeper's care", func(t *testing.T) {
+	t.Run("of what cannot be read makes the keeper stop reading it", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.fail()
-			id := r.doubt(want("k", "1", "2"))
+			r.observer.fails()
+			id := r.unknown(want("k", "1", "2"))
 			after(settle + time.Second)
 			r.freed(id)
 			for _, key := range []string{"1", "2"} {
@@ -67,18 +70,18 @@ func TestRelease(t *testing.T) {
 			if n := r.Unresolved(); n != 0 {
 				t.Errorf("%d unresolved", n)
 			}
-			r.eyes.count()
-			r.eyes.see("+")
+			r.observer.count()
+			r.observer.shows("+")
 			op := r.Resolve(t.Context(), r.get(id))
 			after(time.Hour)
-			if n := r.eyes.count(); n != 0 {
+			if n := r.observer.count(); n != 0 {
 				t.Errorf("it is read %d times after its release", n)
 			}
 			if op.State != operation.Unknown || outcomes(op) != "??" || op.EndedAt.IsZero() || r.RetryAfter(&op) != 0 {
 				t.Errorf("it is %+v", op)
 			}
 			r.stored(id, operation.Unknown, "")
-			r.told(id, "intent intent", "outcome unknown", "release unknown")
+			r.wantTrail(id, "intent intent", "outcome unknown", "release unknown")
 			if _, err := r.Begin(t.Context(), want("k", "1")); err == nil {
 				t.Error("its key is free, so that a repeated request would be sent again")
 			}
@@ -87,18 +90,18 @@ func TestRelease(t *testing.T) {
 			}
 		})
 	})
-	t.Run("while it is read makes nothing of the reading", func(t *testing.T) {
+	t.Run("while it is read discards the reading", func(t *testing.T) {
 		for effects, proof := range map[string]string{"+": "+", "-": "--"} {
 			bubble(t, func(t *testing.T, r *rig) {
-				r.eyes.fail()
-				id := r.doubt(want("", "1"))
+				r.observer.fails()
+				id := r.unknown(want("", "1"))
 				after(settle + 15*time.Second)
 				readings := 0
-				r.eyes.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+				r.observer.use(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 					if readings++; readings == len(proof) {
-						r.freed(id) // another may write it at once
+						r.freed(id) // another operation may write it immediately
 					}
-					return sight("n1", effects), nil
+					return observation("n1", effects), nil
 				})
 				r.store.slow(3*time.Second, "Record") // for as long, only the keeper would know of an end
 				for range 60 {
@@ -113,17 +116,17 @@ func TestRelease(t *testing.T) {
 				if op := r.stored(id, operation.Unknown, ""); outcomes(op) != "?" || op.Open() {
 					t.Errorf("it is %+v", op)
 				}
-				r.told(id, "intent intent", "outcome unknown", "release unknown")
+				r.wantTrail(id, "intent intent", "outcome unknown", "release unknown")
 			})
 		}
 	})
 	t.Run("before what was proven is recorded counts", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.fail()
-			id := r.doubt(want("", "1"))
+			r.observer.fails()
+			id := r.unknown(want("", "1"))
 			after(settle + time.Second)
 			r.store.slow(3*time.Second, "Record")
-			r.eyes.see("+")
+			r.observer.shows("+")
 			after(11 * time.Second)
 			r.freed(id)
 			after(time.Minute)
@@ -135,8 +138,8 @@ func TestRelease(t *testing.T) {
 	})
 	t.Run("after what was proven is recorded is refused", func(t *testing.T) {
 		bubble(t, func(_ *testing.T, r *rig) {
-			r.eyes.see("+")
-			id := r.doubt(want("", "1"))
+			r.observer.shows("+")
+			id := r.unknown(want("", "1"))
 			after(settle + time.Second)
 			r.notReleased(id, "has ended as done")
 			r.stored(id, operation.Done, operation.ByReading)
@@ -144,14 +147,14 @@ func TestRelease(t *testing.T) {
 	})
 	t.Run("of some entries leaves the others to the keeper", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.fail()
-			id := r.doubt(want("", "1", "2", "3"))
+			r.observer.fails()
+			id := r.unknown(want("", "1", "2", "3"))
 			after(settle + time.Second)
 			r.freed(id, "2")
 			if r.journal.held("2") || !r.journal.held("1") || !r.journal.held("3") {
 				t.Error("other entries are held than should be")
 			}
-			r.eyes.script(sight("n1", "++-")) // another has written the second
+			r.observer.script(observation("n1", "++-")) // another has written the second
 			after(2 * settle)
 			op := r.stored(id, operation.Unknown, "")
 			if outcomes(op) != "+?-" || op.RecheckAt.IsZero() || op.EndedAt.IsZero() || len(op.Releases) != 1 {
@@ -161,16 +164,16 @@ func TestRelease(t *testing.T) {
 				t.Error("it holds what is known")
 			}
 			r.notReleased(id, "holds nothing")
-			r.eyes.script(sight("n1", "+++"))
+			r.observer.script(observation("n1", "+++"))
 			after(recheck)
 			op = r.stored(id, operation.Unknown, "")
 			if outcomes(op) != "+?+" || op.Open() || len(op.Corrections) != 1 {
-				t.Errorf("after the second look it is %s: %+v", outcomes(op), op)
+				t.Errorf("after the recheck it is %s: %+v", outcomes(op), op)
 			}
-			r.told(id, "intent intent", "outcome unknown", "release unknown", "outcome unknown", "correction unknown")
+			r.wantTrail(id, "intent intent", "outcome unknown", "release unknown", "outcome unknown", "correction unknown")
 		})
 	})
-	t.Run("of some entries is kept by whoever sends it still, and was taken for dead", func(t *testing.T) {
+	t.Run("of some entries is kept by the replica that still sends the operation and was taken for stopped", func(t *testing.T) {
 		for answer, wanted := range map[operation.Reply]operation.State{operation.Succeeded: operation.Done, operation.Refused: operation.Unknown} {
 			bubble(t, func(t *testing.T, r *rig) {
 				op := want("", "1", "2")
@@ -178,11 +181,11 @@ func TestRelease(t *testing.T) {
 				r.store.will(fails, "Adopt")
 				after(lease)
 				b := newRig(t, r.journal, "B")
-				b.eyes.fail()
+				b.observer.fails()
 				after(settle + time.Second)
 				b.freed(op.ID, "1")
 				after(6 * time.Second) // B has taken the rest over
-				b.die()
+				b.crash()
 				after(lease)
 				r.store.will(works)
 				after(6 * time.Second) // and now A has
@@ -201,8 +204,8 @@ func TestRelease(t *testing.T) {
 			prefix := op.Entries[0]
 			prefix.Kind = "prefix"
 			op.Entries = append(op.Entries, prefix)
-			r.eyes.fail()
-			id := r.doubt(op)
+			r.observer.fails()
+			id := r.unknown(op)
 			after(settle + time.Second)
 			r.notReleased(id, `several entries "+3271": name one as "prefix:+3271" or "range:+3271"`, "+3272", "+3271")
 			r.notReleased(id, `no entry "user:+3271"`, "user:+3271")
@@ -232,12 +235,12 @@ func TestRelease(t *testing.T) {
 	})
 	t.Run("is refused", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.fail()
+			r.observer.fails()
 			sent := want("", "9")
 			w := r.send(sent)
-			r.notReleased(sent.ID, "on its way")
-			w.Leave()
-			id := r.doubt(want("", "1", "2"))
+			r.notReleased(sent.ID, "being sent")
+			w.Close()
+			id := r.unknown(want("", "1", "2"))
 			after(settle - time.Second)
 			r.notReleased(id, "may still carry the operation out")
 			after(2 * time.Second)
@@ -258,14 +261,14 @@ func TestRelease(t *testing.T) {
 			r.notReleased(id, `does not hold "1"`, "1")
 		})
 	})
-	t.Run("waits for nobody who cannot read the store", func(t *testing.T) {
+	t.Run("does not wait for a keeper that cannot read the store", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			r.eyes.fail()
-			id := r.doubt(want("", "1"))
+			r.observer.fails()
+			id := r.unknown(want("", "1"))
 			after(settle + time.Second)
 			r.store.will(fails, "Get") // the keeper cannot learn of the release
 			r.freed(id)
-			r.eyes.see("+")
+			r.observer.shows("+")
 			after(time.Minute)
 			if op, err := r.Get(t.Context(), id); err == nil && op.State != operation.Unknown {
 				t.Errorf("it is %q", op.State)
@@ -332,21 +335,21 @@ func TestJournalState(t *testing.T) {
 		usable(true)
 		changes = changes[:len(changes)-2]
 		if want := []string{errStore.Error(), "usable", context.DeadlineExceeded.Error(), "usable"}; !slices.Equal(changes, slices.Repeat(want, 2)) {
-			t.Errorf("told of %v", changes)
+			t.Errorf("reported %v", changes)
 		}
 	})
 }
 
 func TestOldestUnresolved(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		r.eyes.fail()
+		r.observer.fails()
 		if at := r.OldestUnresolved(); !at.IsZero() {
 			t.Errorf("%v, and there is none", at)
 		}
-		first := r.doubt(want("", "1"))
+		first := r.unknown(want("", "1"))
 		at := r.get(first).UnknownAt
 		after(settle + time.Second)
-		second := r.doubt(want("", "2"))
+		second := r.unknown(want("", "2"))
 		if got := r.OldestUnresolved(); !got.Equal(at) {
 			t.Errorf("%v, want %v", got, at)
 		}

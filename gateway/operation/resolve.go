@@ -3,49 +3,28 @@ package operation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
-
-	"ocigate/translate/scope"
 )
 
-// Observe reads the present values of entries, which an operation about the target
-// is to have changed. An error says that nothing could be read.
-type Observe func(ctx context.Context, target scope.Target, entries []Entry) (Observation, error)
-
-// Observation is one reading of what became of an operation.
-type Observation struct {
-	// Endpoint is the server of the platform that was read.
-	Endpoint string
-	// Effects are those on the entries that were asked about, in their order.
-	Effects []Effect
-}
-
-// Effect is what a reading shows of one entry.
-type Effect struct {
-	// Seen reports whether the entry has the value that the operation wants.
-	Seen bool
-	// Clear tells that all that was read agrees on that. Where it does not,
-	// somebody else has the entry, or the platform is between two states.
-	Clear bool
-}
-
-// betweenReadings is the least time between two that count as two.
+// betweenReadings is the least time between two readings that count as two.
 const betweenReadings = time.Second
 
-// doubt is an open operation and what is being done about it.
-type doubt struct {
+// openOperation is an operation that is [Operation.Open], and what this process knows
+// of its readings. The keeper's mu guards op, due, readAt and failure. The goroutine
+// that has the token reads the operation back; it alone uses pause and previous.
+// since does not change.
+type openOperation struct {
 	op    Operation
-	since time.Time     // when the platform may last have been told of it
-	due   time.Time     // of the next reading
-	pause time.Duration // after that
-	turn  chan struct{} // holds a token while nobody is at it
+	since time.Time     // the latest time at which the platform may have received it
+	due   time.Time     // when the next reading is due
+	pause time.Duration // between that reading and the one after it
+	token chan struct{} // holds a token while no goroutine reads the operation back
 
-	// readings holds the first of those that agree, for each node, as far as
-	// they began after the settle time.
-	readings map[string]reading
-	looked   time.Time // when the last reading ended, whatever it was
+	// previous has the first of the readings that agree, for each platform
+	// endpoint, as far as they began after the settle time.
+	previous map[string]reading
+	readAt   time.Time // when the last reading ended, also if it failed
 	failure  error     // why the last reading failed
 }
 
@@ -54,51 +33,52 @@ type reading struct {
 	effects []Effect
 }
 
-func newDoubt(op Operation, now time.Time) *doubt {
-	d := &doubt{op: op, since: now, due: now.Add(firstPause), pause: firstPause, turn: make(chan struct{}, 1)}
+func newOpenOperation(op Operation, now time.Time) *openOperation {
+	open := &openOperation{op: op, since: now, due: now.Add(firstPause), pause: firstPause, token: make(chan struct{}, 1)}
 	if op.Over() {
-		d.due = op.RecheckAt
+		open.due = op.RecheckAt
 	}
-	d.turn <- struct{}{}
-	return d
+	open.token <- struct{}{}
+	return open
 }
 
-// weigh adds a reading to what is known, and tells the outcomes of the entries
-// where they are proven.
+// addReading adds a reading to the previous ones. It returns the outcomes of the
+// entries and true if they are proven. The caller has the token.
 //
-// Seeing the effect is proof. Not seeing it proves something only once the
-// write can no longer take effect, that is after the settle time, and by two
-// readings of the same node that agree: one alone may show what a part of the
-// platform has not heard of yet.
-func (d *doubt) weigh(sight Observation, began, ended time.Time, settle time.Duration) ([]State, bool) {
-	if allOf(sight.Effects, func(e Effect) bool { return e.Seen && e.Clear }) {
-		return outcomesOf(sight.Effects), true
+// An effect that is seen is proof. An effect that is not seen proves something only
+// once the write can no longer take effect, that is after the settle time, and by two
+// readings of the same platform endpoint that agree: a single reading may come from a
+// part of the platform that has not received the change yet.
+func (open *openOperation) addReading(seen Observation, began, ended time.Time, settle time.Duration) ([]State, bool) {
+	if allOf(seen.Effects, func(e Effect) bool { return e.Seen && e.Clear }) {
+		return outcomesOf(seen.Effects), true
 	}
-	if began.Sub(d.since) < settle {
+	if began.Sub(open.since) < settle {
 		return nil, false
 	}
-	this := reading{ended, sight.Effects}
-	first, again := d.readings[sight.Endpoint]
-	switch agrees := !d.disagrees(sight.Effects); {
+	this := reading{ended, seen.Effects}
+	first, again := open.previous[seen.Endpoint]
+	switch agrees := !open.disagrees(seen.Effects); {
 	case agrees && again && began.Sub(first.ended) >= betweenReadings:
-		return outcomesOf(sight.Effects), true
+		return outcomesOf(seen.Effects), true
 	case agrees && again: // too soon
 	case agrees:
-		if d.readings == nil {
-			d.readings = map[string]reading{}
+		if open.previous == nil {
+			open.previous = map[string]reading{}
 		}
-		d.readings[sight.Endpoint] = this
-		d.pause = firstPause // the next may prove it
-	default: // there is no hurry: nodes that differ may do so for long
-		d.readings = map[string]reading{sight.Endpoint: this}
+		open.previous[seen.Endpoint] = this
+		open.pause = firstPause // the next may prove it
+	default: // no shorter pause: endpoints may differ for a long time
+		open.previous = map[string]reading{seen.Endpoint: this}
 	}
 	return nil, false
 }
 
-// disagrees tells whether any node's reading shows something else. All of them
-// have to agree: what one has seen the others may not have heard of yet.
-func (d *doubt) disagrees(effects []Effect) bool {
-	for _, r := range d.readings {
+// disagrees reports whether the previous reading of any platform endpoint shows
+// other effects. All endpoints have to agree: a change that one of them has may not
+// have reached the others yet. The caller has the token.
+func (open *openOperation) disagrees(effects []Effect) bool {
+	for _, r := range open.previous {
 		if !slices.Equal(r.effects, effects) {
 			return true
 		}
@@ -106,107 +86,40 @@ func (d *doubt) disagrees(effects []Effect) bool {
 	return false
 }
 
-// afterAnswer judges an operation that the platform answered, otherwise than
-// with a success, by one reading: done where that is clear to see, not done
-// where a refusal is borne out. Anything else takes more readings.
-func afterAnswer(answer Reply, sight Observation) State {
-	switch {
-	case allOf(sight.Effects, func(e Effect) bool { return e.Seen && e.Clear }):
-		return Done
-	case answer != Unclear && allOf(sight.Effects, func(e Effect) bool { return !e.Seen }):
-		return NotDone
+// postponeLocked sets when the next reading is due: soon at first, then less often,
+// but exactly when the settle time is over. The caller holds the keeper's mu, and has
+// the token.
+func (open *openOperation) postponeLocked(began, ended time.Time, settle time.Duration) {
+	open.readAt = ended
+	open.due = ended.Add(open.pause)
+	if settled := open.since.Add(settle); began.Before(settled) && open.due.After(settled) {
+		open.due = settled
 	}
-	return Unknown
+	open.pause = min(2*open.pause, lastPause)
 }
 
-func allOf(effects []Effect, is func(Effect) bool) bool {
-	return !slices.ContainsFunc(effects, func(e Effect) bool { return !is(e) })
-}
-
-func outcomesOf(effects []Effect) []State {
-	outcomes := make([]State, len(effects))
-	for i, e := range effects {
-		outcomes[i] = NotDone
-		if e.Seen {
-			outcomes[i] = Done
-		}
-	}
-	return outcomes
-}
-
-// wholeOf is the state of an operation whose entries have those outcomes.
-func wholeOf(outcomes []State) State {
-	switch {
-	case !slices.Contains(outcomes, NotDone):
-		return Done
-	case !slices.Contains(outcomes, Done):
-		return NotDone
-	}
-	return PartlyDone
-}
-
-// look asks what is to be seen of an operation's entries that are in question,
-// and of nothing where there are none.
-func (k *Keeper) look(ctx context.Context, op *Operation) (Observation, error) {
-	if err := ctx.Err(); err != nil {
-		return Observation{}, err
-	}
-	var entries []Entry
-	for _, place := range op.inQuestion() {
-		entries = append(entries, op.Entries[place])
-	}
-	if len(entries) == 0 {
-		return Observation{}, nil
-	}
-	return k.lookAt(ctx, op, entries)
-}
-
-// lookAt asks what is to be seen of entries with the target of an operation.
-func (k *Keeper) lookAt(ctx context.Context, op *Operation, entries []Entry) (Observation, error) {
-	limited, cancel := context.WithTimeout(ctx, lookTime)
-	defer cancel()
-	sight, err := k.sight(limited, op.Target, entries)
-	if err == nil && len(sight.Effects) != len(entries) {
-		err = errors.New("operation: the reading is not of the operation's entries")
-	}
-	if err != nil && k.options.Trace.Blind != nil && !errors.Is(ctx.Err(), context.Canceled) {
-		k.options.Trace.Blind(*op, err)
-	}
-	return sight, err
-}
-
-// sight is what the Look sees. One that panics sees nothing: it would do so for
-// the same operation after every start.
-func (k *Keeper) sight(ctx context.Context, target scope.Target, entries []Entry) (sight Observation, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("operation: reading back: panic: %v", cause)
-		}
-	}()
-	return k.options.Observe(ctx, target, entries)
-}
-
-// Resolve looks once what became of an Unknown operation, unless somebody is at
-// it already or has just been, and returns it as it is afterwards.
+// Resolve reads an Unknown operation back once and returns it with what is then
+// known. It reads nothing if another goroutine is reading the operation, or has
+// within the last second; it then waits for that reading.
 func (k *Keeper) Resolve(ctx context.Context, op Operation) Operation {
 	op = k.current(op)
 	if op.State != Unknown || op.Over() {
 		return op
 	}
 	k.mu.Lock()
-	d, ok := k.doubts[op.ID]
+	open, ok := k.open[op.ID]
 	k.mu.Unlock()
 	if !ok {
-		// Another replica takes care of it, but what is seen here counts.
-		d = newDoubt(op, time.Now())
+		// Another replica takes care of it, but what is read here counts.
+		open = newOpenOperation(op, time.Now())
 	}
-	k.examineOnce(ctx, d)
+	k.examineOnce(ctx, open)
 	k.mu.Lock()
-	op = d.op
-	kept := k.doubts[op.ID] == d
+	op = open.op
+	kept := k.open[op.ID] == open
 	k.mu.Unlock()
 	if !kept {
-		// It has ended, or somebody else takes care of it and may know more.
+		// It has ended, or another process takes care of it and may know more.
 		if latest, err := k.Get(ctx, op.ID); err == nil {
 			return latest
 		}
@@ -214,266 +127,128 @@ func (k *Keeper) Resolve(ctx context.Context, op Operation) Operation {
 	return op
 }
 
-// examineOnce examines an Unknown operation, or waits for somebody who is at it.
-func (k *Keeper) examineOnce(ctx context.Context, d *doubt) {
+// examineOnce examines an Unknown operation, or waits for the goroutine that
+// examines it.
+func (k *Keeper) examineOnce(ctx context.Context, open *openOperation) {
 	if ctx.Err() != nil {
 		return
 	}
 	select {
-	case <-d.turn:
-		defer k.giveBack(d)
-		if k.worthLooking(d) {
-			k.examine(ctx, d)
+	case <-open.token:
+		defer k.returnToken(open)
+		if k.worthReading(open) {
+			k.examine(ctx, open)
 		}
 		return
 	default:
 	}
 	select {
-	case <-d.turn:
-		k.giveBack(d)
+	case <-open.token:
+		k.returnToken(open)
 	case <-ctx.Done():
 	}
 }
 
-// worthLooking tells whether another reading could show anything: that it is
-// unknown is recorded, and the last reading was not just now.
-func (k *Keeper) worthLooking(d *doubt) bool {
+// worthReading reports whether another reading can show anything new: the store has
+// the operation as unknown, and the last reading is at least a second ago.
+func (k *Keeper) worthReading(open *openOperation) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !d.op.Over() && k.unrecorded[d.op.ID] == nil && time.Since(d.looked) >= betweenReadings
+	return !open.op.Over() && k.unrecorded[open.op.ID] == nil && time.Since(open.readAt) >= betweenReadings
 }
 
-// giveBack lets the next one examine a doubt, which may be due already.
-func (k *Keeper) giveBack(d *doubt) {
-	d.turn <- struct{}{}
+// returnToken lets the next goroutine examine an operation, which may be due already.
+func (k *Keeper) returnToken(open *openOperation) {
+	open.token <- struct{}{}
 	k.wake()
 }
 
-// examine reads what became of an operation and records what that proves. The
-// caller has the doubt's token.
-func (k *Keeper) examine(ctx context.Context, d *doubt) {
+// examine reads an operation back and records what that proves. The caller has the
+// token.
+func (k *Keeper) examine(ctx context.Context, open *openOperation) {
 	k.mu.Lock()
-	op := d.op
+	op := open.op
 	k.mu.Unlock()
 	began := time.Now()
-	sight, err := k.look(ctx, &op)
+	seen, err := k.readInQuestion(ctx, &op)
 	ended := time.Now()
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return // nobody waits for it any more, which says nothing of the platform
+		return // canceled: the error says nothing about the platform
 	case op.Over() && err == nil:
-		k.recheck(d, op, sight)
+		k.recheck(open, op, seen)
 		return
-	case !op.Over() && !k.stillHeld(d, &op):
+	case !op.Over() && !k.stillHeld(open, &op):
 		return
 	case err == nil:
-		if outcomes, proven := d.weigh(sight, began, ended, k.options.Settle); proven {
-			k.resolve(d, op, outcomes)
+		if outcomes, proven := open.addReading(seen, began, ended, k.options.Settle); proven {
+			k.resolve(open, op, outcomes)
 			return
 		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d.failure = err
-	d.postpone(began, ended, k.options.Settle)
+	open.failure = err
+	open.postponeLocked(began, ended, k.options.Settle)
 }
 
-// postpone says when to look again: soon at first, then less often, but right
-// when the settle time is over.
-func (d *doubt) postpone(began, ended time.Time, settle time.Duration) {
-	d.looked = ended
-	d.due = ended.Add(d.pause)
-	if settled := d.since.Add(settle); began.Before(settled) && d.due.After(settled) {
-		d.due = settled
+// stillHeld reports whether the store still has the operation as the keeper knows it.
+// If so, its entries were held while they were read, and the effects are its own. If
+// another process has recorded the operation, this one stops reading it back. If the
+// store cannot be read, the platform is not read either until it can.
+func (k *Keeper) stillHeld(open *openOperation, op *Operation) bool {
+	ctx, cancel := context.WithTimeout(k.life, storeTimeout)
+	defer cancel()
+	stored, err := k.options.Store.Get(ctx, op.ID)
+	unreadable := err != nil && !errors.Is(err, ErrNotFound)
+	if unreadable {
+		k.storeFailed(ctx, "reading an operation", err)
 	}
-	d.pause = min(2*d.pause, lastPause)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case unreadable:
+		k.unreadable = true
+		now := time.Now()
+		open.failure = err
+		open.postponeLocked(now, now, k.options.Settle)
+		return false
+	case err == nil && (stored.Version > op.Version || stored.Version == op.Version && stored.Owner != op.Owner):
+		if k.open[op.ID] == open {
+			delete(k.open, op.ID)
+		}
+		return false
+	}
+	return true
 }
 
-// resolve records what became of the entries that an unknown operation holds.
-func (k *Keeper) resolve(d *doubt, op Operation, outcomes []State) {
+// resolve records the outcomes of the entries that an unknown operation holds.
+func (k *Keeper) resolve(open *openOperation, op Operation, outcomes []State) {
 	now := time.Now().UTC()
 	op.concludeBy(op.inQuestion(), outcomes, now)
 	if slices.Contains(outcomes, NotDone) {
 		op.RecheckAt = now.Add(k.options.Recheck)
 	}
-	k.keep(d, op, EventOf(EventOutcome, &op, now))
+	k.replace(open, op, EventOf(EventOutcome, &op, now))
 }
 
-// keep makes an operation's new state known, has the doubt be about that, and
-// records it. Whoever is the owner meanwhile then learns that it is out of date.
-func (k *Keeper) keep(d *doubt, op Operation, event Event) {
+// replace gives an open operation a new state, and stores it with its event. A
+// process that owned it meanwhile then learns that its own state is out of date.
+func (k *Keeper) replace(open *openOperation, op Operation, event Event) {
 	op.Owner = k.options.Owner
 	k.mu.Lock()
-	if now, ok := k.doubts[op.ID]; ok && now != d {
+	if now, ok := k.open[op.ID]; ok && now != open {
 		k.mu.Unlock()
-		return // it has been taken over anew
+		return // this process has taken it over again
 	}
-	r := &record{op: op, event: event, busy: true}
+	r := &pendingRecord{op: op, event: event, busy: true}
 	k.unrecorded[op.ID] = r
-	d.op, d.due = op, op.RecheckAt
+	open.op, open.due = op, op.RecheckAt
 	if !op.Open() {
-		delete(k.doubts, op.ID)
+		delete(k.open, op.ID)
 	}
 	k.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.life), storeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.life), storeTimeout)
 	defer cancel()
-	k.record(ctx, r)
-}
-
-// adopt takes over what the dead have left behind, and shows that this process
-// is alive.
-func (k *Keeper) adopt() {
-	ctx, cancel := context.WithTimeout(k.life, storeTime)
-	defer cancel()
-	ops, err := k.options.Store.Adopt(ctx, k.options.Owner)
-	if err != nil {
-		k.failed(ctx, "taking over operations", err)
-	}
-	for _, op := range ops {
-		k.takeOver(op)
-	}
-}
-
-// takeOver takes care of an operation of somebody who is dead. Where that one
-// was about to send a step of it, it may have been sent, even a moment ago. No
-// further step can be: its intent would be an [ErrConflict].
-func (k *Keeper) takeOver(op Operation) {
-	if k.takeBack(op) {
-		return
-	}
-	now := time.Now()
-	orphaned := op.State.Running()
-	if orphaned {
-		op.closeSteps(Unknown)
-		op.conclude(Unknown, "", now.UTC())
-	}
-	k.mu.Lock()
-	k.doubts[op.ID] = newDoubt(op, now)
-	delete(k.unrecorded, op.ID)
-	if orphaned {
-		k.unrecorded[op.ID] = &record{op: op, event: EventOf(EventOutcome, &op, now)}
-	}
-	k.mu.Unlock()
-	if orphaned && k.options.Trace.Recorded != nil {
-		k.options.Trace.Recorded(op)
-	}
-}
-
-// takeBack has a write be this process's own again, which is on its way here:
-// somebody took this process for dead, and has died since. It tells whether
-// there is one.
-func (k *Keeper) takeBack(op Operation) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	w, ok := k.running[op.ID]
-	if !ok || op.State.Ended() {
-		return false
-	}
-	w.op.Version = max(w.op.Version, op.Version)
-	w.lost = w.lost || op.State == Unknown // others may have what further steps change
-	if len(op.Releases) > 0 {              // before this process was heard of again
-		w.op.Entries, w.op.Releases = op.Entries, op.Releases
-	}
-	return true
-}
-
-// keepHouse does what is due until the keeper is closed.
-func (k *Keeper) keepHouse() {
-	var adopt, prune, retry time.Time // when it is due next
-	for {
-		now := time.Now()
-		if !now.Before(adopt) {
-			k.adopt()
-			adopt = now.Add(adoptEvery)
-		}
-		if !now.Before(retry) {
-			k.recordAgain(k.life)
-			retry = now.Add(retryEvery)
-		}
-		if !now.Before(prune) {
-			k.prune(now)
-			prune = now.Add(pruneEvery)
-		}
-		wait := time.NewTimer(time.Until(k.next(adopt, prune, retry)))
-		select {
-		case <-k.life.Done():
-			wait.Stop()
-			return
-		case <-wait.C:
-		case <-k.poke:
-			wait.Stop()
-		}
-		k.examineDue(time.Now())
-	}
-}
-
-// next is when something is due.
-func (k *Keeper) next(adopt, prune, retry time.Time) time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	first := adopt
-	if prune.Before(first) {
-		first = prune
-	}
-	if len(k.unrecorded) > 0 && retry.Before(first) {
-		first = retry
-	}
-	if len(k.looking) == cap(k.looking) || k.unreadable {
-		return first // the end of a reading, or of a check, wakes us
-	}
-	for _, d := range k.doubts {
-		if k.examinable(d) && d.due.Before(first) {
-			first = d.due
-		}
-	}
-	return first
-}
-
-// examineDue looks after all doubts that are due, a few at a time, and first
-// after those that have been for longest.
-func (k *Keeper) examineDue(now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.unreadable {
-		return // a check wakes us
-	}
-	var due []*doubt
-	for _, d := range k.doubts {
-		if k.examinable(d) && !d.due.After(now) {
-			due = append(due, d)
-		}
-	}
-	slices.SortFunc(due, func(a, b *doubt) int { return a.due.Compare(b.due) })
-	for _, d := range due {
-		select {
-		case k.looking <- struct{}{}:
-		default:
-			return // the end of a reading wakes us
-		}
-		select {
-		case <-d.turn:
-		default: // somebody is at it, whose end wakes us
-			<-k.looking
-			continue
-		}
-		k.work.Go(func() {
-			defer k.giveBack(d)
-			defer func() { <-k.looking }()
-			k.examine(k.life, d)
-		})
-	}
-}
-
-// examinable tells whether nobody is at a doubt, and nothing is to be recorded
-// of it first.
-func (k *Keeper) examinable(d *doubt) bool {
-	return len(d.turn) > 0 && k.unrecorded[d.op.ID] == nil
-}
-
-func (k *Keeper) prune(now time.Time) {
-	ctx, cancel := context.WithTimeout(k.life, storeTime)
-	defer cancel()
-	if err := k.options.Store.Prune(ctx, now.Add(-k.options.Keep)); err != nil {
-		k.failed(ctx, "forgetting old operations", err)
-	}
+	k.storeRecord(ctx, r)
 }

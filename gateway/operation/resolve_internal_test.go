@@ -10,8 +10,13 @@ import (
 	"ocigate/translate/scope"
 )
 
-// effects are those of one entry for each sign: + seen and clear, - clearly not
-// seen, ! seen but not clear, ? neither.
+// These tests specify what readings prove, and when the next one is due. To add a case, add
+// the readings to the table of TestAddReading: each has the seconds at which it began and
+// ended, the platform endpoint, and one sign for each entry.
+
+// effects returns one effect for each sign: + the entry clearly has the wanted value, - it
+// clearly has another, ! it has the wanted value but the platform's lists disagree, ? it
+// has another value and they disagree.
 func effects(signs string) []Effect {
 	list := make([]Effect, 0, len(signs))
 	for _, sign := range signs {
@@ -20,7 +25,7 @@ func effects(signs string) []Effect {
 	return list
 }
 
-// signs are the outcomes in the same manner.
+// signs returns one sign for each outcome: + done, - not done, 0 none.
 func signs(outcomes []State) string {
 	text := ""
 	for _, o := range outcomes {
@@ -29,49 +34,49 @@ func signs(outcomes []State) string {
 	return text
 }
 
-func TestWeigh(t *testing.T) {
+func TestAddReading(t *testing.T) {
 	const settle = 30 * time.Second
-	// glance is a reading: when it began and ended, in seconds since the
-	// operation became unknown, and what it showed.
-	type glance struct {
-		began, ended float64
-		node, shown  string
+	// timed is a reading: when it began and ended, in seconds since the operation
+	// became unknown, the platform endpoint, and what it showed.
+	type timed struct {
+		began, ended    float64
+		endpoint, shown string
 	}
 	at := func(s float64) time.Time {
 		return time.Unix(0, 0).Add(time.Duration(s * float64(time.Second)))
 	}
 	for _, tc := range []struct {
-		name    string
-		glances []glance // the last one proves, or does not
-		proven  string
+		name     string
+		readings []timed // the last one proves, or does not
+		proven   string
 	}{
-		{"sees at any time", []glance{{1, 1, "a", "++"}}, "++"},
-		{"sees whatever others showed", []glance{{30, 30, "a", "--"}, {30.1, 30.1, "b", "++"}}, "++"},
-		{"does not take a part for the whole", []glance{{1, 1, "a", "+-"}}, ""},
-		{"does not take what is not clear for seen", []glance{{1, 1, "a", "+!"}}, ""},
-		{"proves nothing by one reading", []glance{{31, 31, "a", "--"}}, ""},
-		{"proves nothing by two before the settle time", []glance{{27, 27, "a", "--"}, {29, 29, "a", "--"}}, ""},
-		{"proves nothing by one that began before the settle time", []glance{{29.9, 33, "a", "--"}, {34, 34, "a", "--"}}, ""},
-		{"proves by two that began right at the settle time and after it", []glance{{30, 30, "a", "--"}, {31, 31, "a", "--"}}, "--"},
-		{"proves nothing by two in less than a second", []glance{{30, 30, "a", "--"}, {30.9, 32, "a", "--"}}, ""},
-		{"counts the second from the end of the first", []glance{{30, 32, "a", "--"}, {32.5, 33, "a", "--"}}, ""},
-		{"still counts it from the first after one that was too soon", []glance{{30, 30, "a", "--"}, {30.5, 30.5, "a", "--"}, {31, 31, "a", "--"}}, "--"},
-		{"proves nothing by two of different nodes", []glance{{30, 30, "a", "--"}, {32, 32, "b", "--"}}, ""},
-		{"proves by the second of any node", []glance{{30, 30, "a", "--"}, {32, 32, "b", "--"}, {34, 34, "a", "--"}}, "--"},
-		{"proves nothing by two that differ", []glance{{30, 30, "a", "--"}, {32, 32, "a", "+-"}}, ""},
-		{"proves nothing by two that differ only in being clear", []glance{{30, 30, "a", "--"}, {32, 32, "a", "-?"}}, ""},
-		{"begins anew after two that differ", []glance{{30, 30, "a", "--"}, {32, 32, "a", "+-"}, {34, 34, "a", "--"}}, ""},
-		{"proves what came last twice", []glance{{30, 30, "a", "--"}, {32, 32, "a", "+-"}, {34, 34, "a", "+-"}}, "+-"},
-		{"begins anew after nodes that differ", []glance{{30, 30, "a", "--"}, {32, 32, "b", "-+"}, {34, 34, "a", "--"}}, ""},
-		{"proves a part", []glance{{30, 30, "a", "-+"}, {31, 31, "a", "-+"}}, "-+"},
-		{"goes by the own list of the group where it is not clear for good", []glance{{30, 30, "a", "?!"}, {31, 31, "a", "?!"}}, "-+"},
-		{"does not count one before the settle time as one after it", []glance{{5, 5, "a", "--"}, {30, 30, "a", "--"}}, ""},
+		{"proves an effect at any time", []timed{{1, 1, "a", "++"}}, "++"},
+		{"proves an effect whatever other endpoints showed", []timed{{30, 30, "a", "--"}, {30.1, 30.1, "b", "++"}}, "++"},
+		{"proves nothing by a part of the effect", []timed{{1, 1, "a", "+-"}}, ""},
+		{"proves nothing by an effect that is not clear", []timed{{1, 1, "a", "+!"}}, ""},
+		{"proves nothing by one reading", []timed{{31, 31, "a", "--"}}, ""},
+		{"proves nothing by two before the settle time", []timed{{27, 27, "a", "--"}, {29, 29, "a", "--"}}, ""},
+		{"proves nothing by one that began before the settle time", []timed{{29.9, 33, "a", "--"}, {34, 34, "a", "--"}}, ""},
+		{"proves by two that began right at the settle time and after it", []timed{{30, 30, "a", "--"}, {31, 31, "a", "--"}}, "--"},
+		{"proves nothing by two in less than a second", []timed{{30, 30, "a", "--"}, {30.9, 32, "a", "--"}}, ""},
+		{"counts the second from the end of the first", []timed{{30, 32, "a", "--"}, {32.5, 33, "a", "--"}}, ""},
+		{"still counts it from the first after one that was too soon", []timed{{30, 30, "a", "--"}, {30.5, 30.5, "a", "--"}, {31, 31, "a", "--"}}, "--"},
+		{"proves nothing by two of different endpoints", []timed{{30, 30, "a", "--"}, {32, 32, "b", "--"}}, ""},
+		{"proves by the second of any endpoint", []timed{{30, 30, "a", "--"}, {32, 32, "b", "--"}, {34, 34, "a", "--"}}, "--"},
+		{"proves nothing by two that differ", []timed{{30, 30, "a", "--"}, {32, 32, "a", "+-"}}, ""},
+		{"proves nothing by two that differ only in being clear", []timed{{30, 30, "a", "--"}, {32, 32, "a", "-?"}}, ""},
+		{"begins again after two that differ", []timed{{30, 30, "a", "--"}, {32, 32, "a", "+-"}, {34, 34, "a", "--"}}, ""},
+		{"proves what came last twice", []timed{{30, 30, "a", "--"}, {32, 32, "a", "+-"}, {34, 34, "a", "+-"}}, "+-"},
+		{"begins again after endpoints that differ", []timed{{30, 30, "a", "--"}, {32, 32, "b", "-+"}, {34, 34, "a", "--"}}, ""},
+		{"proves a part", []timed{{30, 30, "a", "-+"}, {31, 31, "a", "-+"}}, "-+"},
+		{"takes the group's own list if the lists disagree permanently", []timed{{30, 30, "a", "?!"}, {31, 31, "a", "?!"}}, "-+"},
+		{"does not count one before the settle time as one after it", []timed{{5, 5, "a", "--"}, {30, 30, "a", "--"}}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := newDoubt(Operation{}, at(0))
-			for i, g := range tc.glances {
-				outcomes, proven := d.weigh(Observation{g.node, effects(g.shown)}, at(g.began), at(g.ended), settle)
-				last := i == len(tc.glances)-1
+			open := newOpenOperation(Operation{}, at(0))
+			for i, r := range tc.readings {
+				outcomes, proven := open.addReading(Observation{r.endpoint, effects(r.shown)}, at(r.began), at(r.ended), settle)
+				last := i == len(tc.readings)-1
 				if want := last && tc.proven != ""; proven != want || want && signs(outcomes) != tc.proven {
 					t.Errorf("reading %d: %q, %v", i+1, signs(outcomes), proven)
 				}
@@ -80,13 +85,13 @@ func TestWeigh(t *testing.T) {
 	}
 }
 
-func TestAfterAnswer(t *testing.T) {
+func TestClassifyReply(t *testing.T) {
 	for _, tc := range []struct {
 		shown            string
 		refused, unclear State
 	}{
 		{"++", Done, Done},
-		{"+-", Unknown, Unknown}, // what is not seen may be on its way to the node that was read
+		{"+-", Unknown, Unknown}, // what is not seen may be on its way to the endpoint that was read
 		{"--", NotDone, Unknown},
 		{"-?", NotDone, Unknown},
 		{"??", NotDone, Unknown},
@@ -97,16 +102,16 @@ func TestAfterAnswer(t *testing.T) {
 		{"-", NotDone, Unknown},
 	} {
 		t.Run(tc.shown, func(t *testing.T) {
-			for answer, want := range map[Reply]State{Refused: tc.refused, Declined: tc.refused, Unclear: tc.unclear} {
-				if state := afterAnswer(answer, Observation{Effects: effects(tc.shown)}); state != want {
-					t.Errorf("after answer %d it is %q, want %q", answer, state, want)
+			for reply, want := range map[Reply]State{Refused: tc.refused, Declined: tc.refused, Unclear: tc.unclear} {
+				if state := classifyReply(reply, Observation{Effects: effects(tc.shown)}); state != want {
+					t.Errorf("after reply %d it is %q, want %q", reply, state, want)
 				}
 			}
 		})
 	}
 }
 
-func TestWholeOf(t *testing.T) {
+func TestStateOf(t *testing.T) {
 	for _, tc := range []struct {
 		outcomes []State
 		want     State
@@ -117,63 +122,63 @@ func TestWholeOf(t *testing.T) {
 		{[]State{NotDone, Done}, PartlyDone},
 		{nil, Done}, // nothing was wanted
 	} {
-		if got := wholeOf(tc.outcomes); got != tc.want {
+		if got := stateOf(tc.outcomes); got != tc.want {
 			t.Errorf("%v are %q, want %q", tc.outcomes, got, tc.want)
 		}
 	}
 }
 
 func TestPostpone(t *testing.T) {
-	seconds := func(from time.Time, d *doubt) float64 { return d.due.Sub(from).Seconds() }
+	seconds := func(from time.Time, open *openOperation) float64 { return open.due.Sub(from).Seconds() }
 	start := time.Unix(0, 0)
-	t.Run("looks ever less, but right when the settle time is over", func(t *testing.T) {
-		d := newDoubt(Operation{State: Unknown}, start)
-		due := []float64{seconds(start, d)}
+	t.Run("is due later each time, but exactly when the settle time is over", func(t *testing.T) {
+		open := newOpenOperation(Operation{State: Unknown}, start)
+		due := []float64{seconds(start, open)}
 		for len(due) < 9 {
-			d.postpone(d.due, d.due, 30*time.Second)
-			due = append(due, seconds(start, d))
+			open.postponeLocked(open.due, open.due, 30*time.Second)
+			due = append(due, seconds(start, open))
 		}
 		if diff := cmp.Diff([]float64{1, 2, 4, 8, 16, 26, 30, 40, 50}, due); diff != "" {
 			t.Error(diff)
 		}
 	})
-	t.Run("looks a second after a reading that the next may confirm", func(t *testing.T) {
-		d := newDoubt(Operation{State: Unknown}, start)
-		d.pause = lastPause
+	t.Run("is due a second after a reading that the next may confirm", func(t *testing.T) {
+		open := newOpenOperation(Operation{State: Unknown}, start)
+		open.pause = lastPause
 		at := start.Add(time.Minute)
-		d.weigh(Observation{"a", effects("-")}, at, at, 30*time.Second)
-		d.postpone(at, at, 30*time.Second)
-		if got := d.due.Sub(at); got != betweenReadings {
+		open.addReading(Observation{"a", effects("-")}, at, at, 30*time.Second)
+		open.postponeLocked(at, at, 30*time.Second)
+		if got := open.due.Sub(at); got != betweenReadings {
 			t.Errorf("it is due in %v", got)
 		}
 	})
-	t.Run("rests after a reading that took long", func(t *testing.T) {
-		d := newDoubt(Operation{State: Unknown}, start)
-		d.postpone(start.Add(40*time.Second), start.Add(70*time.Second), 30*time.Second)
-		if got := seconds(start, d); got != 71 {
+	t.Run("is due a pause after the end of a reading that took long", func(t *testing.T) {
+		open := newOpenOperation(Operation{State: Unknown}, start)
+		open.postponeLocked(start.Add(40*time.Second), start.Add(70*time.Second), 30*time.Second)
+		if got := seconds(start, open); got != 71 {
 			t.Errorf("it is due after %v s", got)
 		}
 	})
-	t.Run("looks at once where the settle time went by during a reading", func(t *testing.T) {
-		d := newDoubt(Operation{State: Unknown}, start)
-		d.postpone(start.Add(20*time.Second), start.Add(40*time.Second), 30*time.Second)
-		if got := seconds(start, d); got != 30 {
+	t.Run("is due immediately if the settle time ended during a reading", func(t *testing.T) {
+		open := newOpenOperation(Operation{State: Unknown}, start)
+		open.postponeLocked(start.Add(20*time.Second), start.Add(40*time.Second), 30*time.Second)
+		if got := seconds(start, open); got != 30 {
 			t.Errorf("it is due after %v s", got)
 		}
 	})
-	t.Run("looks at an end when that is due", func(t *testing.T) {
-		d := newDoubt(Operation{State: NotDone, RecheckAt: start.Add(time.Minute)}, start)
-		if got := seconds(start, d); got != 60 {
+	t.Run("is due at the recheck of an end", func(t *testing.T) {
+		open := newOpenOperation(Operation{State: NotDone, RecheckAt: start.Add(time.Minute)}, start)
+		if got := seconds(start, open); got != 60 {
 			t.Errorf("it is due after %v s", got)
 		}
 	})
 }
 
-// A wall clock that is put forward must not make the settle time shorter. In
+// A wall clock that is set forward must not make the settle time shorter. In
 // fake time there is no other clock.
 func TestSettleTimeIsNotMeasuredByTheWallClock(t *testing.T) {
 	isMonotonic := func(at time.Time) bool { return at != at.Round(0) }
-	k := NewKeeper(Options{Store: mute{}, Observe: func(context.Context, scope.Target, []Entry) (Observation, error) { return Observation{}, nil }})
+	k := NewKeeper(Options{Store: acceptingStore{}, Observe: func(context.Context, scope.Target, []Entry) (Observation, error) { return Observation{}, nil }})
 	defer k.Close(context.Background())
 	w, err := k.Begin(t.Context(), Operation{ID: "sent"})
 	if err != nil {
@@ -183,26 +188,28 @@ func TestSettleTimeIsNotMeasuredByTheWallClock(t *testing.T) {
 	if err := w.Intend(t.Context(), 1, ""); err != nil {
 		t.Fatal(err)
 	}
-	w.Leave()
+	w.Close()
 	k.takeOver(Operation{ID: "taken over", State: Intent, Entries: []Entry{{}}})
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, d := range k.doubts {
-		if !isMonotonic(d.since) {
-			t.Errorf("that of the operation that was %s is", id)
+	for id, open := range k.open {
+		if !isMonotonic(open.since) {
+			t.Errorf("the operation that was %s has a wall clock time", id)
 		}
 	}
-	if len(k.doubts) != 2 {
-		t.Errorf("there are %d doubts", len(k.doubts))
+	if len(k.open) != 2 {
+		t.Errorf("%d operations are open", len(k.open))
 	}
 }
 
-// mute is a store that takes everything and has nothing.
-type mute struct{ Store }
+// acceptingStore is a store that accepts everything and has nothing.
+type acceptingStore struct{ Store }
 
-func (mute) Begin(context.Context, Operation) error             { return nil }
-func (mute) Record(context.Context, Operation, Event) error     { return nil }
-func (mute) Adopt(context.Context, string) ([]Operation, error) { return nil, nil }
-func (mute) Prune(context.Context, time.Time) error             { return nil }
-func (mute) Check(context.Context) error                        { return nil }
-func (mute) Get(context.Context, string) (Operation, error)     { return Operation{}, ErrNotFound }
+func (acceptingStore) Begin(context.Context, Operation) error             { return nil }
+func (acceptingStore) Record(context.Context, Operation, Event) error     { return nil }
+func (acceptingStore) Adopt(context.Context, string) ([]Operation, error) { return nil, nil }
+func (acceptingStore) Prune(context.Context, time.Time) error             { return nil }
+func (acceptingStore) Check(context.Context) error                        { return nil }
+func (acceptingStore) Get(context.Context, string) (Operation, error) {
+	return Operation{}, ErrNotFound
+}

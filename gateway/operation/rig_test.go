@@ -24,45 +24,56 @@ const (
 	keep    = 2 * 24 * time.Hour
 )
 
-// eyes are a scripted Look.
-type eyes struct {
-	mu    sync.Mutex
-	look  operation.Observe
+// The signs by which the tests write observations and outcomes, one for each entry, in
+// one string: "+-" means that the first entry has the wanted value and the second has not.
+const (
+	signSeen        = '+' // observation: clearly has the wanted value; outcome: done
+	signNotSeen     = '-' // observation: clearly has another value; outcome: not done
+	signSeenUnclear = '!' // observation: has the wanted value, but the platform's lists disagree
+	signUnclear     = '?' // observation: has another value, but they disagree; outcome: none yet
+)
+
+// observer is an [operation.Observe] function that the test determines. It counts the
+// readings.
+type observer struct {
+	mu    sync.Mutex // guards the fields below; not held during a reading
+	do    operation.Observe
 	times []time.Time    // when readings began
 	of    map[string]int // how many there were, by the first entry
-	now   int            // how many are under way
-	most  int            // how many were at once
+	now   int            // how many are running
+	most  int            // how many ran at the same time
 }
 
 var errBlind = errors.New("the platform does not answer")
 
-func (e *eyes) Look(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
+// Observe makes a reading, and counts it.
+func (e *observer) Observe(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 	e.mu.Lock()
 	e.times = append(e.times, time.Now())
 	e.of[entries[0].Key]++
 	e.now++
 	e.most = max(e.most, e.now)
-	look := e.look
+	do := e.do
 	e.mu.Unlock()
 	defer func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		e.now--
 	}()
-	return look(ctx, target, entries)
+	return do(ctx, target, entries)
 }
 
-// will has readings be made by a function from now on.
-func (e *eyes) will(look operation.Observe) {
+// use has all readings made by a function from now on.
+func (e *observer) use(do operation.Observe) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.look = look
+	e.do = do
 }
 
-// see has every reading show the same, of any number of entries.
-func (e *eyes) see(effects string) {
-	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
-		s := shown(sight("n1", effects), entries)
+// shows makes every reading show the same effects, for any number of entries.
+func (e *observer) shows(effects string) {
+	e.use(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
+		s := shown(observation("n1", effects), entries)
 		for len(s.Effects) < len(entries) {
 			s.Effects = append(s.Effects, s.Effects[0])
 		}
@@ -70,20 +81,21 @@ func (e *eyes) see(effects string) {
 	})
 }
 
-// script has readings show one after the other, and the last one for ever.
-func (e *eyes) script(sights ...operation.Observation) {
+// script makes the readings show these observations, one after the other, and the last one
+// from then on.
+func (e *observer) script(observations ...operation.Observation) {
 	next := 0
-	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
+	e.use(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		s := sights[min(next, len(sights)-1)]
+		s := observations[min(next, len(observations)-1)]
 		next++
 		return shown(s, entries), nil
 	})
 }
 
-// shown is what a sight of entries that are named by numbers from 1 shows of some of
-// them. One that does not go so far is left as it is.
+// shown returns the part of an observation for some of the entries, which have the numbers
+// from 1 as keys. An observation without these entries is returned as it is.
 func shown(s operation.Observation, entries []operation.Entry) operation.Observation {
 	asked := operation.Observation{Endpoint: s.Endpoint}
 	for _, e := range entries {
@@ -96,14 +108,15 @@ func shown(s operation.Observation, entries []operation.Entry) operation.Observa
 	return asked
 }
 
-func (e *eyes) fail() {
-	e.will(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
+// fails makes all readings fail.
+func (e *observer) fails() {
+	e.use(func(context.Context, scope.Target, []operation.Entry) (operation.Observation, error) {
 		return operation.Observation{}, errBlind
 	})
 }
 
-// count tells how many readings there were since it was asked last.
-func (e *eyes) count() int {
+// count returns the number of readings since the last call.
+func (e *observer) count() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := len(e.times)
@@ -111,46 +124,46 @@ func (e *eyes) count() int {
 	return n
 }
 
-// read is how often an operation was read, whose first entry no other has.
-func (e *eyes) read(op operation.Operation) int {
+// read returns how often an operation was read, whose first entry no other operation has.
+func (e *observer) read(op operation.Operation) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.of[op.Entries[0].Key]
 }
 
-// atOnce tells how many readings were under way at once, at the most.
-func (e *eyes) atOnce() int {
+// atOnce returns how many readings ran at the same time, at the most.
+func (e *observer) atOnce() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.most
 }
 
-// sight is a reading with one sign for each entry: + seen and clear, - clearly
-// not seen, ! seen but not clear, ? neither.
-func sight(node, effects string) operation.Observation {
-	s := operation.Observation{Endpoint: node}
+// observation returns a reading of a platform endpoint, with one of the signs above for
+// each entry.
+func observation(endpoint, effects string) operation.Observation {
+	s := operation.Observation{Endpoint: endpoint}
 	for _, sign := range effects {
-		s.Effects = append(s.Effects, operation.Effect{Seen: sign == '+' || sign == '!', Clear: sign == '+' || sign == '-'})
+		s.Effects = append(s.Effects, operation.Effect{Seen: sign == signSeen || sign == signSeenUnclear, Clear: sign == signSeen || sign == signNotSeen})
 	}
 	return s
 }
 
-// rig is a keeper, its store and its eyes, and what it told of itself.
+// rig is a keeper with its store and its observer, and the events that it reported.
 type rig struct {
 	*operation.Keeper
-	t       *testing.T
-	journal *journal
-	store   *store
-	eyes    *eyes
+	t        *testing.T
+	journal  *journal
+	store    *store
+	observer *observer
 
-	mu                            sync.Mutex
+	mu                            sync.Mutex // guards the fields below
 	recorded, resolved, corrected []operation.State
 	undone                        []string
 	failures                      []string
 }
 
-// bubble runs a test in fake time, with a keeper on a journal of its own that
-// sees nothing done.
+// bubble runs a test in fake time, with a keeper on its own journal. Its readings show
+// that nothing is done, until the test changes that.
 func bubble(t *testing.T, test func(*testing.T, *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -158,11 +171,11 @@ func bubble(t *testing.T, test func(*testing.T, *rig)) {
 	})
 }
 
-// newRig makes a replica. It is through with what it does first.
+// newRig starts a replica, and returns once it waits for the first time.
 func newRig(t *testing.T, j *journal, owner string) *rig {
 	t.Helper()
-	r := &rig{t: t, journal: j, store: newStore(j), eyes: &eyes{of: map[string]int{}}}
-	r.eyes.see("-")
+	r := &rig{t: t, journal: j, store: newStore(j), observer: &observer{of: map[string]int{}}}
+	r.observer.shows("-")
 	note := func(list *[]operation.State) func(operation.Operation) {
 		return func(op operation.Operation) {
 			r.mu.Lock()
@@ -171,7 +184,7 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 		}
 	}
 	r.Keeper = operation.NewKeeper(operation.Options{
-		Store: r.store, Observe: r.eyes.Look, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
+		Store: r.store, Observe: r.observer.Observe, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
 		Trace: operation.Trace{
 			Recorded: note(&r.recorded), Resolved: note(&r.resolved), Corrected: note(&r.corrected),
 			Undone: func(op operation.Operation, later []string) {
@@ -191,22 +204,21 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 	return r
 }
 
-// die ends a replica without a word: nothing that it does takes effect any
-// more.
-func (r *rig) die() {
+// crash ends a replica: nothing that it does takes effect any more.
+func (r *rig) crash() {
 	r.store.will(fails)
-	r.eyes.fail()
+	r.observer.fails()
 	r.Close(context.Background())
 }
 
-// traced tells how many outcomes were told of, and of what kind the others
-// were.
+// traced returns the states with which the functions of Trace were called.
 func (r *rig) traced() (recorded, resolved, corrected []operation.State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.recorded), slices.Clone(r.resolved), slices.Clone(r.corrected)
 }
 
+// failed returns the failures that the keeper reported since the last call.
 func (r *rig) failed() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -215,7 +227,7 @@ func (r *rig) failed() []string {
 	return failed
 }
 
-// want is a request to give a group some entries, by a key or by none.
+// want returns a request to give a group some entries, with an idempotency key or none.
 func want(key string, entries ...string) operation.Operation {
 	op := operation.Operation{
 		ID: operation.NewID(), Route: "assign", Target: scope.Target{TenantID: "T", GroupID: "G"},
@@ -227,7 +239,7 @@ func want(key string, entries ...string) operation.Operation {
 	return op
 }
 
-// begin begins an operation, which must be possible.
+// begin begins an operation, which must succeed.
 func (r *rig) begin(op operation.Operation) *operation.Write {
 	r.t.Helper()
 	w, err := r.Begin(r.t.Context(), op)
@@ -237,7 +249,7 @@ func (r *rig) begin(op operation.Operation) *operation.Write {
 	return w
 }
 
-// send begins an operation and takes it to where it is sent.
+// send begins an operation and records its intent, after which it is sent.
 func (r *rig) send(op operation.Operation) *operation.Write {
 	r.t.Helper()
 	w := r.begin(op)
@@ -247,13 +259,14 @@ func (r *rig) send(op operation.Operation) *operation.Write {
 	return w
 }
 
-// intend intends the one step of a write, which gives all of its entries a group.
-func (r *rig) intend(w *operation.Write, op operation.Operation, node string) error {
+// intend records the intent of the only step of a write, which gives all of its entries a
+// group.
+func (r *rig) intend(w *operation.Write, op operation.Operation, endpoint string) error {
 	w.Plan(planned(op.Entries))
-	return w.Intend(r.t.Context(), 1, node)
+	return w.Intend(r.t.Context(), 1, endpoint)
 }
 
-// planned are entries as one step changes them.
+// planned returns the entries with the values and the step of a plan with one step.
 func planned(entries []operation.Entry) []operation.Entry {
 	entries = slices.Clone(entries)
 	for i := range entries {
@@ -263,28 +276,28 @@ func planned(entries []operation.Entry) []operation.Entry {
 	return entries
 }
 
-// doubt makes an operation whose answer was lost, and tells its id.
-func (r *rig) doubt(op operation.Operation) string {
+// unknown sends an operation whose reply is lost, and returns its id.
+func (r *rig) unknown(op operation.Operation) string {
 	r.t.Helper()
 	w := r.send(op)
 	w.Settle(over(), operation.NoReply, nil)
 	return op.ID
 }
 
-// over is a context that is over.
+// over returns a context that has ended.
 func over() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-// after lets time go by, and what is due then be done.
+// after lets time pass, and waits until everything that is due has been done.
 func after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// get is what the keeper tells of an operation.
+// get returns an operation as the keeper reports it.
 func (r *rig) get(id string) operation.Operation {
 	r.t.Helper()
 	op, err := r.Get(r.t.Context(), id)
@@ -294,7 +307,7 @@ func (r *rig) get(id string) operation.Operation {
 	return op
 }
 
-// stored checks what the journal has of an operation.
+// stored checks state and basis of an operation in the journal, and returns it.
 func (r *rig) stored(id string, state operation.State, basis operation.Basis) operation.Operation {
 	r.t.Helper()
 	op := r.journal.stored(id)
@@ -304,11 +317,11 @@ func (r *rig) stored(id string, state operation.State, basis operation.Basis) op
 	return op
 }
 
-// outcomes are those of the entries, in one text.
+// outcomes returns the outcomes of the entries, as the signs above.
 func outcomes(op operation.Operation) string {
 	text := ""
 	for _, e := range op.Entries {
-		text += map[operation.State]string{operation.Done: "+", operation.NotDone: "-", "": "?"}[e.Outcome]
+		text += string(map[operation.State]rune{operation.Done: signSeen, operation.NotDone: signNotSeen, "": signUnclear}[e.Outcome])
 	}
 	return text
 }

@@ -7,97 +7,97 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Store keeps operations, keys and the audit trail. Its methods may be called
-// by several goroutines at once.
+// Store keeps operations, idempotency keys and the audit trail. Its methods can be
+// called by several goroutines at the same time.
 //
-// An error of none of the types named says that the store is not usable at the
-// moment, and why. It must then find back by itself once it can be: whatever
-// was recorded is still there, and whether the failed call took effect is
-// open.
+// An error that is none of the named ones means that the store is not usable at the
+// moment, and why. The store must become usable again without a restart once it can:
+// everything that was recorded is still there. Whether the failed call took effect is
+// not known.
 type Store interface {
-	// Begin enters an operation that is Received, for as long as its owner
-	// lives: claims its key and holds its entries and claims, or does nothing. The
-	// key is judged before the entries.
+	// Begin enters an operation that is Received, until its owner stops. It takes
+	// the operation's key and holds its entries and claims, or does nothing. It
+	// checks the key before the entries.
 	//
-	// The error is a [*KeyUsedError] where the key of the same caller and
-	// endpoint stands for another operation and has not expired, and a
-	// [*HeldError] where another operation holds one of the entries or claims.
+	// The error is a [*KeyUsedError] if the key of the same caller and route
+	// belongs to another operation and has not expired, and a [*HeldError] if
+	// another operation holds one of the entries or claims.
 	Begin(ctx context.Context, op Operation) error
 
-	// Abandon forgets an operation that never got further than Begin. It
-	// does nothing where there is none.
+	// Abandon removes an operation that is still as Begin has entered it. It does
+	// nothing if there is none.
 	Abandon(ctx context.Context, op Operation) error
 
-	// Record makes an operation durable as it is now, and the event of the
-	// audit trail with it, unless that is the zero Event. Either may be there
-	// without the other when it fails, but never an Intent without its event
-	// when it succeeds.
+	// Record makes the present state of an operation durable, together with the
+	// event of the audit trail, unless that is the zero Event. If it fails, either
+	// may have been stored without the other. If it succeeds, an Intent is never
+	// stored without its event.
 	//
 	// An Intent takes what the operation holds ([Operation.Holds]) and did not
-	// hold yet. The error is a [*HeldError] where another operation holds some of
+	// hold before. The error is a [*HeldError] if another operation holds some of
 	// that, or has freed it after this one was begun and may have changed it
 	// ([Operation.Touches]), so that the plan may be out of date; then nothing is
 	// recorded. What an operation of any state does not hold is free, also while it
 	// is open; once it ended as [NotTaken] so is its key ([Operation.HoldsKey]).
 	//
-	// The error is [ErrConflict] unless the stored version is lower, or the
-	// same and of the same owner. An operation may not be there, since its owner
-	// was taken for dead before its intent, or the store has lost it. Then an Intent
-	// is a conflict: nothing has held the entries meanwhile, so that the plan may be
-	// out of date. Nothing of that step was sent. Any other record is entered anew,
-	// because it may be all that is known of something that was sent; it is a
-	// conflict where its key or what it holds is another's meanwhile.
+	// The error is [ErrConflict] unless the stored version is lower, or the same
+	// and of the same owner. The store may not have the operation, because its
+	// owner was taken for stopped before the intent, or because the store has lost
+	// it. Then an Intent is a conflict: the entries were not held meanwhile, so that
+	// the plan may be out of date. Nothing of that step was sent. Any other record is
+	// entered again, because it may be all that is known of a step that was sent; it
+	// is a conflict if its key or what it holds belongs to another operation meanwhile.
 	Record(ctx context.Context, op Operation, event Event) error
 
-	// Get finds an operation. The error is [ErrNotFound] where there is none.
+	// Get returns an operation. The error is [ErrNotFound] if there is none.
 	Get(ctx context.Context, id string) (Operation, error)
 
-	// List finds operations, those that were received last first.
+	// List returns the operations that match a query, the last received first.
 	List(ctx context.Context, q Query) ([]Operation, error)
 
-	// Adopt makes the owner that of all operations that are [Operation.Open]
-	// and whose own is dead, and returns them. Those that were only Received
-	// are forgotten. The owner of the call counts as alive from now on, for
-	// as long as the store waits before it gives somebody up. What a failed
-	// call took over all the same, the owner's next one returns.
+	// Adopt makes owner the owner of all operations that are [Operation.Open] and
+	// whose own owner has stopped, and returns them. Those that were only Received
+	// are removed. Adopt also renews the lease of owner: the store takes an owner
+	// for stopped if it has not called Adopt for the time of the lease. If a failed
+	// call took operations over, the owner's next call returns them.
 	Adopt(ctx context.Context, owner string) ([]Operation, error)
 
-	// Touched returns those of the entries that op has here which an operation may
-	// have changed ([Operation.Touches]) that was begun after this one and got as
-	// far as an intent, with the id of that operation, or of the last of several.
-	// The entries may be some of those that are stored.
+	// Touched returns those entries of op that another operation may have changed
+	// ([Operation.Touches]) which was begun after op and got as far as an intent.
+	// Each has the id of that operation, or of the last of several. op may have only
+	// some of the stored entries.
 	Touched(ctx context.Context, op Operation) (map[Claim]string, error)
 
 	// Append adds an event to the audit trail that belongs to no operation.
 	Append(ctx context.Context, event Event) error
 
-	// Prune forgets the operations that were over before that time and are not
+	// Prune removes the operations that were over before that time and are not
 	// open, and all keys that have expired.
 	Prune(ctx context.Context, before time.Time) error
 
-	// Check reports whether an operation could be recorded now: its error says
-	// why not. It finds that out without recording anything.
+	// Check returns nil if an operation could be recorded now, and otherwise the
+	// cause. It records nothing.
 	Check(ctx context.Context) error
 
-	// Close gives up what the store holds. Any other method returns an error
+	// Close releases the resources of the store. Any other method returns an error
 	// afterwards.
 	Close() error
 }
 
-// Query says which operations to list.
+// Query selects the operations that [Store.List] returns.
 type Query struct {
-	// Target is what the operations are about: itself or a part of it. The zero
-	// Target stands for all. One with a user has a group, and one with a group has
+	// Target selects the operations about that target or a part of it. The zero
+	// Target selects all. A Target with a user has a group, and one with a group has
 	// a tenant.
 	Target scope.Target
-	// State is that of the operations, empty for any. Of those that have not
-	// ended and are not running, Unknown.
+	// State selects the operations in that state; empty means any. An operation
+	// that has not ended and is not running is Unknown.
 	State State
-	// Open asks for those only that are [Operation.Open], or Received.
+	// Open selects only operations that are [Operation.Open], or Received.
 	Open bool
-	// Before is an id: only operations that were received before that one
-	// are listed. Empty for all.
+	// Before is an id: only operations that were received before that one are
+	// returned. Empty means all.
 	Before string
-	// Limit is how many at the most, 1 or more.
+	// Limit is the greatest number of operations to return, 1 or more.
 	Limit int
 }

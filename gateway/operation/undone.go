@@ -9,23 +9,22 @@ import (
 	"time"
 )
 
-// undoneLimit is how many operations with the same target are looked through, the
-// last ones.
+// undoneLimit is how many of the last operations with the same target are searched.
 const undoneLimit = 100
 
-// undone returns the ids of operations that were begun after op and done, and whose
-// effect is gone while that of op is to be seen: the platform may have carried out op
-// after they were done. own and touched are what late has returned.
+// findUndone returns the ids of operations that were begun after op and done, and whose
+// effect is gone while that of op is seen: the platform may have carried out op after
+// they were done. own and touched are the results of lateEffects.
 //
-// Gone is the effect of one that wanted another value of the same entry. What op has
-// a claim on may also be written as a whole, with everything that was there when op
-// was planned: so the effects of later operations with that claim are read as well,
-// on entries of the kinds of which op has left something to see.
-func (k *Keeper) undone(op *Operation, own []int, touched map[int]string) ([]string, error) {
+// The effect of a later operation is gone if it gave the same entry another value. Also,
+// op may have replaced the complete list that it has a claim on, with the values from
+// when op was planned. So the effects of later operations with that claim are read as
+// well, on entries of the kinds of which an effect of op is seen.
+func (k *Keeper) findUndone(op *Operation, own []int, touched map[int]string) ([]string, error) {
 	if len(own)+len(touched) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(k.life, storeTime+lookTime)
+	ctx, cancel := context.WithTimeout(k.life, storeTimeout+readTimeout)
 	defer cancel()
 	var ids, kinds []string
 	for _, place := range own {
@@ -36,7 +35,7 @@ func (k *Keeper) undone(op *Operation, own []int, touched map[int]string) ([]str
 		kinds = append(kinds, e.Kind)
 		later, err := k.options.Store.Get(ctx, id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, k.notRechecked(ctx, err)
+			return nil, k.recheckFailed(ctx, err)
 		}
 		if slices.ContainsFunc(later.Entries, func(l Entry) bool { return l.Claim() == e.Claim() && l.Outcome == Done && !sameValue(l.After, e.After) }) {
 			ids = append(ids, id)
@@ -54,8 +53,8 @@ func (k *Keeper) undone(op *Operation, own []int, touched map[int]string) ([]str
 }
 
 // undoneByClaim returns the ids of the operations with a claim of op that were begun
-// later and whose effect on entries of the kinds is gone, though nobody else has
-// touched these entries since.
+// later and whose effect on entries of the kinds is gone, although no later operation
+// has changed these entries since.
 func (k *Keeper) undoneByClaim(ctx context.Context, op *Operation, kinds []string) ([]string, error) {
 	later, err := k.laterByClaim(ctx, op, kinds)
 	if err != nil {
@@ -68,12 +67,12 @@ func (k *Keeper) undoneByClaim(ctx context.Context, op *Operation, kinds []strin
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	sight, err := k.lookAt(ctx, op, entries)
+	seen, err := k.readEntries(ctx, op, entries)
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
-	effects := sight.Effects
+	effects := seen.Effects
 	for _, of := range later {
 		var gone []Entry
 		for i, e := range of.Entries {
@@ -88,7 +87,7 @@ func (k *Keeper) undoneByClaim(ctx context.Context, op *Operation, kinds []strin
 		of.Entries = gone
 		touched, err := k.options.Store.Touched(ctx, of)
 		if err != nil {
-			return nil, k.notRechecked(ctx, err)
+			return nil, k.recheckFailed(ctx, err)
 		}
 		if len(touched) < len(gone) {
 			ids = append(ids, of.ID)
@@ -98,12 +97,12 @@ func (k *Keeper) undoneByClaim(ctx context.Context, op *Operation, kinds []strin
 }
 
 // laterByClaim returns the operations with the target and a claim of op that were
-// intended after it, the last first, each with the entries of the kinds that it was
-// the last of them to change. Those without any are left out.
+// intended after it, the last first. Each has only the entries of the kinds that no
+// later one of them has changed. Operations without such entries are left out.
 func (k *Keeper) laterByClaim(ctx context.Context, op *Operation, kinds []string) ([]Operation, error) {
 	recent, err := k.options.Store.List(ctx, Query{Target: op.Target, Limit: undoneLimit})
 	if err != nil {
-		return nil, k.notRechecked(ctx, err)
+		return nil, k.recheckFailed(ctx, err)
 	}
 	slices.SortStableFunc(recent, func(a, b Operation) int { return b.IntendedAt.Compare(a.IntendedAt) })
 	var later []Operation
@@ -129,17 +128,17 @@ func (k *Keeper) laterByClaim(ctx context.Context, op *Operation, kinds []string
 	return later, nil
 }
 
-// notRechecked tells of a failure of the store, and returns it.
-func (k *Keeper) notRechecked(ctx context.Context, err error) error {
-	k.failed(ctx, "rechecking an operation", err)
+// recheckFailed reports a failure of the store, and returns it.
+func (k *Keeper) recheckFailed(ctx context.Context, err error) error {
+	k.storeFailed(ctx, "rechecking an operation", err)
 	return err
 }
 
-// recheckAgain puts off the second look at an operation.
-func (k *Keeper) recheckAgain(d *doubt) {
+// postponeRecheck postpones the recheck of an operation.
+func (k *Keeper) postponeRecheck(open *openOperation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d.due = time.Now().Add(lastPause)
+	open.due = time.Now().Add(lastPause)
 }
 
 // sameValue reports whether two texts are the same JSON.

@@ -11,17 +11,20 @@ import (
 	"ocigate/translate/scope"
 )
 
-// ofUser makes an operation one of a user, whom it has a claim on.
+// These tests specify which later operations a recheck reports as undone by a late write. To
+// add a case, add the late operation, the later one and the entries whose effect is seen to
+// the table of TestLateWriteThatUndoesLaterOnes.
+
+// ofUser returns the operation with a user as its target, on whom it has a claim.
 func ofUser(op operation.Operation) operation.Operation {
 	op.UserID = "anna"
 	op.Claims = []operation.Claim{{Kind: "user", Key: "anna"}}
 	return op
 }
 
-// sees has readings show the effect on those entries, and that all others are
-// without one.
-func (e *eyes) sees(keys ...string) {
-	e.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
+// showsOnly makes readings show the effect on these entries, and no effect on all others.
+func (e *observer) showsOnly(keys ...string) {
+	e.use(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		s := operation.Observation{Endpoint: "n1"}
 		for _, entry := range entries {
 			s.Effects = append(s.Effects, operation.Effect{Seen: slices.Contains(keys, entry.Key), Clear: true})
@@ -30,7 +33,7 @@ func (e *eyes) sees(keys ...string) {
 	})
 }
 
-// gives sends an operation that wants its entries to have a value, which is done.
+// gives sends an operation that gives its entries a value, which succeeds.
 func (r *rig) gives(op operation.Operation, value string) string {
 	r.t.Helper()
 	w := r.begin(op)
@@ -57,32 +60,32 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 		state operation.State
 	}{
 		{
-			"names who gave an entry another value", want("", "1", "2"),
+			"names the operation that gave an entry another value", want("", "1", "2"),
 			func(r *rig) string { return r.gives(want("", "2"), another) }, []string{"1", "2"}, operation.PartlyDone,
 		},
 		{
-			"has nothing to name where they gave it the same", want("", "1"),
+			"names nothing if they gave it the same value", want("", "1"),
 			func(r *rig) string { r.gives(want("", "1"), same); return "" }, []string{"1"}, operation.NotDone,
 		},
 		{
-			"has nothing to name where another value was not given", want("", "1"),
+			"names nothing if another value was not given", want("", "1"),
 			func(r *rig) string {
 				w := r.send(want("", "1"))
-				r.eyes.sees()
+				r.observer.showsOnly()
 				w.Settle(r.t.Context(), operation.Refused, nil)
 				return ""
 			}, []string{"1"}, operation.NotDone,
 		},
 		{
-			"names whose other entries of the user are gone, where it is corrected", ofUser(want("", "1")),
+			"names the operation whose other entries of the user are gone, if it is corrected", ofUser(want("", "1")),
 			func(r *rig) string { return r.gives(ofUser(want("", "2")), same) }, []string{"1"}, operation.Done,
 		},
 		{
-			"names whose other entries of the user are gone, where they gave it the same", ofUser(want("", "1")),
+			"names the operation whose other entries of the user are gone, if they gave it the same value", ofUser(want("", "1")),
 			func(r *rig) string { return r.gives(ofUser(want("", "1", "2")), same) }, []string{"1"}, operation.NotDone,
 		},
 		{
-			"has nothing to name where all of that is there", ofUser(want("", "1")),
+			"names nothing if all of that is there", ofUser(want("", "1")),
 			func(r *rig) string { r.gives(ofUser(want("", "1", "2")), same); return "" }, []string{"1", "2"}, operation.NotDone,
 		},
 		{
@@ -93,7 +96,7 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 			}, []string{"1"}, operation.Done,
 		},
 		{
-			"has nothing to name where others have changed it since", ofUser(want("", "1")),
+			"names nothing if other operations have changed it since", ofUser(want("", "1")),
 			func(r *rig) string {
 				r.gives(ofUser(want("", "2")), same)
 				r.gives(want("", "2"), another) // of the group
@@ -101,7 +104,7 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 			}, []string{"1"}, operation.Done,
 		},
 		{
-			"has nothing to name of another user", ofUser(want("", "1")),
+			"names nothing of another user", ofUser(want("", "1")),
 			func(r *rig) string {
 				op := ofUser(want("", "2"))
 				op.UserID, op.Claims[0].Key = "berta", "berta"
@@ -114,12 +117,12 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
 				op := c.op
 				op.ID = operation.NewID()
-				r.eyes.sees()
-				r.doubt(op)
+				r.observer.showsOnly()
+				r.unknown(op)
 				after(32 * time.Second)
 				r.stored(op.ID, operation.NotDone, operation.ByReading)
 				undone := c.later(r)
-				r.eyes.sees(c.seen...)
+				r.observer.showsOnly(c.seen...)
 				after(recheck + time.Minute)
 				r.stored(op.ID, c.state, operation.ByReading)
 				var want []string
@@ -134,22 +137,22 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 			})
 		})
 	}
-	t.Run("is looked for again when the platform or the store failed", func(t *testing.T) {
+	t.Run("is determined again when the platform or the store failed", func(t *testing.T) {
 		for _, method := range []string{"Get", "List", "Touched", "the platform"} {
 			bubble(t, func(t *testing.T, r *rig) {
-				r.eyes.sees()
-				id := r.doubt(ofUser(want("", "1", "3")))
+				r.observer.showsOnly()
+				id := r.unknown(ofUser(want("", "1", "3")))
 				after(32 * time.Second)
 				later := r.gives(ofUser(want("", "2", "3")), another)
 				if method == "the platform" {
-					r.eyes.will(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
+					r.observer.use(func(_ context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 						if entries[0].Key == "2" {
 							return operation.Observation{}, errBlind
 						}
-						return sight("n1", "++"), nil
+						return observation("n1", "++"), nil
 					})
 				} else {
-					r.eyes.sees("1", "3")
+					r.observer.showsOnly("1", "3")
 					r.store.will(fails, method)
 				}
 				after(recheck + time.Minute)
@@ -157,7 +160,7 @@ func TestLateWriteThatUndoesLaterOnes(t *testing.T) {
 					t.Errorf("%s: it is %+v, %q", method, op, r.undone)
 				}
 				r.store.will(works)
-				r.eyes.sees("1", "3")
+				r.observer.showsOnly("1", "3")
 				after(time.Minute)
 				r.stored(id, operation.PartlyDone, operation.ByReading)
 				if want := []string{id + " undid " + later}; !slices.Equal(r.undone, want) {

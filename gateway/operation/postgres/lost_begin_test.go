@@ -77,7 +77,7 @@ func TestOperationThatTheServerLost(t *testing.T) {
 			}
 		}
 		unsent := w.Unsent(2)
-		w.Leave()
+		w.Close()
 		got, err := s.Get(t.Context(), "op")
 		must(t, err)
 		for _, op := range []operation.Operation{unsent, got} {

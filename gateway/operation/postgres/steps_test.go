@@ -114,7 +114,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 				t.Fatalf("Intend: %v", err)
 			}
 		}
-		w.Leave()
+		w.Close()
 		if got, err := s.Get(t.Context(), "op"); err != nil || got.Owner != "b" || got.State != operation.Intent || got.Step != 1 {
 			t.Errorf("it is %+v, %v", got, err)
 		}
