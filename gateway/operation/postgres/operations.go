@@ -75,7 +75,7 @@ func claimKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 }
 
 // columns returns the values of an operation's row, without those that the database
-// sets: parameters 1 to 12 of enter and update.
+// sets: parameters 1 to 12 of enter and updateRow.
 func columns(op *operation.Operation, body string) []any {
 	var ended *time.Time
 	if op.Over() {
@@ -153,14 +153,13 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 		return unusable("record", err)
 	}
 	err = s.transact(ctx, "record", durably, func(ctx context.Context, tx pgx.Tx) error {
-		takes := op.State == operation.Intent && !s.received.holds(op.ID, op.Holds())
-		found, held, err := update(ctx, tx, &op, body, takes)
-		if err != nil {
-			return err
+		replace := replaceRecord
+		if op.State == operation.Intent && !s.received.holds(op.ID, op.Holds()) {
+			replace = replaceTaking
 		}
+		found, err := replace(ctx, tx, &op, body)
 		switch {
-		case found:
-			err = adjustHolds(ctx, tx, &op, takes, held)
+		case err != nil || found:
 		case op.State == operation.Intent:
 			err = operation.ErrConflict
 		default:
@@ -187,52 +186,55 @@ func (s *Store) Record(ctx context.Context, op operation.Operation, event operat
 	return err
 }
 
-// update updates the operation's row if its version allows that. If the operation takes
-// claims, held has those that it holds already, in the form of columnOf.
-func update(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string, takes bool) (found bool, held []string, err error) {
-	sql := `UPDATE ocigate_operations
+// updateRow updates an operation's row if its version allows that.
+const updateRow = `UPDATE ocigate_operations
 		SET version = $2, owner = $3, state = $4, open = $5, ended_at = $6,
 			tenant_id = $7, group_id = $8, user_id = $9, touches = $10, record = $11,
 			freed_at = CASE WHEN $12 THEN clock_timestamp() ELSE freed_at END
 		WHERE id = $1 AND (version < $2 OR version = $2 AND owner = $3)`
-	if !takes {
-		updated, err := tx.Exec(ctx, sql, columns(op, body)...)
-		return updated.RowsAffected() > 0, nil, err
+
+// replaceRecord replaces the record of an operation that takes no claims. It keeps or
+// frees the key, and frees what the operation does not hold any more. It reports whether
+// there is a record that may be replaced.
+func replaceRecord(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, err error) {
+	updated, err := tx.Exec(ctx, updateRow, columns(op, body)...)
+	if err != nil || updated.RowsAffected() == 0 {
+		return false, err
 	}
-	sql += ` RETURNING ARRAY(SELECT kind || ':' || key FROM ocigate_holds WHERE operation = $1)`
-	err = tx.QueryRow(ctx, sql, columns(op, body)...).Scan(&held)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil, nil
+	if err := keepKey(ctx, tx, op); err != nil || op.HoldsAll() {
+		return true, err
 	}
-	return err == nil, held, err
+	return true, free(ctx, tx, op)
 }
 
-// adjustHolds keeps or frees the key and the claims, as the operation's state requires. If
-// the operation takes claims, it takes those that it does not hold yet. It frees what it
-// does not hold any more.
-func adjustHolds(ctx context.Context, tx pgx.Tx, op *operation.Operation, takes bool, held []string) error {
-	if err := keepKey(ctx, tx, op); err != nil {
-		return err
+// replaceTaking does the same for an intent that takes claims. It takes those that the
+// operation does not hold yet.
+func replaceTaking(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string) (found bool, err error) {
+	var held []string // in the form of columnOf
+	err = tx.QueryRow(ctx, updateRow+` RETURNING ARRAY(SELECT kind || ':' || key FROM ocigate_holds WHERE operation = $1)`,
+		columns(op, body)...).Scan(&held)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
 	}
-	if !takes {
-		if op.HoldsAll() {
-			return nil
-		}
-		return free(ctx, tx, op)
+	if err != nil {
+		return false, err
+	}
+	if err := keepKey(ctx, tx, op); err != nil {
+		return true, err
 	}
 	missing, surplus := compare(op.Holds(), held)
 	if len(missing) > 0 {
 		if err := hold(ctx, tx, op, missing); err != nil {
-			return err
+			return true, err
 		}
 		if err := checkChanged(ctx, tx, op, missing); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if !surplus {
-		return nil
+		return true, nil
 	}
-	return free(ctx, tx, op)
+	return true, free(ctx, tx, op)
 }
 
 // enterLate enters an operation that is not there, with the key and the claims that it
