@@ -20,7 +20,7 @@ import (
 )
 
 // These tests specify the lines of the audit trail, and which trails Verify accepts. To add a
-// case, add a trail to the table of TestVerifyTakes or TestVerifyRefuses.
+// case, add a trail to the table of TestVerifyAccepts or TestVerifyRefuses.
 
 // sealed returns a trail of some lines, and its head.
 func sealed(t testing.TB, from operation.Head, n int) ([][]byte, operation.Head) {
@@ -57,7 +57,7 @@ func changed(line []byte, from, to string) []byte {
 	return bytes.Replace(line, []byte(from), []byte(to), 1)
 }
 
-func TestVerifyTakes(t *testing.T) {
+func TestVerifyAccepts(t *testing.T) {
 	t.Parallel()
 	lines, head := sealed(t, operation.Head{}, 5)
 	for name, c := range map[string]struct {
@@ -145,7 +145,7 @@ func relinked(t *testing.T, first []byte) []byte {
 	return lines[0]
 }
 
-func TestSealedLineSaysWhatTheEventDoes(t *testing.T) {
+func TestSealedLineHasTheEvent(t *testing.T) {
 	t.Parallel()
 	op := operation.Operation{
 		ID: "op", State: operation.Done, Caller: operation.Caller{Name: `"hash":"`, Client: true, Level: "system", Method: "client", ClientIP: "192.0.2.1", RequestID: "r"},

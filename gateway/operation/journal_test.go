@@ -101,13 +101,13 @@ func (j *journal) held(key string) bool {
 type fault int
 
 const (
-	works      fault = iota
-	fails            // before it takes effect
-	losesReply       // after it took effect: the reply is lost
-	halves           // after the event is there, and the operation is not
-	hangs            // until its context ends, without effect
-	hangsLate        // until its context ends, and then takes effect
-	stalls           // for an hour, whatever its context says
+	works       fault = iota
+	fails             // before it takes effect
+	losesReply        // after it took effect: the reply is lost
+	storesEvent       // after the event is there, and the operation is not
+	hangs             // until its context ends, without effect
+	hangsLate         // until its context ends, and then takes effect
+	stalls            // for an hour, whatever its context says
 )
 
 var errStore = errors.New("the disk is full")
@@ -192,7 +192,7 @@ func (s *store) do(ctx context.Context, method, id string, effect func(half bool
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := effect(f == halves)
+	err := effect(f == storesEvent)
 	switch {
 	case err != nil || f == works:
 		return err

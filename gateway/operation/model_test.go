@@ -283,7 +283,7 @@ func (w *world) fault(r *replica, method, id string, outages float64) fault {
 		kind /= 0.02
 	}
 	w.tally.count("fault")
-	return [...]fault{fails, losesReply, halves, hangs, hangsLate}[int(kind*5)]
+	return [...]fault{fails, losesReply, storesEvent, hangs, hangsLate}[int(kind*5)]
 }
 
 // pick returns a running replica, nil if there is none.

@@ -145,6 +145,9 @@ func TestRelease(t *testing.T) {
 			r.stored(id, operation.Done, operation.ByReading)
 		})
 	})
+}
+
+func TestReleaseOfSomeEntries(t *testing.T) {
 	t.Run("of some entries leaves the others to the keeper", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			r.observer.fails()
@@ -233,7 +236,10 @@ func TestRelease(t *testing.T) {
 			}
 		})
 	})
-	t.Run("is refused", func(t *testing.T) {
+}
+
+func TestReleaseIsRefused(t *testing.T) {
+	t.Run("while it may still be carried out, or with wrong arguments", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			r.observer.fails()
 			sent := want("", "9")
@@ -261,7 +267,10 @@ func TestRelease(t *testing.T) {
 			r.notReleased(id, `does not hold "1"`, "1")
 		})
 	})
-	t.Run("does not wait for a keeper that cannot read the store", func(t *testing.T) {
+}
+
+func TestReleaseWithoutTheKeeper(t *testing.T) {
+	t.Run("takes effect while the keeper cannot read the store", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			r.observer.fails()
 			id := r.unknown(want("", "1"))

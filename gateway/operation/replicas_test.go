@@ -16,14 +16,16 @@ import (
 // operations. A replica is a rig; newRig on the same journal adds one, and crash ends it.
 // To add a case, add a subtest with two rigs.
 
-func TestReplicas(t *testing.T) {
-	// three replicas of which the first one crashes
-	replicas := func(t *testing.T, r *rig) (b, c *rig) {
-		return newRig(t, r.journal, "B"), newRig(t, r.journal, "C")
-	}
+// addReplicas adds two replicas to the journal of the first.
+func addReplicas(t *testing.T, r *rig) (b, c *rig) {
+	t.Helper()
+	return newRig(t, r.journal, "B"), newRig(t, r.journal, "C")
+}
+
+func TestTakeOver(t *testing.T) {
 	t.Run("exactly one takes over what a stopped one was sending", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			b, c := replicas(t, r)
+			b, c := addReplicas(t, r)
 			op := want("k", "1")
 			r.send(op)
 			r.crash()
@@ -41,7 +43,7 @@ func TestReplicas(t *testing.T) {
 	})
 	t.Run("the settle time begins when it is taken over", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			b, c := replicas(t, r)
+			b, c := addReplicas(t, r)
 			op := want("", "1")
 			id := r.unknown(op)
 			after(settle - 5*time.Second)
@@ -57,7 +59,7 @@ func TestReplicas(t *testing.T) {
 	})
 	t.Run("what was only received is removed", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			b, _ := replicas(t, r)
+			b, _ := addReplicas(t, r)
 			op := want("k", "1")
 			r.begin(op)
 			r.crash()
@@ -65,9 +67,12 @@ func TestReplicas(t *testing.T) {
 			b.begin(want("k", "1")).Close()
 		})
 	})
+}
+
+func TestReplicaThatIsTakenForStopped(t *testing.T) {
 	t.Run("the late record of one that was taken for stopped changes nothing, and it stops reading", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			b, c := replicas(t, r)
+			b, c := addReplicas(t, r)
 			answered, lost := want("", "1"), want("", "2")
 			w, l := r.send(answered), r.send(lost)
 			r.store.will(hangs)
@@ -189,9 +194,12 @@ func TestReplicas(t *testing.T) {
 			r.stored(op.ID, operation.NotDone, operation.ByReading)
 		})
 	})
+}
+
+func TestReadingsOfAnotherReplicasOperation(t *testing.T) {
 	t.Run("an effect that one sees of another's operation is proof for both", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			b, _ := replicas(t, r)
+			b, _ := addReplicas(t, r)
 			id := r.unknown(want("k", "1"))
 			b.observer.shows("+")
 			_, err := b.Begin(t.Context(), want("k", "1"))
@@ -219,7 +227,7 @@ func TestReplicas(t *testing.T) {
 	})
 	t.Run("a missing effect that one sees of another's operation proves nothing", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
-			b, _ := replicas(t, r)
+			b, _ := addReplicas(t, r)
 			op := want("k", "1")
 			w := r.send(op)
 			running := b.get(op.ID)

@@ -19,7 +19,7 @@ import (
 // bubble that sets a fault, and removes it with r.store.will(works).
 
 func TestStoreIsDown(t *testing.T) {
-	for _, f := range []fault{fails, losesReply, halves, hangs, hangsLate} {
+	for _, f := range []fault{fails, losesReply, storesEvent, hangs, hangsLate} {
 		t.Run(fmt.Sprintf("at the end of a write, with fault %d: the outcome is returned, and recorded later", f), func(t *testing.T) {
 			bubble(t, func(t *testing.T, r *rig) {
 				op := want("k", "1")

@@ -106,7 +106,7 @@ func TestIntentThatIsNotRecorded(t *testing.T) {
 	}{
 		{"because the store failed", fails, false},
 		{"although it is there, its reply lost", losesReply, true},
-		{"although its event is there", halves, false},
+		{"although its event is there", storesEvent, false},
 		{"because the store hangs", hangs, false},
 		{"although it is there at last", hangsLate, true},
 	} {

@@ -24,7 +24,7 @@ import (
 
 // These tests specify behaviour of the store that needs access to its internals, such as
 // commits that fail after they took effect. A case that needs only the exported methods
-// belongs into store_test.go, or into package storetest if it holds for any store.
+// belongs in store_test.go, or into package storetest if it holds for any store.
 
 func closeStore(t *testing.T, s *Store) {
 	t.Helper()

@@ -23,7 +23,7 @@ import (
 )
 
 // These tests specify what is particular to this store beside the tests of package storetest
-// (TestStore): files, times, months and batches. A case that any store must pass belongs into
+// (TestStore): files, times, months and batches. A case that any store must pass belongs in
 // package storetest.
 
 func TestStore(t *testing.T) {
