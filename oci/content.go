@@ -11,7 +11,7 @@ const contentBuffer = 8 << 10
 // WriteTo writes the headings and cells of the table in a form for hash functions and
 // the like: two tables write the same bytes if and only if they have the same headings
 // and rows in the same order. The form does not depend on the way in which the
-// platform has written the document. It may change between versions of this package.
+// platform has written the document, nor on how the table is held in memory. It may change between versions of this package.
 //
 // WriteTo writes all lengths and then all texts, in pieces of 8 KiB: one byte for each
 // short cell, and its text. It returns the number of bytes written, and an error of w.

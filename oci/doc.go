@@ -12,15 +12,16 @@
 //		Address: "as1.example.net:2208", UserID: "gateway", Password: password,
 //	}}})
 //	…
-//	replies, err := client.Read(ctx, oci.NewRead("UserGetListInGroupRequest",
-//		oci.Text("serviceProviderId", "sp"), oci.Text("GroupId", "group")))
+//	replies, err := client.Read(ctx, oci.NewRead(
+//		"GroupRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest",
+//		oci.Text("serviceProviderId", "sp"), oci.Text("groupId", "group")))
 //	if err != nil {
 //		return err // no reply
 //	}
 //	if err := replies[0].Err(); err != nil {
 //		return err // the platform's refusal
 //	}
-//	table, err := replies[0].Table("userTable")
+//	table, err := replies[0].Table("numberPrefixSummaryTable")
 //
 // # Writes
 //

@@ -20,7 +20,8 @@ var (
 	// ErrNotLoggedIn means that the platform refused a command with the same
 	// number and summary as a VerifySessionIsValidRequest. So the session was
 	// not logged in, and the command was not done. A platform that refuses every
-	// command with the same text causes this error, too.
+	// command with the same text causes this error, too. A refusal is what the
+	// platform reports; only reading back proves the state.
 	ErrNotLoggedIn = undone(errors.New("oci: the session is no longer logged in with the platform"))
 )
 
@@ -34,6 +35,7 @@ type UnavailableError struct {
 	Err error
 }
 
+// Error implements error.
 func (e *UnavailableError) Error() string {
 	return fmt.Sprintf("oci: no session with the platform: %v", e.Err)
 }
@@ -72,6 +74,7 @@ type ConnectError struct {
 	Err    error
 }
 
+// Error implements error.
 func (e *ConnectError) Error() string {
 	text := "oci: platform endpoint " + e.Endpoint
 	at := slices.DeleteFunc([]string{e.Address, e.Remote}, func(s string) bool { return s == "" || s == e.Endpoint })
@@ -84,14 +87,15 @@ func (e *ConnectError) Error() string {
 // Unwrap returns Err.
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// UnsentError means that a session was closed before any byte of the document was
-// handed to its socket. Nothing of the command was sent.
+// UnsentError means that a session was closed, or the caller's ctx ended, before any
+// byte of the document was handed to the socket. Nothing of the command was sent.
 type UnsentError struct {
 	Endpoint string
 	// Err is why the session was closed, or that the caller's ctx had ended.
 	Err error
 }
 
+// Error implements error.
 func (e *UnsentError) Error() string {
 	return fmt.Sprintf("oci: endpoint %s: nothing was sent: %v", e.Endpoint, e.Err)
 }
@@ -109,6 +113,7 @@ type LostError struct {
 	Err error
 }
 
+// Error implements error.
 func (e *LostError) Error() string {
 	return fmt.Sprintf("oci: endpoint %s: the command was sent and its answer is lost: %v", e.Endpoint, e.Err)
 }
@@ -123,11 +128,13 @@ type ProtocolError struct {
 	Refusal Refusal
 }
 
+// Error implements error.
 func (e *ProtocolError) Error() string { return "oci: not an OCI-P answer: " + e.Reason }
 
 // ForcedLogoutError means that the platform has logged the session out.
 type ForcedLogoutError struct{ Reason string }
 
+// Error implements error.
 func (e *ForcedLogoutError) Error() string {
 	return fmt.Sprintf("oci: the platform logged the session out: %q", e.Reason)
 }
@@ -147,6 +154,7 @@ type UnsupportedError struct {
 	Err error
 }
 
+// Error implements error.
 func (e *UnsupportedError) Error() string {
 	release := "its release"
 	if e.Release != ReleaseUnknown {

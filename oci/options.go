@@ -23,8 +23,8 @@ type Options struct {
 	// default is UTF-8; most platforms need ISO-8859-1.
 	Encoding Encoding
 	// OmitEcho and OmitTrackingID are for releases of the platform that do not
-	// support the attribute or the element. Without them, fewer checks prove that a
-	// reply belongs to its request.
+	// support the attribute or the element. Without echoes and tracking ids, fewer
+	// checks prove that a reply belongs to its request.
 	OmitEcho, OmitTrackingID bool
 	// Release is the platform's release, for all endpoints. For a platform whose
 	// version is a year it is 25. With ReleaseUnknown, the client asks each endpoint

@@ -9,9 +9,10 @@ import (
 // the session is closed.
 type Refusal string
 
-// The refusals.
+// The refusals. "It" is the document.
 const (
-	// RefusedTooLarge means that the document is too large, or its tables need too much memory.
+	// RefusedTooLarge means that the document is too large, or that its tables need too
+	// much memory.
 	RefusedTooLarge Refusal = "too_large"
 	// RefusedElements means that it has too many elements, tables, columns, attributes or
 	// prefixes.
@@ -54,6 +55,7 @@ type ReplyLimitError struct {
 	Limit   int    // how many are allowed
 }
 
+// Error implements error.
 func (e *ReplyLimitError) Error() string {
 	return fmt.Sprintf("oci: the platform's document exceeds the limit of %d %s", e.Limit, e.What)
 }

@@ -100,7 +100,7 @@ type Severity string
 // The severities of the schema. Only SeverityError means that the command was
 // refused. After any other, whether it was done can only be found out by reading.
 const (
-	// SeverityError means that the command was refused and not done.
+	// SeverityError means that the command was refused.
 	SeverityError Severity = "Error"
 	// SeverityWarning means that the command may have been done.
 	SeverityWarning Severity = "Warning"
@@ -108,8 +108,8 @@ const (
 	SeverityInfo Severity = "Info"
 )
 
-// ErrorReply is an ErrorResponse, the platform's refusal of a command. It implements
-// error.
+// ErrorReply is an ErrorResponse: a refusal of a command or, with another Severity than
+// SeverityError, a warning. It implements error.
 type ErrorReply struct {
 	// Command is the name of the command that was refused.
 	Command string
@@ -156,6 +156,7 @@ func (e *ErrorReply) publish(secrets []string) {
 	}
 }
 
+// Error implements error.
 func (e *ErrorReply) Error() string {
 	text := e.Summary
 	if numberOfSummary(text) != e.Number {
