@@ -112,7 +112,7 @@ func TestOtherTroubleOfALoginIsTriedAgainSoon(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				g.wantTries(t, 0, time.Second, 3*time.Second, 7*time.Second)
 				if c.Stats().Endpoints[0].AccountRefused {
-					t.Error("the account is said to be refused")
+					t.Error("the account is reported as refused")
 				}
 			})
 		})
@@ -144,7 +144,7 @@ func TestAGoodLoginEndsTheRefusal(t *testing.T) {
 			t.Error(err)
 		}
 		if c.Stats().Endpoints[0].AccountRefused {
-			t.Error("the account is said to be refused")
+			t.Error("the account is reported as refused")
 		}
 		g.refuseWith(4962)
 		c.pool.mu.Lock()
@@ -256,7 +256,7 @@ func TestLoginsOfCallersDoNotTouchTheAccount(t *testing.T) {
 			t.Error("the guess is good")
 		}
 		if c.Stats().Endpoints[0].AccountRefused {
-			t.Error("the account is said to be refused")
+			t.Error("the account is reported as refused")
 		}
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Error(err)

@@ -42,7 +42,7 @@ func TestClientTriesOneLoginInEachStepOfTheBackoff(t *testing.T) {
 					}
 					refused, ok := errors.AsType[*ErrorReply](err)
 					if !ok || refused.Number != 4962 {
-						t.Errorf("the platform's words are lost: %v", err)
+						t.Errorf("the platform's text is lost: %v", err)
 					}
 				})
 			}

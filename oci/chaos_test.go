@@ -236,9 +236,9 @@ func check(t *testing.T, platform *ocisim.Platform, outcomes <-chan result, coun
 		case write.start != "" && !mayHaveBeenSent(received[write.start], write.tries):
 			t.Errorf("%s was sent again, in %d tries: %+v", write.start, write.tries, received[write.start])
 		case write.outcome == done && !applied[write.start]:
-			t.Errorf("%s is said to be done and was not: %+v", write.start, received[write.start])
+			t.Errorf("%s is reported as done and was not: %+v", write.start, received[write.start])
 		case write.outcome == notDone && applied[write.start]:
-			t.Errorf("%s is said not to be done (%v) and was: %+v", write.start, write.err, received[write.start])
+			t.Errorf("%s is reported as not done (%v) and was: %+v", write.start, write.err, received[write.start])
 		}
 	}
 }

@@ -101,11 +101,11 @@ func TestClientTimesOutOnAnUnresponsivePlatform(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		_, err = c.Write(ctx, change, nil)
 		if !errors.Is(err, context.DeadlineExceeded) || NotDone(err) {
-			t.Errorf("a write whose caller leaves: %v", err)
+			t.Errorf("a write whose caller is canceled: %v", err)
 		}
 		_, err = c.Write(ctx, change, nil)
 		if !errors.Is(err, context.Canceled) || !NotDone(err) {
-			t.Errorf("a write whose caller left before: %v", err)
+			t.Errorf("a write of a canceled caller: %v", err)
 		}
 		if _, _, _, received := p.counts(); len(received) != 2 {
 			t.Errorf("the platform received %v", received)
@@ -126,7 +126,7 @@ func TestClientKeepsTheSessionOfACanceledCaller(t *testing.T) {
 			_, err := c.Read(ctx, question)
 			cancel()
 			if !errors.Is(err, context.DeadlineExceeded) || NotDone(err) {
-				t.Errorf("the one who leaves: %v", err)
+				t.Errorf("the canceled caller: %v", err)
 			}
 			if stats := c.Stats(); stats.Endpoints[0].Busy != 1 {
 				t.Errorf("before the answer: %+v", stats)
@@ -255,11 +255,11 @@ func TestClientSendsNothingForACanceledCaller(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := c.Read(ctx, question); !errors.Is(err, context.Canceled) || NotDone(err) {
-			t.Errorf("a read whose caller leaves: %v", err)
+			t.Errorf("a read whose caller is canceled: %v", err)
 		}
 		time.Sleep(3 * time.Second)
 		if _, err := c.Write(ctx, change, nil); !errors.Is(err, context.Canceled) || !NotDone(err) {
-			t.Errorf("a write whose caller has left: %v", err)
+			t.Errorf("a write of a canceled caller: %v", err)
 		}
 		if _, err := c.Write(t.Context(), NewWrite("XRequest", Text("a", "\x00")), nil); err == nil || !NotDone(err) {
 			t.Errorf("a write that cannot be written: %v", err)

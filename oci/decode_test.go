@@ -293,19 +293,19 @@ func TestMatchRefusesAnAnswerThatIsNotOurs(t *testing.T) {
 		in   incoming
 		good bool
 	}{
-		"takes all that came back":    {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, true},
-		"takes what a release leaves": {incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: "GroupGetResponse22V5"}}}}, true},
-		"takes success":               {incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: successResponse}}}}, true},
-		"another session":             {incoming{stated{"s2", true}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
-		"no session":                  {incoming{stated{}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
-		"another tracking id":         {incoming{stated{"s1", true}, stated{"t2", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
-		"another echo":                {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("2", "GroupGetResponse22V5")}}, false},
-		"an empty session":            {incoming{stated{"", true}, stated{"t1", true}, []incomingReply{of("1", successResponse)}}, false},
-		"an empty tracking id":        {incoming{stated{"s1", true}, stated{"", true}, []incomingReply{of("1", successResponse)}}, false},
-		"an empty echo":               {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("", successResponse)}}, false},
-		"another type":                {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", "UserGetResponse22V5")}}, false},
-		"no answer":                   {incoming{stated{"s1", true}, stated{"t1", true}, nil}, false},
-		"two answers":                 {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", successResponse), of("1", successResponse)}}, false},
+		"takes all that came back":        {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, true},
+		"takes what a release leaves out": {incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: "GroupGetResponse22V5"}}}}, true},
+		"takes success":                   {incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: successResponse}}}}, true},
+		"another session":                 {incoming{stated{"s2", true}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
+		"no session":                      {incoming{stated{}, stated{"t1", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
+		"another tracking id":             {incoming{stated{"s1", true}, stated{"t2", true}, []incomingReply{of("1", "GroupGetResponse22V5")}}, false},
+		"another echo":                    {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("2", "GroupGetResponse22V5")}}, false},
+		"an empty session":                {incoming{stated{"", true}, stated{"t1", true}, []incomingReply{of("1", successResponse)}}, false},
+		"an empty tracking id":            {incoming{stated{"s1", true}, stated{"", true}, []incomingReply{of("1", successResponse)}}, false},
+		"an empty echo":                   {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("", successResponse)}}, false},
+		"another type":                    {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", "UserGetResponse22V5")}}, false},
+		"no answer":                       {incoming{stated{"s1", true}, stated{"t1", true}, nil}, false},
+		"two answers":                     {incoming{stated{"s1", true}, stated{"t1", true}, []incomingReply{of("1", successResponse), of("1", successResponse)}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.in.match(asked)
@@ -320,7 +320,7 @@ func TestMatchTakesNoEchoThatWasNotGiven(t *testing.T) {
 	asked := outgoing{sessionID: "s1", commands: []Command{NewRead("GroupGetRequest22V5")}}
 	in := incoming{stated{"s1", true}, stated{}, []incomingReply{{Reply: Reply{name: successResponse}, echo: stated{"1", true}}}}
 	if _, err := in.match(asked); err == nil {
-		t.Error("an answer to another command was taken")
+		t.Error("a reply to another command was accepted")
 	}
 	in.commands[0].echo.text = ""
 	in.trackingID = stated{"", true}
@@ -377,7 +377,7 @@ func TestReplyTellsEmptyFromAbsent(t *testing.T) {
 		t.Error("an absent element was found")
 	}
 	if _, err := replies[0].Table("t"); err == nil {
-		t.Error("an empty element was taken for a table")
+		t.Error("an empty element was returned as a table")
 	}
 }
 

@@ -80,7 +80,7 @@ func TestUnsupportedCommandsAreReportedAsUnsupported(t *testing.T) {
 					}
 					wantUnsupported(t, replies[2].Err())
 					if refused, ok := errors.AsType[*ErrorReply](replies[2].Err()); !ok || refused.Number != 6004 {
-						t.Errorf("the platform's words are lost: %v", replies[2].Err())
+						t.Errorf("the platform's text is lost: %v", replies[2].Err())
 					}
 					for _, r := range replies[:2] {
 						if r.Err() != nil {
@@ -233,7 +233,7 @@ func TestSuspectedFormsAreTriedLessOftenUntilAReply(t *testing.T) {
 		d.suspect(departments)
 		time.Sleep(suspected)
 		if len(d.forms(f)) == 0 {
-			t.Error("an answer did not end the row")
+			t.Error("a reply did not end the series")
 		}
 	})
 }

@@ -40,7 +40,7 @@ func TestTableOfReleasesIsSound(t *testing.T) {
 			seen[form.name] = true
 		}
 		if !always && f.without == "" {
-			t.Errorf("%s: the table does not say what is done in a release without it", f.name)
+			t.Errorf("%s: the table does not state what is done in a release without it", f.name)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func TestEncodingsReadWhatTheyWrite(t *testing.T) {
 		})
 	}
 	if _, err := EncodingByName("UTF-16"); err == nil {
-		t.Error("UTF-16 was taken, in which a document's end cannot be found")
+		t.Error("UTF-16 was accepted, in which a document's end cannot be found")
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 
 // The texts of connection errors: an operator must understand each without knowing the code.
 // To add a case, add a fault and the text to the table of
-// TestErrorsOfConnectionsAreInWords.
+// TestErrorsOfConnectionsAreExplained.
 
 // bare finds texts that mean nothing to an operator.
 var bare = regexp.MustCompile(`context deadline exceeded|context canceled|\bEOF\b|i/o timeout|<nil>|%!`)
@@ -37,7 +37,7 @@ func wantWords(t *testing.T, err error, want string) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	if err != nil && bare.MatchString(err.Error()) {
-		t.Errorf("bare words: %v", err)
+		t.Errorf("an error without an explanation: %v", err)
 	}
 }
 
@@ -127,7 +127,7 @@ func dialing(fail func(ctx context.Context) error) func(*Options) {
 	}
 }
 
-func TestErrorsOfConnectionsAreInWords(t *testing.T) {
+func TestErrorsOfConnectionsAreExplained(t *testing.T) {
 	good, trusted := certificate(t, startOfBubbles.AddDate(0, 1, 0))
 	expired, trustedToo := certificate(t, startOfBubbles.AddDate(0, 0, -1))
 	server := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 2208}
@@ -324,7 +324,7 @@ func TestErrorsOfSeveralEndpointsAreOneLine(t *testing.T) {
 
 // The end of a session, a caller's timeout and a timeout of the client are explained, for
 // every caller.
-func TestErrorsOfCommandsAreInWords(t *testing.T) {
+func TestErrorsOfCommandsAreExplained(t *testing.T) {
 	const lost = "oci: endpoint primary: the command was sent and its answer is lost: "
 	hour := func(t *testing.T) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(t.Context(), time.Hour)
@@ -341,8 +341,8 @@ func TestErrorsOfCommandsAreInWords(t *testing.T) {
 		"a short time": {func(*link) {}, func(t *testing.T) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(t.Context(), time.Second)
 		}, lost + "the caller timed out", context.DeadlineExceeded},
-		"a named time":   {func(*link) {}, func(t *testing.T) (context.Context, context.CancelFunc) { return within(t.Context(), time.Second) }, lost + "no answer within 1s", context.DeadlineExceeded},
-		"one who leaves": {func(*link) {}, leaving, lost + "the caller canceled", context.Canceled},
+		"a named time":      {func(*link) {}, func(t *testing.T) (context.Context, context.CancelFunc) { return within(t.Context(), time.Second) }, lost + "no answer within 1s", context.DeadlineExceeded},
+		"a canceled caller": {func(*link) {}, leaving, lost + "the caller canceled", context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan error, 10)
@@ -365,7 +365,7 @@ func TestErrorsOfCommandsAreInWords(t *testing.T) {
 				_, err := c.Read(ctx, question)
 				wantWords(t, err, test.want)
 				if !errors.Is(err, test.is) || NotDone(err) {
-					t.Errorf("%v is no %v, or said not to be done", err, test.is)
+					t.Errorf("%v is no %v, or reported as not done", err, test.is)
 				}
 			})
 			close(closed)
@@ -384,7 +384,7 @@ func leaving(t *testing.T) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-func TestErrorsOfThoseWhoWaitAreInWords(t *testing.T) {
+func TestErrorsOfWaitingCallersAreExplained(t *testing.T) {
 	second := func(t *testing.T) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(t.Context(), time.Second)
 	}

@@ -175,7 +175,7 @@ func TestReadersAgreeOnEveryLegalSpelling(t *testing.T) {
 		})
 	}
 	if taken < seeds {
-		t.Errorf("of the mutations only %d documents were taken, which proves little", taken)
+		t.Errorf("of the mutations only %d documents were accepted, which proves little", taken)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestWhatIsRememberedIsCopiedFromTheBuffer(t *testing.T) {
 				want = 1 // and then it is refused
 			}
 			if got := len(compareStreams(t, stream, random)); got != want {
-				t.Errorf("%d documents were taken, want %d", got, want)
+				t.Errorf("%d documents were accepted, want %d", got, want)
 			}
 		})
 	}

@@ -184,7 +184,7 @@ func TestAnEndpointIsProbedWhenItsSessionsAreGone(t *testing.T) {
 		time.Sleep(9 * time.Minute)
 		wantUp(t, c, "while it has a session", true, true)
 		time.Sleep(2 * time.Minute)
-		wantUp(t, c, "when that is gone", false, true)
+		wantUp(t, c, "when that has ended", false, true)
 	})
 }
 
@@ -321,7 +321,7 @@ func TestAnEndpointWhoseLoginFailedIsUpWhenALoginWorks(t *testing.T) {
 
 // Refusals may count against an account. Only a session that is needed is the
 // next try.
-func TestAProbeDoesNotLogInWhereTheAccountWasRefused(t *testing.T) {
+func TestAProbeDoesNotLogInIfTheAccountWasRefused(t *testing.T) {
 	refusing := func(p *platform, c *link, r asked) {
 		if r.commands[0] == "LoginRequest14sp4" {
 			c.refuse(r, 4962)
@@ -450,7 +450,7 @@ func TestAnEndpointWhoseSessionsEndAtOnceIsDown(t *testing.T) {
 	}}}
 	s.run(t, nil, func(t *testing.T, c *Client) {
 		s.fallBack(t, c)
-		wantUp(t, c, "while sessions end at once", true, false)
+		wantUp(t, c, "while sessions end immediately", true, false)
 		if err := c.Stats().Endpoints[1].LastError; err == nil || !strings.Contains(err.Error(), ": login: sessions end before they bring a reply: ") {
 			t.Errorf("got %v", err)
 		}

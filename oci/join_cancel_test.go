@@ -149,7 +149,7 @@ func TestACanceledCallerGetsTheReasonOfTheWait(t *testing.T) {
 				test.prepare(t, c, a)
 				leaves := a.askFor(t, time.Second)
 				stays := a.ask(t.Context(), question)
-				a.wantObserved(t, "the one who leaves", observed{After: time.Second, Err: context.DeadlineExceeded}, leaves)
+				a.wantObserved(t, "the canceled caller", observed{After: time.Second, Err: context.DeadlineExceeded}, leaves)
 				a.wantObserved(t, "the one who stays", observed{Number: "0", After: test.after}, stays)
 				lost, _ := errors.AsType[*LostError](leaves.Err)
 				if diff := cmp.Diff(test.want, lost, cmpopts.IgnoreFields(LostError{}, "Err")); diff != "" {

@@ -91,7 +91,7 @@ func (w *world) react(p *platform, c *link, r asked) {
 		return
 	}
 	if th.reading.Add(1) > 1 {
-		panic("the same read is before the platform twice at once")
+		panic("the platform has the same read twice at the same time")
 	}
 	w.pause(20)
 	found := th.state.Load()

@@ -141,7 +141,7 @@ func (a *audience) wantObserved(t *testing.T, who string, want observed, got ...
 func (n *counter) wantReads(t *testing.T, want int) {
 	t.Helper()
 	if got, most := n.reads(), n.atOnce.Load(); got != want || most > 1 {
-		t.Errorf("the platform was asked %d times, %d at once; want %d times, one at once", got, most, want)
+		t.Errorf("the platform was asked %d times, %d at the same time; want %d times, one at a time", got, most, want)
 	}
 }
 

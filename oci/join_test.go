@@ -40,7 +40,7 @@ func TestReadsAskedBeforeSendingCostOneCommand(t *testing.T) {
 				a.wantObserved(t, "readers", observed{Number: "7", After: 3 * time.Second}, all...)
 				n.wantReads(t, 1)
 				if got := joined.Load(); got != 3 {
-					t.Errorf("%d reads are said to be joined", got)
+					t.Errorf("%d reads are reported as joined", got)
 				}
 			})
 		})
@@ -189,7 +189,7 @@ func TestErrorsAndRefusalsAreShared(t *testing.T) {
 				}
 				n.wantReads(t, test.reads)
 				if got := joined.Load(); got != test.joined {
-					t.Errorf("%d reads are said to be joined", got)
+					t.Errorf("%d reads are reported as joined", got)
 				}
 			})
 		})

@@ -74,7 +74,7 @@ func TestADocumentAtALimitIsReadAndOneBeyondIsRefused(t *testing.T) {
 	}
 }
 
-func TestATextOfARefusalIsCutWhereItIsTooLong(t *testing.T) {
+func TestATextOfARefusalIsCutIfItIsTooLong(t *testing.T) {
 	refusal := func(summary string) string {
 		return wrap(`<command type="Error" xsi:type="c:ErrorResponse" xmlns:c="C" xmlns=""><summary>` + summary + `</summary><summaryEnglish>no</summaryEnglish></command>`)
 	}

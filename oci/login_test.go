@@ -135,7 +135,7 @@ func TestAuthenticateTriesTheNextEndpointOnlyIfTheFirstIsDown(t *testing.T) {
 		down = false
 		p.answer = func(_ *platform, c *link, r asked) { c.refuse(r, 4962) }
 		if _, err := c.Authenticate(t.Context(), "admin", "wrong"); err == nil {
-			t.Error("a wrong password is taken")
+			t.Error("a wrong password is accepted")
 		}
 		if diff := cmp.Diff([]string{"primary:2208", "secondary:2208", "primary:2208"}, p.dialed); diff != "" {
 			t.Errorf("dialed (-want +got):\n%s", diff)

@@ -249,10 +249,10 @@ func TestAWriteIsSentOnceWhateverHappens(t *testing.T) {
 			}
 			done := err == nil && reply.Err() == nil
 			if done && !applied {
-				t.Error("it is said to be done and was not")
+				t.Error("it is reported as done and was not")
 			}
 			if applied && oci.NotDone(err) {
-				t.Errorf("it is said not to be done and was: %v", err)
+				t.Errorf("it is reported as not done and was: %v", err)
 			}
 		})
 	}

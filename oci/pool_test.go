@@ -101,7 +101,7 @@ func TestClientGivesTheLoginOfACanceledCallerToTheNext(t *testing.T) {
 			defer cancel()
 			_, err := c.Read(ctx, question)
 			if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.RetryAfter != 7*time.Second || !errors.Is(err, context.DeadlineExceeded) || !NotDone(err) {
-				t.Errorf("the one who left: %v", err)
+				t.Errorf("the canceled caller: %v", err)
 			}
 		})
 		time.Sleep(1500 * time.Millisecond)
@@ -340,7 +340,7 @@ func TestClientProbesOnlyIdleSessions(t *testing.T) {
 		}
 		time.Sleep(63 * time.Second)
 		if of := c.Stats().Endpoints[0]; probes() != 1 || of.Busy != 1 || of.Idle != 0 {
-			t.Errorf("%d probes, stats in the midst of one: %+v", probes(), of)
+			t.Errorf("%d probes, stats during one: %+v", probes(), of)
 		}
 		time.Sleep(70 * time.Second)
 		if n := probes(); n != 2 {
@@ -374,7 +374,7 @@ func TestQueueLosesNoSession(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if _, err := c.Write(ctx, change, nil); !errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) || !NotDone(err) {
-			t.Errorf("one who leaves the queue: %v", err)
+			t.Errorf("a caller who leaves the queue: %v", err)
 		}
 		caller.Wait()
 	})
@@ -397,7 +397,7 @@ func TestTraceAndStats(t *testing.T) {
 		time.AfterFunc(time.Second/2, func() {
 			want := Stats{Endpoints: []EndpointStats{{Name: "primary", Connecting: true}}, Waiting: 1, Max: 8}
 			if diff := cmp.Diff(want, c.Stats(), ignoreDialect); diff != "" {
-				t.Errorf("in the midst of a login (-want +got):\n%s", diff)
+				t.Errorf("during a login (-want +got):\n%s", diff)
 			}
 		})
 		if _, err := c.Read(t.Context(), question); err != nil {

@@ -14,29 +14,29 @@ import (
 
 func TestSecretsAreRemovedFromThePlatformsTexts(t *testing.T) {
 	for name, test := range map[string]struct{ said, want string }{
-		"nothing":            {"", ""},
-		"no secret":          {"Group not found: <groupId>a</groupId>", "Group not found: <groupId>a</groupId>"},
-		"a word of it alone": {"[Error 4962] Invalid password", "[Error 4962] Invalid password"},
-		"an element":         {"<userId>a</userId><password>canary</password><x>b</x>", "<userId>a</userId><password>[redacted]</password><x>b</x>"},
-		"with attributes":    {`<signedPassword xsi:type="x">canary</signedPassword >.`, `<signedPassword>[redacted]</signedPassword >.`},
-		"with a prefix":      {"<c:newPassword>canary</c:newPassword>", "<c:newPassword>[redacted]</c:newPassword>"},
-		"in capitals":        {"<PASSWORD>canary</Password>", "<PASSWORD>[redacted]</Password>"},
-		"escaped":            {"&lt;password&gt;canary&lt;/password&gt;!", "&lt;password>[redacted]&lt;/password&gt;!"},
-		"escaped twice":      {"&amp;lt;password&amp;gt;canary&amp;lt;/password&amp;gt;!", "&amp;lt;password>[redacted]&amp;lt;/password&amp;gt;!"},
-		"escaped by number":  {"&#38;lt;password&#38;gt;canary&#38;lt;/password&#38;gt;!", "&#38;lt;password>[redacted]&#38;lt;/password&#38;gt;!"},
-		"by numbers":         {"&#60;password&#62;canary&#x3C;/password&#62;!", "&#60;password>[redacted]&#x3C;/password&#62;!"},
-		"cut short":          {"x <password>can", "x <password>[redacted]"},
-		"cut in its tag":     {"x <passwordcanary", "x <passwordcanary>[redacted]"},
-		"other end tags":     {"<password>can</x>ary</password>.", "<password>[redacted]</password>."},
-		"its own end tag":    {"<password>can</password>ary</password>.", "<password>[redacted]</password>."},
-		"in another":         {"<sipPassword><value>canary</value></sipPassword>", "<sipPassword>[redacted]</sipPassword>"},
-		"empty":              {"<password></password><a>b</a>", "<password>[redacted]</password><a>b</a>"},
-		"an attribute":       {`<user password="canary" id="a"/>`, `<user password=[redacted] id="a"/>`},
-		"single quotes":      {`<user password='can"ary' id="a"/>`, `<user password=[redacted] id="a"/>`},
-		"without quotes":     {`token=canary&id=a password = canary`, `token=[redacted] password = [redacted]`},
-		"escaped quotes":     {`password=&quot;can ary&quot; id=&quot;a&quot;`, `password=[redacted]`},
-		"other secrets":      {"<passcode>canary</passcode><nonce>canary</nonce><loginToken>canary</loginToken>", "<passcode>[redacted]</passcode><nonce>[redacted]</nonce><loginToken>[redacted]</loginToken>"},
-		"over several lines": {"<password>\ncan\nary\n</password>\n", "<password>[redacted]</password>\n"},
+		"nothing":                   {"", ""},
+		"no secret":                 {"Group not found: <groupId>a</groupId>", "Group not found: <groupId>a</groupId>"},
+		"a name without an element": {"[Error 4962] Invalid password", "[Error 4962] Invalid password"},
+		"an element":                {"<userId>a</userId><password>canary</password><x>b</x>", "<userId>a</userId><password>[redacted]</password><x>b</x>"},
+		"with attributes":           {`<signedPassword xsi:type="x">canary</signedPassword >.`, `<signedPassword>[redacted]</signedPassword >.`},
+		"with a prefix":             {"<c:newPassword>canary</c:newPassword>", "<c:newPassword>[redacted]</c:newPassword>"},
+		"in capitals":               {"<PASSWORD>canary</Password>", "<PASSWORD>[redacted]</Password>"},
+		"escaped":                   {"&lt;password&gt;canary&lt;/password&gt;!", "&lt;password>[redacted]&lt;/password&gt;!"},
+		"escaped twice":             {"&amp;lt;password&amp;gt;canary&amp;lt;/password&amp;gt;!", "&amp;lt;password>[redacted]&amp;lt;/password&amp;gt;!"},
+		"escaped by number":         {"&#38;lt;password&#38;gt;canary&#38;lt;/password&#38;gt;!", "&#38;lt;password>[redacted]&#38;lt;/password&#38;gt;!"},
+		"by numbers":                {"&#60;password&#62;canary&#x3C;/password&#62;!", "&#60;password>[redacted]&#x3C;/password&#62;!"},
+		"cut short":                 {"x <password>can", "x <password>[redacted]"},
+		"cut in its tag":            {"x <passwordcanary", "x <passwordcanary>[redacted]"},
+		"other end tags":            {"<password>can</x>ary</password>.", "<password>[redacted]</password>."},
+		"its own end tag":           {"<password>can</password>ary</password>.", "<password>[redacted]</password>."},
+		"in another":                {"<sipPassword><value>canary</value></sipPassword>", "<sipPassword>[redacted]</sipPassword>"},
+		"empty":                     {"<password></password><a>b</a>", "<password>[redacted]</password><a>b</a>"},
+		"an attribute":              {`<user password="canary" id="a"/>`, `<user password=[redacted] id="a"/>`},
+		"single quotes":             {`<user password='can"ary' id="a"/>`, `<user password=[redacted] id="a"/>`},
+		"without quotes":            {`token=canary&id=a password = canary`, `token=[redacted] password = [redacted]`},
+		"escaped quotes":            {`password=&quot;can ary&quot; id=&quot;a&quot;`, `password=[redacted]`},
+		"other secrets":             {"<passcode>canary</passcode><nonce>canary</nonce><loginToken>canary</loginToken>", "<passcode>[redacted]</passcode><nonce>[redacted]</nonce><loginToken>[redacted]</loginToken>"},
+		"over several lines":        {"<password>\ncan\nary\n</password>\n", "<password>[redacted]</password>\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, withoutSecrets(test.said)); diff != "" {
@@ -46,7 +46,7 @@ func TestSecretsAreRemovedFromThePlatformsTexts(t *testing.T) {
 	}
 }
 
-func TestLongTextsThatSpeakOfSecretsAreCut(t *testing.T) {
+func TestLongTextsThatNameSecretsAreCut(t *testing.T) {
 	long := "<password>a</password>" + strings.Repeat("é", maxSearched)
 	if got := withoutSecrets(long); len(got) > maxSearched+len(redacted)+10 || !strings.HasSuffix(got, "é…") {
 		t.Errorf("%d bytes, ending in %q", len(got), got[len(got)-10:])

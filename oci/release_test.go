@@ -121,7 +121,7 @@ func TestVerificationByRelease(t *testing.T) {
 				before = len(platform.Ledger())
 				_, err = c.Verify(t.Context(), "groupadmin", long)
 				if got := logins(platform.Ledger()[before:]); err == nil || len(got) != 1 {
-					t.Errorf("a command that is known is refused for what it holds: %v, asked %v", err, got)
+					t.Errorf("a command that is supported is refused for its content: %v, asked %v", err, got)
 				}
 			})
 		}
@@ -141,7 +141,7 @@ func TestVerificationWithoutACommand(t *testing.T) {
 		}
 	}
 	if _, err := c.VerifyByCommand(t.Context(), "groupadmin", "groupadmin-demo"); err == nil {
-		t.Error("a command verifies all the same")
+		t.Error("a command verifies nevertheless")
 	}
 }
 

@@ -49,7 +49,7 @@ func (c breaking) Write(b []byte) (int, error) {
 	return n, errors.Join(errBroken, err)
 }
 
-func TestAWriteIsSentAgainOnlyWhereNoByteOfItWasTaken(t *testing.T) {
+func TestAWriteIsSentAgainOnlyIfNoByteOfItWasAccepted(t *testing.T) {
 	for name, test := range map[string]struct {
 		takes, breaks int
 		calls         int
@@ -114,7 +114,7 @@ func outcomeOf(reply oci.Reply, err error) string {
 	return unknown
 }
 
-func TestAWriteIsSentAgainWhereTheSessionIsNotLoggedIn(t *testing.T) {
+func TestAWriteIsSentAgainIfTheSessionIsNotLoggedIn(t *testing.T) {
 	for fault, want := range map[string]struct {
 		received int
 		outcome  string

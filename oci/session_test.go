@@ -18,10 +18,10 @@ import (
 
 func TestClientNoticesTheEndOfAnIdleSession(t *testing.T) {
 	for name, end := range map[string]func(c *link){
-		"closed":        func(c *link) { _ = c.Close() },
-		"forced logout": func(c *link) { c.logout() },
-		"garbage":       func(c *link) { _, _ = c.Write([]byte("x")) },
-		"half a word":   func(c *link) { _, _ = c.Write([]byte("<a>")) },
+		"closed":             func(c *link) { _ = c.Close() },
+		"forced logout":      func(c *link) { c.logout() },
+		"garbage":            func(c *link) { _, _ = c.Write([]byte("x")) },
+		"part of a document": func(c *link) { _, _ = c.Write([]byte("<a>")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var last *link
@@ -99,7 +99,7 @@ func TestClientClosesASessionWithDataAfterAReply(t *testing.T) {
 			}
 		}
 		if logins, _, _, _ := p.counts(); logins != 2 {
-			t.Errorf("%d logins: a session with a spare answer was used again", logins)
+			t.Errorf("%d logins: a session with an additional reply was used again", logins)
 		}
 	})
 }
@@ -312,7 +312,7 @@ func TestARefusalIsFinalUnlessTheSessionIsNotLoggedIn(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := c.Write(ctx, change, nil); !errors.Is(err, ErrNotLoggedIn) || !NotDone(err) {
-			t.Errorf("a write whose caller left: %v", err)
+			t.Errorf("a write of a canceled caller: %v", err)
 		}
 	})
 }

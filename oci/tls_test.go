@@ -49,14 +49,14 @@ func TestTLSSourceIsAskedForEachConnection(t *testing.T) {
 		waitUntil(t, func() bool { return ended.Load() > before })
 	}
 	if err := read(); err != nil {
-		t.Errorf("the source trusts the platform: %v", err)
+		t.Errorf("with a source that trusts the platform: %v", err)
 	}
 	trust(other.CertPool())
 	if err := read(); err != nil {
 		t.Errorf("a session from before: %v", err)
 	}
 	endSession()
-	wantRefused("the source trusts another")
+	wantRefused("with a source that trusts another authority")
 	source.Store(nil)
 	wantRefused("without a source's configuration, TLS is used")
 	trust(platform.CertPool())

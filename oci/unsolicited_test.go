@@ -175,17 +175,17 @@ func (w *noisy) write(t *testing.T, c *Client, id string) {
 	case err == nil && reply.Err() == nil:
 		outcome = "done"
 		if !done {
-			t.Errorf("%s is said to be done and was not", id)
+			t.Errorf("%s is reported as done and was not", id)
 		}
 	case err == nil:
 		outcome = "refused"
 		if done {
-			t.Errorf("%s is said to be refused and was done", id)
+			t.Errorf("%s is reported as refused and was done", id)
 		}
 	case NotDone(err):
 		outcome = "not done"
 		if done {
-			t.Errorf("%s is said not to be done and was: %v", id, err)
+			t.Errorf("%s is reported as not done and was: %v", id, err)
 		}
 	}
 	if w.again[id] {

@@ -208,7 +208,7 @@ func TestALostLoginIsNoLostCommand(t *testing.T) {
 	})
 }
 
-func TestCommandTimeoutAndTraceLeaveOutTheTimeOfBefore(t *testing.T) {
+func TestCommandTimeoutAndTraceExcludeTheTimeOfTheHook(t *testing.T) {
 	var traced time.Duration
 	run(t, &platform{answer: slowly(4 * time.Second)}, func(o *Options) {
 		o.CommandTimeout = 5 * time.Second
@@ -219,7 +219,7 @@ func TestCommandTimeoutAndTraceLeaveOutTheTimeOfBefore(t *testing.T) {
 		}
 	})
 	if traced != 4*time.Second {
-		t.Errorf("it is said to have taken %v", traced)
+		t.Errorf("it is reported to have taken %v", traced)
 	}
 }
 
