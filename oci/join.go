@@ -27,10 +27,14 @@ import (
 //	waiting   joins it                    sent      ended, error shared  ended, the others try again
 //	sent      starts the next (waiting)   sent      ended, result shared detached
 //	detached  starts the next (waiting)   -         ended, result shared -
+//	                                                (1)
 //
-// A waiting flight waits for the end of the flight before (turn), or for a
-// session. A read that is repeated stays sent. In the state detached, a goroutine
-// of the client ends the flight instead of the leader.
+//	(1) If the leader would have repeated the read, the result is not shared, and
+//	    the others try again.
+//
+// A waiting flight waits for the end of the flight before (turn), or for a session. A
+// read that is repeated stays sent. In the state detached, a goroutine of the client
+// ends the flight instead of the leader.
 type joiner struct {
 	mu sync.Mutex // guards latest, and the fields of flights that say so; never held during I/O
 	// latest is, for each key, the flight that callers can join or must wait for.

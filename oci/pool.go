@@ -31,10 +31,10 @@ import (
 //	    attempt if unproductiveSessions before it did so, too: in backoff.
 //	(4) A probe that logs in is canceled first. A probe that only connects goes on.
 //
-// A reply over any session of an endpoint ends its backoff. A probe never starts or
-// ends a backoff. An endpoint is in use if it has a session
-// in pool.all, connecting if endpoint.connecting is set, being probed if it is that
-// of pool.probing, and in backoff until endpoint.retryAt.
+// The first reply over a session of an endpoint ends its backoff. A probe never starts
+// or ends a backoff. An endpoint is in use if it has a session in pool.all, connecting
+// if endpoint.connecting is set, being probed if it is that of pool.probing, and in
+// backoff until endpoint.retryAt.
 type pool struct {
 	options   *Options
 	endpoints []*endpoint

@@ -26,11 +26,13 @@ const unsolicitedTimeout = time.Second
 //
 //	state      begin       document written  replies read  unsolicited data  timeout or cancel  connection ends, or bad document
 //	ready      sending     -                 -             unusable          -                  closed
-//	sending    -           awaiting          early         -                 closed, lost       closed, lost
+//	sending    -           awaiting          early         -                 closed, lost (1)   closed, lost (1)
 //	early      -           ready, answered   -             unusable          closed, answered   closed, answered
 //	awaiting   -           -                 ready, answered  -              closed, lost       closed, lost
 //	unusable   UnsentError early: answered   -             -                 closed             closed
 //	closed     UnsentError -                 -             -                 -                  -
+//
+//	(1) If no byte was handed to the socket, the exchange ends with an UnsentError.
 //
 // In terms of the fields: sending is pending without pending.written, early is
 // pending with pending.early, awaiting is pending with pending.written, unusable is
