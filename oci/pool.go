@@ -33,7 +33,7 @@ import (
 //
 // The first reply over a session of an endpoint ends its backoff. A probe never starts
 // or ends a backoff. An endpoint is in use if it has a session in pool.all, connecting
-// if endpoint.connecting is set, being probed if it is that of pool.probing, and in
+// if endpoint.connecting is set, being probed while runProbe runs for it, and in
 // backoff until endpoint.retryAt.
 type pool struct {
 	options   *Options
