@@ -18,7 +18,7 @@ import (
 )
 
 // These tests specify the limits on failed attempts, in the fake time of synctest. To add
-// a rule, add an entry to the map of TestThrottle.
+// a rule, add an entry to the map of TestThrottle or TestThrottleCountsFailures.
 
 var (
 	tight = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, DecayAfter: time.Hour, Records: 100}
@@ -98,15 +98,28 @@ func TestThrottleDelaysGrow(t *testing.T) {
 	}
 }
 
+// fail makes failed attempts, each of which must be verified.
+func fail(t *testing.T, a *auth.Authenticator, addr netip.Addr, name string, times int) {
+	t.Helper()
+	for range times {
+		wantError(t, try(a, addr, name, "wrong"), auth.ErrBadCredentials)
+	}
+}
+
+// inFakeTime runs tests in parallel, each in the fake time of synctest.
+func inFakeTime(t *testing.T, tests map[string]func(t *testing.T)) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, test)
+		})
+	}
+}
+
 func TestThrottle(t *testing.T) {
 	t.Parallel()
-	fail := func(t *testing.T, a *auth.Authenticator, addr netip.Addr, name string, times int) {
-		t.Helper()
-		for range times {
-			wantError(t, try(a, addr, name, "wrong"), auth.ErrBadCredentials)
-		}
-	}
-	for name, test := range map[string]func(t *testing.T){
+	inFakeTime(t, map[string]func(t *testing.T){
 		"refuses the right password during a delay without verification": func(t *testing.T) {
 			p := groupAdmin()
 			a := newAuth(t, auth.Options{Verifier: p, AccountLimit: tight})
@@ -153,6 +166,12 @@ func TestThrottle(t *testing.T) {
 			fail(t, a, here, "victim", 1)
 			wantThrottled(t, try(a, here, "own", "secret"))
 		},
+	})
+}
+
+func TestThrottleCountsFailures(t *testing.T) {
+	t.Parallel()
+	inFakeTime(t, map[string]func(t *testing.T){
 		"failures are removed one by one": func(t *testing.T) {
 			a := newAuth(t, auth.Options{AccountLimit: tight})
 			fail(t, a, here, "admin", 3)
@@ -208,12 +227,7 @@ func TestThrottle(t *testing.T) {
 			}
 			wantThrottled(t, try(a, here, "first", "secret"))
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, test)
-		})
-	}
+	})
 }
 
 func TestCanceledLoginCounts(t *testing.T) {
