@@ -221,7 +221,7 @@ type Journal struct {
 	Store        JournalStore  `yaml:"store" doc:"Store of the journal: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
 	Folder       string        `yaml:"folder" doc:"Folder of the embedded store, created if it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
 	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
-	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list without the entry proves that the write was not done."`
+	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list that does not show the effect of the write proves that the write was not done."`
 	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to confirm it."`
 	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept for ever."`
 	KeepKeys     time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key identifies its request, not longer than keep."`
