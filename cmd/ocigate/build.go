@@ -233,8 +233,7 @@ func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 // lease returns how long a replica counts as alive after it has renewed its lease. When
 // an intent is recorded, the store requires that half of the lease is left. That half
 // is at least the longest time from there to the end of a write's session, because a
-// replica that takes the operation over counts the settle time from the end of the
-// lease.
+// replica that takes the operation over counts the settle time from that moment.
 func lease(write time.Duration) time.Duration { return max(time.Minute, 2*write) }
 
 // openPostgres returns the store in the database of the configuration. It connects when

@@ -44,7 +44,7 @@ type controlServer struct {
 	end    context.CancelFunc
 	work   sync.WaitGroup
 
-	// Only the goroutine of run uses the following fields, and close after its end.
+	// Only the goroutine of run uses the following fields.
 	listener net.Listener
 	socket   os.FileInfo
 	failure  string // last logged error

@@ -89,7 +89,7 @@ const (
 }`
 )
 
-// The answers that the API's documentation prints.
+// The responses in the API's specification.
 const (
 	documentedNumbers = `{
     "numbers": [

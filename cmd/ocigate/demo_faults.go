@@ -38,10 +38,10 @@ const (
 // demoFaults lists the faults that cause the errors that need one.
 var demoFaults = []demoFault{
 	{
-		name: "lost-answer", help: "writes are carried out, and their answers are lost",
+		name: "lost-answer", help: "writes are carried out, and their replies are lost",
 		platform: []string{"drop-after-apply " + demoWrites},
 		calls: []demoCall{
-			{title: "a write whose answer is lost: a reading proves that it was done", user: "tenant", method: "POST", path: demoNumbers, key: "lost-1", body: oneRange, status: 201, want: noAnswer, answered: map[string]string{"Operation-Outcome": "done"}},
+			{title: "a write whose reply is lost: a reading proves that it was done", user: "tenant", method: "POST", path: demoNumbers, key: "lost-1", body: oneRange, status: 201, want: noAnswer, answered: map[string]string{"Operation-Outcome": "done"}},
 			{title: "ask how that is known", user: "tenant", method: "GET", path: "/operations/" + lastOperation + "/", status: 200, has: []string{`"state":"done"`, `"known_by":"reading"`}},
 		},
 	},
@@ -56,11 +56,11 @@ var demoFaults = []demoFault{
 		},
 	},
 	{
-		name: "garbled", help: "answers to writes and lists are not XML",
+		name: "garbled", help: "replies to writes and lists are not XML",
 		platform: []string{"garbage " + demoWrites, "garbage " + demoLists},
 		calls: []demoCall{
 			{title: "a list that cannot be read", user: "group", method: "GET", path: demoNumbers, status: 502, code: 1011},
-			{title: "a write whose answer cannot be read", user: "tenant", method: "POST", path: demoNumbers, body: oneRange, status: 504, code: 1015, answered: map[string]string{"Operation-Outcome": "unknown"}},
+			{title: "a write whose reply cannot be read", user: "tenant", method: "POST", path: demoNumbers, body: oneRange, status: 504, code: 1015, answered: map[string]string{"Operation-Outcome": "unknown"}},
 			{title: "another write of the same range, while the first is unknown", user: "tenant", method: "POST", path: demoNumbers, body: oneRange, status: 409, code: 1019},
 		},
 	},

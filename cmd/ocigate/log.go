@@ -46,7 +46,7 @@ func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	// There may be many while the platform is down, which is logged elsewhere.
 	t.Blind = func(op operation.Operation, err error) {
 		blind(op, err)
-		logger.Debug("what became of a write could not be read", "operation_id", op.ID, "cause", err.Error())
+		logger.Debug("the outcome of a write could not be read back", "operation_id", op.ID, "cause", err.Error())
 	}
 	return t
 }
