@@ -1,44 +1,63 @@
-# Everything here needs Go and nothing else, apart from lint, which builds its
-# own tool.
+# All targets need Go only, apart from lint, licenses and vulnerabilities, which build
+# their own tools.
 
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GO_LICENSES   ?= $(GO) run github.com/google/go-licenses@v1.6.0
+GOVULNCHECK   ?= $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.4.0
 FUZZTIME      ?= 10s
-VERSION       ?=
+# The version in the binary: the tag, or the commit with the last tag before it.
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+PLATFORMS     ?= linux-amd64 linux-arm64
 # The campaign: seeds with commas between them, and writes for each; and how
 # many stories of each simulation.
 SEEDS         ?= 1,2,3
 WRITES        ?= 10000
 STORIES       ?= 5000
+# Licenses that allow to use and ship a module in a binary under the Apache License.
+LICENSES      ?= Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,MPL-2.0
 
-.PHONY: build demo demo-check test race campaign lint fuzz bench generate check-generated clean
+BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo demo-check test race campaign lint licenses vulnerabilities fuzz bench generate check-generated dist clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ocigate
-	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ocigate ./cmd/ocigate
+	$(BUILD) -o bin/ocigate ./cmd/ocigate
 
-demo: build ## run the gateway against the simulated platform
+demo: build ## run the gateway in front of the simulated platform
 	bin/ocigate demo
 
-demo-check: build ## make the demonstration's calls and the README's, and compare the answers
+demo-check: build ## make the calls of the demonstration and of all pages, and compare the responses
 	bin/ocigate demo --check
-	$(GO) test -count=1 -run '^TestReadmeExamples$$' ./cmd/ocigate
+	$(GO) test -count=1 -run '^TestPage' ./cmd/ocigate
 
 test: ## run all tests
 	$(GO) test ./...
 
-race: ## run the tests with the race detector, and of some long tables a third
+race: ## run the tests with the race detector, and a third of some long tables
 	$(GO) test -race -timeout 25m ./...
 
-campaign: ## writes under faults, kills and full disks, held against the platform's ledger (on Linux only)
+campaign: ## make writes under faults, kills and full disks, checked against the platform's ledger (on Linux only)
 	$(GO) test -tags campaign -count=1 -timeout 1h -v -run '^TestCampaign$$' ./cmd/ocigate \
 		-campaign.seeds=$(SEEDS) -campaign.writes=$(WRITES)
 	SIMULATION_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestSimulation$$' ./gateway
 	MODEL_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestModel$$' ./gateway/operation
 
-lint: ## vet, and the linters of .golangci.yml
+lint: ## run vet, and the linters of .golangci.yml
 	$(GO) vet ./...
 	$(GO) vet -tags campaign ./cmd/ocigate
 	$(GOLANGCI_LINT) run
+
+licenses: ## check the licenses of all modules in the binary
+	$(GO_LICENSES) check --ignore ocigate --allowed_licenses=$(LICENSES) ./cmd/ocigate
+
+vulnerabilities: ## check for known vulnerabilities, where the database can be reached
+	@if $(GOVULNCHECK) -version; then $(GOVULNCHECK) ./...; \
+	else echo 'skipped: govulncheck or its database of vulnerabilities is out of reach'; fi
 
 fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs
 	@$(GO) list ./... | while read -r package; do \
@@ -51,11 +70,20 @@ fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs
 bench: ## measure the speed, and write testdata/bench (on Linux only)
 	$(GO) run ./cmd/bench
 
-generate: ## write again what is made from tables: README, example configuration
+generate: ## write the generated parts of pages and configuration again
 	$(GO) test ./config ./cmd/ocigate -run Generated -update
 
-check-generated: ## fail where generated files are not up to date
+check-generated: ## fail if generated files are not up to date
 	$(GO) test ./config ./cmd/ocigate -run Generated -count=1
 
-clean:
-	rm -rf bin
+dist: ## build the files of a release in dist, for each of PLATFORMS
+	rm -rf dist
+	mkdir dist
+	$(foreach platform,$(PLATFORMS),CGO_ENABLED=0 GOOS=$(firstword $(subst -, ,$(platform))) GOARCH=$(lastword $(subst -, ,$(platform))) \
+		$(BUILD) -o dist/ocigate-$(VERSION)-$(platform) ./cmd/ocigate &&) true
+	cp LICENSE cmd/CHANGELOG.md dist
+	$(GO_LICENSES) save --ignore ocigate --save_path=dist/licenses ./cmd/ocigate
+	cd dist && sha256sum ocigate-* > SHA256SUMS
+
+clean: ## remove what was built
+	rm -rf bin dist

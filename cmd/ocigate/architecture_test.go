@@ -18,7 +18,7 @@ import (
 const moduleRoot = "../.."
 
 // mayImport lists, for each package of the module, the packages of the module that it may
-// import. Imports go one way: see the documentation of the architecture.
+// import. Imports go one way: see Architecture in cmd/README.md.
 var mayImport = map[string][]string{
 	"cmd/bench":        {"cmd/bench/facade", "config", "oci"},
 	"cmd/bench/facade": {},

@@ -4,24 +4,17 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"ocigate/config"
 	"ocigate/translate/errcode"
 )
 
-// These tests run the lines of the demonstration and the examples of the documentation in
-// a shell. A new error of the API needs a call in demo_errors.go or demo_faults.go, or a
-// reason in notDemonstrated.
-
-// inDemo runs a test while a demonstration runs, with the address of its API.
+// inDemo runs a test beside a demonstration, with the address of its API.
 func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
 	t.Helper()
 	d.api, d.admin, d.platform = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
@@ -35,8 +28,8 @@ func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
 	}
 }
 
-// shell runs a line in a shell. It returns the output without the carriage returns of
-// headers.
+// shell runs a line as if it were pasted. What it prints is returned without the
+// carriage returns of headers.
 func shell(t *testing.T, line string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
@@ -55,101 +48,18 @@ func needsCurl(t *testing.T) {
 	}
 }
 
-// example is a command of the README with the output below it.
-type example struct{ command, printed string }
-
-// consoleBlocks returns the README's blocks of commands.
-func consoleBlocks(t *testing.T) [][]example {
-	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(moduleRoot, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var blocks [][]example
-	for _, found := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		var block []example
-		for line := range strings.Lines(found[1]) {
-			if command, ok := strings.CutPrefix(line, "$ "); ok {
-				block = append(block, example{command: strings.TrimSpace(command)})
-			} else if len(block) > 0 {
-				block[len(block)-1].printed += line
-			}
-		}
-		blocks = append(blocks, block)
-	}
-	return blocks
-}
-
-// TestReadmeExamples runs the README's calls in a shell, each with the demonstration that
-// the README starts before it. The output must be that in the README, where "…" matches
-// anything.
-func TestReadmeExamples(t *testing.T) {
-	t.Parallel() // it waits most of the time
-	needsCurl(t)
-	demos := regexp.MustCompile(`^(?:make demo|bin/ocigate demo(?: --fault ([a-z-]+))?)$`)
-	var d demo
-	ran := ""
-	for i, block := range consoleBlocks(t) {
-		if started := demos.FindStringSubmatch(block[0].command); started != nil {
-			d = demo{fault: started[1]}
-		}
-		if !strings.HasPrefix(block[0].command, "curl ") {
-			continue
-		}
-		t.Run(fmt.Sprintf("block %d", i), func(t *testing.T) {
-			inDemo(t, d, func(t *testing.T, api string) { paste(t, api, block) })
-		})
-		for _, e := range block {
-			ran += e.command + e.printed
-		}
-	}
-	for _, part := range []string{"dry_run=true", `"dry_run":true`, "OUTCOME_UNKNOWN", `"state":"not_done"`, "NOT_AVAILABLE_FOR_ASSIGNMENT", "$TOKEN"} {
-		if !strings.Contains(ran, part) {
-			t.Errorf("no example that was run holds %s", part)
-		}
-	}
-}
-
-// paste runs the commands of a block.
-func paste(t *testing.T, api string, block []example) {
-	t.Helper()
-	variables := "" // variables of earlier commands of the block
-	for _, e := range block {
-		command := strings.ReplaceAll(e.command, "127.0.0.1:8080", api)
-		if regexp.MustCompile(`^[A-Z]+=`).MatchString(command) {
-			variables += command + "\n"
-			continue
-		}
-		want := regexp.MustCompile(`(?s)^` + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(e.printed)), "…", ".*") + `$`)
-		if e.printed == "" {
-			want = regexp.MustCompile(`^[{]`)
-		}
-		got := strings.TrimSpace(shell(t, variables+command))
-		// The outcome of a write is known after some seconds.
-		tick := time.NewTicker(100 * time.Millisecond)
-		for tries := 0; !want.MatchString(got) && !strings.Contains(command, " -X ") && tries < 300; tries++ {
-			<-tick.C
-			got = strings.TrimSpace(shell(t, variables+command))
-		}
-		tick.Stop()
-		if !want.MatchString(got) {
-			t.Errorf("%s\nprints %s\nnot    %s", command, got, e.printed)
-		}
-	}
-}
-
-// TestDemoShowsLinesForAShell runs the lines of the banner in a shell.
-func TestDemoShowsLinesForAShell(t *testing.T) {
-	t.Parallel() // it waits most of the time
+// The lines of the banner are for a shell as they are.
+func TestDemoShowsLinesThatAShellTakes(t *testing.T) {
+	t.Parallel() // it mostly waits
 	needsCurl(t)
 	for name, d := range map[string]demo{"without a fault": {availableFrom: config.AvailableFromGroup}, "with overload": {fault: "overload"}, "with lost-answer": {fault: "lost-answer"}} {
 		t.Run(name, func(t *testing.T) {
 			inDemo(t, d, func(t *testing.T, api string) {
-				fault, err := faultByName(d.fault)
+				trouble, err := faultByName(d.fault)
 				if err != nil {
 					t.Fatal(err)
 				}
-				d.injected = fault
+				d.injected = trouble
 				for _, call := range d.calls() {
 					got := shell(t, call.curl("http://"+api))
 					if call.want != "" && len(call.each) == 0 {
@@ -171,7 +81,7 @@ func TestDemoShowsLinesForAShell(t *testing.T) {
 	}
 }
 
-// TestEveryErrorIsDemonstrated checks that there is a call for each error, or the reason why
+// TestEveryErrorIsDemonstrated demands a call for each error, or the reason why
 // there is none.
 func TestEveryErrorIsDemonstrated(t *testing.T) {
 	shown := map[int]bool{}
@@ -196,7 +106,7 @@ func TestEveryErrorIsDemonstrated(t *testing.T) {
 	}
 }
 
-func TestDemoFaultsAreValid(t *testing.T) {
+func TestDemoFaultsAreGood(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range demoFaults {
 		if names[f.name] || f.name == "" || f.help == "" || len(f.calls) == 0 {
@@ -221,8 +131,7 @@ func TestDemoFaultsAreValid(t *testing.T) {
 	}
 }
 
-// TestDemoShowsItsFault checks that the banner names the fault, and shows its calls instead
-// of the others.
+// A fault is said in the banner, and its calls are shown instead of the others.
 func TestDemoShowsItsFault(t *testing.T) {
 	for _, f := range demoFaults {
 		d := demo{fault: f.name, injected: &f}

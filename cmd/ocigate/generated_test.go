@@ -20,48 +20,52 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// These tests specify that generated tables are up to date, and that the routes are
-// complete. With -update, TestGenerated writes the tables.
+var update = flag.Bool("update", false, "write the generated parts of the pages again")
 
-var update = flag.Bool("update", false, "write the generated parts of the README again")
-
-// TestGenerated compares the README's tables with their sources, or writes them again with
-// -update.
-func TestGenerated(t *testing.T) {
-	path := filepath.Join(moduleRoot, "README.md")
-	readme, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(readme)
-	for name, table := range map[string]string{
-		"endpoints": endpointTable(),
-		"errors":    errorTable(),
-		"metrics":   metricTable(t),
-	} {
-		part := regexp.MustCompile(`(?s)(<!-- ` + name + ` begin[^>]*-->\n).*?(<!-- ` + name + ` end -->)`)
-		if !part.MatchString(want) {
-			t.Errorf("the README has no part for %s", name)
-		}
-		want = part.ReplaceAllStringFunc(want, func(old string) string {
-			ends := part.FindStringSubmatch(old)
-			return ends[1] + table + ends[2]
-		})
-	}
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, string(readme)); diff != "" {
-		t.Errorf("run make generate (-want +got)\n%s", diff)
+// generated has the pages with generated parts, and for each part its content.
+func generated(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	return map[string]map[string]string{
+		"gateway/README.md": {"routes": routeTable(), "errors": errorTable()},
+		"config/README.md":  {"metrics": metricTable(t)},
 	}
 }
 
-func endpointTable() string {
+// TestGenerated compares the generated parts of the pages with their sources, or
+// writes them again with -update.
+func TestGenerated(t *testing.T) {
+	for page, parts := range generated(t) {
+		path := filepath.Join(moduleRoot, filepath.FromSlash(page))
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := string(text)
+		for name, table := range parts {
+			part := regexp.MustCompile(`(?s)(<!-- ` + name + ` begin[^>]*-->\n).*?(<!-- ` + name + ` end -->)`)
+			if !part.MatchString(want) {
+				t.Errorf("%s has no part for %s", page, name)
+			}
+			want = part.ReplaceAllStringFunc(want, func(old string) string {
+				ends := part.FindStringSubmatch(old)
+				return ends[1] + table + ends[2]
+			})
+		}
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(want, string(text)); diff != "" {
+			t.Errorf("%s: run make generate (-want +got)\n%s", page, diff)
+		}
+	}
+}
+
+func routeTable() string {
 	var b strings.Builder
-	b.WriteString("| endpoint | request | least level | what it does |\n|---|---|---|---|\n")
+	b.WriteString("| route | request | least level | what it does |\n|---|---|---|---|\n")
 	for _, e := range gateway.Table() {
 		level := e.Level.String()
 		if e.Session != nil {
@@ -86,7 +90,7 @@ func errorTable() string {
 	return b.String()
 }
 
-// described matches the description of a metric by client_golang.
+// described is how client_golang prints what a metric is.
 var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
 
 // constant finds the names of labels whose values do not change.
@@ -118,16 +122,16 @@ func metricTable(t *testing.T) string {
 	for d := range descriptions {
 		parts := described.FindStringSubmatch(d.String())
 		if parts == nil {
-			t.Fatalf("unexpected description: %s", d)
+			t.Fatalf("not understood: %s", d)
 		}
 		if !strings.HasPrefix(parts[1], "ocigate_") {
-			continue // a metric of Go or of the process
+			continue // of Go and of the process, as everywhere
 		}
 		labels := append(constantLabels(parts[3]), strings.FieldsFunc(parts[4], func(r rune) bool { return r == ',' })...)
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.Join(labels, ", "), parts[2]))
 	}
 	slices.Sort(rows)
-	return "| metric | labels | what it tells |\n|---|---|---|\n" + strings.Join(rows, "")
+	return "| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
 }
 
 type idlePlatform struct{}
@@ -144,8 +148,8 @@ type idleLog struct{}
 
 func (idleLog) Dropped() uint64 { return 0 }
 
-// TestDemoShowsEveryRoute checks that there is a successful call of each route.
-func TestDemoShowsEveryRoute(t *testing.T) {
+// TestDemoShowsEveryEndpoint demands a good call of each row.
+func TestDemoShowsEveryEndpoint(t *testing.T) {
 	parameters := regexp.MustCompile(`\{[^}]*\}`)
 	for _, e := range gateway.Table() {
 		path := regexp.MustCompile("^" + parameters.ReplaceAllString(strings.TrimPrefix(e.FullPath(), "/api/v1"), "[^/]+") + "$")
@@ -160,13 +164,13 @@ func TestDemoShowsEveryRoute(t *testing.T) {
 	}
 }
 
-// TestRoutesAreComplete checks each route for the fields that all routes need.
-func TestRoutesAreComplete(t *testing.T) {
+// TestEndpointsAreWhole holds each row against what all rows need.
+func TestEndpointsAreWhole(t *testing.T) {
 	names, routes := map[string]bool{}, map[string]bool{}
 	for _, e := range gateway.Table() {
 		route := e.Method + " " + e.FullPath()
 		if names[e.Name] || routes[route] {
-			t.Errorf("%s or %s is given more than once", e.Name, route)
+			t.Errorf("%s or %s stands twice", e.Name, route)
 		}
 		names[e.Name], routes[route] = true, true
 		operations := 0
@@ -179,7 +183,7 @@ func TestRoutesAreComplete(t *testing.T) {
 			t.Errorf("%s has %d operations", e.Name, operations)
 		}
 		if e.Session == nil && e.Level < auth.GroupAdmin {
-			t.Errorf("%s permits the level %s", e.Name, e.Level)
+			t.Errorf("%s lets %s in", e.Name, e.Level)
 		}
 		if !strings.HasSuffix(e.Summary, ".") || !strings.HasSuffix(e.Path, "/") {
 			t.Errorf("%s: summary %q, path %q", e.Name, e.Summary, e.Path)
