@@ -181,7 +181,7 @@ func TestBothReadersReadTheSame(t *testing.T) {
 	}
 }
 
-func TestChooseRefusesWhatIsNotThere(t *testing.T) {
+func TestChooseRefusesUnknownFigures(t *testing.T) {
 	chosen, err := choose(allFigures(1), "reader,small")
 	if err != nil {
 		t.Fatal(err)

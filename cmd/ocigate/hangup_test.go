@@ -129,9 +129,9 @@ func TestUntilHangup(t *testing.T) {
 			signals *hangupSignals
 			ends    bool
 		}{
-			"ends with the signal":               {&hangupSignals{signals: make(chan os.Signal, 1)}, true},
-			"goes on where nohup was asked for":  {&hangupSignals{signals: make(chan os.Signal, 1), ignored: true}, false},
-			"goes on where there are no signals": {nil, false},
+			"ends with the signal":    {&hangupSignals{signals: make(chan os.Signal, 1)}, true},
+			"goes on with nohup":      {&hangupSignals{signals: make(chan os.Signal, 1), ignored: true}, false},
+			"goes on without signals": {nil, false},
 		} {
 			parent := t.Context()
 			if test.signals != nil {

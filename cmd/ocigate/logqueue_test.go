@@ -170,7 +170,7 @@ func TestLogQueueOfAReaderThatReturns(t *testing.T) {
 		want string // after the failure
 	}{
 		"another reader of a pipe gets complete lines": {syscall.EPIPE, "second\n" + "third\n" + "last\n"},
-		"a file goes on where it ended":                {syscall.ENOSPC, "ond\n" + "third\n" + "last\n"},
+		"a file continues at its end":                  {syscall.ENOSPC, "ond\n" + "third\n" + "last\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

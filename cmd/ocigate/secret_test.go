@@ -81,10 +81,10 @@ func TestConfigCheckNamesTheFile(t *testing.T) {
 			"  user_id: u\n  password: p\napi:\n  platform_errors:\n    - number: 1\n      error: PLATFORM_UNAVAILABL\n",
 			": line 10: api.platform_errors[0].error: there is no error of the name PLATFORM_UNAVAILABL; did you mean PLATFORM_UNAVAILABLE?",
 		},
-		"where a certificate is missing": {
+		"of a missing certificate": {
 			"      tls:\n        ca_file: " + missing + "\n  user_id: u\n  password: p\n", ": line 5: platform.endpoints[0].tls: ca_file: open " + missing,
 		},
-		"where a secret file is missing": {
+		"of a missing secret file": {
 			"  user_id: u\n  password: {file: " + missing + "}\n", ": line 6: platform.password: cannot be read: open " + missing,
 		},
 		"where an address of a database is none": {

@@ -236,12 +236,12 @@ func TestCanceledLoginCounts(t *testing.T) {
 		abandon func(context.Context) (context.Context, context.CancelFunc)
 		counts  bool
 	}{
-		"as a failure where the caller left": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+		"as a failure if the caller disconnected": {func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
 			return ctx, cancel
 		}, true},
-		"as nothing where the platform was too slow": {func(ctx context.Context) (context.Context, context.CancelFunc) {
+		"as nothing if the platform was too slow": {func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Second)
 		}, false},
 	} {
