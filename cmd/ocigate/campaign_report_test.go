@@ -77,8 +77,8 @@ func (k *checker) report() {
 		if len(op.Corrections) > 0 {
 			totals["operations corrected"]++
 		}
-		if !op.DoubtedAt.IsZero() {
-			unknown = append(unknown, op.EndedAt.Sub(op.DoubtedAt))
+		if !op.UnknownAt.IsZero() {
+			unknown = append(unknown, op.EndedAt.Sub(op.UnknownAt))
 		}
 	}
 	slices.Sort(unknown)

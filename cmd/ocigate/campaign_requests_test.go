@@ -28,7 +28,7 @@ type apiOperation struct {
 	ReceivedAt  time.Time `json:"received_at"`
 	IntendedAt  time.Time `json:"intended_at"`
 	SentAt      time.Time `json:"sent_at"`
-	DoubtedAt   time.Time `json:"doubted_at"`
+	UnknownAt   time.Time `json:"doubted_at"`
 	EndedAt     time.Time `json:"ended_at"`
 	Entries     []struct {
 		Entry   string `json:"entry"`

@@ -286,10 +286,10 @@ func TestBurstOfGuesses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var asked atomic.Int64
-				judge := make(chan struct{})
+				release := make(chan struct{})
 				a := newAuth(t, auth.Options{AccountLimit: c.account, AddressLimit: c.address, Verifier: verifierFunc(func(context.Context, string, string) (auth.Identity, error) {
 					asked.Add(1)
-					<-judge
+					<-release
 					return auth.Identity{}, auth.ErrBadCredentials
 				})})
 				var wg sync.WaitGroup
@@ -303,16 +303,16 @@ func TestBurstOfGuesses(t *testing.T) {
 				if n := asked.Load(); n != 3 {
 					t.Errorf("%d guesses were verified at a time", n)
 				}
-				close(judge)
+				close(release)
 				wg.Wait()
-				judge = make(chan struct{})
+				release = make(chan struct{})
 
 				time.Sleep(time.Second) // the delay after the three
 				burst()
 				if n := asked.Load(); n != 4 {
 					t.Errorf("%d guesses were verified after a delay, want 1", n-3)
 				}
-				close(judge)
+				close(release)
 				wg.Wait()
 				wantThrottled(t, c.try(a, 0))
 			})
