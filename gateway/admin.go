@@ -8,34 +8,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Admin serves what operators and orchestrators ask for, on a listener of its
-// own: /metrics, /livez and /readyz.
+// An Admin serves /metrics, /livez and /readyz, for operators and orchestrators. It is
+// meant for a separate listener.
 //
-// Readiness says whether this replica should get requests. It does not look at
-// the platform: were a dead platform to make its replicas unready, all of them
-// would leave the load balancer at once, and portals would get connection
-// errors in the place of an answer that says what is wrong and when to come
-// back. A journal of its own it does look at: see [Admin.FollowJournal].
+// Readiness reports whether this replica should get requests. It does not depend on
+// the platform: otherwise a platform that is down would make all replicas unready at
+// the same time, the load balancer would remove all of them, and portals would get
+// connection errors instead of responses with the reason and a Retry-After. It may
+// depend on a journal that only this replica has: see [Admin.FollowJournal].
 type Admin struct {
 	mux          *http.ServeMux
 	state        atomic.Int32
-	journal      Journal // nil for one that readiness does not follow
+	journal      Journal // nil if readiness does not depend on it
 	unreadyAfter time.Duration
 }
 
-// NewAdmin makes the handler. It is not ready before SetReady.
+// NewAdmin returns an Admin that serves these metrics. It is not ready before SetReady.
 func NewAdmin(m *Metrics) *Admin {
 	a := &Admin{mux: http.NewServeMux()}
 	a.mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{Registry: m.Registry()}))
 	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, "alive")
+		writeText(w, http.StatusOK, "alive")
 	})
 	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if reason := a.unready(); reason != "" {
-			answer(w, http.StatusServiceUnavailable, reason)
+			writeText(w, http.StatusServiceUnavailable, reason)
 			return
 		}
-		answer(w, http.StatusOK, "ready")
+		writeText(w, http.StatusOK, "ready")
 	})
 	return a
 }
@@ -48,10 +48,10 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// Whoever asked may have gone.
+	// The client may have disconnected.
 	_, _ = w.Write([]byte(text + "\n"))
 }

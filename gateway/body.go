@@ -14,17 +14,17 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// bodyLimit is the longest body that a request to that row may have, in bytes,
-// whether the body is read or not.
-func (g *Gateway) bodyLimit(e Route) int64 {
-	if e.Session != nil {
+// bodyLimit returns the largest body that a request to the route may have, in bytes,
+// also if the route does not read it.
+func (g *Gateway) bodyLimit(route Route) int64 {
+	if route.Session != nil {
 		return maxSessionBytes
 	}
 	return g.options.MaxBodyBytes
 }
 
-// checkLength refuses a request whose body is known to be too long, before any
-// of it is read: one who waits for 100 Continue is not told to go on.
+// checkLength returns an error for a body whose Content-Length exceeds the limit. It
+// reads nothing of the body, so a client that waits for 100 Continue does not get it.
 func checkLength(r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return tooLarge(limit, fmt.Errorf("gateway: a body of %d bytes is announced", r.ContentLength))
@@ -32,13 +32,14 @@ func checkLength(r *http.Request, limit int64) error {
 	return nil
 }
 
+// tooLarge returns the error for a body that exceeds the limit.
 func tooLarge(limit int64, cause error) error {
 	return &errcode.Error{
 		Code: errcode.BodyTooLarge, Message: fmt.Sprintf("The body is too large: it may have %d bytes.", limit), Cause: cause,
 	}
 }
 
-// readBody reads a JSON body of bounded size.
+// readBody reads a JSON body of limited size.
 func readBody(c echo.Context, limit int64) ([]byte, error) {
 	r := c.Request()
 	if err := checkLength(r, limit); err != nil {
@@ -52,18 +53,18 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 		leaveUnread(c.Response(), r)
 		return nil, tooLarge(limit, err)
 	}
-	if err != nil && brokeOff(r, err) {
-		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: unreadBody(err)}
+	if err != nil && connectionEnded(r, err) {
+		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: bodyReadError(err)}
 	}
 	if err != nil {
 		closeAfter(c.Response(), r)
-		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: unreadBody(err)}
+		return nil, &errcode.Error{Code: errcode.InvalidParameters, Message: "The body could not be read to its end.", Cause: bodyReadError(err)}
 	}
 	return body, nil
 }
 
-// checkMedia refuses a body that is said to be something else than JSON in
-// UTF-8, as it is. What is refused is not read.
+// checkMedia returns an error for a body that is not declared as uncompressed JSON in
+// UTF-8. Such a body is not read.
 func checkMedia(c echo.Context) error {
 	header := c.Request().Header
 	if !isJSON(header.Values(echo.HeaderContentType)) {
@@ -98,23 +99,22 @@ func isJSON(values []string) bool {
 
 func withoutQuotes(value string) string { return strings.ReplaceAll(value, `"`, "") }
 
-// readCharsets are the names of what is read as UTF-8, and "" for none.
+// readCharsets are the charsets that can be read as UTF-8; "" is for none given.
 var readCharsets = []string{"", "utf-8", "utf8", "us-ascii"}
 
-// charsetOf is the charset that a Content-Type names, in lower case.
+// charsetOf returns the charset that a Content-Type names, in lower case.
 func charsetOf(value string) string {
 	_, parameters, err := mime.ParseMediaType(withoutQuotes(value))
 	if err != nil {
-		return "" // it is empty, since isJSON takes it
+		return "" // the value is empty, since isJSON has accepted it
 	}
 	return strings.ToLower(parameters["charset"])
 }
 
-// identityCoding is the coding that changes nothing.
+// identityCoding is the content coding for uncompressed content.
 const identityCoding = "identity"
 
-// codingOf is the first coding that Content-Encoding names besides identity,
-// or "".
+// codingOf returns the first coding in Content-Encoding other than identity, or "".
 func codingOf(values []string) string {
 	for _, value := range values {
 		for one := range strings.SplitSeq(value, ",") {

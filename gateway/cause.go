@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// timeOverError is why the context of a request has ended: its time is over. It
-// is a context.DeadlineExceeded.
-type timeOverError struct{ after time.Duration }
+// timeoutError is the cause of a request's context that has reached RequestTimeout. It
+// wraps context.DeadlineExceeded.
+type timeoutError struct{ after time.Duration }
 
-func (e *timeOverError) Error() string {
+func (e *timeoutError) Error() string {
 	return fmt.Sprintf("the request's time of %v is over", e.after)
 }
 
-func (*timeOverError) Unwrap() error { return context.DeadlineExceeded }
+func (*timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// unreadBody says in words why a body could not be read.
-func unreadBody(err error) error {
+// bodyReadError explains in its text why a body could not be read, for the log.
+func bodyReadError(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return fmt.Errorf("the caller's connection ended before the body did: %w", err)

@@ -13,31 +13,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// clientAddresses finds out the address that a request comes from: for the log,
-// the audit trail and the throttling of guesses alike.
+// clientAddresses finds the address of a request's client, for the log, the audit trail
+// and the throttling of failed logins.
 //
-// X-Forwarded-For is believed as far as trusted proxies have written it: from
-// the connection's own address on, and then from the last entry to the first,
-// the client is at the first address that no trusted proxy has. Where all are
-// those of trusted proxies, it is the farthest. Where an entry is not an
-// address, the search ends: the client is taken to be at the address before,
-// that of the trusted proxy which sent it, and all its callers are then
-// throttled as one. So that is counted and logged.
+// X-Forwarded-For is trusted as far as trusted proxies have written it. The search
+// starts at the address of the connection and continues from the last entry to the
+// first. The client's address is the first one that is not of a trusted proxy, or the
+// last one found if all are. An entry that is not an address ends the search: the
+// client's address is then that of the trusted proxy which sent the entry, and all
+// callers behind that proxy are throttled as one. Such entries are counted and logged.
 //
-// A connection without an address, as on a Unix socket, is not one of a trusted
-// proxy. Its callers have no address, and are not throttled by it.
+// A connection without an address, as on a Unix socket, is not from a trusted proxy.
+// Its callers have no address, and are not throttled by address.
 type clientAddresses struct {
 	trusted  []netip.Prefix
 	unparsed prometheus.Counter
 	logger   *slog.Logger
-	seldom   seldom
+	warnings logLimiter
 }
 
 const (
-	// logUnparsedEvery is the least time between two log lines on entries that
-	// are no addresses.
+	// logUnparsedEvery is the shortest time between two log lines about entries that
+	// are not addresses.
 	logUnparsedEvery = time.Minute
-	// maxLoggedEntry bounds what such a line repeats of one, in bytes.
+	// maxLoggedEntry limits the entry in such a line, in bytes.
 	maxLoggedEntry = 128
 )
 
@@ -46,24 +45,25 @@ func newClientAddresses(proxies []netip.Prefix, unparsed prometheus.Counter, log
 	for i, p := range proxies {
 		trusted[i] = plainPrefix(p)
 	}
-	return &clientAddresses{trusted: trusted, unparsed: unparsed, logger: logger, seldom: seldom{every: logUnparsedEvery}}
+	return &clientAddresses{trusted: trusted, unparsed: unparsed, logger: logger, warnings: logLimiter{every: logUnparsedEvery}}
 }
 
-// of is the address that a request comes from, invalid for none.
+// of returns the address of a request's client, invalid for none.
 func (a *clientAddresses) of(r *http.Request) netip.Addr {
 	addr, refused := a.find(r)
 	if refused == "" {
 		return addr
 	}
 	a.unparsed.Inc()
-	if count := a.seldom.now(); count > 0 {
+	if count := a.warnings.count(); count > 0 {
 		a.logger.Warn("X-Forwarded-For of a trusted proxy holds an entry that is not an address: the proxy's own is used, and its callers are throttled as one",
 			"entry", truncated(refused, maxLoggedEntry), "proxy", addr.String(), "count", count)
 	}
 	return addr
 }
 
-// find is of, with the entry that is not an address, if the search met one.
+// find returns what of returns, and the entry that ended the search because it is not
+// an address, or "".
 func (a *clientAddresses) find(r *http.Request) (addr netip.Addr, refused string) {
 	addr, _ = parseAddress(r.RemoteAddr)
 	if !a.trusts(addr) {
@@ -91,13 +91,12 @@ func (a *clientAddresses) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// parseAddress reads an address with or without a port, and an IPv6 address with
-// or without brackets. All spellings of an address give the same: IPv4 that is
-// mapped into IPv6 is IPv4, and a zone, which has a meaning on its own host only,
-// is left out.
+// parseAddress parses an address with or without a port; an IPv6 address may be in
+// brackets. All spellings of an address give the same result: IPv4 mapped into IPv6
+// becomes IPv4, and a zone, which is only meaningful on its own host, is removed.
 func parseAddress(text string) (netip.Addr, bool) {
 	if strings.HasSuffix(text, "]") {
-		text += ":0" // netip takes brackets with a port alone
+		text += ":0" // netip accepts brackets only with a port
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
@@ -108,7 +107,7 @@ func parseAddress(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-// plainPrefix is a network in the form of parseAddress.
+// plainPrefix returns a network in the form of the addresses of parseAddress.
 func plainPrefix(p netip.Prefix) netip.Prefix {
 	const mapped = 96 // the bits before an IPv4 address that is mapped into IPv6
 	if p.Addr().Is4In6() && p.Bits() >= mapped {
@@ -117,31 +116,32 @@ func plainPrefix(p netip.Prefix) netip.Prefix {
 	return p
 }
 
-// seldom keeps what happens often from being logged each time.
-type seldom struct {
+// logLimiter limits how often an event is logged.
+type logLimiter struct {
 	every time.Duration
 
-	mu    sync.Mutex // guards what follows
-	due   time.Time  // from when on the next is to be logged
-	count int        // since the last that was logged
+	mu     sync.Mutex // guards due and events
+	due    time.Time  // when the next event may be logged
+	events int        // since the last one that was logged
 }
 
-// now reports how often it has happened since it was last to be logged, this
-// time included, where it is to be logged now, and otherwise 0.
-func (s *seldom) now() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count++
+// count counts an event. It returns the number of events since the last one that was
+// logged if this one is to be logged, and 0 otherwise.
+func (l *logLimiter) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events++
 	now := time.Now()
-	if now.Before(s.due) {
+	if now.Before(l.due) {
 		return 0
 	}
-	count := s.count
-	s.due, s.count = now.Add(s.every), 0
-	return count
+	events := l.events
+	l.due, l.events = now.Add(l.every), 0
+	return events
 }
 
-// newUnparsedCounter counts the requests with an entry that is no address.
+// newUnparsedCounter returns the counter of requests with an entry that is not an
+// address.
 func newUnparsedCounter() prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ocigate_forwarded_for_unparsed_total",
@@ -149,7 +149,7 @@ func newUnparsedCounter() prometheus.Counter {
 	})
 }
 
-// addressText is an address for the log and the audit trail, empty for none.
+// addressText returns an address for the log and the audit trail, empty for none.
 func addressText(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""

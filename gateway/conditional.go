@@ -12,17 +12,17 @@ const (
 	headerIfNoneMatch = "If-None-Match"
 )
 
-// entityTags are those that a condition names, as of RFC 9110, section 13.1.
+// entityTags are the entity tags of a condition: RFC 9110, section 13.1.
 type entityTags struct {
-	any    bool     // "*": whatever there is
-	opaque []string // with their quotes, without the mark of a weak one
+	any    bool     // "*": any current state
+	opaque []string // with their quotes, without the W/ of a weak one
 }
 
-// maxEntityTags bounds how many a condition may name.
+// maxEntityTags limits how many entity tags a condition may name.
 const maxEntityTags = 100
 
-// entityTagsOf reads the values of If-Match or If-None-Match. The second result
-// is false where they are not in the form of the RFC.
+// entityTagsOf parses the values of If-Match or If-None-Match. The second result
+// reports whether they are valid.
 func entityTagsOf(values []string) (entityTags, bool) {
 	var tags entityTags
 	rest := strings.TrimSpace(strings.Join(values, ","))
@@ -30,7 +30,7 @@ func entityTagsOf(values []string) (entityTags, bool) {
 		return entityTags{any: true}, true
 	}
 	for {
-		rest = strings.TrimLeft(rest, " \t,") // empty elements of a list are passed over
+		rest = strings.TrimLeft(rest, " \t,") // a list may have empty elements
 		if rest == "" {
 			return tags, len(tags.opaque) > 0
 		}
@@ -46,7 +46,7 @@ func entityTagsOf(values []string) (entityTags, bool) {
 	}
 }
 
-// cutEntityTag reads one entity tag at the beginning of a text.
+// cutEntityTag parses one entity tag at the beginning of a text.
 func cutEntityTag(text string) (opaque, rest string, ok bool) {
 	text = strings.TrimPrefix(text, "W/")
 	if !strings.HasPrefix(text, `"`) {
@@ -61,17 +61,15 @@ func cutEntityTag(text string) (opaque, rest string, ok bool) {
 	return opaque, rest, valid
 }
 
-// match reports whether one of them is the tag of what there is. The mark of a weak
-// tag does not count, for If-Match neither: proxies that compress an answer put it
-// before tags of ours, which are digests of the content and so are the same
-// exactly where that is.
+// match reports whether one of the tags is that of the current state. The W/ of a weak
+// tag is ignored, also for If-Match: proxies that compress a response add it to the
+// gateway's tags. Those are digests of the content, so equal tags mean equal content.
 func (t entityTags) match(tag string) bool {
 	return t.any || slices.Contains(t.opaque, tag)
 }
 
-// isKnown reports whether the caller of a read has what its tag stands for
-// already. A condition that cannot be read is none: the whole answer is always
-// right.
+// isKnown reports whether the caller of a read already has the content with that tag.
+// An invalid condition is ignored: the complete response is always correct.
 func isKnown(r *http.Request, tag string) bool {
 	values, given := r.Header[headerIfNoneMatch]
 	if !given || tag == "" {

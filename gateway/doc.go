@@ -1,16 +1,21 @@
-// Package gateway is the API over HTTP. [Routes] is its single source of
-// truth: routes, rights, metric labels, documentation and tests come from that
-// table, whose rows are of type [Route]. [New] makes a [Gateway] of it, with
-// the services of [NewServices] and what has to do with the outside.
+// Package gateway is the HTTP API.
 //
-// One handler takes a request through the same steps whatever the row: who is
-// calling; may they, by level and by the target that the path names; are the
-// parameters and the body sound; and then the row's Query, which reads, or its
-// Change, which is planned, recorded as an operation and sent step by step. One
-// writer turns every error into the documented form.
+// [Routes] is the single source of truth: handlers, rights, metric labels,
+// documentation and tests come from that table of [Route] values. [New] makes a
+// [Gateway], an http.Handler, from the services of [NewServices] and the rest of its
+// [Options]: the client of the platform, the keeper of operations, the authenticator
+// and the [Metrics]. [Admin] is the handler for metrics and probes, on another
+// listener.
 //
-// What requests mean on the platform is left to package translate and the packages
-// of the services below it, talking to the platform to package oci, the proof of who
-// is calling to package gateway/auth, and what becomes of writes, also after a crash,
-// to package gateway/operation. How an endpoint is added is in translate/README.md.
+// Every request takes the same steps, whatever its route: authenticate the caller;
+// authorize them, by level and by the target that the path names; validate the
+// parameters and the body; then run the route's Query, which reads, or plan its
+// Change, record it as an operation and send it step by step. One function writes
+// every error in the documented form.
+//
+// Other packages do the rest. Package translate and the service packages below it
+// turn requests into commands of the platform, package oci sends them, package
+// gateway/auth authenticates callers, and package gateway/operation records writes
+// and finds out their outcome, also after a crash. translate/README.md explains how
+// to add a route.
 package gateway

@@ -10,36 +10,36 @@ import (
 	"ocigate/translate"
 )
 
-// rehearsal is the answer to a dry run.
-type rehearsal struct {
-	DryRun  bool              `json:"dry_run"` // always true
-	Changes []rehearsedChange `json:"changes"`
+// dryRunBody is the response to a dry run.
+type dryRunBody struct {
+	DryRun  bool           `json:"dry_run"` // always true
+	Changes []dryRunChange `json:"changes"`
 }
 
-type rehearsedChange struct {
-	Entry string `json:"entry"` // the caller's spelling
-	Start string `json:"start"` // the platform's, as the next one
+type dryRunChange struct {
+	Entry string `json:"entry"` // in the caller's spelling
+	Start string `json:"start"` // in the platform's, as is End
 	End   string `json:"end,omitempty"`
-	// Before and After are the entry's values, as they are persisted with a write.
+	// Before and After are the values of the entry, as a write persists them.
 	Before json.RawMessage `json:"before"`
 	After  json.RawMessage `json:"after"`
 }
 
-// rehearse makes all checks of a write, sends nothing, and answers what it
-// would change. It is no operation, and has no use for a key.
-func (g *Gateway) rehearse(ctx context.Context, c echo.Context, e Route, draft *translate.Draft, asked preferences) error {
-	if asked.preferred {
+// dryRun makes all checks of a write, sends nothing, and responds with what the
+// write would change. It makes no operation, and does not use an idempotency key.
+func (g *Gateway) dryRun(ctx context.Context, c echo.Context, route Route, draft *translate.Draft, prefs preferences) error {
+	if prefs.preferred {
 		c.Response().Header().Set(headerPreferApplied, dryRunPreference)
 	}
-	plan, err := e.Change.Plan(ctx, draft)
+	plan, err := route.Change.Plan(ctx, draft)
 	if err != nil {
 		return checkFailure(err)
 	}
-	answer := rehearsal{DryRun: true, Changes: []rehearsedChange{}}
+	body := dryRunBody{DryRun: true, Changes: []dryRunChange{}}
 	for _, e := range plan.Entries {
 		if e.Step > 0 {
-			answer.Changes = append(answer.Changes, rehearsedChange{e.Given, e.Start, e.End, e.Before, e.After})
+			body.Changes = append(body.Changes, dryRunChange{e.Given, e.Start, e.End, e.Before, e.After})
 		}
 	}
-	return writeJSON(c, http.StatusOK, answer)
+	return writeJSON(c, http.StatusOK, body)
 }

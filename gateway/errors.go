@@ -28,12 +28,12 @@ type errorObject struct {
 	Details *errorDetail `json:"details,omitempty"`
 }
 
-// errorDetail has only what there is to say.
+// errorDetail holds the facts of an error. Those that it does not have are absent.
 type errorDetail struct {
-	Entries   []string                `json:"entries,omitempty"`
-	Operation string                  `json:"operation,omitempty"` // the path to ask for it
-	Problems  []problem               `json:"problems,omitempty"`
-	Errors    map[string]platformSaid `json:"errors,omitempty"` // by their order: "0", "1", …
+	Entries   []string                     `json:"entries,omitempty"`
+	Operation string                       `json:"operation,omitempty"` // its path in the API
+	Problems  []problem                    `json:"problems,omitempty"`
+	Errors    map[string]platformErrorBody `json:"errors,omitempty"` // the platform's; the keys are "0", "1", … in their order
 }
 
 type problem struct {
@@ -42,14 +42,14 @@ type problem struct {
 	Reason    string  `json:"reason"`
 }
 
-type platformSaid struct {
+type platformErrorBody struct {
 	Number  int    `json:"error_code,omitempty"`
 	Level   string `json:"level"`
 	Summary string `json:"summary"`
 	Detail  string `json:"detail"`
 }
 
-// problemBody is the form of RFC 9457, with the same facts.
+// problemBody is an error in the form of RFC 9457, with the same facts.
 type problemBody struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -60,31 +60,31 @@ type problemBody struct {
 	*errorDetail
 }
 
-// writeError is the only place where errors are written. Its signature is
-// echo's.
+// writeError writes the response to a request that failed. It is the only function
+// that writes errors. Its signature is that of an echo.HTTPErrorHandler.
 func (g *Gateway) writeError(err error, c echo.Context) {
-	told := departed(c, toldOf(err))
-	record := recordOf(c)
-	record.err = told
+	failure := disconnectError(c, errorOf(err))
+	info := infoOf(c)
+	info.err = failure
 	if c.Response().Committed {
-		record.unheard = true // only the connection fails once the header is out
+		info.undelivered = true // after the header only the connection can fail
 		return
 	}
 	header := c.Response().Header()
 	header.Set(echo.HeaderCacheControl, "no-store")
-	if told.RetryAfter > 0 {
-		header.Set(echo.HeaderRetryAfter, seconds(told.RetryAfter))
+	if failure.RetryAfter > 0 {
+		header.Set(echo.HeaderRetryAfter, seconds(failure.RetryAfter))
 	}
-	if err := writeForm(c, told); err != nil {
-		record.err = errcode.Wrap(told.Code, errors.Join(told, err))
-		record.unheard = record.unheard || c.Response().Committed
+	if err := writeForm(c, failure); err != nil {
+		info.err = errcode.Wrap(failure.Code, errors.Join(failure, err))
+		info.undelivered = info.undelivered || c.Response().Committed
 	}
 }
 
-// toldOf turns the router's own errors into ours.
-func toldOf(err error) *errcode.Error {
-	if told, ok := errors.AsType[*errcode.Error](err); ok {
-		return told
+// errorOf returns the error of the API for any error, also for one of the router.
+func errorOf(err error) *errcode.Error {
+	if failure, ok := errors.AsType[*errcode.Error](err); ok {
+		return failure
 	}
 	if routing, ok := errors.AsType[*echo.HTTPError](err); ok {
 		switch routing.Code {
@@ -97,12 +97,12 @@ func toldOf(err error) *errcode.Error {
 	return errcode.Of(err)
 }
 
-// seconds is a Retry-After: whole seconds, rounded up.
+// seconds returns the value of a Retry-After: seconds, rounded up.
 func seconds(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }
 
-// writeForm writes the error in the form that the caller asks for.
+// writeForm writes the error in the form that the caller accepts.
 func writeForm(c echo.Context, e *errcode.Error) error {
 	if wantsProblem(c.Request()) {
 		return writeMedia(c, e.Code.Status, mimeProblem, problemBody{
@@ -126,23 +126,23 @@ func detailOf(e *errcode.Error) *errorDetail {
 		d.Operation = operationPath(e.Operation)
 	}
 	for _, p := range e.Problems {
-		told := problem{Parameter: p.Parameter, Reason: p.Reason}
+		one := problem{Parameter: p.Parameter, Reason: p.Reason}
 		if p.Parameter == "" {
-			told.Pointer = &p.Pointer // "" is the body as a whole
+			one.Pointer = &p.Pointer // "" is the complete body
 		}
-		d.Problems = append(d.Problems, told)
+		d.Problems = append(d.Problems, one)
 	}
-	for i, said := range e.Platform {
+	for i, reported := range e.Platform {
 		if d.Errors == nil {
-			d.Errors = map[string]platformSaid{}
+			d.Errors = map[string]platformErrorBody{}
 		}
-		d.Errors[strconv.Itoa(i)] = platformSaid(said)
+		d.Errors[strconv.Itoa(i)] = platformErrorBody(reported)
 	}
 	return d
 }
 
-// wantsProblem tells whether the caller asks for RFC 9457: where Accept names
-// its media type, and ranks application/json no higher.
+// wantsProblem reports whether the caller asks for the form of RFC 9457: Accept names
+// its media type, and does not prefer application/json.
 func wantsProblem(r *http.Request) bool {
 	problem, plain := 0.0, 0.0
 	for _, value := range r.Header.Values(echo.HeaderAccept) {
@@ -159,7 +159,7 @@ func wantsProblem(r *http.Request) bool {
 	return problem > 0 && problem >= plain
 }
 
-// acceptOf reads one media range of an Accept header.
+// acceptOf parses one element of an Accept or Accept-Encoding header.
 func acceptOf(one string) (media string, quality float64) {
 	media, parameters, _ := strings.Cut(one, ";")
 	quality = 1

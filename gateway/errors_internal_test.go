@@ -20,10 +20,10 @@ func TestSecondsAreRoundedUp(t *testing.T) {
 	}
 }
 
-// Details have only what there is to say.
+// Details have only the facts of the error.
 func TestDetails(t *testing.T) {
 	for want, e := range map[string]errcode.Error{
-		"null":                                   {Code: errcode.Internal, Message: "told elsewhere", RetryAfter: time.Second},
+		"null":                                   {Code: errcode.Internal, Message: "not a detail", RetryAfter: time.Second},
 		`{"entries":["+32"]}`:                    {Entries: []string{"+32"}},
 		`{"operation":"/api/v1/operations/id/"}`: {Operation: "id"},
 		`{"problems":[{"pointer":"","reason":"a"},{"pointer":"/x","reason":"b"},{"parameter":"p","reason":"c"}]}`: {
@@ -46,35 +46,35 @@ func TestDetails(t *testing.T) {
 	}
 }
 
-// What a caller was told of a refused write comes back as it was.
-func TestRememberedErrors(t *testing.T) {
-	t.Run("are told again", func(t *testing.T) {
+// The stored error of a refused write is the same when it is decoded.
+func TestStoredErrors(t *testing.T) {
+	t.Run("are decoded unchanged", func(t *testing.T) {
 		want := &errcode.Error{
 			Code: errcode.NotAvailableForAssignment, Message: "m", Entries: []string{"+32"},
 			Platform: []errcode.Platform{{Number: 7, Level: "Error", Summary: "R&D <s>", Detail: "d"}},
 		}
-		got, err := recall(remember(want))
+		got, err := decodeError(encodeError(want))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("(-told +recalled):\n%s", diff)
+			t.Errorf("(-encoded +decoded):\n%s", diff)
 		}
 	})
-	t.Run("are none where nothing is promised", func(t *testing.T) {
+	t.Run("are none without a promise", func(t *testing.T) {
 		for _, e := range []*errcode.Error{nil, errcode.New(errcode.PlatformError), errcode.New(errcode.OutcomeUnknown), errcode.New(errcode.Internal)} {
-			if kept := remember(e); kept != nil {
-				t.Errorf("%v is kept as %s", e, kept)
+			if stored := encodeError(e); stored != nil {
+				t.Errorf("%v is stored as %s", e, stored)
 			}
 		}
-		if got, err := recall(nil); got != nil || err != nil {
-			t.Errorf("recalled %v, %v", got, err)
+		if got, err := decodeError(nil); got != nil || err != nil {
+			t.Errorf("decoded %v, %v", got, err)
 		}
 	})
-	t.Run("that nobody can have written are no answer", func(t *testing.T) {
-		for _, kept := range []string{"[]", `{"code":"NO_SUCH_ERROR"}`, "{}"} {
-			if got, err := recall(json.RawMessage(kept)); err == nil {
-				t.Errorf("%s is recalled as %v", kept, got)
+	t.Run("that are invalid are reported", func(t *testing.T) {
+		for _, stored := range []string{"[]", `{"code":"NO_SUCH_ERROR"}`, "{}"} {
+			if got, err := decodeError(json.RawMessage(stored)); err == nil {
+				t.Errorf("%s is decoded as %v", stored, got)
 			}
 		}
 	})

@@ -18,17 +18,17 @@ import (
 	"ocigate/translate"
 )
 
-// Writer sends the one command of a planned change. *oci.Client is one.
+// A Writer sends the commands of planned changes. *oci.Client implements it.
 type Writer interface {
-	// Write sends the command at most once, after before, which is told the
-	// name of the platform's endpoint, and whose error means that nothing is
-	// sent. Unless oci.NotDone tells of an error that the command was not
-	// done, nobody knows.
+	// Write calls before with the name of the platform endpoint, and then sends the
+	// command, at most once. If before returns an error, nothing is sent. After an
+	// error for which oci.NotDone does not report true, it is unknown whether the
+	// command was done.
 	Write(ctx context.Context, command oci.Write, before func(endpoint string) error) (oci.Reply, error)
 }
 
-// Options are what a [Gateway] is made of. All fields but the numbers and
-// TrustedProxies are required.
+// Options are the options of a [Gateway]. All fields are required, except the
+// numbers, which have defaults, and TrustedProxies.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -38,21 +38,21 @@ type Options struct {
 	Metrics        *Metrics
 	Logger         *slog.Logger
 
-	// RequestTimeout bounds all that happens before a write is on its way,
-	// and the whole of any other request. Default 30 s.
+	// RequestTimeout limits a read, and a write until its first command is sent.
+	// Default 30 s.
 	RequestTimeout time.Duration
-	// MaxBodyBytes bounds a request's body. Default 1 MiB.
+	// MaxBodyBytes limits the body of a request. Default 1 MiB.
 	MaxBodyBytes int64
-	// GzipMinBytes is the least that is compressed for those who take it.
-	// Default 1400.
+	// GzipMinBytes is the size from which on a response is compressed, if the
+	// caller accepts gzip. Default 1400.
 	GzipMinBytes int
-	// TrustedProxies are the networks whose X-Forwarded-For is believed. Its
-	// entries may have ports. The caller is at the last address in it that is
-	// not in these networks.
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is trusted.
+	// The entries of that header may have ports. The caller's address is the last
+	// one in it that is not in these networks.
 	TrustedProxies []netip.Prefix
 }
 
-// Gateway serves the API.
+// A Gateway serves the API. It is an http.Handler, safe for concurrent use.
 type Gateway struct {
 	options   Options
 	router    *echo.Echo
@@ -60,7 +60,7 @@ type Gateway struct {
 	pieces    sync.Pool // of *bufio.Writer, for writeBody
 }
 
-// New makes the API's handler.
+// New returns a Gateway with these options.
 func New(o Options) *Gateway {
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 30 * time.Second
@@ -78,24 +78,24 @@ func New(o Options) *Gateway {
 	}
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	g.router.HTTPErrorHandler = g.writeError
-	// The record has the address. Without this, echo would believe any header.
+	// requestInfo has the caller's address. Without this, echo would trust any
+	// X-Forwarded-For.
 	g.router.IPExtractor = echo.ExtractIPDirect()
 	g.router.Pre(rawPath, g.observe)
 	compress := middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip})
-	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: asCause, DisableErrorHandler: true, DisableStackAll: true})
-	for _, e := range Routes(o.Services) {
-		// Put around the handler here, since the router would do so anew for
-		// each request.
-		handler := compress(catch(g.handle(e)))
-		for _, route := range e.routes() {
-			g.router.Match(e.methods(), route, handler)
+	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: notePanic, DisableErrorHandler: true, DisableStackAll: true})
+	for _, route := range Routes(o.Services) {
+		// The router would wrap the handler again for each request.
+		handler := compress(catch(g.handle(route)))
+		for _, pattern := range route.patterns() {
+			g.router.Match(route.methods(), pattern, handler)
 		}
 	}
 	return g
 }
 
-// refusesGzip tells whether Accept-Encoding names gzip to say that it is not
-// taken, which echo would read the other way.
+// refusesGzip reports whether Accept-Encoding names gzip with the quality 0. Echo
+// would take that for accepting it.
 func refusesGzip(c echo.Context) bool {
 	for coding := range strings.SplitSeq(c.Request().Header.Get(echo.HeaderAcceptEncoding), ",") {
 		if name, quality := acceptOf(coding); name == "gzip" && quality == 0 {
@@ -114,13 +114,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.router.ServeHTTP(w, r)
 		return
 	}
-	// Who waits for 100 Continue and gets an answer in its place sends no body,
-	// and net/http would wait for it.
-	rest := &restOfBody{ReadCloser: r.Body}
-	watched := r.WithContext(r.Context()) // net/http looks at the body of its own
-	watched.Body = rest
+	// A client that waits for 100 Continue and gets a response instead sends no body,
+	// but net/http would wait for one.
+	body := &trackedBody{ReadCloser: r.Body}
+	watched := r.WithContext(r.Context()) // net/http checks the Body of its own request
+	watched.Body = body
 	g.router.ServeHTTP(w, watched)
-	if !rest.ended {
-		boundRest(w, r)
+	if !body.ended {
+		limitRest(w, r)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"ocigate/oci"
 )
 
-// Metrics are the gateway's own, on a registry of their own. Every label comes
-// from a table of ours or from the configuration, never from a caller.
+// Metrics are the metrics of the gateway, on their own registry. Every label value
+// comes from a table of the program or from the configuration, never from a caller.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -46,10 +46,11 @@ type Metrics struct {
 	repliesRefused  *prometheus.CounterVec
 }
 
-// Buckets reach from an answer out of memory to the longest timeouts.
+// durationBuckets range from a response without a command to the longest timeouts.
 var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-// NewMetrics makes the metrics. version is the program's.
+// NewMetrics returns the metrics. version is that of the program, for the metric
+// ocigate_build_info.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -118,10 +119,10 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// Registry is where the metrics are to be gathered.
+// Registry returns the registry from which the metrics are gathered.
 func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 
-// buildInfo is a metric whose labels tell what is running.
+// buildInfo returns a metric whose labels are the versions of what is running.
 func buildInfo(version string) prometheus.Collector {
 	labels := prometheus.Labels{"version": version, "goversion": "", "revision": ""}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -140,28 +141,28 @@ func buildInfo(version string) prometheus.Collector {
 }
 
 // request counts a request that has ended.
-func (m *Metrics) request(r *record, c echo.Context, took time.Duration) {
+func (m *Metrics) request(info *requestInfo, c echo.Context, took time.Duration) {
 	method := c.Request().Method
 	if !slices.Contains(knownMethods, method) {
 		method = otherMethod
 	}
-	status, name := r.outcome(c.Response().Status)
-	m.requests.WithLabelValues(r.endpoint, method, strconv.Itoa(status), name).Inc()
-	m.requestDuration.WithLabelValues(r.endpoint, method).Observe(took.Seconds())
+	status, name := info.outcome(c.Response().Status)
+	m.requests.WithLabelValues(info.route, method, strconv.Itoa(status), name).Inc()
+	m.requestDuration.WithLabelValues(info.route, method).Observe(took.Seconds())
 }
 
 var knownMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions, http.MethodPut, http.MethodPatch}
 
 func (m *Metrics) login(result string) { m.logins.WithLabelValues(result).Inc() }
 
-// Trace counts what a client of the platform does.
+// Trace returns the hooks with which a client of the platform is counted.
 func (m *Metrics) Trace() oci.Trace {
 	return oci.Trace{
 		SessionTried: func(endpoint string, _ time.Duration, err error) {
 			m.sessionTries.WithLabelValues(endpoint, triedResult(err)).Inc()
 		},
 		EndpointProbed: func(p oci.Probe) {
-			if p.Login { // which is a session to the platform
+			if p.Login { // the platform counts a login as a session
 				m.sessionTries.WithLabelValues(p.Endpoint, triedResult(p.Err)).Inc()
 			}
 		},
@@ -180,7 +181,7 @@ func (m *Metrics) Trace() oci.Trace {
 	}
 }
 
-// Operations counts what becomes of writes.
+// Operations returns the hooks with which the outcomes of writes are counted.
 func (m *Metrics) Operations() operation.Trace {
 	return operation.Trace{
 		Recorded: func(op operation.Operation) { m.operations.WithLabelValues(op.Route, string(op.State)).Inc() },
@@ -193,16 +194,16 @@ func (m *Metrics) Operations() operation.Trace {
 	}
 }
 
-// WatchOperations adds the writes whose outcome is unknown to the metrics,
-// counted when they are gathered.
+// WatchOperations adds the number of writes whose outcome is unknown. It is read when
+// the metrics are gathered.
 func (m *Metrics) WatchOperations(keeper interface{ Unresolved() int }) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ocigate_operations_unresolved", Help: "Writes that this replica looks after because their outcome is unknown.",
 	}, func() float64 { return float64(keeper.Unresolved()) }))
 }
 
-// WatchLog adds the lines of the log that were dropped to the metrics, counted
-// when they are gathered.
+// WatchLog adds the number of log lines that were dropped. It is read when the metrics
+// are gathered.
 func (m *Metrics) WatchLog(log interface{ Dropped() uint64 }) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ocigate_log_lines_dropped_total", Help: "Lines of the log that were dropped, because whoever reads the standard error output was too slow or away.",
@@ -216,7 +217,7 @@ func triedResult(err error) string {
 	return resultOK
 }
 
-// The results of waiting for a session, besides ok.
+// The results of a wait for a session, besides ok.
 const (
 	waitFailed = "failed"
 	waitLeft   = "left"
@@ -248,8 +249,8 @@ func commandResult(reply oci.Reply, err error) string {
 	return resultOK
 }
 
-// Watch adds the sessions of a client to the metrics, counted when they are
-// gathered.
+// Watch adds the sessions and endpoints of a client of the platform. They are counted
+// when the metrics are gathered.
 func (m *Metrics) Watch(client interface{ Stats() oci.Stats }) {
 	m.registry.MustRegister(&sessionCollector{client.Stats})
 	for _, e := range client.Stats().Endpoints {
@@ -273,7 +274,7 @@ var (
 		"Release of the platform, detected or set: 24 for example, and 0 while it is not known.", []string{"platform_endpoint"}, nil)
 	fallbackDesc = prometheus.NewDesc("ocigate_platform_fallback",
 		"1 while a feature that the platform does not know is asked for in an older form, or left out, else 0. While the release is not known, the tracking id is left out.", []string{"platform_endpoint", "feature"}, nil)
-	restingDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
+	backoffDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
 		"1 while an endpoint is left alone after a failed try, else 0.", []string{"platform_endpoint"}, nil)
 	upDesc = prometheus.NewDesc("ocigate_platform_endpoint_up",
 		"1 while an endpoint has a session, or else where the last attempt to reach it succeeded; 0 where that failed, and before the first. One without a session is connected to every platform.pool.probe_unused; after a login that failed, only one that works counts.", []string{"platform_endpoint"}, nil)
@@ -284,7 +285,7 @@ func (*sessionCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- sessionsDesc
 	to <- sessionsMaxDesc
 	to <- waitersDesc
-	to <- restingDesc
+	to <- backoffDesc
 	to <- upDesc
 	to <- refusedDesc
 	to <- releaseDesc
@@ -309,7 +310,7 @@ func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
 	for _, e := range stats.Endpoints {
 		gauge(sessionsDesc, e.Idle, e.Name, "idle")
 		gauge(sessionsDesc, e.Busy, e.Name, "busy")
-		gauge(restingDesc, oneIf(e.InBackoff), e.Name)
+		gauge(backoffDesc, oneIf(e.InBackoff), e.Name)
 		gauge(upDesc, oneIf(e.Up), e.Name)
 		gauge(refusedDesc, oneIf(e.AccountRefused), e.Name)
 		gauge(releaseDesc, int(e.Dialect.Release), e.Name)

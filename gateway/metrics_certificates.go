@@ -6,29 +6,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// CertificateUse is what a certificate is for.
+// CertificateUse is the purpose of a certificate.
 type CertificateUse string
 
 // The uses of certificates.
 const (
-	UseAPI            CertificateUse = "api"             // shown to callers
-	UsePlatformClient CertificateUse = "platform_client" // shown to the platform
-	UsePlatformCA     CertificateUse = "platform_ca"     // authorities that the platform's own is verified with
-	UsePlatformServer CertificateUse = "platform_server" // shown by the platform when it was last connected to
+	UseAPI            CertificateUse = "api"             // presented to callers
+	UsePlatformClient CertificateUse = "platform_client" // presented to the platform
+	UsePlatformCA     CertificateUse = "platform_ca"     // authorities that verify the platform's certificate
+	UsePlatformServer CertificateUse = "platform_server" // presented by the platform on the last connection
 )
 
-// Certificate is one that the gateway uses, as far as the metrics report it.
+// A Certificate is what the metrics report of a certificate in use.
 type Certificate struct {
 	Use              CertificateUse
 	PlatformEndpoint string // empty for the API's
-	// NotAfter is when it expires. Of several certificates that are used
-	// together, it is the first of their dates.
+	// NotAfter is when the certificate expires; for several that are used together,
+	// when the first of them expires.
 	NotAfter time.Time
 }
 
-// WatchCertificates adds the certificates in use to the metrics. inUse returns
-// them as they are when the metrics are gathered, each pair of use and endpoint
-// once.
+// WatchCertificates adds the certificates in use. inUse is called when the metrics are
+// gathered, and must return each pair of use and endpoint only once.
 func (m *Metrics) WatchCertificates(inUse func() []Certificate) {
 	m.registry.MustRegister(certificateCollector{inUse})
 }
@@ -49,14 +48,15 @@ func (c certificateCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// Reload is what came of the last SIGHUP, or of the start where there was none.
+// A Reload is the result of the last SIGHUP, or of the start if there was none.
 type Reload struct {
 	Successful bool
-	// At is when the files in force were read.
+	// At is when the effective files were read.
 	At time.Time
 }
 
-// WatchReloads adds what came of the last SIGHUP to the metrics.
+// WatchReloads adds the result of the last SIGHUP. last is called when the metrics are
+// gathered.
 func (m *Metrics) WatchReloads(last func() Reload) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -6,14 +6,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// JournalWatcher is what of a keeper the metrics of its journal show.
+// A JournalWatcher reports the state of a journal. *operation.Keeper implements it.
 type JournalWatcher interface {
 	JournalState() (unusableSince time.Time, err error)
 	OldestUnresolved() time.Time
 }
 
-// WatchJournal adds the state of the journal to the metrics, taken when they are
-// gathered.
+// WatchJournal adds the state of the journal. It is read when the metrics are gathered.
 func (m *Metrics) WatchJournal(keeper JournalWatcher) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -22,7 +21,8 @@ func (m *Metrics) WatchJournal(keeper JournalWatcher) {
 			_, err := keeper.JournalState()
 			return float64(oneIf(err == nil))
 		}),
-		// An age and no timestamp: that of nothing would be an age of decades.
+		// An age and not a timestamp: without such a write, a timestamp of 0 would
+		// look like an age of decades.
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ocigate_operations_oldest_unresolved_age_seconds", Help: "Time for which the outcome of a write has been unknown, of the one for which it has been for longest; 0 where there is none.",
 		}, func() float64 {

@@ -8,7 +8,7 @@ import (
 	"ocigate/oci"
 )
 
-// newRepliesRefused makes the counter of refused documents.
+// newRepliesRefused returns the counter of refused documents.
 func newRepliesRefused() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_platform_replies_refused_total",
@@ -16,7 +16,7 @@ func newRepliesRefused() *prometheus.CounterVec {
 	}, []string{"platform_endpoint", "reason"})
 }
 
-// refusalList names the reasons for the metric's help.
+// refusalList returns the reasons of refusals, for the help of the metric.
 func refusalList() string {
 	var names []string
 	for _, why := range oci.Refusals() {

@@ -6,15 +6,15 @@ import (
 	"ocigate/gateway/auth"
 )
 
-// throttledWays are the labels of attempts that were throttled, by their method.
+// throttledWays are the labels of throttled attempts, by their method.
 var throttledWays = map[auth.Method]string{
 	auth.MethodToken:  "login",
 	auth.MethodBasic:  "basic",
 	auth.MethodAPIKey: "api_key",
 }
 
-// newThrottledCounter counts all that is answered with 429 because of failed
-// attempts before it.
+// newThrottledCounter returns the counter of requests that got status 429 because of
+// failed attempts before them.
 func newThrottledCounter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_logins_throttled_total",

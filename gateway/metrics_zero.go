@@ -13,17 +13,16 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// A counter that appears with its first event hides that event from increase()
-// and rate(), which need a value before it. So each series whose labels are known
-// exists from the start, with 0: by the rows, their errors, the commands of the
-// services, and the endpoints of the platform. A metric with labels gets its line
-// in start, or where its labels become known; a test demands that no series
-// appears later.
+// A counter that appears with its first event hides that event from increase() and
+// rate(), which need a value before it. So each series whose labels are known exists
+// from the start, with 0: for the routes, their errors, the commands of the services,
+// and the platform endpoints. A new metric with labels needs a line in start, or where
+// its labels become known; a test requires that no series appears later.
 
-// vector is a metric with labels. A series of it exists once it was asked for.
+// vector is a metric with labels. WithLabelValues makes a series exist.
 type vector[M any] interface{ WithLabelValues(values ...string) M }
 
-// startAtZero makes the series of all combinations of the labels' values.
+// startAtZero creates the series for all combinations of the labels' values.
 func startAtZero[M any](of vector[M], labels ...[]string) {
 	combinations := [][]string{nil}
 	for _, values := range labels {
@@ -40,9 +39,9 @@ func startAtZero[M any](of vector[M], labels ...[]string) {
 	}
 }
 
-// start makes the series whose labels are in tables of the program's own.
+// start creates the series whose labels come from tables of the program.
 func (m *Metrics) start() {
-	writes := writingRows()
+	writes := writeRoutes()
 	startAtZero(m.operations, writes, firstOutcomes)
 	startAtZero(m.operationsResolved, writes, endOutcomes)
 	startAtZero(m.corrections, writes)
@@ -59,7 +58,7 @@ func (m *Metrics) start() {
 	m.startRequests(nil)
 }
 
-// startPlatform makes the series of an endpoint of the platform.
+// startPlatform creates the series of a platform endpoint.
 func (m *Metrics) startPlatform(endpoint string) {
 	name := []string{endpoint}
 	startAtZero(m.sessionTries, name, append(texts(oci.Stages()), resultOK))
@@ -67,91 +66,90 @@ func (m *Metrics) startPlatform(endpoint string) {
 	startAtZero(m.repliesRefused, name, texts(oci.Refusals()))
 }
 
-// startRequests makes the series of requests. meanings are the codes that the
-// operator gives refusals of the platform, besides those that rows name.
-func (m *Metrics) startRequests(meanings []*errcode.Code) {
-	for _, e := range Table() {
-		codes := e.codes(meanings)
-		for _, method := range e.methods() {
-			m.requestDuration.WithLabelValues(e.Name, method)
-			for _, status := range e.goodStatuses() {
-				m.requests.WithLabelValues(e.Name, method, strconv.Itoa(status), noErrorName)
+// startRequests creates the series of requests. configured are the codes to which the
+// configuration maps errors of the platform, in addition to those of the routes.
+func (m *Metrics) startRequests(configured []*errcode.Code) {
+	for _, route := range Table() {
+		codes := route.codes(configured)
+		for _, method := range route.methods() {
+			m.requestDuration.WithLabelValues(route.Name, method)
+			for _, status := range route.goodStatuses() {
+				m.requests.WithLabelValues(route.Name, method, strconv.Itoa(status), noErrorName)
 			}
 			for _, code := range codes {
-				m.requests.WithLabelValues(e.Name, method, strconv.Itoa(code.Status), code.Name)
+				m.requests.WithLabelValues(route.Name, method, strconv.Itoa(code.Status), code.Name)
 			}
 		}
-		if e.Name == loginRow {
+		if route.Name == loginRoute {
 			for _, code := range codes {
 				m.logins.WithLabelValues(code.Name)
 			}
 		}
 	}
 	for _, method := range append(slices.Clone(knownMethods), otherMethod) {
-		m.requestDuration.WithLabelValues(noEndpoint, method)
+		m.requestDuration.WithLabelValues(noRoute, method)
 		for _, code := range []*errcode.Code{errcode.RouteNotFound, errcode.MethodNotAllowed, errcode.CallerLeft} {
-			m.requests.WithLabelValues(noEndpoint, method, strconv.Itoa(code.Status), code.Name)
+			m.requests.WithLabelValues(noRoute, method, strconv.Itoa(code.Status), code.Name)
 		}
 	}
-	m.requests.WithLabelValues(noEndpoint, http.MethodOptions, strconv.Itoa(http.StatusNoContent), noErrorName)
+	m.requests.WithLabelValues(noRoute, http.MethodOptions, strconv.Itoa(http.StatusNoContent), noErrorName)
 }
 
-// codes are all that the row can be counted with. meanings are as in
-// [Metrics.startRequests].
-func (e Route) codes(meanings []*errcode.Code) []*errcode.Code {
-	codes := slices.Concat(CommonErrors(), e.Describe().Errors, []*errcode.Code{errcode.CallerLeft})
-	if e.Query == nil && e.Change == nil && e.Name != loginRow {
-		return codes // it does not ask the platform
+// codes returns all codes with which requests to the route can be counted. configured
+// are as in [Metrics.startRequests].
+func (r Route) codes(configured []*errcode.Code) []*errcode.Code {
+	codes := slices.Concat(CommonErrors(), r.Describe().Errors, []*errcode.Code{errcode.CallerLeft})
+	if r.Query == nil && r.Change == nil && r.Name != loginRoute {
+		return codes // it sends no commands to the platform
 	}
-	for _, code := range meanings {
-		if e.Change == nil || code.PromisesNotDone() || code == errcode.Internal {
+	for _, code := range configured {
+		if r.Change == nil || code.PromisesNotDone() || code == errcode.Internal {
 			codes = append(codes, code)
 		}
 	}
 	return codes
 }
 
-// goodStatuses are the statuses of the row's good answers.
-func (e Route) goodStatuses() []int {
-	statuses := []int{e.Status}
-	if e.Query != nil || e.Journal != nil {
+// goodStatuses returns the statuses of the route's responses that are not errors.
+func (r Route) goodStatuses() []int {
+	statuses := []int{r.Status}
+	if r.Query != nil || r.Journal != nil {
 		statuses = append(statuses, http.StatusNotModified)
 	}
-	if e.Change != nil {
+	if r.Change != nil {
 		statuses = append(statuses, http.StatusOK) // of a dry run
 	}
-	if e.reports() {
+	if r.reports() {
 		statuses = append(statuses, http.StatusMultiStatus)
 	}
 	return statuses
 }
 
-// writingRows are the names of the rows that make operations.
-func writingRows() []string {
+// writeRoutes returns the names of the routes that make operations.
+func writeRoutes() []string {
 	var names []string
-	for _, e := range Table() {
-		if e.Change != nil {
-			names = append(names, e.Name)
+	for _, route := range Table() {
+		if route.Change != nil {
+			names = append(names, route.Name)
 		}
 	}
 	return names
 }
 
-// firstOutcomes are the states in which an operation can first be recorded, and
-// endOutcomes those that can be found out of an unknown one.
+// firstOutcomes are the first outcomes that an operation can have, and endOutcomes those
+// that an operation with an unknown outcome can get later.
 var (
 	firstOutcomes = texts([]operation.State{operation.Done, operation.NotDone, operation.PartlyDone, operation.Unknown})
 	endOutcomes   = texts([]operation.State{operation.Done, operation.NotDone, operation.PartlyDone})
 )
 
-// sentCommands are the names of the commands that are counted: those of the
-// rows in all their forms, of which reads are the ones that callers can share, and
-// those that verify credentials. The commands that log a session in or keep it are
-// not counted.
+// sentCommands returns the names of the commands that are counted: those of the routes,
+// in all their forms, and those that verify credentials. reads are the reads among them,
+// which callers can share. Commands that log a session in or keep it are not counted.
 func sentCommands() (reads, all []string) {
 	var writes []string
-	for _, e := range Table() {
-		described := e.Describe()
+	for _, route := range Table() {
+		described := route.Describe()
 		reads, writes = append(reads, described.Reads...), append(writes, described.Writes...)
 	}
 	slices.Sort(reads)

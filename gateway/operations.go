@@ -16,13 +16,13 @@ import (
 	"ocigate/translate/scope"
 )
 
-// journalWork is the work of an endpoint that answers from the journal of
-// writes. Who is calling is known, and that their level suffices.
-type journalWork func(*Gateway, context.Context, echo.Context, auth.Principal, translate.Params) error
+// A journalHandler handles a route that reads the journal of writes. The caller is
+// authenticated, and their level suffices. The handler checks their scope.
+type journalHandler func(*Gateway, context.Context, echo.Context, auth.Principal, translate.Params) error
 
 func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
 
-// operationBody is an operation as callers are told of it.
+// operationBody is an operation in a response.
 type operationBody struct {
 	ID       string          `json:"id"`
 	State    operation.State `json:"state"`
@@ -30,8 +30,8 @@ type operationBody struct {
 	Basis    operation.Basis `json:"known_by,omitempty"`
 	Endpoint string          `json:"endpoint"`
 	TenantID string          `json:"tenant_id"`
-	GroupID  string          `json:"group_id,omitempty"` // absent for a tenant's own, as is UserID for a group's
-	UserID   string          `json:"user_id,omitempty"`
+	GroupID  string          `json:"group_id,omitempty"` // absent for a write of a tenant
+	UserID   string          `json:"user_id,omitempty"`  // absent for a write of a tenant or group
 
 	RequestedBy string `json:"requested_by"`
 	RequestID   string `json:"request_id"`
@@ -41,12 +41,12 @@ type operationBody struct {
 	SentAt     time.Time `json:"sent_at,omitzero"`
 	DoubtedAt  time.Time `json:"doubted_at,omitzero"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
-	ReleasedAt time.Time `json:"released_at,omitzero"` // the last time that an operator freed entries
+	ReleasedAt time.Time `json:"released_at,omitzero"` // when an operator last released entries
 
 	Entries []entryBody `json:"entries"`
 	// Error is the platform's refusal of the last step that was sent, in the form of
-	// all errors. It is absent where the platform refused nothing, or where it is not
-	// known that nothing of the step was done.
+	// all errors. It is absent if the platform refused nothing, or if it is not known
+	// that nothing of the step was done.
 	Error       *errorObject           `json:"error,omitempty"`
 	Corrections []operation.Correction `json:"corrections,omitempty"`
 }
@@ -54,15 +54,15 @@ type operationBody struct {
 type entryBody struct {
 	Entry   string          `json:"entry"`
 	Outcome operation.State `json:"outcome"`
-	// Step is the step that changes the entry, from 1; absent where the entry was as
-	// wanted already.
+	// Step is the step that changes the entry, from 1; absent if the entry already had
+	// the wanted value.
 	Step int `json:"step,omitempty"`
-	// Released says that an operator has freed the entry while its outcome was
-	// unknown. It stays unknown.
+	// Released reports whether an operator has released the entry while its outcome
+	// was unknown. The outcome stays unknown.
 	Released bool `json:"released,omitempty"`
 }
 
-// bodyOf is an operation as it is reported to a caller.
+// bodyOf returns an operation as that caller may see it.
 func bodyOf(op operation.Operation, to auth.Principal) operationBody {
 	body := operationBody{
 		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
@@ -72,7 +72,7 @@ func bodyOf(op operation.Operation, to auth.Principal) operationBody {
 		Entries: []entryBody{}, Corrections: op.Corrections,
 	}
 	if n := len(op.Releases); n > 0 {
-		body.ReleasedAt = op.Releases[n-1].At // who and why is for operators
+		body.ReleasedAt = op.Releases[n-1].At // by whom and why is for operators only
 	}
 	for _, e := range op.Entries {
 		outcome := e.Outcome
@@ -85,27 +85,27 @@ func bodyOf(op operation.Operation, to auth.Principal) operationBody {
 	return body
 }
 
-// refusalOf is the platform's refusal of the last step that was sent, of which nothing
-// was done; nil where there is none. The platform's own words may name what is outside
-// the scope of a caller whose level is below that of the one who made the write. They
-// are left out for such a caller.
+// refusalOf returns the platform's refusal of the last step that was sent, if nothing of
+// that step was done, and nil otherwise. A caller below the level of the one who made
+// the write does not get the platform's messages: they may name what is outside the
+// caller's scope.
 func refusalOf(op operation.Operation, to auth.Principal) *errorObject {
 	if slices.ContainsFunc(op.Entries, func(e operation.Entry) bool { return e.Step == op.Step && e.Outcome != operation.NotDone }) {
-		return nil // it is not borne out
+		return nil // the platform's state does not confirm the refusal
 	}
-	refusal, err := recall(op.Response)
+	refusal, err := decodeError(op.Response)
 	if refusal == nil || err != nil {
 		return nil
 	}
 	if to.Level < writerLevel(op) {
 		refusal = &errcode.Error{Code: refusal.Code}
 	}
-	told := objectOf(refusal)
-	return &told
+	object := objectOf(refusal)
+	return &object
 }
 
-// writerLevel is the level of the caller who made the write. One that no caller of
-// today has counts as the highest.
+// writerLevel returns the level of the caller who made the write. A level that no
+// longer exists counts as the highest.
 func writerLevel(op operation.Operation) auth.Level {
 	for _, level := range []auth.Level{auth.EndUser, auth.DepartmentAdmin, auth.GroupAdmin, auth.TenantAdmin} {
 		if level.String() == op.Caller.Level {
@@ -115,8 +115,8 @@ func writerLevel(op operation.Operation) auth.Level {
 	return auth.SystemAdmin
 }
 
-// operation tells what became of one write. One that is outside the caller's
-// scope is not there for them.
+// operation responds with one write. For a write outside the caller's scope, it
+// responds as if there were no such write.
 func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Principal, _ translate.Params) error {
 	id := pathParameter(c, "operation_id")
 	if !operation.IsID(id) {
@@ -139,20 +139,20 @@ func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Princi
 
 const unreadable = "The gateway's journal cannot be read at the moment."
 
-// operationsBody is a page of operations. Next is there while there are more.
+// operationsBody is a page of operations. Next is absent on the last page.
 type operationsBody struct {
 	Operations []operationBody `json:"operations"`
-	Next       string          `json:"next,omitempty"` // the before of the next page
+	Next       string          `json:"next,omitempty"` // the value of before for the next page
 }
 
-// The most that a page holds, and what it holds where nobody says.
+// The largest and the default number of operations on a page.
 const (
 	maxPage     = 1000
 	defaultPage = 100
 )
 
-// operations lists the writes of a scope, which is the caller's own unless the
-// query names a smaller one.
+// operations responds with the writes of a scope: that of the query, or else the
+// caller's own.
 func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Principal, params translate.Params) error {
 	q, err := queryOf(params, who)
 	if err != nil {
@@ -162,7 +162,7 @@ func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Princ
 		return errcode.New(errcode.Forbidden)
 	}
 	page := q.Limit
-	q.Limit++ // one more tells whether there are more
+	q.Limit++ // one more than the page, to learn whether there is a next one
 	ops, err := g.options.Operations.List(ctx, q)
 	if err != nil {
 		return &errcode.Error{Code: errcode.JournalUnavailable, Message: unreadable, RetryAfter: shortly, Cause: err}
@@ -178,7 +178,7 @@ func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Princ
 	return writeTagged(c, body)
 }
 
-// mayList tells whether the scope of a list is the caller's.
+// mayList reports whether the caller's scope covers that of the list.
 func mayList(who auth.Principal, q operation.Query) bool {
 	if q.Target == (scope.Target{}) {
 		return who.Level >= auth.SystemAdmin
@@ -186,8 +186,7 @@ func mayList(who auth.Principal, q operation.Query) bool {
 	return who.Covers(q.Target)
 }
 
-// listParams are the parameters of the list of operations. An id that is empty
-// stands for all.
+// listParams are the parameters of the list of operations. An empty id means all.
 var listParams = []translate.Param{
 	{Name: "tenant_id", Check: idProblem("tenant_id"), Doc: "Only the writes of this tenant."},
 	{Name: "group_id", Check: idProblem("group_id"), Doc: "Only the writes of this group. It needs tenant_id."},
@@ -196,7 +195,7 @@ var listParams = []translate.Param{
 	{Name: "limit", Kind: translate.IntegerParam, Min: 1, Max: maxPage, Doc: "The most that a page holds."},
 }
 
-// idProblem is the check of an id.
+// idProblem returns the validation of an id with that name.
 func idProblem(name string) func(id string) string {
 	return func(id string) string {
 		parameter, known := scope.ParameterByName(name)
@@ -218,7 +217,7 @@ func operationIDProblem(id string) string {
 	return ""
 }
 
-// queryOf is what to list.
+// queryOf returns the query for the operations that a request lists.
 func queryOf(params translate.Params, who auth.Principal) (operation.Query, error) {
 	q := operation.Query{
 		Target: scope.Target{TenantID: who.TenantID, GroupID: who.GroupID}, State: operation.State(params["state"]),
@@ -236,5 +235,5 @@ func queryOf(params translate.Params, who auth.Principal) (operation.Query, erro
 	return q, nil
 }
 
-// listedStates are those by which operations can be listed.
+// listedStates are the states by which operations can be listed.
 var listedStates = []operation.State{operation.Done, operation.NotDone, operation.PartlyDone, operation.Unknown}

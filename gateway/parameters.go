@@ -11,22 +11,22 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// unreadableQuery is what is wrong with a query that is not in the form in which
-// browsers send it.
+// unreadableQuery is the problem of a query that is not in the form in which browsers
+// send it.
 var unreadableQuery = errcode.Problem{Parameter: "query", Reason: "must be name=value pairs, joined by & and percent-encoded"}
 
-// cacheBuster is a parameter with which clients in browsers keep caches from
-// answering a read. It is ignored on reads.
+// cacheBuster is a parameter that clients in browsers add to bypass caches. Reads
+// ignore it.
 const cacheBuster = "_"
 
-// dryRunParam is a parameter of every write.
+// dryRunParam is the parameter of every write that asks for a dry run.
 var dryRunParam = translate.Param{
 	Name: dryRunParameter, Kind: translate.BooleanParam,
 	Doc: "true makes all checks, sends nothing, and answers what would change.",
 }
 
-// parametersOf reads the query parameters of a request as they are declared. The
-// problems are all that is wrong with them, in the order of their names.
+// parametersOf returns the declared query parameters of a request, and the problems of
+// all its parameters, in the order of their names.
 func parametersOf(r *http.Request, declared []translate.Param) (translate.Params, []errcode.Problem) {
 	if r.URL.RawQuery == "" {
 		return nil, nil
@@ -34,8 +34,8 @@ func parametersOf(r *http.Request, declared []translate.Param) (translate.Params
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	var problems []errcode.Problem
 	if err != nil {
-		// What cannot be read may be the parameter that says that nothing is to be
-		// sent, or which part of a list is meant.
+		// The unreadable part may be a parameter that the sender relies on, such as
+		// the one for a dry run.
 		problems = append(problems, unreadableQuery)
 	}
 	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -53,7 +53,7 @@ func parametersOf(r *http.Request, declared []translate.Param) (translate.Params
 	return params, problems
 }
 
-// parameterProblem is what is wrong with the values of a parameter, or "".
+// parameterProblem returns the problem of the values of a parameter, or "".
 func parameterProblem(name string, values []string, declared []translate.Param) string {
 	i := slices.IndexFunc(declared, func(p translate.Param) bool { return p.Name == name })
 	switch {

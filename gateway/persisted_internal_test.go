@@ -33,7 +33,7 @@ func TestPersistedNames(t *testing.T) {
 	written := persistedNames(t)
 	for _, name := range listed {
 		if !slices.Contains(written, name) {
-			t.Errorf("%q is in journals, and the code does not know it any more: keep it, or raise operation.Format and migrate what the stores have", name)
+			t.Errorf("%q is in journals, and the code does not have it any more: keep it, or raise operation.Format and migrate what the stores have", name)
 		}
 	}
 	for _, name := range written {
@@ -43,7 +43,7 @@ func TestPersistedNames(t *testing.T) {
 	}
 }
 
-// linesOf are the lines of a file that are no comments.
+// linesOf returns the lines of a file that are not comments.
 func linesOf(t *testing.T, file string) []string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -54,25 +54,25 @@ func linesOf(t *testing.T, file string) []string {
 	return slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "#") })
 }
 
-// persistedNames are those that the code can write into a journal.
+// persistedNames returns the names that the code can write into a journal.
 func persistedNames(t *testing.T) []string {
 	t.Helper()
 	names := []string{fmt.Sprint("format ", operation.Format)}
-	for kind := range wholeServices(t).observers() {
+	for kind := range testServices(t).observers() {
 		names = append(names, "entry "+kind)
 	}
 	claims := map[string]bool{}
-	for _, e := range Table() {
-		for _, c := range draftOf(t, e).Claims {
+	for _, route := range Table() {
+		for _, c := range draftOf(t, route).Claims {
 			claims[c.Kind] = true
 		}
 	}
 	for kind := range claims {
 		names = append(names, "claim "+kind)
 	}
-	for _, e := range Table() {
-		if e.Change != nil || e.Session != nil { // of operations and keys, or of events
-			names = append(names, "row "+e.Name)
+	for _, route := range Table() {
+		if route.Change != nil || route.Session != nil { // of operations and keys, or of events
+			names = append(names, "row "+route.Name)
 		}
 	}
 	for code := range errcode.All() {
@@ -90,7 +90,7 @@ func persistedNames(t *testing.T) []string {
 	return names
 }
 
-// constantsOf are the values of the constants of a package that are strings, by
+// constantsOf returns the values of the constants of a package that are strings, by
 // their types.
 func constantsOf(t *testing.T, folder string) map[string][]string {
 	t.Helper()
@@ -128,21 +128,20 @@ func constantsOf(t *testing.T, folder string) map[string][]string {
 	return constants
 }
 
-// Every kind of entry that a row can write has an observer: what became of it can be
-// read back.
-func TestEntriesOfEveryRowAreObserved(t *testing.T) {
-	observed := slices.Collect(maps.Keys(wholeServices(t).observers()))
-	for _, e := range Table() {
-		for _, entry := range draftOf(t, e).Entries {
+// Every kind of entry that a route can write has an observer, which reads it back.
+func TestEntriesOfEveryRouteAreObserved(t *testing.T) {
+	observed := slices.Collect(maps.Keys(testServices(t).observers()))
+	for _, route := range Table() {
+		for _, entry := range draftOf(t, route).Entries {
 			if !slices.Contains(observed, entry.Kind) {
-				t.Errorf("%s writes entries of kind %q, which nobody observes", e.Name, entry.Kind)
+				t.Errorf("%s writes entries of kind %q, which has no observer", route.Name, entry.Kind)
 			}
 		}
 	}
 }
 
-// wholeServices are the services without a platform.
-func wholeServices(t *testing.T) Services {
+// testServices returns the services without a platform.
+func testServices(t *testing.T) Services {
 	t.Helper()
 	services, err := NewServices(translate.New(translate.Options{}), ServiceOptions{})
 	if err != nil {
@@ -151,16 +150,16 @@ func wholeServices(t *testing.T) Services {
 	return services
 }
 
-// draftOf decodes the good request of a row that writes; of another it is empty.
-func draftOf(t *testing.T, e Route) *translate.Draft {
+// draftOf decodes the good request of a route that writes. It is empty for another route.
+func draftOf(t *testing.T, route Route) *translate.Draft {
 	t.Helper()
-	if e.Change == nil {
+	if route.Change == nil {
 		return &translate.Draft{}
 	}
 	var text []byte
 	var err error
 	for _, good := range []string{"documented", "example"} {
-		if text, err = os.ReadFile(filepath.Join("..", "testdata", "api", e.Name, good, "request.json")); err == nil {
+		if text, err = os.ReadFile(filepath.Join("..", "testdata", "api", route.Name, good, "request.json")); err == nil {
 			break
 		}
 	}
@@ -173,9 +172,9 @@ func draftOf(t *testing.T, e Route) *translate.Draft {
 	if err := json.Unmarshal(text, &request); err != nil {
 		t.Fatal(err)
 	}
-	draft, err := e.Change.Decode(scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}, request.Body)
+	draft, err := route.Change.Decode(scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}, request.Body)
 	if err != nil {
-		t.Fatalf("%s: %v", e.Name, err)
+		t.Fatalf("%s: %v", route.Name, err)
 	}
 	return draft
 }

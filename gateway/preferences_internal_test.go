@@ -15,8 +15,8 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Whatever headers and queries say, a key that is taken is one that can be
-// stored and logged, and what is not understood is refused.
+// For any headers and query, an accepted key can be stored and logged, and what is not
+// understood is refused.
 func FuzzPreferences(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"k", "dry_run=true", "dry-run"}, {`"k"`, "dry_run=false&x=1", "return=minimal, dry-run"}, {"", "dry_run", "dry-run=1"},
@@ -28,27 +28,27 @@ func FuzzPreferences(f *testing.F) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 		r.URL.RawQuery = query
 		r.Header = http.Header{headerIdempotencyKey: {key}, headerPrefer: {prefer}}
-		asked, problems := preferencesOf(r, translate.Description{Params: []translate.Param{dryRunParam}})
-		if refused := slices.ContainsFunc(problems, isAbout(headerIdempotencyKey)); refused != (asked.key == "") {
-			t.Errorf("the key %q is taken as %q, refused: %t", key, asked.key, refused)
+		prefs, problems := preferencesOf(r, translate.Description{Params: []translate.Param{dryRunParam}})
+		if refused := slices.ContainsFunc(problems, isAbout(headerIdempotencyKey)); refused != (prefs.key == "") {
+			t.Errorf("the key %q is accepted as %q, refused: %t", key, prefs.key, refused)
 		}
-		for _, c := range asked.key {
+		for _, c := range prefs.key {
 			if c <= ' ' || c > '~' || c == '"' {
-				t.Errorf("the key %q is taken as %q", key, asked.key)
+				t.Errorf("the key %q is accepted as %q", key, prefs.key)
 			}
 		}
-		if len(asked.key) > maxKeyLength || asked.key != strings.Trim(key, `"`) && asked.key != "" {
-			t.Errorf("the key %q is taken as %q", key, asked.key)
+		if len(prefs.key) > maxKeyLength || prefs.key != strings.Trim(key, `"`) && prefs.key != "" {
+			t.Errorf("the key %q is accepted as %q", key, prefs.key)
 		}
-		if again := keyOf([]string{`"` + asked.key + `"`}); again != asked.key {
-			t.Errorf("in quotes the key %q is %q", asked.key, again)
+		if again := keyOf([]string{`"` + prefs.key + `"`}); again != prefs.key {
+			t.Errorf("in quotes the key %q is %q", prefs.key, again)
 		}
-		if asked.preferred && !asked.dryRun {
+		if prefs.preferred && !prefs.dryRun {
 			t.Error("a dry run is preferred and not made")
 		}
 		values, err := url.ParseQuery(query)
-		if !asked.dryRun && len(problems) == 0 && (err != nil || values.Has(dryRunParameter) && values.Get(dryRunParameter) != "false") {
-			t.Errorf("%q is passed over", query)
+		if !prefs.dryRun && len(problems) == 0 && (err != nil || values.Has(dryRunParameter) && values.Get(dryRunParameter) != "false") {
+			t.Errorf("%q is ignored", query)
 		}
 		fingerprint(scope.Target{TenantID: key, GroupID: prefer}, []byte(query), []string{prefer})
 	})
@@ -58,8 +58,7 @@ func isAbout(parameter string) func(errcode.Problem) bool {
 	return func(p errcode.Problem) bool { return p.Parameter == parameter }
 }
 
-// Whatever the query says, what is listed is of the caller's scope, and a page
-// is bounded.
+// For any query, the list has only operations of the caller's scope, and a page is limited.
 func FuzzQueryOf(f *testing.F) {
 	for _, seed := range []string{
 		"", "limit=5&state=done", "tenant_id=a&group_id=b", "tenant_id=&group_id=", "group_id=b", "before=019ab0c4-6e0f-7c55-8a53-2f6a1c0b7d11",
@@ -94,8 +93,7 @@ func FuzzQueryOf(f *testing.F) {
 	})
 }
 
-// The fingerprints of a group's requests are kept by the journal, so they must
-// never change.
+// Journals hold the fingerprints of requests, so they must never change.
 func TestFingerprintOfAGroup(t *testing.T) {
 	got := fingerprint(scope.Target{TenantID: "ApioSpTest", GroupID: "ApioGrpTest"}, []byte(`{"numbers":[{"minPhoneNumber":"+3225126999"}]}`), nil)
 	if want := "15a53b0ce51a165fd8e3d553bd09aec61169aea10d72c54b57cf10f414170092"; got != want {
@@ -103,7 +101,7 @@ func TestFingerprintOfAGroup(t *testing.T) {
 	}
 }
 
-// Requests are the same where target and content are, and in no other case.
+// Two requests have the same fingerprint only if their target and content are the same.
 func TestFingerprints(t *testing.T) {
 	type request struct{ tenant, group, user, body string }
 	of := func(r request) string {
@@ -111,7 +109,7 @@ func TestFingerprints(t *testing.T) {
 	}
 	plain := request{"a", "b", "", `{"numbers":[{"minPhoneNumber":"+32"}]}`}
 	if same := (request{"a", "b", "", " {\"numbers\" :\n[ {\"minPhoneNumber\":\t\"+32\"}] } "}); of(same) != of(plain) {
-		t.Error("blanks count")
+		t.Error("blanks change the fingerprint")
 	}
 	seen := map[string]request{}
 	for _, r := range []request{

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Journal reports since when it has been unusable, and why. The time is zero and
-// the error nil while it is usable. *operation.Keeper is one.
+// A Journal reports since when it has been unusable, and why. The time is zero and the
+// error nil while it is usable. *operation.Keeper implements it.
 type Journal interface {
 	JournalState() (unusableSince time.Time, err error)
 }
@@ -18,7 +18,7 @@ const (
 	draining
 )
 
-// SetReady says whether the replica should get requests.
+// SetReady sets whether the replica should get requests.
 func (a *Admin) SetReady(ready bool) {
 	if ready {
 		a.state.Store(serving)
@@ -27,22 +27,23 @@ func (a *Admin) SetReady(ready bool) {
 	a.state.Store(notServing)
 }
 
-// SetDraining says that the replica serves, but is about to stop and should get
-// no more requests.
+// SetDraining makes the replica unready because it is about to stop. It still serves
+// requests.
 func (a *Admin) SetDraining() { a.state.Store(draining) }
 
 // FollowJournal makes the replica unready once its journal has been unusable for
-// that long, until it is usable again. Call it before the first request.
+// unreadyAfter, until the journal is usable again. It must be called before the first
+// request.
 //
-// It is for a journal that is this replica's alone: a load balancer would go on
-// sending writes to the one replica that refuses them. A journal that replicas
-// share would make all of them unready at once, and nobody would be left to serve
-// reads and to say what is wrong.
+// It is for a journal that only this replica has: otherwise a load balancer would
+// continue to send writes to the one replica that refuses them. A journal that replicas
+// share would make all of them unready at the same time, and no replica would be left to
+// serve reads and to report the failure.
 func (a *Admin) FollowJournal(j Journal, unreadyAfter time.Duration) {
 	a.journal, a.unreadyAfter = j, unreadyAfter
 }
 
-// unready is why the replica should get no requests, or empty.
+// unready returns why the replica should get no requests, or "".
 func (a *Admin) unready() string {
 	switch a.state.Load() {
 	case notServing:

@@ -8,7 +8,8 @@ import (
 	"ocigate/translate/scope"
 )
 
-// recordedEntries are the entries of a change as an operation keeps them.
+// recordedEntries returns the entries of a change in the form of an operation's
+// record.
 func recordedEntries(entries []translate.Entry) []operation.Entry {
 	recorded := make([]operation.Entry, len(entries))
 	for i, e := range entries {
@@ -20,7 +21,7 @@ func recordedEntries(entries []translate.Entry) []operation.Entry {
 	return recorded
 }
 
-// recordedClaims are the claims of a change as an operation keeps them.
+// recordedClaims returns the claims of a change in the form of an operation's record.
 func recordedClaims(claims []translate.Claim) []operation.Claim {
 	var recorded []operation.Claim
 	for _, c := range claims {
@@ -29,7 +30,8 @@ func recordedClaims(claims []translate.Claim) []operation.Claim {
 	return recorded
 }
 
-// plannedEntries are the entries of an operation as its plan had them.
+// plannedEntries returns the entries of an operation's record as its plan had them.
+// It reverses recordedEntries.
 func plannedEntries(entries []operation.Entry) []translate.Entry {
 	planned := make([]translate.Entry, len(entries))
 	for i, e := range entries {
@@ -41,11 +43,12 @@ func plannedEntries(entries []operation.Entry) []translate.Entry {
 	return planned
 }
 
-// Look reads back what became of entries by the observers of their kinds. It does
-// not matter by which row they were changed, or whether that row is still there.
-func (s Services) Look() operation.Observe { return lookBy(s.observers()) }
+// Observer returns the function that reads back the state of recorded entries, by
+// the observers of their kinds. It needs no route: an entry can be read back also if
+// the route that changed it no longer exists.
+func (s Services) Observer() operation.Observe { return observerOf(s.observers()) }
 
-func lookBy(observers translate.Observers) operation.Observe {
+func observerOf(observers translate.Observers) operation.Observe {
 	return func(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
 		seen, err := observers.Compare(ctx, target, plannedEntries(entries))
 		if err != nil {

@@ -35,7 +35,7 @@ func TestEntriesAreRecordedAsTheyArePlanned(t *testing.T) {
 	}
 }
 
-func TestLookAsksTheObserverOfAllKinds(t *testing.T) {
+func TestObserverOfAllKinds(t *testing.T) {
 	target := scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}
 	var asked []string
 	observe := func(_ context.Context, at scope.Target, entries []translate.Entry) (*translate.Observation, error) {
@@ -49,11 +49,11 @@ func TestLookAsksTheObserverOfAllKinds(t *testing.T) {
 		}
 		return o, nil
 	}
-	look := lookBy(translate.NewObservers(&translate.Observer{Kinds: []string{"a", "b", "c"}, Observe: observe}))
+	observer := observerOf(translate.NewObservers(&translate.Observer{Kinds: []string{"a", "b", "c"}, Observe: observe}))
 	entry := func(kind, key, after string) operation.Entry {
 		return operation.Entry{Kind: kind, Key: key, After: json.RawMessage(after)}
 	}
-	got, err := look(t.Context(), target, []operation.Entry{
+	got, err := observer(t.Context(), target, []operation.Entry{
 		entry("b", "1", "0"), entry("a", "2", "0"), entry("b", "3", "3"), entry("c", "4", " 4 "), entry("a", "5", "5"),
 	})
 	if err != nil {
@@ -66,7 +66,7 @@ func TestLookAsksTheObserverOfAllKinds(t *testing.T) {
 	if diff := cmp.Diff([]string{"b1", "a2", "b3", "c4", "a5"}, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
-	if _, err := look(t.Context(), target, []operation.Entry{entry("d", "2", "2")}); err == nil || !strings.Contains(err.Error(), `kind "d"`) {
+	if _, err := observer(t.Context(), target, []operation.Entry{entry("d", "2", "2")}); err == nil || !strings.Contains(err.Error(), `kind "d"`) {
 		t.Errorf("an unknown kind: %v", err)
 	}
 }

@@ -11,38 +11,40 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// notBegun is what a caller is told of a write that was not begun, for another
-// reason than its key.
-func (g *Gateway) notBegun(ctx context.Context, op operation.Operation, err error) error {
+// beginError returns the error for a write that could not begin, for another
+// reason than its idempotency key.
+func (g *Gateway) beginError(ctx context.Context, op operation.Operation, err error) error {
 	held, ok := errors.AsType[*operation.HeldError](err)
 	switch {
 	case ok:
-		return g.heldBy(ctx, op.Entries, held)
+		return g.heldError(ctx, op.Entries, held)
 	case ctx.Err() != nil:
 		return checkFailure(context.Cause(ctx))
 	}
 	return &errcode.Error{Code: errcode.JournalUnavailable, RetryAfter: shortly, Cause: err}
 }
 
-// heldBy is what a caller is told of a write of whose entries or claims another
-// holds some.
-func (g *Gateway) heldBy(ctx context.Context, entries []operation.Entry, held *operation.HeldError) error {
-	told := &errcode.Error{Code: errcode.EntriesHeld, Operation: held.ID, RetryAfter: shortly, Cause: held}
+// heldError returns the error for a write if another write holds some of its entries
+// or claims.
+func (g *Gateway) heldError(ctx context.Context, entries []operation.Entry, held *operation.HeldError) error {
+	failure := &errcode.Error{Code: errcode.EntriesHeld, Operation: held.ID, RetryAfter: shortly, Cause: held}
 	if holder, err := g.options.Operations.Get(ctx, held.ID); err == nil && !holder.State.Running() {
-		told.RetryAfter = max(shortly, g.options.Operations.RetryAfter(&holder))
+		failure.RetryAfter = max(shortly, g.options.Operations.RetryAfter(&holder))
 	}
 	for _, e := range entries {
 		if slices.Contains(held.Held, e.Claim()) {
-			told.Entries = append(told.Entries, e.Given)
+			failure.Entries = append(failure.Entries, e.Given)
 		}
 	}
-	if len(told.Entries) == 0 { // but a claim
-		told.Message = "Another change of the same list or user, as a whole, has not ended yet."
+	if len(failure.Entries) == 0 { // only a claim is held
+		failure.Message = "Another change of the same list or user, as a whole, has not ended yet."
 	}
-	return told
+	return failure
 }
 
-// replay finds the truth about the first request with the same key.
+// replay returns the outcome of the first request with the same idempotency key, read
+// back again if it is unknown. content is the fingerprint of this request, which must
+// be that of the first.
 func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, first operation.Operation) (operation.Operation, *errcode.Error, error) {
 	if first.Fingerprint != content {
 		return first, nil, errcode.New(errcode.KeyReused)
@@ -57,6 +59,6 @@ func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, fi
 	}
 	c.Response().Header().Set(headerReplayed, "true")
 	g.options.Metrics.replays.WithLabelValues(first.Route).Inc()
-	failure, err := recall(first.Response)
+	failure, err := decodeError(first.Response)
 	return first, failure, err
 }

@@ -335,7 +335,7 @@ func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
 		r.folder = filepath.Join(t.TempDir(), "journal")
 	}
 	store := bolt.Open(r.folder, bolt.Options{NoSync: true})
-	options := operation.Options{Store: store, Observe: services.Look(), Owner: "test", Trace: r.metrics.Operations()}
+	options := operation.Options{Store: store, Observe: services.Observer(), Owner: "test", Trace: r.metrics.Operations()}
 	change(s.journal, &options)
 	r.keeper = operation.NewKeeper(options)
 	r.metrics.WatchOperations(r.keeper)

@@ -13,44 +13,43 @@ import (
 	"ocigate/translate/scope"
 )
 
-// basePath is what all endpoints begin with.
+// basePath is the beginning of all paths of the API.
 const basePath = "/api/v1"
 
-// loginRow is the name of the row that verifies credentials of the platform.
-const loginRow = "login"
+// loginRoute is the name of the route that verifies credentials of the platform.
+const loginRoute = "login"
 
-// Route is one row of the API.
+// A Route is one method of one path of the API.
 type Route struct {
-	// Name is the endpoint's own: the label of its metrics, the field of its
-	// log lines and its folder under testdata/api.
+	// Name is unique and persisted: it is the label "endpoint" of metrics, the field
+	// "endpoint" of log lines and operations, and the folder under testdata/api.
 	Name   string
-	Method string
-	// Scope is what the path names. Path is what follows the scope's prefix, as
-	// documented: it ends in / and has parameters of its own in braces.
+	Method string // GET also serves HEAD
+	// Scope is the kind of target that the path names. Path follows the prefix of the
+	// scope, as documented: it ends in / and has its own parameters in braces.
 	Scope scope.Scope
 	Path  string
-	// Summary is one line for people.
+	// Summary is one line for the documentation.
 	Summary string
-	// Level is the least that a caller needs, whose scope must cover the path's
-	// target, or those of the operations that are asked for. Neither applies to
-	// an endpoint with a Session.
+	// Level is the lowest level of a caller. The caller's scope must also cover the
+	// target of the path, or those of the operations that are asked for. Neither is
+	// checked for a Session.
 	Level auth.Level
-	// ByPost is what follows the path in that of a POST that does the same as a
-	// DELETE, for clients that cannot send it with a body; empty for none.
+	// ByPost is what a POST appends to the path to do the same as this DELETE, for
+	// clients that cannot send a DELETE with a body; empty for none.
 	ByPost string
-	// Self lets a user use the endpoint about themself, whatever their level.
+	// Self lets users at any level call the route for themselves.
 	Self bool
-	// Status is that of a good answer.
+	// Status is the HTTP status of a success.
 	Status int
 
-	// One of these does the work.
-	Query   translate.Query
-	Change  translate.Change
-	Session sessionWork
-	Journal journalWork
+	// Exactly one of these is set: it handles the route's requests.
+	Query   translate.Query  // reads from the platform
+	Change  translate.Change // writes to the platform
+	Session sessionHandler   // begins or ends a session
+	Journal journalHandler   // reads the journal of writes
 
-	// own describes the work of a Session or Journal. Query and Change describe
-	// themselves.
+	// own describes a Session or Journal. A Query or Change describes itself.
 	own translate.Description
 }
 
@@ -60,12 +59,12 @@ type Services struct {
 	itc    *itc.Service
 }
 
-// ServiceOptions are the options of the services.
+// ServiceOptions are the options of all services.
 type ServiceOptions struct {
 	ITC itc.Options
 }
 
-// NewServices makes the services. Its error names an option that does not exist.
+// NewServices returns the services on that engine. Its error names an invalid option.
 func NewServices(engine *translate.Engine, o ServiceOptions) (Services, error) {
 	immediate, err := itc.New(engine, o.ITC)
 	if err != nil {
@@ -74,30 +73,30 @@ func NewServices(engine *translate.Engine, o ServiceOptions) (Services, error) {
 	return Services{engine, immediate}, nil
 }
 
-// observers are those of all kinds of entries.
+// observers returns the observers of all kinds of entries.
 func (s Services) observers() translate.Observers {
 	return translate.NewObservers(s.itc.Observer())
 }
 
-// Routes is the API of the services, which [NewServices] made.
+// Routes returns all routes of the API, for the services that [NewServices] returned.
 func Routes(s Services) []Route {
-	return slices.Concat(sessionRows(), journalRows(), itcRows(s.itc))
+	return slices.Concat(sessionRoutes(), journalRoutes(), itcRoutes(s.itc))
 }
 
-// Table is the API without a platform: what can be known of the rows, and none of
-// which can be carried out.
+// Table returns all routes of the API without a platform. Callers can describe and
+// list them, but not serve requests with them.
 var Table = sync.OnceValue(func() []Route {
 	services, err := NewServices(translate.New(translate.Options{}), ServiceOptions{})
 	if err != nil {
-		panic(err) // the options of a service are valid where they are empty
+		panic(err) // empty options are valid
 	}
 	return Routes(services)
 })
 
-func sessionRows() []Route {
+func sessionRoutes() []Route {
 	return []Route{
 		{
-			Name: loginRow, Method: http.MethodPost, Path: "/login/",
+			Name: loginRoute, Method: http.MethodPost, Path: "/login/",
 			Summary: "Log in with the platform's credentials and get a token.",
 			Status:  http.StatusOK, Session: (*Gateway).login,
 			own: translate.Description{
@@ -116,11 +115,11 @@ func sessionRows() []Route {
 	}
 }
 
-func journalRows() []Route {
+func journalRoutes() []Route {
 	return []Route{
 		{
 			Name: "operation_get", Method: http.MethodGet, Path: "/operations/{operation_id}/",
-			Summary: "Tell what became of a write.",
+			Summary: "Show the state and outcome of a write.",
 			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operation,
 			own: translate.Description{
 				Errors: []*errcode.Code{errcode.InvalidParameters, errcode.OperationNotFound, errcode.JournalUnavailable},
@@ -138,9 +137,9 @@ func journalRows() []Route {
 	}
 }
 
-// readErrors and writeErrors are the codes that every Query and every Change can
-// be answered with, besides those that every endpoint has. A Change that reports
-// its entries has no PartlyDone: its report says so.
+// readErrors and writeErrors are the error codes of every Query and every Change,
+// besides [CommonErrors]. A Change also has PartlyDone, unless it reports its entries:
+// then it responds with the report.
 var (
 	readErrors  = []*errcode.Code{errcode.InvalidParameters, errcode.PlatformError, errcode.PlatformTimeout}
 	writeErrors = []*errcode.Code{
@@ -151,19 +150,19 @@ var (
 	}
 )
 
-// Describe is what is known of the row without the platform. Its errors are all
-// that the row can be answered with, besides those that every endpoint has.
-func (e Route) Describe() translate.Description {
-	described := e.own
+// Describe returns the description of the route, which needs no platform. Its Errors
+// are all error codes of the route, except [CommonErrors].
+func (r Route) Describe() translate.Description {
+	described := r.own
 	switch {
-	case e.Query != nil:
-		described = e.Query.Describe()
+	case r.Query != nil:
+		described = r.Query.Describe()
 		described.Errors = translate.CodesOnce(readErrors, described.Errors)
-	case e.Change != nil:
-		described = e.Change.Describe()
+	case r.Change != nil:
+		described = r.Change.Describe()
 		described.Params = append([]translate.Param{dryRunParam}, described.Params...)
 		codes := writeErrors
-		if !e.reports() {
+		if !r.reports() {
 			codes = append(slices.Clone(codes), errcode.PartlyDone)
 		}
 		described.Errors = translate.CodesOnce(codes, described.Errors)
@@ -171,14 +170,13 @@ func (e Route) Describe() translate.Description {
 	return described
 }
 
-// reports reports whether the answer to a good request says what became of each
-// entry.
-func (e Route) reports() bool {
-	_, reports := e.Change.(translate.Reporter)
+// reports reports whether the response to a write has the outcome of each entry.
+func (r Route) reports() bool {
+	_, reports := r.Change.(translate.Reporter)
 	return reports
 }
 
-// CommonErrors are the codes that any endpoint can answer with.
+// CommonErrors returns the error codes that every route can respond with.
 func CommonErrors() []*errcode.Code {
 	return []*errcode.Code{
 		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited, errcode.BodyTooLarge,
@@ -186,29 +184,28 @@ func CommonErrors() []*errcode.Code {
 	}
 }
 
-// methods are those that the row answers to: what can be read can also be
-// asked for without its body.
-func (e Route) methods() []string {
-	if e.Method == http.MethodGet {
+// methods returns the HTTP methods that the route serves.
+func (r Route) methods() []string {
+	if r.Method == http.MethodGet {
 		return []string{http.MethodGet, http.MethodHead}
 	}
-	return []string{e.Method}
+	return []string{r.Method}
 }
 
-// FullPath is the documented path, with its parameters in braces.
-func (e Route) FullPath() string { return basePath + e.Scope.Prefix() + e.Path }
+// FullPath returns the documented path, with its parameters in braces.
+func (r Route) FullPath() string { return basePath + r.Scope.Prefix() + r.Path }
 
-// routerSpelling turns a documented path into the router's spelling. It is made once:
-// its tables are large.
-var routerSpelling = strings.NewReplacer("{", ":", "}", "")
+// routerSyntax turns a documented path into the router's syntax. It is made once: its
+// tables are large.
+var routerSyntax = strings.NewReplacer("{", ":", "}", "")
 
-// routes are the paths that serve the row, in the router's spelling: under each
+// patterns returns the paths that serve the route, in the router's syntax: under each
 // spelling of the scope's prefix, with and without the final slash.
-func (e Route) routes() []string {
-	var routes []string
-	for _, prefix := range e.Scope.Prefixes() {
-		path := routerSpelling.Replace(basePath + prefix + e.Path)
-		routes = append(routes, path, strings.TrimSuffix(path, "/"))
+func (r Route) patterns() []string {
+	var patterns []string
+	for _, prefix := range r.Scope.Prefixes() {
+		path := routerSyntax.Replace(basePath + prefix + r.Path)
+		patterns = append(patterns, path, strings.TrimSuffix(path, "/"))
 	}
-	return routes
+	return patterns
 }

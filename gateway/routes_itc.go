@@ -8,8 +8,8 @@ import (
 	"ocigate/translate/scope"
 )
 
-// itcRows are the rows of immediate trunking connectivity.
-func itcRows(s *itc.Service) []Route {
+// itcRoutes returns the routes of immediate trunking connectivity.
+func itcRoutes(s *itc.Service) []Route {
 	const (
 		service           = "/services/immediate_trunking_connectivity"
 		numbers           = service + "/numbers/"

@@ -13,9 +13,10 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// send carries out the steps of a plan in their order, until one is not a success.
-// It returns the operation with its outcome, and what is known of that beside its
-// state. An error is the answer of a write of which nothing was sent.
+// send sends the steps of a plan in their order, until one of them does not succeed.
+// It returns the operation with its outcome, and the platform's reason for the
+// outcome if one is known. Its error is the response to a write of which nothing was
+// sent.
 func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan) (op operation.Operation, failure *errcode.Error, err error) {
 	if len(plan.Steps) == 0 {
 		if op, err = write.Unchanged(recordedEntries(plan.Entries)); err != nil {
@@ -26,84 +27,84 @@ func (g *Gateway) send(ctx context.Context, c echo.Context, write *operation.Wri
 	}
 	write.Plan(recordedEntries(plan.Entries))
 	for i := range plan.Steps {
-		sent := g.sendStep(ctx, c, write, plan, i)
-		if sent.answer == operation.Succeeded && i+1 < len(plan.Steps) {
+		result := g.sendStep(ctx, c, write, plan, i)
+		if result.reply == operation.Succeeded && i+1 < len(plan.Steps) {
 			continue
 		}
-		if op, err = g.settle(ctx, write, plan, i, sent); err != nil {
+		if op, err = g.end(ctx, write, plan, i, result); err != nil {
 			setOutcome(c, operation.NotDone)
 			return op, nil, err
 		}
-		failure = sent.failure
+		failure = result.failure
 		break
 	}
 	setOutcome(c, op.State.Outcome())
 	return op, failure, nil
 }
 
-// sentStep is what came of sending a step.
-type sentStep struct {
-	unsent  error // nothing of it left, for this reason
-	answer  operation.Reply
-	failure *errcode.Error // the error that the caller would get, nil for a success
+// stepResult is the result of sending a step.
+type stepResult struct {
+	unsent  error           // why nothing of the step was sent, nil if something was
+	reply   operation.Reply // of the platform; meaningless for an unsent step
+	failure *errcode.Error  // the error that the caller would get, nil for a success
 }
 
-// sendStep has the command of a step sent, after its intent is recorded. Once a step
-// was done, the others follow also where the caller has left: half of a change is
-// what nobody has asked for.
-func (g *Gateway) sendStep(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan, i int) sentStep {
+// sendStep sends the command of a step, after its intent is recorded. Once a step is
+// done, the next ones are sent even if the caller has disconnected: no caller has
+// asked for half of a change.
+func (g *Gateway) sendStep(ctx context.Context, c echo.Context, write *operation.Write, plan *translate.Plan, i int) stepResult {
 	if i > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = withoutCaller(ctx)
+		ctx, cancel = detached(ctx)
 		defer cancel()
-		if ctx.Err() != nil { // the journal would fail, and is not to blame
+		if ctx.Err() != nil { // otherwise the journal would fail for it, and be blamed
 			err := fmt.Errorf("gateway: the time of the request was over before step %d: %w", i+1, ctx.Err())
-			return sentStep{unsent: err, failure: readFailure(err)}
+			return stepResult{unsent: err, failure: readFailure(err)}
 		}
 	}
-	tries, step := 0, plan.Steps[i]
-	reply, err := g.options.Writer.Write(ctx, step.Command, func(node string) error {
-		tries++
-		err := write.Intend(ctx, i+1, node)
+	attempts, step := 0, plan.Steps[i]
+	reply, err := g.options.Writer.Write(ctx, step.Command, func(endpoint string) error {
+		attempts++
+		err := write.Intend(ctx, i+1, endpoint)
 		if err == nil {
-			// It is on its way from now on, whatever happens here.
+			// From now on the platform may have the command, whatever happens here.
 			setOutcome(c, operation.Unknown)
 		}
 		return err
 	})
-	if oci.NotDone(err) && tries < 2 && !errors.Is(err, oci.ErrNotLoggedIn) {
-		return sentStep{unsent: err, failure: readFailure(err)}
+	if oci.NotDone(err) && attempts < 2 && !errors.Is(err, oci.ErrNotLoggedIn) {
+		return stepResult{unsent: err, failure: readFailure(err)}
 	}
-	answer, failure := g.meaning(plan, step, reply, err)
-	return sentStep{answer: answer, failure: failure}
+	class, failure := g.classify(plan, step, reply, err)
+	return stepResult{reply: class, failure: failure}
 }
 
-// settle gives a write its outcome after the last step that was tried. The error is
-// the answer of a write of which nothing was sent.
-func (g *Gateway) settle(ctx context.Context, write *operation.Write, plan *translate.Plan, i int, sent sentStep) (operation.Operation, error) {
-	settling, cancel := withoutCaller(ctx)
+// end gives a write its outcome after the last step that was attempted. Its error is
+// the response to a write of which nothing was sent.
+func (g *Gateway) end(ctx context.Context, write *operation.Write, plan *translate.Plan, i int, result stepResult) (operation.Operation, error) {
+	settling, cancel := detached(ctx)
 	defer cancel()
-	if sent.unsent == nil {
-		return write.Settle(settling, sent.answer, remember(sent.failure)), nil
+	if result.unsent == nil {
+		return write.Settle(settling, result.reply, encodeError(result.failure)), nil
 	}
 	op := write.Unsent(i + 1)
 	if i > 0 {
-		return op, nil // the steps before were done
+		return op, nil // the steps before this one were done
 	}
-	if held, ok := errors.AsType[*operation.HeldError](sent.unsent); ok {
-		return op, g.heldBy(ctx, recordedEntries(plan.Entries), held)
+	if held, ok := errors.AsType[*operation.HeldError](result.unsent); ok {
+		return op, g.heldError(ctx, recordedEntries(plan.Entries), held)
 	}
-	return op, readFailure(sent.unsent)
+	return op, readFailure(result.unsent)
 }
 
-// meaning is what the platform's answer to a step, or its absence, means, and the
-// error that the caller would get for it.
-func (g *Gateway) meaning(plan *translate.Plan, step translate.Step, reply oci.Reply, err error) (operation.Reply, *errcode.Error) {
+// classify returns the class of the platform's reply to a step, or of its absence,
+// and the error that the caller would get for it.
+func (g *Gateway) classify(plan *translate.Plan, step translate.Step, reply oci.Reply, err error) (operation.Reply, *errcode.Error) {
 	if oci.NotDone(err) {
-		// The platform was asked before it came to this. One that refuses
-		// everything in the same words, as if the session were not logged in,
-		// says so of a write that it has done as well.
-		return operation.Declined, unsent(err)
+		// The platform had a command before it reported this. A platform that refuses
+		// every command with the same error, as if the session were not logged in,
+		// reports it also for a write that it has done.
+		return operation.Declined, unsentFailure(err)
 	}
 	if err != nil {
 		return operation.NoReply, errcode.Wrap(errcode.OutcomeUnknown, err)
@@ -115,8 +116,8 @@ func (g *Gateway) meaning(plan *translate.Plan, step translate.Step, reply oci.R
 	failure := errcode.Of(err)
 	switch {
 	case failure.Code.IsTemporary():
-		// It is not refused for good: the caller is to send the same request
-		// again, so its key must be free.
+		// The refusal is not final: the caller is to send the same request again, so
+		// its key must be free.
 		return operation.Declined, failure
 	case failure.Code.PromisesNotDone():
 		return operation.Refused, failure

@@ -14,15 +14,14 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// sessionWork is the work of an endpoint that begins or ends a caller's
-// session.
-type sessionWork func(*Gateway, context.Context, echo.Context) error
+// A sessionHandler handles a route that begins or ends a caller's session.
+type sessionHandler func(*Gateway, context.Context, echo.Context) error
 
-// maxSessionBytes bounds the body of a login and of a logout, which anybody may
-// send.
+// maxSessionBytes limits the body of a login and of a logout, which a client can send
+// without credentials.
 const maxSessionBytes = 8 << 10
 
-// loginBody is the documented answer to a login.
+// loginBody is the documented response to a login.
 type loginBody struct {
 	IDs struct {
 		TenantID string `json:"tenant_id,omitempty"`
@@ -38,29 +37,29 @@ type loginBody struct {
 	ExpiresIn   int    `json:"expires_in"` // seconds
 }
 
-// login has the platform verify a caller's credentials and answers with a
-// token.
+// login has the platform verify the caller's credentials, and responds with a token.
 func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 	session, err := g.verified(ctx, c)
 	g.options.Metrics.login(loginResult(c, err))
 	if err != nil {
 		return err
 	}
-	recordOf(c).principal = session.Principal
+	infoOf(c).principal = session.Principal
 	c.SetCookie(g.options.Auth.Cookie(session))
-	answer := loginBody{
+	body := loginBody{
 		AccessToken: string(session.Token),
 		TokenType:   "Bearer",
 		ExpiresIn:   int(session.ExpiresIn.Seconds()),
 	}
-	answer.IDs.TenantID = session.Principal.TenantID
-	answer.IDs.GroupID = session.Principal.GroupID
-	answer.IDs.UserID = session.Principal.UserID
-	answer.Profile.Level = session.Principal.Level
-	answer.Profile.FirstLogin = session.MustChangePassword
-	return writeJSON(c, http.StatusOK, answer)
+	body.IDs.TenantID = session.Principal.TenantID
+	body.IDs.GroupID = session.Principal.GroupID
+	body.IDs.UserID = session.Principal.UserID
+	body.Profile.Level = session.Principal.Level
+	body.Profile.FirstLogin = session.MustChangePassword
+	return writeJSON(c, http.StatusOK, body)
 }
 
+// verified returns a new session for the credentials in the body.
 func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, error) {
 	if err := g.options.Auth.CheckOrigin(c.Request()); err != nil {
 		return auth.Session{}, g.authFailure(c, err)
@@ -73,7 +72,7 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err != nil {
 		return auth.Session{}, err
 	}
-	session, err := g.options.Auth.Login(ctx, recordOf(c).clientIP, username, password)
+	session, err := g.options.Auth.Login(ctx, infoOf(c).clientIP, username, password)
 	if form, ok := errors.AsType[*auth.InputError](err); ok {
 		problems := make([]errcode.Problem, len(form.Problems))
 		for i, p := range form.Problems {
@@ -84,47 +83,47 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err != nil {
 		err = g.authFailure(c, err)
 	}
-	g.noteLogin(ctx, c, username, session.Principal, err)
+	g.auditLogin(ctx, c, username, session.Principal, err)
 	return session, err
 }
 
-// noteLogin adds a login to the audit trail, also one that was refused, but not
-// one that was throttled or that nobody could judge: anybody can make a flood of
-// those, which would be one of lines, too. A trail that cannot be written keeps
-// nobody from reading, so it ends no login.
-func (g *Gateway) noteLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) {
+// auditLogin adds a login to the audit trail, also one that was refused. It adds no
+// login that was throttled or that could not be verified: a client without credentials
+// can make any number of those. A failure to write the trail does not fail the login,
+// since the caller may only want to read.
+func (g *Gateway) auditLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) {
 	result := loginResult(c, err)
 	if result != resultOK && result != errcode.Unauthenticated.Name && result != errcode.Forbidden.Name {
 		return
 	}
 	event := operation.Event{
 		Kind:     operation.EventLogin,
-		Caller:   operation.Caller{Name: username, Method: string(auth.MethodToken), ClientIP: addressText(recordOf(c).clientIP), RequestID: recordOf(c).requestID},
+		Caller:   operation.Caller{Name: username, Method: string(auth.MethodToken), ClientIP: addressText(infoOf(c).clientIP), RequestID: infoOf(c).requestID},
 		Outcome:  result,
 		TenantID: who.TenantID, GroupID: who.GroupID,
 	}
 	if err == nil {
 		event.Caller.Name, event.Caller.Level = who.Name, who.Level.String()
 	}
-	g.note(ctx, c, event)
+	g.audit(ctx, c, event)
 }
 
-// note adds an event that belongs to no operation to the audit trail. The
-// keeper tells of a failure.
-func (g *Gateway) note(ctx context.Context, c echo.Context, event operation.Event) {
-	event.Time, event.Route = time.Now().UTC(), recordOf(c).endpoint
+// audit adds an event that belongs to no operation to the audit trail. The keeper
+// counts and logs a failure.
+func (g *Gateway) audit(ctx context.Context, c echo.Context, event operation.Event) {
+	event.Time, event.Route = time.Now().UTC(), infoOf(c).route
 	_ = g.options.Operations.Note(ctx, event)
 }
 
-// loginResult is the label of a login in the metrics.
+// loginResult returns the label of a login in the metrics.
 func loginResult(c echo.Context, err error) string {
 	if err == nil {
 		return resultOK
 	}
-	return departed(c, errcode.Of(err)).Code.Name
+	return disconnectError(c, errcode.Of(err)).Code.Name
 }
 
-// logout ends the token that the request carries.
+// logout revokes the token that the request carries.
 func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 	if err := checkLength(c.Request(), maxSessionBytes); err != nil {
 		return err
@@ -133,8 +132,8 @@ func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 	if err != nil {
 		return g.authFailure(c, err)
 	}
-	recordOf(c).principal = who
-	g.note(ctx, c, operation.Event{
+	infoOf(c).principal = who
+	g.audit(ctx, c, operation.Event{
 		Kind: operation.EventLogout, Caller: callerOf(c), Outcome: resultOK,
 		TenantID: who.TenantID, GroupID: who.GroupID,
 	})

@@ -544,7 +544,7 @@ func (s *story) live(number int) *generation {
 	}
 	metrics := gateway.NewMetrics("test")
 	g.keeper = operation.NewKeeper(operation.Options{
-		Store: g.disk, Observe: services.Look(), Owner: fmt.Sprint("gateway ", number),
+		Store: g.disk, Observe: services.Observer(), Owner: fmt.Sprint("gateway ", number),
 		Settle: settleTime, Recheck: recheckTime,
 		Trace: operation.Trace{
 			Resolved: func(op operation.Operation) {

@@ -11,23 +11,24 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// VerifyBy is how a caller's password of the platform is verified.
+// VerifyBy is a way in which the platform verifies the passwords of callers.
 type VerifyBy string
 
 // The ways to verify a password.
 const (
-	// VerifyAuto is VerifyByCommand where every endpoint of the platform is
-	// reached over TLS and its release knows such a command, else
-	// VerifyByLogin.
+	// VerifyAuto is VerifyByCommand if the platform's endpoints are all reached over
+	// TLS and its release supports such a command, and VerifyByLogin otherwise.
 	VerifyAuto VerifyBy = "auto"
-	// VerifyByCommand asks over a session of the gateway's own account. The
-	// command holds the password as it is, so it needs TLS.
+	// VerifyByCommand sends a command over a session of the gateway's own account.
+	// The command has the password in plain text, so it needs TLS.
 	VerifyByCommand VerifyBy = "command"
-	// VerifyByLogin logs in as the caller on a connection of its own.
+	// VerifyByLogin logs in as the caller, over a separate connection.
 	VerifyByLogin VerifyBy = "login"
 )
 
-// NewVerifier has the platform verify callers' passwords.
+// NewVerifier returns a verifier that has the platform verify callers' passwords. It
+// returns an error for an unknown way, and for VerifyByCommand without TLS on every
+// platform endpoint.
 func NewVerifier(by VerifyBy, platform *oci.Client, table translate.PlatformErrors) (auth.Verifier, error) {
 	ways := map[VerifyBy]credentialCheck{
 		VerifyAuto:      platform.Verify,
@@ -44,8 +45,7 @@ func NewVerifier(by VerifyBy, platform *oci.Client, table translate.PlatformErro
 	return verifier{check, table}, nil
 }
 
-// credentialCheck is a method of an [oci.Client] that has the platform check
-// credentials.
+// credentialCheck is a method of an [oci.Client] that verifies credentials.
 type credentialCheck func(ctx context.Context, userID string, password oci.Secret) (oci.Identity, error)
 
 type verifier struct {
@@ -53,43 +53,43 @@ type verifier struct {
 	table translate.PlatformErrors
 }
 
-// Verify implements auth.Verifier. Nothing that the platform says of credentials
-// is passed on to the caller.
+// Verify implements auth.Verifier. The platform's messages about credentials do not
+// reach the caller.
 func (v verifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
 	who, err := v.check(ctx, userID, oci.Secret(password))
 	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
 		return auth.Identity{}, errcode.Wrap(errcode.PlatformError, err)
 	}
 	if oci.NotDone(err) {
-		return auth.Identity{}, err // what the platform says here is about our own account
+		return auth.Identity{}, err // such an error is about the gateway's own account
 	}
 	if refused, ok := errors.AsType[*oci.ErrorReply](err); ok {
-		return auth.Identity{}, verification(v.table.LoginRefused(refused, userID))
+		return auth.Identity{}, verificationError(v.table.LoginRefused(refused, userID))
 	}
 	if _, unreached := errors.AsType[*oci.ConnectError](err); unreached {
 		return auth.Identity{}, &errcode.Error{Code: errcode.PlatformUnavailable, RetryAfter: shortly, Cause: err}
 	}
-	return identity(who, err)
+	return identityOf(who, err)
 }
 
-// identity puts what the platform tells of a user into the terms of package
-// auth.
-func identity(who oci.Identity, err error) (auth.Identity, error) {
+// identityOf converts the result of a verification by the platform.
+func identityOf(who oci.Identity, err error) (auth.Identity, error) {
 	if err != nil {
-		return auth.Identity{}, verification(err)
+		return auth.Identity{}, verificationError(err)
 	}
 	return auth.Identity{
 		LoginType: who.LoginType,
 		TenantID:  who.ServiceProviderID,
 		GroupID:   who.GroupID,
 		UserID:    who.UserID,
-		// A password that has no days left is one that must be changed now,
-		// as the platform demands at a first login.
+		// A password without days left must be changed now, as at a first login.
 		MustChangePassword: who.PasswordExpiresDays != nil && *who.PasswordExpiresDays <= 0,
 	}, nil
 }
 
-func verification(err error) error {
+// verificationError marks an error of the platform about the caller's credentials as
+// auth.ErrBadCredentials.
+func verificationError(err error) error {
 	if errors.Is(err, translate.ErrNotVerified) {
 		return fmt.Errorf("%w: %w", auth.ErrBadCredentials, err)
 	}

@@ -32,73 +32,74 @@ const (
 	dryRunParameter  = "dry_run"
 )
 
-// change is the journey of a write, from its body to the truth about it.
-func (g *Gateway) change(ctx context.Context, c echo.Context, e Route, target scope.Target, described translate.Description) error {
+// change handles a write, from its body to the response with its outcome.
+func (g *Gateway) change(ctx context.Context, c echo.Context, route Route, target scope.Target, described translate.Description) error {
 	body, err := readBody(c, g.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	asked, problems := preferencesOf(c.Request(), described)
-	draft, err := decodeChange(e, target, body, g.pathProblems(e, target), problems)
+	prefs, problems := preferencesOf(c.Request(), described)
+	draft, err := decodeChange(route, target, body, g.pathProblems(route, target), problems)
 	if err != nil {
 		return err
 	}
-	draft.IfMatch = asked.ifMatch
-	recordOf(c).entries = translate.Given(draft.Entries)
-	if asked.dryRun {
-		return g.rehearse(ctx, c, e, draft, asked)
+	draft.IfMatch = prefs.ifMatch
+	infoOf(c).entries = translate.Given(draft.Entries)
+	if prefs.dryRun {
+		return g.dryRun(ctx, c, route, draft, prefs)
 	}
-	op := operationOf(c, e, draft)
-	if asked.key != "" {
-		op.Key, op.Fingerprint = asked.key, fingerprint(target, body, c.Request().Header[headerIfMatch])
+	op := operationOf(c, route, draft)
+	if prefs.key != "" {
+		op.Key, op.Fingerprint = prefs.key, fingerprint(target, body, c.Request().Header[headerIfMatch])
 	}
-	op, failure, err := g.write(ctx, c, e, draft, op)
+	op, failure, err := g.write(ctx, c, route, draft, op)
 	if err != nil {
 		return err
 	}
-	return g.answer(c, e, op, failure)
+	return g.respond(c, route, op, failure)
 }
 
-// write takes an operation to an outcome, or finds that of the first request with
-// the same key. failure is what is known of it beside its state, and may be nil. An
-// error is the answer of a write that was not sent.
-func (g *Gateway) write(ctx context.Context, c echo.Context, e Route, draft *translate.Draft, op operation.Operation) (_ operation.Operation, failure *errcode.Error, err error) {
+// write carries out an operation, or returns that of the first request with the same
+// key. failure is the platform's reason for the outcome, nil if none is known. An
+// error is the response to a write that was not sent.
+func (g *Gateway) write(ctx context.Context, c echo.Context, route Route, draft *translate.Draft, op operation.Operation) (_ operation.Operation, failure *errcode.Error, err error) {
 	write, err := g.options.Operations.Begin(ctx, op)
 	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
 		return g.replay(ctx, c, op.Fingerprint, used.Operation)
 	}
 	if err != nil {
-		return op, nil, g.notBegun(ctx, op, err)
+		return op, nil, g.beginError(ctx, op, err)
 	}
 	defer write.Close()
-	plan, err := e.Change.Plan(ctx, draft)
+	plan, err := route.Change.Plan(ctx, draft)
 	if err != nil {
 		return op, nil, checkFailure(err)
 	}
 	return g.send(ctx, c, write, plan)
 }
 
-// decodeChange has the change decode its body. The error names the problems of
-// the path, of the body, and of the rest of the request, in this order.
-func decodeChange(e Route, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
-	draft, err := e.Change.Decode(target, body)
+// decodeChange decodes the body of a write. Its error names the problems of the path,
+// of the body, and of the rest of the request, in this order.
+func decodeChange(route Route, target scope.Target, body []byte, ofPath, ofRest []errcode.Problem) (*translate.Draft, error) {
+	draft, err := route.Change.Decode(target, body)
 	if known := slices.Concat(ofPath, ofRest); err == nil && len(known) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, known...)
 	}
 	if err == nil {
 		return draft, nil
 	}
-	told := errcode.Of(err)
-	told.Problems = slices.Concat(ofPath, told.Problems, ofRest)
-	if len(body) == 0 && e.ByPost != "" && told.Code == errcode.BadMediaType {
-		told.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by " + e.ByPost + "."
+	failure := errcode.Of(err)
+	failure.Problems = slices.Concat(ofPath, failure.Problems, ofRest)
+	if len(body) == 0 && route.ByPost != "" && failure.Code == errcode.BadMediaType {
+		failure.Message += " Where the body of a DELETE is lost on its way, send it with POST to the same path followed by " + route.ByPost + "."
 	}
-	return nil, told
+	return nil, failure
 }
 
-// fingerprint is what an idempotency key stands for: the target, the body, but for
-// blanks between its parts, and the condition. A user id and a condition take part
-// where there is one, so that other fingerprints stay as they were.
+// fingerprint returns a digest of what makes two requests with one idempotency key the
+// same: the target, the body without the blanks between its tokens, and the condition.
+// A user id and a condition are part of it only if they are given: journals hold
+// fingerprints from before there were such requests, and those must stay valid.
 func fingerprint(target scope.Target, body []byte, condition []string) string {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, body); err != nil {
@@ -114,30 +115,29 @@ func fingerprint(target scope.Target, body []byte, condition []string) string {
 		parts = append(parts, []byte(headerIfMatch+": "+value))
 	}
 	for _, part := range parts {
-		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // a hash takes everything
+		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // a hash returns no error
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// operationOf is the operation that a request asks for. It gets its id only now:
-// a body takes its time to arrive, and ids must have the order in which
-// operations are begun.
-func operationOf(c echo.Context, e Route, draft *translate.Draft) operation.Operation {
+// operationOf returns a new operation for a request. Its id is made only now, after
+// the body has arrived, because ids must be in the order in which operations begin.
+func operationOf(c echo.Context, route Route, draft *translate.Draft) operation.Operation {
 	id := operation.NewID()
 	c.Response().Header().Set(headerOperationID, id)
 	return operation.Operation{
-		ID:       id,
-		Caller:   callerOf(c),
-		Route: e.Name,
-		Target:   draft.Target,
-		Entries:  recordedEntries(draft.Entries),
-		Claims:   recordedClaims(draft.Claims),
+		ID:      id,
+		Caller:  callerOf(c),
+		Route:   route.Name,
+		Target:  draft.Target,
+		Entries: recordedEntries(draft.Entries),
+		Claims:  recordedClaims(draft.Claims),
 	}
 }
 
-// callerOf is who makes a request, and from where.
+// callerOf returns who makes a request, and from which address.
 func callerOf(c echo.Context) operation.Caller {
-	r := recordOf(c)
+	r := infoOf(c)
 	return operation.Caller{
 		Name:      r.principal.Name,
 		Client:    r.principal.Method == auth.MethodBasic || r.principal.Method == auth.MethodAPIKey,
@@ -148,10 +148,10 @@ func callerOf(c echo.Context) operation.Caller {
 	}
 }
 
-// beginWrite gives a write its id, and says that nothing was done yet. A dry
-// run is no operation.
+// beginWrite sets the response headers of a write of which nothing is done: its id and
+// its outcome. A dry run has none, since it makes no operation.
 func beginWrite(c echo.Context, described translate.Description) {
-	if asked, _ := preferencesOf(c.Request(), described); asked.dryRun {
+	if prefs, _ := preferencesOf(c.Request(), described); prefs.dryRun {
 		return
 	}
 	c.Response().Header().Set(headerOperationID, operation.NewID())

@@ -77,7 +77,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 		return err
 	}
 	trace := withJournalLog(withOperationsLog(metrics.Operations(), logger), logger)
-	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Look(), trace))
+	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Observer(), trace))
 	metrics.WatchOperations(p.keeper)
 	metrics.WatchJournal(p.keeper)
 	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)

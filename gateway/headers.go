@@ -10,13 +10,13 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// Headers with which some frameworks let a POST stand for another method.
+// Headers with which some frameworks give a POST the meaning of another method.
 var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
-// overrides is what is wrong with a request that asks for another method than
-// its own: carried out as it stands, it would do something else than its
-// sender meant, such as assign what was to be removed.
-func overrides(r *http.Request) []errcode.Problem {
+// overrideProblems returns the problems of a request whose headers ask for another
+// method than its own. Without this check, the gateway would do something else than
+// the sender meant, for example assign numbers instead of removing them.
+func overrideProblems(r *http.Request) []errcode.Problem {
 	var problems []errcode.Problem
 	for _, name := range methodOverrides {
 		for _, value := range r.Header[name] {
@@ -30,15 +30,14 @@ func overrides(r *http.Request) []errcode.Problem {
 	return problems
 }
 
-// conditions are headers under which a write is to be done only in part, or
-// only if something holds. Only If-Match is honoured, by some rows. Nothing looks at
-// the others, so a write must not be done in spite of them.
+// conditions are headers with which a sender asks for only a part of a write, or for a
+// write under a condition. Only If-Match is supported, by some routes. The others are
+// not evaluated, so a write that has one must be refused.
 var conditions = []string{"If-Match", "If-None-Match", "If-Unmodified-Since", "Content-Range"}
 
-// misplaced is what is wrong with the headers of a write of which the sender
-// believes that they change what is done, or protect it, and which would be
-// passed over.
-func misplaced(header http.Header, conditional bool) []errcode.Problem {
+// unsupportedHeaders returns the problems of the headers of a write that its sender
+// expects to change or to protect the write, but that the gateway does not support.
+func unsupportedHeaders(header http.Header, conditional bool) []errcode.Problem {
 	var problems []errcode.Problem
 	refuse := func(name, reason string) {
 		problems = append(problems, errcode.Problem{Parameter: name, Reason: reason})
@@ -59,14 +58,13 @@ func misplaced(header http.Header, conditional bool) []errcode.Problem {
 	return problems
 }
 
-// resemblesDryRun reports whether an unknown preference may be a misspelled
-// wish for a dry run. RFC 7240 would have it passed over, and the write done.
-// name is the preference's own.
+// resemblesDryRun reports whether an unknown preference may be a misspelled dry-run.
+// By RFC 7240 it would be ignored, and the write done. name is the preference's name.
 func resemblesDryRun(name, preference string) bool {
 	return strings.Contains(lettersOf(preference), "dry") || strings.Contains(lettersOf(name), "run")
 }
 
-// lettersOf are the ASCII letters of a text, in lower case.
+// lettersOf returns the ASCII letters of a text, in lower case.
 func lettersOf(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 'a' || r > 'z' {
