@@ -55,13 +55,13 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_http_requests_total", Help: "Requests to the API that have ended, by the name of the error they were answered with: none for a good answer, and CALLER_LEFT with status 499 where the caller left before the answer.",
+			Name: "ocigate_http_requests_total", Help: "Requests to the API that have ended, by the name of the error in the response: none for a success, and CALLER_LEFT with status 499 if the caller disconnected before the response.",
 		}, []string{"endpoint", "method", "status", "error"}),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ocigate_http_request_duration_seconds", Help: "Time from a request's head to its whole answer.", Buckets: durationBuckets,
+			Name: "ocigate_http_request_duration_seconds", Help: "Time from the header of a request to the end of its response.", Buckets: durationBuckets,
 		}, []string{"endpoint", "method"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "ocigate_http_requests_in_flight", Help: "Requests to the API that are being worked on.",
+			Name: "ocigate_http_requests_in_flight", Help: "Requests to the API that have not ended.",
 		}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_logins_total", Help: "Logins of callers, by result: ok, or the name of the error.",
@@ -70,37 +70,37 @@ func NewMetrics(version string) *Metrics {
 			Name: "ocigate_operations_total", Help: "Writes that were recorded, by their first outcome: done, not_done, partly_done or unknown.",
 		}, []string{"endpoint", "outcome"}),
 		operationsResolved: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_operations_resolved_total", Help: "Writes whose outcome was unknown and has been found out, by what it is.",
+			Name: "ocigate_operations_resolved_total", Help: "Writes whose unknown outcome was found out, by that outcome.",
 		}, []string{"endpoint", "outcome"}),
 		corrections: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_operation_corrections_total", Help: "Writes of which something else was told than turned out later.",
+			Name: "ocigate_operation_corrections_total", Help: "Writes whose reported outcome turned out to be different later.",
 		}, []string{"endpoint"}),
 		replays: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_operation_replays_total", Help: "Requests that were answered with the truth about the first one with the same Idempotency-Key.",
+			Name: "ocigate_operation_replays_total", Help: "Requests that got the outcome of the first one with the same Idempotency-Key.",
 		}, []string{"endpoint"}),
 		journalFailures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ocigate_journal_failures_total", Help: "Failures to record what becomes of writes, or who logged in; the log has the cause of each.",
+			Name: "ocigate_journal_failures_total", Help: "Failures to record writes or logins; the log has the cause of each.",
 		}),
 		readingsFailed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ocigate_operation_readings_failed_total", Help: "Failures to read from the platform what became of a write.",
+			Name: "ocigate_operation_readings_failed_total", Help: "Failures to read back the outcome of a write from the platform.",
 		}),
 		sessionTries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_platform_logins_total", Help: "Tries to make a session with the platform, by result: ok, or the step that failed (dns, dial, tls, login, version).",
+			Name: "ocigate_platform_logins_total", Help: "Attempts to make a session with the platform, by result: ok, or the step that failed (dns, dial, tls, login, version).",
 		}, []string{"platform_endpoint", "result"}),
 		sessionsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown or broken.",
 		}, []string{"platform_endpoint", "reason"}),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, those who found one idle left out, by result: ok, failed, or left, where the caller did not wait for the end.", Buckets: durationBuckets,
+			Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, without those that found an idle one, by result: ok, failed, or left if the caller stopped waiting.", Buckets: durationBuckets,
 		}, []string{"result"}),
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_platform_commands_total", Help: "Commands sent to the platform, by result: ok, refused, or lost without an answer.",
+			Name: "ocigate_platform_commands_total", Help: "Commands sent to the platform, by result: ok, refused, or lost without a reply.",
 		}, []string{"command", "result"}),
 		commandDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ocigate_platform_command_duration_seconds", Help: "Time from sending a document to its answer, for each command in it.", Buckets: durationBuckets,
+			Name: "ocigate_platform_command_duration_seconds", Help: "Time from sending a document to its reply, for each command in it.", Buckets: durationBuckets,
 		}, []string{"command"}),
 		readsJoined: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ocigate_platform_reads_joined_total", Help: "Commands that were not sent, because the same read of another caller, sent after they were asked for, answered them too.",
+			Name: "ocigate_platform_reads_joined_total", Help: "Commands that were not sent because they shared the reply to the same read of another caller, which was sent after they were requested.",
 		}, []string{"command"}),
 		loginsThrottled:   newThrottledCounter(),
 		forwardedUnparsed: newUnparsedCounter(),
@@ -134,7 +134,7 @@ func buildInfo(version string) prometheus.Collector {
 		}
 	}
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "ocigate_build_info", Help: "Always 1; the labels tell what is running.", ConstLabels: labels,
+		Name: "ocigate_build_info", Help: "Always 1; the labels are the versions of what is running.", ConstLabels: labels,
 	})
 	g.Set(1)
 	return g
@@ -198,7 +198,7 @@ func (m *Metrics) Operations() operation.Trace {
 // the metrics are gathered.
 func (m *Metrics) WatchOperations(keeper interface{ Unresolved() int }) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ocigate_operations_unresolved", Help: "Writes that this replica looks after because their outcome is unknown.",
+		Name: "ocigate_operations_unresolved", Help: "Writes with an unknown outcome that this replica is resolving.",
 	}, func() float64 { return float64(keeper.Unresolved()) }))
 }
 
@@ -206,7 +206,7 @@ func (m *Metrics) WatchOperations(keeper interface{ Unresolved() int }) {
 // are gathered.
 func (m *Metrics) WatchLog(log interface{ Dropped() uint64 }) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "ocigate_log_lines_dropped_total", Help: "Lines of the log that were dropped, because whoever reads the standard error output was too slow or away.",
+		Name: "ocigate_log_lines_dropped_total", Help: "Log lines that were dropped because the reader of the standard error output was too slow or absent.",
 	}, func() float64 { return float64(log.Dropped()) }))
 }
 
@@ -265,19 +265,19 @@ var (
 	sessionsDesc = prometheus.NewDesc("ocigate_platform_sessions",
 		"Sessions that are logged in with the platform, by state: idle or busy.", []string{"platform_endpoint", "state"}, nil)
 	sessionsMaxDesc = prometheus.NewDesc("ocigate_platform_sessions_max",
-		"Sessions that there may be at most, over all endpoints.", nil, nil)
+		"Maximum number of sessions, over all endpoints.", nil, nil)
 	waitersDesc = prometheus.NewDesc("ocigate_platform_session_waiters",
 		"Callers that wait for a session.", nil, nil)
 	refusedDesc = prometheus.NewDesc("ocigate_platform_account_refused",
 		"1 while the account of an endpoint is in backoff because the platform refused its credentials, else 0.", []string{"platform_endpoint"}, nil)
 	releaseDesc = prometheus.NewDesc("ocigate_platform_release",
-		"Release of the platform, detected or set: 24 for example, and 0 while it is not known.", []string{"platform_endpoint"}, nil)
+		"Release of the platform, detected or set: 24 for example, and 0 while it is unknown.", []string{"platform_endpoint"}, nil)
 	fallbackDesc = prometheus.NewDesc("ocigate_platform_fallback",
-		"1 while a feature that the platform does not know is asked for in an older form, or left out, else 0. While the release is not known, the tracking id is left out.", []string{"platform_endpoint", "feature"}, nil)
+		"1 while a feature that the platform does not support is requested in an older form or left out, else 0. While the release is unknown, the tracking id is left out.", []string{"platform_endpoint", "feature"}, nil)
 	backoffDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
-		"1 while an endpoint is left alone after a failed try, else 0.", []string{"platform_endpoint"}, nil)
+		"1 while an endpoint is in backoff after a failed attempt, else 0.", []string{"platform_endpoint"}, nil)
 	upDesc = prometheus.NewDesc("ocigate_platform_endpoint_up",
-		"1 while an endpoint has a session, or else where the last attempt to reach it succeeded; 0 where that failed, and before the first. One without a session is connected to every platform.pool.probe_unused; after a login that failed, only one that works counts.", []string{"platform_endpoint"}, nil)
+		"1 while an endpoint has a session, or if the last attempt to reach it succeeded; 0 if that failed, and before the first attempt. An endpoint without a session is connected to every platform.pool.probe_unused; after a login that failed, only a successful login counts.", []string{"platform_endpoint"}, nil)
 )
 
 // Describe implements prometheus.Collector.

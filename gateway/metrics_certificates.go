@@ -35,7 +35,7 @@ func (m *Metrics) WatchCertificates(inUse func() []Certificate) {
 type certificateCollector struct{ inUse func() []Certificate }
 
 var notAfterDesc = prometheus.NewDesc("ocigate_certificate_not_after_timestamp_seconds",
-	"When a certificate in use expires, in seconds since 1970, by use: api, platform_client, platform_ca, or platform_server for the one that the platform showed last. Of a file with several certificates, it is the first of their dates.",
+	"When a certificate in use expires, in seconds since 1970, by use: api, platform_client, platform_ca, or platform_server for the one that the platform presented last. For a file with several certificates, it is the first of their dates.",
 	[]string{"use", "platform_endpoint"}, nil)
 
 // Describe implements prometheus.Collector.
@@ -60,10 +60,10 @@ type Reload struct {
 func (m *Metrics) WatchReloads(last func() Reload) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ocigate_reload_successful", Help: "1 where the start or the last SIGHUP was successful, 0 where that SIGHUP has changed nothing because of an error; the log has the cause.",
+			Name: "ocigate_reload_successful", Help: "1 if the start or the last SIGHUP was successful, 0 if that SIGHUP changed nothing because of an error; the log has the cause.",
 		}, func() float64 { return float64(oneIf(last().Successful)) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ocigate_reload_timestamp_seconds", Help: "When the certificates and secrets in force were read, in seconds since 1970: at the start or at the last successful SIGHUP.",
+			Name: "ocigate_reload_timestamp_seconds", Help: "When the effective certificates and secrets were read, in seconds since 1970: at the start or at the last successful SIGHUP.",
 		}, func() float64 { return float64(last().At.Unix()) }),
 	)
 }

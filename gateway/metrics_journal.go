@@ -24,7 +24,7 @@ func (m *Metrics) WatchJournal(keeper JournalWatcher) {
 		// An age and not a timestamp: without such a write, a timestamp of 0 would
 		// look like an age of decades.
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ocigate_operations_oldest_unresolved_age_seconds", Help: "Time for which the outcome of a write has been unknown, of the one for which it has been for longest; 0 where there is none.",
+			Name: "ocigate_operations_oldest_unresolved_age_seconds", Help: "Longest time for which the outcome of a write has been unknown; 0 if there is none.",
 		}, func() float64 {
 			at := keeper.OldestUnresolved()
 			if at.IsZero() {

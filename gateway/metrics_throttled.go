@@ -18,7 +18,7 @@ var throttledWays = map[auth.Method]string{
 func newThrottledCounter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_logins_throttled_total",
-		Help: "Attempts to prove an identity that were refused unseen, with 429, because too many before them failed, by way: login for /login/, and basic or api_key for those of listed clients.",
+		Help: "Attempts to authenticate that were refused unchecked, with 429, because too many earlier ones failed, by way: login for /login/, and basic or api_key for those of listed clients.",
 	}, []string{"way"})
 }
 

@@ -22,7 +22,7 @@ const cacheBuster = "_"
 // dryRunParam is the parameter of every write that asks for a dry run.
 var dryRunParam = translate.Param{
 	Name: dryRunParameter, Kind: translate.BooleanParam,
-	Doc: "true makes all checks, sends nothing, and answers what would change.",
+	Doc: "true makes all checks, sends nothing, and returns what would change.",
 }
 
 // parametersOf returns the declared query parameters of a request, and the problems of
