@@ -18,8 +18,11 @@ import (
 	"ocigate/gateway/operation/bolt"
 )
 
-// events are those of the audit trail, which must be whole. There is none
-// before the first event.
+// The audit trail of requests: the lines of writes and logins. Add a fault and its events to
+// TestEveryWriteIsAudited.
+
+// events returns the events of the audit trail, which must be intact. The trail does not
+// exist before the first event.
 func (r *rig) events(t testing.TB) []operation.Event {
 	t.Helper()
 	trail := bolt.Trail(r.folder)
@@ -40,7 +43,7 @@ func (r *rig) events(t testing.TB) []operation.Event {
 	return events
 }
 
-// recorded is the entry as the journal has it, without an outcome.
+// recorded returns the entry as the journal has it, without an outcome.
 func (e entryFacts) recorded(step int) operation.Entry {
 	return operation.Entry{
 		Kind: e.Kind, Given: e.Given, Key: e.key(), Start: e.Start, End: e.End,
@@ -51,7 +54,7 @@ func (e entryFacts) recorded(step int) operation.Entry {
 // Every write that is sent leaves two lines: what is about to be sent, and what
 // became of it.
 func TestEveryWriteIsAudited(t *testing.T) {
-	for _, w := range writings() {
+	for _, w := range writeCases() {
 		for _, c := range []struct {
 			fault    string
 			outcomes []string // in their order
@@ -64,8 +67,8 @@ func TestEveryWriteIsAudited(t *testing.T) {
 			{"drop-after-apply", []string{"intent", "unknown", "done"}, []operation.Basis{"", "", operation.ByReading}, true},
 			{"drop-before-apply", []string{"intent", "unknown", "not_done"}, []operation.Basis{"", "", operation.ByReading}, false},
 		} {
-			t.Run(w.endpoint+"/"+c.fault, func(t *testing.T) {
-				inTime(t, setup{faults: []string{withCommand(c.fault, w.command)}}, func(t *testing.T, r *rig) {
+			t.Run(w.route+"/"+c.fault, func(t *testing.T) {
+				inBubble(t, setup{faults: []string{withCommand(c.fault, w.command)}}, func(t *testing.T, r *rig) {
 					began := time.Now()
 					id := r.call(t, w.call.with("X-Request-Id", "Portal-42")).header.Get("Operation-Id")
 					time.Sleep(time.Minute)
@@ -76,7 +79,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 					for i := range got {
 						entry := w.Entry.recorded(1)
 						want := operation.Event{
-							Kind: operation.EventOutcome, Route: w.endpoint, Operation: id, Outcome: c.outcomes[i],
+							Kind: operation.EventOutcome, Route: w.route, Operation: id, Outcome: c.outcomes[i],
 							Caller: operation.Caller{
 								Name: tenant, Client: true, Level: auth.TenantAdmin.String(), Method: "basic", ClientIP: "192.0.2.1", RequestID: "Portal-42",
 							},
@@ -127,10 +130,10 @@ func TestRefusedWritesAreNotAudited(t *testing.T) {
 	}
 }
 
-// The line of the intent is there before the platform hears of the write.
+// The line of the intent is written before the platform gets the command.
 func TestIntentIsAuditedBeforeTheWriteIsSent(t *testing.T) {
-	inTime(t, setup{faults: []string{withCommand("stall", assignCommand)}}, func(t *testing.T, r *rig) {
-		ended := make(chan answer, 1)
+	inBubble(t, setup{faults: []string{withCommand("stall", assignCommand)}}, func(t *testing.T, r *rig) {
+		ended := make(chan response, 1)
 		go func() { ended <- r.call(t, assignFreeRange()) }()
 		time.Sleep(time.Second)
 		r.wantWrites(t, 1, 0)
@@ -146,7 +149,7 @@ func TestLoginsAreAudited(t *testing.T) {
 	s := setup{overTLS: true, auth: func(o *auth.Options) {
 		o.AccountLimit = auth.Limit{FreeAttempts: 2, BaseDelay: time.Hour, MaxDelay: time.Hour}
 	}}
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		session, _ := r.login(t, "tenantadmin")
 		r.call(t, loginCall("sysadmin", "a-wrong-password")).wantStatus(t, http.StatusUnauthorized)
 		r.call(t, loginCall("reseller", passwordOf("reseller"))).wantStatus(t, http.StatusForbidden)
@@ -163,7 +166,7 @@ func TestLoginsAreAudited(t *testing.T) {
 		for _, e := range r.events(t) {
 			got = append(got, line{string(e.Kind), e.Caller.Name, e.Outcome, e.TenantID, e.Caller.Level})
 			if e.Caller.ClientIP != "192.0.2.1" || e.Caller.RequestID == "" || e.Route != string(e.Kind) || e.Time.IsZero() {
-				t.Errorf("the line does not tell from where: %+v", e)
+				t.Errorf("the line has no address: %+v", e)
 			}
 		}
 		want := []line{
@@ -184,10 +187,10 @@ func TestAuditTrailHoldsNoSecrets(t *testing.T) {
 	session, _ := r.login(t, "tenantadmin")
 	r.call(t, loginCall("sysadmin", "a-wrong-password"))
 	asked := assignFreeRange()
-	asked.client, asked.header = nobody, bearer(session.Token)
+	asked.client, asked.header = anonymous, bearer(session.Token)
 	r.call(t, asked.keyed("k")).wantStatus(t, http.StatusCreated)
-	asked = writingOf("itc_numbers_remove").call
-	asked.client, asked.header = nobody, http.Header{"X-Api-Key": {system + "." + clientSecret}}
+	asked = writeCaseOf("itc_numbers_remove").call
+	asked.client, asked.header = anonymous, http.Header{"X-Api-Key": {system + "." + clientSecret}}
 	r.call(t, asked).wantStatus(t, http.StatusOK)
 	r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
 
@@ -207,14 +210,14 @@ func TestAuditTrailHoldsNoSecrets(t *testing.T) {
 	}
 }
 
-// A correction is a line of its own, and looking once more in vain is none.
+// A correction is a separate line. Reading back again without a result adds no line.
 func TestCorrectionsAreAudited(t *testing.T) {
 	for fault, want := range map[string][]operation.EventKind{
 		"apply-late delay=3m": {operation.EventIntent, operation.EventOutcome, operation.EventOutcome, operation.EventCorrection},
 		"stall":               {operation.EventIntent, operation.EventOutcome, operation.EventOutcome},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
 				r.call(t, assignFreeRange()).wantStatus(t, http.StatusGatewayTimeout)
 				time.Sleep(10 * time.Minute)
 				var got []operation.EventKind
@@ -229,9 +232,10 @@ func TestCorrectionsAreAudited(t *testing.T) {
 	}
 }
 
-// Nobody has to be known to try, and no throttle counts what was not judged.
-func TestLoginsThatNobodyCanJudgeLeaveNoLine(t *testing.T) {
-	inTime(t, setup{faults: []string{"refuse"}}, func(t *testing.T, r *rig) {
+// A client without credentials can try this, and the throttle does not count what could
+// not be verified.
+func TestLoginsThatCannotBeVerifiedLeaveNoLine(t *testing.T) {
+	inBubble(t, setup{faults: []string{"refuse"}}, func(t *testing.T, r *rig) {
 		for range 100 {
 			r.call(t, loginCall("anybody", "anything")).wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
 		}

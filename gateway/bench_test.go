@@ -16,10 +16,12 @@ import (
 	"ocigate/translate"
 )
 
-// anyone is a platform on which every password is good.
-type anyone struct{}
+// Benchmarks of a request, from net/http to the client of the platform.
 
-func (anyone) Verify(_ context.Context, userID, _ string) (auth.Identity, error) {
+// acceptAll is a verifier that accepts every password.
+type acceptAll struct{}
+
+func (acceptAll) Verify(_ context.Context, userID, _ string) (auth.Identity, error) {
 	return auth.Identity{LoginType: "System", UserID: userID}, nil
 }
 
@@ -30,7 +32,7 @@ func (s sameReply) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 	return s[:len(commands)], nil
 }
 
-// discarded takes an answer without keeping it.
+// discarded takes a response without keeping it.
 type discarded struct{ header http.Header }
 
 func (w discarded) Header() http.Header         { return w.header }
@@ -53,7 +55,7 @@ func BenchmarkGet(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	authenticator, err := auth.New(auth.Options{Verifier: anyone{}})
+	authenticator, err := auth.New(auth.Options{Verifier: acceptAll{}})
 	if err != nil {
 		b.Fatal(err)
 	}

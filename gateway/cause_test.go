@@ -18,21 +18,24 @@ import (
 	"ocigate/oci"
 )
 
+// The causes in the log: they name what an operator needs, and responses do not have them.
+// Add a failure with its cause to the table of the first test.
+
 // secretHost is the platform's address, which is for operators alone.
 const secretHost = "ocs17.internal.example.net"
 
-// bare finds words in the log that tell an operator nothing.
-var bare = regexp.MustCompile(`context deadline exceeded|\bEOF\b|i/o timeout`)
+// vague finds words in the log that do not help an operator.
+var vague = regexp.MustCompile(`context deadline exceeded|\bEOF\b|i/o timeout`)
 
-// The log says which address could not be reached, at which step and why. Callers
-// are not told.
+// The log has the address that could not be reached, the step and the reason. Responses do
+// not have them.
 func TestAddressesOfThePlatformAreInTheLogAlone(t *testing.T) {
 	server := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 77), Port: 2208}
 	for name, test := range map[string]struct {
 		fail func(ctx context.Context) error
 		want string
 	}{
-		"nobody listens": {
+		"no server listens": {
 			func(context.Context) error {
 				return &net.OpError{Op: "dial", Net: "tcp", Addr: server, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 			}, "platform endpoint primary (" + secretHost + ":2208, 192.0.2.77:2208): TCP: connection refused",
@@ -54,7 +57,7 @@ func TestAddressesOfThePlatformAreInTheLogAlone(t *testing.T) {
 				o.Endpoints[0].Address = secretHost + ":2208"
 				o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return nil, test.fail(ctx) }
 			}}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				for _, c := range []call{
 					{path: ownList("numbers"), client: system},
 					{path: ownList("numbers"), client: system, header: http.Header{"Accept": {"application/problem+json"}}},
@@ -67,16 +70,16 @@ func TestAddressesOfThePlatformAreInTheLogAlone(t *testing.T) {
 					}
 					got.header.Del("X-Request-Id") // random ids may hold any of the words
 					got.header.Del("Operation-Id")
-					told := got.body
+					reported := got.body
 					for _, values := range got.header {
-						told += strings.Join(values, " ")
+						reported += strings.Join(values, " ")
 					}
 					for _, secret := range []string{"internal.example", "192.0.2.77", "2208", "primary", "TCP"} {
-						if strings.Contains(told, secret) {
-							t.Errorf("%s: the caller is told %q: %s", c.path, secret, told)
+						if strings.Contains(reported, secret) {
+							t.Errorf("%s: the response has %q: %s", c.path, secret, reported)
 						}
 					}
-					if cause, _ := r.log.last(t)["cause"].(string); !strings.Contains(cause, test.want) || bare.MatchString(cause) {
+					if cause, _ := r.log.last(t)["cause"].(string); !strings.Contains(cause, test.want) || vague.MatchString(cause) {
 						t.Errorf("%s: the cause in the log is %q, want %q", c.path, cause, test.want)
 					}
 				}
@@ -90,7 +93,7 @@ func TestTheEndOfTheRequestsTimeIsInTheLog(t *testing.T) {
 		faults:  []string{"slow delay=10s command=*RangeGetSummaryListRequest"},
 		gateway: func(o *gateway.Options) { o.RequestTimeout = 5 * time.Second },
 	}
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		r.get(t, "numbers").wantError(t, http.StatusGatewayTimeout, "PLATFORM_TIMEOUT")
 		if cause, _ := r.log.last(t)["cause"].(string); !strings.HasSuffix(cause, "its answer is lost: the request's time of 5s is over") {
 			t.Errorf("cause %q", cause)

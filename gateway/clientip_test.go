@@ -15,6 +15,8 @@ import (
 	"ocigate/gateway/auth"
 )
 
+// The addresses of callers behind trusted proxies. Add a chain to TestAddressesOfCallers.
+
 // behind trusts the networks of the proxies.
 func behind(networks ...string) func(*gateway.Options) {
 	return func(o *gateway.Options) {
@@ -25,7 +27,7 @@ func behind(networks ...string) func(*gateway.Options) {
 }
 
 // from makes a read for a caller at that address of a connection.
-func (r *rig) from(t *testing.T, remote string, forwarded ...string) answer {
+func (r *rig) from(t *testing.T, remote string, forwarded ...string) response {
 	t.Helper()
 	request := r.request(t, call{path: ownList("prefixes"), client: system})
 	request.RemoteAddr = remote
@@ -35,11 +37,11 @@ func (r *rig) from(t *testing.T, remote string, forwarded ...string) answer {
 	}
 	recorder := httptest.NewRecorder()
 	r.handler.ServeHTTP(recorder, request)
-	return readAnswer(t, recorder.Result())
+	return readResponse(t, recorder.Result())
 }
 
-// all are the lines by their fields, in their order.
-func (l *logbook) all(t *testing.T) []map[string]any {
+// all returns the lines by their fields, in their order.
+func (l *logBuffer) all(t *testing.T) []map[string]any {
 	t.Helper()
 	var lines []map[string]any
 	for line := range strings.Lines(l.String()) {
@@ -54,7 +56,7 @@ func TestAddressesOfCallers(t *testing.T) {
 	const proxy = "10.0.0.1:4711"
 	trusted := []string{"10.0.0.0/8", "2001:db8:ffff::/48"}
 	for name, c := range map[string]struct {
-		remote    string // proxy where it is empty
+		remote    string // proxy if it is empty
 		forwarded []string
 		want      string
 		unparsed  string // the entry that is not an address, "" for none
@@ -131,8 +133,8 @@ func TestTrustedNetworkThatIsMapped(t *testing.T) {
 	}
 }
 
-// What cannot be read is logged at once, and then with its number at most once a
-// minute, by whomever it is sent.
+// Entries that are not addresses are logged immediately, and then with their number at
+// most once a minute, for all senders together.
 func TestUnparsedAddressesDoNotFillTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{gateway: behind("10.0.0.0/8")})
@@ -165,8 +167,8 @@ func TestUnparsedAddressesDoNotFillTheLog(t *testing.T) {
 	})
 }
 
-// Whoever is throttled is so by the address, whatever its spelling, and shares
-// that with nobody behind the same proxy.
+// Callers are throttled by their address, whatever its spelling, and independently of
+// others behind the same proxy.
 func TestThrottlingFollowsTheCallersAddress(t *testing.T) {
 	guess := func(t *testing.T, r *rig, forwarded string) int {
 		t.Helper()

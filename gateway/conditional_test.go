@@ -12,23 +12,25 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// tagOf is the entity tag of a good answer to a read.
-func (a answer) tagOf(t testing.TB) string {
+// Entity tags, If-None-Match of reads and If-Match of writes, for all routes.
+
+// tagOf returns the entity tag of a good response to a read.
+func (r response) tagOf(t testing.TB) string {
 	t.Helper()
-	a.wantStatus(t, http.StatusOK)
-	tags := a.header.Values("ETag")
+	r.wantStatus(t, http.StatusOK)
+	tags := r.header.Values("ETag")
 	if len(tags) != 1 || len(tags[0]) < 10 || tags[0][0] != '"' {
 		t.Fatalf("the ETag is %q, want one that is strong", tags)
 	}
 	return tags[0]
 }
 
-// queries are the rows that read from the platform.
+// queries returns the rows that read from the platform.
 func queries() []gateway.Route {
-	return slices.DeleteFunc(slices.Clone(endpoints()), func(e gateway.Route) bool { return e.Query == nil })
+	return slices.DeleteFunc(slices.Clone(apiRoutes()), func(e gateway.Route) bool { return e.Query == nil })
 }
 
-// A caller who has the answer already is not sent it again.
+// A caller who has the response already is not sent it again.
 func TestReadsThatAreKnown(t *testing.T) {
 	for _, e := range queries() {
 		t.Run(e.Name, func(t *testing.T) {
@@ -62,17 +64,17 @@ func TestReadsThatAreKnown(t *testing.T) {
 			wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{
 				e.Name + " none GET 200": 5, e.Name + " none HEAD 200": 3, e.Name + " none GET 304": 4, e.Name + " none HEAD 304": 4,
 			})
-			asked.client = nobody
+			asked.client = anonymous
 			if got := r.call(t, asked.with("If-None-Match", tag)); got.status != http.StatusUnauthorized || got.header.Get("ETag") != "" {
-				t.Errorf("nobody is answered %d %v", got.status, got.header)
+				t.Errorf("without credentials: %d %v", got.status, got.header)
 			}
 		})
 	}
 }
 
-// An error has no entity tag, and no condition makes it a good answer.
+// An error has no entity tag, and no condition makes it a good response.
 func TestErrorsHaveNoTag(t *testing.T) {
-	inTime(t, setup{faults: []string{"error-before-apply number=4999 command=*PrefixGetSummaryListRequest"}}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{faults: []string{"error-before-apply number=4999 command=*PrefixGetSummaryListRequest"}}, func(t *testing.T, r *rig) {
 		got := r.call(t, call{path: ownList("prefixes"), client: system}.with("If-None-Match", "*"))
 		got.wantError(t, http.StatusBadGateway, "PLATFORM_ERROR")
 		if got.header.Get("ETag") != "" {
@@ -92,7 +94,7 @@ func TestTagsAreTheSameEverywhere(t *testing.T) {
 				first := startInBubble(t, s)
 				tag := first.call(t, asked).tagOf(t)
 				for name, r := range map[string]*rig{
-					"asked again": first, "another process": first.survivor(t), "another before another platform": startInBubble(t, s),
+					"asked again": first, "another process": first.afterKill(t), "another before another platform": startInBubble(t, s),
 					"with one session": startInBubble(t, setup{seed: s.seed, platform: func(o *oci.Options) { o.MaxSessions = 1 }}),
 				} {
 					if got := r.call(t, asked).tagOf(t); got != tag {
@@ -102,7 +104,7 @@ func TestTagsAreTheSameEverywhere(t *testing.T) {
 			})
 		})
 	}
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		tags := map[string]string{r.get(t, "numbers").tagOf(t): "as it was"}
 		for _, starts := range [][]string{{keptRange}, {keptRange, addedRange}, {keptRange, addedRange, "+3225128000"}} {
 			r.call(t, setRanges(starts...)).wantStatus(t, http.StatusOK)
@@ -119,29 +121,29 @@ func TestTagsAreTheSameEverywhere(t *testing.T) {
 	})
 }
 
-// rowsThatReplace are the rows that honour If-Match, and the ones that list what they
+// conditionalRoutes returns the routes that honour If-Match, and the ones that list what they
 // replace.
-func rowsThatReplace(t *testing.T) map[string]call {
+func conditionalRoutes(t *testing.T) map[string]call {
 	t.Helper()
 	lists := map[string]call{}
-	for _, w := range writings() {
-		row, _ := rowNamed(w.endpoint)
-		if row.Describe().Conditional {
-			lists[w.endpoint] = call{path: w.call.path, client: w.call.client}
+	for _, w := range writeCases() {
+		route, _ := routeNamed(w.route)
+		if route.Describe().Conditional {
+			lists[w.route] = call{path: w.call.path, client: w.call.client}
 		}
 	}
 	if len(lists) == 0 {
-		t.Fatal("no row honours If-Match")
+		t.Fatal("no route supports If-Match")
 	}
 	return lists
 }
 
-// Of two who change what they have read, the second is told so.
+// If two callers change what they have read, the second gets an error.
 func TestWritesUnderACondition(t *testing.T) {
-	for row, list := range rowsThatReplace(t) {
-		t.Run(row, func(t *testing.T) {
-			inTime(t, setup{}, func(t *testing.T, r *rig) {
-				w := writingOf(row)
+	for route, list := range conditionalRoutes(t) {
+		t.Run(route, func(t *testing.T) {
+			inBubble(t, setup{}, func(t *testing.T, r *rig) {
+				w := writeCaseOf(route)
 				tag := r.call(t, list).tagOf(t)
 				r.call(t, w.call.with("If-Match", tag).keyed("first")).wantFirst(t, w.status)
 				r.wantHolder(t, w, true)
@@ -151,7 +153,7 @@ func TestWritesUnderACondition(t *testing.T) {
 					got.wantError(t, http.StatusPreconditionFailed, "PRECONDITION_FAILED")
 					got.wantOutcome(t, "not_done")
 				}
-				// The first with its key is what the key stands for.
+				// The key belongs to the first request with it.
 				r.call(t, w.call.with("If-Match", tag).keyed("first")).wantStatus(t, w.status)
 				r.call(t, w.call.with("If-Match", `"another"`).keyed("first")).wantError(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
 				r.call(t, w.call.keyed("first")).wantError(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
@@ -169,12 +171,12 @@ func TestWritesUnderACondition(t *testing.T) {
 	}
 }
 
-// The tag is of the list as it is when the write is checked: what somebody else, be it
-// beside the gateway, has changed since it was read counts.
+// The condition is checked against the list at the time of the write, so it also fails
+// after a change that did not pass this gateway.
 func TestConditionAgainstAnotherPortal(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		tag := r.get(t, "numbers").tagOf(t)
-		second := r.survivor(t)
+		second := r.afterKill(t)
 		_, err := second.client.Write(t.Context(), oci.NewWrite(assignCommand,
 			oci.Text("serviceProviderId", ownTenant), oci.Text("groupId", ownGroup), oci.Text("numberRangeStart", addedRange)), nil)
 		must(t, err)
@@ -183,26 +185,26 @@ func TestConditionAgainstAnotherPortal(t *testing.T) {
 		r.call(t, setRanges(keptRange).with("If-Match", second.get(t, "numbers").tagOf(t))).wantStatus(t, http.StatusOK)
 		r.wantOwn(t, keptRange)
 	})
-	// Whose list it is counts, too: that of another group is another.
-	inTime(t, setup{seed: func(s *ocisim.Seed) { s.Tenants[0].Ranges = nil }}, func(t *testing.T, r *rig) {
+	// The list of another group has another tag.
+	inBubble(t, setup{seed: func(s *ocisim.Seed) { s.Tenants[0].Ranges = nil }}, func(t *testing.T, r *rig) {
 		tag := r.call(t, call{path: listOf(ownTenant, "ApioGrpOther", "numbers"), client: tenant}).tagOf(t)
 		r.call(t, setRanges().with("If-Match", tag)).wantError(t, http.StatusPreconditionFailed, "PRECONDITION_FAILED")
 		r.call(t, setRanges().with("If-Match", r.get(t, "numbers").tagOf(t))).wantBody(t, http.StatusOK, `{"result":[]}`)
 	})
 }
 
-// Where nothing looks at a condition, nothing is done in spite of it.
+// A route that does not evaluate conditions refuses requests that have one.
 func TestConditionsThatAreNotHonoured(t *testing.T) {
-	honoured := rowsThatReplace(t)
-	for _, w := range writings() {
+	honoured := conditionalRoutes(t)
+	for _, w := range writeCases() {
 		for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since"} {
-			if _, ok := honoured[w.endpoint]; ok && name == "If-Match" {
+			if _, ok := honoured[w.route]; ok && name == "If-Match" {
 				continue
 			}
-			t.Run(w.endpoint+"/"+name, func(t *testing.T) {
+			t.Run(w.route+"/"+name, func(t *testing.T) {
 				r := start(t, setup{})
-				told := r.call(t, w.call.with(name, "*")).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
-				if problems := told.Details.Problems; len(problems) != 1 || problems[0].Parameter != name {
+				failure := r.call(t, w.call.with(name, "*")).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+				if problems := failure.Details.Problems; len(problems) != 1 || problems[0].Parameter != name {
 					t.Errorf("problems %+v", problems)
 				}
 				r.wantUntouched(t)

@@ -13,29 +13,31 @@ import (
 	"time"
 )
 
-// Whatever a row does with bodies, one that is announced as too long is refused
-// before it is there, nobody is told to go on, and the connection ends.
+// When the server closes a connection or limits the rest of a body.
+
+// Every route refuses a body whose announced length is too large before the body arrives.
+// The client gets no 100 Continue, and the connection is closed.
 func TestAnnouncedLengths(t *testing.T) {
 	r := start(t, setup{})
-	for _, e := range endpoints() {
+	for _, route := range apiRoutes() {
 		limit := 1 << 20
-		if e.Session != nil {
+		if route.Session != nil {
 			limit = 8 << 10
 		}
-		t.Run(e.Name, func(t *testing.T) {
+		t.Run(route.Name, func(t *testing.T) {
 			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.base, "http://"))
 			must(t, err)
 			defer func() { _ = conn.Close() }()
 			must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
-			_, err = io.WriteString(conn, e.Method+" "+ownPath(e)+" HTTP/1.1\r\nHost: example.com\r\nAuthorization: "+r.basic(t)+
+			_, err = io.WriteString(conn, route.Method+" "+ownPath(route)+" HTTP/1.1\r\nHost: example.com\r\nAuthorization: "+r.basic(t)+
 				"\r\nExpect: 100-continue\r\nContent-Length: "+strconv.Itoa(limit+1)+"\r\n\r\n")
 			must(t, err)
 			reader := bufio.NewReader(conn)
-			response, err := http.ReadResponse(reader, &http.Request{Method: e.Method})
+			response, err := http.ReadResponse(reader, &http.Request{Method: route.Method})
 			must(t, err)
-			told := readAnswer(t, response).wantError(t, http.StatusBadRequest, "BODY_TOO_LARGE")
-			if want := strconv.Itoa(limit) + " bytes"; !strings.Contains(told.Message, want) {
-				t.Errorf("%q does not tell the limit of %s", told.Message, want)
+			failure := readResponse(t, response).wantError(t, http.StatusBadRequest, "BODY_TOO_LARGE")
+			if want := strconv.Itoa(limit) + " bytes"; !strings.Contains(failure.Message, want) {
+				t.Errorf("%q does not name the limit of %s", failure.Message, want)
 			}
 			if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 || !response.Close {
 				t.Errorf("the connection goes on: %q, %v", rest, err)
@@ -68,7 +70,7 @@ func TestChunksOverTLS(t *testing.T) {
 				request.Body, request.ContentLength, request.GetBody = io.NopCloser(unsized{strings.NewReader(freeRange)}), -1, nil
 				response, err := server.Client().Do(request)
 				must(t, err)
-				if got := readAnswer(t, response); got.status >= http.StatusBadRequest {
+				if got := readResponse(t, response); got.status >= http.StatusBadRequest {
 					t.Errorf("status %d: %s", got.status, got.body)
 				}
 				if response.ProtoMajor != c.major || response.Close == c.http2 || response.TLS.Version < tls.VersionTLS12 {
@@ -79,13 +81,13 @@ func TestChunksOverTLS(t *testing.T) {
 	}
 }
 
-func TestCodingsThatAreTakenAreTold(t *testing.T) {
+func TestAcceptedCodingsAreListed(t *testing.T) {
 	r := start(t, setup{})
 	asked := assignFreeRange()
 	asked.header = http.Header{"Content-Encoding": {"gzip"}}
 	got := r.call(t, asked)
-	told := got.wantError(t, http.StatusRequestedRangeNotSatisfiable, "BAD_MEDIA_TYPE")
-	if problems := told.Details.Problems; len(problems) != 1 || problems[0].Parameter != "Content-Encoding" || !strings.Contains(problems[0].Reason, `"gzip"`) {
+	failure := got.wantError(t, http.StatusRequestedRangeNotSatisfiable, "BAD_MEDIA_TYPE")
+	if problems := failure.Details.Problems; len(problems) != 1 || problems[0].Parameter != "Content-Encoding" || !strings.Contains(problems[0].Reason, `"gzip"`) {
 		t.Errorf("problems %+v", problems)
 	}
 	if coding := got.header.Get("Accept-Encoding"); coding != "identity" {
@@ -94,8 +96,7 @@ func TestCodingsThatAreTakenAreTold(t *testing.T) {
 	r.wantWrites(t, 0, 0)
 }
 
-// deadlines is an answer whose connection notes that it was told to wait no
-// longer for what is sent over it.
+// deadlines is a response writer that notes whether a read deadline was set.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	bounded bool
@@ -106,24 +107,24 @@ func (d *deadlines) SetReadDeadline(time.Time) error {
 	return nil
 }
 
-// Behind the end of a request net/http reads on, and takes a read that fails for
-// the end of the caller. So only what has not ended is bounded.
+// After the end of a request, net/http continues to read, and takes a failed read for a
+// disconnect. So a deadline is set only if the body has not ended.
 func TestOnlyWhatIsLeftOfABodyIsBounded(t *testing.T) {
 	r := start(t, setup{})
 	stranger, dryRun, chunks := assignFreeRange(), assignFreeRange(), assignFreeRange()
-	stranger.client = nobody
+	stranger.client = anonymous
 	dryRun.path += "?dry_run=true"
 	for name, c := range map[string]struct {
 		call    call
 		length  int64
 		bounded bool
 	}{
-		"no body":                       {call{path: ownList("numbers"), client: system}, 0, false},
-		"a body that is read":           {dryRun, int64(len(freeRange)), false},
-		"chunks that are read":          {chunks, -1, false},
-		"a body that is left":           {stranger, int64(len(freeRange)), true},
-		"chunks that are left":          {stranger, -1, true},
-		"a body of a row that has none": {call{path: ownList("numbers"), client: system, body: freeRange}, int64(len(freeRange)), true},
+		"no body":                         {call{path: ownList("numbers"), client: system}, 0, false},
+		"a body that is read":             {dryRun, int64(len(freeRange)), false},
+		"chunks that are read":            {chunks, -1, false},
+		"a body that is left":             {stranger, int64(len(freeRange)), true},
+		"chunks that are left":            {stranger, -1, true},
+		"a body of a route that has none": {call{path: ownList("numbers"), client: system, body: freeRange}, int64(len(freeRange)), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.call.header = http.Header{"Expect": {"100-continue"}}

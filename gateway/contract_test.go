@@ -23,19 +23,22 @@ import (
 	"ocigate/translate/errcode"
 )
 
+// The documented examples of the API, to the byte. Add the files of an example to
+// testdata/contract, and their number to documentedExamples.
+
 // The files of testdata/contract are copied from the API's documents: for each
-// endpoint a request and the answer to it as they are printed there, and the
+// endpoint a request and the response to it as they are printed there, and the
 // list of its status codes.
 const contractFolder = "../testdata/contract"
 
 // documentedExamples is how many examples the documents have of each service, by the first
-// word of its rows' names.
+// word of its routes' names.
 var documentedExamples = map[string]int{"itc": 8}
 
-// serviceOf is the service that a file is about: its name is NUMBER-ROW.
+// serviceOf returns the service that a file is about: its name is NUMBER-ROW.
 func serviceOf(file string) string {
-	_, row, _ := strings.Cut(filepath.Base(file), "-")
-	service, _, _ := strings.Cut(row, "_")
+	_, route, _ := strings.Cut(filepath.Base(file), "-")
+	service, _, _ := strings.Cut(route, "_")
 	return service
 }
 
@@ -99,26 +102,26 @@ func examples(t testing.TB) []example {
 	return all
 }
 
-// exampleOf finds the documents' example of a row.
-func exampleOf(t testing.TB, row string) example {
+// exampleOf finds the documents' example of a route.
+func exampleOf(t testing.TB, route string) example {
 	t.Helper()
-	name, all := factsOf(t, row).Documented, examples(t)
+	name, all := factsOf(t, route).Documented, examples(t)
 	i := slices.IndexFunc(all, func(e example) bool { return e.name == name })
 	if i < 0 {
-		t.Fatalf("the documents have no example of %s", row)
+		t.Fatalf("the documents have no example of %s", route)
 	}
 	return all[i]
 }
 
-// rowOf is the row that the example is of.
-func (e example) rowOf(t testing.TB) gateway.Route {
+// routeOf returns the route that the example is of.
+func (e example) routeOf(t testing.TB) gateway.Route {
 	t.Helper()
-	for _, row := range endpoints() {
-		if facts().rows[row.Name].Documented == e.name {
-			return row
+	for _, route := range apiRoutes() {
+		if facts().routes[route.Name].Documented == e.name {
+			return route
 		}
 	}
-	t.Fatalf("no row is documented by %s", e.name)
+	t.Fatalf("no route is documented by %s", e.name)
 	return gateway.Route{}
 }
 
@@ -138,7 +141,7 @@ func compact(t testing.TB, body string) string {
 	return out.String()
 }
 
-// wire is the example as bytes: as it is printed, but for the ends of the
+// wire returns the example as bytes: as it is printed, but for the ends of the
 // head's lines, which HTTP wants to be CR LF, and the headers that the
 // documents leave out.
 func (e example) wire(path func(string) string) string {
@@ -152,7 +155,7 @@ func (e example) wire(path func(string) string) string {
 }
 
 // raw sends bytes to the API over a connection of their own.
-func (r *rig) raw(t testing.TB, method, bytes string) answer {
+func (r *rig) raw(t testing.TB, method, bytes string) response {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.base, "http://"))
 	must(t, err)
@@ -161,14 +164,14 @@ func (r *rig) raw(t testing.TB, method, bytes string) answer {
 	must(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	must(t, err)
-	return readAnswer(t, response)
+	return readResponse(t, response)
 }
 
 // exampleSeed holds nothing but one tenant, in the state that the documents'
-// example of the row assumes, under other ids where they are others.
-func exampleSeed(t testing.TB, row, tenantID, groupID string) func(*ocisim.Seed) {
+// example of the route assumes, under other ids if they are others.
+func exampleSeed(t testing.TB, route, tenantID, groupID string) func(*ocisim.Seed) {
 	t.Helper()
-	known := factsOf(t, row)
+	known := factsOf(t, route)
 	return func(seed *ocisim.Seed) {
 		of, err := known.assumedOn(seed.Tenants[slices.IndexFunc(seed.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })])
 		must(t, err)
@@ -197,7 +200,7 @@ func rename(t *ocisim.Tenant, tenantID, groupID string) {
 }
 
 // The documents' paths name footenant and foogroup, but the bodies of their
-// answers ApioSpTest and ApioGrpTest. Ours carry the ids of the request. So the
+// responses ApioSpTest and ApioGrpTest. Ours carry the ids of the request. So the
 // printed request gets the printed body with these two ids put in the place of
 // the others, and the same request for ApioSpTest and ApioGrpTest gets exactly
 // what is printed.
@@ -218,7 +221,7 @@ func TestContractExamples(t *testing.T) {
 	} {
 		for _, e := range examples(t) {
 			t.Run(spelling.name+"/"+e.name, func(t *testing.T) {
-				r := start(t, setup{seed: exampleSeed(t, e.rowOf(t).Name, spelling.tenantID, spelling.groupID)})
+				r := start(t, setup{seed: exampleSeed(t, e.routeOf(t).Name, spelling.tenantID, spelling.groupID)})
 				method, _, _ := strings.Cut(e.request, " ")
 				got := r.raw(t, method, e.wire(spelling.path))
 				got.wantStatus(t, e.status)
@@ -236,31 +239,31 @@ func TestContractExamples(t *testing.T) {
 	}
 }
 
-// The row of an example is what the documents print and list.
-func TestContractIsWhatTheRowsSay(t *testing.T) {
+// The route of an example is what the documents print and list.
+func TestRoutesMatchTheContract(t *testing.T) {
 	for _, e := range examples(t) {
-		row := e.rowOf(t)
+		route := e.routeOf(t)
 		line, _, _ := strings.Cut(e.request, "\n")
-		if want := row.Method + " " + pathOf(row, ids{"tenant_id": "footenant", "group_id": "foogroup"}) + " HTTP/1.1"; line != want {
-			t.Errorf("%s is printed as %q, the row says %q", e.name, line, want)
+		if want := route.Method + " " + pathOf(route, ids{"tenant_id": "footenant", "group_id": "foogroup"}) + " HTTP/1.1"; line != want {
+			t.Errorf("%s is printed as %q, the route says %q", e.name, line, want)
 		}
 		for _, status := range e.statuses {
-			inRow := slices.ContainsFunc(row.Describe().Errors, func(c *errcode.Code) bool { return c.Status == status })
-			if status != row.Status && !inRow {
-				t.Errorf("%s is documented with status %d, the row has no such error", row.Name, status)
+			inRow := slices.ContainsFunc(route.Describe().Errors, func(c *errcode.Code) bool { return c.Status == status })
+			if status != route.Status && !inRow {
+				t.Errorf("%s is documented with status %d, the route has no such error", route.Name, status)
 			}
 		}
 		for code, documented := range e.errors {
-			inRow := slices.ContainsFunc(row.Describe().Errors, func(c *errcode.Code) bool { return c.Number == code && c.Name == documented.name })
+			inRow := slices.ContainsFunc(route.Describe().Errors, func(c *errcode.Code) bool { return c.Number == code && c.Name == documented.name })
 			if !inRow {
-				t.Errorf("%s is documented with %d %s, the row has no such error", row.Name, code, documented.name)
+				t.Errorf("%s is documented with %d %s, the route has no such error", route.Name, code, documented.name)
 			}
 		}
 		if want := []int{e.status, 400, 404}; !slices.Equal(e.statuses, want) {
 			t.Errorf("%s: the list of status codes reads as %v, want %v", e.name, e.statuses, want)
 		}
-		if row.Status != e.status {
-			t.Errorf("%s is printed with status %d, the row says %d", row.Name, e.status, row.Status)
+		if route.Status != e.status {
+			t.Errorf("%s is printed with status %d, the route says %d", route.Name, e.status, route.Status)
 		}
 	}
 }

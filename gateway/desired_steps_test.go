@@ -15,46 +15,47 @@ import (
 	"ocigate/oci"
 )
 
-// meeting is a Writer in whose way something comes: at the write of that number, from
-// 1, instead takes its place.
-type meeting struct {
+// Failures between the steps of a write.
+
+// writeHook is a Writer that calls instead in place of the write with that number, from 1.
+type writeHook struct {
 	gateway.Writer
 	at, writes int
 	instead    func(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error)
 }
 
-func (m *meeting) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
+func (m *writeHook) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
 	if m.writes++; m.writes == m.at {
 		return m.instead(ctx, command, before)
 	}
 	return m.Writer.Write(ctx, command, before)
 }
 
-// meets is a rig whose gateway sends by the meeting.
-func (m *meeting) meets(s setup) setup {
+// install returns a setup whose gateway writes through the hook.
+func (m *writeHook) install(s setup) setup {
 	s.gateway = func(o *gateway.Options) { m.Writer, o.Writer = o.Writer, m }
 	return s
 }
 
-// comesBetween does something before the write, and then has it sent.
-func (m *meeting) comesBetween(do func()) {
+// beforeWrite calls do before the write.
+func (m *writeHook) beforeWrite(do func()) {
 	m.instead = func(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
 		do()
 		return m.Writer.Write(ctx, command, before)
 	}
 }
 
-// comesAfter has the write sent, and then does something.
-func (m *meeting) comesAfter(do func()) {
+// afterWrite calls do after the write.
+func (m *writeHook) afterWrite(do func()) {
 	m.instead = func(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
 		defer do()
 		return m.Writer.Write(ctx, command, before)
 	}
 }
 
-// Once a step was done, the next one is sent whether or not the caller waits.
-func TestCallerWhoLeavesBetweenTheSteps(t *testing.T) {
-	check := func(t *testing.T, r *rig, got answer) {
+// Once a step is done, the next one is sent also if the caller has disconnected.
+func TestCallerWhoDisconnectsBetweenTheSteps(t *testing.T) {
+	check := func(t *testing.T, r *rig, got response) {
 		t.Helper()
 		id := got.wantOutcome(t, "done")
 		r.wantWrites(t, 2, 2)
@@ -63,31 +64,31 @@ func TestCallerWhoLeavesBetweenTheSteps(t *testing.T) {
 		wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{"itc_numbers_set CALLER_LEFT PUT 499": 1, "operation_get none GET 200": 1})
 	}
 	t.Run("between them", func(t *testing.T) {
-		m := &meeting{at: 2}
-		inTime(t, m.meets(setup{}), func(t *testing.T, r *rig) {
-			ctx, leave := context.WithCancel(t.Context())
-			m.comesBetween(leave)
+		m := &writeHook{at: 2}
+		inBubble(t, m.install(setup{}), func(t *testing.T, r *rig) {
+			ctx, disconnect := context.WithCancel(t.Context())
+			m.beforeWrite(disconnect)
 			response, err := r.send(r.request(t, setList()).WithContext(ctx))
 			must(t, err)
-			check(t, r, readAnswer(t, response))
+			check(t, r, readResponse(t, response))
 		})
 	})
 	for step, command := range []string{unassignCommand, assignCommand} {
 		t.Run(fmt.Sprintf("during step %d", step+1), func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand("slow delay=5s", command)}}, func(t *testing.T, r *rig) {
-				check(t, r, r.leaving(t, setList(), time.Second))
+			inBubble(t, setup{faults: []string{withCommand("slow delay=5s", command)}}, func(t *testing.T, r *rig) {
+				check(t, r, r.callAndDisconnect(t, setList(), time.Second))
 			})
 		})
 	}
 }
 
-// Whatever keeps the second step from being sent, the first one was done, and that
-// is what is reported.
+// If the second step cannot be sent, for whatever reason, the response reports that the
+// first one was done.
 func TestSecondStepThatCannotBeSent(t *testing.T) {
 	const timeout = 10 * time.Second
 	for name, c := range map[string]struct {
 		setup setup
-		first string // the fault that the first step meets
+		first string // the fault of the first step
 		then  func(t *testing.T, r *rig)
 		cause string
 	}{
@@ -106,22 +107,22 @@ func TestSecondStepThatCannotBeSent(t *testing.T) {
 		},
 		"the journal is gone": {
 			then: func(t *testing.T, r *rig) {
-				heal := r.breakJournal(t)
-				time.AfterFunc(timeout, heal)
+				restore := r.breakJournal(t)
+				time.AfterFunc(timeout, restore)
 			},
 			cause: "JOURNAL_UNAVAILABLE",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &meeting{at: 1}
-			s := m.meets(c.setup)
+			m := &writeHook{at: 1}
+			s := m.install(c.setup)
 			sending := s.gateway
 			s.gateway = func(o *gateway.Options) { sending(o); o.RequestTimeout = timeout }
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				if c.first != "" {
 					r.inject(t, withCommand(c.first+" times=1", unassignCommand))
 				}
-				m.comesAfter(func() { c.then(t, r) })
+				m.afterWrite(func() { c.then(t, r) })
 				got := r.call(t, setList().keyed("k"))
 				got.wantBody(t, http.StatusMultiStatus, reportOf("rejected"))
 				id := got.wantOutcome(t, "partly_done")
@@ -139,7 +140,7 @@ func TestSecondStepThatCannotBeSent(t *testing.T) {
 					t.Errorf("%v failures of the journal are counted", failures)
 				}
 				time.Sleep(time.Minute)
-				for _, r := range []*rig{r, r.survivor(t)} {
+				for _, r := range []*rig{r, r.afterKill(t)} {
 					synctest.Wait()
 					r.wantEntries(t, id, "partly_done", "answer", "not_done", "done")
 					r.wantOwn(t, keptRange)
@@ -155,13 +156,12 @@ func TestSecondStepThatCannotBeSent(t *testing.T) {
 	}
 }
 
-// A process that dies leaves what it was about to send, and another finds out what
-// became of that.
-func TestGatewayThatDiesBetweenTheSteps(t *testing.T) {
-	dead := &oci.UnsentError{Endpoint: "primary", Err: io.EOF} // what is left of it does not matter
+// If a process is killed between the steps, another process finds out what was done.
+func TestGatewayKilledBetweenTheSteps(t *testing.T) {
+	killed := &oci.UnsentError{Endpoint: "primary", Err: io.EOF} // what the killed process does next does not matter
 	for name, c := range map[string]struct {
 		at      int
-		instead func(m *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error)
+		instead func(m *writeHook, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error)
 		state   string
 		status  int
 		report  string
@@ -169,42 +169,42 @@ func TestGatewayThatDiesBetweenTheSteps(t *testing.T) {
 		removed string
 		applied int
 	}{
-		"after the first": {2, func(_ *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
+		"after the first": {2, func(_ *writeHook, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 				dies()
-				return oci.Reply{}, dead
+				return oci.Reply{}, killed
 			}
 		}, "partly_done", 207, reportOf("rejected"), "not_done", "done", 1},
-		"after the intent of the second": {2, func(_ *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
+		"after the intent of the second": {2, func(_ *writeHook, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(_ context.Context, _ oci.Write, before func(string) error) (oci.Reply, error) {
 				if err := before("primary"); err != nil {
 					return oci.Reply{}, err
 				}
 				dies()
-				return oci.Reply{}, dead
+				return oci.Reply{}, killed
 			}
 		}, "partly_done", 207, reportOf("rejected"), "not_done", "done", 1},
-		"after the second": {2, func(m *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
+		"after the second": {2, func(m *writeHook, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
 				defer dies()
 				return m.Writer.Write(ctx, command, before)
 			}
 		}, "done", 200, reportOf("added"), "done", "done", 2},
-		"after the intent of the first": {1, func(_ *meeting, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
+		"after the intent of the first": {1, func(_ *writeHook, dies func()) func(context.Context, oci.Write, func(string) error) (oci.Reply, error) {
 			return func(_ context.Context, _ oci.Write, before func(string) error) (oci.Reply, error) {
 				if err := before("primary"); err != nil {
 					return oci.Reply{}, err
 				}
 				dies()
-				return oci.Reply{}, dead
+				return oci.Reply{}, killed
 			}
 		}, "not_done", 400, "", "not_done", "not_done", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &meeting{at: c.at}
-			inTime(t, m.meets(setup{}), func(t *testing.T, r *rig) {
+			m := &writeHook{at: c.at}
+			inBubble(t, m.install(setup{}), func(t *testing.T, r *rig) {
 				var second *rig
-				m.instead = c.instead(m, func() { second = r.survivor(t) })
+				m.instead = c.instead(m, func() { second = r.afterKill(t) })
 				asked := setList().keyed("k")
 				id := r.call(t, asked).header.Get("Operation-Id")
 				writes := len(r.platform.Writes())

@@ -14,6 +14,8 @@ import (
 	"ocigate/gateway/operation"
 )
 
+// Writes of several steps, by the example of a list that is set.
+
 // A list that keeps one range of the group, adds one and removes another, in two
 // steps.
 const (
@@ -37,28 +39,28 @@ func setRanges(starts ...string) call {
 
 func setList() call { return setRanges(keptRange, addedRange) }
 
-// reportOf is the answer to that list with this status of the range that is added. The
+// reportOf returns the response to that list with this status of the range that is added. The
 // other one is removed.
 func reportOf(added string) string {
 	return `{"result":[{"minPhoneNumber":"` + keptRange + `","status":"unchanged"},{"minPhoneNumber":"` + addedRange + `","status":"` + added +
 		`"},{"minPhoneNumber":"` + removedRange + `","status":"removed"}]}`
 }
 
-// wantEntries demands the state of an operation about that list, and the outcomes of
+// wantEntries checks the state of an operation about that list, and the outcomes of
 // the range that is added and of the one that is removed.
 func (r *rig) wantEntries(t testing.TB, id, state, knownBy, added, removed string) {
 	t.Helper()
-	told, _ := r.operation(t, id)
-	if told.State != state || told.KnownBy != knownBy {
-		t.Errorf("the operation is %s, known by %q; want %s by %q", told.State, told.KnownBy, state, knownBy)
+	op, _ := r.operation(t, id)
+	if op.State != state || op.KnownBy != knownBy {
+		t.Errorf("the operation is %s, known by %q; want %s by %q", op.State, op.KnownBy, state, knownBy)
 	}
-	want := []entryTold{{keptRange, "done", 0, false}, {addedRange, added, 2, false}, {removedRange, removed, 1, false}}
-	if diff := cmp.Diff(want, told.Entries); diff != "" {
+	want := []entryResponse{{keptRange, "done", 0, false}, {addedRange, added, 2, false}, {removedRange, removed, 1, false}}
+	if diff := cmp.Diff(want, op.Entries); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 }
 
-// wantOwn demands which of the three ranges the group has.
+// wantOwn checks which of the three ranges the group has.
 func (r *rig) wantOwn(t testing.TB, starts ...string) {
 	t.Helper()
 	body := r.get(t, "numbers").body
@@ -84,7 +86,7 @@ func TestKeyReplaysAReport(t *testing.T) {
 		"a part":    {refused, setList(), 207, reportOf("rejected"), "partly_done", "not_done", "done"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, setup{}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{}, func(t *testing.T, r *rig) {
 				if c.fault != "" {
 					r.inject(t, c.fault)
 				}
@@ -92,7 +94,7 @@ func TestKeyReplaysAReport(t *testing.T) {
 				first.wantBody(t, c.status, c.report)
 				id := first.wantOutcome(t, c.outcome)
 				heard := len(r.platform.Ledger())
-				second := r.survivor(t)
+				second := r.afterKill(t)
 				for _, r := range []*rig{r, r, second} {
 					again := r.call(t, c.asked.keyed("k"))
 					again.wantBody(t, c.status, c.report)
@@ -109,16 +111,16 @@ func TestKeyReplaysAReport(t *testing.T) {
 		})
 	}
 	t.Run("nothing, though much has changed since", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
+		inBubble(t, setup{}, func(t *testing.T, r *rig) {
 			const report = `{"result":[{"minPhoneNumber":"` + removedRange + `","status":"unchanged"},{"minPhoneNumber":"` + keptRange + `","status":"unchanged"}]}`
 			asked := setRanges(removedRange, keptRange).keyed("k")
 			first := r.call(t, asked)
 			first.wantBody(t, http.StatusOK, report)
 			id := first.wantOutcome(t, "done")
 			r.wantWrites(t, 0, 0)
-			told, _ := r.operation(t, id)
-			if diff := cmp.Diff([]entryTold{{removedRange, "done", 0, false}, {keptRange, "done", 0, false}}, told.Entries); diff != "" || told.KnownBy != "reading" || !told.IntendedAt.IsZero() {
-				t.Errorf("%+v, entries (-want +got):\n%s", told, diff)
+			op, _ := r.operation(t, id)
+			if diff := cmp.Diff([]entryResponse{{removedRange, "done", 0, false}, {keptRange, "done", 0, false}}, op.Entries); diff != "" || op.KnownBy != "reading" || !op.IntendedAt.IsZero() {
+				t.Errorf("%+v, entries (-want +got):\n%s", op, diff)
 			}
 			r.call(t, setList()).wantBody(t, http.StatusOK, reportOf("added"))
 			again := r.call(t, asked)
@@ -128,9 +130,9 @@ func TestKeyReplaysAReport(t *testing.T) {
 	})
 }
 
-// A report does not say why an entry is as it is. Its headers name the operation, which
-// says what the platform has refused, and nothing where it is not known to be true.
-func TestOperationSaysWhyAListIsDoneInPart(t *testing.T) {
+// A report has no reasons. Its headers name the operation, which has the platform's
+// refusal, unless that is not confirmed.
+func TestOperationHasTheRefusalOfAPartlyDoneList(t *testing.T) {
 	const refusal = ` number=4999 summary="Not today"`
 	for fault, c := range map[string]struct {
 		state, added string // of the operation, and of the range that is added
@@ -141,20 +143,20 @@ func TestOperationSaysWhyAListIsDoneInPart(t *testing.T) {
 		"error-after-apply" + refusal:                    {"done", "done", "done", false},
 		"error-before-apply severity=Warning" + refusal:  {"unknown", "unknown", "partly_done", false},
 		"drop-before-apply":                              {"unknown", "unknown", "partly_done", false},
-		`error-before-apply summary="NO_OCS_CONNECTION"`: {"partly_done", "not_done", "partly_done", false}, // it has not looked at it
+		`error-before-apply summary="NO_OCS_CONNECTION"`: {"partly_done", "not_done", "partly_done", false}, // the platform did not check the command
 	} {
 		t.Run(fault, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
 				got := r.call(t, setList())
 				id := got.wantOutcome(t, c.state)
 				for _, state := range []string{c.state, c.later} {
-					told, _ := r.operation(t, id)
-					if told.State != state || (told.Error != nil) != c.refused {
-						t.Errorf("the operation is %s, want %s, and its error is %+v", told.State, state, told.Error)
+					op, _ := r.operation(t, id)
+					if op.State != state || (op.Error != nil) != c.refused {
+						t.Errorf("the operation is %s, want %s, and its error is %+v", op.State, state, op.Error)
 					}
 					if c.refused {
 						r.wantEntries(t, id, state, "answer", c.added, "done")
-						if e := told.Error; e.Code != 1010 || e.Name != "PLATFORM_REFUSED" || e.Message == "" || !strings.Contains(e.Details.Errors["0"].Summary, "Not today") {
+						if e := op.Error; e.Code != 1010 || e.Name != "PLATFORM_REFUSED" || e.Message == "" || !strings.Contains(e.Details.Errors["0"].Summary, "Not today") {
 							t.Errorf("its error is %+v", e)
 						}
 						r.wantNoWords(t, id)
@@ -179,20 +181,20 @@ func (r *rig) wantNoWords(t *testing.T, id string) {
 	}
 }
 
-// A refusal that is not borne out at once is reported when it is.
-func TestOperationSaysLaterWhyAListIsDoneInPart(t *testing.T) {
+// A refusal that is not confirmed immediately is reported once it is.
+func TestOperationHasALaterConfirmedRefusal(t *testing.T) {
 	faults := []string{withCommand("error-before-apply number=4999", assignCommand)}
-	m := &meeting{at: 2}
-	inTime(t, m.meets(setup{faults: faults}), func(t *testing.T, r *rig) {
-		m.comesBetween(func() { r.inject(t, "stall command=*RangeGetSummaryListRequest times=1") })
+	m := &writeHook{at: 2}
+	inBubble(t, m.install(setup{faults: faults}), func(t *testing.T, r *rig) {
+		m.beforeWrite(func() { r.inject(t, "stall command=*RangeGetSummaryListRequest times=1") })
 		id := r.call(t, setList()).wantOutcome(t, "unknown")
-		if told, _ := r.operation(t, id); told.Error != nil {
-			t.Errorf("while it is not known, its error is %+v", told.Error)
+		if op, _ := r.operation(t, id); op.Error != nil {
+			t.Errorf("while it is not known, its error is %+v", op.Error)
 		}
 		time.Sleep(10 * time.Minute)
-		told, _ := r.operation(t, id)
-		if told.State != "partly_done" || told.KnownBy != "reading" || told.Error == nil || told.Error.Name != "PLATFORM_REFUSED" {
-			t.Errorf("it is %+v", told)
+		op, _ := r.operation(t, id)
+		if op.State != "partly_done" || op.KnownBy != "reading" || op.Error == nil || op.Error.Name != "PLATFORM_REFUSED" {
+			t.Errorf("it is %+v", op)
 		}
 	})
 }
@@ -210,7 +212,7 @@ func TestKeyReplaysAReportThatWasFoundOut(t *testing.T) {
 		"apply-late delay=25s": {200, reportOf("added"), "done", "done", 2},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
 				asked := setList().keyed("k")
 				first := r.call(t, asked)
 				first.wantBody(t, http.StatusMultiStatus, reportOf("unknown"))
@@ -219,7 +221,7 @@ func TestKeyReplaysAReportThatWasFoundOut(t *testing.T) {
 				again := r.call(t, asked)
 				again.wantBody(t, http.StatusMultiStatus, reportOf("unknown"))
 				again.wantReplay(t, id, "unknown")
-				time.Sleep(again.retryAfter(t) + time.Second) // the advice is when it is known
+				time.Sleep(again.retryAfter(t) + time.Second) // Retry-After is when it is known
 				again = r.call(t, asked)
 				again.wantBody(t, c.status, c.report)
 				again.wantReplay(t, id, c.outcome)
@@ -235,11 +237,11 @@ func TestKeyReplaysAReportThatWasFoundOut(t *testing.T) {
 
 // The first step is known only later, and the second is never sent.
 func TestReportOfAFirstStepThatWasFoundOut(t *testing.T) {
-	inTime(t, setup{faults: []string{withCommand("apply-late delay=25s", unassignCommand)}}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{faults: []string{withCommand("apply-late delay=25s", unassignCommand)}}, func(t *testing.T, r *rig) {
 		asked := setList().keyed("k")
 		first := r.call(t, asked)
-		told := first.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
-		if diff := cmp.Diff([]string{removedRange}, told.Details.Entries); diff != "" {
+		failure := first.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
+		if diff := cmp.Diff([]string{removedRange}, failure.Details.Entries); diff != "" {
 			t.Errorf("entries (-want +got):\n%s", diff)
 		}
 		id := first.wantOutcome(t, "unknown")
@@ -254,7 +256,7 @@ func TestReportOfAFirstStepThatWasFoundOut(t *testing.T) {
 	})
 }
 
-// The trail has one line for the intent of the whole, and one for each outcome.
+// The trail has one line for the intent of all steps, and one for each outcome.
 func TestStepsAreAudited(t *testing.T) {
 	entries := func(added, removed operation.State) []operation.Entry {
 		const group, none = `{"groupId":"ApioGrpTest"}`, `{"groupId":null}`
@@ -279,7 +281,7 @@ func TestStepsAreAudited(t *testing.T) {
 		"drop-before-apply":  {intent, outcome("unknown", "", ""), outcome("partly_done", operation.ByReading, operation.NotDone)},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{faults: []string{withCommand(fault, assignCommand)}}, func(t *testing.T, r *rig) {
 				id := r.call(t, setList()).header.Get("Operation-Id")
 				time.Sleep(time.Minute)
 				got := r.events(t)
@@ -315,17 +317,17 @@ func TestListsOfOneGroupExcludeEachOther(t *testing.T) {
 	held := func(t *testing.T, r *rig, id string) {
 		t.Helper()
 		got := r.call(t, setRanges("+3225127000"))
-		told := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
+		failure := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
 		got.wantOutcome(t, "not_done")
 		got.wantRetryAfter(t)
-		if told.Details.Entries != nil || id != "" && told.Details.Operation != operationPath(id) {
-			t.Errorf("details %+v, want no entries and operation %s", told.Details, id)
+		if failure.Details.Entries != nil || id != "" && failure.Details.Operation != operationPath(id) {
+			t.Errorf("details %+v, want no entries and operation %s", failure.Details, id)
 		}
 	}
 	for step, command := range []string{"ServiceProviderGetRequest17sp1", unassignCommand, assignCommand} {
 		t.Run(fmt.Sprintf("while step %d is under way", step), func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand("slow delay=5s times=1", command)}}, func(t *testing.T, r *rig) {
-				ended := make(chan answer, 1)
+			inBubble(t, setup{faults: []string{withCommand("slow delay=5s times=1", command)}}, func(t *testing.T, r *rig) {
+				ended := make(chan response, 1)
 				go func() { ended <- r.call(t, setList()) }()
 				synctest.Wait()
 				held(t, r, "")
@@ -337,7 +339,7 @@ func TestListsOfOneGroupExcludeEachOther(t *testing.T) {
 		})
 	}
 	t.Run("while it is unknown", func(t *testing.T) {
-		inTime(t, setup{faults: []string{withCommand("drop-before-apply times=1", assignCommand)}}, func(t *testing.T, r *rig) {
+		inBubble(t, setup{faults: []string{withCommand("drop-before-apply times=1", assignCommand)}}, func(t *testing.T, r *rig) {
 			id := r.call(t, setList()).wantOutcome(t, "unknown")
 			held(t, r, id)
 			others(t, r)
@@ -353,8 +355,8 @@ func TestListsAndSingleChangesExcludeEachOther(t *testing.T) {
 	remove := call{method: http.MethodDelete, path: ownList("numbers"), client: tenant, body: rangesBody(removedRange)}
 	held := func(t *testing.T, r *rig, c call, entries ...string) {
 		t.Helper()
-		told := r.call(t, c).wantError(t, http.StatusConflict, "ENTRIES_HELD")
-		if diff := cmp.Diff(entries, told.Details.Entries); diff != "" {
+		failure := r.call(t, c).wantError(t, http.StatusConflict, "ENTRIES_HELD")
+		if diff := cmp.Diff(entries, failure.Details.Entries); diff != "" {
 			t.Errorf("entries (-want +got):\n%s", diff)
 		}
 	}
@@ -378,8 +380,8 @@ func TestListsAndSingleChangesExcludeEachOther(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand("slow delay=5s", c.slow)}}, func(t *testing.T, r *rig) {
-				ended := make(chan answer, 1)
+			inBubble(t, setup{faults: []string{withCommand("slow delay=5s", c.slow)}}, func(t *testing.T, r *rig) {
+				ended := make(chan response, 1)
 				go func() { ended <- r.call(t, setList()) }()
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -391,8 +393,8 @@ func TestListsAndSingleChangesExcludeEachOther(t *testing.T) {
 		})
 	}
 	t.Run("after a change of an entry of the body", func(t *testing.T) {
-		inTime(t, setup{faults: []string{withCommand("slow delay=5s", assignCommand)}}, func(t *testing.T, r *rig) {
-			ended := make(chan answer, 1)
+		inBubble(t, setup{faults: []string{withCommand("slow delay=5s", assignCommand)}}, func(t *testing.T, r *rig) {
+			ended := make(chan response, 1)
 			go func() { ended <- r.call(t, add) }()
 			synctest.Wait()
 			held(t, r, setList(), addedRange)
@@ -403,22 +405,22 @@ func TestListsAndSingleChangesExcludeEachOther(t *testing.T) {
 	})
 }
 
-// What only the plan knows is held from the intent on, or nothing is sent.
+// Entries that only the plan has are held from the intent on, or nothing is sent.
 func TestEntriesThatOnlyThePlanKnows(t *testing.T) {
 	remove := call{method: http.MethodDelete, path: ownList("numbers"), client: tenant, body: rangesBody(removedRange)}
-	wantHeld := func(t *testing.T, r *rig, got answer, holder string) {
+	wantHeld := func(t *testing.T, r *rig, got response, holder string) {
 		t.Helper()
-		told := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
+		failure := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
 		id := got.wantOutcome(t, "not_done")
 		got.wantRetryAfter(t)
-		if diff := cmp.Diff([]string{removedRange}, told.Details.Entries); diff != "" || told.Details.Operation != operationPath(holder) {
-			t.Errorf("operation %s, entries (-want +got):\n%s", told.Details.Operation, diff)
+		if diff := cmp.Diff([]string{removedRange}, failure.Details.Entries); diff != "" || failure.Details.Operation != operationPath(holder) {
+			t.Errorf("operation %s, entries (-want +got):\n%s", failure.Details.Operation, diff)
 		}
 		r.call(t, call{path: operationPath(id), client: system}).wantError(t, http.StatusNotFound, "OPERATION_NOT_FOUND")
 	}
 	t.Run("held by a change that is unknown", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			holder := r.loseAnswer(t, writingOf("itc_numbers_remove"), "")
+		inBubble(t, setup{}, func(t *testing.T, r *rig) {
+			holder := r.loseReply(t, writeCaseOf("itc_numbers_remove"), "")
 			wantHeld(t, r, r.call(t, setList().keyed("k")), holder)
 			r.wantWrites(t, 1, 0)
 			time.Sleep(time.Minute)
@@ -427,10 +429,10 @@ func TestEntriesThatOnlyThePlanKnows(t *testing.T) {
 		})
 	})
 	t.Run("changed since the list was read", func(t *testing.T) {
-		m := &meeting{at: 1}
-		inTime(t, m.meets(setup{}), func(t *testing.T, r *rig) {
+		m := &writeHook{at: 1}
+		inBubble(t, m.install(setup{}), func(t *testing.T, r *rig) {
 			var holder string
-			m.comesBetween(func() { holder = r.write(t, remove) })
+			m.beforeWrite(func() { holder = r.write(t, remove) })
 			wantHeld(t, r, r.call(t, setList().keyed("k")), holder)
 			r.wantWrites(t, 1, 1)
 			r.wantOwn(t, keptRange)

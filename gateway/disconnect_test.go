@@ -22,8 +22,10 @@ import (
 	"ocigate/translate"
 )
 
-// wantCallerLeft demands that the requests to an endpoint were one whose caller
-// left, in the metrics and in the last line of the log.
+// Callers who disconnect: what is counted and logged, and what happens to their write.
+
+// wantCallerLeft checks that the only request to a route is counted as CALLER_LEFT, and
+// logged as such in the last line.
 func (r *rig) wantCallerLeft(t *testing.T, endpoint, method string) {
 	t.Helper()
 	r.wantRequests(t, endpoint, map[string]float64{endpoint + " CALLER_LEFT " + method + " 499": 1})
@@ -33,7 +35,7 @@ func (r *rig) wantCallerLeft(t *testing.T, endpoint, method string) {
 	}
 }
 
-// wantRequests demands these counts of the requests to an endpoint.
+// wantRequests checks these counts of the requests to a route.
 func (r *rig) wantRequests(t *testing.T, endpoint string, want map[string]float64) {
 	t.Helper()
 	got := counted(t, r, "ocigate_http_requests_total")
@@ -45,20 +47,20 @@ func (r *rig) wantRequests(t *testing.T, endpoint string, want map[string]float6
 	}
 }
 
-// leaving makes the call for a caller who leaves after that time.
-func (r *rig) leaving(t *testing.T, c call, after time.Duration) answer {
+// callAndDisconnect makes the call for a caller who disconnects after that time.
+func (r *rig) callAndDisconnect(t *testing.T, c call, after time.Duration) response {
 	t.Helper()
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	defer time.AfterFunc(after, leave).Stop()
+	ctx, disconnect := context.WithCancel(t.Context())
+	defer disconnect()
+	defer time.AfterFunc(after, disconnect).Stop()
 	response, err := r.send(r.request(t, c).WithContext(ctx))
 	must(t, err)
-	return readAnswer(t, response)
+	return readResponse(t, response)
 }
 
-// Wherever a caller leaves, the platform is not to blame. Of a write that was
-// not sent, nothing is left behind.
-func TestCallerWhoLeavesBeforeAnythingIsKnown(t *testing.T) {
+// A disconnect at any point does not count as a failure of the platform. A write that was
+// not sent leaves nothing behind.
+func TestCallerWhoDisconnectsBeforeAnythingIsKnown(t *testing.T) {
 	const held = "stall command=*PrefixGetSummaryListRequest"
 	for name, c := range map[string]struct {
 		setup setup
@@ -87,15 +89,15 @@ func TestCallerWhoLeavesBeforeAnythingIsKnown(t *testing.T) {
 				endpoint, method = "itc_numbers_assign", asked.method
 			}
 			t.Run(name+"/"+endpoint, func(t *testing.T) {
-				inTime(t, c.setup, func(t *testing.T, r *rig) {
+				inBubble(t, c.setup, func(t *testing.T, r *rig) {
 					injected := r.inject(t, c.fault)
-					others := make(chan answer, 1)
+					others := make(chan response, 1)
 					if c.busy {
 						go func() { others <- r.get(t, "prefixes") }()
 						synctest.Wait()
 					}
-					got := r.leaving(t, asked, time.Second)
-					got.wantError(t, 499, "CALLER_LEFT") // for one who has closed their own side alone
+					got := r.callAndDisconnect(t, asked, time.Second)
+					got.wantError(t, 499, "CALLER_LEFT") // for a caller who has closed only their side
 					r.wantCallerLeft(t, endpoint, method)
 					wantCounted(t, r, "ocigate_platform_session_wait_seconds", c.waits)
 					wantCounted(t, r, "ocigate_operations_total", map[string]float64{})
@@ -113,21 +115,21 @@ func TestCallerWhoLeavesBeforeAnythingIsKnown(t *testing.T) {
 	}
 }
 
-// abandoned is a platform whose answer to a write comes when its caller has left.
+// abandoned is a Writer whose reply arrives after the caller has disconnected.
 type abandoned struct {
 	gateway.Writer
-	leave context.CancelFunc
+	disconnect context.CancelFunc
 }
 
 func (a *abandoned) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
-	defer a.leave()
+	defer a.disconnect()
 	return a.Writer.Write(ctx, command, before)
 }
 
-// The truth about a write does not depend on who waits for it: it is recorded
-// and counted as what it is, and holds its entries no longer.
-func TestCallerWhoLeavesAWriteThatIsSent(t *testing.T) {
-	w := writingOf("itc_numbers_assign")
+// The outcome of a write does not depend on whether its caller waits: it is recorded and
+// counted, and its entries are released.
+func TestCallerWhoDisconnectsAWriteThatIsSent(t *testing.T) {
+	w := writeCaseOf("itc_numbers_assign")
 	for fault, c := range map[string]struct {
 		outcome, state, knownBy string
 		applied                 int
@@ -139,21 +141,21 @@ func TestCallerWhoLeavesAWriteThatIsSent(t *testing.T) {
 		"drop-before-apply":  {"unknown", "unknown", "", 0},
 	} {
 		t.Run(fault, func(t *testing.T) {
-			leaving := &abandoned{}
-			s := setup{gateway: func(o *gateway.Options) { leaving.Writer, o.Writer = o.Writer, leaving }}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			callAndDisconnect := &abandoned{}
+			s := setup{gateway: func(o *gateway.Options) { callAndDisconnect.Writer, o.Writer = o.Writer, callAndDisconnect }}
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				r.inject(t, withCommand(fault, w.command))
-				ctx, leave := context.WithCancel(t.Context())
-				leaving.leave = leave
+				ctx, disconnect := context.WithCancel(t.Context())
+				callAndDisconnect.disconnect = disconnect
 				response, err := r.send(r.request(t, w.call).WithContext(ctx))
 				must(t, err)
-				got := readAnswer(t, response)
+				got := readResponse(t, response)
 				if got.status == 499 {
-					t.Errorf("told that nothing was changed: %s", got.body)
+					t.Errorf("the response reports that nothing was changed: %s", got.body)
 				}
 				r.wantWrites(t, 1, c.applied)
-				r.wantCallerLeft(t, w.endpoint, w.call.method)
-				wantCounted(t, r, "ocigate_operations_total", map[string]float64{w.endpoint + " " + c.outcome: 1})
+				r.wantCallerLeft(t, w.route, w.call.method)
+				wantCounted(t, r, "ocigate_operations_total", map[string]float64{w.route + " " + c.outcome: 1})
 				id := got.wantOutcome(t, c.state)
 				if line := r.log.last(t); line["outcome"] != c.state || line["operation_id"] != id {
 					t.Errorf("logged %v", line)
@@ -164,21 +166,21 @@ func TestCallerWhoLeavesAWriteThatIsSent(t *testing.T) {
 	}
 }
 
-// A caller who left before their request was looked at counts as such at every
-// row, whatever it would have been told.
-func TestCallerWhoLeftAtEveryRow(t *testing.T) {
-	for _, e := range endpoints() {
-		for _, client := range []string{nobody, user, system} {
-			t.Run(e.Name+"/client "+client, func(t *testing.T) {
-				inTime(t, setup{}, func(t *testing.T, r *rig) {
-					asked := goodCall(t, e)
+// A caller who disconnected before their request was handled counts as CALLER_LEFT at
+// every route.
+func TestCallerWhoDisconnectedAtEveryRoute(t *testing.T) {
+	for _, route := range apiRoutes() {
+		for _, client := range []string{anonymous, user, system} {
+			t.Run(route.Name+"/client "+client, func(t *testing.T) {
+				inBubble(t, setup{}, func(t *testing.T, r *rig) {
+					asked := goodCall(t, route)
 					asked.client = client
-					gone, leave := context.WithCancel(t.Context())
-					leave()
+					gone, disconnect := context.WithCancel(t.Context())
+					disconnect()
 					response, err := r.send(r.request(t, asked).WithContext(gone))
 					must(t, err)
-					readAnswer(t, response)
-					r.wantCallerLeft(t, e.Name, e.Method)
+					readResponse(t, response)
+					r.wantCallerLeft(t, route.Name, route.Method)
 					r.wantWrites(t, 0, 0)
 				})
 			})
@@ -186,19 +188,19 @@ func TestCallerWhoLeftAtEveryRow(t *testing.T) {
 	}
 }
 
-// leaver is a caller who leaves when the answer has been written to them.
-type leaver struct {
+// disconnectingWriter is a caller who disconnects after the response was written.
+type disconnectingWriter struct {
 	http.ResponseWriter
-	leave context.CancelFunc
+	disconnect context.CancelFunc
 }
 
-func (l *leaver) Write(b []byte) (int, error) {
-	defer l.leave()
+func (l *disconnectingWriter) Write(b []byte) (int, error) {
+	defer l.disconnect()
 	return l.ResponseWriter.Write(b)
 }
 
-// A request that was answered counts as what it was answered with.
-func TestCallerWhoLeavesAfterTheAnswer(t *testing.T) {
+// A request whose response was written counts with its status.
+func TestCallerWhoDisconnectsAfterTheResponse(t *testing.T) {
 	r := start(t, setup{})
 	for name, c := range map[string]struct {
 		call
@@ -210,9 +212,9 @@ func TestCallerWhoLeavesAfterTheAnswer(t *testing.T) {
 		"a write":  {assignFreeRange(), 201, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, leave := context.WithCancel(t.Context())
+			ctx, disconnect := context.WithCancel(t.Context())
 			recorder := httptest.NewRecorder()
-			r.handler.ServeHTTP(&leaver{recorder, leave}, r.request(t, c.call).WithContext(ctx))
+			r.handler.ServeHTTP(&disconnectingWriter{recorder, disconnect}, r.request(t, c.call).WithContext(ctx))
 			if recorder.Code != c.status {
 				t.Errorf("status %d, want %d", recorder.Code, c.status)
 			}
@@ -223,11 +225,11 @@ func TestCallerWhoLeavesAfterTheAnswer(t *testing.T) {
 	}
 }
 
-// Our own failure is one, whoever is left to be told.
-func TestPanicsOfCallersWhoLeft(t *testing.T) {
+// A panic counts as a failure of the gateway, also after a disconnect.
+func TestPanicsAfterADisconnect(t *testing.T) {
 	r := start(t, setup{engine: func(o *translate.Options) { o.Reader = panicking{} }})
-	gone, leave := context.WithCancel(t.Context())
-	leave()
+	gone, disconnect := context.WithCancel(t.Context())
+	disconnect()
 	request := r.request(t, call{path: ownList("numbers"), client: system})
 	recorder := httptest.NewRecorder()
 	r.handler.ServeHTTP(recorder, request)
@@ -241,9 +243,9 @@ func TestPanicsOfCallersWhoLeft(t *testing.T) {
 func TestLoginsOfCallersWhoLeft(t *testing.T) {
 	for _, way := range waysToVerify {
 		t.Run(way.name, func(t *testing.T) {
-			inTime(t, way.setup, func(t *testing.T, r *rig) {
+			inBubble(t, way.setup, func(t *testing.T, r *rig) {
 				r.inject(t, "slow delay=5s")
-				r.leaving(t, loginCall("groupadmin", passwordOf("groupadmin")), time.Second)
+				r.callAndDisconnect(t, loginCall("groupadmin", passwordOf("groupadmin")), time.Second)
 				r.wantCallerLeft(t, "login", http.MethodPost)
 				wantCounted(t, r, "ocigate_logins_total", map[string]float64{"CALLER_LEFT": 1})
 			})
@@ -252,8 +254,8 @@ func TestLoginsOfCallersWhoLeft(t *testing.T) {
 	t.Run("after the platform has spoken", func(t *testing.T) {
 		r := start(t, setup{})
 		for _, password := range []string{passwordOf("groupadmin"), "wrong"} {
-			ctx, leave := context.WithCancel(t.Context())
-			r.handler.ServeHTTP(&leaver{httptest.NewRecorder(), leave}, r.request(t, loginCall("groupadmin", password)).WithContext(ctx))
+			ctx, disconnect := context.WithCancel(t.Context())
+			r.handler.ServeHTTP(&disconnectingWriter{httptest.NewRecorder(), disconnect}, r.request(t, loginCall("groupadmin", password)).WithContext(ctx))
 		}
 		wantCounted(t, r, "ocigate_logins_total", map[string]float64{"ok": 1, "UNAUTHENTICATED": 1})
 	})
@@ -272,7 +274,7 @@ func (r *rig) connect(t *testing.T) *net.TCPConn {
 	return tcp
 }
 
-// counting serves the API, and tells the end of each request.
+// counting serves the API, and reports the end of each request.
 func (r *rig) counting(t *testing.T) (ended chan struct{}) {
 	t.Helper()
 	ended = make(chan struct{}, 16)
@@ -283,8 +285,8 @@ func (r *rig) counting(t *testing.T) (ended chan struct{}) {
 	return ended
 }
 
-// A caller who does not send the whole body has left. A body that is sent
-// wrongly is another matter.
+// A caller who does not send the complete body counts as disconnected, unless the body is
+// malformed.
 func TestUploadsThatEndEarly(t *testing.T) {
 	head := func(r *rig, path, headers string) string {
 		return "POST " + path + " HTTP/1.1\r\nHost: example.com\r\nAuthorization: " + r.basic(t) + "\r\n" + headers + "\r\n\r\n"
@@ -347,7 +349,7 @@ func TestUploadThatEndsEarlyOverHTTP2(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	ctx, leave := context.WithCancel(t.Context())
+	ctx, disconnect := context.WithCancel(t.Context())
 	body, sending := io.Pipe()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+ownList("numbers"), body)
 	must(t, err)
@@ -363,19 +365,19 @@ func TestUploadThatEndsEarlyOverHTTP2(t *testing.T) {
 	}()
 	_, err = sending.Write([]byte(`{"num`))
 	must(t, err)
-	leave()
+	disconnect()
 	if err := <-failed; err == nil {
-		t.Error("the caller got an answer")
+		t.Error("the caller got a response")
 	}
 	<-ended
 	_ = sending.Close()
 	r.wantCallerLeft(t, "itc_numbers_assign", http.MethodPost)
 }
 
-// A caller who closes their own side after the request looks like one who left.
-// What they read does not blame the platform, and neither does the log.
+// A caller who closes their side of the connection after the request counts as
+// disconnected. Neither their response nor the log reports a failure of the platform.
 func TestCallerWhoHalfCloses(t *testing.T) {
-	secured := &tls.Config{InsecureSkipVerify: true} // the server is the test's own
+	secured := &tls.Config{InsecureSkipVerify: true} // the server belongs to the test
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/1.0"} {
 		for _, overTLS := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, TLS %t", protocol, overTLS), func(t *testing.T) {
@@ -401,30 +403,30 @@ func TestCallerWhoHalfCloses(t *testing.T) {
 				<-ended // and not when the platform has been waited for
 				response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodGet})
 				must(t, err)
-				readAnswer(t, response).wantError(t, 499, "CALLER_LEFT")
+				readResponse(t, response).wantError(t, 499, "CALLER_LEFT")
 				r.wantCallerLeft(t, "itc_numbers_list", http.MethodGet)
 			})
 		}
 	}
 }
 
-// What is no answer of the platform must not be said to be one, nor that a write
-// may have been sent.
+// The response must report neither a failure of the platform nor that a write may have
+// been sent.
 func TestCredentialsThatAreNotVerifiedInTime(t *testing.T) {
 	r := start(t, setup{
 		gateway: func(o *gateway.Options) { o.RequestTimeout = 1 },
 		auth:    func(o *auth.Options) { o.RememberFor = -1 },
 	})
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for range 200 { // it depends on chance whether there is a turn
 		got := r.call(t, assignFreeRange())
 		got.wantStatus(t, http.StatusServiceUnavailable)
 		got.wantOutcome(t, string(operation.NotDone))
-		if told[got.apiError(t).Name] = true; told["PLATFORM_BUSY"] {
+		if reported[got.apiError(t).Name] = true; reported["PLATFORM_BUSY"] {
 			break
 		}
 	}
-	if !told["PLATFORM_BUSY"] {
-		t.Errorf("told %v", told)
+	if !reported["PLATFORM_BUSY"] {
+		t.Errorf("got %v", reported)
 	}
 }

@@ -12,13 +12,15 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// rehearsed is the answer to a dry run.
-type rehearsed struct {
-	DryRun  bool              `json:"dry_run"`
-	Changes []rehearsedChange `json:"changes"`
+// Dry runs of all routes that write.
+
+// dryRunResponse is the response to a dry run.
+type dryRunResponse struct {
+	DryRun  bool           `json:"dry_run"`
+	Changes []dryRunChange `json:"changes"`
 }
 
-type rehearsedChange struct {
+type dryRunChange struct {
 	Entry  string          `json:"entry"`
 	Start  string          `json:"start"`
 	End    string          `json:"end"`
@@ -26,8 +28,8 @@ type rehearsedChange struct {
 	After  json.RawMessage `json:"after"`
 }
 
-// waysToRehearse are the ways in which a caller asks for a dry run.
-var waysToRehearse = map[string]func(call) call{
+// dryRunRequests are the ways in which a caller asks for a dry run.
+var dryRunRequests = map[string]func(call) call{
 	"by the query":              func(c call) call { c.path += "?dry_run=true"; return c },
 	"by Prefer":                 func(c call) call { return c.with("Prefer", "dry-run") },
 	"by Prefer among others":    func(c call) call { return c.with("Prefer", "respond-async, wait=10", "return=minimal ,Dry-Run") },
@@ -35,7 +37,7 @@ var waysToRehearse = map[string]func(call) call{
 	"by Prefer against a query": func(c call) call { c.path += "?dry_run=false"; return c.with("Prefer", "dry-run") },
 }
 
-// wantUntouched demands that nothing was sent, and nothing recorded.
+// wantUntouched checks that nothing was sent, and nothing recorded.
 func (r *rig) wantUntouched(t *testing.T) {
 	t.Helper()
 	r.wantWrites(t, 0, 0)
@@ -49,20 +51,20 @@ func (r *rig) wantUntouched(t *testing.T) {
 }
 
 func TestDryRunTellsWhatWouldChange(t *testing.T) {
-	for way, asked := range waysToRehearse {
-		for _, w := range writings() {
-			t.Run(way+"/"+w.endpoint, func(t *testing.T) {
+	for way, asked := range dryRunRequests {
+		for _, w := range writeCases() {
+			t.Run(way+"/"+w.route, func(t *testing.T) {
 				r := start(t, setup{})
 				for _, c := range []call{w.call, w.call.keyed("k")} {
 					got := r.call(t, asked(c))
 					got.wantStatus(t, http.StatusOK)
 					got.wantNoOperation(t)
-					var told rehearsed
-					strictly(t, got.body, &told)
+					var reported dryRunResponse
+					strictly(t, got.body, &reported)
 					e := w.Entry
-					want := rehearsed{true, []rehearsedChange{{e.Given, e.Start, e.End, json.RawMessage(e.Before), json.RawMessage(e.After)}}}
-					if diff := cmp.Diff(want, told); diff != "" {
-						t.Errorf("answer (-want +got):\n%s", diff)
+					want := dryRunResponse{true, []dryRunChange{{e.Given, e.Start, e.End, json.RawMessage(e.Before), json.RawMessage(e.After)}}}
+					if diff := cmp.Diff(want, reported); diff != "" {
+						t.Errorf("response (-want +got):\n%s", diff)
 					}
 					applied := ""
 					if strings.Contains(way, "Prefer") || way == "by both" {
@@ -101,7 +103,7 @@ func TestDryRunIsRefusedAsTheWriteIs(t *testing.T) {
 		change func(*call)
 		status int
 	}{
-		"nobody":                         {change: func(c *call) { c.client = nobody }, status: 401},
+		"nobody":                         {change: func(c *call) { c.client = anonymous }, status: 401},
 		"too low a level":                {change: func(c *call) { c.client = group }, status: 403},
 		"another's tenant":               {change: func(c *call) { c.path = listOf("footenant", "foogroup", "numbers") }, status: 403},
 		"a bad form":                     {change: func(c *call) { c.body = `{"numbers":[{}]}` }, status: 400},
@@ -120,10 +122,10 @@ func TestDryRunIsRefusedAsTheWriteIs(t *testing.T) {
 		"a platform that cannot be asked": {faults: []string{"stall command=ServiceProviderGetRequest17sp1"}, status: 503},
 	} {
 		for _, way := range []string{"by the query", "by Prefer"} {
-			asked := waysToRehearse[way]
+			asked := dryRunRequests[way]
 			t.Run(name+"/"+way, func(t *testing.T) {
-				inTime(t, setup{faults: c.faults}, func(t *testing.T, r *rig) {
-					write := writingOf("itc_numbers_assign").call
+				inBubble(t, setup{faults: c.faults}, func(t *testing.T, r *rig) {
+					write := writeCaseOf("itc_numbers_assign").call
 					change(c.change, &write)
 					got := r.call(t, asked(write))
 					got.wantStatus(t, c.status)
@@ -138,7 +140,7 @@ func TestDryRunIsRefusedAsTheWriteIs(t *testing.T) {
 	}
 }
 
-// A wish that cannot be read may be the wish for a dry run: nothing is done.
+// A malformed preference may be meant as a dry run, so nothing is done.
 func TestDryRunThatIsAskedForBadly(t *testing.T) {
 	r := start(t, setup{})
 	for name, c := range map[string]struct {
@@ -172,13 +174,13 @@ func TestDryRunThatIsAskedForBadly(t *testing.T) {
 			if c.prefer != "" {
 				asked = asked.with("Prefer", c.prefer)
 			}
-			told := r.call(t, asked).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
-			if len(told.Details.Problems) != 1 || told.Details.Problems[0].Parameter != c.place {
-				t.Errorf("problems %+v", told.Details.Problems)
+			failure := r.call(t, asked).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+			if len(failure.Details.Problems) != 1 || failure.Details.Problems[0].Parameter != c.place {
+				t.Errorf("problems %+v", failure.Details.Problems)
 			}
 			asked.body = "{}"
-			if told := r.call(t, asked).wantError(t, http.StatusBadRequest, "JSON_SCHEMA_VALIDATION"); len(told.Details.Problems) != 2 {
-				t.Errorf("not all is told: %+v", told.Details.Problems)
+			if failure := r.call(t, asked).wantError(t, http.StatusBadRequest, "JSON_SCHEMA_VALIDATION"); len(failure.Details.Problems) != 2 {
+				t.Errorf("not all problems are reported: %+v", failure.Details.Problems)
 			}
 		})
 	}
@@ -206,7 +208,7 @@ func TestRequestsThatAreNoDryRun(t *testing.T) {
 	}
 }
 
-// A preference may be passed over, and a parameter may not.
+// A preference may be ignored, but not a parameter.
 func TestReadsHaveNoDryRun(t *testing.T) {
 	r := start(t, setup{})
 	plain := r.get(t, "numbers")
@@ -220,32 +222,32 @@ func TestReadsHaveNoDryRun(t *testing.T) {
 	}
 }
 
-// A dry run only looks: it neither waits for, nor holds, what a write does to
-// the same entries.
+// A dry run only reads: it does not wait for a write of the same entries, and holds no
+// entries.
 func TestDryRunBesideAWrite(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		w := writingOf("itc_numbers_assign")
-		r.loseAnswer(t, w, "")
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		w := writeCaseOf("itc_numbers_assign")
+		r.loseReply(t, w, "")
 		asked := w.call
 		asked.path += "?dry_run=true"
 		r.call(t, asked).wantStatus(t, http.StatusOK)
 	})
-	inTime(t, setup{faults: []string{"slow delay=5s command=ServiceProviderGetRequest17sp1 times=1"}}, func(t *testing.T, r *rig) {
-		asked := writingOf("itc_numbers_assign").call
+	inBubble(t, setup{faults: []string{"slow delay=5s command=ServiceProviderGetRequest17sp1 times=1"}}, func(t *testing.T, r *rig) {
+		asked := writeCaseOf("itc_numbers_assign").call
 		asked.path += "?dry_run=true"
-		ended := make(chan answer, 1)
+		ended := make(chan response, 1)
 		go func() { ended <- r.call(t, asked) }()
 		synctest.Wait()
-		r.call(t, writingOf("itc_numbers_assign").call).wantStatus(t, http.StatusCreated)
+		r.call(t, writeCaseOf("itc_numbers_assign").call).wantStatus(t, http.StatusCreated)
 		(<-ended).wantStatus(t, http.StatusOK)
 	})
 }
 
-// Nothing is recorded of a dry run, so it needs no journal.
+// A dry run is not recorded, so it needs no journal.
 func TestDryRunWithoutAJournal(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		r.breakJournal(t)
-		asked := writingOf("itc_numbers_assign").call
+		asked := writeCaseOf("itc_numbers_assign").call
 		asked.path += "?dry_run=true"
 		r.call(t, asked).wantStatus(t, http.StatusOK)
 	})

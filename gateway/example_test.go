@@ -15,9 +15,16 @@ import (
 func ExampleTable() {
 	for _, route := range gateway.Table() {
 		if route.Method == http.MethodPut {
-			fmt.Printf("%s (%s)\n%s %s\n", route.Name, route.Level, route.Method, route.FullPath())
+			fmt.Printf("%s (%s)\n%s\n", route.Name, route.Level, route.FullPath())
 		}
 	}
+	// Output:
+	// itc_numbers_set (Tenant Admin)
+	// /api/v1/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity/numbers/
+	// itc_prefixes_set (Tenant Admin)
+	// /api/v1/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity/prefixes/
+	// itc_user_set (Group Admin)
+	// /api/v1/tenant/{tenant_id}/groups/{group_id}/users/{user_id}/services/immediate_trunking_connectivity/
 }
 
 // A replica gets requests while /readyz responds with 200.

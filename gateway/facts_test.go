@@ -24,35 +24,37 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// factsFile is the file in a row's folder that says what is expected of the row.
-// It is written by hand, apart from the table of rows and from what is recorded.
+// The expectations of testdata/api, which tests of all routes use.
+
+// factsFile is the file in a route's folder with the expectations of the route. It is
+// written by hand, independently of the table of routes and of what is recorded.
 const factsFile = "expectations.yaml"
 
-// rowFacts is an expectations.yaml. JSON in it is text as it is sent.
-type rowFacts struct {
-	// AliasOf names the row whose expectations hold for this one, too. Then
+// routeFacts is an expectations.yaml. JSON in it is text as it is sent.
+type routeFacts struct {
+	// AliasOf names the route whose expectations hold for this one, too. Then
 	// the file has no other key, and the folders have the same cases.
 	AliasOf string `yaml:"alias_of"`
 	// Level is the least that a caller needs, as the documents have it, or
-	// none for an endpoint that anybody may call.
+	// none for a route without authentication.
 	Level string `yaml:"level"`
 	// Documented names the files of the documents' example in
-	// testdata/contract; it is empty for a row of our own.
+	// testdata/contract; it is empty for a route that the documents do not have.
 	Documented string `yaml:"documented"`
-	// Since is the first release of the platform that has the row's commands;
+	// Since is the first release of the platform that has the route's commands;
 	// 0 for all.
 	Since int `yaml:"since"`
-	// Request is the body of a good request to a row without cases.
+	// Request is the body of a good request to a route without cases.
 	Request string `yaml:"request"`
 	// Assumed is what the documents' example assumes: keys of a tenant in the
 	// platform's seed, whose values replace those of the demonstration's
 	// ApioSpTest.
 	Assumed yaml.Node `yaml:"assumed"`
-	// Write is there for a row that changes something, and for no other.
+	// Write is there for a route that changes something, and for no other.
 	Write *writeFacts `yaml:"write"`
 	// Cases has a key for each folder beside the file.
 	Cases map[string]expectation `yaml:"cases"`
-	// Provoked says how an error of the row happens that no case has.
+	// Provoked has how to cause each error of the route that no case has.
 	Provoked map[string]provocation `yaml:"provoked"`
 }
 
@@ -65,18 +67,18 @@ type writeFacts struct {
 	// Kept are entries that the body has before that one, and that are as it wants
 	// them already.
 	Kept []entryFacts `yaml:"kept"`
-	// Again is the error that answers the same request once it is done; empty
-	// where the good answer does.
+	// Again is the error that the same request gets once it is done; empty if it gets
+	// the good response.
 	Again string `yaml:"again"`
 	Shown struct {
-		By string `yaml:"by"` // a row
-		// Before is in its answer until the write is done, After from then on.
+		By string `yaml:"by"` // a route
+		// Before is in its response until the write is done, After from then on.
 		// One of them is enough.
 		Before string `yaml:"before"`
 		After  string `yaml:"after"`
 	} `yaml:"shown"`
 	// Half is a request about that entry and another one in the same command, which
-	// has one element for each, the other one's last. A row that reports its entries
+	// has one element for each, the other one's last. A route that reports its entries
 	// does not need it.
 	Half *halfFacts `yaml:"half"`
 }
@@ -94,13 +96,13 @@ type entryFacts struct {
 	After  string `yaml:"after"`
 }
 
-// key is the entry's key.
+// key returns the entry's key.
 func (e entryFacts) key() string { return cmp.Or(e.Key, strings.ReplaceAll(e.Given, "-", "")) }
 
 type halfFacts struct {
 	Body string `yaml:"body"`
-	// Answer is the body of the answer of a row that reports its entries, when it
-	// is known that the second entry was not changed; other rows have none.
+	// Answer is the body of the response of a route that reports its entries, when it
+	// is known that the second entry was not changed; other routes have none.
 	Answer string `yaml:"answer"`
 	// Ranges and Prefixes are the tenant's besides those of the
 	// demonstration.
@@ -108,11 +110,11 @@ type halfFacts struct {
 	Prefixes []ocisim.Prefix `yaml:"prefixes"`
 }
 
-// book is what all files say.
+// book is the content of all files.
 type book struct {
-	files fs.FS
-	rows  map[string]rowFacts
-	// problems are those of files that cannot be read, by row.
+	files  fs.FS
+	routes map[string]routeFacts
+	// problems are those of files that cannot be read, by route.
 	problems map[string][]string
 }
 
@@ -123,25 +125,25 @@ var (
 	ownFacts  book
 )
 
-// facts are what the files of testdata/api say.
+// facts returns the content of the files of testdata/api.
 func facts() book {
 	readFacts.Do(func() { ownFacts = readBook(os.DirFS(apiFolder)) })
 	return ownFacts
 }
 
-// readBook reads the files of the rows' folders.
+// readBook reads the files of the routes' folders.
 func readBook(files fs.FS) book {
-	b := book{files: files, rows: map[string]rowFacts{}, problems: map[string][]string{}}
+	b := book{files: files, routes: map[string]routeFacts{}, problems: map[string][]string{}}
 	for _, name := range foldersIn(files, ".") {
 		text, err := fs.ReadFile(files, path.Join(name, factsFile))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		row, problems := parseFacts(text)
+		route, problems := parseFacts(text)
 		if err != nil {
 			problems = []string{err.Error()}
 		}
-		b.rows[name] = row
+		b.routes[name] = route
 		if len(problems) > 0 {
 			b.problems[name] = problems
 		}
@@ -149,19 +151,19 @@ func readBook(files fs.FS) book {
 	return b
 }
 
-// request is the request of a case.
-func (b book) request(row, name string) (quartetRequest, error) {
-	text, err := fs.ReadFile(b.files, path.Join(row, name, requestFile))
+// request returns the request of a case.
+func (b book) request(route, name string) (quartetRequest, error) {
+	text, err := fs.ReadFile(b.files, path.Join(route, name, requestFile))
 	if err != nil {
 		return quartetRequest{}, err
 	}
 	return parseRequest(text)
 }
 
-// foldersIn are the names of the folders in a folder; none where there is none.
+// foldersIn returns the names of the folders in a folder; none if there is none.
 func foldersIn(files fs.FS, folder string) []string {
 	var names []string
-	entries, _ := fs.ReadDir(files, folder) // what should be in it is asked for by name
+	entries, _ := fs.ReadDir(files, folder) // what must be in it is checked by name
 	for _, entry := range entries {
 		if entry.IsDir() {
 			names = append(names, entry.Name())
@@ -170,13 +172,13 @@ func foldersIn(files fs.FS, folder string) []string {
 	return names
 }
 
-// parseFacts reads a file, and tells all that is wrong in it.
-func parseFacts(text []byte) (rowFacts, []string) {
-	var row rowFacts
-	if err := strictYAML(text, &row); err != nil {
-		return row, []string{err.Error()}
+// parseFacts parses a file, and returns its problems.
+func parseFacts(text []byte) (routeFacts, []string) {
+	var route routeFacts
+	if err := strictYAML(text, &route); err != nil {
+		return route, []string{err.Error()}
 	}
-	return row, row.problems()
+	return route, route.problems()
 }
 
 // strictYAML reads one document without unknown keys and keys given twice.
@@ -192,8 +194,8 @@ func strictYAML(text []byte, into any) error {
 	return nil
 }
 
-// problems are what is wrong with the values, whatever the row is.
-func (f rowFacts) problems() []string {
+// problems returns what is wrong with the values, whatever the route is.
+func (f routeFacts) problems() []string {
 	var problems []string
 	add := func(key, format string, args ...any) {
 		problems = append(problems, key+": "+fmt.Sprintf(format, args...))
@@ -201,7 +203,7 @@ func (f rowFacts) problems() []string {
 	if f.AliasOf != "" {
 		f.AliasOf = ""
 		if f.Level != "" || f.Documented != "" || f.Since != 0 || f.Request != "" || !f.Assumed.IsZero() || f.Write != nil || f.Cases != nil || f.Provoked != nil {
-			add("alias_of", "stands beside other keys")
+			add("alias_of", "must be the only key")
 		}
 		return problems
 	}
@@ -223,8 +225,8 @@ func (f rowFacts) problems() []string {
 	return problems
 }
 
-// assumedOn is the tenant in the state that the example assumes.
-func (f rowFacts) assumedOn(tenant ocisim.Tenant) (ocisim.Tenant, error) {
+// assumedOn returns the tenant in the state that the example assumes.
+func (f routeFacts) assumedOn(tenant ocisim.Tenant) (ocisim.Tenant, error) {
 	if f.Assumed.IsZero() {
 		return tenant, nil
 	}
@@ -235,83 +237,83 @@ func (f rowFacts) assumedOn(tenant ocisim.Tenant) (ocisim.Tenant, error) {
 	return tenant, err
 }
 
-// of are the facts of a row, with those of its twin where it is an alias.
-func (b book) of(name string) (rowFacts, bool) {
-	row, ok := b.rows[name]
-	if row.AliasOf != "" {
-		row, ok = b.rows[row.AliasOf]
+// of returns the facts of a route; for an alias, those of the other route.
+func (b book) of(name string) (routeFacts, bool) {
+	route, ok := b.routes[name]
+	if route.AliasOf != "" {
+		route, ok = b.routes[route.AliasOf]
 	}
-	return row, ok
+	return route, ok
 }
 
-// factsOf are those of a row of the table.
-func factsOf(t testing.TB, name string) rowFacts {
+// factsOf returns those of a route of the table.
+func factsOf(t testing.TB, name string) routeFacts {
 	t.Helper()
-	row, ok := facts().of(name)
+	route, ok := facts().of(name)
 	if !ok {
 		t.Fatalf("there is no %s", path.Join(apiFolder, name, factsFile))
 	}
-	return row
+	return route
 }
 
-// goodCase is the case whose answer is good in all respects: that of the
-// documents or, for a row of our own, an example of ours.
-func (f rowFacts) goodCase() string {
+// goodCase returns the case whose response is good in all respects: that of the
+// documents or, for a route of our own, an example of ours.
+func (f routeFacts) goodCase() string {
 	if f.Documented != "" {
 		return "documented"
 	}
 	return "example"
 }
 
-// since is the first release of the platform that has what a case needs.
-func (f rowFacts) since(name string) int { return max(f.Since, f.Cases[name].Since) }
+// since returns the first release of the platform that has what a case needs.
+func (f routeFacts) since(name string) int { return max(f.Since, f.Cases[name].Since) }
 
-// hasCommands reports whether requests to the row are translated to commands, so
+// hasCommands reports whether requests to the route are translated to commands, so
 // that it has cases.
-func hasCommands(e gateway.Route) bool { return e.Query != nil || e.Change != nil }
+func hasCommands(route gateway.Route) bool { return route.Query != nil || route.Change != nil }
 
-// reports reports whether the row's answer says what became of each entry.
-func reports(e gateway.Route) bool {
-	_, reports := e.Change.(translate.Reporter)
+// reports reports whether the route's response says what became of each entry.
+func reports(route gateway.Route) bool {
+	_, reports := route.Change.(translate.Reporter)
 	return reports
 }
 
-// rowNamed is a row of the table.
-func rowNamed(name string) (gateway.Route, bool) {
-	rows := endpoints()
-	i := slices.IndexFunc(rows, func(e gateway.Route) bool { return e.Name == name })
+// routeNamed returns a route of the table.
+func routeNamed(name string) (gateway.Route, bool) {
+	routes := apiRoutes()
+	i := slices.IndexFunc(routes, func(e gateway.Route) bool { return e.Name == name })
 	if i < 0 {
 		return gateway.Route{}, false
 	}
-	return rows[i], true
+	return routes[i], true
 }
 
 // ids are values of the parameters of paths, by name.
 type ids map[string]string
 
-// ownIDs are those that the demonstration has, and the id of no operation.
+// ownIDs returns those that the demonstration has, and the id of no operation.
 func ownIDs() ids {
 	return ids{"tenant_id": ownTenant, "group_id": ownGroup, "user_id": ownUser, "operation_id": operation.NewID()}
 }
 
-// pathOf is the row's path with its parameters filled in.
-func pathOf(e gateway.Route, with ids) string {
-	filled := e.FullPath()
+// pathOf returns the route's path with its parameters filled in.
+func pathOf(route gateway.Route, with ids) string {
+	filled := route.FullPath()
 	for name, value := range with {
 		filled = strings.ReplaceAll(filled, "{"+name+"}", value)
 	}
 	return filled
 }
 
-// ownPath is the row's path about what the demonstration has.
-func ownPath(e gateway.Route) string { return pathOf(e, ownIDs()) }
+// ownPath returns the route's path about what the demonstration has.
+func ownPath(route gateway.Route) string { return pathOf(route, ownIDs()) }
 
-// ownPathOf is that of a row by its name.
-func ownPathOf(t testing.TB, row string) string {
+// ownPathOf returns that of a route by its name.
+func ownPathOf(t testing.TB, route string) string {
 	t.Helper()
-	e, ok := rowNamed(row)
+	e, ok := routeNamed(route)
 	if !ok {
-		t.Fatalf("there is no row %s", row)
+		t.Fatalf("there is no route %s", route)
 	}
 	return ownPath(e)
 }
@@ -325,29 +327,29 @@ var levels = []levelOf{
 	{"End User", user}, {"Department Admin", department}, {"Group Admin", group}, {"Tenant Admin", tenant}, {"System Admin", system},
 }
 
-// noLevel stands in a file for the level of endpoints that anybody may call.
+// noLevel is the level of routes without authentication.
 const noLevel = "none"
 
-// rank is the place of a level among the others, by its name or its client.
+// rank returns the place of a level among the others, by its name or its client.
 func rank(of string) int {
 	return slices.IndexFunc(levels, func(l levelOf) bool { return l.name == of || l.client == of })
 }
 
-// clientBelow is the client whose level is the next below that one, or nobody.
+// clientBelow returns the client of the next lower level, or anonymous.
 func clientBelow(level string) string {
 	if i := rank(level); i > 0 {
 		return levels[i-1].client
 	}
-	return nobody
+	return anonymous
 }
 
-// writerOf is the client that makes good requests for changes: a Tenant Admin
+// writerOf returns the client that makes good requests for changes: a Tenant Admin
 // unless more is needed.
-func (f rowFacts) writerOf() string {
+func (f routeFacts) writerOf() string {
 	return levels[max(rank(tenant), rank(f.Level))].client
 }
 
-// displayed is a path of testdata as messages name it.
+// displayed returns a path of testdata as messages name it.
 func displayed(parts ...string) string {
 	return cmp.Or(strings.TrimPrefix(path.Join(parts...), "../"), ".")
 }

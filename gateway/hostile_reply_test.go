@@ -14,6 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The catalogue of hostile replies. Add a case to a file of testdata/hostile/replies, whose
+// README.md explains the fields.
+
 const hostileReplies = "../testdata/hostile/replies"
 
 // hostileReply is one case of the catalogue; its README.md explains the fields.
@@ -38,14 +41,14 @@ type hostileReply struct {
 // hostileCalls are the requests that a case can make.
 var hostileCalls = map[string]struct {
 	call    call
-	command string // whose answer is replaced where the case does not say
+	command string // whose reply is replaced by default
 }{
 	"numbers":         {call{path: ownList("numbers"), client: system}, rangeCommand + "GetSummaryListRequest"},
 	"prefixes":        {call{path: ownList("prefixes"), client: system}, prefixCommand + "GetSummaryListRequest"},
-	"assign numbers":  {writingOf("itc_numbers_assign").call, writingOf("itc_numbers_assign").command},
-	"remove numbers":  {writingOf("itc_numbers_remove").call, writingOf("itc_numbers_remove").command},
-	"assign prefixes": {writingOf("itc_prefixes_assign").call, writingOf("itc_prefixes_assign").command},
-	"remove prefixes": {writingOf("itc_prefixes_remove").call, writingOf("itc_prefixes_remove").command},
+	"assign numbers":  {writeCaseOf("itc_numbers_assign").call, writeCaseOf("itc_numbers_assign").command},
+	"remove numbers":  {writeCaseOf("itc_numbers_remove").call, writeCaseOf("itc_numbers_remove").command},
+	"assign prefixes": {writeCaseOf("itc_prefixes_assign").call, writeCaseOf("itc_prefixes_assign").command},
+	"remove prefixes": {writeCaseOf("itc_prefixes_remove").call, writeCaseOf("itc_prefixes_remove").command},
 	"login":           {loginCall("groupadmin", "groupadmin-demo"), "LoginRequest14sp4"},
 }
 
@@ -60,7 +63,7 @@ func readHostileReplies(t testing.TB) []hostileReply {
 		must(t, err)
 		for i, part := range strings.Split("\n"+string(raw), "\n== ") {
 			if i == 0 {
-				continue // what stands before the first case
+				continue // what precedes the first case
 			}
 			all = append(all, parseHostileReply(t, filepath.Base(file), part))
 		}
@@ -140,31 +143,30 @@ func TestHostileReplies(t *testing.T) {
 	}
 	for _, h := range underRaceThird(t, catalogue) {
 		t.Run(h.name, func(t *testing.T) {
-			m := &meddler{TB: t, with: h}
+			m := &replyInjector{TB: t, with: h}
 			s := setup{platform: m.over}
 			if h.fault != "" {
 				s.faults = []string{h.fault}
 			}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				t.Cleanup(m.serving.Wait)
-				m.judge(t, r)
+				m.check(t, r)
 			})
 		})
 	}
 }
 
-// judge makes the call of a case and holds what comes of it against what is to
-// be expected.
-func (m *meddler) judge(t *testing.T, r *rig) {
+// check makes the call of a case and checks its effects.
+func (m *replyInjector) check(t *testing.T, r *rig) {
 	t.Helper()
 	h := m.with
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	got := r.call(t, hostileCalls[h.call].call)
 	runtime.ReadMemStats(&after)
-	synctest.Wait() // what follows an answer may be refused after it
+	synctest.Wait() // what follows a reply may be refused after it
 	m.mu.Lock()
-	commands, written, meddled := slices.Clone(m.commands), m.written, m.meddled
+	commands, written, injected := slices.Clone(m.commands), m.written, m.injected
 	m.mu.Unlock()
 
 	if h.error == "" {
@@ -172,7 +174,7 @@ func (m *meddler) judge(t *testing.T, r *rig) {
 	} else {
 		got.wantError(t, h.status, h.error)
 	}
-	if meddled == 0 {
+	if injected == 0 {
 		t.Error("the reply was never sent")
 	}
 	if len(commands) != h.commands {
@@ -187,7 +189,7 @@ func (m *meddler) judge(t *testing.T, r *rig) {
 	if logged := len(r.log.String()); logged > 64<<10 {
 		t.Errorf("%d bytes were logged", logged)
 	}
-	m.judgeWrite(t, r, got)
+	m.checkWrite(t, r, got)
 	counts := counted(t, r, "ocigate_platform_replies_refused_total")
 	for label, count := range counts {
 		if count == 0 {
@@ -198,15 +200,15 @@ func (m *meddler) judge(t *testing.T, r *rig) {
 	for why, count := range h.refused {
 		want["primary "+why] = count
 	}
-	if h.outcome == "" || h.after == "" { // while a write is unknown, its reading goes on
+	if h.outcome == "" || h.after == "" { // while a write is unknown, it is read back repeatedly
 		if diff := cmp.Diff(want, counts); diff != "" {
 			t.Errorf("refused (-want +got):\n%s", diff)
 		}
 	}
 }
 
-// judgeWrite holds a write against the platform's ledger.
-func (m *meddler) judgeWrite(t *testing.T, r *rig, got answer) {
+// checkWrite checks a write against the platform's ledger.
+func (m *replyInjector) checkWrite(t *testing.T, r *rig, got response) {
 	t.Helper()
 	h := m.with
 	sent := 0
@@ -214,7 +216,7 @@ func (m *meddler) judgeWrite(t *testing.T, r *rig, got answer) {
 	commands := slices.Clone(m.commands)
 	m.mu.Unlock()
 	for _, name := range commands {
-		if slices.ContainsFunc(writings(), func(w writing) bool { return w.command == name }) {
+		if slices.ContainsFunc(writeCases(), func(w writeCase) bool { return w.command == name }) {
 			sent++
 		}
 	}
@@ -237,12 +239,12 @@ func (m *meddler) judgeWrite(t *testing.T, r *rig, got answer) {
 		return
 	}
 	time.Sleep(2 * time.Minute)
-	told, _ := r.operation(t, id)
-	if told.State != h.later {
-		t.Errorf("later the state is %s, want %s", told.State, h.later)
+	op, _ := r.operation(t, id)
+	if op.State != h.later {
+		t.Errorf("later the state is %s, want %s", op.State, h.later)
 	}
-	if told.State == "done" && !applied || told.State == "not_done" && applied {
-		t.Errorf("later the state is %s, and the platform has done it: %t", told.State, applied)
+	if op.State == "done" && !applied || op.State == "not_done" && applied {
+		t.Errorf("later the state is %s, and the platform has done it: %t", op.State, applied)
 	}
 	size := 0
 	for _, content := range r.journalFiles(t) {

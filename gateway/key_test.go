@@ -1,8 +1,6 @@
 package gateway_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,199 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
 	"ocigate/oci"
-	"ocigate/translate/errcode"
 )
 
-// wantReplay demands the truth about an operation that another request began.
-func (a answer) wantReplay(t testing.TB, id, outcome string) {
-	t.Helper()
-	if got := a.wantOutcome(t, outcome); got != id {
-		t.Errorf("the operation is %s, want the first one's, %s", got, id)
-	}
-	if a.header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("Idempotency-Replayed is %q", a.header.Get("Idempotency-Replayed"))
-	}
-}
+// Idempotency keys: whose they are, what they are for, and when they are used up. Replays
+// are in key_replay_test.go.
 
-// wantFirst demands an answer that was made for this request.
-func (a answer) wantFirst(t testing.TB, status int) {
-	t.Helper()
-	a.wantStatus(t, status)
-	if value := a.header.Get("Idempotency-Replayed"); value != "" {
-		t.Errorf("Idempotency-Replayed is %q", value)
-	}
-}
-
-func TestKeyReplaysWhatWasDone(t *testing.T) {
-	for _, w := range writings() {
-		t.Run(w.endpoint, func(t *testing.T) {
-			r := start(t, setup{})
-			first := r.call(t, w.call.keyed("k"))
-			first.wantFirst(t, w.status)
-			heard := len(r.platform.Ledger())
-			for range 2 {
-				again := r.call(t, w.call.keyed("k"))
-				again.wantStatus(t, w.status)
-				again.wantReplay(t, first.wantOutcome(t, "done"), "done")
-				if again.body != first.body || again.header.Get("Content-Type") != first.header.Get("Content-Type") {
-					t.Errorf("replayed as %q, first was %q", again.body, first.body)
-				}
-			}
-			if len(r.platform.Ledger()) != heard {
-				t.Error("the platform was asked")
-			}
-			r.wantWrites(t, 1, 1)
-			// Without the key it is a request like any other.
-			r.call(t, w.call).wantAgain(t, w)
-		})
-	}
-}
-
-// wantAgain demands the answer to a write that is done already.
-func (a answer) wantAgain(t *testing.T, w writing) {
-	t.Helper()
-	if w.Again == "" {
-		a.wantStatus(t, w.status)
-		return
-	}
-	code, _ := errcode.ByName(w.Again)
-	a.wantError(t, code.Status, w.Again)
-}
-
-// A refusal of the platform is kept in its own words, and told in the form that
-// is asked for.
-func TestKeyReplaysARefusal(t *testing.T) {
-	for fault, name := range map[string]string{
-		`error-before-apply number=4999 summary="Not R&D <today>"`: "PLATFORM_REFUSED",
-		"error-before-apply number=4410 summary=no":                "SERVICE_NOT_ASSIGNED",
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := start(t, setup{})
-			injected := r.inject(t, withCommand(fault, assignCommand))
-			asked := assignFreeRange().keyed("k")
-			first := r.call(t, asked)
-			id := first.wantOutcome(t, "not_done")
-			injected.Remove()
-			again := r.call(t, asked)
-			again.wantError(t, first.status, name)
-			again.wantReplay(t, id, "not_done")
-			if diff := cmp.Diff(first.body, again.body); diff != "" {
-				t.Errorf("body (-first +again):\n%s", diff)
-			}
-
-			problem := r.call(t, asked.with("Accept", "application/problem+json"))
-			problem.wantStatus(t, first.status)
-			problem.wantReplay(t, id, "not_done")
-			var told struct {
-				Name   string
-				Errors json.RawMessage
-			}
-			must(t, json.Unmarshal([]byte(problem.body), &told))
-			if told.Name != name || !strings.Contains(first.body, string(told.Errors)) {
-				t.Errorf("as a problem: %s", problem.body)
-			}
-			r.wantWrites(t, 1, 0)
-		})
-	}
-}
-
-// What was unknown is looked at once more before it is told, and what was found
-// out is told instead of what was said first.
-func TestKeyReplaysWhatWasFoundOut(t *testing.T) {
-	w := writingOf("itc_numbers_assign")
-	t.Run("not done", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			id := r.loseAnswer(t, w, "k")
-			time.Sleep(time.Minute)
-			again := r.call(t, w.call.keyed("k"))
-			told := again.wantError(t, http.StatusBadRequest, "OPERATION_NOT_DONE")
-			again.wantReplay(t, id, "not_done")
-			if told.Details.Entries != nil || told.Details.Operation != "" {
-				t.Errorf("details %+v", told.Details)
-			}
-			r.call(t, w.call.keyed("another")).wantFirst(t, http.StatusCreated)
-		})
-	})
-	t.Run("still unknown", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			id := r.loseAnswer(t, w, "k")
-			time.Sleep(2500 * time.Millisecond) // a while after the last reading
-			heard := len(r.platform.Ledger())
-			again := r.call(t, w.call.keyed("k"))
-			again.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
-			again.wantReplay(t, id, "unknown")
-			if wantInDoubt(t, again, w) != id {
-				t.Error("another operation")
-			}
-			if len(r.platform.Ledger()) == heard {
-				t.Error("nobody looked")
-			}
-		})
-	})
-	t.Run("done meanwhile", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			r.get(t, "numbers").wantStatus(t, http.StatusOK)
-			gone := r.inject(t, "refuse") // so that nobody can look at first
-			r.inject(t, withCommand("drop-after-apply", w.command))
-			first := r.call(t, w.call.keyed("k"))
-			first.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
-			gone.Remove()
-			time.Sleep(2 * time.Second) // the pause after a failed login
-			again := r.call(t, w.call.keyed("k"))
-			again.wantStatus(t, http.StatusCreated)
-			again.wantReplay(t, first.wantOutcome(t, "unknown"), "done")
-			r.wantWrites(t, 1, 1)
-		})
-	})
-	t.Run("not to be seen, because the platform is gone", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			id := r.loseAnswer(t, w, "k")
-			r.inject(t, "stall")
-			again := r.call(t, w.call.keyed("k"))
-			again.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
-			again.wantReplay(t, id, "unknown")
-			again.wantRetryAfter(t)
-		})
-	})
-}
-
-func TestKeyOfARequestThatRuns(t *testing.T) {
-	for name, fault := range map[string]string{
-		"is judged": "slow delay=5s command=ServiceProviderGetRequest17sp1",
-		"is sent":   "slow delay=5s command=" + assignCommand,
-	} {
-		t.Run("while it "+name, func(t *testing.T) {
-			inTime(t, setup{faults: []string{fault}}, func(t *testing.T, r *rig) {
-				asked := assignFreeRange().keyed("k")
-				first := make(chan answer, 1)
-				go func() { first <- r.call(t, asked) }()
-				synctest.Wait()
-				again := r.call(t, asked)
-				told := again.wantError(t, http.StatusConflict, "REQUEST_RUNNING")
-				again.wantRetryAfter(t)
-				id := again.wantOutcome(t, "unknown")
-				if told.Details.Operation != operationPath(id) || again.header.Get("Idempotency-Replayed") != "" {
-					t.Errorf("%v %s", again.header, again.body)
-				}
-				other := asked
-				other.path = listOf(ownTenant, "ApioGrpOther", "numbers")
-				r.call(t, other).wantError(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
-				of := <-first
-				of.wantFirst(t, http.StatusCreated)
-				if of.wantOutcome(t, "done") != id {
-					t.Error("the 409 told of another operation")
-				}
-			})
-		})
-	}
-}
-
-// A key stands for one content, in whatever spelling of JSON's blanks.
+// A key is for one content, whatever the blanks in its JSON are.
 func TestKeyAndContent(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*call)
@@ -245,7 +59,7 @@ func TestKeyAndContent(t *testing.T) {
 	}
 }
 
-// A key is its caller's own.
+// Each caller has their own keys.
 func TestKeysOfSeveralCallers(t *testing.T) {
 	second := call{method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3225127000"}]}`}
 	s := setup{auth: func(o *auth.Options) {
@@ -263,7 +77,7 @@ func TestKeysOfSeveralCallers(t *testing.T) {
 		r := start(t, s)
 		session, _ := r.login(t, "tenantadmin")
 		first := assignFreeRange()
-		first.client, first.header = nobody, bearer(session.Token)
+		first.client, first.header = anonymous, bearer(session.Token)
 		r.call(t, first.keyed("k")).wantFirst(t, http.StatusCreated)
 		second.client = "tenantadmin"
 		r.call(t, second.keyed("k")).wantFirst(t, http.StatusCreated)
@@ -277,7 +91,7 @@ func TestKeysOfSeveralCallers(t *testing.T) {
 			{assignFreeRange(), [2]http.Header{r.bearerOf(t, "tenantadmin"), r.bearerOf(t, "tenantadmin")}},
 			{second, [2]http.Header{{"X-Api-Key": {tenant + "." + clientSecret}}, {"Authorization": {basicOf(t, r, tenant)}}}},
 		} {
-			c.call.client, c.call.header = nobody, c.header[0]
+			c.call.client, c.call.header = anonymous, c.header[0]
 			first := r.call(t, c.call.keyed("k"))
 			first.wantFirst(t, http.StatusCreated)
 			c.call.header = c.header[1]
@@ -286,33 +100,22 @@ func TestKeysOfSeveralCallers(t *testing.T) {
 	})
 }
 
-func (r *rig) bearerOf(t testing.TB, username string) http.Header {
-	t.Helper()
-	session, _ := r.login(t, username)
-	return bearer(session.Token)
-}
-
-func basicOf(t testing.TB, r *rig, client string) string {
-	t.Helper()
-	return r.request(t, call{client: client}).Header.Get("Authorization")
-}
-
-// A key is its endpoint's own.
-func TestKeysOfSeveralEndpoints(t *testing.T) {
+// Each route has its own keys.
+func TestKeysOfSeveralRoutes(t *testing.T) {
 	r := start(t, setup{})
-	remove := writingOf("itc_numbers_remove")
+	remove := writeCaseOf("itc_numbers_remove")
 	r.call(t, assignFreeRange().keyed("k")).wantFirst(t, http.StatusCreated)
 	r.call(t, remove.call.keyed("k")).wantFirst(t, http.StatusOK)
-	byPost := writingOf("itc_numbers_remove_by_post").call
+	byPost := writeCaseOf("itc_numbers_remove_by_post").call
 	byPost.body = freeRange
 	r.call(t, byPost.keyed("k")).wantFirst(t, http.StatusOK)
 	r.wantWrites(t, 3, 3)
 }
 
-// What was refused before it was recorded, and what never left, does not use a
-// key up.
+// A request that was refused before it was recorded, or that was never sent, does not use
+// its key up.
 func TestRefusalsDoNotUseAKeyUp(t *testing.T) {
-	w := writingOf("itc_numbers_assign")
+	w := writeCaseOf("itc_numbers_assign")
 	for name, c := range map[string]struct {
 		setup  setup
 		fault  string
@@ -331,7 +134,7 @@ func TestRefusalsDoNotUseAKeyUp(t *testing.T) {
 		"sessions that are not logged in": {fault: withCommand("lose-login", w.command), status: 503, error: "PLATFORM_UNAVAILABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, c.setup, func(t *testing.T, r *rig) {
+			inBubble(t, c.setup, func(t *testing.T, r *rig) {
 				asked := w.call.keyed("k")
 				change(c.change, &asked)
 				var gone interface{ Remove() }
@@ -348,7 +151,7 @@ func TestRefusalsDoNotUseAKeyUp(t *testing.T) {
 		})
 	}
 	t.Run("all sessions in use", func(t *testing.T) {
-		inTime(t, setup{platform: func(o *oci.Options) { o.MaxSessions, o.MaxWait = 1, time.Second }}, func(t *testing.T, r *rig) {
+		inBubble(t, setup{platform: func(o *oci.Options) { o.MaxSessions, o.MaxWait = 1, time.Second }}, func(t *testing.T, r *rig) {
 			r.inject(t, "slow delay=5s command=*PrefixGetSummaryListRequest")
 			go r.get(t, "prefixes")
 			synctest.Wait()
@@ -358,16 +161,16 @@ func TestRefusalsDoNotUseAKeyUp(t *testing.T) {
 		})
 	})
 	t.Run("a journal that is not usable", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			heal := r.breakJournal(t)
+		inBubble(t, setup{}, func(t *testing.T, r *rig) {
+			restore := r.breakJournal(t)
 			r.call(t, w.call.keyed("k")).wantError(t, http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")
-			heal()
+			restore()
 			r.call(t, w.call.keyed("k")).wantFirst(t, http.StatusCreated)
 		})
 	})
 	t.Run("entries that are held", func(t *testing.T) {
-		inTime(t, setup{}, func(t *testing.T, r *rig) {
-			r.loseAnswer(t, w, "")
+		inBubble(t, setup{}, func(t *testing.T, r *rig) {
+			r.loseReply(t, w, "")
 			r.call(t, w.call.keyed("k")).wantError(t, http.StatusConflict, "ENTRIES_HELD")
 			time.Sleep(time.Minute)
 			r.call(t, w.call.keyed("k")).wantFirst(t, http.StatusCreated)
@@ -377,7 +180,7 @@ func TestRefusalsDoNotUseAKeyUp(t *testing.T) {
 
 func TestKeyExpires(t *testing.T) {
 	s := setup{journal: func(o *operation.Options) { o.KeepKeys = time.Hour }}
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		asked := assignFreeRange().keyed("k")
 		first := r.call(t, asked)
 		first.wantFirst(t, http.StatusCreated)
@@ -390,7 +193,7 @@ func TestKeyExpires(t *testing.T) {
 	})
 }
 
-func TestKeysThatAreTaken(t *testing.T) {
+func TestValidKeys(t *testing.T) {
 	r := start(t, setup{})
 	for name, key := range map[string]string{
 		"a letter":       "k",
@@ -410,9 +213,8 @@ func TestKeysThatAreTaken(t *testing.T) {
 	}
 }
 
-// A key that cannot be one is refused together with all else that is wrong, and
-// changes nothing.
-func TestKeysThatAreRefused(t *testing.T) {
+// An invalid key is reported together with all other problems, and nothing is changed.
+func TestInvalidKeys(t *testing.T) {
 	r := start(t, setup{})
 	for name, keys := range map[string][]string{
 		"empty":                    {""},
@@ -431,95 +233,34 @@ func TestKeysThatAreRefused(t *testing.T) {
 		"given twice, differently": {"k", "l"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, w := range writings() {
+			for _, w := range writeCases() {
 				asked := w.call.with("Idempotency-Key", keys...)
 				got := r.call(t, asked)
-				told := got.wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+				failure := got.wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
 				got.wantOutcome(t, "not_done")
-				if len(told.Details.Problems) != 1 || told.Details.Problems[0].Parameter != "Idempotency-Key" {
-					t.Errorf("problems %+v", told.Details.Problems)
+				if len(failure.Details.Problems) != 1 || failure.Details.Problems[0].Parameter != "Idempotency-Key" {
+					t.Errorf("problems %+v", failure.Details.Problems)
 				}
 
 				asked = w.elsewhere("%20").with("Idempotency-Key", keys...)
 				asked.body = strings.TrimSuffix(w.call.body, "}") + `,"more":1}`
-				told = r.call(t, asked).wantError(t, http.StatusBadRequest, "JSON_SCHEMA_VALIDATION")
-				if len(told.Details.Problems) != 3 || !strings.Contains(told.Message, "Idempotency-Key must be") {
-					t.Errorf("not all is told: %s, %+v", told.Message, told.Details.Problems)
+				failure = r.call(t, asked).wantError(t, http.StatusBadRequest, "JSON_SCHEMA_VALIDATION")
+				if len(failure.Details.Problems) != 3 || !strings.Contains(failure.Message, "Idempotency-Key must be") {
+					t.Errorf("not all problems are reported: %s, %+v", failure.Message, failure.Details.Problems)
 				}
 			}
 		})
 	}
 	if heard := r.platform.Ledger(); len(heard) != 0 {
-		t.Errorf("the platform heard %d commands", len(heard))
+		t.Errorf("the platform got %d commands", len(heard))
 	}
 }
 
-// Reads have no use for a key, nor anything against one.
+// Reads ignore a key.
 func TestKeyOfARead(t *testing.T) {
 	r := start(t, setup{})
 	for range 2 {
 		got := r.call(t, call{path: ownList("numbers"), client: system}.with("Idempotency-Key", "a b", "c"))
 		got.wantFirst(t, http.StatusOK)
 	}
-}
-
-// Callers who all send the same are told the same truth, or to wait, and exactly
-// one write reaches the platform.
-func TestManyCallersWithOneKey(t *testing.T) {
-	for _, c := range []struct {
-		fault   string
-		applied int
-		error   string // "" for the good answer
-	}{
-		{"slow delay=2s", 1, ""},
-		{"drop-after-apply", 1, ""},
-		{"stall-after-apply", 1, ""},
-		{"error-after-apply", 1, ""},
-		{"drop-before-apply", 0, "OPERATION_NOT_DONE"},
-		{"stall", 0, "OPERATION_NOT_DONE"},
-		{"error-before-apply", 0, "PLATFORM_REFUSED"},
-	} {
-		t.Run(c.fault, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand(c.fault, assignCommand)}}, func(t *testing.T, r *rig) {
-				const callers = 20
-				ends := make(chan answer, callers)
-				for i := range callers {
-					go func() {
-						ends <- r.persist(t, assignFreeRange().keyed("k").with("X-Request-Id", fmt.Sprintf("caller-%d", i)))
-					}()
-				}
-				firsts, ids := 0, map[string]bool{}
-				for range callers {
-					got := <-ends
-					if c.error == "" {
-						got.wantStatus(t, http.StatusCreated)
-					} else {
-						got.wantError(t, http.StatusBadRequest, c.error)
-					}
-					ids[got.header.Get("Operation-Id")] = true
-					if got.header.Get("Idempotency-Replayed") == "" {
-						firsts++
-					}
-				}
-				if len(ids) != 1 || firsts > 1 {
-					t.Errorf("%d operations, %d answers that are no replays", len(ids), firsts)
-				}
-				r.wantWrites(t, 1, c.applied)
-			})
-		})
-	}
-}
-
-// persist sends a request again, as its answers advise, until there is an end.
-func (r *rig) persist(t testing.TB, c call) answer {
-	t.Helper()
-	for range 100 {
-		got := r.call(t, c)
-		if got.status != http.StatusConflict && got.status != http.StatusGatewayTimeout {
-			return got
-		}
-		time.Sleep(got.retryAfter(t))
-	}
-	t.Error("there is no end")
-	return answer{}
 }

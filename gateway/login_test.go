@@ -17,6 +17,8 @@ import (
 	"ocigate/translate/errcode"
 )
 
+// Logins, tokens and logouts. Add a user of the demonstration to the table of the first test.
+
 func loginCall(username, password string) call {
 	body, err := json.Marshal(map[string]string{"username": username, "password": password})
 	if err != nil {
@@ -25,7 +27,7 @@ func loginCall(username, password string) call {
 	return call{method: http.MethodPost, path: "/api/v1/login/", body: string(body)}
 }
 
-// loggedIn is the documented answer to a login.
+// loggedIn is the documented response to a login.
 type loggedIn struct {
 	IDs     map[string]string `json:"ids"`
 	Profile struct {
@@ -37,7 +39,7 @@ type loggedIn struct {
 	ExpiresIn int    `json:"expires_in"`
 }
 
-// login logs in, and gives the answer and its cookie.
+// login logs in, and gives the response and its cookie.
 func (r *rig) login(t testing.TB, username string) (loggedIn, *http.Cookie) {
 	t.Helper()
 	got := r.call(t, loginCall(username, passwordOf(username)))
@@ -53,7 +55,7 @@ func (r *rig) login(t testing.TB, username string) (loggedIn, *http.Cookie) {
 	return body, cookies[0]
 }
 
-// passwordOf is the password that the seed of the demonstration gives somebody.
+// passwordOf returns the password of a user in the seed of the demonstration.
 func passwordOf(username string) string {
 	if strings.Contains(username, "@") {
 		return "user-demo"
@@ -81,7 +83,7 @@ func TestLogin(t *testing.T) {
 				username string
 				level    int
 				ids      map[string]string
-				allowed  string // a path that only this scope allows, "" where there is none
+				allowed  string // a path that only this scope allows, "" if there is none
 			}{
 				{"sysadmin", 16, map[string]string{}, listOf("footenant", "foogroup", "available_numbers")},
 				{"provisioning", 16, map[string]string{}, listOf("footenant", "foogroup", "available_numbers")},
@@ -114,9 +116,9 @@ func TestLogin(t *testing.T) {
 			} {
 				t.Run("refuses "+username, func(t *testing.T) {
 					got := r.call(t, loginCall(username, password))
-					told := got.wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
-					if told.Message != "The credentials were not accepted." || len(told.Details.Errors) != 0 {
-						t.Errorf("tells one refusal from another: %s", got.body)
+					failure := got.wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
+					if failure.Message != "The credentials were not accepted." || len(failure.Details.Errors) != 0 {
+						t.Errorf("differs from another refusal: %s", got.body)
 					}
 					if got.header.Get("Set-Cookie") != "" || got.header.Get("WWW-Authenticate") == "" {
 						t.Errorf("headers %v", got.header)
@@ -137,17 +139,17 @@ func TestLogin(t *testing.T) {
 
 func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 
-// That the platform refuses the gateway's own account says nothing of callers.
+// If the platform refuses the gateway's own account, callers do not get 401.
 func TestLoginsWhileTheGatewaysOwnAccountIsRefused(t *testing.T) {
 	s := setup{overTLS: true, verify: gateway.VerifyByCommand, faults: []string{"error-before-apply number=4962 command=LoginRequest22V5"}}
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		for range 10 {
 			r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
 		}
 	})
 }
 
-func TestLoginAnswerIsAsDocumented(t *testing.T) {
+func TestLoginResponseIsAsDocumented(t *testing.T) {
 	r := start(t, setup{})
 	got := r.call(t, loginCall("groupadmin", "groupadmin-demo"))
 	got.wantStatus(t, http.StatusOK)
@@ -174,7 +176,7 @@ func TestTokens(t *testing.T) {
 	}
 	t.Run("a cookie from another site changes nothing", func(t *testing.T) {
 		asked := assignFreeRange()
-		asked.client = nobody
+		asked.client = anonymous
 		asked.header = http.Header{"Cookie": asCookie["Cookie"], "Sec-Fetch-Site": {"cross-site"}}
 		r.call(t, asked).wantError(t, http.StatusForbidden, "FORBIDDEN")
 		r.wantWrites(t, 0, 0)
@@ -198,7 +200,7 @@ func TestTokens(t *testing.T) {
 		}
 	})
 	t.Run("there is nothing to log out without one", func(t *testing.T) {
-		for _, client := range []string{nobody, system} {
+		for _, client := range []string{anonymous, system} {
 			r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", client: client}).wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
 		}
 	})
@@ -229,7 +231,7 @@ func TestCookieAttributes(t *testing.T) {
 }
 
 func TestTokenExpires(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		session, _ := r.login(t, "groupadmin")
 		list := call{path: ownList("numbers"), header: bearer(session.Token)}
 		r.call(t, list).wantStatus(t, http.StatusOK)
@@ -261,7 +263,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 		})
 	}
 	t.Run("logging in after a pause", func(t *testing.T) {
-		inTime(t, setup{auth: func(o *auth.Options) { o.AccountLimit = auth.Limit{FreeAttempts: 1} }}, func(t *testing.T, r *rig) {
+		inBubble(t, setup{auth: func(o *auth.Options) { o.AccountLimit = auth.Limit{FreeAttempts: 1} }}, func(t *testing.T, r *rig) {
 			r.call(t, loginCall("groupadmin", "guess")).wantStatus(t, http.StatusUnauthorized)
 			got := r.call(t, loginCall("groupadmin", passwordOf("groupadmin")))
 			got.wantError(t, http.StatusTooManyRequests, "RATE_LIMITED")
@@ -291,9 +293,9 @@ func TestLoginWithoutThePlatform(t *testing.T) {
 			t.Run(way.name+"/"+fault, func(t *testing.T) {
 				s := way.setup
 				s.faults = []string{fault}
-				// Below MaxWait, so that the end of the login is what callers meet.
+				// Below MaxWait, so that callers get the failure of the login.
 				s.platform = func(o *oci.Options) { o.LoginTimeout, o.ConnectTimeout = 5*time.Second, 5*time.Second }
-				inTime(t, s, func(t *testing.T, r *rig) {
+				inBubble(t, s, func(t *testing.T, r *rig) {
 					got := r.call(t, loginCall("groupadmin", "groupadmin-demo"))
 					got.wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
 					got.wantRetryAfter(t)
@@ -303,8 +305,8 @@ func TestLoginWithoutThePlatform(t *testing.T) {
 	}
 }
 
-// What the operator's table says of a number is told, but not that a name or a
-// password is wrong.
+// The operator's table of platform errors applies to logins, but not for wrong names or
+// passwords.
 func TestLoginByTheTableOfErrors(t *testing.T) {
 	for _, way := range waysToVerify {
 		t.Run(way.name, func(t *testing.T) {
@@ -363,7 +365,7 @@ func TestVerifierNeedsTLSForTheCommand(t *testing.T) {
 	}
 }
 
-// Nothing that proves who somebody is gets into the log.
+// No credentials get into the log.
 func TestLogHoldsNoSecrets(t *testing.T) {
 	for _, way := range waysToVerify {
 		t.Run(way.name, func(t *testing.T) {

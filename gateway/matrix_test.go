@@ -10,6 +10,8 @@ import (
 	"ocigate/gateway"
 )
 
+// The rights of every client at every route, by the documents.
+
 // place is a group as seen by clients whose own is ApioSpTest's ApioGrpTest.
 type place struct {
 	name              string
@@ -29,19 +31,19 @@ var places = []place{
 	{"no tenant", "%20", "ApioGrpTest", false, false, false, false},
 }
 
-// of is the place that is left where the row's path names a tenant alone. A path
+// of returns the place that is left where the route's path names a tenant alone. A path
 // that names a user names the own group's.
-func (p place) of(e gateway.Route) place {
-	if !strings.Contains(e.FullPath(), "{group_id}") {
+func (p place) of(route gateway.Route) place {
+	if !strings.Contains(route.FullPath(), "{group_id}") {
 		p.ofGroup, p.group = false, p.tenant
 	}
-	if strings.Contains(e.FullPath(), "{user_id}") {
+	if strings.Contains(route.FullPath(), "{user_id}") {
 		p.group = p.group && p.ofGroup
 	}
 	return p
 }
 
-// mayCall tells, from the documents' words alone, whether a client may.
+// mayCall reports whether a client may call the route, by the documents alone.
 func mayCall(client, minimum string, ofTenant, ofGroup bool) bool {
 	if rank(client) < rank(minimum) {
 		return false
@@ -58,29 +60,29 @@ func mayCall(client, minimum string, ofTenant, ofGroup bool) bool {
 }
 
 // A request that is allowed may fail for another reason; every write here has
-// a body of no row, so nothing is ever changed. A refused one is answered alike
-// whatever there is at the place, and the platform hears nothing of it.
+// a body of no route, so nothing is ever changed. A refused one is answered alike
+// whatever there is at the place, and the platform gets no command.
 func TestRightsOfEveryEndpointLevelAndScope(t *testing.T) {
 	r := start(t, setup{})
-	refusals := map[int]answer{}
-	for _, e := range endpoints() {
-		if e.Session != nil || e.Journal != nil {
+	refusals := map[int]response{}
+	for _, route := range apiRoutes() {
+		if route.Session != nil || route.Journal != nil {
 			continue // see TestRightsOverOperations
 		}
-		minimum := factsOf(t, e.Name).Level
-		for _, client := range []string{nobody, user, department, group, tenant, system} {
+		minimum := factsOf(t, route.Name).Level
+		for _, client := range []string{anonymous, user, department, group, tenant, system} {
 			for _, place := range places {
-				place := place.of(e)
-				t.Run(strings.Join([]string{e.Name, "client " + client, place.name}, "/"), func(t *testing.T) {
+				place := place.of(route)
+				t.Run(strings.Join([]string{route.Name, "client " + client, place.name}, "/"), func(t *testing.T) {
 					before := len(r.platform.Ledger())
-					path := pathOf(e, ids{"tenant_id": place.tenantID, "group_id": place.groupID, "user_id": ownUser})
-					got := r.call(t, call{method: e.Method, path: path, client: client, body: bodyFor(e.Method)})
+					path := pathOf(route, ids{"tenant_id": place.tenantID, "group_id": place.groupID, "user_id": ownUser})
+					got := r.call(t, call{method: route.Method, path: path, client: client, body: bodyFor(route.Method)})
 					switch {
-					case client == nobody:
+					case client == anonymous:
 						got.wantStatus(t, http.StatusUnauthorized)
 					case !mayCall(client, minimum, place.ofTenant, place.ofGroup):
 						got.wantStatus(t, http.StatusForbidden)
-					case e.Method == http.MethodGet && place.group:
+					case route.Method == http.MethodGet && place.group:
 						got.wantStatus(t, http.StatusOK)
 						return
 					default:
@@ -102,7 +104,7 @@ func TestRightsOfEveryEndpointLevelAndScope(t *testing.T) {
 	}
 }
 
-// bodyFor is a body that no write takes.
+// bodyFor returns a body that no write takes.
 func bodyFor(method string) string {
 	if method == http.MethodGet {
 		return ""
@@ -110,9 +112,9 @@ func bodyFor(method string) string {
 	return `{"none of its keys":0}`
 }
 
-// wantSameRefusal holds an answer against the first of its status, to the byte,
+// wantSameRefusal holds a response against the first of its status, to the byte,
 // apart from what belongs to the single request.
-func wantSameRefusal(t *testing.T, first map[int]answer, got answer) {
+func wantSameRefusal(t *testing.T, first map[int]response, got response) {
 	t.Helper()
 	for _, name := range []string{"X-Request-Id", "Date", "Operation-Id", "Operation-Outcome"} {
 		got.header.Del(name)
@@ -122,7 +124,7 @@ func wantSameRefusal(t *testing.T, first map[int]answer, got answer) {
 		first[got.status] = got
 		return
 	}
-	if diff := cmp.Diff(known, got, cmp.AllowUnexported(answer{})); diff != "" {
-		t.Errorf("two refusals can be told apart:\n%s", diff)
+	if diff := cmp.Diff(known, got, cmp.AllowUnexported(response{})); diff != "" {
+		t.Errorf("two refusals differ:\n%s", diff)
 	}
 }

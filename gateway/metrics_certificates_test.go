@@ -9,6 +9,8 @@ import (
 	"ocigate/gateway"
 )
 
+// The metrics of certificates.
+
 // TestCertificatesAreReportedAsTheyAreNow gathers before and after the files are
 // read again.
 func TestCertificatesAreReportedAsTheyAreNow(t *testing.T) {

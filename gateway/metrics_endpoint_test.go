@@ -13,6 +13,8 @@ import (
 	"ocigate/oci"
 )
 
+// The metrics of platform endpoints.
+
 func TestEndpointsThatAreNotInUseAreMetrics(t *testing.T) {
 	var down atomic.Bool
 	down.Store(true)
@@ -30,7 +32,7 @@ func TestEndpointsThatAreNotInUseAreMetrics(t *testing.T) {
 		}
 	}}
 	const metric = "ocigate_platform_endpoint_up"
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		wantCounted(t, r, metric, map[string]float64{"primary": 0, "secondary": 0})
 		r.get(t, "numbers").wantStatus(t, http.StatusOK)
 		wantCounted(t, r, metric, map[string]float64{"primary": 1, "secondary": 0})

@@ -7,6 +7,8 @@ import (
 	"ocigate/oci"
 )
 
+// The metric of refused replies.
+
 // The first refusal must be an increase of something that was there.
 func TestEveryReasonToRefuseAReplyIsThereFromTheStart(t *testing.T) {
 	r := start(t, setup{})

@@ -19,6 +19,8 @@ import (
 	"ocigate/translate"
 )
 
+// The metrics, and the endpoints for probes.
+
 // traffic is some of everything, with texts of the caller's choice where there
 // is room for one.
 func traffic(t *testing.T, r *rig) {
@@ -98,7 +100,7 @@ func TestLabelsAreNotTheCallersToChoose(t *testing.T) {
 	}
 }
 
-// counted are the values of a metric by its labels' values.
+// counted returns the values of a metric by its labels' values.
 func counted(t *testing.T, r *rig, metric string) map[string]float64 {
 	t.Helper()
 	values := map[string]float64{}
@@ -115,7 +117,7 @@ func counted(t *testing.T, r *rig, metric string) map[string]float64 {
 	return values
 }
 
-// wantCounted demands these values of a metric. Series that want does not name
+// wantCounted checks these values of a metric. Series that want does not name
 // must be 0.
 func wantCounted(t *testing.T, r *rig, name string, want map[string]float64) {
 	t.Helper()
@@ -183,12 +185,12 @@ func TestPlatformIsCounted(t *testing.T) {
 	wantCounted(t, r, "ocigate_platform_sessions_closed_total", map[string]float64{"primary broken": 1})
 }
 
-func TestReadsThatAnothersAnsweredAreCounted(t *testing.T) {
+func TestSharedReadsAreCounted(t *testing.T) {
 	s := setup{
 		faults: []string{"slow delay=5s command=*PrefixGetSummaryListRequest"},
 		engine: func(o *translate.Options) { o.ContextTTL = time.Hour },
 	}
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		r.get(t, "prefixes").wantStatus(t, http.StatusOK)
 		var callers sync.WaitGroup
 		for range 3 { // the last two share what is asked when the first has been answered
@@ -264,10 +266,10 @@ func TestAdmin(t *testing.T) {
 	r := start(t, setup{faults: []string{"refuse"}})
 	traffic(t, r)
 	admin := gateway.NewAdmin(r.metrics)
-	get := func(path string) answer {
+	get := func(path string) response {
 		recorder := httptest.NewRecorder()
 		admin.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		return readAnswer(t, recorder.Result())
+		return readResponse(t, recorder.Result())
 	}
 	for _, c := range []struct {
 		path   string
@@ -278,7 +280,7 @@ func TestAdmin(t *testing.T) {
 		{"/livez", false, 200, "alive\n"},
 		{"/livez", true, 200, "alive\n"},
 		{"/readyz", false, 503, "not ready\n"},
-		{"/readyz", true, 200, "ready\n"}, // though the platform is gone
+		{"/readyz", true, 200, "ready\n"}, // although the platform is down
 		{"/readyz", false, 503, "not ready\n"},
 	} {
 		admin.SetReady(c.ready)
@@ -298,13 +300,13 @@ func TestAdmin(t *testing.T) {
 }
 
 func TestOperationsAreCounted(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		assign, remove, prefixes := writingOf("itc_numbers_assign"), writingOf("itc_numbers_remove"), writingOf("itc_prefixes_assign")
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		assign, remove, prefixes := writeCaseOf("itc_numbers_assign"), writeCaseOf("itc_numbers_remove"), writeCaseOf("itc_prefixes_assign")
 		r.write(t, remove.call.keyed("k"))
 		r.call(t, remove.call.keyed("k")).wantStatus(t, http.StatusOK)
 		r.inject(t, withCommand("error-before-apply times=1", prefixes.command))
 		r.call(t, prefixes.call).wantStatus(t, http.StatusBadRequest)
-		r.loseAnswer(t, assign, "k")
+		r.loseReply(t, assign, "k")
 		wantCounted(t, r, "ocigate_operations_total", map[string]float64{
 			"itc_numbers_remove done": 1, "itc_prefixes_assign not_done": 1, "itc_numbers_assign unknown": 1,
 		})
@@ -331,10 +333,10 @@ func TestOperationsAreCounted(t *testing.T) {
 	})
 }
 
-// The log tells of every write which operation it was, and of no other request.
+// The log line of every write has its operation, and that of no other request.
 func TestOperationsAreLogged(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		w := writingOf("itc_numbers_assign")
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		w := writeCaseOf("itc_numbers_assign")
 		rehearsal, read := w.call, call{path: ownList("numbers"), client: tenant}
 		rehearsal.path += "?dry_run=true"
 		for _, c := range []call{rehearsal, read} {
@@ -343,7 +345,7 @@ func TestOperationsAreLogged(t *testing.T) {
 				t.Errorf("logged %v", line)
 			}
 		}
-		id := r.loseAnswer(t, w, "k")
+		id := r.loseReply(t, w, "k")
 		line := r.log.last(t)
 		if line["operation_id"] != id || line["outcome"] != "unknown" || line["level"] != "ERROR" || line["error"] != "OUTCOME_UNKNOWN" {
 			t.Errorf("logged %v", line)
@@ -356,11 +358,11 @@ func TestOperationsAreLogged(t *testing.T) {
 		if line := r.log.last(t); line["operation_id"] != id || line["outcome"] != "not_done" || line["level"] != "INFO" {
 			t.Errorf("logged %v", line)
 		}
-		heal := r.breakJournal(t)
+		restore := r.breakJournal(t)
 		r.call(t, w.call).wantStatus(t, http.StatusServiceUnavailable)
 		if line := r.log.last(t); line["level"] != "ERROR" || !strings.Contains(line["cause"].(string), "not a directory") {
 			t.Errorf("logged %v", line)
 		}
-		heal()
+		restore()
 	})
 }

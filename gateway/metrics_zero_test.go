@@ -13,11 +13,13 @@ import (
 	"ocigate/translate/errcode"
 )
 
+// Every series exists from the start with the value 0. Every rig checks that at its end.
+
 // lateSeries are those that may appear after the start, since no table has their
 // labels: none.
 var lateSeries = []string{}
 
-// series are the names and labels of all series of the gateway's own.
+// series returns the names and labels of all series of the gateway's own.
 func (r *rig) series(t testing.TB) map[string]bool {
 	t.Helper()
 	families, err := r.metrics.Registry().Gather()
@@ -44,7 +46,7 @@ func (r *rig) series(t testing.TB) map[string]bool {
 // gather them takes longer than many a test.
 var seriesOfRigs sync.Map
 
-// firstSeries are the series of a rig that was just made.
+// firstSeries returns the series of a rig that was just made.
 func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code) map[string]bool {
 	t.Helper()
 	var names []string
@@ -66,7 +68,7 @@ func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code) map[stri
 	return series
 }
 
-// wantNoNewSeries demands that no series has appeared since. Every rig does so at
+// wantNoNewSeries checks that no series has appeared since. Every rig does so at
 // its end: increase() does not see the event with which a series appears.
 func (r *rig) wantNoNewSeries(t testing.TB, first map[string]bool) {
 	t.Helper()
@@ -124,7 +126,7 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 	}
 }
 
-// exposed is how many series of the gateway's own a scrape finds.
+// exposed returns how many series of the gateway's own a scrape finds.
 func (r *rig) exposed(t *testing.T) int {
 	t.Helper()
 	families, err := r.metrics.Registry().Gather()
@@ -159,19 +161,19 @@ func TestNoSeriesAppearsLater(t *testing.T) {
 		demand(t, r)
 	})
 	for _, q := range underRaceThird(t, quartets(t)) {
-		t.Run(fmt.Sprintf("by the quartet %s/%s on an old release", q.endpoint, q.name), func(t *testing.T) {
+		t.Run(fmt.Sprintf("by the quartet %s/%s on an old release", q.route, q.name), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, _ := q.playOn(t, onRelease{number: 21}.over(setup{}))
 				demand(t, r)
 			})
 		})
 	}
-	for _, e := range endpoints() {
-		t.Run("by each method at "+e.Name, func(t *testing.T) {
+	for _, route := range apiRoutes() {
+		t.Run("by each method at "+route.Name, func(t *testing.T) {
 			r := start(t, setup{})
-			path := ownPath(e)
+			path := ownPath(route)
 			for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"} {
-				for _, client := range []string{nobody, user, system} {
+				for _, client := range []string{anonymous, user, system} {
 					r.call(t, call{method: method, path: path, client: client})
 				}
 			}
@@ -194,12 +196,12 @@ func TestSeriesOfTheOperatorsErrors(t *testing.T) {
 	}
 }
 
-// A row must be counted with the errors that it names.
-func TestRowsHaveSeriesForTheirErrors(t *testing.T) {
+// A route must be counted with the errors that it names.
+func TestRoutesHaveSeriesForTheirErrors(t *testing.T) {
 	first := start(t, setup{}).series(t)
-	for _, e := range endpoints() {
-		for _, code := range slices.Concat(e.Describe().Errors, gateway.CommonErrors()) {
-			name := fmt.Sprintf("ocigate_http_requests_total endpoint=%s error=%s method=%s status=%d", e.Name, code.Name, e.Method, code.Status)
+	for _, route := range apiRoutes() {
+		for _, code := range slices.Concat(route.Describe().Errors, gateway.CommonErrors()) {
+			name := fmt.Sprintf("ocigate_http_requests_total endpoint=%s error=%s method=%s status=%d", route.Name, code.Name, route.Method, code.Status)
 			if !first[name] {
 				t.Errorf("there is no %s", name)
 			}

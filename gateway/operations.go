@@ -39,7 +39,7 @@ type operationBody struct {
 	ReceivedAt time.Time `json:"received_at"`
 	IntendedAt time.Time `json:"intended_at,omitzero"`
 	SentAt     time.Time `json:"sent_at,omitzero"`
-	DoubtedAt  time.Time `json:"doubted_at,omitzero"`
+	UnknownAt  time.Time `json:"doubted_at,omitzero"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	ReleasedAt time.Time `json:"released_at,omitzero"` // when an operator last released entries
 
@@ -68,7 +68,7 @@ func bodyOf(op operation.Operation, to auth.Principal) operationBody {
 		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
 		Endpoint: op.Route, TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID,
 		RequestedBy: op.Caller.Name, RequestID: op.Caller.RequestID,
-		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, DoubtedAt: op.UnknownAt, EndedAt: op.EndedAt,
+		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, UnknownAt: op.UnknownAt, EndedAt: op.EndedAt,
 		Entries: []entryBody{}, Corrections: op.Corrections,
 	}
 	if n := len(op.Releases); n > 0 {

@@ -15,10 +15,12 @@ import (
 	"ocigate/gateway/operation"
 )
 
-// listTold is a page of operations as callers are told of it.
-type listTold struct {
-	Operations []operationTold `json:"operations"`
-	Next       string          `json:"next"`
+// The routes that read operations.
+
+// listResponse is a page of operations as the API returns it.
+type listResponse struct {
+	Operations []operationResponse `json:"operations"`
+	Next       string              `json:"next"`
 }
 
 // list asks for operations, and gives their ids.
@@ -26,7 +28,7 @@ func (r *rig) list(t testing.TB, client, query string) (ids []string, next strin
 	t.Helper()
 	got := r.call(t, call{path: "/api/v1/operations/" + query, client: client})
 	got.wantStatus(t, http.StatusOK)
-	var page listTold
+	var page listResponse
 	strictly(t, got.body, &page)
 	for _, o := range page.Operations {
 		ids = append(ids, o.ID)
@@ -66,10 +68,10 @@ func TestRightsOverOperations(t *testing.T) {
 		id                string
 		ofTenant, ofGroup bool
 	}{{own, true, true}, {other, true, false}, {foreign, false, false}, {operation.NewID(), false, false}, {"x", false, false}} {
-		for _, client := range []string{nobody, user, department, group, tenant, system} {
+		for _, client := range []string{anonymous, user, department, group, tenant, system} {
 			got := r.call(t, call{path: operationPath(of.id), client: client})
 			switch {
-			case client == nobody:
+			case client == anonymous:
 				got.wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
 			case client == user || client == department:
 				got.wantError(t, http.StatusForbidden, "FORBIDDEN")
@@ -115,7 +117,7 @@ func TestScopesOfTheListOfOperations(t *testing.T) {
 		{department, "", 403, nil},
 		{department, "?limit=0", 403, nil},
 		{user, "", 403, nil},
-		{nobody, "", 401, nil},
+		{anonymous, "", 401, nil},
 	} {
 		t.Run(c.client+c.query, func(t *testing.T) {
 			got := r.call(t, call{path: "/api/v1/operations/" + c.query, client: c.client})
@@ -132,12 +134,12 @@ func TestScopesOfTheListOfOperations(t *testing.T) {
 }
 
 func TestOperationsByTheirState(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		assign, remove := writingOf("itc_numbers_assign"), writingOf("itc_numbers_remove")
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		assign, remove := writeCaseOf("itc_numbers_assign"), writeCaseOf("itc_numbers_remove")
 		done := r.write(t, remove.call)
-		notDone := r.loseAnswer(t, assign, "")
+		notDone := r.loseReply(t, assign, "")
 		time.Sleep(time.Minute)
-		unknown := r.loseAnswer(t, assign, "")
+		unknown := r.loseReply(t, assign, "")
 		for state, want := range map[string][]string{
 			"done": {done}, "not_done": {notDone}, "unknown": {unknown}, "partly_done": nil,
 		} {
@@ -175,9 +177,9 @@ func TestParametersOfTheListOfOperations(t *testing.T) {
 		"state=" + url.QueryEscape("done "): {"state"},
 	} {
 		t.Run(query, func(t *testing.T) {
-			told := r.call(t, call{path: "/api/v1/operations/?" + query, client: tenant}).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+			failure := r.call(t, call{path: "/api/v1/operations/?" + query, client: tenant}).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
 			var places []string
-			for _, p := range told.Details.Problems {
+			for _, p := range failure.Details.Problems {
 				places = append(places, p.Parameter)
 			}
 			if diff := cmp.Diff(at, places); diff != "" {
@@ -236,7 +238,7 @@ func TestPagesOfOperations(t *testing.T) {
 			t.Errorf("read (-made +listed):\n%s", diff)
 		}
 	})
-	t.Run("are of 100 where nobody says", func(t *testing.T) {
+	t.Run("are of 100 by default", func(t *testing.T) {
 		for range 48 {
 			r.write(t, assign)
 			r.write(t, remove)
@@ -277,9 +279,9 @@ func TestIDsOfNoOperation(t *testing.T) {
 	}
 }
 
-// What is told of an operation, as it is printed.
-func TestOperationIsTold(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+// The response with an operation, to the byte.
+func TestOperationIsReported(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		r.inject(t, withCommand("slow delay=3s", assignCommand))
 		got := r.call(t, assignFreeRange().with("X-Request-Id", "Portal-42"))
 		id := got.wantOutcome(t, "done")
@@ -287,11 +289,11 @@ func TestOperationIsTold(t *testing.T) {
 			`"tenant_id":"ApioSpTest","group_id":"ApioGrpTest","requested_by":"system","request_id":"Portal-42",` +
 			`"received_at":"2000-01-01T00:00:00Z","intended_at":"2000-01-01T00:00:00Z","sent_at":"2000-01-01T00:00:00Z","ended_at":"2000-01-01T00:00:03Z",` +
 			`"entries":[{"entry":"+3225126999","outcome":"done","step":1}]}`
-		told := r.call(t, call{path: operationPath(id), client: group})
-		if diff := cmp.Diff(want, strings.TrimSpace(told.body)); diff != "" {
+		reported := r.call(t, call{path: operationPath(id), client: group})
+		if diff := cmp.Diff(want, strings.TrimSpace(reported.body)); diff != "" {
 			t.Errorf("body (-want +got):\n%s", diff)
 		}
-		if told.header.Get("Retry-After") != "" {
+		if reported.header.Get("Retry-After") != "" {
 			t.Error("there is nothing to wait for")
 		}
 		listed := r.call(t, call{path: "/api/v1/operations/", client: group})
@@ -308,15 +310,15 @@ func TestOperationsThatRun(t *testing.T) {
 		"slow delay=5s command=" + assignCommand:               "sent",
 	} {
 		t.Run(state, func(t *testing.T) {
-			inTime(t, setup{faults: []string{fault}}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{faults: []string{fault}}, func(t *testing.T, r *rig) {
 				asked := assignFreeRange().keyed("k")
-				ended := make(chan answer, 1)
+				ended := make(chan response, 1)
 				go func() { ended <- r.call(t, asked) }()
 				synctest.Wait()
-				id := r.call(t, asked).wantOutcome(t, "unknown") // a 409, which tells
-				told, got := r.operation(t, id)
-				if told.State != state || told.Outcome != "unknown" || told.Entries[0].Outcome != "unknown" {
-					t.Errorf("told is %+v", told)
+				id := r.call(t, asked).wantOutcome(t, "unknown") // a 409, which names it
+				op, got := r.operation(t, id)
+				if op.State != state || op.Outcome != "unknown" || op.Entries[0].Outcome != "unknown" {
+					t.Errorf("got %+v", op)
 				}
 				got.wantRetryAfter(t)
 				(<-ended).wantStatus(t, http.StatusCreated)
@@ -326,25 +328,25 @@ func TestOperationsThatRun(t *testing.T) {
 	}
 }
 
-// While it is unknown, an operation says when it is worth asking again.
-func TestOperationsInDoubt(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		id := r.loseAnswer(t, writingOf("itc_numbers_assign"), "")
+// While an operation is unknown, its response has a Retry-After.
+func TestUnknownOperations(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		id := r.loseReply(t, writeCaseOf("itc_numbers_assign"), "")
 		last := time.Hour
 		for {
-			told, got := r.operation(t, id)
-			if told.State != "unknown" {
+			op, got := r.operation(t, id)
+			if op.State != "unknown" {
 				break
 			}
 			wait := got.retryAfter(t)
-			if wait > last || told.DoubtedAt.IsZero() || !told.EndedAt.IsZero() {
-				t.Fatalf("wait %v after %v: %+v", wait, last, told)
+			if wait > last || op.UnknownAt.IsZero() || !op.EndedAt.IsZero() {
+				t.Fatalf("wait %v after %v: %+v", wait, last, op)
 			}
 			last = wait
 			time.Sleep(10 * time.Second)
 		}
-		told, got := r.operation(t, id)
-		if took := told.EndedAt.Sub(told.DoubtedAt); took != 31*time.Second {
+		op, got := r.operation(t, id)
+		if took := op.EndedAt.Sub(op.UnknownAt); took != 31*time.Second {
 			t.Errorf("known after %v", took)
 		}
 		if got.header.Get("Retry-After") != "" {
@@ -353,33 +355,33 @@ func TestOperationsInDoubt(t *testing.T) {
 	})
 }
 
-// Whatever moment the process is killed at, the next one knows what was sent,
+// Whenever the process is killed, the next one knows what was sent,
 // finds out what became of it, and keeps keys and entries meanwhile.
-func TestOperationsSurviveAKill(t *testing.T) {
+func TestOperationsAreKeptAfterAKill(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault string
 		after time.Duration // the kill
-		first string        // what the next one says at first, "" for nothing
+		first string        // the first state in the next process, "" for none
 		last  string        // and in the end
 	}{
-		"while it is judged":           {"slow delay=5s command=ServiceProviderGetRequest17sp1", time.Second, "", ""},
+		"while it is checked":          {"slow delay=5s command=ServiceProviderGetRequest17sp1", time.Second, "", ""},
 		"when it was sent":             {withCommand("stall", assignCommand), time.Second, "unknown", "not_done"},
 		"when it was done":             {withCommand("stall-after-apply", assignCommand), time.Second, "unknown", "done"},
 		"before it is done":            {withCommand("apply-late delay=15s", assignCommand), time.Second, "unknown", "done"},
-		"while it is in doubt":         {withCommand("drop-before-apply", assignCommand), 10 * time.Second, "unknown", "not_done"},
-		"when its answer was told":     {withCommand("slow", assignCommand), 10 * time.Second, "done", "done"},
-		"when its refusal was told":    {withCommand("error-before-apply", assignCommand), time.Second, "not_done", "not_done"},
+		"while it is unknown":          {withCommand("drop-before-apply", assignCommand), 10 * time.Second, "unknown", "not_done"},
+		"after its response":           {withCommand("slow", assignCommand), 10 * time.Second, "done", "done"},
+		"after its refusal":            {withCommand("error-before-apply", assignCommand), time.Second, "not_done", "not_done"},
 		"when its end was found out":   {withCommand("drop-before-apply", assignCommand), time.Minute, "not_done", "not_done"},
 		"when it was given up by time": {withCommand("stall", assignCommand), 30 * time.Second, "unknown", "not_done"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, setup{}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{}, func(t *testing.T, r *rig) {
 				injected := r.inject(t, c.fault)
 				asked := assignFreeRange().keyed("k").with("X-Request-Id", "Portal-42")
 				id := make(chan string, 1)
 				go func() { id <- r.call(t, asked).header.Get("Operation-Id") }()
 				time.Sleep(c.after)
-				second := r.survivor(t)
+				second := r.afterKill(t)
 				injected.Remove()
 				synctest.Wait()
 
@@ -388,13 +390,13 @@ func TestOperationsSurviveAKill(t *testing.T) {
 					second.call(t, call{path: operationPath(of), client: system}).wantError(t, http.StatusNotFound, "OPERATION_NOT_FOUND")
 					return
 				}
-				told, got := second.operation(t, of)
-				if told.RequestID != "Portal-42" || told.RequestedBy != system || told.IntendedAt.IsZero() {
-					t.Errorf("told is %+v", told)
+				op, got := second.operation(t, of)
+				if op.RequestID != "Portal-42" || op.RequestedBy != system || op.IntendedAt.IsZero() {
+					t.Errorf("got %+v", op)
 				}
 				if c.first == "unknown" && c.last == "not_done" {
-					if told.State != "unknown" {
-						t.Errorf("at first it is %s", told.State)
+					if op.State != "unknown" {
+						t.Errorf("at first it is %s", op.State)
 					}
 					got.wantRetryAfter(t)
 					// The key is known, and the entries are held.
@@ -402,8 +404,8 @@ func TestOperationsSurviveAKill(t *testing.T) {
 					second.call(t, assignFreeRange()).wantError(t, http.StatusConflict, "ENTRIES_HELD")
 				}
 				time.Sleep(time.Minute)
-				if told, _ := second.operation(t, of); told.State != c.last {
-					t.Errorf("in the end it is %s, want %s", told.State, c.last)
+				if op, _ := second.operation(t, of); op.State != c.last {
+					t.Errorf("in the end it is %s, want %s", op.State, c.last)
 				}
 				second.call(t, asked).wantReplay(t, of, c.last)
 				if ids, _ := second.list(t, system, "?state="+c.last); !slices.Equal(ids, []string{of}) {
@@ -412,16 +414,16 @@ func TestOperationsSurviveAKill(t *testing.T) {
 				if c.last == "not_done" {
 					second.call(t, assignFreeRange()).wantStatus(t, http.StatusCreated)
 				}
-				second.events(t) // which must be whole
+				second.events(t) // which must be intact
 			})
 		})
 	}
 }
 
-// A write that the platform carries out when nobody expects it any more is told
-// as what it is, and that something else was told before.
+// A write that the platform carries out after the settle time is corrected, and its
+// operation has the correction.
 func TestOperationsAreCorrected(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		r.inject(t, withCommand("apply-late delay=3m", assignCommand))
 		asked := assignFreeRange().keyed("k")
 		first := r.call(t, asked)
@@ -432,9 +434,9 @@ func TestOperationsAreCorrected(t *testing.T) {
 		r.call(t, asked).wantError(t, http.StatusBadRequest, "OPERATION_NOT_DONE")
 		time.Sleep(10 * time.Minute)
 		r.wantState(t, id, "done", "reading")
-		told, _ := r.operation(t, id)
-		if len(told.Corrections) != 1 || told.Corrections[0].From != "not_done" || told.Corrections[0].To != "done" || told.Corrections[0].At != told.EndedAt {
-			t.Errorf("corrections %+v", told.Corrections)
+		op, _ := r.operation(t, id)
+		if len(op.Corrections) != 1 || op.Corrections[0].From != "not_done" || op.Corrections[0].To != "done" || op.Corrections[0].At != op.EndedAt {
+			t.Errorf("corrections %+v", op.Corrections)
 		}
 		again := r.call(t, asked)
 		again.wantStatus(t, http.StatusCreated)

@@ -18,16 +18,18 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// Every answer of an endpoint that writes carries the id of an operation, and a
-// true word on what became of it.
-func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
-	for _, w := range writings() {
-		refused, whyRefused := refusedBody(t, w.endpoint)
+// The headers Operation-Id and Operation-Outcome, panics, and held entries.
+
+// Every response of a route that writes has the id of an operation and its true
+// outcome.
+func TestEveryResponseToAWriteHasItsOutcome(t *testing.T) {
+	for _, w := range writeCases() {
+		refused, whyRefused := refusedBody(t, w.route)
 		for name, c := range map[string]struct {
 			setup   setup
 			arrange func(t *testing.T, r *rig)
 			change  func(*call)
-			status  int // 0 for that of the good answer
+			status  int // 0 for that of the good response
 			error   string
 			outcome string
 		}{
@@ -41,8 +43,8 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 			"a check refuses it": {
 				change: func(c *call) { c.body = refused }, status: whyRefused.Status, error: whyRefused.Name, outcome: "not_done",
 			},
-			"nobody asks": {
-				change: func(c *call) { c.client = nobody }, status: 401, error: "UNAUTHENTICATED", outcome: "not_done",
+			"no credentials": {
+				change: func(c *call) { c.client = anonymous }, status: 401, error: "UNAUTHENTICATED", outcome: "not_done",
 			},
 			"the level is too low": {
 				change: func(c *call) { c.client = clientBelow(w.level) }, status: 403, error: "FORBIDDEN", outcome: "not_done",
@@ -58,15 +60,15 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 				change: func(c *call) { *c = w.elsewhere(missing) }, status: 404, error: w.notFound(), outcome: "not_done",
 			},
 			"its entry is held": {
-				arrange: func(t *testing.T, r *rig) { r.loseAnswer(t, w, "") },
+				arrange: func(t *testing.T, r *rig) { r.loseReply(t, w, "") },
 				status:  409, error: "ENTRIES_HELD", outcome: "not_done",
 			},
-			"its key stands for another": {
+			"its key is for another": {
 				arrange: func(t *testing.T, r *rig) { r.call(t, w.by(system).keyed("k")) },
 				change:  func(c *call) { *c = w.another().keyed("k") },
 				status:  422, error: "IDEMPOTENCY_KEY_REUSED", outcome: "not_done",
 			},
-			"the first with its key runs": { // which is the operation that is told of
+			"the first with its key runs": { // whose operation the response has
 				arrange: func(t *testing.T, r *rig) {
 					r.inject(t, withCommand("slow delay=5s", w.command))
 					go r.call(t, w.call.keyed("k"))
@@ -84,7 +86,7 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 				},
 				status: 503, error: "PLATFORM_BUSY", outcome: "not_done",
 			},
-			"the platform is gone": {
+			"the platform is down": {
 				setup: setup{faults: []string{"refuse"}}, status: 503, error: "PLATFORM_UNAVAILABLE", outcome: "not_done",
 			},
 			"the platform cannot be asked": {
@@ -99,11 +101,11 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 				setup:  setup{faults: []string{withCommand("error-before-apply", w.command)}},
 				status: 400, error: "PLATFORM_REFUSED", outcome: "not_done",
 			},
-			"its answer is lost": {
+			"its reply is lost": {
 				setup:  setup{faults: []string{withCommand("drop-before-apply", w.command)}},
 				status: 504, error: "OUTCOME_UNKNOWN", outcome: "unknown",
 			},
-			"its answer says nothing": {
+			"its reply proves nothing": {
 				setup:  setup{faults: []string{withCommand("error-before-apply severity=Warning", w.command)}},
 				status: 502, error: "PLATFORM_ERROR", outcome: "unknown",
 			},
@@ -120,8 +122,8 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 				status: 500, error: "INTERNAL", outcome: "unknown",
 			},
 		} {
-			t.Run(w.endpoint+"/"+name, func(t *testing.T) {
-				inTime(t, c.setup, func(t *testing.T, r *rig) {
+			t.Run(w.route+"/"+name, func(t *testing.T) {
+				inBubble(t, c.setup, func(t *testing.T, r *rig) {
 					if c.arrange != nil {
 						c.arrange(t, r)
 					}
@@ -140,23 +142,23 @@ func TestEveryAnswerToAWriteTellsItsOutcome(t *testing.T) {
 	}
 }
 
-// refusedBody is the body of the row's first case that a check refuses although its
+// refusedBody returns the body of the route's first case that a check refuses although its
 // form is good, and that is about what the demonstration has, and the error of that.
-func refusedBody(t *testing.T, row string) (string, *errcode.Code) {
+func refusedBody(t *testing.T, route string) (string, *errcode.Code) {
 	t.Helper()
-	e, _ := rowNamed(row)
-	known := factsOf(t, row)
+	e, _ := routeNamed(route)
+	known := factsOf(t, route)
 	for _, name := range known.checkedCases() {
-		if asked := (quartet{row, name}).request(t); asked.isOfDemonstration(e) {
+		if asked := (quartet{route, name}).request(t); asked.isOfDemonstration(e) {
 			code, _ := errcode.ByName(known.Cases[name].Error)
 			return string(asked.Body), code
 		}
 	}
-	t.Fatalf("%s has no case that a check refuses", row)
+	t.Fatalf("%s has no case that a check refuses", route)
 	return "", nil
 }
 
-// failing is a writer that meets a bug once: before it does anything, when the
+// failing is a writer that panics once: before it does anything, when the
 // write was recorded, or when it was sent.
 type failing struct {
 	gateway.Writer
@@ -182,12 +184,12 @@ func (w *failing) Write(ctx context.Context, command oci.Write, before func(stri
 	panic("a bug")
 }
 
-// What the gateway's own failure leaves open is found out like everything else,
-// and holds nothing for longer than that.
+// An outcome that is unknown after a panic of the gateway is found out like any other, and
+// the entries are held no longer than that.
 func TestFailureOfOursIsFoundOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		writer failing
-		state  string // "" where nothing was recorded
+		state  string // "" if nothing was recorded
 	}{
 		"before it is recorded": {failing{}, ""},
 		"when it is recorded":   {failing{recorded: true}, "not_done"},
@@ -198,7 +200,7 @@ func TestFailureOfOursIsFoundOut(t *testing.T) {
 				c.writer.Writer = o.Writer
 				o.Writer = &c.writer
 			}}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				id := r.call(t, assignFreeRange()).header.Get("Operation-Id")
 				if line := r.log.last(t); line["operation_id"] != id || !strings.Contains(line["panic"].(string), "a bug") {
 					t.Errorf("logged %v", line)
@@ -221,28 +223,28 @@ func TestFailureOfOursIsFoundOut(t *testing.T) {
 // Reads are no operations.
 func TestReadsTellOfNoOperation(t *testing.T) {
 	r := start(t, setup{})
-	for _, e := range endpoints() {
-		if e.Change == nil {
-			path := ownPath(e)
-			r.call(t, call{method: e.Method, path: path, client: system}).wantNoOperation(t)
+	for _, route := range apiRoutes() {
+		if route.Change == nil {
+			path := ownPath(route)
+			r.call(t, call{method: route.Method, path: path, client: system}).wantNoOperation(t)
 		}
 	}
 }
 
-// While a write is in doubt, no other may touch its entries through this
-// gateway: what is read would not be the first one's doing.
-func TestEntriesInDoubtAreHeld(t *testing.T) {
-	for _, w := range writings() {
-		t.Run(w.endpoint, func(t *testing.T) {
-			inTime(t, setup{}, func(t *testing.T, r *rig) {
-				id := r.loseAnswer(t, w, "")
+// While a write is unknown, no other may touch its entries through this
+// gateway: otherwise a reading could show the effect of the other one.
+func TestUnknownEntriesAreHeld(t *testing.T) {
+	for _, w := range writeCases() {
+		t.Run(w.route, func(t *testing.T) {
+			inBubble(t, setup{}, func(t *testing.T, r *rig) {
+				id := r.loseReply(t, w, "")
 				got := r.call(t, w.call)
-				told := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
-				if diff := cmp.Diff([]string{w.entry}, told.Details.Entries); diff != "" {
+				failure := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
+				if diff := cmp.Diff([]string{w.entry}, failure.Details.Entries); diff != "" {
 					t.Errorf("entries (-want +got):\n%s", diff)
 				}
-				if told.Details.Operation != operationPath(id) {
-					t.Errorf("held by %s, want %s", told.Details.Operation, id)
+				if failure.Details.Operation != operationPath(id) {
+					t.Errorf("held by %s, want %s", failure.Details.Operation, id)
 				}
 				if got.wantOutcome(t, "not_done") == id {
 					t.Error("the refused request has the id of the operation that holds its entries")
@@ -260,9 +262,9 @@ func TestEntriesInDoubtAreHeld(t *testing.T) {
 	}
 }
 
-func TestEntriesInDoubtHoldNoOthers(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
-		r.loseAnswer(t, writingOf("itc_numbers_assign"), "")
+func TestUnknownEntriesHoldNoOthers(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		r.loseReply(t, writeCaseOf("itc_numbers_assign"), "")
 		for name, c := range map[string]call{
 			"another entry":                 {method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3225127000"}]}`},
 			"the same number of a tenant":   {method: http.MethodPost, path: listOf("footenant", "foogroup", "numbers"), body: freeRange},
@@ -283,9 +285,9 @@ func TestEntriesInDoubtHoldNoOthers(t *testing.T) {
 			{method: http.MethodPost, path: ownList("numbers/remove"), body: freeRange},
 		} {
 			c.client = system
-			told := r.call(t, c).wantError(t, http.StatusConflict, "ENTRIES_HELD")
-			if len(told.Details.Entries) != 1 || !strings.HasPrefix(told.Details.Entries[0], "+32") {
-				t.Errorf("%s: entries %v", c.body, told.Details.Entries)
+			failure := r.call(t, c).wantError(t, http.StatusConflict, "ENTRIES_HELD")
+			if len(failure.Details.Entries) != 1 || !strings.HasPrefix(failure.Details.Entries[0], "+32") {
+				t.Errorf("%s: entries %v", c.body, failure.Details.Entries)
 			}
 		}
 	})
@@ -294,12 +296,12 @@ func TestEntriesInDoubtHoldNoOthers(t *testing.T) {
 // Two writes of the same entries at the same time: the second waits for none.
 func TestEntriesOfAWriteUnderWayAreHeld(t *testing.T) {
 	for name, fault := range map[string]string{
-		"while it is judged": "slow delay=5s command=ServiceProviderGetRequest17sp1",
-		"while it is sent":   "slow delay=5s command=" + assignCommand,
+		"while it is checked": "slow delay=5s command=ServiceProviderGetRequest17sp1",
+		"while it is sent":    "slow delay=5s command=" + assignCommand,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, setup{faults: []string{fault}}, func(t *testing.T, r *rig) {
-				first := make(chan answer, 1)
+			inBubble(t, setup{faults: []string{fault}}, func(t *testing.T, r *rig) {
+				first := make(chan response, 1)
 				go func() { first <- r.call(t, assignFreeRange()) }()
 				synctest.Wait()
 				r.call(t, assignFreeRange()).wantError(t, http.StatusConflict, "ENTRIES_HELD")
@@ -311,22 +313,22 @@ func TestEntriesOfAWriteUnderWayAreHeld(t *testing.T) {
 	}
 }
 
-// Half of what was asked is neither done nor not done, which takes more than one
-// reading to tell; then the answer says which half is missing.
+// A write that is done partly is recognized after more than one reading; then the response
+// names the missing entries.
 func TestWriteThatIsDoneInPart(t *testing.T) {
-	for _, w := range writings() {
+	for _, w := range writeCases() {
 		if w.Half == nil {
 			continue
 		}
-		t.Run(w.endpoint, func(t *testing.T) {
-			half, s := w.halfDone()
-			inTime(t, s, func(t *testing.T, r *rig) {
+		t.Run(w.route, func(t *testing.T) {
+			half, s := w.partlyDone()
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				first := r.call(t, half.call.keyed("k"))
 				wantWords(t, first.wantError(t, http.StatusBadGateway, "PLATFORM_ERROR"), "[Error 4999] half")
 				id := first.wantOutcome(t, "unknown")
 				first.wantRetryAfter(t)
 
-				got := r.foundOut(t, half)
+				got := r.retriedLater(t, half)
 				got.wantReplay(t, id, "partly_done")
 				of, _ := r.operation(t, id)
 				missing := of.Entries[len(of.Entries)-1].Entry
@@ -338,7 +340,7 @@ func TestWriteThatIsDoneInPart(t *testing.T) {
 				if got.header.Get("Retry-After") != "" {
 					t.Error("there is nothing to wait for")
 				}
-				want := append(w.keptTold(), entryTold{w.entry, "done", 1, false}, entryTold{missing, "not_done", 1, false})
+				want := append(w.unchangedEntries(), entryResponse{w.entry, "done", 1, false}, entryResponse{missing, "not_done", 1, false})
 				if diff := cmp.Diff(want, of.Entries); diff != "" || of.State != "partly_done" {
 					t.Errorf("%s, entries (-want +got):\n%s", of.State, diff)
 				}
@@ -348,12 +350,12 @@ func TestWriteThatIsDoneInPart(t *testing.T) {
 	}
 }
 
-// A platform that refuses every command in the same words looks as if it had
-// forgotten the session, and may have done the write all the same.
+// A platform that refuses every command with the same error looks as if the session were
+// not logged in, but it may have done the write.
 func TestSameRefusalOfEverythingIsNoProof(t *testing.T) {
-	for _, w := range writings() {
-		t.Run(w.endpoint, func(t *testing.T) {
-			inTime(t, setup{faults: []string{
+	for _, w := range writeCases() {
+		t.Run(w.route, func(t *testing.T) {
+			inBubble(t, setup{faults: []string{
 				withCommand("error-after-apply", w.command), "error-before-apply command=VerifySessionIsValidRequest",
 			}}, func(t *testing.T, r *rig) {
 				got := r.call(t, w.call)
@@ -365,12 +367,12 @@ func TestSameRefusalOfEverythingIsNoProof(t *testing.T) {
 	}
 }
 
-// One that was refused as if the session were not logged in, and whose second
-// try never left, may have been done by the first.
+// A write that was refused as not logged in, and whose second attempt was never sent, may
+// have been done by the first attempt.
 func TestWriteOfSeveralTriesIsLookedAt(t *testing.T) {
-	for _, w := range writings() {
-		t.Run(w.endpoint, func(t *testing.T) {
-			inTime(t, setup{gateway: func(o *gateway.Options) { o.Writer = &twice{o.Writer} }}, func(t *testing.T, r *rig) {
+	for _, w := range writeCases() {
+		t.Run(w.route, func(t *testing.T) {
+			inBubble(t, setup{gateway: func(o *gateway.Options) { o.Writer = &twice{o.Writer} }}, func(t *testing.T, r *rig) {
 				got := r.call(t, w.call)
 				got.wantStatus(t, w.status)
 				got.wantOutcome(t, "done")
@@ -379,7 +381,7 @@ func TestWriteOfSeveralTriesIsLookedAt(t *testing.T) {
 	}
 }
 
-// twice is a Writer whose second try never leaves.
+// twice is a Writer whose second attempt is never sent.
 type twice struct{ gateway.Writer }
 
 func (w *twice) Write(ctx context.Context, command oci.Write, before func(string) error) (oci.Reply, error) {
@@ -389,17 +391,16 @@ func (w *twice) Write(ctx context.Context, command oci.Write, before func(string
 	return oci.Reply{}, errors.Join(before("secondary"), &oci.UnsentError{Endpoint: "secondary", Err: io.EOF})
 }
 
-// A write that was done, though the platform says as of a lost session that it
-// was not, is not taken for one that was never sent because there is no session
-// for another try.
+// A write that was done although the platform reported a lost session does not count as
+// never sent if there is no session for another attempt.
 func TestAWriteThatWasDoneAndThenFindsNoSession(t *testing.T) {
 	const refusal = `number=4961 summary="Session closed"`
 	for name, noSession := range map[string]string{
 		"the login is refused": "error-before-apply number=4962 command=LoginRequest14sp4",
-		"nobody answers":       "refuse",
+		"no endpoint answers":  "refuse",
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, setup{platform: func(o *oci.Options) { o.MaxSessions = 1 }}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{platform: func(o *oci.Options) { o.MaxSessions = 1 }}, func(t *testing.T, r *rig) {
 				r.get(t, "numbers").wantStatus(t, http.StatusOK)
 				r.inject(t, "error-after-apply times=1 "+refusal+" command="+assignCommand)
 				r.inject(t, "error-before-apply times=1 "+refusal+" command=VerifySessionIsValidRequest")

@@ -8,7 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A parameter that is not known may be one that would have made the answer
+// The query parameters of all routes.
+
+// A parameter that is not known may be one that would have made the response
 // another.
 func TestReadsRefuseUnknownParameters(t *testing.T) {
 	r := start(t, setup{})
@@ -40,9 +42,9 @@ func TestReadsRefuseUnknownParameters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			heard := len(r.platform.Ledger())
 			got := r.call(t, call{path: test.path, client: system})
-			told := got.wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+			failure := got.wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
 			var problems []string
-			for _, p := range told.Details.Problems {
+			for _, p := range failure.Details.Problems {
 				problems = append(problems, p.Parameter+" "+p.Reason)
 			}
 			if diff := cmp.Diff(test.want, problems); diff != "" {
@@ -68,8 +70,8 @@ func TestReadsIgnoreTheCacheBuster(t *testing.T) {
 	}
 	c := assignFreeRange()
 	c.path += "?_=1"
-	told := r.call(t, c).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
-	if problems := told.Details.Problems; len(problems) != 1 || problems[0].Reason != "is not a parameter here; the parameters are: dry_run" {
+	failure := r.call(t, c).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+	if problems := failure.Details.Problems; len(problems) != 1 || problems[0].Reason != "is not a parameter here; the parameters are: dry_run" {
 		t.Errorf("problems %+v", problems)
 	}
 	r.wantWrites(t, 0, 0)
@@ -78,7 +80,7 @@ func TestReadsIgnoreTheCacheBuster(t *testing.T) {
 // Who may not use an endpoint does not get to know what is wrong with the request.
 func TestRightsComeBeforeParameters(t *testing.T) {
 	r := start(t, setup{})
-	for client, status := range map[string]int{nobody: http.StatusUnauthorized, user: http.StatusForbidden, system: http.StatusBadRequest} {
+	for client, status := range map[string]int{anonymous: http.StatusUnauthorized, user: http.StatusForbidden, system: http.StatusBadRequest} {
 		for _, path := range []string{listOf("%20", "%20", "numbers") + "?x=1", ownList("numbers") + "?x=1", "/api/v1/operations/?x=1"} {
 			r.call(t, call{path: path, client: client}).wantStatus(t, status)
 		}

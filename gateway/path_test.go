@@ -15,6 +15,8 @@ import (
 	"ocigate/translate"
 )
 
+// The paths of requests: escapes, spellings and invalid ids.
+
 // oneGroup is a platform with one group, of whatever ids it is asked for. It
 // notes the ids.
 type oneGroup struct{ tenantID, groupID string }
@@ -37,7 +39,7 @@ func (p *oneGroup) Read(_ context.Context, commands ...oci.Read) ([]oci.Reply, e
 		body.String() + `</BroadsoftDocument>`))
 }
 
-// pathRig is a gateway whose platform is in memory and notes what it is asked
+// pathRig returns a gateway whose platform is in memory and notes what it is asked
 // about.
 func pathRig(t testing.TB) (*rig, *oneGroup) {
 	t.Helper()
@@ -80,13 +82,13 @@ func TestPathParametersAreDecodedOnce(t *testing.T) {
 	}
 }
 
-// rawGet asks for a path that no client library has seen.
-func (r *rig) rawGet(t testing.TB, path string) answer {
+// rawGet sends a path without encoding by a client library.
+func (r *rig) rawGet(t testing.TB, path string) response {
 	t.Helper()
 	return r.raw(t, http.MethodGet, "GET "+path+" HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\nAuthorization: "+r.basic(t)+"\r\n\r\n")
 }
 
-// basic is the value of the header with the credentials of the client for
+// basic returns the value of the header with the credentials of the client for
 // everything.
 func (r *rig) basic(t testing.TB) string {
 	t.Helper()
@@ -171,8 +173,8 @@ func TestSpellingsOfAPath(t *testing.T) {
 	} {
 		t.Run("knows nothing at "+name, func(t *testing.T) {
 			got := r.rawGet(t, path)
-			if told := got.wantError(t, http.StatusNotFound, "ROUTE_NOT_FOUND"); told.Code != 1005 {
-				t.Errorf("code %d", told.Code)
+			if failure := got.wantError(t, http.StatusNotFound, "ROUTE_NOT_FOUND"); failure.Code != 1005 {
+				t.Errorf("code %d", failure.Code)
 			}
 			if location := got.header.Get("Location"); location != "" {
 				t.Errorf("redirects to %s", location)
@@ -197,8 +199,7 @@ func TestBodyCannotOverwriteThePath(t *testing.T) {
 	r.wantWrites(t, 0, 0)
 }
 
-// Whatever stands in the path, the platform is asked about what one decoding
-// makes of it, or about nothing.
+// The platform gets the ids of the path decoded exactly once, or no command.
 func FuzzPath(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"ApioSpTest", "ApioGrpTest"}, {"%41", "%2f"}, {"%2541", "é"}, {"", ""}, {"a b", "%20"}, {"..", "."},
@@ -251,8 +252,8 @@ func decodedOnce(t *testing.T, segment string) string {
 	return decoded
 }
 
-// All that is wrong with a write is named at once: its path, its body, and the
-// rest of the request, in this order.
+// All problems of a write are reported together: of its path, its body, and the rest of
+// the request, in this order.
 func TestPathAndBodyOfAWriteAreCheckedTogether(t *testing.T) {
 	r := start(t, setup{})
 	const (
@@ -278,9 +279,9 @@ func TestPathAndBodyOfAWriteAreCheckedTogether(t *testing.T) {
 			heard := len(r.platform.Ledger())
 			c := assignFreeRange()
 			c.client, c.path, c.body = system, listOf(test.path, ownGroup, "numbers")+test.query, test.body
-			told := r.call(t, c).wantError(t, test.status, test.code)
+			failure := r.call(t, c).wantError(t, test.status, test.code)
 			var problems []string
-			for _, p := range told.Details.Problems {
+			for _, p := range failure.Details.Problems {
 				place := p.Parameter
 				if p.Pointer != nil {
 					place = *p.Pointer

@@ -24,6 +24,9 @@ import (
 	"ocigate/translate/errcode"
 )
 
+// The recorded cases of testdata/api. To add one, write its request.json and its
+// expectations, run with -update, and review what was recorded.
+
 var update = flag.Bool("update", false, "write command.xml, reply.xml and response.json of testdata/api anew; read them before they are kept")
 
 // A folder testdata/api/ENDPOINT/CASE holds one request and all that came of
@@ -32,7 +35,7 @@ var update = flag.Bool("update", false, "write command.xml, reply.xml and respon
 //	request.json   the request, and what is special about the platform
 //	command.xml    the documents that the gateway sent for it, one a line
 //	reply.xml      what the platform answered, likewise
-//	response.json  the answer
+//	response.json  the response
 const apiFolder = "../testdata/api"
 
 // quartetRequest is a request.json.
@@ -40,7 +43,7 @@ type quartetRequest struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
 	Client string `json:"client"` // of the listed clients
-	// Headers may have presentTag, which stands for the entity tag of a GET of the
+	// Headers may have presentTag, a placeholder for the entity tag of a GET of the
 	// same path, before the same platform.
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    json.RawMessage   `json:"body,omitempty"`
@@ -74,21 +77,21 @@ type quartetResponse struct {
 	Body    json.RawMessage   `json:"body"`
 }
 
-// headersOfInterest are those that a response.json tells.
+// headersOfInterest are the headers in a response.json.
 var headersOfInterest = []string{"Content-Type", "Cache-Control", "Allow", "Retry-After", "Www-Authenticate", "Operation-Id", "Operation-Outcome"}
 
-// quartet is one case. What is expected of it stands in the row's [factsFile].
-type quartet struct{ endpoint, name string }
+// quartet is one case. Its expectations are in the route's [factsFile].
+type quartet struct{ route, name string }
 
-func (q quartet) file(name string) string { return filepath.Join(apiFolder, q.endpoint, q.name, name) }
+func (q quartet) file(name string) string { return filepath.Join(apiFolder, q.route, q.name, name) }
 
 func quartets(t testing.TB) []quartet {
 	t.Helper()
 	var all []quartet
 	files := os.DirFS(apiFolder)
-	for _, row := range foldersIn(files, ".") {
-		for _, name := range foldersIn(files, row) {
-			all = append(all, quartet{row, name})
+	for _, route := range foldersIn(files, ".") {
+		for _, name := range foldersIn(files, route) {
+			all = append(all, quartet{route, name})
 		}
 	}
 	return all
@@ -108,9 +111,8 @@ func (q quartet) response(t testing.TB) quartetResponse {
 	return response
 }
 
-// play makes the request of a case in a bubble, and gives what was recorded of
-// it.
-func (q quartet) play(t testing.TB) (r *rig, got answer, recorded *tape) {
+// play makes the request of a case in a bubble, and returns what was recorded.
+func (q quartet) play(t testing.TB) (r *rig, got response, recorded *tape) {
 	t.Helper()
 	recorded = &tape{}
 	r, got = q.playOn(t, setup{platform: func(o *oci.Options) {
@@ -120,16 +122,16 @@ func (q quartet) play(t testing.TB) (r *rig, got answer, recorded *tape) {
 	return r, got, recorded
 }
 
-// playOn makes the request of a case in a bubble, on a rig that differs from the
-// ordinary in what the case and the setup say.
-func (q quartet) playOn(t testing.TB, s setup) (r *rig, got answer) {
+// playOn makes the request of a case in a bubble, on a rig with the settings of the case
+// and of the setup.
+func (q quartet) playOn(t testing.TB, s setup) (r *rig, got response) {
 	t.Helper()
 	asked := q.request(t)
 	another := s.seed
 	s.seed = func(seed *ocisim.Seed) {
 		seed.Platform.Dashes = asked.Dashes
 		if asked.Assumed {
-			exampleSeed(t, q.endpoint, ownTenant, ownGroup)(seed)
+			exampleSeed(t, q.route, ownTenant, ownGroup)(seed)
 		}
 		change(another, seed)
 	}
@@ -153,12 +155,12 @@ func (q quartet) playOn(t testing.TB, s setup) (r *rig, got answer) {
 	return r, got
 }
 
-// text is a response.json. The id of an operation has a placeholder.
-func (a answer) text(t testing.TB) []byte {
+// text returns a response.json. The id of an operation has a placeholder.
+func (r response) text(t testing.TB) []byte {
 	t.Helper()
-	response := quartetResponse{Status: a.status, Headers: map[string]string{}, Body: json.RawMessage(a.body)}
+	response := quartetResponse{Status: r.status, Headers: map[string]string{}, Body: json.RawMessage(r.body)}
 	for _, name := range headersOfInterest {
-		if value := a.header.Values(name); len(value) > 0 {
+		if value := r.header.Values(name); len(value) > 0 {
 			response.Headers[name] = strings.Join(value, "; ")
 		}
 	}
@@ -167,7 +169,7 @@ func (a answer) text(t testing.TB) []byte {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	must(t, encoder.Encode(response))
-	if id := a.header.Get("Operation-Id"); id != "" {
+	if id := r.header.Get("Operation-Id"); id != "" {
 		return bytes.ReplaceAll(text.Bytes(), []byte(id), []byte("OPERATION"))
 	}
 	return text.Bytes()
@@ -175,18 +177,18 @@ func (a answer) text(t testing.TB) []byte {
 
 func TestQuartets(t *testing.T) {
 	for _, q := range underRaceThird(t, quartets(t)) {
-		t.Run(q.endpoint+"/"+q.name, func(t *testing.T) {
+		t.Run(q.route+"/"+q.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, got, recorded := q.play(t)
 				commands, replies := recorded.documents()
 				for name, content := range map[string][]byte{"command.xml": commands, "reply.xml": replies, "response.json": got.text(t)} {
 					q.compare(t, name, content)
 				}
-				want, ok := factsOf(t, q.endpoint).Cases[q.name]
+				want, ok := factsOf(t, q.route).Cases[q.name]
 				if !ok {
-					t.Fatalf("%s has no case %s", displayed(apiFolder, q.endpoint, factsFile), q.name)
+					t.Fatalf("%s has no case %s", displayed(apiFolder, q.route, factsFile), q.name)
 				}
-				want.judge(t, q, got, r.platform)
+				want.check(t, q, got, r.platform)
 			})
 		})
 	}
@@ -203,27 +205,27 @@ func (q quartet) compare(t testing.TB, name string, got []byte) {
 	}
 }
 
-// expectation is what must come of a case. It is written by hand in the row's
-// [factsFile], apart from the recordings. Where Error is empty, the answer is
+// expectation is the expected result of a case. It is written by hand in the route's
+// [factsFile], independently of the recordings. If Error is empty, the response is
 // good.
 type expectation struct {
-	// Status and Body are those of the answer. A good answer has those of the
-	// documents' example where they are not given, and no other Status without a
+	// Status and Body are those of the response. A good response has those of the
+	// documents' example if they are not given, and no other Status without a
 	// Body.
 	Status int    `yaml:"status"`
 	Body   string `yaml:"body"`
 	Error  string `yaml:"error"`
 	// Entries are those that the error names. Places are the places at fault in
-	// the request, in any order; where they have reasons, Reasons are "place
+	// the request, in any order; if they have reasons, Reasons are "place
 	// reason", in the order of the request.
 	Entries []string `yaml:"entries"`
 	Places  []string `yaml:"places"`
 	Reasons []string `yaml:"reasons"`
 	Words   string   `yaml:"words"` // of the platform, as portals read them
 	// Since is the first release of the platform that has what the case needs,
-	// where that is not the row's own. The releases before refuse it.
+	// if that is not the route's own. The releases before refuse it.
 	Since int `yaml:"since"`
-	// On has the bodies of good answers on older releases, which say less.
+	// On has the bodies of good responses on older releases, which have fewer fields.
 	On map[int]string `yaml:"on"`
 	// Sent is how many commands that change something reached the platform,
 	// and Applied how many of them did.
@@ -231,7 +233,7 @@ type expectation struct {
 	Applied int `yaml:"applied"`
 }
 
-// problems are what is wrong with the expectation at a key.
+// problems returns what is wrong with the expectation at a key.
 func (e expectation) problems(key string) []string {
 	var problems []string
 	unless := func(good bool, problem string) {
@@ -242,76 +244,76 @@ func (e expectation) problems(key string) []string {
 	ofError := e.Entries != nil || e.Places != nil || e.Reasons != nil || e.Words != ""
 	if e.Error == "" {
 		unless(!ofError, "entries, places, reasons and words are those of an error")
-		unless((e.Status == 0) == (e.Body == ""), "status and body stand together")
-		unless(e.On == nil || e.Body != "", "on stands beside body")
+		unless((e.Status == 0) == (e.Body == ""), "status and body must be given together")
+		unless(e.On == nil || e.Body != "", "on needs body")
 	} else {
 		_, known := errcode.ByName(e.Error)
 		unless(known, "there is no error "+e.Error)
 		unless(e.Status >= http.StatusBadRequest, "an error needs its status")
 		unless(e.Body == "" && e.On == nil, "the body of an error is checked by its parts")
-		unless(e.Places == nil || e.Reasons == nil, "places stand beside reasons")
+		unless(e.Places == nil || e.Reasons == nil, "places and reasons cannot be given together")
 	}
 	unless(0 <= e.Applied && e.Applied <= e.Sent, "more is applied than sent")
 	return problems
 }
 
-func (e expectation) judge(t *testing.T, q quartet, got answer, platform *ocisim.Platform) {
+func (e expectation) check(t *testing.T, q quartet, got response, platform *ocisim.Platform) {
 	t.Helper()
 	if e.Error == "" {
-		e.judgeGood(t, q, got)
+		e.checkGood(t, q, got)
 	} else {
-		e.judgeError(t, q, got)
+		e.checkError(t, q, got)
 	}
-	e.judgeWrites(t, platform)
+	e.checkWrites(t, platform)
 }
 
-func (e expectation) judgeGood(t *testing.T, q quartet, got answer) {
+func (e expectation) checkGood(t *testing.T, q quartet, got response) {
 	t.Helper()
 	status, body := e.Status, e.Body
 	if body == "" {
-		printed := exampleOf(t, q.endpoint)
+		printed := exampleOf(t, q.route)
 		status, body = printed.status, printed.body
 	}
 	got.wantStatus(t, status)
 	if diff := cmp.Diff(compact(t, body), compact(t, got.body)); diff != "" {
-		t.Errorf("body (-documented +answered):\n%s", diff)
+		t.Errorf("body (-documented +got):\n%s", diff)
 	}
 }
 
-func (e expectation) judgeError(t *testing.T, q quartet, got answer) {
+func (e expectation) checkError(t *testing.T, q quartet, got response) {
 	t.Helper()
-	told := got.wantError(t, e.Status, e.Error)
-	if code, _ := errcode.ByName(e.Error); told.Code != code.Number {
-		t.Errorf("code %d, want %d", told.Code, code.Number)
+	failure := got.wantError(t, e.Status, e.Error)
+	if code, _ := errcode.ByName(e.Error); failure.Code != code.Number {
+		t.Errorf("code %d, want %d", failure.Code, code.Number)
 	}
-	if factsOf(t, q.endpoint).Documented != "" {
-		if documented, ok := exampleOf(t, q.endpoint).errors[told.Code]; ok {
-			if got := (documentedError{told.Name, told.Message}); got != documented {
-				t.Errorf("told %q, documented is %q", got, documented)
+	if factsOf(t, q.route).Documented != "" {
+		if documented, ok := exampleOf(t, q.route).errors[failure.Code]; ok {
+			if got := (documentedError{failure.Name, failure.Message}); got != documented {
+				t.Errorf("got %q, documented is %q", got, documented)
 			}
-		} else if slices.Contains([]int{19, 42, 46}, told.Code) {
-			t.Errorf("code %d is not documented", told.Code)
+		} else if slices.Contains([]int{19, 42, 46}, failure.Code) {
+			t.Errorf("code %d is not documented", failure.Code)
 		}
 	}
-	if diff := cmp.Diff(e.Entries, told.Details.Entries); diff != "" {
+	if diff := cmp.Diff(e.Entries, failure.Details.Entries); diff != "" {
 		t.Errorf("details.entries (-want +got):\n%s", diff)
 	}
 	if e.Reasons != nil {
 		e.wantReasons(t, got)
 	} else {
-		e.wantPlaces(t, told)
+		e.wantPlaces(t, failure)
 	}
-	if words := told.Details.Errors["0"].Summary; words != e.Words {
+	if words := failure.Details.Errors["0"].Summary; words != e.Words {
 		t.Errorf("details.errors[\"0\"].summary is %q, want %q", words, e.Words)
 	}
 }
 
-// wantPlaces demands that everything that is wrong with the request is named, in
+// wantPlaces checks that everything that is wrong with the request is named, in
 // any order.
-func (e expectation) wantPlaces(t *testing.T, told apiError) {
+func (e expectation) wantPlaces(t *testing.T, failure apiError) {
 	t.Helper()
 	var places []string
-	for _, p := range told.Details.Problems {
+	for _, p := range failure.Details.Problems {
 		place := p.Parameter
 		if p.Pointer != nil {
 			place = *p.Pointer
@@ -324,9 +326,9 @@ func (e expectation) wantPlaces(t *testing.T, told apiError) {
 	}
 }
 
-// judgeWrites demands that so many writes were sent, and so many of them carried
+// checkWrites checks that so many writes were sent, and so many of them carried
 // out.
-func (e expectation) judgeWrites(t *testing.T, platform *ocisim.Platform) {
+func (e expectation) checkWrites(t *testing.T, platform *ocisim.Platform) {
 	t.Helper()
 	writes := platform.Writes()
 	if len(writes) != e.Sent {
@@ -343,11 +345,11 @@ func (e expectation) judgeWrites(t *testing.T, platform *ocisim.Platform) {
 	}
 }
 
-// The files by themselves: every line of XML is a whole document, and the
+// The files by themselves: every line of XML is a complete document, and the
 // replies are what the client's own reader takes, each for one document.
 func TestQuartetFiles(t *testing.T) {
 	for _, q := range quartets(t) {
-		t.Run(q.endpoint+"/"+q.name, func(t *testing.T) {
+		t.Run(q.route+"/"+q.name, func(t *testing.T) {
 			commands, replies := q.lines(t, "command.xml"), q.lines(t, "reply.xml")
 			for _, line := range slices.Concat(commands, replies) {
 				wantDocument(t, line)
@@ -360,7 +362,7 @@ func TestQuartetFiles(t *testing.T) {
 					return slices.Equal(echo.FindAllString(command, -1), echo.FindAllString(line, -1))
 				})
 				if !asked {
-					t.Errorf("nothing that was sent has this answer: %s", line)
+					t.Errorf("no command has this reply: %s", line)
 				}
 			}
 		})
@@ -400,18 +402,18 @@ func wantDocument(t *testing.T, line string) {
 	}
 }
 
-// A request is of the row in whose folder it is.
+// A request is of the route in whose folder it is.
 func TestQuartetsAreInTheirFolders(t *testing.T) {
 	for _, q := range quartets(t) {
 		asked := q.request(t)
-		row, ok := rowNamed(q.endpoint)
+		route, ok := routeNamed(q.route)
 		if !ok {
-			continue // which TestEveryRowHasWhatItNeeds reports
+			continue // which TestEveryRouteHasWhatItNeeds reports
 		}
-		pattern := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(row.FullPath(), `[^/]+`)
+		pattern := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(route.FullPath(), `[^/]+`)
 		path, _, _ := strings.Cut(asked.Path, "?")
-		if asked.Method != row.Method || !regexp.MustCompile("^"+pattern+"$").MatchString(path) {
-			t.Errorf("%s/%s asks for %s %s, the row is %s %s", q.endpoint, q.name, asked.Method, asked.Path, row.Method, row.FullPath())
+		if asked.Method != route.Method || !regexp.MustCompile("^"+pattern+"$").MatchString(path) {
+			t.Errorf("%s/%s asks for %s %s, the route is %s %s", q.route, q.name, asked.Method, asked.Path, route.Method, route.FullPath())
 		}
 	}
 }

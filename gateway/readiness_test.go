@@ -12,6 +12,8 @@ import (
 	"ocigate/gateway"
 )
 
+// The readiness of a replica.
+
 // journal is one whose state the test sets.
 type journal struct {
 	since time.Time
@@ -48,7 +50,7 @@ func TestReadinessFollowsTheJournal(t *testing.T) {
 		want(503, reason)
 		*j = journal{}
 		want(200, "ready\n")
-		fails() // the time counts anew
+		fails() // the time starts again
 		want(200, "ready\n")
 		time.Sleep(time.Minute)
 		want(503, "not ready: ")

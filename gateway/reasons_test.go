@@ -13,9 +13,11 @@ import (
 	"ocigate/gateway"
 )
 
-// wantReasons demands the reason of each entry, in the order of the body, and
+// The reasons in errors about entries, which take a further reading.
+
+// wantReasons checks the reason of each entry, in the order of the body, and
 // that no other group is named.
-func (e expectation) wantReasons(t *testing.T, got answer) {
+func (e expectation) wantReasons(t *testing.T, got response) {
 	t.Helper()
 	var given []string
 	for _, p := range got.apiError(t).Details.Problems {
@@ -32,8 +34,8 @@ func (e expectation) wantReasons(t *testing.T, got answer) {
 	}
 }
 
-// Whatever happens to the reading of the reasons, the answer is the same but for
-// them, and it takes no longer than that reading may.
+// If the reading of the reasons fails, the response is the same without them, and takes no
+// longer than that reading may.
 func TestReasonsOverAPlatformInTrouble(t *testing.T) {
 	const summary = "ServiceProviderRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"
 	for _, fault := range []string{
@@ -41,7 +43,7 @@ func TestReasonsOverAPlatformInTrouble(t *testing.T) {
 		"error-before-apply number=5404", "error-before-apply severity=Warning number=4152",
 	} {
 		t.Run(fault, func(t *testing.T) {
-			inTime(t, setup{faults: []string{withCommand(fault, summary)}}, func(t *testing.T, r *rig) {
+			inBubble(t, setup{faults: []string{withCommand(fault, summary)}}, func(t *testing.T, r *rig) {
 				asked := assignFreeRange()
 				asked.body = `{"numbers":[{"minPhoneNumber":"+3225129000"}]}`
 				got := r.call(t, asked)
@@ -63,8 +65,7 @@ func TestReasonsOverAPlatformInTrouble(t *testing.T) {
 	}
 }
 
-// exchangeTime is more than a reading that nobody waits for takes until the
-// client gives it up.
+// exchangeTime is longer than the client continues a read without callers.
 const exchangeTime = 21 * time.Second
 
 // Callers do not wait for the reasons for long, whether they ask for them or
@@ -78,7 +79,7 @@ func TestReasonsThatTakeTooLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := setup{faults: []string{stall}, gateway: func(o *gateway.Options) { o.RequestTimeout = test.timeout }}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				var callers sync.WaitGroup
 				for i := range 5 {
 					callers.Go(func() {

@@ -11,8 +11,10 @@ import (
 	"ocigate/translate/scope"
 )
 
-// An operator frees the entries of a write that cannot be read back. Callers are
-// told the truth of it, which is that nobody knows.
+// Operations that an operator has released.
+
+// An operator releases the entries of a write that cannot be read back. Responses report
+// that its outcome is unknown.
 func TestOperationsThatAreReleased(t *testing.T) {
 	var store operation.Store
 	blind := func(o *operation.Options) {
@@ -21,13 +23,13 @@ func TestOperationsThatAreReleased(t *testing.T) {
 			return operation.Observation{}, context.DeadlineExceeded
 		}
 	}
-	inTime(t, setup{journal: blind}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{journal: blind}, func(t *testing.T, r *rig) {
 		oldest := func() float64 { return counted(t, r, "ocigate_operations_oldest_unresolved_age_seconds")[""] }
 		if age := oldest(); age != 0 {
 			t.Errorf("the oldest of none is unresolved for %v s", age)
 		}
-		w := writingOf("itc_numbers_assign")
-		id := r.loseAnswer(t, w, "k")
+		w := writeCaseOf("itc_numbers_assign")
+		id := r.loseReply(t, w, "k")
 		time.Sleep(time.Minute)
 		if age := oldest(); age < 60 || age > 70 {
 			t.Errorf("it is unresolved for %v s", age)
@@ -37,10 +39,10 @@ func TestOperationsThatAreReleased(t *testing.T) {
 		must(t, err)
 		time.Sleep(15 * time.Second)
 
-		told, got := r.operation(t, id)
-		if told.State != "unknown" || told.Outcome != "unknown" || told.ReleasedAt.IsZero() || told.EndedAt.IsZero() ||
-			told.Entries[0].Outcome != "unknown" || !told.Entries[0].Released {
-			t.Errorf("it is told as %+v", told)
+		op, got := r.operation(t, id)
+		if op.State != "unknown" || op.Outcome != "unknown" || op.ReleasedAt.IsZero() || op.EndedAt.IsZero() ||
+			op.Entries[0].Outcome != "unknown" || !op.Entries[0].Released {
+			t.Errorf("it is reported as %+v", op)
 		}
 		if got.header.Get("Retry-After") != "" || strings.Contains(got.body, "secret") || strings.Contains(got.body, "anna") {
 			t.Errorf("the answer: %s %s", got.header, got.body)
@@ -57,12 +59,12 @@ func TestOperationsThatAreReleased(t *testing.T) {
 			t.Errorf("%v are unresolved, the oldest for %v s", n, age)
 		}
 		r.write(t, w.call)
-		r.events(t) // which must be whole
+		r.events(t) // which must be intact
 	})
 }
 
 func TestMetricOfTheJournal(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		usable := func(want float64) {
 			t.Helper()
 			if got := counted(t, r, "ocigate_journal_usable")[""]; got != want {
@@ -70,10 +72,10 @@ func TestMetricOfTheJournal(t *testing.T) {
 			}
 		}
 		usable(1)
-		heal := r.breakJournal(t)
+		restore := r.breakJournal(t)
 		time.Sleep(5 * time.Second)
 		usable(0)
-		heal()
+		restore()
 		time.Sleep(5 * time.Second)
 		usable(1)
 	})

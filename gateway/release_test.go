@@ -17,10 +17,10 @@ import (
 )
 
 // These tests run the API in front of every release of the platform, which
-// refuses what it does not know, or what does not fit its schema, with one error
-// for the whole document. The gateway detects the release, or it is set.
+// refuses what it does not support, or what does not fit its schema, with one error
+// for the complete document. The gateway detects the release, or it is set.
 
-// onRelease is a platform of a release and a gateway that is told its number, or
+// onRelease is a platform of a release and a gateway that gets its number, or
 // not.
 type onRelease struct {
 	number int
@@ -63,8 +63,8 @@ func onReleases(t *testing.T, test func(t *testing.T, o onRelease)) {
 	}
 }
 
-// The answers of the documented endpoints are the same on every release, but
-// for prefixes where it has none.
+// The responses of the documented endpoints are the same on every release, but
+// for prefixes if it has none.
 func TestEveryEndpointOnEveryRelease(t *testing.T) {
 	onReleases(t, func(t *testing.T, o onRelease) {
 		t.Parallel()
@@ -72,11 +72,11 @@ func TestEveryEndpointOnEveryRelease(t *testing.T) {
 			if o.set && !slices.Contains(casesWhereSet, q.name) {
 				continue
 			}
-			t.Run(q.endpoint+"/"+q.name, func(t *testing.T) {
+			t.Run(q.route+"/"+q.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					_, got := q.playOn(t, o.over(setup{}))
 					want := q.response(t)
-					known := factsOf(t, q.endpoint)
+					known := factsOf(t, q.route)
 					if body, ok := known.Cases[q.name].On[o.number]; ok {
 						got.wantStatus(t, want.Status)
 						if diff := cmp.Diff(compact(t, body), compact(t, got.body)); diff != "" {
@@ -100,8 +100,8 @@ func TestEveryEndpointOnEveryRelease(t *testing.T) {
 	})
 }
 
-// casesWhereSet are the cases that are played where the release is set, too: in
-// all others it makes no difference how it is known.
+// casesWhereSet are the cases that are also played with a configured release: in all
+// others it makes no difference how the release is known.
 var casesWhereSet = []string{"documented", "example", "service_not_assigned", "not_available", "answer_lost", "outcome_unknown"}
 
 // refusedUnasked reports whether a request is refused before the platform is
@@ -115,7 +115,7 @@ func TestLoginsOnEveryRelease(t *testing.T) {
 	onReleases(t, func(t *testing.T, o onRelease) {
 		for name, overTLS := range map[string]bool{"over TCP": false, "over TLS": true} {
 			t.Run(name, func(t *testing.T) {
-				inTime(t, o.over(setup{overTLS: overTLS}), func(t *testing.T, r *rig) {
+				inBubble(t, o.over(setup{overTLS: overTLS}), func(t *testing.T, r *rig) {
 					for range 2 {
 						got := r.call(t, loginCall("groupadmin", "groupadmin-demo"))
 						got.wantStatus(t, http.StatusOK)
@@ -139,13 +139,13 @@ func TestReadingBackOnEveryRelease(t *testing.T) {
 			"not done": {"drop-before-apply times=1 command=GroupRoute*AssignListRequest", "not_done"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				inTime(t, o.over(setup{}), func(t *testing.T, r *rig) {
+				inBubble(t, o.over(setup{}), func(t *testing.T, r *rig) {
 					r.inject(t, test.fault)
 					got := r.call(t, assignFreeRange())
 					time.Sleep(time.Minute)
 					path := "/api/v1/operations/" + got.header.Get("Operation-Id") + "/"
-					if told := r.call(t, call{path: path, client: system}); !strings.Contains(told.body, `"state":"`+test.state+`"`) {
-						t.Errorf("got %s", told.body)
+					if reported := r.call(t, call{path: path, client: system}); !strings.Contains(reported.body, `"state":"`+test.state+`"`) {
+						t.Errorf("got %s", reported.body)
 					}
 				})
 			})
@@ -157,10 +157,10 @@ func TestReadingBackOnEveryRelease(t *testing.T) {
 // the gateway was made for, but for the version command.
 func TestDocumentsOnEveryRelease(t *testing.T) {
 	onReleases(t, func(t *testing.T, o onRelease) {
-		inTime(t, o.over(setup{}), func(t *testing.T, r *rig) {
+		inBubble(t, o.over(setup{}), func(t *testing.T, r *rig) {
 			for range 2 {
 				r.get(t, "numbers").wantStatus(t, http.StatusOK)
-				time.Sleep(time.Minute) // nothing is remembered of the group
+				time.Sleep(time.Minute) // the cached context of the group has expired
 			}
 			versions, refused := 0, 0
 			for _, entry := range r.platform.Ledger() {
@@ -182,8 +182,8 @@ func TestDocumentsOnEveryRelease(t *testing.T) {
 	})
 }
 
-// With a release that the platform does not tell, everything works all the
-// same, in each way to refuse but closing connections.
+// If the platform does not report its release, everything works nevertheless, with each
+// form of refusal except closed connections.
 func TestUnknownReleases(t *testing.T) {
 	for _, number := range ocisim.Releases() {
 		for _, way := range []ocisim.RefusalMode{ocisim.RefusalCommand, ocisim.RefusalDocument} {
@@ -193,7 +193,7 @@ func TestUnknownReleases(t *testing.T) {
 					seed.Platform.Refusal = way
 					seed.Faults = append(seed.Faults, parseFault(t, "error-before-apply number=5404 command=SystemSoftwareVersion*"))
 				}})
-				inTime(t, s, func(t *testing.T, r *rig) {
+				inBubble(t, s, func(t *testing.T, r *rig) {
 					for range 2 {
 						r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantStatus(t, http.StatusOK)
 						r.get(t, "numbers").wantStatus(t, http.StatusOK)
@@ -221,7 +221,7 @@ func TestAReleaseThatIsWronglyTakenForAnother(t *testing.T) {
 			s := setup{overTLS: true, seed: func(seed *ocisim.Seed) {
 				seed.Platform.Release, seed.Platform.Version, seed.Platform.Refusal = 21, "24", way
 			}}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				for range 3 {
 					r.call(t, loginCall("groupadmin", "groupadmin-demo")).wantStatus(t, http.StatusOK)
 					r.get(t, "numbers").wantStatus(t, http.StatusOK)
@@ -241,12 +241,12 @@ func TestAReleaseThatIsWronglyTakenForAnother(t *testing.T) {
 	}
 }
 
-// A platform that closes the connection in response to what it does not know
-// works with its release set, and with one that it tells.
+// A platform that closes the connection for what it does not support works with its
+// release configured, and with a release that it reports.
 func TestReleasesThatCloseConnections(t *testing.T) {
 	onReleases(t, func(t *testing.T, o onRelease) {
 		s := o.over(setup{overTLS: true, seed: func(seed *ocisim.Seed) { seed.Platform.Refusal = ocisim.RefusalClose }})
-		inTime(t, s, func(t *testing.T, r *rig) {
+		inBubble(t, s, func(t *testing.T, r *rig) {
 			for range 30 { // the first logins teach which of them the platform has
 				if r.get(t, "numbers").status == http.StatusOK {
 					break
@@ -267,7 +267,7 @@ func TestDepartmentsWithoutTheirList(t *testing.T) {
 			s := setup{seed: func(seed *ocisim.Seed) {
 				seed.Platform.Without, seed.Platform.Refusal = []string{"GroupDepartmentGetListRequest18"}, way
 			}}
-			inTime(t, s, func(t *testing.T, r *rig) {
+			inBubble(t, s, func(t *testing.T, r *rig) {
 				if way == ocisim.RefusalClose { // once it may be an outage
 					r.get(t, "numbers").wantStatus(t, http.StatusBadGateway)
 					time.Sleep(time.Second)
@@ -288,7 +288,7 @@ func TestDepartmentsWithoutTheirList(t *testing.T) {
 // What two dropped connections have taken away comes back.
 func TestOptionalCommandsComeBackAfterAnOutage(t *testing.T) {
 	s := setup{overTLS: true, seed: func(seed *ocisim.Seed) { seed.Platform.Release = 24 }}
-	inTime(t, s, func(t *testing.T, r *rig) {
+	inBubble(t, s, func(t *testing.T, r *rig) {
 		for _, command := range []string{"GroupDepartmentGetListRequest18", "AuthenticationVerify*", "SystemSoftwareVersionGet*", "LoginRequest22*"} {
 			r.inject(t, "drop-before-apply times=4 command="+command)
 		}
@@ -312,7 +312,7 @@ func TestOptionalCommandsComeBackAfterAnOutage(t *testing.T) {
 
 // A platform repeats the command that it refuses, password and all. No output of
 // the gateway does.
-func TestPasswordsThatAPlatformRepeatsReachNobody(t *testing.T) {
+func TestPasswordsThatAPlatformRepeatsAreNotPassedOn(t *testing.T) {
 	const canary = "hunter2-CANARY-0451"
 	for _, way := range ocisim.RefusalModes() {
 		for name, s := range map[string]setup{
@@ -339,7 +339,7 @@ func TestPasswordsThatAPlatformRepeatsReachNobody(t *testing.T) {
 					o.Endpoints[0].Password, o.LoginTimeout = canary, time.Second
 					change(platform, o)
 				}
-				inTime(t, s, func(t *testing.T, r *rig) {
+				inBubble(t, s, func(t *testing.T, r *rig) {
 					var outputs strings.Builder
 					long := canary + strings.Repeat("x", 60) // does not fit the schema
 					for range 3 {

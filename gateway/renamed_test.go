@@ -11,9 +11,11 @@ import (
 	"ocigate/translate/scope"
 )
 
-// A row can be renamed, or go, while writes of it are unknown. What became of them
-// is read back by the kinds of their entries.
-func TestWriteOfARowThatIsGoneIsFoundOut(t *testing.T) {
+// Operations of routes that no longer exist.
+
+// A route can be renamed or removed while writes of it are unknown. They are read back by
+// the kinds of their entries.
+func TestWriteOfARemovedRouteIsResolved(t *testing.T) {
 	const own, free = "+3226127007", "+3225126999"
 	for _, c := range []struct {
 		kind   string
@@ -26,9 +28,9 @@ func TestWriteOfARowThatIsGoneIsFoundOut(t *testing.T) {
 	} {
 		for i, after := range []string{`{"groupId":"` + ownGroup + `"}`, `{"groupId":null}`} {
 			t.Run(c.kind+" "+c.entry+" to be "+after, func(t *testing.T) {
-				// The metrics have no series of rows that are gone from the start.
+				// The metrics have no series for removed routes at the start.
 				untraced := setup{journal: func(o *operation.Options) { o.Trace = operation.Trace{} }}
-				inTime(t, untraced, func(t *testing.T, r *rig) {
+				inBubble(t, untraced, func(t *testing.T, r *rig) {
 					op := operation.Operation{
 						ID: operation.NewID(), Route: "a_row_of_before", Target: scope.Target{TenantID: ownTenant, GroupID: ownGroup},
 						Caller: operation.Caller{Name: tenant, Client: true},

@@ -8,20 +8,20 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// What became of each entry of a write, and of its steps, by the platform's ledger.
+// The checks of the entries of a write, and of its steps, by the platform's ledger.
 
-// truth is what became of an operation.
-type truth struct {
+// actual is the outcome of an operation by the ledger.
+type actual struct {
 	state operation.State
-	// outcomes are those of its entries. One is Unknown where the ledger does not
-	// show whether the entry was as wanted when the change was planned.
+	// outcomes are those of the entries. An outcome is Unknown if the ledger does not
+	// show whether the entry already had the wanted value when the change was planned.
 	outcomes []operation.State
 	// changed reports which entries a command of this operation changed.
 	changed []bool
 }
 
-// done are the names that commands of a request have changed.
-func (v *verdict) done(request string) map[string]bool {
+// done returns the names that commands of a request have changed.
+func (v *checker) done(request string) map[string]bool {
 	names := map[string]bool{}
 	for _, e := range v.received[request] {
 		for _, name := range e.Numbers {
@@ -33,21 +33,21 @@ func (v *verdict) done(request string) map[string]bool {
 	return names
 }
 
-// since is an instant as a time of the story.
-func (v *verdict) since(at time.Time) time.Duration { return at.Sub(v.began) }
+// since returns an instant as the time since the beginning of the run.
+func (v *checker) since(at time.Time) time.Duration { return at.Sub(v.began) }
 
-// planned are the instants between which the change of an operation was planned.
-func (v *verdict) planned(op toldOperation) (from, to time.Duration) {
+// planned returns the instants between which the change of an operation was planned.
+func (v *checker) planned(op apiOperation) (from, to time.Duration) {
 	if op.IntendedAt.IsZero() {
 		return v.since(op.ReceivedAt), v.since(op.EndedAt)
 	}
 	return v.since(op.ReceivedAt), v.since(op.IntendedAt)
 }
 
-// truthOf is what became of an operation by the ledger.
-func (v *verdict) truthOf(op toldOperation) truth {
-	is := truth{outcomes: make([]operation.State, len(op.Entries)), changed: make([]bool, len(op.Entries))}
-	done, w := v.done(op.RequestID), v.wishOf(op.RequestID)
+// actualOf returns the outcome of an operation by the ledger.
+func (v *checker) actualOf(op apiOperation) actual {
+	is := actual{outcomes: make([]operation.State, len(op.Entries)), changed: make([]bool, len(op.Entries))}
+	done, w := v.done(op.RequestID), v.requestOf(op.RequestID)
 	counts := map[operation.State]int{}
 	for i, e := range op.Entries {
 		name := nameOf(e.Entry)
@@ -73,10 +73,10 @@ func (v *verdict) truthOf(op toldOperation) truth {
 	return is
 }
 
-// wasThere is the outcome of an entry that no command of its operation names: Done
-// where the list had it, NotDone where it had not, and Unknown where it changed
-// while the operation was planned.
-func (v *verdict) wasThere(op toldOperation, l list, name string) operation.State {
+// wasThere returns the outcome of an entry that no command of its operation names: Done
+// if the list had it, NotDone if not, and Unknown if that changed while the operation was
+// planned.
+func (v *checker) wasThere(op apiOperation, l list, name string) operation.State {
 	from, to := v.planned(op)
 	had, lacked := false, false
 	for _, names := range v.history.during(l, from, to) {
@@ -91,12 +91,11 @@ func (v *verdict) wasThere(op toldOperation, l list, name string) operation.Stat
 	return operation.NotDone
 }
 
-// judgeEntries holds what is said of an operation, and of each of its entries,
-// against the truth.
-func (v *verdict) judgeEntries(op toldOperation) {
-	is := v.truthOf(op)
+// checkEntries checks the state of an operation and the outcomes of its entries.
+func (v *checker) checkEntries(op apiOperation) {
+	is := v.actualOf(op)
 	if !op.isReleased() && is.state != operation.Unknown && op.State != is.state {
-		v.failf("%s of %s is said to be %s, and it is %s: %v of %v", op.ID, op.RequestID, op.State, is.state, is.outcomes, op.Entries)
+		v.failf("%s of %s is listed as %s, and it is %s: %v of %v", op.ID, op.RequestID, op.State, is.state, is.outcomes, op.Entries)
 	}
 	for i, e := range op.Entries {
 		switch {
@@ -107,36 +106,35 @@ func (v *verdict) judgeEntries(op toldOperation) {
 		case e.Released:
 			v.failf("the entry %s of %s of %s was released, and is %s", e.Entry, op.ID, op.RequestID, e.Outcome)
 		case is.outcomes[i] != operation.Unknown && e.Outcome != is.outcomes[i]:
-			v.failf("the entry %s of %s of %s is said to be %s, and it is %s", e.Entry, op.ID, op.RequestID, e.Outcome, is.outcomes[i])
+			v.failf("the entry %s of %s of %s is listed as %s, and it is %s", e.Entry, op.ID, op.RequestID, e.Outcome, is.outcomes[i])
 		}
 	}
 }
 
-// judgeSets holds the writes that set lists against the ledger: how they were
-// planned, the order of their steps, and that no two of one list had their steps
-// at the same time.
-func (v *verdict) judgeSets(ops []toldOperation) {
-	byList := map[list][]toldOperation{}
+// checkSets checks the writes that set lists: how they were planned, the order of their
+// steps, and that no two of one list sent steps at the same time.
+func (v *checker) checkSets(ops []apiOperation) {
+	byList := map[list][]apiOperation{}
 	for _, op := range ops {
-		w := v.wishOf(op.RequestID)
+		w := v.requestOf(op.RequestID)
 		if !w.setsList() {
-			if len(v.handed[op.RequestID]) > 1 && v.stepsOf(op.RequestID) > 1 {
-				v.failf("%s of %s had several steps: %v", op.ID, op.RequestID, v.handed[op.RequestID])
+			if len(v.sent[op.RequestID]) > 1 && v.stepsOf(op.RequestID) > 1 {
+				v.failf("%s of %s had several steps: %v", op.ID, op.RequestID, v.sent[op.RequestID])
 			}
 			continue
 		}
 		v.countSteps(op)
-		v.judgePlan(op, w)
-		v.judgeOrder(op)
-		if len(v.handed[op.RequestID]) > 0 && !v.blurred[op.RequestID] && !v.overdue[op.RequestID] {
+		v.checkPlan(op, w)
+		v.checkOrder(op)
+		if len(v.sent[op.RequestID]) > 0 && !v.ambiguous[op.RequestID] && !v.overdue[op.RequestID] {
 			byList[w.list()] = append(byList[w.list()], op)
 		}
 	}
 	for l, ops := range byList {
 		for _, one := range ops {
-			from, to := v.handed[one.RequestID][0].at, v.since(one.EndedAt)
+			from, to := v.sent[one.RequestID][0].at, v.since(one.EndedAt)
 			for _, other := range ops {
-				for _, h := range v.handed[other.RequestID] {
+				for _, h := range v.sent[other.RequestID] {
 					if other.ID != one.ID && h.at > from && h.at < to {
 						v.failf("%s set the list %v from %v to %v, and %s sent %v", one.RequestID, l, from, to, other.RequestID, h)
 					}
@@ -146,20 +144,20 @@ func (v *verdict) judgeSets(ops []toldOperation) {
 	}
 }
 
-// stepsOf is how many different commands of a request were handed over.
-func (v *verdict) stepsOf(request string) int {
+// stepsOf returns how many different commands of a request were sent.
+func (v *checker) stepsOf(request string) int {
 	commands := map[string]bool{}
-	for _, h := range v.handed[request] {
+	for _, h := range v.sent[request] {
 		commands[h.command] = true
 	}
 	return len(commands)
 }
 
-// countSteps counts how far a write got.
-func (v *verdict) countSteps(op toldOperation) {
+// countSteps counts how many steps a write needed and sent.
+func (v *checker) countSteps(op apiOperation) {
 	adds, removes := 0, 0
-	wanted := len(v.wishOf(op.RequestID).names())
-	is := v.truthOf(op)
+	wanted := len(v.requestOf(op.RequestID).names())
+	is := v.actualOf(op)
 	for i, e := range op.Entries {
 		switch {
 		case i >= wanted:
@@ -192,18 +190,18 @@ func (v *verdict) countSteps(op toldOperation) {
 	}
 }
 
-// succeeded reports whether the platform carried out the step of a request that
-// assigns, or the one that removes, and its answer was intact.
-func (v *verdict) succeeded(request string, assigning bool) bool {
+// succeeded reports whether the platform carried out the assigning or the removing step
+// of a request, and its reply was intact.
+func (v *checker) succeeded(request string, assigning bool) bool {
 	return slices.ContainsFunc(v.received[request], func(e ocisim.Entry) bool {
-		return assigns(e.Command) == assigning && e.Applied && e.Error == 0 && !slices.ContainsFunc(e.Faults, spoils)
+		return assigns(e.Command) == assigning && e.Applied && e.Error == 0 && !slices.ContainsFunc(e.Faults, damagesReply)
 	})
 }
 
-// judgePlan demands that an operation is what its body wants and the list had: at
-// some instant the list had exactly what was not changed and what was to be
-// removed, and if the request had a condition, the tag was that list's.
-func (v *verdict) judgePlan(op toldOperation, w wish) {
+// checkPlan checks that an operation is the difference between its body and the list: at
+// some instant of the planning, the list had exactly the unchanged entries and those to
+// be removed, and the entity tag of a condition was that of this list.
+func (v *checker) checkPlan(op apiOperation, w simRequest) {
 	wanted := w.names()
 	var names []string
 	for _, e := range op.Entries {
@@ -213,12 +211,12 @@ func (v *verdict) judgePlan(op toldOperation, w wish) {
 		v.failf("%s of %s is about %v, and the body has %v", op.ID, op.RequestID, names, wanted)
 		return
 	}
-	for _, h := range v.handed[op.RequestID] {
+	for _, h := range v.sent[op.RequestID] {
 		if slices.ContainsFunc(h.names, func(name string) bool { return !slices.Contains(names, name) }) {
 			v.failf("%s of %s sent %v, and its entries are %v", op.ID, op.RequestID, h, names)
 		}
 	}
-	if v.blurred[op.RequestID] {
+	if v.ambiguous[op.RequestID] {
 		return
 	}
 	removals := slices.Sorted(slices.Values(names[len(wanted):]))
@@ -226,12 +224,12 @@ func (v *verdict) judgePlan(op toldOperation, w wish) {
 	states := v.history.during(w.list(), from, to)
 	if !slices.ContainsFunc(states, func(had []string) bool { return v.fits(op, w, had, removals) }) {
 		v.failf("%s of %s has entries %v for the body %v and the condition %q and sent %v, and between %v and %v the list was %v",
-			op.ID, op.RequestID, names, wanted, w.ifMatch, v.handed[op.RequestID], from, to, states)
+			op.ID, op.RequestID, names, wanted, w.ifMatch, v.sent[op.RequestID], from, to, states)
 	}
 }
 
 // fits reports whether an operation is the difference between its body and a list.
-func (v *verdict) fits(op toldOperation, w wish, had, removals []string) bool {
+func (v *checker) fits(op apiOperation, w simRequest, had, removals []string) bool {
 	wanted := w.names()
 	without := func(of, others []string) []string {
 		return slices.DeleteFunc(slices.Sorted(slices.Values(of)), func(name string) bool { return slices.Contains(others, name) })
@@ -240,11 +238,11 @@ func (v *verdict) fits(op toldOperation, w wish, had, removals []string) bool {
 		return false
 	}
 	if w.ifMatch != "" && w.ifMatch != "*" {
-		if tagged, known := v.lists.with(w.ifMatch); !known || !slices.Equal(tagged, had) {
+		if tagged, known := v.lists.contentOf(w.ifMatch); !known || !slices.Equal(tagged, had) {
 			return false
 		}
 	}
-	for _, h := range v.handed[op.RequestID] {
+	for _, h := range v.sent[op.RequestID] {
 		want := removals
 		if assigns(h.command) {
 			want = without(wanted, had)
@@ -256,28 +254,28 @@ func (v *verdict) fits(op toldOperation, w wish, had, removals []string) bool {
 	return true
 }
 
-// judgeOrder demands that a step was sent only after a success of the one before,
-// and that none was refused because its plan was out of date.
-func (v *verdict) judgeOrder(op toldOperation) {
+// checkOrder checks that a step was sent only after a success of the one before, and that
+// no step was refused because its plan was out of date.
+func (v *checker) checkOrder(op apiOperation) {
 	request := op.RequestID
-	removes := len(op.Entries) > len(v.wishOf(request).names())
+	removes := len(op.Entries) > len(v.requestOf(request).names())
 	added := false
-	for _, h := range v.handed[request] {
+	for _, h := range v.sent[request] {
 		if !assigns(h.command) {
 			if added {
-				v.failf("%s of %s removed after it had assigned: %v", op.ID, request, v.handed[request])
+				v.failf("%s of %s removed after it had assigned: %v", op.ID, request, v.sent[request])
 			}
 			continue
 		}
 		added = true
 		inTime := func(at time.Duration) bool { return at <= h.at }
-		if removes && (!v.succeeded(request, false) || !slices.ContainsFunc(v.passed[request], inTime)) {
-			v.failf("%s of %s sent its second step at %v, and its first was not a success: %v, %+v, answers read at %v",
-				op.ID, request, h.at, v.handed[request], v.received[request], v.passed[request])
+		if removes && (!v.succeeded(request, false) || !slices.ContainsFunc(v.successes[request], inTime)) {
+			v.failf("%s of %s sent its second step at %v, and its first was not a success: %v, %+v, successes read at %v",
+				op.ID, request, h.at, v.sent[request], v.received[request], v.successes[request])
 		}
 	}
 	for _, e := range v.received[request] {
-		if e.Error != 0 && e.Error != notLoggedInNumber && len(e.Faults) == 0 && !v.blurred[request] {
+		if e.Error != 0 && e.Error != notLoggedInNumber && len(e.Faults) == 0 && !v.ambiguous[request] {
 			v.failf("%s of %s had a step refused though nothing had gone wrong, so its plan was out of date: %+v", op.ID, request, e)
 		}
 	}

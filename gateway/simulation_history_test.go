@@ -9,36 +9,37 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// history is what lists have had, and when, by the platform's ledger.
-type history map[list][]epoch
+// history is the content of each list over time, by the platform's ledger.
+type history map[list][]period
 
-// epoch is a time in which a list stayed the same. Its ends are as far apart as the
-// ledger allows: it does not have the instant at which a late command took effect.
-type epoch struct {
+// period is a time in which a list stayed the same. It is as long as the ledger allows:
+// the ledger does not have the instant at which a delayed command took effect.
+type period struct {
 	first, last time.Duration
 	names       []string // sorted
 }
 
 const forever = time.Duration(math.MaxInt64)
 
-// carriedOut is a command of the ledger that took effect.
-type carriedOut struct {
+// appliedCommand is a command of the ledger that took effect.
+type appliedCommand struct {
 	list    list
 	assigns bool
 	names   []string
-	// It took effect between these.
+	// between which it took effect
 	earliest, latest time.Duration
 }
 
-// historyOf reads a ledger, whose order is that in which commands took effect.
-func (s *story) historyOf(ledger []ocisim.Entry) history {
-	var all []carriedOut
+// historyOf returns the history by a ledger, which is in the order in which commands took
+// effect.
+func (s *simulation) historyOf(ledger []ocisim.Entry) history {
+	var all []appliedCommand
 	earliest := time.Duration(0)
 	for _, e := range ledger {
 		if !e.Applied {
 			continue
 		}
-		c := carriedOut{
+		c := appliedCommand{
 			list: list{e.Group, kindOf(e.Command)}, assigns: assigns(e.Command), names: namesOf(e.Numbers),
 			earliest: max(earliest, e.Time.Sub(s.began)), latest: e.Time.Sub(s.began),
 		}
@@ -55,7 +56,7 @@ func (s *story) historyOf(ledger []ocisim.Entry) history {
 	}
 	h := history{}
 	for l, names := range simulatedLists() {
-		h[l] = []epoch{{0, forever, names}}
+		h[l] = []period{{0, forever, names}}
 	}
 	for _, c := range all {
 		h.add(c)
@@ -63,9 +64,9 @@ func (s *story) historyOf(ledger []ocisim.Entry) history {
 	return h
 }
 
-func (h history) add(c carriedOut) {
-	epochs := h.of(c.list)
-	last := &epochs[len(epochs)-1]
+func (h history) add(c appliedCommand) {
+	periods := h.of(c.list)
+	last := &periods[len(periods)-1]
 	names := map[string]bool{}
 	for _, name := range last.names {
 		names[name] = true
@@ -76,17 +77,17 @@ func (h history) add(c carriedOut) {
 		}
 	}
 	last.last = c.latest
-	h[c.list] = append(epochs, epoch{c.earliest, forever, slices.Sorted(maps.Keys(names))})
+	h[c.list] = append(periods, period{c.earliest, forever, slices.Sorted(maps.Keys(names))})
 }
 
-func (h history) of(l list) []epoch {
+func (h history) of(l list) []period {
 	if len(h[l]) == 0 {
-		return []epoch{{0, forever, nil}}
+		return []period{{0, forever, nil}}
 	}
 	return h[l]
 }
 
-// simulatedLists are what lists have in the beginning.
+// simulatedLists returns the content of the lists at the beginning.
 func simulatedLists() map[list][]string {
 	lists := map[list][]string{}
 	tenant := simulatedSeed().Tenants[0]
@@ -107,7 +108,7 @@ func simulatedLists() map[list][]string {
 	return lists
 }
 
-// during are what a list may have had between two instants, both of them included.
+// during returns the contents that a list may have had between two instants, inclusive.
 func (h history) during(l list, from, to time.Duration) [][]string {
 	var all [][]string
 	for _, e := range h.of(l) {

@@ -4,17 +4,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"ocigate/gateway/operation"
 	"ocigate/oci/ocisim"
 )
 
-// What answers, readings of operations and the audit trail say of the entries of
-// writes, against what became of them.
+// The checks of what responses, listed operations and dry runs report of the entries of
+// writes.
 
-// reported is the answer to a request that sets a list.
+// reported is the response to a request that sets a list.
 type reported struct {
 	Result []struct {
 		MinPhoneNumber, Prefix string
@@ -22,29 +21,29 @@ type reported struct {
 	}
 }
 
-// judgeReport holds what an answer says of each entry against the truth. op is
-// what it is about.
-func (v *verdict) judgeReport(told *telling, op toldOperation, got answer, complain func(format string, args ...any)) {
+// checkReport checks the status of each entry in a response. op is the operation that the
+// response is about.
+func (v *checker) checkReport(ex *exchange, op apiOperation, got response, fail func(format string, args ...any)) {
 	var body reported
 	if err := json.Unmarshal([]byte(got.body), &body); err != nil {
-		complain("%v", err)
+		fail("%v", err)
 		return
 	}
 	if len(body.Result) != len(op.Entries) {
-		complain("it reports %d entries of %d", len(body.Result), len(op.Entries))
+		fail("it reports %d entries of %d", len(body.Result), len(op.Entries))
 		return
 	}
-	is, wanted := v.truthOf(op), told.wish.names()
-	blurred := v.blurred[op.RequestID] || v.overdue[op.RequestID]
+	is, wanted := v.actualOf(op), ex.request.names()
+	ambiguous := v.ambiguous[op.RequestID] || v.overdue[op.RequestID]
 	counts := map[string]int{}
 	for i, r := range body.Result {
 		counts[r.Status]++
 		name := nameOf(r.MinPhoneNumber + r.Prefix)
 		if name != nameOf(op.Entries[i].Entry) {
-			complain("it reports %q where the operation has %q", name, op.Entries[i].Entry)
+			fail("it reports %q where the operation has %q", name, op.Entries[i].Entry)
 		}
 		if (r.Status == "added" || r.Status == "unchanged") && i >= len(wanted) || r.Status == "removed" && i < len(wanted) {
-			complain("it reports %s as %s, and the body has %v", name, r.Status, wanted)
+			fail("it reports %s as %s, and the body has %v", name, r.Status, wanted)
 		}
 		right := true
 		switch r.Status {
@@ -57,38 +56,38 @@ func (v *verdict) judgeReport(told *telling, op toldOperation, got answer, compl
 		case "unknown":
 			right = v.mayBeUnknown(op, i)
 		default:
-			complain("it reports %s as %q", name, r.Status)
+			fail("it reports %s as %q", name, r.Status)
 		}
-		if !right && !blurred {
-			complain("it reports %s as %s, and it is %v (changed: %v)", name, r.Status, is.outcomes[i], is.changed[i])
+		if !right && !ambiguous {
+			fail("it reports %s as %s, and it is %v (changed: %v)", name, r.Status, is.outcomes[i], is.changed[i])
 		}
 	}
-	v.judgeWhole(op, got, counts, complain)
+	v.checkReportStatus(op, got, counts, fail)
 }
 
-// judgeWhole holds status and headers of a report against its entries.
-func (v *verdict) judgeWhole(op toldOperation, got answer, counts map[string]int, complain func(format string, args ...any)) {
+// checkReportStatus checks that status and headers of a report match its entries.
+func (v *checker) checkReportStatus(op apiOperation, got response, counts map[string]int, fail func(format string, args ...any)) {
 	changed := counts["added"] + counts["removed"]
 	outcome, waits := got.header.Get("Operation-Outcome"), got.header.Get("Retry-After") != ""
 	switch {
 	case got.status == http.StatusOK:
-		v.count("set: answered 200")
+		v.count("set: responded 200")
 		if counts["rejected"]+counts["unknown"] > 0 || outcome != "done" || waits {
-			complain("not all of that is done: %v", counts)
+			fail("not all of that is done: %v", counts)
 		}
 	case got.status != http.StatusMultiStatus:
-		complain("a report has another status")
+		fail("a report has another status")
 	case changed == 0 || counts["rejected"]+counts["unknown"] == 0:
-		complain("its entries do not differ: %v", counts)
+		fail("its entries do not differ: %v", counts)
 	case counts["unknown"] > 0:
-		v.count("set: answered 207, unknown")
+		v.count("set: responded 207, unknown")
 		if outcome != "unknown" || !waits && !op.isReleased() {
-			complain("it does not say that some of that is not known: %v", counts)
+			fail("outcome or Retry-After do not show that some of that is unknown: %v", counts)
 		}
 	default:
-		v.count("set: answered 207, partly_done")
+		v.count("set: responded 207, partly_done")
 		if outcome != "partly_done" || waits {
-			complain("that is partly done: %v", counts)
+			fail("that is partly done: %v", counts)
 		}
 	}
 	if got.status == http.StatusMultiStatus && got.header.Get("Idempotency-Replayed") == "true" {
@@ -96,98 +95,96 @@ func (v *verdict) judgeWhole(op toldOperation, got answer, counts map[string]int
 	}
 }
 
-// mayBeUnknown reports whether an entry is of the last step that was intended: those
-// before it are done, and those behind it can never be sent.
-func (v *verdict) mayBeUnknown(op toldOperation, place int) bool {
-	step, w := 1, v.wishOf(op.RequestID)
+// mayBeUnknown reports whether an entry belongs to the last step with a recorded intent:
+// the steps before it are done, and those after it can never be sent.
+func (v *checker) mayBeUnknown(op apiOperation, place int) bool {
+	step, w := 1, v.requestOf(op.RequestID)
 	if wanted := len(w.names()); w.setsList() && len(op.Entries) > wanted && place < wanted {
 		step = 2 // which assigns, after the one that removes
 	}
-	is := v.truthOf(op)
+	is := v.actualOf(op)
 	return v.intents[op.RequestID] == step && (is.changed[place] || is.outcomes[place] != operation.Done)
 }
 
-// judgeSaid holds what a reading of operations said of entries at some time against
-// the truth.
-func (v *verdict) judgeSaid(said saying, op toldOperation) {
-	is := v.truthOf(op)
-	if len(said.entries) != len(op.Entries) {
-		if !said.state.Running() { // the plan may have come later
-			v.failf("%s of %s was said to have %d entries at %v, and has %d", op.ID, op.RequestID, len(said.entries), said.at, len(op.Entries))
+// checkListed checks the entries of an operation as it was listed at some time.
+func (v *checker) checkListed(seen listedState, op apiOperation) {
+	is := v.actualOf(op)
+	if len(seen.entries) != len(op.Entries) {
+		if !seen.state.Running() { // the plan may have come later
+			v.failf("%s of %s was listed with %d entries at %v, and has %d", op.ID, op.RequestID, len(seen.entries), seen.at, len(op.Entries))
 		}
 		return
 	}
-	for i, outcome := range said.entries {
+	for i, outcome := range seen.entries {
 		switch {
-		case outcome == operation.Unknown && (said.state.Running() || v.mayBeUnknown(op, i)), is.outcomes[i] == operation.Unknown, outcome == is.outcomes[i]:
+		case outcome == operation.Unknown && (seen.state.Running() || v.mayBeUnknown(op, i)), is.outcomes[i] == operation.Unknown, outcome == is.outcomes[i]:
 		default:
-			v.failf("the entry %s of %s of %s was said to be %s at %v, and it is %s", op.Entries[i].Entry, op.ID, op.RequestID, outcome, said.at, is.outcomes[i])
+			v.failf("the entry %s of %s of %s was listed as %s at %v, and it is %s", op.Entries[i].Entry, op.ID, op.RequestID, outcome, seen.at, is.outcomes[i])
 		}
 	}
 }
 
-// wasSent reports whether a command of a request that was handed over names an
-// entry.
-func (v *verdict) wasSent(request, name string) bool {
-	return slices.ContainsFunc(v.handed[request], func(h handing) bool { return slices.Contains(h.names, name) })
+// wasSent reports whether a command that was sent for a request names an entry.
+func (v *checker) wasSent(request, name string) bool {
+	return slices.ContainsFunc(v.sent[request], func(h sentWrite) bool { return slices.Contains(h.names, name) })
 }
 
-// judgeRefusedSet holds an error that answers a request to set a list against the
-// ledger. about is the request that it speaks of.
-func (v *verdict) judgeRefusedSet(told *telling, got answer, name, about string, complain func(format string, args ...any)) {
+// checkRefusedSet checks an error response to a request that sets a list. about is the
+// request whose outcome the response has.
+func (v *checker) checkRefusedSet(ex *exchange, got response, name, about string, fail func(format string, args ...any)) {
 	if name == "PRECONDITION_FAILED" {
 		v.count("set: the condition failed")
-		if len(v.handed[told.request]) > 0 {
-			complain("something was sent: %v", v.handed[told.request])
+		if len(v.sent[ex.id]) > 0 {
+			fail("something was sent: %v", v.sent[ex.id])
 		}
-		v.judgeCondition(told, complain)
+		v.checkCondition(ex, fail)
 	}
-	if got.status < http.StatusInternalServerError && name != "REQUEST_RUNNING" && len(v.handed[told.request]) > 0 && name != "PLATFORM_REFUSED" && name != "OPERATION_NOT_DONE" && about == told.request {
-		// The platform's refusal of the first step is no other error than these
-		// two, and one of the table of its errors.
-		if !slices.ContainsFunc(v.received[told.request], func(e ocisim.Entry) bool { return e.Error != 0 }) {
-			complain("something was sent: %v", v.handed[told.request])
+	if got.status < http.StatusInternalServerError && name != "REQUEST_RUNNING" && len(v.sent[ex.id]) > 0 && name != "PLATFORM_REFUSED" && name != "OPERATION_NOT_DONE" && about == ex.id {
+		// A refusal of the first step by the platform is one of these two errors, or one
+		// that its error number is mapped to.
+		if !slices.ContainsFunc(v.received[ex.id], func(e ocisim.Entry) bool { return e.Error != 0 }) {
+			fail("something was sent: %v", v.sent[ex.id])
 		}
 	}
 	if name == "REQUEST_RUNNING" || name == "ENTRIES_HELD" || name == "IDEMPOTENCY_KEY_REUSED" {
 		return
 	}
-	for _, h := range v.handed[about] {
-		if assigns(h.command) && v.stepsOf(about) > 1 && h.at <= told.at && !v.blurred[about] {
-			complain("a step was done by then, and the answer does not say so: %v", v.handed[about])
+	for _, h := range v.sent[about] {
+		if assigns(h.command) && v.stepsOf(about) > 1 && h.at <= ex.at && !v.ambiguous[about] {
+			fail("a step was done by then, and the response does not report it: %v", v.sent[about])
 		}
 	}
 }
 
-// judgeCondition demands of a failed condition that the list was, or may have been,
-// another than the tag's.
-func (v *verdict) judgeCondition(told *telling, complain func(format string, args ...any)) {
-	w := told.wish
+// checkCondition checks that a condition failed because the list differed from the one
+// with the tag at some instant.
+func (v *checker) checkCondition(ex *exchange, fail func(format string, args ...any)) {
+	w := ex.request
 	if w.ifMatch == "*" || w.ifMatch == "" {
-		complain("it had no condition that can fail")
+		fail("it had no condition that can fail")
 	}
-	tagged, known := v.lists.with(w.ifMatch)
-	if !known || v.wasPadded(v.since(told.asked), told.at) {
+	tagged, known := v.lists.contentOf(w.ifMatch)
+	if !known || v.wasPadded(v.since(ex.asked), ex.at) {
 		return
 	}
-	states := v.history.during(w.list(), v.since(told.asked), told.at)
+	states := v.history.during(w.list(), v.since(ex.asked), ex.at)
 	if len(states) == 1 && slices.Equal(states[0], tagged) {
-		complain("the list was that of the tag all the time: %v", tagged)
+		fail("the list was that of the tag all the time: %v", tagged)
 	}
 }
 
-// wasPadded reports whether the platform answered with longer tables than it has.
-func (v *verdict) wasPadded(from, to time.Duration) bool {
+// wasPadded reports whether the platform replied with longer tables than it has.
+func (v *checker) wasPadded(from, to time.Duration) bool {
 	return slices.ContainsFunc(v.ledger, func(e ocisim.Entry) bool {
 		at := v.since(e.Time)
 		return at >= from && at <= to && slices.Contains(e.Faults, ocisim.HugeTable)
 	})
 }
 
-// judgeRehearsal demands of a dry run that it was the difference between its body
-// and what the list had.
-func (v *verdict) judgeRehearsal(told *telling) {
-	if !told.wish.setsList() || told.answer.status != http.StatusOK || len(v.overdue) > 0 {
+// checkDryRunBody checks that a dry run shows the difference between its body and the
+// list.
+func (v *checker) checkDryRunBody(ex *exchange) {
+	if !ex.request.setsList() || ex.response.status != http.StatusOK || len(v.overdue) > 0 {
 		return
 	}
 	v.count("set: a dry run")
@@ -198,86 +195,46 @@ func (v *verdict) judgeRehearsal(told *telling) {
 			Before, After struct{ GroupID *string }
 		}
 	}
-	must(v.t, json.Unmarshal([]byte(told.answer.body), &body))
+	must(v.t, json.Unmarshal([]byte(ex.response.body), &body))
 	var adds, removes []string
 	for _, c := range body.Changes {
-		switch group := told.wish.list().group; {
+		switch group := ex.request.list().group; {
 		case c.Before.GroupID == nil && c.After.GroupID != nil && *c.After.GroupID == group:
 			adds = append(adds, nameOf(c.Entry))
 		case c.After.GroupID == nil && c.Before.GroupID != nil && *c.Before.GroupID == group:
 			removes = append(removes, nameOf(c.Entry))
 		default:
-			v.failf("%s was a dry run, and shows %s", told.request, told.answer.body)
+			v.failf("%s was a dry run, and shows %s", ex.id, ex.response.body)
 		}
 	}
 	slices.Sort(adds)
 	slices.Sort(removes)
-	states := v.history.during(told.wish.list(), v.since(told.asked), told.at)
+	states := v.history.during(ex.request.list(), v.since(ex.asked), ex.at)
 	fits := func(had []string) bool {
 		both := slices.Sorted(slices.Values(slices.Concat(had, adds)))
 		both = slices.DeleteFunc(both, func(name string) bool { return slices.Contains(removes, name) })
-		return slices.Equal(both, slices.Sorted(slices.Values(told.wish.names())))
+		return slices.Equal(both, slices.Sorted(slices.Values(ex.request.names())))
 	}
 	if !slices.ContainsFunc(states, fits) {
-		v.failf("%s was a dry run of %v, and shows %s, and the list was %v", told.request, told.wish.names(), told.answer.body, states)
+		v.failf("%s was a dry run of %v, and shows %s, and the list was %v", ex.id, ex.request.names(), ex.response.body, states)
 	}
 }
 
-// judgeReads demands that each list that was read was the platform's at that time,
-// and that one entity tag stands for one content.
-func (v *verdict) judgeReads() {
-	for _, tag := range v.lists.differ {
-		v.failf("the entity tag %s was that of two contents", tag)
+// checkReads checks that each list that was read was the platform's at that time, and that
+// no entity tag was used for two contents.
+func (v *checker) checkReads() {
+	for _, tag := range v.lists.conflicting {
+		v.failf("two contents had the entity tag %s", tag)
 	}
-	for _, told := range v.told {
-		l := told.wish.list()
-		if told.write || told.answer == nil || told.answer.status != http.StatusOK || l == (list{}) || v.wasPadded(v.since(told.asked), told.at) {
+	for _, ex := range v.exchanges {
+		l := ex.request.list()
+		if ex.write || ex.response == nil || ex.response.status != http.StatusOK || l == (list{}) || v.wasPadded(v.since(ex.asked), ex.at) {
 			continue
 		}
-		read := slices.Sorted(slices.Values(entriesIn(told.answer.body)))
-		states := v.history.during(l, v.since(told.asked), told.at)
+		read := slices.Sorted(slices.Values(entriesIn(ex.response.body)))
+		states := v.history.during(l, v.since(ex.asked), ex.at)
 		if !slices.ContainsFunc(states, func(had []string) bool { return slices.Equal(had, read) }) {
-			v.failf("%s read %v, and the list %v was %v", told.request, read, l, states)
-		}
-	}
-}
-
-// judgeIntent demands that the intent in the audit trail has every entry of every
-// command that was sent, with its step and its values.
-func (v *verdict) judgeIntent(request string, intent operation.Event) {
-	for _, h := range v.handed[request] {
-		for _, name := range h.names {
-			at := slices.IndexFunc(intent.Entries, func(e operation.Entry) bool { return nameOf(e.Start) == name })
-			if at < 0 {
-				v.failf("the intent of %s does not have %s, which was sent: %v", request, name, h)
-				continue
-			}
-			e := intent.Entries[at]
-			step := 1
-			if w := v.wishOf(request); w.setsList() && assigns(h.command) && len(intent.Entries) > len(w.names()) {
-				step = 2
-			}
-			gains := strings.Contains(string(e.Before), "null") && !strings.Contains(string(e.After), "null")
-			if e.Step != step || gains != assigns(h.command) {
-				v.failf("the intent of %s has %s in step %d from %s to %s, and it was sent with %v", request, name, e.Step, e.Before, e.After, h)
-			}
-		}
-	}
-}
-
-// judgeOutcomes demands that the audit trail says of each entry what the operation
-// does in the end.
-func (v *verdict) judgeOutcomes(op toldOperation, event operation.Event) {
-	if op.isReleased() {
-		return // what was found out afterwards may not be in it
-	}
-	if len(event.Entries) != len(op.Entries) {
-		v.failf("the audit trail has %d entries of %s, of %d", len(event.Entries), op.RequestID, len(op.Entries))
-		return
-	}
-	for i, e := range event.Entries {
-		if e.Given != op.Entries[i].Entry || e.Outcome != op.Entries[i].Outcome {
-			v.failf("the audit trail says that %s of %s is %q, and it is %s", e.Given, op.RequestID, e.Outcome, op.Entries[i].Outcome)
+			v.failf("%s read %v, and the list %v was %v", ex.id, read, l, states)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"ocigate/oci"
 )
 
+// A recorder of the documents between the gateway and the platform.
+
 // tape records what passes between a gateway with one session and the platform.
 type tape struct {
 	mu             sync.Mutex
@@ -53,7 +55,7 @@ func (c *tapedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// documents are those that went out and came in, one a line, in their order.
+// documents returns those that went out and came in, one a line, in their order.
 // Those of logging in and out are left out, and what differs from one run to
 // the next has a placeholder: a file of them can be compared. A reply has the
 // echo of its command.
@@ -74,7 +76,7 @@ var (
 	betweenTags = regexp.MustCompile(`>\s*\n\s*<`)
 )
 
-// secrets are the nonces and signed passwords of the logins. Over TLS nothing
+// secrets returns the nonces and signed passwords of the logins. Over TLS nothing
 // can be read.
 func (r *tape) secrets(t testing.TB, overTLS bool) []string {
 	t.Helper()

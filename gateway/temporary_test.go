@@ -11,11 +11,13 @@ import (
 	"ocigate/oci"
 )
 
+// Temporary refusals of the platform.
+
 // temporarily is a refusal of a platform that has lost its own back end.
 const temporarily = `error-before-apply number=4998 summary="The server is temporarily unavailable"`
 
-// wantLater demands the answer that asks to come back in five seconds.
-func wantLater(t *testing.T, got answer) apiError {
+// wantLater checks for the response that asks to come back in five seconds.
+func wantLater(t *testing.T, got response) apiError {
 	t.Helper()
 	failure := got.wantError(t, http.StatusServiceUnavailable, "PLATFORM_UNAVAILABLE")
 	if after := got.header.Get("Retry-After"); after != "5" {
@@ -27,10 +29,10 @@ func wantLater(t *testing.T, got answer) apiError {
 	return failure
 }
 
-// A caller who follows the advice sends the same request, with the same key.
+// After the Retry-After, the same request with the same key succeeds.
 func TestTemporaryRefusalLeavesTheKeyFree(t *testing.T) {
-	for _, w := range writings() {
-		t.Run(w.endpoint, func(t *testing.T) {
+	for _, w := range writeCases() {
+		t.Run(w.route, func(t *testing.T) {
 			r := start(t, setup{})
 			r.inject(t, withCommand(temporarily+" times=1", w.command))
 			got := r.call(t, w.call.keyed("k"))
@@ -42,10 +44,10 @@ func TestTemporaryRefusalLeavesTheKeyFree(t *testing.T) {
 	}
 }
 
-// A platform that carries out what it has refused is found out, and the key that
-// is free meanwhile stays so.
+// If the platform carries out what it has refused, the operation gets that outcome, and
+// the key that is free meanwhile stays free.
 func TestTemporaryRefusalOfAWriteThatIsDoneLater(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		r.inject(t, withCommand(temporarily+" times=1", assignCommand))
 		asked := assignFreeRange().keyed("k")
 		got := r.call(t, asked)
@@ -82,7 +84,7 @@ func TestIDsThatHoldTheWordsOfATemporaryRefusal(t *testing.T) {
 	}
 }
 
-// commandsThatVerify are those that hold a caller's credentials.
+// commandsThatVerify returns those that hold a caller's credentials.
 func commandsThatVerify(s setup) string {
 	if s.overTLS && s.verify != gateway.VerifyByLogin {
 		return "AuthenticationVerifyRequest22V4"
@@ -90,7 +92,7 @@ func commandsThatVerify(s setup) string {
 	return "Login*"
 }
 
-// It says nothing of the credentials, and is no failed attempt.
+// It proves nothing about the credentials, and does not count as a failed attempt.
 func TestTemporaryRefusalOfALogin(t *testing.T) {
 	for _, way := range waysToVerify {
 		t.Run(way.name, func(t *testing.T) {

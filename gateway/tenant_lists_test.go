@@ -17,6 +17,8 @@ import (
 	"ocigate/translate/scope"
 )
 
+// The lists of tenants, in both modes of the platform.
+
 // The lists of a tenant by their last segment, and the part of the names of their
 // commands.
 var tenantLists = map[string]string{
@@ -42,7 +44,7 @@ func TestDocumentsOfATenantsLists(t *testing.T) {
 						o.MaxSessions = 1
 						recorded.over(o)
 					}})
-					inTime(t, s, func(t *testing.T, r *rig) {
+					inBubble(t, s, func(t *testing.T, r *rig) {
 						asked := call{path: tenantList(tenantID, list), client: system}
 						if strings.HasSuffix(list, "prefixes") && !o.hasPrefixes() {
 							r.call(t, asked).wantError(t, http.StatusBadRequest, "NOT_AVAILABLE_IN_RELEASE")
@@ -70,7 +72,7 @@ func TestDocumentsOfATenantsLists(t *testing.T) {
 	})
 }
 
-// commands are the names of the commands that were sent, by document.
+// commands returns the names of the commands that were sent, by document.
 func (r *tape) commands() [][]string {
 	sent, _ := r.documents()
 	var all [][]string
@@ -104,7 +106,7 @@ func TestTenantsListsWithoutTheCommandsOfOneMode(t *testing.T) {
 							unknown(t, seed)
 						}
 					}}
-					inTime(t, s, func(t *testing.T, r *rig) {
+					inBubble(t, s, func(t *testing.T, r *rig) {
 						for range 3 {
 							for list := range tenantLists {
 								for _, tenantID := range test.others {

@@ -8,7 +8,9 @@ import (
 	"ocigate/gateway/auth"
 )
 
-// Every way to be told 429 is counted.
+// The metric of throttled logins.
+
+// Every kind of response with 429 is counted.
 func TestThrottledAttemptsAreCounted(t *testing.T) {
 	for way, guess := range map[string]call{
 		"login":   loginCall("groupadmin", "guess"),

@@ -15,6 +15,8 @@ import (
 	"ocigate/translate/scope"
 )
 
+// The settings, number ranges and prefixes of users.
+
 const (
 	setUser      = "UserRouteListModifyRequest"
 	isScreened   = "treatOriginationsAndPBXRedirectionsAsScreened"
@@ -35,7 +37,7 @@ func putUser(body string) call {
 const everythingElse = `{"` + forEmergency + `":true,"numbers":[{"minPhoneNumber":"+3226127007"}],"prefixes":[{"prefix":"+32-01"},{"prefix":"+32-02"}]}`
 
 // Users see what they have themselves and change nothing. What a caller may not see
-// or change, the platform hears nothing of.
+// or change is not sent to the platform.
 func TestRightsOverAUser(t *testing.T) {
 	r := start(t, setup{})
 	own, plain := userOf(ownTenant, ownGroup, ownUser), userOf(ownTenant, ownGroup, plainUser)
@@ -88,21 +90,21 @@ func TestAUsersChangeIsReadBackOnEveryRelease(t *testing.T) {
 		}
 		for fault, state := range map[string]string{"drop-after-apply": "done", "drop-before-apply": "not_done"} {
 			t.Run(state, func(t *testing.T) {
-				inTime(t, o.over(setup{}), func(t *testing.T, r *rig) {
+				inBubble(t, o.over(setup{}), func(t *testing.T, r *rig) {
 					r.inject(t, withCommand(fault+" times=1", setUser))
 					id := r.call(t, putUser(body)).header.Get("Operation-Id")
 					time.Sleep(time.Minute)
-					told, _ := r.operation(t, id)
-					var want []entryTold
+					op, _ := r.operation(t, id)
+					var want []entryResponse
 					for _, entry := range entries {
 						outcome, step := state, 1
 						if entry == "+32-01" { // which the user has before and after it
 							outcome, step = "done", 0
 						}
-						want = append(want, entryTold{entry, outcome, step, false})
+						want = append(want, entryResponse{entry, outcome, step, false})
 					}
-					if diff := cmp.Diff(want, told.Entries); diff != "" || told.State != state || told.KnownBy != "reading" || told.UserID != ownUser {
-						t.Errorf("%s by %q of %q, entries (-want +got):\n%s", told.State, told.KnownBy, told.UserID, diff)
+					if diff := cmp.Diff(want, op.Entries); diff != "" || op.State != state || op.KnownBy != "reading" || op.UserID != ownUser {
+						t.Errorf("%s by %q of %q, entries (-want +got):\n%s", op.State, op.KnownBy, op.UserID, diff)
 					}
 					r.wantWrites(t, 1, map[string]int{"done": 1}[state])
 				})
@@ -119,7 +121,7 @@ func TestAUsersChangeThatDiffersInNothing(t *testing.T) {
 		"the user has nothing": `{"numbers":[]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inTime(t, setup{seed: func(s *ocisim.Seed) {
+			inBubble(t, setup{seed: func(s *ocisim.Seed) {
 				if name == "the user has nothing" {
 					own := &s.Tenants[slices.IndexFunc(s.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })]
 					own.Ranges[0].User = ""
@@ -143,10 +145,10 @@ func TestAUsersChangeThatDiffersInNothing(t *testing.T) {
 				if len(events) != 1 || events[0].Outcome != "done" || events[0].UserID != ownUser {
 					t.Errorf("the trail has %+v", events)
 				}
-				if told := r.call(t, call{path: operationPath(id), client: group}); strings.Contains(told.body, "null") {
-					t.Errorf("the operation is %s", told.body)
+				if reported := r.call(t, call{path: operationPath(id), client: group}); strings.Contains(reported.body, "null") {
+					t.Errorf("the operation is %s", reported.body)
 				}
-				second := r.survivor(t)
+				second := r.afterKill(t)
 				second.call(t, putUser(body).keyed("k")).wantReplay(t, id, "done")
 			})
 		})
@@ -156,21 +158,21 @@ func TestAUsersChangeThatDiffersInNothing(t *testing.T) {
 // Two changes of one user may not be made at the same time, be they of different
 // members. What one of them changes is held against the group's endpoints, too.
 func TestChangesOfAUserExcludeEachOther(t *testing.T) {
-	inTime(t, setup{seed: func(s *ocisim.Seed) {
+	inBubble(t, setup{seed: func(s *ocisim.Seed) {
 		own := &s.Tenants[slices.IndexFunc(s.Tenants, func(t ocisim.Tenant) bool { return t.ID == ownTenant })]
 		for i := range own.Groups[0].Users {
 			own.Groups[0].Users[i].Services = []string{"Route List"}
 		}
 	}}, func(t *testing.T, r *rig) {
 		r.inject(t, withCommand("slow delay=5s times=1", setUser))
-		first := make(chan answer, 1)
+		first := make(chan response, 1)
 		go func() { first <- r.call(t, putUser(`{"numbers":[{"minPhoneNumber":"+3226127007"}]}`)) }()
 		synctest.Wait()
 		r.call(t, putUser(`{"`+isScreened+`":true}`)).wantError(t, http.StatusConflict, "ENTRIES_HELD")
 		for _, start := range []string{"+3226127007", "+3226127000"} { // gained and lost
 			remove := call{method: http.MethodDelete, path: ownList("numbers"), client: system, body: fmt.Sprintf(`{"numbers":[{"minPhoneNumber":%q}]}`, start)}
-			told := r.call(t, remove).wantError(t, http.StatusConflict, "ENTRIES_HELD")
-			if diff := cmp.Diff([]string{start}, told.Details.Entries); diff != "" {
+			failure := r.call(t, remove).wantError(t, http.StatusConflict, "ENTRIES_HELD")
+			if diff := cmp.Diff([]string{start}, failure.Details.Entries); diff != "" {
 				t.Errorf("entries (-want +got):\n%s", diff)
 			}
 		}
@@ -185,14 +187,14 @@ func TestChangesOfAUserExcludeEachOther(t *testing.T) {
 
 // A range that the body takes away without naming it may be held by another write.
 func TestARangeThatAnotherWriteHoldsIsNotTakenFromAUser(t *testing.T) {
-	inTime(t, setup{}, func(t *testing.T, r *rig) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		remove := call{method: http.MethodDelete, path: ownList("numbers"), client: system, body: `{"numbers":[{"minPhoneNumber":"+3226127000"}]}`}
 		r.inject(t, "drop-before-apply times=1 command=GroupRouteListEnterpriseTrunkNumberRangeUnassignListRequest")
 		r.call(t, remove).wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
 		got := r.call(t, putUser(`{"numbers":[]}`).keyed("k"))
-		told := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
+		failure := got.wantError(t, http.StatusConflict, "ENTRIES_HELD")
 		got.wantOutcome(t, "not_done")
-		if diff := cmp.Diff([]string{"+3226127000"}, told.Details.Entries); diff != "" {
+		if diff := cmp.Diff([]string{"+3226127000"}, failure.Details.Entries); diff != "" {
 			t.Errorf("entries (-want +got):\n%s", diff)
 		}
 		r.wantWrites(t, 1, 0)

@@ -15,21 +15,23 @@ import (
 	"ocigate/oci"
 )
 
-// meddler stands between the gateway and the platform, and answers some
-// commands in the platform's place.
-type meddler struct {
+// A proxy that replaces replies of the platform, for the catalogue of hostile replies.
+
+// replyInjector is a proxy between the gateway and the platform that replies to some
+// commands instead of the platform.
+type replyInjector struct {
 	testing.TB
 	with    hostileReply
 	dial    func(context.Context, string, string) (net.Conn, error)
 	serving sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
-	commands []string   // that the gateway has sent, but for those about sessions
-	written  int        // bytes that it was sent
-	meddled  int        // documents that were answered in the platform's place
+	commands []string   // that the gateway has sent, without those about sessions
+	written  int        // bytes that the gateway got
+	injected int        // documents that got an injected reply
 }
 
-func (m *meddler) over(o *oci.Options) {
+func (m *replyInjector) over(o *oci.Options) {
 	m.dial, o.Dial = o.Dial, func(ctx context.Context, network, address string) (net.Conn, error) {
 		platform, err := m.dial(ctx, network, address)
 		if err != nil {
@@ -52,36 +54,36 @@ var (
 	ofSession   = regexp.MustCompile(`^(Authentication|Login|Logout|SystemSoftwareVersion|VerifySession)`)
 )
 
-// serve passes documents on until either side ends.
-func (m *meddler) serve(gateway, platform net.Conn) {
+// serve forwards documents until either side closes.
+func (m *replyInjector) serve(gateway, platform net.Conn) {
 	fromGateway, fromPlatform := &documentReader{from: gateway}, &documentReader{from: platform}
 	for {
 		asked, err := fromGateway.next()
 		if err != nil {
 			return
 		}
-		meddles, forwards := m.receive(asked)
+		injects, forwards := m.receive(asked)
 		if forwards {
 			if _, err := platform.Write(asked); err != nil || bytes.Contains(asked, []byte(`"LogoutRequest"`)) {
 				return
 			}
-			answer, err := fromPlatform.next()
+			reply, err := fromPlatform.next()
 			if err != nil {
 				return
 			}
-			if !meddles && !m.write(gateway, answer) {
+			if !injects && !m.write(gateway, reply) {
 				return
 			}
 		}
-		if meddles && !m.answer(gateway, asked) {
+		if injects && !m.reply(gateway, asked) {
 			return
 		}
 	}
 }
 
-// receive notes a document of the gateway, and tells whether it is answered here,
-// and whether the platform gets it.
-func (m *meddler) receive(asked []byte) (meddles, forwards bool) {
+// receive notes a document of the gateway. It reports whether the document gets an
+// injected reply, and whether the platform gets the document.
+func (m *replyInjector) receive(asked []byte) (injects, forwards bool) {
 	var names []string
 	for _, match := range commandName.FindAllSubmatch(asked, -1) {
 		names = append(names, string(match[1]))
@@ -94,14 +96,14 @@ func (m *meddler) receive(asked []byte) (meddles, forwards bool) {
 			m.commands = append(m.commands, name)
 		}
 	}
-	if !passed || !slices.Contains(names, m.with.answers) || m.with.times > 0 && m.meddled == m.with.times {
+	if !passed || !slices.Contains(names, m.with.answers) || m.with.times > 0 && m.injected == m.with.times {
 		return false, true
 	}
-	m.meddled++
+	m.injected++
 	return true, m.with.carriedOut
 }
 
-func (m *meddler) write(to net.Conn, b []byte) bool {
+func (m *replyInjector) write(to net.Conn, b []byte) bool {
 	n, err := to.Write(b)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +111,7 @@ func (m *meddler) write(to net.Conn, b []byte) bool {
 	return err == nil
 }
 
-// documentReader reads documents of well-behaved sides.
+// documentReader reads complete documents.
 type documentReader struct {
 	from    io.Reader
 	pending []byte
@@ -139,7 +141,7 @@ const (
 	replyStart = `<?xml version="1.0" encoding="ISO-8859-1"?>` + "\n" + `<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="` + xsiSpace + `">`
 )
 
-// shorthand are the parts of a reply that many have in common.
+// shorthand has the parts that many replies have in common.
 var shorthand = map[string]string{
 	"start":      replyStart,
 	"head":       replyStart + `<sessionId xmlns="">{session}</sessionId>{tracked}`,
@@ -159,9 +161,8 @@ var shorthand = map[string]string{
 	"/command":   `</command>`,
 }
 
-// answer writes the reply in the platform's place. It reports whether the
-// connection goes on.
-func (m *meddler) answer(to net.Conn, asked []byte) bool {
+// reply writes the injected reply. It reports whether the connection stays open.
+func (m *replyInjector) reply(to net.Conn, asked []byte) bool {
 	ids := map[string]string{}
 	for _, match := range idValue.FindAllSubmatch(asked, -1) {
 		ids[string(match[1])] = string(match[2])
@@ -229,8 +230,8 @@ func (m *meddler) answer(to net.Conn, asked []byte) bool {
 	return expand(m.with.reply) && flush()
 }
 
-// repeat writes a text so often, never much of it at a time.
-func (m *meddler) repeat(to net.Conn, number, inside string) bool {
+// repeat writes a text that many times, in pieces.
+func (m *replyInjector) repeat(to net.Conn, number, inside string) bool {
 	left, err := strconv.Atoi(number)
 	if err != nil {
 		m.Errorf("%s: %v", m.with.name, err)

@@ -17,15 +17,17 @@ import (
 	"ocigate/translate/errcode"
 )
 
-func (l *law) checkWrite(f rowFacts) {
-	if l.row.Change == nil {
+// The check of the expectations of routes that write.
+
+func (l *folderCheck) checkWrite(f routeFacts) {
+	if l.route.Change == nil {
 		if f.Write != nil {
-			l.lacks("write: the row changes nothing")
+			l.report("write: the route changes nothing")
 		}
 		return
 	}
 	if f.Write == nil {
-		l.lacks("write is missing: a good request about one entry")
+		l.report("write is missing: a good request about one entry")
 		return
 	}
 	w := f.Write
@@ -34,63 +36,63 @@ func (l *law) checkWrite(f rowFacts) {
 		{"entry.before", w.Entry.Before}, {"entry.after", w.Entry.After}, {"shown.by", w.Shown.By},
 	} {
 		if key.value == "" {
-			l.lacks("write.%s is missing", key.name)
+			l.report("write.%s is missing", key.name)
 		}
 	}
-	if _, ok := rowNamed(w.Shown.By); w.Shown.By != "" && !ok {
-		l.lacks("write.shown.by: there is no row %s", w.Shown.By)
+	if _, ok := routeNamed(w.Shown.By); w.Shown.By != "" && !ok {
+		l.report("write.shown.by: there is no route %s", w.Shown.By)
 	}
 	if w.Shown.Before == "" && w.Shown.After == "" {
-		l.lacks("write.shown.before and write.shown.after are missing: one of them says what is to be seen")
+		l.report("write.shown.before and write.shown.after are missing: one of them says what is to be seen")
 	}
 	if _, ok := errcode.ByName(w.Again); w.Again != "" && !ok {
-		l.lacks("write.again: there is no error %s", w.Again)
+		l.report("write.again: there is no error %s", w.Again)
 	}
 	l.checkHalf(f)
 }
 
-// checkHalf demands a request that can be done by half, where an error happens by
-// that.
-func (l *law) checkHalf(f rowFacts) {
+// checkHalf checks the request that can be done partly, if the route needs it for an
+// error.
+func (l *folderCheck) checkHalf(f routeFacts) {
 	half := f.Write.Half
 	if half == nil {
 		for _, name := range slices.Sorted(maps.Keys(f.Provoked)) {
 			if f.Provoked[name].By == halfOfCommand {
-				l.lacks("write.half is missing: provoked.%s.by is %q", name, halfOfCommand)
+				l.report("write.half is missing: provoked.%s.by is %q", name, halfOfCommand)
 			}
 		}
 		return
 	}
 	if half.Body == "" {
-		l.lacks("write.half.body is missing")
+		l.report("write.half.body is missing")
 	}
-	if (half.Answer != "") != reports(l.row) {
-		l.lacks("write.half.answer is %q, and the row reports its entries: %t", half.Answer, reports(l.row))
+	if (half.Answer != "") != reports(l.route) {
+		l.report("write.half.answer is %q, and the route reports its entries: %t", half.Answer, reports(l.route))
 	}
 }
 
 // refusalNeeds is what a case needs to be one that a check refuses.
-const refusalNeeds = "one has an error that is neither of the form nor of all rows, and no sent; " +
-	"its request.json has the row's path with the ids of the demonstration, and neither assumed nor faults"
+const refusalNeeds = "one has an error that is neither of the form nor of all routes, and no sent; " +
+	"its request.json has the route's path with the ids of the demonstration, and neither assumed nor faults"
 
-// checkRefusal demands a case whose body a check refuses. One whose request is still
+// checkRefusal checks a case whose body a check refuses. One whose request is still
 // to be written is taken for it.
-func (l *law) checkRefusal(f rowFacts) {
-	if l.row.Change == nil {
+func (l *folderCheck) checkRefusal(f routeFacts) {
+	if l.route.Change == nil {
 		return
 	}
 	refused := slices.ContainsFunc(f.checkedCases(), func(name string) bool {
-		asked, err := l.book.request(l.row.Name, name)
-		return errors.Is(err, fs.ErrNotExist) || err == nil && asked.isOfDemonstration(l.row)
+		asked, err := l.book.request(l.route.Name, name)
+		return errors.Is(err, fs.ErrNotExist) || err == nil && asked.isOfDemonstration(l.route)
 	})
 	if !refused {
-		l.lacks("no case is refused by a check: %s", refusalNeeds)
+		l.report("no case is refused by a check: %s", refusalNeeds)
 	}
 }
 
-// checkedCases are the names of the cases that a check refuses although their form is
+// checkedCases returns the names of the cases that a check refuses although their form is
 // good, in their order.
-func (f rowFacts) checkedCases() []string {
+func (f routeFacts) checkedCases() []string {
 	others := append([]*errcode.Code{
 		errcode.JSONSchemaValidation, errcode.BadMediaType, errcode.InvalidParameters, errcode.PreconditionFailed,
 	}, gateway.CommonErrors()...)
@@ -105,15 +107,15 @@ func (f rowFacts) checkedCases() []string {
 }
 
 // isOfDemonstration reports whether a request is about what the demonstration has
-// under the row's path, of a platform that is as it has it.
-func (q quartetRequest) isOfDemonstration(e gateway.Route) bool {
-	return !q.Assumed && len(q.Faults) == 0 && q.Path == ownPath(e)
+// under the route's path, of a platform that is as it has it.
+func (q quartetRequest) isOfDemonstration(route gateway.Route) bool {
+	return !q.Assumed && len(q.Faults) == 0 && q.Path == ownPath(route)
 }
 
-// changed is the file of a row with its keys changed.
-func changed(t *testing.T, files fstest.MapFS, row string, change func(keys map[string]any)) {
+// changed is the file of a route with its keys changed.
+func changed(t *testing.T, files fstest.MapFS, route string, change func(keys map[string]any)) {
 	t.Helper()
-	file := files[path.Join(row, factsFile)]
+	file := files[path.Join(route, factsFile)]
 	var keys map[string]any
 	must(t, yaml.Unmarshal(file.Data, &keys))
 	change(keys)
@@ -122,10 +124,10 @@ func changed(t *testing.T, files fstest.MapFS, row string, change func(keys map[
 	must(t, err)
 }
 
-// Every row that changes something needs a request that can be done by half, as long
-// as an error happens by that.
-func TestHalfIsAskedFor(t *testing.T) {
-	for row, f := range facts().rows {
+// Every route that changes something needs a request that can be done partly, if one of
+// its errors needs that.
+func TestMissingHalfIsReported(t *testing.T) {
+	for route, f := range facts().routes {
 		if f.Write == nil || f.Provoked[errcode.PartlyDone.Name].By == "" {
 			continue
 		}
@@ -136,46 +138,46 @@ func TestHalfIsAskedFor(t *testing.T) {
 			"none":           {nil, `write.half is missing: provoked.PARTLY_DONE.by is "half of a command"`},
 			"without a body": {map[string]any{"prefixes": []any{}}, "write.half.body is missing"},
 		} {
-			t.Run(row+"/"+name, func(t *testing.T) {
+			t.Run(route+"/"+name, func(t *testing.T) {
 				files := copied(t)
-				changed(t, files, row, func(keys map[string]any) {
+				changed(t, files, route, func(keys map[string]any) {
 					write, ok := keys["write"].(map[string]any)
 					if !ok {
 						t.Fatal("no write")
 					}
 					write["half"] = c.half
 				})
-				wantLacking(t, files, row, c.want)
+				wantLacking(t, files, route, c.want)
 			})
 		}
 	}
 }
 
-// wantLacking demands that the file of a row lacks one thing. The rows of which
+// wantLacking checks that the file of a route lacks one thing. The routes of which
 // another one is an alias lack it twice: each is named.
-func wantLacking(t *testing.T, files fstest.MapFS, row, what string) {
+func wantLacking(t *testing.T, files fstest.MapFS, name, what string) {
 	t.Helper()
 	var want []string
-	for _, e := range endpoints() {
-		if e.Name == row || facts().rows[e.Name].AliasOf == row {
-			want = append(want, displayed(apiFolder, e.Name, factsFile)+": "+what)
+	for _, route := range apiRoutes() {
+		if route.Name == name || facts().routes[route.Name].AliasOf == name {
+			want = append(want, displayed(apiFolder, route.Name, factsFile)+": "+what)
 		}
 	}
-	if diff := cmp.Diff(want, lacking(declaredRows(), readBook(files))); diff != "" {
+	if diff := cmp.Diff(want, folderProblems(declaredRoutes(), readBook(files))); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
 }
 
-// Every row that changes something needs a case that a check refuses: here each of
+// Every route that changes something needs a case that a check refuses: here each of
 // them has sent a command.
-func TestARefusedCaseIsAskedFor(t *testing.T) {
-	for row, f := range facts().rows {
+func TestMissingRefusedCaseIsReported(t *testing.T) {
+	for route, f := range facts().routes {
 		if f.Write == nil {
 			continue
 		}
-		t.Run(row, func(t *testing.T) {
+		t.Run(route, func(t *testing.T) {
 			files := copied(t)
-			changed(t, files, row, func(keys map[string]any) {
+			changed(t, files, route, func(keys map[string]any) {
 				cases, _ := keys["cases"].(map[string]any)
 				for _, name := range f.checkedCases() {
 					c, ok := cases[name].(map[string]any)
@@ -185,16 +187,16 @@ func TestARefusedCaseIsAskedFor(t *testing.T) {
 					c["sent"] = 1
 				}
 			})
-			wantLacking(t, files, row, "no case is refused by a check: "+refusalNeeds)
+			wantLacking(t, files, route, "no case is refused by a check: "+refusalNeeds)
 		})
 	}
 }
 
-// A case that a check refuses is not any that is answered with an error.
+// Not every case with an error counts as one that a check refuses.
 func TestCasesThatACheckRefuses(t *testing.T) {
-	const row = "itc_numbers_assign"
-	own, refused := ownPathOf(t, row), expectation{Status: 400, Error: "NOT_AVAILABLE_FOR_ASSIGNMENT"}
-	missing := "testdata/api/" + row + "/expectations.yaml: no case is refused by a check: " + refusalNeeds
+	const route = "itc_numbers_assign"
+	own, refused := ownPathOf(t, route), expectation{Status: 400, Error: "NOT_AVAILABLE_FOR_ASSIGNMENT"}
+	missing := "testdata/api/" + route + "/expectations.yaml: no case is refused by a check: " + refusalNeeds
 	for name, c := range map[string]struct {
 		expected expectation
 		asked    *quartetRequest
@@ -217,11 +219,11 @@ func TestCasesThatACheckRefuses(t *testing.T) {
 			if c.asked != nil {
 				text, err := json.Marshal(c.asked)
 				must(t, err)
-				files[path.Join(row, "a", requestFile)] = &fstest.MapFile{Data: text}
+				files[path.Join(route, "a", requestFile)] = &fstest.MapFile{Data: text}
 			}
-			e, _ := rowNamed(row)
-			l := law{book: readBook(files), row: e}
-			l.checkRefusal(rowFacts{Cases: map[string]expectation{"a": c.expected}})
+			e, _ := routeNamed(route)
+			l := folderCheck{book: readBook(files), route: e}
+			l.checkRefusal(routeFacts{Cases: map[string]expectation{"a": c.expected}})
 			if diff := cmp.Diff(c.want, l.messages); diff != "" {
 				t.Errorf("messages (-want +got):\n%s", diff)
 			}
