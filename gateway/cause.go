@@ -13,10 +13,12 @@ import (
 // wraps context.DeadlineExceeded.
 type timeoutError struct{ after time.Duration }
 
+// Error implements error.
 func (e *timeoutError) Error() string {
 	return fmt.Sprintf("the request's time of %v is over", e.after)
 }
 
+// Unwrap returns context.DeadlineExceeded.
 func (*timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
 // bodyReadError explains in its text why a body could not be read, for the log.

@@ -101,7 +101,10 @@ type panicError struct {
 	stack string
 }
 
+// Error returns the value of the panic and its stack.
 func (p *panicError) Error() string { return "panic: " + p.err.Error() + "\n" + p.stack }
+
+// Unwrap returns the value of the panic.
 func (p *panicError) Unwrap() error { return p.err }
 
 // maxLogged limits each text of a request that a log line repeats, in bytes.

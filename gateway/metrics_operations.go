@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ocigate/gateway/operation"
+)
+
+// makeOperations creates the metrics of writes.
+func (m *Metrics) makeOperations() {
+	m.operations = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_operations_total", Help: "Writes that were recorded, by their first outcome: done, not_done, partly_done or unknown.",
+	}, []string{"endpoint", "outcome"})
+	m.operationsResolved = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_operations_resolved_total", Help: "Writes whose unknown outcome was found out, by that outcome.",
+	}, []string{"endpoint", "outcome"})
+	m.corrections = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_operation_corrections_total", Help: "Writes whose reported outcome turned out to be different later.",
+	}, []string{"endpoint"})
+	m.replays = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_operation_replays_total", Help: "Requests that got the outcome of the first one with the same Idempotency-Key.",
+	}, []string{"endpoint"})
+	m.journalFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ocigate_journal_failures_total", Help: "Failures to record writes or logins; the log has the cause of each.",
+	})
+	m.readingsFailed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ocigate_operation_readings_failed_total", Help: "Failures to read back the outcome of a write from the platform.",
+	})
+	m.registry.MustRegister(m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed)
+}
+
+// Operations returns the hooks with which the outcomes of writes are counted.
+func (m *Metrics) Operations() operation.Trace {
+	return operation.Trace{
+		Recorded: func(op operation.Operation) { m.operations.WithLabelValues(op.Route, string(op.State)).Inc() },
+		Resolved: func(op operation.Operation) {
+			m.operationsResolved.WithLabelValues(op.Route, string(op.State)).Inc()
+		},
+		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Route).Inc() },
+		Failed:    func(string, error) { m.journalFailures.Inc() },
+		Blind:     func(operation.Operation, error) { m.readingsFailed.Inc() },
+	}
+}
+
+// WatchOperations adds the number of writes whose outcome is unknown. It is read when
+// the metrics are gathered.
+func (m *Metrics) WatchOperations(keeper interface{ Unresolved() int }) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ocigate_operations_unresolved", Help: "Writes with an unknown outcome that this replica is resolving.",
+	}, func() float64 { return float64(keeper.Unresolved()) }))
+}
