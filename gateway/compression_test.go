@@ -35,7 +35,7 @@ func TestHeadIsGetWithoutItsBody(t *testing.T) {
 		{"a large list", large, call{path: ownList("prefixes"), client: system}, 200},
 		{"a large list, compressed", large, call{path: ownList("prefixes"), client: system, header: acceptGzip}, 200},
 		{"an error", small, call{path: listOf(ownTenant, "nobody", "numbers"), client: system}, 404},
-		{"nobody", small, call{path: ownList("numbers")}, 401},
+		{"no credentials", small, call{path: ownList("numbers")}, 401},
 		{"too low a level", small, call{path: ownList("numbers"), client: user}, 403},
 	} {
 		t.Run(c.name, func(t *testing.T) {

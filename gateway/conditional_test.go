@@ -25,7 +25,7 @@ func (r response) tagOf(t testing.TB) string {
 	return tags[0]
 }
 
-// queries returns the rows that read from the platform.
+// queries returns the routes that read from the platform.
 func queries() []gateway.Route {
 	return slices.DeleteFunc(slices.Clone(apiRoutes()), func(e gateway.Route) bool { return e.Query == nil })
 }

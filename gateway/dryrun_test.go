@@ -103,7 +103,7 @@ func TestDryRunIsRefusedAsTheWriteIs(t *testing.T) {
 		change func(*call)
 		status int
 	}{
-		"nobody":                         {change: func(c *call) { c.client = anonymous }, status: 401},
+		"no credentials":                 {change: func(c *call) { c.client = anonymous }, status: 401},
 		"too low a level":                {change: func(c *call) { c.client = group }, status: 403},
 		"another's tenant":               {change: func(c *call) { c.path = listOf("footenant", "foogroup", "numbers") }, status: 403},
 		"a bad form":                     {change: func(c *call) { c.body = `{"numbers":[{}]}` }, status: 400},

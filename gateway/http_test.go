@@ -76,7 +76,7 @@ func TestHeadersOfEveryResponse(t *testing.T) {
 	for name, c := range map[string]call{
 		"a list":         {path: ownList("numbers"), client: system},
 		"an error":       {path: listOf("nobody", "nobody", "numbers"), client: system},
-		"nobody":         {path: ownList("numbers")},
+		"no credentials": {path: ownList("numbers")},
 		"no route":       {path: "/nowhere"},
 		"another method": {method: http.MethodPatch, path: ownList("numbers")},
 	} {

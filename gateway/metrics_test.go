@@ -320,9 +320,9 @@ func TestOperationsAreCounted(t *testing.T) {
 
 		// What was refused before it was recorded is counted with the requests.
 		r.call(t, assign.call.keyed("")).wantStatus(t, http.StatusBadRequest)
-		rehearsal := assign.call
-		rehearsal.path += "?dry_run=true"
-		r.call(t, rehearsal).wantStatus(t, http.StatusOK)
+		dryRun := assign.call
+		dryRun.path += "?dry_run=true"
+		r.call(t, dryRun).wantStatus(t, http.StatusOK)
 		wantCounted(t, r, "ocigate_http_requests_total", map[string]float64{
 			"itc_numbers_remove none DELETE 200":             2,
 			"itc_prefixes_assign PLATFORM_REFUSED POST 400":  1,
@@ -337,9 +337,9 @@ func TestOperationsAreCounted(t *testing.T) {
 func TestOperationsAreLogged(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		w := writeCaseOf("itc_numbers_assign")
-		rehearsal, read := w.call, call{path: ownList("numbers"), client: tenant}
-		rehearsal.path += "?dry_run=true"
-		for _, c := range []call{rehearsal, read} {
+		dryRun, read := w.call, call{path: ownList("numbers"), client: tenant}
+		dryRun.path += "?dry_run=true"
+		for _, c := range []call{dryRun, read} {
 			r.call(t, c).wantStatus(t, http.StatusOK)
 			if line := r.log.last(t); line["operation_id"] != nil || line["outcome"] != nil {
 				t.Errorf("logged %v", line)

@@ -127,9 +127,9 @@ func TestAUsersChangeThatDiffersInNothing(t *testing.T) {
 					own.Ranges[0].User = ""
 				}
 			}}, func(t *testing.T, r *rig) {
-				rehearsal := putUser(body)
-				rehearsal.path += "?dry_run=true"
-				if got := r.call(t, rehearsal); got.status != http.StatusOK || strings.TrimSpace(got.body) != `{"dry_run":true,"changes":[]}` {
+				dryRun := putUser(body)
+				dryRun.path += "?dry_run=true"
+				if got := r.call(t, dryRun); got.status != http.StatusOK || strings.TrimSpace(got.body) != `{"dry_run":true,"changes":[]}` {
 					t.Errorf("a dry run is answered %d %s", got.status, got.body)
 				}
 				first := r.call(t, putUser(body).keyed("k"))

@@ -107,7 +107,7 @@ func (w writeCase) by(client string) call {
 	return c
 }
 
-// stalled returns faults by which the platform answers nothing that the row reads.
+// stalled returns faults by which the platform does not reply to any read of the route.
 func (w writeCase) stalled() []string {
 	e, _ := routeNamed(w.route)
 	var faults []string
