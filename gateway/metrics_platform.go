@@ -154,7 +154,7 @@ func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
 	for _, e := range stats.Endpoints {
 		gauge(sessionsDesc, e.Idle, e.Name, "idle")
 		gauge(sessionsDesc, e.Busy, e.Name, "busy")
-		gauge(backoffDesc, oneIf(e.Resting), e.Name)
+		gauge(backoffDesc, oneIf(e.InBackoff), e.Name)
 		gauge(upDesc, oneIf(e.Up), e.Name)
 		gauge(refusedDesc, oneIf(e.AccountRefused), e.Name)
 		gauge(releaseDesc, int(e.Dialect.Release), e.Name)
