@@ -106,7 +106,7 @@ func (s *pageShell) prepareUnknownWrite() {
 http: {listen: "127.0.0.1:0"}
 admin: {listen: "localhost:0"}
 auth: {clients: [{id: portal, hash: %q, level: system}]}
-journal: {folder: journal, settle: 5s}
+journal: {folder: journal, settle: 10s}
 platform:
   endpoints: [{name: simulated, address: %q, tls: {enabled: false}}]
   user_id: gateway
