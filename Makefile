@@ -88,6 +88,8 @@ dist: ## build the files of a release in dist, for each of PLATFORMS
 		$(BUILD) -o dist/ocigate-$(VERSION)-$(platform) ./cmd/ocigate &&) true
 	cp LICENSE cmd/CHANGELOG.md dist
 	$(GO_LICENSES) save --ignore ocigate --save_path=dist/licenses ./cmd/ocigate
+	tar -C dist -czf dist/licenses.tar.gz licenses
+	rm -rf dist/licenses
 	cd dist && sha256sum ocigate-* > SHA256SUMS
 
 clean: ## remove what was built
