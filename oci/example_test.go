@@ -76,8 +76,7 @@ func ExampleParseReplies() {
 		return
 	}
 	for _, reply := range replies {
-		var refusal *oci.ErrorReply
-		if errors.As(reply.Err(), &refusal) {
+		if refusal, ok := errors.AsType[*oci.ErrorReply](reply.Err()); ok {
 			fmt.Println(refusal.Number, refusal.Summary)
 			continue
 		}

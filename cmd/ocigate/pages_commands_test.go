@@ -36,7 +36,7 @@ var notRun = map[string]string{
 	"go run ./cmd/bench":                    "it takes some minutes",
 	"go test ./gateway -run TestSimulation": "it is a test itself",
 	"go test ./gateway/operation -run TestModel": "it is a test itself",
-	"go test ./gateway -run TestEveryRow":        "it is a test itself",
+	"go test ./gateway -run TestEveryRoute":      "it is a test itself",
 	"go test ./gateway -run TestQuartets":        "it writes recordings again",
 	"go test ./cmd/ocigate -run TestDemoShows":   "it is a test itself",
 	"git status --short":                         "it needs a clone",

@@ -143,7 +143,7 @@ func randomKey() Key {
 func keysByID(keys []Key) (map[string]Key, error) {
 	var errs []error
 	if len(keys) > maxKeys {
-		errs = append(errs, fmt.Errorf("Keys: must have at most %d entries, not %d", maxKeys, len(keys)))
+		errs = append(errs, fmt.Errorf("%s: must have at most %d entries, not %d", "Keys", maxKeys, len(keys)))
 	}
 	byID := make(map[string]Key, len(keys))
 	for i, key := range keys {
