@@ -1,5 +1,5 @@
-# All targets need Go only, apart from lint, licenses and vulnerabilities, which build
-# their own tools.
+# All targets need Go only, apart from lint, licenses, vulnerabilities and dist, which
+# build their own tools.
 
 GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -39,7 +39,7 @@ demo-check: build ## make the calls of the demonstration and of all pages, and c
 test: ## run all tests
 	$(GO) test ./...
 
-race: ## run the tests with the race detector, and a third of some long tables
+race: ## run all tests with the race detector; of some long tables of cases, a third
 	$(GO) test -race -timeout 25m ./...
 
 campaign: ## make writes under faults, kills and full disks, checked against the platform's ledger (on Linux only)

@@ -35,7 +35,7 @@ const contractFolder = "../testdata/contract"
 // word of its routes' names.
 var documentedExamples = map[string]int{"itc": 8}
 
-// serviceOf returns the service that a file is about: its name is NUMBER-ROW.
+// serviceOf returns the service that a file is about: its name is NUMBER-ROUTE.
 func serviceOf(file string) string {
 	_, route, _ := strings.Cut(filepath.Base(file), "-")
 	service, _, _ := strings.Cut(route, "_")

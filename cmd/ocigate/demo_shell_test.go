@@ -14,7 +14,11 @@ import (
 	"ocigate/translate/errcode"
 )
 
-// inDemo runs a test beside a demonstration, with the address of its API.
+// These tests run the lines of the demonstration and the examples of the documentation in
+// a shell. A new error of the API needs a call in demo_errors.go or demo_faults.go, or a
+// reason in notDemonstrated.
+
+// inDemo runs a test while a demonstration runs, with the address of its API.
 func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
 	t.Helper()
 	d.api, d.admin, d.platform = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
@@ -28,8 +32,8 @@ func inDemo(t *testing.T, d demo, test func(t *testing.T, api string)) {
 	}
 }
 
-// shell runs a line as if it were pasted. What it prints is returned without the
-// carriage returns of headers.
+// shell runs a line in a shell. It returns the output without the carriage returns of
+// headers.
 func shell(t *testing.T, line string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", line).Output()
@@ -48,18 +52,18 @@ func needsCurl(t *testing.T) {
 	}
 }
 
-// The lines of the banner are for a shell as they are.
-func TestDemoShowsLinesThatAShellTakes(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestDemoShowsLinesForAShell runs the lines of the banner in a shell.
+func TestDemoShowsLinesForAShell(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	needsCurl(t)
 	for name, d := range map[string]demo{"without a fault": {availableFrom: config.AvailableFromGroup}, "with overload": {fault: "overload"}, "with lost-answer": {fault: "lost-answer"}} {
 		t.Run(name, func(t *testing.T) {
 			inDemo(t, d, func(t *testing.T, api string) {
-				trouble, err := faultByName(d.fault)
+				fault, err := faultByName(d.fault)
 				if err != nil {
 					t.Fatal(err)
 				}
-				d.injected = trouble
+				d.injected = fault
 				for _, call := range d.calls() {
 					got := shell(t, call.curl("http://"+api))
 					if call.want != "" && len(call.each) == 0 {
@@ -81,7 +85,7 @@ func TestDemoShowsLinesThatAShellTakes(t *testing.T) {
 	}
 }
 
-// TestEveryErrorIsDemonstrated demands a call for each error, or the reason why
+// TestEveryErrorIsDemonstrated checks that there is a call for each error, or the reason why
 // there is none.
 func TestEveryErrorIsDemonstrated(t *testing.T) {
 	shown := map[int]bool{}
@@ -106,7 +110,7 @@ func TestEveryErrorIsDemonstrated(t *testing.T) {
 	}
 }
 
-func TestDemoFaultsAreGood(t *testing.T) {
+func TestDemoFaultsAreValid(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range demoFaults {
 		if names[f.name] || f.name == "" || f.help == "" || len(f.calls) == 0 {
@@ -131,7 +135,8 @@ func TestDemoFaultsAreGood(t *testing.T) {
 	}
 }
 
-// A fault is said in the banner, and its calls are shown instead of the others.
+// TestDemoShowsItsFault checks that the banner names the fault, and shows its calls instead
+// of the others.
 func TestDemoShowsItsFault(t *testing.T) {
 	for _, f := range demoFaults {
 		d := demo{fault: f.name, injected: &f}

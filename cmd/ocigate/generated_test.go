@@ -20,6 +20,9 @@ import (
 	"ocigate/translate/errcode"
 )
 
+// These tests specify that generated tables are up to date, and that the routes are
+// complete. With -update, TestGenerated writes the tables.
+
 var update = flag.Bool("update", false, "write the generated parts of the pages again")
 
 // generated has the pages with generated parts, and for each part its content.
@@ -90,7 +93,7 @@ func errorTable() string {
 	return b.String()
 }
 
-// described is how client_golang prints what a metric is.
+// described matches the description of a metric by client_golang.
 var described = regexp.MustCompile(`^Desc\{fqName: "([^"]*)", help: "([^"]*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}\}$`)
 
 // constant finds the names of labels whose values do not change.
@@ -122,10 +125,10 @@ func metricTable(t *testing.T) string {
 	for d := range descriptions {
 		parts := described.FindStringSubmatch(d.String())
 		if parts == nil {
-			t.Fatalf("not understood: %s", d)
+			t.Fatalf("unexpected description: %s", d)
 		}
 		if !strings.HasPrefix(parts[1], "ocigate_") {
-			continue // of Go and of the process, as everywhere
+			continue // a metric of Go or of the process
 		}
 		labels := append(constantLabels(parts[3]), strings.FieldsFunc(parts[4], func(r rune) bool { return r == ',' })...)
 		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.Join(labels, ", "), parts[2]))
@@ -148,8 +151,8 @@ type idleLog struct{}
 
 func (idleLog) Dropped() uint64 { return 0 }
 
-// TestDemoShowsEveryEndpoint demands a good call of each row.
-func TestDemoShowsEveryEndpoint(t *testing.T) {
+// TestDemoShowsEveryRoute checks that there is a successful call of each route.
+func TestDemoShowsEveryRoute(t *testing.T) {
 	parameters := regexp.MustCompile(`\{[^}]*\}`)
 	for _, e := range gateway.Table() {
 		path := regexp.MustCompile("^" + parameters.ReplaceAllString(strings.TrimPrefix(e.FullPath(), "/api/v1"), "[^/]+") + "$")
@@ -164,13 +167,13 @@ func TestDemoShowsEveryEndpoint(t *testing.T) {
 	}
 }
 
-// TestEndpointsAreWhole holds each row against what all rows need.
-func TestEndpointsAreWhole(t *testing.T) {
+// TestRoutesAreComplete checks each route for the fields that all routes need.
+func TestRoutesAreComplete(t *testing.T) {
 	names, routes := map[string]bool{}, map[string]bool{}
 	for _, e := range gateway.Table() {
 		route := e.Method + " " + e.FullPath()
 		if names[e.Name] || routes[route] {
-			t.Errorf("%s or %s stands twice", e.Name, route)
+			t.Errorf("%s or %s is given more than once", e.Name, route)
 		}
 		names[e.Name], routes[route] = true, true
 		operations := 0
@@ -183,7 +186,7 @@ func TestEndpointsAreWhole(t *testing.T) {
 			t.Errorf("%s has %d operations", e.Name, operations)
 		}
 		if e.Session == nil && e.Level < auth.GroupAdmin {
-			t.Errorf("%s lets %s in", e.Name, e.Level)
+			t.Errorf("%s permits the level %s", e.Name, e.Level)
 		}
 		if !strings.HasSuffix(e.Summary, ".") || !strings.HasSuffix(e.Path, "/") {
 			t.Errorf("%s: summary %q, path %q", e.Name, e.Summary, e.Path)

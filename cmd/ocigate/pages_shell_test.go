@@ -70,7 +70,7 @@ func (s *pageShell) end() {
 // adapts that configuration before it is checked.
 func (s *pageShell) prepareConfiguration() {
 	platform := newPlatform(s.T)
-	s.replace = strings.NewReplacer("PLATFORM_PASSWORD=…", "PLATFORM_PASSWORD=gateway-demo", "YourEnterprise", "ApioSpTest", "YourGroup", "ApioGrpTest")
+	s.replace = strings.NewReplacer("PLATFORM_PASSWORD=…", "PLATFORM_PASSWORD=gateway-demo", "YourServiceProvider", "ApioSpTest", "YourGroup", "ApioGrpTest")
 	s.variables = append(s.variables, "OCIGATE_HTTP_LISTEN=127.0.0.1:0", "OCIGATE_ADMIN_LISTEN=localhost:0")
 	s.beforeCheck = func(s *pageShell) {
 		file := filepath.Join(s.folder, "ocigate.yaml")
