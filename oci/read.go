@@ -152,15 +152,21 @@ func (c *Client) readOnce(ctx context.Context, f *flight, commands []Command) ([
 // sendReads sends a document over a session of the pool, and releases the session
 // if nothing was sent.
 func (c *Client) sendReads(ctx context.Context, s *session, document outgoing) (*exchange, error) {
+	sent := false
+	defer func() {
+		if !sent {
+			c.pool.release(s)
+		}
+	}()
 	asked, err := s.newExchange(document)
-	if err == nil {
-		asked.pool = c.pool
-		err = s.send(ctx, asked)
-	}
 	if err != nil {
-		c.pool.release(s)
 		return nil, err
 	}
+	asked.pool = c.pool
+	if err := s.send(ctx, asked); err != nil {
+		return nil, err
+	}
+	sent = true
 	return asked, nil
 }
 

@@ -43,10 +43,11 @@ func ReadsOf(c *Context, listings ...Listing) []string {
 }
 
 // ReadsWithResponse is [ReadsOf] for operations that send an [Answer] of that
-// shape. It includes the command that an answer with departments may need.
+// shape, nil for none. It includes the command that an answer with departments may
+// need.
 func ReadsWithResponse(c *Context, response *Shape, listings ...Listing) []string {
 	names := ReadsOf(c, listings...)
-	if response.has(Department) {
+	if response != nil && response.has(Department) {
 		names = append(names, departmentListCommand)
 		slices.Sort(names)
 	}

@@ -86,8 +86,9 @@ func consoleBlocks(text string) [][]example {
 }
 
 func TestPageCommands(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // it waits most of the time
 	needsCurl(t)
+	examples := "" // all that are run
 	unused := maps.Clone(notRun)
 	ci, err := os.ReadFile(filepath.Join(moduleRoot, ".ci", "run"))
 	if err != nil {
@@ -109,13 +110,16 @@ func TestPageCommands(t *testing.T) {
 				}
 				return false
 			})
+			for _, e := range block {
+				examples += e.command + e.printed
+			}
 			if len(block) > 0 {
 				run = append(run, block)
 			}
 		}
 		if len(run) > 0 {
 			t.Run(page, func(t *testing.T) {
-				t.Parallel() // it mostly waits
+				t.Parallel() // it waits most of the time
 				s := newPageShell(t)
 				if prepare := prepared[page]; prepare != nil {
 					prepare(s)
@@ -124,6 +128,11 @@ func TestPageCommands(t *testing.T) {
 					s.paste(block)
 				}
 			})
+		}
+	}
+	for _, part := range []string{"dry_run=true", `"dry_run":true`, "OUTCOME_UNKNOWN", `"state":"not_done"`, "NOT_AVAILABLE_FOR_ASSIGNMENT", "$TOKEN"} {
+		if !strings.Contains(examples, part) {
+			t.Errorf("no example that is run has %s", part)
 		}
 	}
 	for beginning := range unused {

@@ -13,7 +13,7 @@ import (
 const packagesPage = "cmd/README.md"
 
 // TestPageHasEveryPackage compares the table of packages with the table mayImport,
-// which TestImportsPointOneWay compares with the folders.
+// which TestImportsGoOneWay compares with the folders.
 func TestPageHasEveryPackage(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(moduleRoot, packagesPage))
 	if err != nil {

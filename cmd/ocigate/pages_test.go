@@ -154,7 +154,7 @@ func TestPageInFrontIsShort(t *testing.T) {
 	}
 }
 
-// TestAnchors compares with what GitHub makes of such headings.
+// TestPageAnchors compares with what GitHub makes of such headings.
 func TestPageAnchors(t *testing.T) {
 	text := "# The platform's account\n## A list: `ListQuery`\n```\n# no heading\n```\n## PostgreSQL, again\n## Twice\n## Twice\n"
 	got := anchors(text)
