@@ -31,24 +31,27 @@ const (
 //	state        any other reply  validation error   connection closed       time
 //	unproven     answered         unproven (1)       unproven, suspected (2) -
 //	answered     answered         answered           answered, suspected (2) -
-//	suspected    -                -                  -                       on trial
-//	on trial     answered         suspected (3)      suspected, twice as     -
+//	suspected    answered (3)     suspected (3)      suspected, twice as     on trial
+//	                                                 long (3)
+//	on trial     answered         (1)                suspected, twice as     -
 //	                                                 long
-//	unsupported  -                -                  -                       -
+//	unsupported  answered (3)     unsupported (3)    unsupported (3)         -
 //
 //	(1) If a reply to another form of the same command shows that the release does
 //	    not support this one, it becomes unsupported. A form without alternatives
 //	    becomes suspected after validation errors of two different documents, unless
-//	    the release supports it.
+//	    the release is known and the form is not optional. Otherwise the state stays.
+//	    A reply with the version counts as a reply before it is validated.
 //	(2) Suspected after closedConnections in a row, of optional forms only.
-//	(3) Under the conditions of (1).
+//	(3) Such a form is not sent any more, but sessions of the same endpoint may have
+//	    sent it before.
 //
 // A form that is suspected or unsupported is not sent. Forms that are unproven,
 // answered or on trial are sent if the release supports them. Another version of
 // the platform makes all forms unproven. A login that fails with the last method, other
-// than by a refusal, does so for the forms of the login. The fields are: refused
-// (suspected and on trial with until, unsupported without), answered, and neither for
-// unproven.
+// than by a refusal, makes the suspected and unsupported forms of the login unproven. The
+// fields are: refused (suspected and on trial with until, unsupported without), answered,
+// and neither for unproven.
 type dialect struct {
 	fixed   Release       // set by the options, else ReleaseUnknown
 	changed func(Dialect) // called with order locked, without mu
@@ -224,7 +227,7 @@ func (d *dialect) noteAnsweredLocked(name string) {
 	}
 	if !d.answered[name] {
 		d.answered[name] = true
-		delete(d.refused, name) // it was on trial
+		delete(d.refused, name) // it was on trial, or was sent before it was refused
 	}
 	if d.closed[name].count > 0 {
 		delete(d.closed, name)
@@ -290,7 +293,8 @@ func (d *dialect) retryForms(f *feature) {
 
 // noteClosed records a connection that the platform closed in response to an
 // optional form, and reports whether the form counts as unsupported from now on. It
-// does after closedConnections in a row, or after the first if the form is on trial.
+// does after closedConnections in a row, or after the first if the form is suspected or
+// on trial.
 // Closed connections less than apart from each other count as one.
 func (d *dialect) noteClosed(name string, apart time.Duration) bool {
 	d.mu.Lock()
@@ -313,7 +317,7 @@ func (d *dialect) noteClosed(name string, apart time.Duration) bool {
 // noteInvalid records a validation error of a form without alternatives. The content
 // of the document may be the cause. So the form is suspected only if a different
 // document has got a validation error, too, since the last reply to the form, and the
-// release is not known to support it.
+// release is unknown or the form optional.
 func (d *dialect) noteInvalid(f *feature, document string) {
 	name := f.forms[0].name
 	d.mu.Lock()
