@@ -107,10 +107,8 @@ func refusalOf(op operation.Operation, to auth.Principal) *errorObject {
 // writerLevel returns the level of the caller who made the write. A level that no
 // longer exists counts as the highest.
 func writerLevel(op operation.Operation) auth.Level {
-	for _, level := range []auth.Level{auth.EndUser, auth.DepartmentAdmin, auth.GroupAdmin, auth.TenantAdmin} {
-		if level.String() == op.Caller.Level {
-			return level
-		}
+	if level, ok := auth.LevelByName(op.Caller.Level); ok {
+		return level
 	}
 	return auth.SystemAdmin
 }

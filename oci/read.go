@@ -142,33 +142,15 @@ func (c *Client) readOnce(ctx context.Context, f *flight, commands []Command) ([
 		c.pool.release(s)
 		return nil, err
 	}
-	asked, err := c.sendReads(ctx, s, s.document(ctx, translated))
+	asked, err := c.sendDocument(ctx, s, s.document(ctx, translated), noCheck)
 	if err != nil {
 		return nil, err
 	}
 	return c.awaitReads(ctx, f, s, asked, commands)
 }
 
-// sendReads sends a document over a session of the pool, and releases the session
-// if nothing was sent.
-func (c *Client) sendReads(ctx context.Context, s *session, document outgoing) (*exchange, error) {
-	sent := false
-	defer func() {
-		if !sent {
-			c.pool.release(s)
-		}
-	}()
-	asked, err := s.newExchange(document)
-	if err != nil {
-		return nil, err
-	}
-	asked.pool = c.pool
-	if err := s.send(ctx, asked); err != nil {
-		return nil, err
-	}
-	sent = true
-	return asked, nil
-}
+// noCheck is the check before reads, which have none; see [Client.sendDocument].
+func noCheck(string) error { return nil }
 
 // awaitReads waits for the replies to an exchange of reads. commands are the
 // reads in their first forms. If ctx ends, the caller stops waiting, and the

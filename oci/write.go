@@ -85,17 +85,17 @@ func (c *Client) writeOnce(ctx context.Context, before func(endpoint string) err
 		c.pool.release(s)
 		return Reply{}, err
 	}
-	asked, err := c.sendWrite(ctx, s, s.document(ctx, commands), before)
+	asked, err := c.sendDocument(ctx, s, s.document(ctx, commands), before)
 	if err != nil {
 		return Reply{}, err
 	}
 	return c.finishWrite(ctx, s, asked, <-asked.answered)
 }
 
-// sendWrite sends the document of a write over a session of the pool, unless
-// before returns an error. It releases the session if nothing was sent, also
-// after a panic of before.
-func (c *Client) sendWrite(ctx context.Context, s *session, document outgoing, before func(endpoint string) error) (*exchange, error) {
+// sendDocument sends a document over a session of the pool, unless before returns
+// an error. It releases the session if nothing was sent, also after a panic of
+// before.
+func (c *Client) sendDocument(ctx context.Context, s *session, document outgoing, before func(endpoint string) error) (*exchange, error) {
 	sent := false
 	defer func() {
 		if !sent {

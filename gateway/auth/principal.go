@@ -41,6 +41,16 @@ func (l Level) String() string {
 	return fmt.Sprintf("Level %d", int(l))
 }
 
+// LevelByName returns the level whose String is name, and whether there is one.
+func LevelByName(name string) (Level, bool) {
+	for level, known := range levels {
+		if known.name == name {
+			return level, true
+		}
+	}
+	return 0, false
+}
+
 // loginTypes are the login types of the published OCI schema that have a level.
 // Reseller and Lawful Intercept are not among them: their scopes cannot be
 // expressed in tenants and groups.

@@ -132,3 +132,17 @@ func TestLevelNames(t *testing.T) {
 		}
 	}
 }
+
+// The name of a level, as operations store it, leads back to the level.
+func TestLevelByName(t *testing.T) {
+	for _, level := range []auth.Level{auth.EndUser, auth.DepartmentAdmin, auth.GroupAdmin, auth.TenantAdmin, auth.SystemAdmin} {
+		if got, ok := auth.LevelByName(level.String()); !ok || got != level {
+			t.Errorf("%s: got %v, %t", level, got, ok)
+		}
+	}
+	for _, name := range []string{"", "group admin", "Level 3"} {
+		if got, ok := auth.LevelByName(name); ok {
+			t.Errorf("%q: got %v", name, got)
+		}
+	}
+}
