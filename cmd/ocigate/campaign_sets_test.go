@@ -215,9 +215,11 @@ func (c *caller) takeTwo(w *write) {
 }
 
 // lastSets reads and replaces each list once more after the end of all faults. Each write
-// must be done by its first request.
+// must be done by its first request. A further write has the tag that the list had before,
+// and must be refused for it.
 func (c *caller) lastSets() {
 	for _, l := range c.lists {
+		had := l.has
 		w := c.nextSet(l)
 		if w.set.condition = c.readTag(w); w.set.condition == "" {
 			w.complaint = "after the end of all faults, the list could not be read"
@@ -225,6 +227,15 @@ func (c *caller) lastSets() {
 		c.takeSet(w)
 		if w.result != wasDone || len(w.attempts) != 1 {
 			w.complaint = "after the end of all faults, the last write of this list was not done by its first request"
+		}
+		if slices.Equal(had, l.has) {
+			continue
+		}
+		late := c.nextSet(l)
+		late.set.condition, late.set.stale = w.set.condition, true
+		c.takeSet(late)
+		if late.result != wasRefused || len(late.attempts) != 1 {
+			late.complaint = "after the end of all faults, a write with the tag of an earlier list was not refused by its first request"
 		}
 	}
 }
