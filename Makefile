@@ -39,8 +39,8 @@ demo-check: build ## make the calls of the demonstration and of all pages, and c
 test: ## run all tests
 	$(GO) test ./...
 
-race: ## run all tests with the race detector; of some long tables of cases, a third
-	$(GO) test -race -timeout 25m ./...
+race: ## run the tests with the race detector; of some long tables of cases, a third, and none that starts the built program
+	$(GO) test -race -short -timeout 25m ./...
 
 campaign: ## make writes under faults, kills and full disks, checked against the platform's ledger (on Linux only)
 	$(GO) test -tags campaign -count=1 -timeout 1h -v -run '^TestCampaign$$' ./cmd/ocigate \
