@@ -75,10 +75,10 @@ bench: ## measure the speed, and write testdata/bench (on Linux only)
 	$(GO) run ./cmd/bench
 
 generate: ## write the generated parts of pages and configuration again
-	$(GO) test ./config ./cmd/ocigate -run Generated -update
+	$(GO) test ./config ./cmd/ocigate ./gateway/openapi -run Generated -update
 
 check-generated: ## fail if generated files are not up to date
-	$(GO) test ./config ./cmd/ocigate -run Generated -count=1
+	$(GO) test ./config ./cmd/ocigate ./gateway/openapi -run Generated -count=1
 
 dist: ## build the files of a release in dist, for each of PLATFORMS
 	rm -rf dist

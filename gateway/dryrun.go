@@ -12,17 +12,17 @@ import (
 
 // dryRunBody is the response to a dry run.
 type dryRunBody struct {
-	DryRun  bool           `json:"dry_run"` // always true
-	Changes []dryRunChange `json:"changes"`
+	DryRun  bool           `json:"dry_run" doc:"Always true." example:"true"`
+	Changes []dryRunChange `json:"changes" doc:"What the write would change, in its order."`
 }
 
 type dryRunChange struct {
-	Entry string `json:"entry"` // in the caller's spelling
-	Start string `json:"start"` // in the platform's, as is End
-	End   string `json:"end,omitempty"`
+	Entry string `json:"entry" doc:"In the caller's spelling." example:"+3225126999"`
+	Start string `json:"start" doc:"In the platform's spelling." example:"+32-25126999"`
+	End   string `json:"end,omitempty" doc:"The end of a range, in the platform's spelling."`
 	// Before and After are the values of the entry, as a write persists them.
-	Before json.RawMessage `json:"before"`
-	After  json.RawMessage `json:"after"`
+	Before json.RawMessage `json:"before" doc:"Its present value: any JSON." example:"{\"groupId\":null}"`
+	After  json.RawMessage `json:"after" doc:"Its value after the write: any JSON." example:"{\"groupId\":\"ApioGrpTest\"}"`
 }
 
 // dryRun makes all checks of a write, sends nothing, and responds with what the

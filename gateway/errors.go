@@ -18,45 +18,45 @@ const mimeProblem = "application/problem+json"
 
 // errorBody is the documented form of an error.
 type errorBody struct {
-	Errors []errorObject `json:"errors"`
+	Errors []errorObject `json:"errors" doc:"One error."`
 }
 
 type errorObject struct {
-	Code    int          `json:"code"`
-	Name    string       `json:"name"`
-	Message string       `json:"message"`
-	Details *errorDetail `json:"details,omitempty"`
+	Code    int          `json:"code" doc:"The number of the error, which never changes."`
+	Name    string       `json:"name" doc:"The name of the error, which never changes."`
+	Message string       `json:"message" doc:"For people; it may be reworded."`
+	Details *errorDetail `json:"details,omitempty" doc:"The facts of the error. Absent if there are none."`
 }
 
 // errorDetail holds the facts of an error. Those that it does not have are absent.
 type errorDetail struct {
-	Entries   []string                     `json:"entries,omitempty"`
-	Operation string                       `json:"operation,omitempty"` // its path in the API
-	Problems  []problem                    `json:"problems,omitempty"`
-	Errors    map[string]platformErrorBody `json:"errors,omitempty"` // the platform's; the keys are "0", "1", … in their order
+	Entries   []string                     `json:"entries,omitempty" doc:"The entries at fault, as the caller wrote them."`
+	Operation string                       `json:"operation,omitempty" doc:"The path of the operation that the error is about."`
+	Problems  []problem                    `json:"problems,omitempty" doc:"Every place of the request that is at fault, with the reason."`
+	Errors    map[string]platformErrorBody `json:"errors,omitempty" doc:"The platform's own messages. The keys are 0, 1, … in their order."`
 }
 
 type problem struct {
-	Pointer   *string `json:"pointer,omitempty"`
-	Parameter string  `json:"parameter,omitempty"`
-	Reason    string  `json:"reason"`
+	Pointer   *string `json:"pointer,omitempty" doc:"The place in the body as a JSON pointer; empty for the complete body."`
+	Parameter string  `json:"parameter,omitempty" doc:"The parameter or header at fault."`
+	Reason    string  `json:"reason" doc:"A clause that follows the place."`
 }
 
 type platformErrorBody struct {
-	Number  int    `json:"error_code,omitempty"`
-	Level   string `json:"level"`
-	Summary string `json:"summary"`
-	Detail  string `json:"detail"`
+	Number  int    `json:"error_code,omitempty" doc:"The number of the message; absent if it has none."`
+	Level   string `json:"level" doc:"Error, Warning or Info."`
+	Summary string `json:"summary" doc:"The text of the message."`
+	Detail  string `json:"detail" doc:"More of it; empty if there is no more."`
 }
 
 // problemBody is an error in the form of RFC 9457, with the same facts.
 type problemBody struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Code   int    `json:"code"`
-	Name   string `json:"name"`
+	Type   string `json:"type" doc:"The address of the page of the error."`
+	Title  string `json:"title" doc:"The text of this kind of error."`
+	Status int    `json:"status" doc:"The HTTP status."`
+	Detail string `json:"detail" doc:"What happened; it may be reworded."`
+	Code   int    `json:"code" doc:"The number of the error, which never changes."`
+	Name   string `json:"name" doc:"The name of the error, which never changes."`
 	*errorDetail
 }
 
@@ -105,12 +105,16 @@ func seconds(d time.Duration) string {
 // writeForm writes the error in the form that the caller accepts.
 func writeForm(c echo.Context, e *errcode.Error) error {
 	if wantsProblem(c.Request()) {
-		return writeMedia(c, e.Code.Status, mimeProblem, problemBody{
-			Type: "/docs/errors/" + e.Code.Name + "/", Title: e.Code.Text, Status: e.Code.Status, Detail: e.Text(),
-			Code: e.Code.Number, Name: e.Code.Name, errorDetail: detailOf(e),
-		})
+		return writeMedia(c, e.Code.Status, mimeProblem, problemOf(e, detailOf(e)))
 	}
 	return writeJSON(c, e.Code.Status, errorBody{Errors: []errorObject{objectOf(e)}})
+}
+
+func problemOf(e *errcode.Error, detail *errorDetail) problemBody {
+	return problemBody{
+		Type: errorPage(e.Code), Title: e.Code.Text, Status: e.Code.Status, Detail: e.Text(),
+		Code: e.Code.Number, Name: e.Code.Name, errorDetail: detail,
+	}
 }
 
 func objectOf(e *errcode.Error) errorObject {

@@ -66,7 +66,7 @@ func New(o Options) *Gateway {
 		o.RequestTimeout = 30 * time.Second
 	}
 	if o.MaxBodyBytes <= 0 {
-		o.MaxBodyBytes = 1 << 20
+		o.MaxBodyBytes = DefaultBodyBytes
 	}
 	if o.GzipMinBytes <= 0 {
 		o.GzipMinBytes = 1400

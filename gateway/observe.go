@@ -51,7 +51,7 @@ func infoOf(c echo.Context) *requestInfo {
 }
 
 var (
-	validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	validRequestID = regexp.MustCompile(requestIDPattern)
 	// traceContext is the traceparent of W3C Trace Context, version 00.
 	traceContext = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )

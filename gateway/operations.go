@@ -20,46 +20,49 @@ import (
 // authenticated, and their level suffices. The handler checks their scope.
 type journalHandler func(*Gateway, context.Context, echo.Context, auth.Principal, translate.Params) error
 
+// operationIDParameter is the parameter of the path of an operation.
+const operationIDParameter = "operation_id"
+
 func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
 
 // operationBody is an operation in a response.
 type operationBody struct {
-	ID       string          `json:"id"`
-	State    operation.State `json:"state"`
-	Outcome  operation.State `json:"outcome"`
-	Basis    operation.Basis `json:"known_by,omitempty"`
-	Endpoint string          `json:"endpoint"`
-	TenantID string          `json:"tenant_id"`
-	GroupID  string          `json:"group_id,omitempty"` // absent for a write of a tenant
-	UserID   string          `json:"user_id,omitempty"`  // absent for a write of a tenant or group
+	ID       string          `json:"id" doc:"The id of the write, as in the header Operation-Id." example:"0198c5b4-7c1e-7d1f-9a55-3f4f2a6f0c11"`
+	State    operation.State `json:"state" values:"states" doc:"What is known of it." example:"done"`
+	Outcome  operation.State `json:"outcome" values:"outcomes" doc:"The state as the header Operation-Outcome has it: unknown unless it has ended." example:"done"`
+	Basis    operation.Basis `json:"known_by,omitempty" values:"bases" doc:"How the end is known: answer for the platform's reply, reading, or not_taken if nothing was sent or the platform did not process it." example:"answer"`
+	Endpoint string          `json:"endpoint" doc:"The name of the route." example:"itc_numbers_assign"`
+	TenantID string          `json:"tenant_id" doc:"The tenant that the path names." example:"ApioSpTest"`
+	GroupID  string          `json:"group_id,omitempty" doc:"Absent for a write of a tenant." example:"ApioGrpTest"`
+	UserID   string          `json:"user_id,omitempty" doc:"Absent for a write of a tenant or group."`
 
-	RequestedBy string `json:"requested_by"`
-	RequestID   string `json:"request_id"`
+	RequestedBy string `json:"requested_by" doc:"The caller." example:"tenantadmin"`
+	RequestID   string `json:"request_id" doc:"The header X-Request-Id of its response." example:"WVSEQQ3JQKT5YBD7Z3JVZQ2YDA"`
 
-	ReceivedAt time.Time `json:"received_at"`
-	IntendedAt time.Time `json:"intended_at,omitzero"`
-	SentAt     time.Time `json:"sent_at,omitzero"`
-	UnknownAt  time.Time `json:"doubted_at,omitzero"`
-	EndedAt    time.Time `json:"ended_at,omitzero"`
-	ReleasedAt time.Time `json:"released_at,omitzero"` // when an operator last released entries
+	ReceivedAt time.Time `json:"received_at" doc:"When the request arrived." example:"2026-01-05T09:30:00.101Z"`
+	IntendedAt time.Time `json:"intended_at,omitzero" doc:"When it was recorded that it may be sent." example:"2026-01-05T09:30:00.134Z"`
+	SentAt     time.Time `json:"sent_at,omitzero" doc:"When it was sent to the platform." example:"2026-01-05T09:30:00.135Z"`
+	UnknownAt  time.Time `json:"doubted_at,omitzero" doc:"When its outcome became unknown."`
+	EndedAt    time.Time `json:"ended_at,omitzero" doc:"When nothing more was to be found out." example:"2026-01-05T09:30:00.171Z"`
+	ReleasedAt time.Time `json:"released_at,omitzero" doc:"When an operator last released entries of it whose outcome was unknown."`
 
-	Entries []entryBody `json:"entries"`
+	Entries []entryBody `json:"entries" doc:"In the order of the request, followed by those that only the plan names."`
 	// Error is the platform's refusal of the last step that was sent, in the form of
 	// all errors. It is absent if the platform refused nothing, or if it is not known
 	// that nothing of the step was done.
-	Error       *errorObject           `json:"error,omitempty"`
-	Corrections []operation.Correction `json:"corrections,omitempty"`
+	Error       *errorObject           `json:"error,omitempty" doc:"The platform's refusal of the last step that was sent. Absent if it refused nothing, or if it is not known that nothing of the step was done."`
+	Corrections []operation.Correction `json:"corrections,omitempty" doc:"Ends that were found to be wrong."`
 }
 
 type entryBody struct {
-	Entry   string          `json:"entry"`
-	Outcome operation.State `json:"outcome"`
+	Entry   string          `json:"entry" doc:"As the caller wrote it, or as lists show it." example:"+3225126999"`
+	Outcome operation.State `json:"outcome" values:"outcomes" doc:"What became of it." example:"done"`
 	// Step is the step that changes the entry, from 1; absent if the entry already had
 	// the wanted value.
-	Step int `json:"step,omitempty"`
+	Step int `json:"step,omitempty" doc:"The step that changes it, from 1; absent if it already had the wanted value." example:"1"`
 	// Released reports whether an operator has released the entry while its outcome
 	// was unknown. The outcome stays unknown.
-	Released bool `json:"released,omitempty"`
+	Released bool `json:"released,omitempty" doc:"Whether an operator has released it while its outcome was unknown. The outcome stays unknown."`
 }
 
 // bodyOf returns an operation as that caller may see it.
@@ -116,7 +119,7 @@ func writerLevel(op operation.Operation) auth.Level {
 // operation responds with one write. For a write outside the caller's scope, it
 // responds as if there were no such write.
 func (g *Gateway) operation(ctx context.Context, c echo.Context, who auth.Principal, _ translate.Params) error {
-	id := pathParameter(c, "operation_id")
+	id := pathParameter(c, operationIDParameter)
 	if !operation.IsID(id) {
 		return errcode.New(errcode.OperationNotFound)
 	}
@@ -139,8 +142,8 @@ const unreadable = "The gateway's journal cannot be read at the moment."
 
 // operationsBody is a page of operations. Next is absent on the last page.
 type operationsBody struct {
-	Operations []operationBody `json:"operations"`
-	Next       string          `json:"next,omitempty"` // the value of before for the next page
+	Operations []operationBody `json:"operations" doc:"The last ones first."`
+	Next       string          `json:"next,omitempty" doc:"The value of before for the next page. Absent on the last page."`
 }
 
 // The largest and the default number of operations on a page.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -49,8 +50,10 @@ type Route struct {
 	Session sessionHandler   // begins or ends a session
 	Journal journalHandler   // reads the journal of writes
 
-	// own describes a Session or Journal. A Query or Change describes itself.
-	own translate.Description
+	// own describes a Session or Journal, and ownBody is its response. A Query or
+	// Change describes itself.
+	own     translate.Description
+	ownBody Body
 }
 
 // Services are all services of the API on one platform.
@@ -98,7 +101,7 @@ func sessionRoutes() []Route {
 		{
 			Name: loginRoute, Method: http.MethodPost, Path: "/login/",
 			Summary: "Log in with the platform's credentials and get a token.",
-			Status:  http.StatusOK, Session: (*Gateway).login,
+			Status:  http.StatusOK, Session: (*Gateway).login, ownBody: Body{Type: reflect.TypeFor[loginBody]()},
 			own: translate.Description{
 				Request: translate.LoginShape,
 				Errors: []*errcode.Code{
@@ -110,7 +113,7 @@ func sessionRoutes() []Route {
 		{
 			Name: "logout", Method: http.MethodPost, Path: "/logout/",
 			Summary: "End the token that the request carries.",
-			Status:  http.StatusOK, Session: (*Gateway).logout,
+			Status:  http.StatusOK, Session: (*Gateway).logout, ownBody: Body{Shape: translate.EmptyShape},
 		},
 	}
 }
@@ -120,7 +123,7 @@ func journalRoutes() []Route {
 		{
 			Name: "operation_get", Method: http.MethodGet, Path: "/operations/{operation_id}/",
 			Summary: "Show the state and outcome of a write.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operation,
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operation, ownBody: Body{Type: reflect.TypeFor[operationBody]()},
 			own: translate.Description{
 				Errors: []*errcode.Code{errcode.InvalidParameters, errcode.OperationNotFound, errcode.JournalUnavailable},
 			},
@@ -128,7 +131,7 @@ func journalRoutes() []Route {
 		{
 			Name: "operations_list", Method: http.MethodGet, Path: "/operations/",
 			Summary: "List the writes of a tenant or a group, the last ones first.",
-			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operations,
+			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operations, ownBody: Body{Type: reflect.TypeFor[operationsBody]()},
 			own: translate.Description{
 				Params: listParams,
 				Errors: []*errcode.Code{errcode.InvalidParameters, errcode.JournalUnavailable},
@@ -199,13 +202,35 @@ func (r Route) FullPath() string { return basePath + r.Scope.Prefix() + r.Path }
 // tables are large.
 var routerSyntax = strings.NewReplacer("{", ":", "}", "")
 
-// patterns returns the paths that serve the route, in the router's syntax: under each
-// spelling of the scope's prefix, with and without the final slash.
-func (r Route) patterns() []string {
-	var patterns []string
+// Paths returns all paths that serve the route, with their parameters in braces: under
+// each spelling of the scope's prefix, with and without the final slash. The documented
+// one is the first.
+func (r Route) Paths() []string {
+	var paths []string
 	for _, prefix := range r.Scope.Prefixes() {
-		path := routerSyntax.Replace(basePath + prefix + r.Path)
-		patterns = append(patterns, path, strings.TrimSuffix(path, "/"))
+		path := basePath + prefix + r.Path
+		paths = append(paths, path, strings.TrimSuffix(path, "/"))
+	}
+	return paths
+}
+
+// patterns returns the paths that serve the route, in the router's syntax.
+func (r Route) patterns() []string {
+	patterns := r.Paths()
+	for i := range patterns {
+		patterns[i] = routerSyntax.Replace(patterns[i])
 	}
 	return patterns
+}
+
+// Schemes returns the ways in which a request to the route is authenticated; none if it
+// needs no credentials.
+func (r Route) Schemes() []auth.Scheme {
+	switch {
+	case r.Name == loginRoute:
+		return nil
+	case r.Session != nil: // it ends a session, so it needs one
+		return slices.DeleteFunc(auth.Schemes(), func(s auth.Scheme) bool { return !s.IsToken() })
+	}
+	return auth.Schemes()
 }

@@ -24,17 +24,17 @@ const maxSessionBytes = 8 << 10
 // loginBody is the documented response to a login.
 type loginBody struct {
 	IDs struct {
-		TenantID string `json:"tenant_id,omitempty"`
-		GroupID  string `json:"group_id,omitempty"`
-		UserID   string `json:"user_id,omitempty"`
-	} `json:"ids"`
+		TenantID string `json:"tenant_id,omitempty" doc:"The tenant of the user or administrator." example:"ApioSpTest"`
+		GroupID  string `json:"group_id,omitempty" doc:"Their group." example:"ApioGrpTest"`
+		UserID   string `json:"user_id,omitempty" doc:"The user; absent for administrators."`
+	} `json:"ids" doc:"The scope of the caller: those that fit the level."`
 	Profile struct {
-		Level      auth.Level `json:"user_level"`
-		FirstLogin bool       `json:"is_first_login"`
-	} `json:"profile"`
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int    `json:"expires_in"` // seconds
+		Level      auth.Level `json:"user_level" values:"levels" doc:"0 End User, 4 Department Admin, 8 Group Admin, 12 Tenant Admin, 16 System Admin." example:"8"`
+		FirstLogin bool       `json:"is_first_login" doc:"Whether the platform wants a new password." example:"false"`
+	} `json:"profile" doc:"The caller's level."`
+	AccessToken string `json:"access_token" doc:"Send it as Authorization: Bearer." example:"eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"`
+	TokenType   string `json:"token_type" doc:"Always Bearer." example:"Bearer"`
+	ExpiresIn   int    `json:"expires_in" doc:"How long the token is valid, in seconds." example:"900"`
 }
 
 // login has the platform verify the caller's credentials, and responds with a token.

@@ -23,11 +23,11 @@ const (
 
 // DepartmentShape is the object of a department in responses: its ids, its name,
 // and the full path by which the platform identifies it.
-var DepartmentShape = &Shape{Fields: []Field{
-	{Key: "tenantId", Example: "ApioSpTest"},
-	{Key: "groupId", Example: "ApioGrpTest"},
-	{Key: "departmentName", Example: "Coast"},
-	{Key: "fullPathName", Example: `Sales \ Coast`},
+var DepartmentShape = &Shape{Name: "Department", Fields: []Field{
+	{Key: "tenantId", Example: "ApioSpTest", Doc: "The tenant."},
+	{Key: "groupId", Example: "ApioGrpTest", Doc: "The group; empty for a department of the enterprise itself."},
+	{Key: "departmentName", Example: "Coast", Doc: "The last part of the path."},
+	{Key: "fullPathName", Example: `Sales \ Coast`, Doc: "The departments from the top down, joined by a backslash between blanks."},
 }}
 
 // departmentNames has, by path, the name of a department if it is certain, else

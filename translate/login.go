@@ -4,9 +4,9 @@ package translate
 const maxCredentialLength = 256
 
 // LoginShape is the request body of a login.
-var LoginShape = &Shape{Fields: []Field{
-	{Key: "username", Kind: Text, Min: 1, Max: maxCredentialLength, Example: "groupadmin"},
-	{Key: "password", Kind: Text, Min: 1, Max: maxCredentialLength},
+var LoginShape = &Shape{Name: "Credentials", Fields: []Field{
+	{Key: "username", Kind: Text, Min: 1, Max: maxCredentialLength, Example: "groupadmin", Doc: "The id of a user or an administrator of the platform."},
+	{Key: "password", Kind: Text, Min: 1, Max: maxCredentialLength, Example: "groupadmin-demo", Doc: "Their password on the platform."},
 }}
 
 // DecodeLogin decodes the request body of a login,

@@ -39,6 +39,10 @@ func hasDigits(s string) bool {
 
 func isDigit(r rune) bool { return '0' <= r && r <= '9' }
 
+// NumberPattern is the form of a caller's phone number or prefix as a regular
+// expression, for descriptions of the API.
+const NumberPattern = `^\+?[0-9]([-0-9 ]*[0-9])?$`
+
 // isNumber reports whether a caller's text is a phone number or prefix: an
 // optional +, then digits, with dashes and blanks only between them. That
 // prefixes have no other characters is an assumption: no public source specifies

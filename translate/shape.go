@@ -4,8 +4,14 @@ package translate
 // in one. Bodies are decoded, written and described from it, so that each key is
 // declared in one place.
 type Shape struct {
+	// Name is the name of the shape in the description of the API. Generated clients
+	// name types after it, so it must never change.
+	Name   string
 	Fields []Field
 }
+
+// EmptyShape is the response to a change that reports nothing but its success.
+var EmptyShape = &Shape{Name: "Empty"}
 
 // A Field is one member of an object.
 type Field struct {
@@ -28,8 +34,13 @@ type Field struct {
 	Nullable bool
 	// Unit is what an integer counts, in the plural. Errors name it.
 	Unit string
+	// Doc describes the member in the documentation, in a sentence.
+	Doc string
 	// Example is an example value for the documentation.
 	Example string
+	// Values are all values that a text of a response can have, if they are known.
+	// More may be added.
+	Values []string
 	// Source names where a response takes the value from. For a field of a row it
 	// is the heading of a column; otherwise it is the name of an element of the
 	// reply, or of the element that the surrounding object is read from. An

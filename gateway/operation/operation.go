@@ -98,9 +98,9 @@ func (c Caller) Principal() string {
 
 // Correction is an end that was found to be wrong, and the state that replaced it.
 type Correction struct {
-	At   time.Time `json:"at"`
-	From State     `json:"from"`
-	To   State     `json:"to"`
+	At   time.Time `json:"at" doc:"When it was found."`
+	From State     `json:"from" values:"outcomes" doc:"The wrong end."`
+	To   State     `json:"to" values:"outcomes" doc:"The state that replaced it."`
 }
 
 // Over reports whether nothing more is to be found out about the operation: it has

@@ -38,7 +38,7 @@ func (c change) Describe() translate.Description {
 		Reads:    translate.ReadsOf(groupContext, r.own, r.tenantFree, r.tenantAll),
 		Writes:   []string{c.command},
 		Request:  r.changeBody,
-		Response: &translate.Shape{},
+		Response: translate.EmptyShape,
 		Errors:   translate.CodesOnce([]*errcode.Code{errcode.NotAvailableForAssignment}, groupContext.Errors(), r.errors),
 	}
 }

@@ -48,10 +48,10 @@ func (s *Service) desired(r *resource) translate.Reporter {
 	start := list.Item.Fields[0]
 	return &desired{
 		engine: s.engine, resource: r,
-		body: &translate.Shape{Fields: []translate.Field{list}},
-		report: listOf("result",
-			translate.Field{Key: start.Key, Kind: start.Kind, Example: start.Example},
-			translate.Field{Key: "status", Example: statusAdded},
+		body: &translate.Shape{Name: r.schema + "Desired", Fields: []translate.Field{list}},
+		report: listOf(r.schema+"Report", r.entrySchema+"Report", "result",
+			translate.Field{Key: start.Key, Kind: start.Kind, Example: start.Example, Doc: start.Doc},
+			translate.Field{Key: "status", Example: statusAdded, Values: statuses, Doc: "What became of it: rejected means that it was not changed, and unknown that it may have been."},
 		),
 	}
 }
@@ -273,6 +273,9 @@ func (r *resource) startAndEnd(table *oci.Table, row oci.Row) (start, end string
 	}
 	return row.Cell(table.Column(r.startHeading)), end
 }
+
+// statuses are all statuses of a report.
+var statuses = []string{statusAdded, statusRemoved, statusUnchanged, statusRejected, statusUnknown}
 
 // The statuses of a report.
 const (

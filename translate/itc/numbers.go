@@ -20,26 +20,27 @@ const (
 
 var (
 	rangeFields = []translate.Field{
-		{Key: rangeStartKey, Kind: translate.PhoneNumber, Source: rangeStartHeading, Example: "+3226127000"},
-		{Key: rangeEndKey, Kind: translate.PhoneNumber, Source: rangeEndHeading, Example: "+3226127002"},
+		{Key: rangeStartKey, Kind: translate.PhoneNumber, Source: rangeStartHeading, Example: "+3226127000", Doc: "The first number of the range, which identifies it."},
+		{Key: rangeEndKey, Kind: translate.PhoneNumber, Source: rangeEndHeading, Example: "+3226127002", Doc: "The last number of the range."},
 	}
 	rangeStateFields = []translate.Field{
 		activeField,
-		{Key: "extensionLength", Source: "Extension Length", Example: "4"},
+		{Key: "extensionLength", Source: "Extension Length", Example: "4", Doc: "How many digits at the end of a number are the extension; empty if the platform does not report it."},
 	}
 )
 
 var numberRanges = resource{
+	schema: "ItcNumbers", entrySchema: "ItcNumber",
 	kind: "numbers", listKind: "numbers_list",
-	changeBody: &translate.Shape{Fields: []translate.Field{{
-		Key: numbersKey, Kind: translate.List, Min: 1, Max: translate.MaxEntries, UniqueBy: rangeStartKey,
-		Item: &translate.Shape{Fields: []translate.Field{
-			{Key: rangeStartKey, Kind: translate.PhoneNumber, Min: 1, Max: translate.MaxNumberLength, Example: "+3225126999"},
-			{Key: rangeEndKey, Kind: translate.PhoneNumber, Min: 1, Max: translate.MaxNumberLength, Optional: true, NotBelow: rangeStartKey, Example: "+3225126999"},
+	changeBody: &translate.Shape{Name: "ItcNumbersChange", Fields: []translate.Field{{
+		Key: numbersKey, Kind: translate.List, Doc: "Complete ranges: a range is never changed in part.", Min: 1, Max: translate.MaxEntries, UniqueBy: rangeStartKey,
+		Item: &translate.Shape{Name: "ItcNumberChange", Fields: []translate.Field{
+			{Key: rangeStartKey, Kind: translate.PhoneNumber, Min: 1, Max: translate.MaxNumberLength, Example: "+3225126999", Doc: "The first number of the range, which identifies it."},
+			{Key: rangeEndKey, Kind: translate.PhoneNumber, Min: 1, Max: translate.MaxNumberLength, Optional: true, NotBelow: rangeStartKey, Example: "+3225126999", Doc: "The last number of the range. If it is given, it must be the end of the range as the platform has it."},
 		}},
 	}}},
-	ownBody:       listOf(numbersKey, slices.Concat(rangeFields, ownerFields, rangeStateFields)...),
-	availableBody: listOf("available_numbers", slices.Concat(rangeFields, rangeStateFields)...),
+	ownBody:       listOf("ItcGroupNumbers", "ItcGroupNumber", numbersKey, slices.Concat(rangeFields, ownerFields, rangeStateFields)...),
+	availableBody: listOf("ItcAvailableNumbers", "ItcAvailableNumber", "available_numbers", slices.Concat(rangeFields, rangeStateFields)...),
 	list:          numbersKey,
 	start:         rangeStartKey,
 	end:           rangeEndKey,

@@ -17,25 +17,26 @@ const (
 
 var (
 	prefixFields = []translate.Field{
-		{Key: prefixKey, Kind: translate.Prefix, Source: prefixHeading, Example: "+32-01"},
+		{Key: prefixKey, Kind: translate.Prefix, Source: prefixHeading, Example: "+32-01", Doc: "The beginning of phone numbers, as the platform spells it."},
 	}
 	prefixStateFields = []translate.Field{
 		activeField,
-		{Key: "extensionRangeStart", Source: "Extension Range Start", Example: "100"},
-		{Key: "extensionRangeEnd", Source: "Extension Range End", Example: "199"},
+		{Key: "extensionRangeStart", Source: "Extension Range Start", Example: "100", Doc: "The first extension; empty if there is no range of extensions."},
+		{Key: "extensionRangeEnd", Source: "Extension Range End", Example: "199", Doc: "The last extension."},
 	}
 )
 
 var numberPrefixes = resource{
+	schema: "ItcPrefixes", entrySchema: "ItcPrefix",
 	kind: "prefixes", listKind: "prefixes_list",
-	changeBody: &translate.Shape{Fields: []translate.Field{{
-		Key: prefixesKey, Kind: translate.List, Min: 1, Max: translate.MaxEntries, UniqueBy: prefixKey,
-		Item: &translate.Shape{Fields: []translate.Field{
-			{Key: prefixKey, Kind: translate.Prefix, Min: 1, Max: translate.MaxNumberLength, Example: "+32-01"},
+	changeBody: &translate.Shape{Name: "ItcPrefixesChange", Fields: []translate.Field{{
+		Key: prefixesKey, Kind: translate.List, Doc: "The prefixes.", Min: 1, Max: translate.MaxEntries, UniqueBy: prefixKey,
+		Item: &translate.Shape{Name: "ItcPrefixChange", Fields: []translate.Field{
+			{Key: prefixKey, Kind: translate.Prefix, Min: 1, Max: translate.MaxNumberLength, Example: "+32-01", Doc: "The beginning of phone numbers. Prefixes are compared by + and digits."},
 		}},
 	}}},
-	ownBody:       listOf(prefixesKey, slices.Concat(prefixFields, ownerFields, prefixStateFields)...),
-	availableBody: listOf("available_prefixes", slices.Concat(prefixFields, prefixStateFields)...),
+	ownBody:       listOf("ItcGroupPrefixes", "ItcGroupPrefix", prefixesKey, slices.Concat(prefixFields, ownerFields, prefixStateFields)...),
+	availableBody: listOf("ItcAvailablePrefixes", "ItcAvailablePrefix", "available_prefixes", slices.Concat(prefixFields, prefixStateFields)...),
 	list:          prefixesKey,
 	start:         prefixKey,
 	startHeading:  prefixHeading,

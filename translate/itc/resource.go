@@ -7,6 +7,10 @@ import (
 
 // A resource is everything in which number ranges and prefixes differ.
 type resource struct {
+	// schema and entrySchema begin the names of the shapes of all bodies and of the
+	// entries of their lists.
+	schema, entrySchema string
+
 	kind     string // of the entries
 	listKind string // of the claim on the entire list of a group
 	// The bodies: of a change, of the list of what the group has, and of the list
@@ -39,21 +43,22 @@ const (
 // ownerFields are the members that show which group and user have an entry.
 // Without a user all except the group are empty.
 var ownerFields = []translate.Field{
-	{Key: "groupId", Kind: translate.GroupID, Source: groupIDHeading, Example: "ApioGrpTest"},
-	{Key: "userId", Source: "User Id", Example: exampleUser},
-	{Key: "lastName", Source: "Last Name", Example: "Test"},
-	{Key: "firstName", Source: "First Name", Example: "Test"},
-	{Key: "phoneNumber", Kind: translate.PhoneNumber, Source: "Phone Number", Example: "+3226127000"},
-	{Key: "extension", Source: "Extension", Example: "4000"},
-	{Key: "department", Kind: translate.Department, Source: "Department", Optional: true, Item: translate.DepartmentShape},
-	{Key: "emailAddress", Source: "Email Address", Example: "test_mail@test.netaxis.be"},
-	{Key: "enterpriseTrunk", Source: "Enterprise Trunk"},
+	{Key: "groupId", Kind: translate.GroupID, Source: groupIDHeading, Example: "ApioGrpTest", Doc: "The group that has it."},
+	{Key: "userId", Source: "User Id", Example: exampleUser, Doc: "The user who has it; empty if none does. Then the members of the user are empty, too."},
+	{Key: "lastName", Source: "Last Name", Example: "Test", Doc: "The user's last name."},
+	{Key: "firstName", Source: "First Name", Example: "Test", Doc: "The user's first name."},
+	{Key: "phoneNumber", Kind: translate.PhoneNumber, Source: "Phone Number", Example: "+3226127000", Doc: "The user's own phone number."},
+	{Key: "extension", Source: "Extension", Example: "4000", Doc: "The user's extension."},
+	{Key: "department", Kind: translate.Department, Source: "Department", Optional: true, Item: translate.DepartmentShape, Doc: "The user's department; absent if there is none."},
+	{Key: "emailAddress", Source: "Email Address", Example: "test_mail@test.netaxis.be", Doc: "The user's email address."},
+	{Key: "enterpriseTrunk", Source: "Enterprise Trunk", Doc: "The enterprise trunk that calls are routed to."},
 }
 
 // activeField is the member that reports whether an entry is in use.
-var activeField = translate.Field{Key: "active", Kind: translate.Boolean, Source: "Is Active", Example: "true"}
+var activeField = translate.Field{Key: "active", Kind: translate.Boolean, Source: "Is Active", Example: "true", Doc: "Whether it is activated on the platform."}
 
-// listOf returns the shape of a body with one list.
-func listOf(key string, item ...translate.Field) *translate.Shape {
-	return &translate.Shape{Fields: []translate.Field{{Key: key, Kind: translate.List, Item: &translate.Shape{Fields: item}}}}
+// listOf returns the shape of a body with one list. name and entry are the names of
+// the shapes of the body and of an entry of the list.
+func listOf(name, entry, key string, item ...translate.Field) *translate.Shape {
+	return &translate.Shape{Name: name, Fields: []translate.Field{{Key: key, Kind: translate.List, Item: &translate.Shape{Name: entry, Fields: item}}}}
 }

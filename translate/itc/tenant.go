@@ -48,13 +48,13 @@ var (
 		resource: &numberRanges,
 		all:      byMode(numberRanges.tenantAll, "EnterpriseRouteListEnterpriseTrunkNumberRangeGetSummaryListRequest"),
 		free:     byMode(numberRanges.tenantFree, "EnterpriseRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest"),
-		allBody:  listOf(numbersKey, slices.Concat(rangeFields, tenantOwnerFields, rangeStateFields)...),
+		allBody:  listOf("ItcTenantNumbers", "ItcTenantNumber", numbersKey, slices.Concat(rangeFields, tenantOwnerFields, rangeStateFields)...),
 	}
 	tenantPrefixes = tenantLists{
 		resource: &numberPrefixes,
 		all:      byMode(numberPrefixes.tenantAll, "EnterpriseRouteListEnterpriseTrunkNumberPrefixGetSummaryListRequest"),
 		free:     byMode(numberPrefixes.tenantFree, "EnterpriseRouteListEnterpriseTrunkNumberPrefixGetAvailableListRequest"),
-		allBody:  listOf(prefixesKey, slices.Concat(prefixFields, tenantOwnerFields, prefixStateFields)...),
+		allBody:  listOf("ItcTenantPrefixes", "ItcTenantPrefix", prefixesKey, slices.Concat(prefixFields, tenantOwnerFields, prefixStateFields)...),
 	}
 )
 
@@ -79,6 +79,7 @@ var tenantOwnerFields = func() []translate.Field {
 		switch f.Kind {
 		case translate.GroupID:
 			f.Kind = translate.Text // the target of a tenant has no group
+			f.Doc = "The group that has it; empty if none does."
 		case translate.Department:
 			f.Kind = translate.EnterpriseDepartment
 		}

@@ -22,9 +22,12 @@ const (
 
 // settingFields are the settings of a user, in the order of the schema.
 var settingFields = []translate.Field{
-	{Key: "treatOriginationsAndPBXRedirectionsAsScreened", Kind: translate.Boolean, Source: "treatOriginationsAndPBXRedirectionsAsScreened", Example: "false"},
-	{Key: "useImmediateTrunkingConnectivityIdentityForNonEmergencyCalls", Kind: translate.Boolean, Source: "useRouteListIdentityForNonEmergencyCalls", Example: "true"},
-	{Key: "useImmediateTrunkingConnectivityIdentityForEmergencyCalls", Kind: translate.Boolean, Source: "useRouteListIdentityForEmergencyCalls", Example: "false"},
+	{Key: "treatOriginationsAndPBXRedirectionsAsScreened", Kind: translate.Boolean, Source: "treatOriginationsAndPBXRedirectionsAsScreened", Example: "false",
+		Doc: "Whether the caller ids of originations and of redirections by the PBX count as screened."},
+	{Key: "useImmediateTrunkingConnectivityIdentityForNonEmergencyCalls", Kind: translate.Boolean, Source: "useRouteListIdentityForNonEmergencyCalls", Example: "true",
+		Doc: "Whether calls other than emergency calls show the identity of the range or prefix."},
+	{Key: "useImmediateTrunkingConnectivityIdentityForEmergencyCalls", Kind: translate.Boolean, Source: "useRouteListIdentityForEmergencyCalls", Example: "false",
+		Doc: "Whether emergency calls show the identity of the range or prefix."},
 }
 
 // A userResource is a resource with everything in which the number ranges and the
@@ -62,9 +65,9 @@ var userResources = []*userResource{&userRanges, &userPrefixes}
 
 // userBody is what a user has of the service. A release without prefixes has no
 // list of them.
-var userBody = &translate.Shape{Fields: append(slices.Clone(settingFields),
-	translate.Field{Key: numbersKey, Kind: translate.List, Source: userRanges.assigned, Item: &translate.Shape{Fields: slices.Concat(rangeFields, rangeStateFields)}},
-	translate.Field{Key: prefixesKey, Kind: translate.List, Source: userPrefixes.assigned, Optional: true, Item: &translate.Shape{Fields: slices.Concat(prefixFields, prefixStateFields)}},
+var userBody = &translate.Shape{Name: "ItcUser", Fields: append(slices.Clone(settingFields),
+	translate.Field{Key: numbersKey, Kind: translate.List, Source: userRanges.assigned, Doc: "The number ranges of the user.", Item: &translate.Shape{Name: "ItcUserNumber", Fields: slices.Concat(rangeFields, rangeStateFields)}},
+	translate.Field{Key: prefixesKey, Kind: translate.List, Source: userPrefixes.assigned, Optional: true, Doc: "The prefixes of the user; absent if the platform's release has none.", Item: &translate.Shape{Name: "ItcUserPrefix", Fields: slices.Concat(prefixFields, prefixStateFields)}},
 )}
 
 // User returns the query for what a user has of the service: settings, number

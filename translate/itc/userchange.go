@@ -26,7 +26,7 @@ const (
 
 // userChangeBody has the same members as the response. All may be absent. A list
 // that is null is empty.
-var userChangeBody = &translate.Shape{Fields: append(optional(settingFields...),
+var userChangeBody = &translate.Shape{Name: "ItcUserChange", Fields: append(optional(settingFields...),
 	mayBeEmpty(numberRanges.changeBody.Fields[0]), mayBeEmpty(numberPrefixes.changeBody.Fields[0]))}
 
 func optional(fields ...translate.Field) []translate.Field {
@@ -60,7 +60,7 @@ func (userChange) Describe() translate.Description {
 		Reads:    userReads(listings...),
 		Writes:   []string{userModifyCommand},
 		Request:  userChangeBody,
-		Response: &translate.Shape{},
+		Response: translate.EmptyShape,
 		Errors: translate.CodesOnce([]*errcode.Code{errcode.NotAvailableForAssignment, errcode.PreconditionFailed},
 			userContext.Errors(), []*errcode.Code{errcode.NotAvailableInRelease}),
 		Conditional: true,
