@@ -52,6 +52,7 @@ type HTTP struct {
 	ShutdownTimeout   time.Duration  `yaml:"shutdown_timeout" rule:"100ms..10m" doc:"How long a stop may take after the drain, the requests in flight included; request_timeout and platform.timeouts.command together are the longest that one takes."`
 	MaxBodyBytes      int            `yaml:"max_body_bytes" rule:"1024..104857600" doc:"Largest body of a request, in bytes."`
 	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest response that is compressed for callers that accept it, in bytes."`
+	Docs              bool           `yaml:"docs" doc:"Whether the description and the documentation of the API are served, without credentials, under /openapi.json, /openapi.yaml and /docs/."`
 	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
 }
 
@@ -387,6 +388,7 @@ func Default() Config {
 			ShutdownTimeout:   time.Minute,
 			MaxBodyBytes:      1 << 20,
 			GzipMinBytes:      1400,
+			Docs:              true,
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Log:   Log{Level: LogInfo, Format: LogJSON},

@@ -119,6 +119,7 @@ func fullConfig() config.Config {
 			ShutdownTimeout:   time.Minute,
 			MaxBodyBytes:      1048576,
 			GzipMinBytes:      1400,
+			Docs:              true,
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
 		},
 		Admin: config.Admin{Listen: "[::1]:9090"},

@@ -88,7 +88,7 @@ func RouterErrors() []*errcode.Code {
 }
 
 // errorPage returns the path of the page of an error in the documentation.
-func errorPage(c *errcode.Code) string { return "/docs/errors/" + c.Name + "/" }
+func errorPage(c *errcode.Code) string { return DocsPath + "errors/" + c.Name + "/" }
 
 // ErrorBodies returns the bodies of an error in the forms of [ErrorMedia].
 func ErrorBodies(e *errcode.Error) []any {

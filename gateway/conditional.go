@@ -68,9 +68,9 @@ func (t entityTags) match(tag string) bool {
 	return t.any || slices.Contains(t.opaque, tag)
 }
 
-// isKnown reports whether the caller of a read already has the content with that tag.
+// IsKnown reports whether the caller of a read already has the content with that tag.
 // An invalid condition is ignored: the complete response is always correct.
-func isKnown(r *http.Request, tag string) bool {
+func IsKnown(r *http.Request, tag string) bool {
 	values, given := r.Header[headerIfNoneMatch]
 	if !given || tag == "" {
 		return false

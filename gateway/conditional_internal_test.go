@@ -38,11 +38,11 @@ func TestEntityTags(t *testing.T) {
 			t.Errorf("%s: read %t, match %t", name, ok, ok && tags.match(tag))
 		}
 		r := &http.Request{Header: http.Header{headerIfNoneMatch: c.values}}
-		if known := isKnown(r, tag); known != (c.ok && c.match) {
+		if known := IsKnown(r, tag); known != (c.ok && c.match) {
 			t.Errorf("%s: known %t", name, known)
 		}
 	}
-	if isKnown(&http.Request{Header: http.Header{}}, tag) || isKnown(&http.Request{Header: http.Header{headerIfNoneMatch: {"*"}}}, "") {
+	if IsKnown(&http.Request{Header: http.Header{}}, tag) || IsKnown(&http.Request{Header: http.Header{headerIfNoneMatch: {"*"}}}, "") {
 		t.Error("known without a condition, or without a tag")
 	}
 }

@@ -28,7 +28,7 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, and TrustedProxies.
+// numbers, which have defaults, TrustedProxies and Docs.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -50,6 +50,10 @@ type Options struct {
 	// The entries of that header may have ports. The caller's address is the last
 	// one in it that is not in these networks.
 	TrustedProxies []netip.Prefix
+	// Docs serves the description of the API and its documentation: GET and HEAD of
+	// /openapi.json, /openapi.yaml, /docs and everything below it. It needs no
+	// credentials. Nil means that these paths do not exist.
+	Docs http.Handler
 }
 
 // A Gateway serves the API. It is an http.Handler, safe for concurrent use.
@@ -91,18 +95,34 @@ func New(o Options) *Gateway {
 			g.router.Match(route.methods(), pattern, handler)
 		}
 	}
+	if o.Docs != nil {
+		o.Metrics.startDocs()
+		g.mountDocs(catch)
+	}
 	return g
 }
 
 // refusesGzip reports whether Accept-Encoding names gzip with the quality 0. Echo
 // would take that for accepting it.
 func refusesGzip(c echo.Context) bool {
-	for coding := range strings.SplitSeq(c.Request().Header.Get(echo.HeaderAcceptEncoding), ",") {
-		if name, quality := acceptOf(coding); name == "gzip" && quality == 0 {
-			return true
+	quality, named := gzipQuality(c.Request())
+	return named && quality == 0
+}
+
+// AcceptsGzip reports whether a request accepts a response that is compressed with gzip.
+func AcceptsGzip(r *http.Request) bool {
+	quality, _ := gzipQuality(r)
+	return quality > 0
+}
+
+// gzipQuality returns the quality of gzip in Accept-Encoding, and whether it is named.
+func gzipQuality(r *http.Request) (quality float64, named bool) {
+	for coding := range strings.SplitSeq(r.Header.Get(echo.HeaderAcceptEncoding), ",") {
+		if name, quality := acceptOf(coding); name == "gzip" {
+			return quality, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // ServeHTTP implements http.Handler.

@@ -80,7 +80,7 @@ func (g *Gateway) read(ctx context.Context, c echo.Context, route Route, who aut
 	}
 	tag := body.ETag()
 	c.Response().Header().Set(headerETag, tag)
-	if isKnown(c.Request(), tag) {
+	if IsKnown(c.Request(), tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	return g.writeBody(c, route.Status, body)

@@ -48,7 +48,7 @@ func writeTagged(c echo.Context, value any) error {
 	}
 	tag := translate.TagOf(body)
 	c.Response().Header().Set(headerETag, tag)
-	if isKnown(c.Request(), tag) {
+	if IsKnown(c.Request(), tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body)

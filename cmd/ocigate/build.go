@@ -198,6 +198,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		MaxBodyBytes:   int64(p.config.HTTP.MaxBodyBytes),
 		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
 		TrustedProxies: p.config.HTTP.TrustedProxies,
+		Docs:           docsHandler(p.config.HTTP),
 	}), nil
 }
 

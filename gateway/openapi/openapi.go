@@ -6,12 +6,10 @@
 // The program has only the compressed files. [JSON] and [YAML] return their content, and
 // [Handler] serves them:
 //
-//	http.Handle(openapi.JSONPath, openapi.Handler())
+//	http.Handle(gateway.DescriptionJSONPath, openapi.Handler())
 package openapi
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed" // the description
 	"io"
 )
@@ -31,11 +29,7 @@ func YAML() []byte { return content(compressedYAML) }
 
 // content returns the content of an embedded file.
 func content(compressed []byte) []byte {
-	reader, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		panic(err) // a test reads the files
-	}
-	text, err := io.ReadAll(reader)
+	text, err := io.ReadAll(decompressing(compressed))
 	if err != nil {
 		panic(err)
 	}
