@@ -72,6 +72,7 @@ func (g *Gateway) writeError(err error, c echo.Context) {
 	}
 	header := c.Response().Header()
 	header.Set(echo.HeaderCacheControl, "no-store")
+	addLinks(header, failure.Code)
 	if failure.RetryAfter > 0 {
 		header.Set(echo.HeaderRetryAfter, seconds(failure.RetryAfter))
 	}

@@ -61,7 +61,8 @@ type Gateway struct {
 	options   Options
 	router    *echo.Echo
 	addresses *clientAddresses
-	pieces    sync.Pool // of *bufio.Writer, for writeBody
+	posted    map[string]bool // of postedPaths
+	pieces    sync.Pool       // of *bufio.Writer, for writeBody
 }
 
 // New returns a Gateway with these options.
@@ -75,10 +76,12 @@ func New(o Options) *Gateway {
 	if o.GzipMinBytes <= 0 {
 		o.GzipMinBytes = 1400
 	}
+	routes := Routes(o.Services)
 	g := &Gateway{
 		options:   o,
 		router:    echo.New(),
 		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
+		posted:    postedPaths(routes),
 	}
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	g.router.HTTPErrorHandler = g.writeError
@@ -88,7 +91,7 @@ func New(o Options) *Gateway {
 	g.router.Pre(rawPath, g.observe)
 	compress := middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip})
 	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: notePanic, DisableErrorHandler: true, DisableStackAll: true})
-	for _, route := range Routes(o.Services) {
+	for _, route := range routes {
 		// The router would wrap the handler again for each request.
 		handler := compress(catch(g.handle(route)))
 		for _, pattern := range route.patterns() {

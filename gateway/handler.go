@@ -133,6 +133,7 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		return errcode.Wrap(errcode.Forbidden, err)
 	case errors.Is(err, auth.ErrNoCredentials), errors.Is(err, auth.ErrBadCredentials):
 		failure := errcode.Wrap(errcode.Unauthenticated, err)
+		failure.Message = "Authentication is required: log in with POST " + loginPath + ", or send the credentials of a configured client."
 		if errors.Is(err, auth.ErrBadCredentials) {
 			failure.Message = "The credentials were not accepted."
 		}

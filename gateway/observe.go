@@ -69,7 +69,10 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, info.requestID)
 		header.Set(echo.HeaderXContentTypeOptions, headerNoSniff)
-		c.Response().Before(func() { info.undelivered = disconnected(c) })
+		c.Response().Before(func() {
+			info.undelivered = disconnected(c)
+			g.acceptPost(c)
+		})
 		g.options.Metrics.inFlight.Inc()
 		defer g.options.Metrics.inFlight.Dec()
 		if err := next(c); err != nil {

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"ocigate/translate/errcode"
+)
+
+// Headers of responses by which clients find their way. Their values are in the
+// documentation of the functions that set them.
+const (
+	// HeaderLink has links of RFC 8288: to the page of the error on each error
+	// response, and to the login on each 401.
+	HeaderLink = "Link"
+	// HeaderAcceptPost has the media type that a POST to the path takes. It is on
+	// the responses to OPTIONS and on 405 and 416, if the path serves POST. It is
+	// defined in W3C Linked Data Platform 1.0, section 7.1.
+	HeaderAcceptPost = "Accept-Post"
+)
+
+// Relations of links.
+const (
+	// RelHelp is the registered relation of an error to its page.
+	RelHelp = "help"
+	// RelLogin is the relation of a 401 to the route that logs callers in. No
+	// registered relation means that: create-form and service are about something
+	// else. So it is an extension relation, which is an absolute URI that is only
+	// compared and never fetched. Its host can belong to no other party: RFC 6761
+	// reserves the domain.
+	RelLogin = "https://ocigate.invalid/rel/login"
+)
+
+// link returns a value of [HeaderLink]. The target must be a path that needs no
+// escaping.
+func link(target, relation string) string {
+	return "<" + target + `>; rel="` + relation + `"`
+}
+
+// addLinks adds the links of an error response: see [HeaderLink].
+func addLinks(header http.Header, code *errcode.Code) {
+	header.Set(HeaderLink, link(errorPage(code), RelHelp))
+	if code == errcode.Unauthenticated {
+		header.Add(HeaderLink, link(loginPath, RelLogin))
+	}
+}
+
+// acceptPost adds [HeaderAcceptPost] to a response, if it is one that has it. The
+// status of the response must be known.
+func (g *Gateway) acceptPost(c echo.Context) {
+	switch {
+	case c.Request().Method == http.MethodOptions,
+		c.Response().Status == errcode.MethodNotAllowed.Status,
+		c.Response().Status == errcode.BadMediaType.Status:
+		if g.posted[c.Path()] {
+			c.Response().Header().Set(HeaderAcceptPost, echo.MIMEApplicationJSON)
+		}
+	}
+}
+
+// loginPath is the path at which callers log in.
+const loginPath = basePath + "/login/"
+
+// postedPaths returns the paths that serve POST, in the router's syntax.
+func postedPaths(routes []Route) map[string]bool {
+	posted := map[string]bool{}
+	for _, route := range routes {
+		if route.Method != http.MethodPost {
+			continue
+		}
+		for _, pattern := range route.patterns() {
+			posted[pattern] = true
+		}
+	}
+	return posted
+}
