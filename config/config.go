@@ -54,6 +54,7 @@ type HTTP struct {
 	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest response that is compressed for callers that accept it, in bytes."`
 	Docs              bool           `yaml:"docs" doc:"Whether the description and the documentation of the API are served, without credentials, under /openapi.json, /openapi.yaml and /docs/."`
 	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
+	CORS              CORS           `yaml:"cors" doc:"Pages of other origins whose scripts may use the API in a browser."`
 }
 
 // KeyPair is a certificate and its private key, as the names of two PEM files.
@@ -389,6 +390,7 @@ func Default() Config {
 			MaxBodyBytes:      1 << 20,
 			GzipMinBytes:      1400,
 			Docs:              true,
+			CORS:              CORS{MaxAge: 10 * time.Minute},
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Log:   Log{Level: LogInfo, Format: LogJSON},

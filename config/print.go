@@ -52,6 +52,7 @@ const exampleHead = `# Configuration of ocigate.
 func exampleConfig() Config {
 	c := Default()
 	c.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	c.HTTP.CORS.Origins = []Origin{"https://portal.example.com"}
 	c.API.PlatformErrors = []PlatformError{{Number: 4999, Error: "NOT_AVAILABLE_FOR_ASSIGNMENT"}}
 	c.Auth.Tokens.Keys = []TokenKey{{ID: "2026-11", Secret: NewSecret("{env: TOKEN_KEY}")}}
 	c.Auth.Clients = []Client{{

@@ -152,7 +152,7 @@ func TestExample(t *testing.T) {
 	t.Run("has an entry to copy for every list, and every key", func(t *testing.T) {
 		full := commentedOut.ReplaceAll(config.Example(), []byte("$1"))
 		c := parse(t, string(full), environ...)
-		for _, n := range []int{len(c.HTTP.TrustedProxies), len(c.API.PlatformErrors), len(c.Auth.Tokens.Keys), len(c.Auth.Clients), len(c.Platform.Endpoints)} {
+		for _, n := range []int{len(c.HTTP.TrustedProxies), len(c.HTTP.CORS.Origins), len(c.API.PlatformErrors), len(c.Auth.Tokens.Keys), len(c.Auth.Clients), len(c.Platform.Endpoints)} {
 			if n != 1 {
 				t.Errorf("a list has %d entries, want 1", n)
 			}

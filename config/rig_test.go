@@ -121,6 +121,9 @@ func fullConfig() config.Config {
 			GzipMinBytes:      1400,
 			Docs:              true,
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
+			CORS: config.CORS{
+				Origins: []config.Origin{"https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000"}, Credentials: true, MaxAge: time.Hour,
+			},
 		},
 		Admin: config.Admin{Listen: "[::1]:9090"},
 		Log:   config.Log{Level: config.LogDebug, Format: config.LogText},

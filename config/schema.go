@@ -204,6 +204,7 @@ var leavesByType = map[reflect.Type]leaf{
 		tags:  []string{tagString},
 		parse: parsePrefix,
 	},
+	originType: originLeaf,
 	secretType: {
 		noun:    "a string, {env: NAME} or {file: NAME}",
 		tags:    []string{tagString},

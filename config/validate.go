@@ -64,6 +64,7 @@ func (l *loader) validateValue(path string, f field, value reflect.Value) {
 func (l *loader) validateHTTP(c *Config) {
 	h := c.HTTP
 	l.pair("http.tls", h.TLS.CertFile, h.TLS.KeyFile)
+	l.validateCORS(h.CORS)
 	l.order("http.read_header_timeout", h.ReadHeaderTimeout, "http.read_timeout", h.ReadTimeout)
 	l.conflict(h.RequestTimeout+c.Platform.Timeouts.Command >= h.WriteTimeout,
 		"must, together with platform.timeouts.command, be shorter than http.write_timeout, which is "+duration(h.WriteTimeout)+

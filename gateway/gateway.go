@@ -28,7 +28,7 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, TrustedProxies and Docs.
+// numbers, which have defaults, TrustedProxies, Docs and CORS.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -54,6 +54,8 @@ type Options struct {
 	// /openapi.json, /openapi.yaml, /docs and everything below it. It needs no
 	// credentials. Nil means that these paths do not exist.
 	Docs http.Handler
+	// CORS are the pages of other origins that may use the API. Default none.
+	CORS CORS
 }
 
 // A Gateway serves the API. It is an http.Handler, safe for concurrent use.
@@ -89,6 +91,9 @@ func New(o Options) *Gateway {
 	// X-Forwarded-For.
 	g.router.IPExtractor = echo.ExtractIPDirect()
 	g.router.Pre(rawPath, g.observe)
+	if len(o.CORS.Origins) > 0 {
+		g.router.Use(cors(o.CORS))
+	}
 	compress := middleware.GzipWithConfig(middleware.GzipConfig{MinLength: o.GzipMinBytes, Skipper: refusesGzip})
 	catch := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: notePanic, DisableErrorHandler: true, DisableStackAll: true})
 	for _, route := range routes {

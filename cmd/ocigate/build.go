@@ -199,6 +199,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
 		TrustedProxies: p.config.HTTP.TrustedProxies,
 		Docs:           docsHandler(p.config.HTTP),
+		CORS:           corsOptions(p.config.HTTP.CORS),
 	}), nil
 }
 
@@ -286,6 +287,8 @@ func authOptions(all *config.Config, verifier auth.Verifier) auth.Options {
 		RememberFor:    orNever(c.VerifiedFor),
 		AccountLimit:   limit(c.Throttle, c.Throttle.FreeAttempts),
 		AddressLimit:   limit(c.Throttle, attemptsPerAddress*c.Throttle.FreeAttempts),
+		TrustedOrigins: corsOptions(all.HTTP.CORS).Origins,
+		TrustCookies:   all.HTTP.CORS.Credentials,
 	}
 	for _, e := range all.Platform.Endpoints {
 		userID, _ := all.Platform.Account(e)

@@ -81,8 +81,17 @@ type Options struct {
 	InsecureCookie bool
 	// SameSite controls whether browsers send the cookie along from other
 	// sites. Default http.SameSiteStrictMode. With every value, changes that
-	// pages of another origin request with the cookie alone are rejected.
+	// pages of another origin request with the cookie alone are rejected,
+	// except those of TrustedOrigins with TrustCookies.
 	SameSite http.SameSite
+
+	// TrustedOrigins are the origins whose pages may request logins, in the form
+	// in which browsers send them: "https://portal.example.com". Without any,
+	// only pages of the gateway's own origin may.
+	TrustedOrigins []string
+	// TrustCookies lets pages of the trusted origins also request changes with
+	// the cookie. Browsers send it along only if SameSite permits that.
+	TrustCookies bool
 
 	// Clients are the listed clients. As with any account, continued guesses
 	// at the secret of a client can lock the client out until it was
@@ -168,7 +177,7 @@ type Authenticator struct {
 	tokens         *tokens
 	clients        *clients
 	throttle       *throttle
-	origins        *http.CrossOriginProtection
+	origins        origins
 	insecureCookie bool
 	sameSite       http.SameSite
 	replacing      sync.Mutex // serializes calls of Replace
@@ -181,7 +190,8 @@ func New(o Options) (*Authenticator, error) {
 	optionsErr := o.check()
 	tokens, keysErr := newTokens(o)
 	hashed, clientsErr := hashedClients(o.Clients)
-	if err := prefixed("auth", optionsErr, keysErr, clientsErr); err != nil {
+	origins, originsErr := newOrigins(o.TrustedOrigins, o.TrustCookies)
+	if err := prefixed("auth", optionsErr, originsErr, keysErr, clientsErr); err != nil {
 		return nil, err
 	}
 	throttle := newThrottle(o.AccountLimit, o.AddressLimit)
@@ -191,7 +201,7 @@ func New(o Options) (*Authenticator, error) {
 		tokens:         tokens,
 		clients:        newClients(hashed, o.RememberFor, o.HashConcurrency, throttle),
 		throttle:       throttle,
-		origins:        http.NewCrossOriginProtection(),
+		origins:        origins,
 		insecureCookie: o.InsecureCookie,
 		sameSite:       o.SameSite,
 	}, nil
@@ -230,23 +240,11 @@ func (a *Authenticator) session(r *http.Request, cred credential) (token, error)
 	}
 	t.principal.Method = cred.method
 	if cred.method == MethodCookie {
-		if err := a.CheckOrigin(r); err != nil {
+		if err := a.origins.checkCookie(r); err != nil {
 			return token{}, err
 		}
 	}
 	return t, nil
-}
-
-// CheckOrigin returns [ErrCrossOrigin], wrapped with the reason, if a request may
-// change something and, according to the browser's headers, is from a page of
-// another origin. [Authenticator.Authenticate] and [Authenticator.Logout] call it
-// for cookies. A handler of logins should call it, too: otherwise another site
-// could log a browser in as a user of the site's choice.
-func (a *Authenticator) CheckOrigin(r *http.Request) error {
-	if err := a.origins.Check(r); err != nil {
-		return fmt.Errorf("%w: %w", ErrCrossOrigin, err)
-	}
-	return nil
 }
 
 // Session is the result of a login.

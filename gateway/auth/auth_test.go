@@ -134,6 +134,31 @@ func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 		})
 	}
 
+	trusting := func(cookies bool) *auth.Authenticator {
+		return newAuth(t, auth.Options{TrustedOrigins: []string{"https://portal.example.com"}, TrustCookies: cookies})
+	}
+	for _, c := range []struct {
+		name, origin string
+		cookies      bool
+		asks, logsIn error
+	}{
+		{"accepts a write from a trusted origin", "https://portal.example.com", true, nil, nil},
+		{"accepts only a login from an origin that is trusted without cookies", "https://portal.example.com", false, auth.ErrCrossOrigin, nil},
+		{"refuses another origin next to a trusted one", "https://evil.example", true, auth.ErrCrossOrigin, auth.ErrCrossOrigin},
+		{"refuses a subdomain of a trusted origin", "https://a.portal.example.com", true, auth.ErrCrossOrigin, auth.ErrCrossOrigin},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := trusting(c.cookies)
+			browser := []string{"Sec-Fetch-Site", "cross-site", "Origin", c.origin}
+			_, err := a.Authenticate(request(http.MethodPost, append([]string{"Cookie", "sessionid=" + string(login(t, a).Token)}, browser...)...), here)
+			wantError(t, err, c.asks)
+			wantError(t, a.CheckOrigin(request(http.MethodPost, browser...)), c.logsIn)
+		})
+	}
+	if _, err := auth.New(auth.Options{Verifier: groupAdmin(), TrustedOrigins: []string{"https://a.example", "a.example"}}); err == nil || !strings.Contains(err.Error(), "TrustedOrigins[1]") {
+		t.Errorf("a trusted origin without a scheme is accepted: %v", err)
+	}
+
 	t.Run("a cross-site logout ends nothing", func(t *testing.T) {
 		_, err := a.Logout(request(http.MethodPost, append(cookie, "Sec-Fetch-Site", "cross-site")...))
 		wantError(t, err, auth.ErrCrossOrigin)
