@@ -55,6 +55,7 @@ type HTTP struct {
 	Docs              bool           `yaml:"docs" doc:"Whether the description and the documentation of the API are served, without credentials, under /openapi.json, /openapi.yaml and /docs/."`
 	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
 	CORS              CORS           `yaml:"cors" doc:"Pages of other origins whose scripts may use the API in a browser."`
+	CallerLimit       CallerLimit    `yaml:"caller_limit" doc:"Limit of the requests of each caller, at each replica: a user, or a listed client. Requests beyond it get 429 and are not carried out. Logins have auth.throttle instead."`
 }
 
 // KeyPair is a certificate and its private key, as the names of two PEM files.
@@ -195,6 +196,7 @@ type Client struct {
 	Level    ClientLevel `yaml:"level" rule:"required" doc:"Scope of the client: everything, its tenant, or its group."`
 	TenantID string      `yaml:"tenant_id" rule:"platform_id" doc:"Tenant of the client; for levels tenant and group only, which need it."`
 	GroupID  string      `yaml:"group_id" rule:"platform_id" doc:"Group of the client; for level group only, which needs it."`
+	Limit    CallerLimit `yaml:"limit" doc:"Limit of the requests of this client, instead of http.caller_limit."`
 }
 
 // ClientLevel is the scope of a client.

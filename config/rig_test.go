@@ -124,6 +124,7 @@ func fullConfig() config.Config {
 			CORS: config.CORS{
 				Origins: []config.Origin{"https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000"}, Credentials: true, MaxAge: time.Hour,
 			},
+			CallerLimit: config.CallerLimit{PerSecond: 10, Burst: 50},
 		},
 		Admin: config.Admin{Listen: "[::1]:9090"},
 		Log:   config.Log{Level: config.LogDebug, Format: config.LogText},
@@ -141,7 +142,7 @@ func fullConfig() config.Config {
 			Cookie: config.Cookie{SameSite: config.SameSiteLax},
 			Verify: config.VerifyLogin,
 			Clients: []config.Client{
-				{ID: "Portal-A", Hash: config.NewSecret(hash), Level: config.LevelSystem},
+				{ID: "Portal-A", Hash: config.NewSecret(hash), Level: config.LevelSystem, Limit: config.CallerLimit{PerSecond: 0.5, Burst: 1000}},
 				{
 					ID:    "portal-b",
 					Hash:  config.NewSecret("$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaQPEO1eaLQFd1hu14"),

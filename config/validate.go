@@ -65,6 +65,7 @@ func (l *loader) validateHTTP(c *Config) {
 	h := c.HTTP
 	l.pair("http.tls", h.TLS.CertFile, h.TLS.KeyFile)
 	l.validateCORS(h.CORS)
+	l.validateCallerLimit("http.caller_limit", h.CallerLimit)
 	l.order("http.read_header_timeout", h.ReadHeaderTimeout, "http.read_timeout", h.ReadTimeout)
 	l.conflict(h.RequestTimeout+c.Platform.Timeouts.Command >= h.WriteTimeout,
 		"must, together with platform.timeouts.command, be shorter than http.write_timeout, which is "+duration(h.WriteTimeout)+
@@ -93,6 +94,7 @@ func (l *loader) validateAuth(a Auth) {
 	unique(l, "auth.clients", "id", a.Clients, func(c Client) string { return c.ID })
 	for i, c := range a.Clients {
 		l.validateScope(entry("auth.clients", i), c)
+		l.validateCallerLimit(join(entry("auth.clients", i), "limit"), c.Limit)
 	}
 	l.order("auth.throttle.base_delay", a.Throttle.BaseDelay, "auth.throttle.max_delay", a.Throttle.MaxDelay)
 }

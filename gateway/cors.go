@@ -37,7 +37,7 @@ func CORSRequestHeaders() []string {
 func CORSResponseHeaders() []string {
 	return []string{
 		HeaderAcceptPost, echo.HeaderAllow, "ETag", headerReplayed, HeaderLink,
-		headerOperationID, headerOperationOutcome, headerPreferApplied,
+		headerOperationID, headerOperationOutcome, headerPreferApplied, HeaderRateLimit, HeaderRateLimitPolicy,
 		echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate, echo.HeaderXRequestID,
 	}
 }

@@ -28,7 +28,7 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, TrustedProxies, Docs and CORS.
+// numbers, which have defaults, TrustedProxies, Docs, CORS and CallerLimits.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -56,6 +56,8 @@ type Options struct {
 	Docs http.Handler
 	// CORS are the pages of other origins that may use the API. Default none.
 	CORS CORS
+	// CallerLimits limit the requests of each caller. Default none.
+	CallerLimits CallerLimits
 }
 
 // A Gateway serves the API. It is an http.Handler, safe for concurrent use.
@@ -64,6 +66,7 @@ type Gateway struct {
 	router    *echo.Echo
 	addresses *clientAddresses
 	posted    map[string]bool // of postedPaths
+	limits    *callerLimits   // nil for none
 	pieces    sync.Pool       // of *bufio.Writer, for writeBody
 }
 
@@ -84,6 +87,7 @@ func New(o Options) *Gateway {
 		router:    echo.New(),
 		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
 		posted:    postedPaths(routes),
+		limits:    newCallerLimits(o.CallerLimits),
 	}
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	g.router.HTTPErrorHandler = g.writeError

@@ -104,7 +104,8 @@ func (r Route) authorize(who auth.Principal, target scope.Target) error {
 	return errcode.New(errcode.Forbidden)
 }
 
-// authenticate returns the caller, and notes them for the log.
+// authenticate returns the caller, and notes them for the log. Its error may also be
+// that the caller makes too many requests.
 func (g *Gateway) authenticate(ctx context.Context, c echo.Context) (auth.Principal, error) {
 	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), infoOf(c).clientIP)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -119,7 +120,7 @@ func (g *Gateway) authenticate(ctx context.Context, c echo.Context) (auth.Princi
 		return auth.Principal{}, g.authFailure(c, err)
 	}
 	infoOf(c).principal = who
-	return who, nil
+	return who, g.limits.take(who, c.Response().Header())
 }
 
 // authFailure returns the error for a caller who could not be authenticated.

@@ -18,6 +18,13 @@ const (
 	// the responses to OPTIONS and on 405 and 416, if the path serves POST. It is
 	// defined in W3C Linked Data Platform 1.0, section 7.1.
 	HeaderAcceptPost = "Accept-Post"
+	// HeaderRateLimit has what is left of the caller's limit: r requests now, and all
+	// of them after t seconds. HeaderRateLimitPolicy has the limit itself: q requests
+	// in w seconds. They are on each response to a caller who has a limit, also to a
+	// request that exceeds it. Both are lists of structured fields, as defined in
+	// draft-ietf-httpapi-ratelimit-headers-10, with one item: "caller".
+	HeaderRateLimit       = "RateLimit"
+	HeaderRateLimitPolicy = "RateLimit-Policy"
 )
 
 // Relations of links.

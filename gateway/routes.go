@@ -182,7 +182,7 @@ func (r Route) reports() bool {
 // CommonErrors returns the error codes that every route can respond with.
 func CommonErrors() []*errcode.Code {
 	return []*errcode.Code{
-		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited, errcode.BodyTooLarge,
+		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited, errcode.TooManyRequests, errcode.BodyTooLarge,
 		errcode.PlatformBusy, errcode.PlatformUnavailable, errcode.Internal,
 	}
 }

@@ -61,7 +61,8 @@ var onlyIn = map[string][]string{
 	"github.com/jackc/pgx/v5":             {"gateway/operation/postgres", "gateway/operation/postgres/postgrestest"},
 	"github.com/google/uuid":              {"gateway/operation"},
 	"go.yaml.in/yaml/v3":                  {"config", "gateway/openapi", "oci/ocisim"},
-	"github.com/hashicorp/golang-lru/v2":  {"gateway/auth", "translate"},
+	"github.com/hashicorp/golang-lru/v2":  {"gateway", "gateway/auth", "translate"},
+	"golang.org/x/time":                   {"gateway"},
 	"github.com/go-viper/mapstructure/v2": {"config"},
 	"golang.org/x/text/encoding":          {"oci", "oci/ocisim", "cmd/bench", "cmd/bench/facade"},
 }

@@ -200,6 +200,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		TrustedProxies: p.config.HTTP.TrustedProxies,
 		Docs:           docsHandler(p.config.HTTP),
 		CORS:           corsOptions(p.config.HTTP.CORS),
+		CallerLimits:   callerLimits(p.config),
 	}), nil
 }
 

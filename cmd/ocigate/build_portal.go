@@ -13,3 +13,14 @@ func corsOptions(c config.CORS) gateway.CORS {
 	}
 	return o
 }
+
+// callerLimits returns the limits of the requests of callers.
+func callerLimits(c *config.Config) gateway.CallerLimits {
+	o := gateway.CallerLimits{Each: gateway.CallerLimit(c.HTTP.CallerLimit), Clients: map[string]gateway.CallerLimit{}}
+	for _, client := range c.Auth.Clients {
+		if client.Limit.PerSecond > 0 {
+			o.Clients[client.ID] = gateway.CallerLimit(client.Limit)
+		}
+	}
+	return o
+}

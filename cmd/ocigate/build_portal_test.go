@@ -27,3 +27,17 @@ func TestCORSOptions(t *testing.T) {
 		t.Errorf("options of auth: cookies %v, origins (-want +got):\n%s", o.TrustCookies, diff)
 	}
 }
+
+func TestCallerLimits(t *testing.T) {
+	c := config.Default()
+	c.Auth.Clients = []config.Client{{ID: "a"}, {ID: "b", Limit: config.CallerLimit{PerSecond: 0.5, Burst: 3}}}
+	want := gateway.CallerLimits{Clients: map[string]gateway.CallerLimit{"b": {PerSecond: 0.5, Burst: 3}}}
+	if diff := cmp.Diff(want, callerLimits(&c)); diff != "" {
+		t.Errorf("without a limit of all callers (-want +got):\n%s", diff)
+	}
+	c.HTTP.CallerLimit = config.CallerLimit{PerSecond: 10, Burst: 50}
+	want.Each = gateway.CallerLimit{PerSecond: 10, Burst: 50}
+	if diff := cmp.Diff(want, callerLimits(&c)); diff != "" {
+		t.Errorf("with a limit of all callers (-want +got):\n%s", diff)
+	}
+}

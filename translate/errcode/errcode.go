@@ -168,6 +168,9 @@ var (
 	PossessedByUser = declare(1029, "POSSESSED_BY_USER", 400,
 		"A user possesses some of what would be removed; nothing was changed.",
 		"details.entries names the entries that users possess. Take them from the users first, or leave them in the list.")
+	TooManyRequests = declare(1030, "TOO_MANY_REQUESTS", 429,
+		"You have made too many requests in a short time; nothing was changed.",
+		"Wait as long as the Retry-After header says, then send the request again. The header RateLimit has what is left of your limit, and RateLimit-Policy the limit, which the operator can change in http.caller_limit and auth.clients.")
 )
 
 // All iterates over the codes in the order of their numbers.
