@@ -193,6 +193,7 @@ func (Verify) choices() []string { return names(VerifyAuto, VerifyCommand, Verif
 type Client struct {
 	ID       string      `yaml:"id" rule:"required,id" doc:"Name of the client, each only once."`
 	Hash     Secret      `yaml:"hash" rule:"required,hash" doc:"Hash of the client's password or API key."`
+	NextHash Secret      `yaml:"next_hash" rule:"hash" doc:"Hash of a second password or API key of the client, which is accepted as well, for a change without a gap. Not the same as hash."`
 	Level    ClientLevel `yaml:"level" rule:"required" doc:"Scope of the client: everything, its tenant, or its group."`
 	TenantID string      `yaml:"tenant_id" rule:"platform_id" doc:"Tenant of the client; for levels tenant and group only, which need it."`
 	GroupID  string      `yaml:"group_id" rule:"platform_id" doc:"Group of the client; for level group only, which needs it."`

@@ -76,7 +76,7 @@ func secretsOf(c *config.Config) []config.Secret {
 		list = append(list, k.Secret)
 	}
 	for _, client := range c.Auth.Clients {
-		list = append(list, client.Hash)
+		list = append(list, client.Hash, client.NextHash)
 	}
 	list = append(list, c.Journal.PostgresURL)
 	for _, e := range c.Platform.Endpoints {

@@ -144,9 +144,10 @@ func fullConfig() config.Config {
 			Clients: []config.Client{
 				{ID: "Portal-A", Hash: config.NewSecret(hash), Level: config.LevelSystem, Limit: config.CallerLimit{PerSecond: 0.5, Burst: 1000}},
 				{
-					ID:    "portal-b",
-					Hash:  config.NewSecret("$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaQPEO1eaLQFd1hu14"),
-					Level: config.LevelTenant, TenantID: "ApioSpTest",
+					ID:       "portal-b",
+					Hash:     config.NewSecret("$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaQPEO1eaLQFd1hu14"),
+					NextHash: config.NewSecret(hash),
+					Level:    config.LevelTenant, TenantID: "ApioSpTest",
 				},
 				{ID: "portal_c", Hash: config.NewSecret(hash), Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "+3225126999"},
 			},

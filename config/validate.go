@@ -94,6 +94,8 @@ func (l *loader) validateAuth(a Auth) {
 	unique(l, "auth.clients", "id", a.Clients, func(c Client) string { return c.ID })
 	for i, c := range a.Clients {
 		l.validateScope(entry("auth.clients", i), c)
+		l.conflict(c.NextHash.IsSet() && c.NextHash.Reveal() == c.Hash.Reveal(), "must not be the same as hash",
+			join(entry("auth.clients", i), "next_hash"), join(entry("auth.clients", i), "hash"))
 		l.validateCallerLimit(join(entry("auth.clients", i), "limit"), c.Limit)
 	}
 	l.order("auth.throttle.base_delay", a.Throttle.BaseDelay, "auth.throttle.max_delay", a.Throttle.MaxDelay)

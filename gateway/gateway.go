@@ -90,6 +90,7 @@ func New(o Options) *Gateway {
 		limits:    newCallerLimits(o.CallerLimits),
 	}
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
+	o.Metrics.startClients(o.Auth.ClientsWithTwoHashes())
 	g.router.HTTPErrorHandler = g.writeError
 	// requestInfo has the caller's address. Without this, echo would trust any
 	// X-Forwarded-For.

@@ -120,6 +120,9 @@ func (g *Gateway) authenticate(ctx context.Context, c echo.Context) (auth.Princi
 		return auth.Principal{}, g.authFailure(c, err)
 	}
 	infoOf(c).principal = who
+	if who.Hash != "" {
+		g.options.Metrics.hashUsed(who)
+	}
 	return who, g.limits.take(who, c.Response().Header())
 }
 

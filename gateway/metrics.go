@@ -22,6 +22,7 @@ type Metrics struct {
 	inFlight        prometheus.Gauge
 	logins          *prometheus.CounterVec
 	loginsThrottled *prometheus.CounterVec
+	clientHashes    *prometheus.CounterVec
 
 	forwardedUnparsed prometheus.Counter
 
@@ -75,8 +76,9 @@ func (m *Metrics) makeRequests() {
 		Name: "ocigate_logins_total", Help: "Logins of callers, by result: ok, or the name of the error.",
 	}, []string{"result"})
 	m.loginsThrottled = newThrottledCounter()
+	m.clientHashes = newClientHashCounter()
 	m.forwardedUnparsed = newUnparsedCounter()
-	m.registry.MustRegister(m.requests, m.requestDuration, m.inFlight, m.logins, m.loginsThrottled, m.forwardedUnparsed)
+	m.registry.MustRegister(m.requests, m.requestDuration, m.inFlight, m.logins, m.loginsThrottled, m.clientHashes, m.forwardedUnparsed)
 }
 
 // Registry returns the registry from which the metrics are gathered.

@@ -157,6 +157,9 @@ func (g *Gateway) log(info *requestInfo, c echo.Context, took time.Duration) {
 	if info.principal.Name != "" {
 		fields = append(fields, slog.String("principal", info.principal.Name), slog.String("principal_level", info.principal.Level.String()))
 	}
+	if info.principal.Hash != "" {
+		fields = append(fields, slog.String("principal_hash", string(info.principal.Hash)))
+	}
 	if len(info.entries) > 0 {
 		fields = append(fields, slog.Any("entries", info.entries))
 	}

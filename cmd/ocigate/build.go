@@ -300,7 +300,7 @@ func authOptions(all *config.Config, verifier auth.Verifier) auth.Options {
 	}
 	for _, client := range c.Clients {
 		o.Clients = append(o.Clients, auth.Client{
-			ID: client.ID, Hash: auth.Secret(client.Hash.Reveal()), Level: levels[client.Level],
+			ID: client.ID, Hash: auth.Secret(client.Hash.Reveal()), NextHash: auth.Secret(client.NextHash.Reveal()), Level: levels[client.Level],
 			TenantID: client.TenantID, GroupID: client.GroupID,
 		})
 	}

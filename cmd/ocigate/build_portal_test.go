@@ -41,3 +41,12 @@ func TestCallerLimits(t *testing.T) {
 		t.Errorf("with a limit of all callers (-want +got):\n%s", diff)
 	}
 }
+
+func TestBothHashesOfAClientAreUsed(t *testing.T) {
+	c := config.Default()
+	c.Auth.Clients = []config.Client{{ID: "a", Hash: config.NewSecret("first"), NextHash: config.NewSecret("second"), Level: config.LevelSystem}}
+	got := authOptions(&c, noPlatform{}).Clients[0]
+	if got.Hash != "first" || got.NextHash != "second" {
+		t.Errorf("the hashes are %q and %q", string(got.Hash), string(got.NextHash))
+	}
+}

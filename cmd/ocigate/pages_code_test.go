@@ -17,6 +17,7 @@ import (
 func TestPageConfigurations(t *testing.T) {
 	t.Setenv("TOKEN_KEY", strings.Repeat("k", 32))
 	t.Setenv("PORTAL_HASH", pageHash(t))
+	t.Setenv("PORTAL_NEXT_HASH", pageHash(t))
 	folder := t.TempDir()
 	password := filepath.Join(folder, "platform")
 	writeFile(t, password, "secret\n")

@@ -24,6 +24,11 @@ type Client struct {
 	// [Hash] makes one. With bcrypt, secrets have at most 72 bytes; longer
 	// ones are always rejected, even if the hash was made of one.
 	Hash Secret
+	// NextHash is the hash of another secret that is also accepted, for a change
+	// of the secret without a gap: give the client its new secret while both are
+	// accepted, and remove the old one when it is not used any more, which
+	// [Principal.Hash] shows. Empty for none.
+	NextHash Secret
 	// Level and scope: TenantID for a Tenant Admin, TenantID and GroupID for
 	// all lower levels, neither for a System Admin.
 	Level             Level
@@ -34,40 +39,12 @@ type Client struct {
 // process, so it does not reveal the secret.
 type mac [sha256.Size]byte
 
-// client is a listed client with its last verified credential. Only one secret
-// matches a hash, so one credential is enough.
+// client is a listed client.
 type client struct {
-	principal Principal // without the method
-	hash      hash
-	text      Secret // the hash as it was given
+	principal Principal     // without the method and the hash
+	hashes    []*clientHash // one or two
 
-	mu       sync.Mutex // guards verified and lastUsed
-	verified mac
-	lastUsed time.Time // zero if no credential was verified yet
-}
-
-// remember stores a credential that was verified.
-func (c *client) remember(m mac) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.verified, c.lastUsed = m, time.Now()
-}
-
-// recall reports whether a credential was ever verified (proven), and whether it
-// was used so recently that it is accepted without hashing (fresh). A fresh
-// credential counts as used now. Both are false for an unknown id (nil).
-func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
-	if c == nil {
-		return false, false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	proven = !c.lastUsed.IsZero() && hmac.Equal(c.verified[:], m[:])
-	fresh = proven && time.Since(c.lastUsed) < rememberFor
-	if fresh {
-		c.lastUsed = time.Now()
-	}
-	return proven, fresh
+	mu sync.Mutex // guards verified and lastUsed of the hashes
 }
 
 // hashedClients parses the hashes of the listed clients. Its error lists all
@@ -78,11 +55,11 @@ func hashedClients(list []Client) ([]*client, error) {
 	hashed := make([]*client, len(list))
 	for i, c := range list {
 		p := Principal{Name: c.ID, Level: c.Level, TenantID: c.TenantID, GroupID: c.GroupID}
-		h, hashErr := parseHash(string(c.Hash))
+		hashes, hashErr := parseHashes(c)
 		errs = append(errs, prefixed(fmt.Sprintf("Clients[%d]", i),
-			checkClientID(c.ID, seen), prefixed("Hash", hashErr), p.checkScope()))
+			checkClientID(c.ID, seen), hashErr, p.checkScope()))
 		seen[c.ID] = true
-		hashed[i] = &client{principal: p, hash: h, text: c.Hash}
+		hashed[i] = &client{principal: p, hashes: hashes}
 	}
 	return hashed, errors.Join(errs...)
 }
@@ -180,7 +157,7 @@ func (c *clients) authenticateShown(ctx context.Context, addr netip.Addr, s show
 		}
 	}
 	p := s.listed.principal
-	p.Method = s.method
+	p.Method, p.Hash = s.method, s.listed.hashOf(s.mac)
 	return p, nil
 }
 
@@ -224,17 +201,18 @@ func (c *clients) verify(ctx context.Context, s shown) error {
 		return context.Cause(ctx)
 	}
 	if s.listed == nil {
-		c.dummy(s).hash.matches(s.secret)
+		c.dummy(s).matches(s.secret)
 		return ErrBadCredentials
 	}
-	if !s.listed.hash.matches(s.secret) {
+	index := s.listed.matches(s.secret)
+	if index < 0 {
 		return ErrBadCredentials
 	}
-	s.listed.remember(s.mac)
+	s.listed.remember(s.mac, index)
 	return nil
 }
 
-// dummy returns the client whose hash is computed for an unknown id. It is always
+// dummy returns the client whose hashes are computed for an unknown id. It is always
 // the same client for one id, so that measurements of the time do not reveal
 // whether an id is a client's.
 func (c *clients) dummy(s shown) *client {

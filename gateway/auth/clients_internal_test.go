@@ -37,7 +37,7 @@ var testLimit = Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: time.Mi
 func clientsOf(concurrency int, hashes ...*slowHash) *clients {
 	list := make([]*client, len(hashes))
 	for i, h := range hashes {
-		list[i] = &client{principal: Principal{Name: fmt.Sprint("c", i), Level: SystemAdmin}, hash: h}
+		list[i] = &client{principal: Principal{Name: fmt.Sprint("c", i), Level: SystemAdmin}, hashes: []*clientHash{{hash: h}}}
 	}
 	loose := testLimit
 	loose.FreeAttempts = 1 << 20
@@ -301,7 +301,7 @@ func BenchmarkClient(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	listed := &client{principal: Principal{Name: "c0"}, hash: h}
+	listed := &client{principal: Principal{Name: "c0"}, hashes: []*clientHash{{hash: h}}}
 	c := newClients([]*client{listed}, time.Hour, 1, newThrottle(testLimit, testLimit))
 	authenticate := func(b *testing.B) {
 		if err := c.try(b.Context(), "c0", "good"); err != nil {
@@ -312,7 +312,7 @@ func BenchmarkClient(b *testing.B) {
 	b.Run("hashed", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			listed.lastUsed = time.Time{}
+			listed.hashes[0].lastUsed = time.Time{}
 			authenticate(b)
 		}
 		hashed = b.Elapsed() / time.Duration(b.N)

@@ -114,6 +114,9 @@ type Principal struct {
 	// the level has are set; UserID is set for users, not for administrators.
 	TenantID, GroupID, UserID string
 	Method                    Method
+	// Hash is the hash that the secret of a listed client matches, if the client
+	// has two, and empty otherwise.
+	Hash HashName
 }
 
 // Covers reports whether a target is in the caller's scope: everything for a

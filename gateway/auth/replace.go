@@ -9,8 +9,8 @@ import "slices"
 // After Replace has returned, no request is accepted by a key or a hash that was
 // removed, even if its token or credential was verified before or its secret was
 // waiting to be hashed. State that the new keys and clients have in common with
-// the old ones is kept: tokens that were logged out, the verified credential of a
-// client whose hash is the same, and the counters of failed attempts. Without
+// the old ones is kept: tokens that were logged out, the verified credential of each
+// hash that the client still has, and the counters of failed attempts. Without
 // keys, a random key stays the same.
 func (a *Authenticator) Replace(keys []Key, clients []Client) error {
 	a.replacing.Lock()
@@ -43,18 +43,16 @@ func (c *clients) replace(list []*client) {
 	c.listing.Store(newListing(list))
 }
 
-// after returns the client with the verified credential of its earlier entry, if
-// the hash is the same, and the earlier entry itself if nothing has changed. The
-// new entry c is not shared yet, so c.mu is not needed.
+// after returns the client with the verified credentials of its earlier entry, as far as
+// the hashes are the same, and the earlier entry itself if nothing has changed. The new
+// entry c is not shared yet.
 func (c *client) after(earlier *client) *client {
-	if earlier == nil || earlier.text != c.text {
+	if earlier == nil {
 		return c
 	}
-	if earlier.principal == c.principal {
+	if earlier.principal == c.principal && earlier.sameHashes(c) {
 		return earlier
 	}
-	earlier.mu.Lock()
-	defer earlier.mu.Unlock()
-	c.verified, c.lastUsed = earlier.verified, earlier.lastUsed
+	c.takeVerified(earlier)
 	return c
 }

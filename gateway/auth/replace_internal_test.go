@@ -16,7 +16,7 @@ import (
 
 // withHash returns a client with that id whose hash has that text and is h.
 func withHash(id, text string, h hash) *client {
-	return &client{principal: Principal{Name: id, Level: SystemAdmin}, hash: h, text: Secret(text)}
+	return &client{principal: Principal{Name: id, Level: SystemAdmin}, hashes: []*clientHash{{hash: h, text: Secret(text)}}}
 }
 
 func listed(list ...*client) *clients {
