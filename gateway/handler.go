@@ -78,6 +78,9 @@ func (g *Gateway) read(ctx context.Context, c echo.Context, route Route, who aut
 	if err != nil {
 		return readFailure(err)
 	}
+	if page, ok := body.(*translate.Page); ok {
+		setPageHeaders(c.Response().Header(), c.Request().URL, page)
+	}
 	tag := body.ETag()
 	c.Response().Header().Set(headerETag, tag)
 	if IsKnown(c.Request(), tag) {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"ocigate/translate"
 	"ocigate/translate/errcode"
@@ -57,20 +56,10 @@ func parametersOf(r *http.Request, declared []translate.Param) (translate.Params
 func parameterProblem(name string, values []string, declared []translate.Param) string {
 	i := slices.IndexFunc(declared, func(p translate.Param) bool { return p.Name == name })
 	switch {
-	case i < 0 && len(declared) == 0:
-		return "is not a parameter here: there are none"
 	case i < 0:
-		return "is not a parameter here; the parameters are: " + strings.Join(namesOf(declared), ", ")
+		return translate.UnknownParam(name, declared)
 	case len(values) > 1:
 		return "must be given only once"
 	}
 	return declared[i].Problem(values[0])
-}
-
-func namesOf(declared []translate.Param) []string {
-	names := make([]string, len(declared))
-	for i, p := range declared {
-		names[i] = p.Name
-	}
-	return names
 }

@@ -15,6 +15,7 @@ import (
 const (
 	departmentListCommand = "GroupDepartmentGetListRequest18"
 	fullPathHeading       = "Full Path Name"
+	fullPathKey           = "fullPathName"
 	groupIDHeading        = "Group Id"
 	// pathSeparator joins the names in a department's path, parents first. A name
 	// may contain it.
@@ -27,7 +28,7 @@ var DepartmentShape = &Shape{Name: "Department", Fields: []Field{
 	{Key: "tenantId", Example: "ApioSpTest", Doc: "The tenant."},
 	{Key: "groupId", Example: "ApioGrpTest", Doc: "The group; empty for a department of the enterprise itself."},
 	{Key: "departmentName", Example: "Coast", Doc: "The last part of the path."},
-	{Key: "fullPathName", Example: `Sales \ Coast`, Doc: "The departments from the top down, joined by a backslash between blanks."},
+	{Key: fullPathKey, Example: `Sales \ Coast`, Doc: "The departments from the top down, joined by a backslash between blanks."},
 }}
 
 // departmentNames has, by path, the name of a department if it is certain, else

@@ -22,12 +22,18 @@ const tagBytes = 16
 // pass over the content, but none over its encoding.
 func (a *Answer) ETag() string {
 	sum := tagSum{Hash: sha256.New()}
-	sum.add(a.shape.digest())
-	sum.add(a.target.TenantID, a.target.GroupID, a.target.UserID)
+	a.addTargetTo(&sum)
 	for i := range a.values {
 		a.values[i].addTo(&sum)
 	}
 	return quoted(sum.Sum(nil))
+}
+
+// addTargetTo adds what the tags of all answers of one shape about one target have
+// in common.
+func (a *Answer) addTargetTo(sum *tagSum) {
+	sum.add(a.shape.digest())
+	sum.add(a.target.TenantID, a.target.GroupID, a.target.UserID)
 }
 
 func (v *answerValue) addTo(sum *tagSum) {

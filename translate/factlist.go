@@ -107,6 +107,10 @@ type FactListQuery struct {
 	// Response has one field, the list. A member whose column is not in every
 	// listing is optional.
 	Response *Shape
+	// Filters are parameters of the list besides those of every list; see
+	// [ListParams]. Those about members that the entries do not have are left
+	// out.
+	Filters []Filter
 	// Errors are the codes that it may return, besides those of the context.
 	Errors []*errcode.Code
 }
@@ -119,20 +123,21 @@ func (q *FactListQuery) Describe() Description {
 	}
 	return Description{
 		Reads:    ReadsWithResponse(q.Context, q.Response, listings...),
+		Params:   ListParams(q.Response, q.Filters),
 		Response: q.Response,
 		Errors:   CodesOnce(q.Context.Errors(), q.Errors),
 	}
 }
 
 // Read implements [Query].
-func (q *FactListQuery) Read(ctx context.Context, target scope.Target, _ Params) (Body, error) {
+func (q *FactListQuery) Read(ctx context.Context, target scope.Target, params Params) (Body, error) {
+	chosen, err := choiceOf(q.Response, q.Filters, params)
+	if err != nil {
+		return nil, err
+	}
 	table, err := q.Listings.Table(ctx, q.Engine, target, q.Context)
 	if err != nil {
 		return nil, err
 	}
-	list, err := q.Engine.ListAnswer(ctx, target, q.Response, table)
-	if err != nil {
-		return nil, err // not list: a nil *Answer in a Body is not nil
-	}
-	return list, nil
+	return q.Engine.listBody(ctx, target, q.Response, table, chosen)
 }

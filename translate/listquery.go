@@ -15,6 +15,10 @@ type ListQuery struct {
 	Listing Listing
 	// Response has one field, the list.
 	Response *Shape
+	// Filters are parameters of the list besides those of every list; see
+	// [ListParams]. Those about members that the entries do not have are left
+	// out.
+	Filters []Filter
 	// Errors are the codes that it may return, besides those of the context.
 	Errors []*errcode.Code
 	// Others are listings that replace Listing under other options of the
@@ -26,6 +30,7 @@ type ListQuery struct {
 func (q *ListQuery) Describe() Description {
 	return Description{
 		Reads:    ReadsWithResponse(q.Context, q.Response, append([]Listing{q.Listing}, q.Others...)...),
+		Params:   ListParams(q.Response, q.Filters),
 		Response: q.Response,
 		Errors:   CodesOnce(q.Context.Errors(), q.Errors),
 	}
@@ -66,14 +71,14 @@ func CodesOnce(lists ...[]*errcode.Code) []*errcode.Code {
 }
 
 // Read implements [Query].
-func (q *ListQuery) Read(ctx context.Context, target scope.Target, _ Params) (Body, error) {
+func (q *ListQuery) Read(ctx context.Context, target scope.Target, params Params) (Body, error) {
+	chosen, err := choiceOf(q.Response, q.Filters, params)
+	if err != nil {
+		return nil, err
+	}
 	table, err := q.Engine.TableInContext(ctx, target, q.Context, q.Listing)
 	if err != nil {
 		return nil, err
 	}
-	list, err := q.Engine.ListAnswer(ctx, target, q.Response, table)
-	if err != nil {
-		return nil, err // not list: a nil *Answer in a Body is not nil
-	}
-	return list, nil
+	return q.Engine.listBody(ctx, target, q.Response, table, chosen)
 }

@@ -15,8 +15,12 @@ type Param struct {
 	// Min and Max limit the characters of a text, or an integer itself. Both are
 	// included. A text has no limit if Max is 0.
 	Min, Max int
-	// Values are the values of a ChoiceParam.
+	// Values are the values of a ChoiceParam or a ChoicesParam.
 	Values []string
+	// Pattern is how messages write the names of all parameters of a family, and
+	// ValuePattern how they write Values: with the alternatives in braces. They
+	// are for many names or values that follow a rule, and empty otherwise.
+	Pattern, ValuePattern string
 	// Doc describes the parameter in the documentation.
 	Doc string
 	// Check returns why a value is invalid, as a clause that follows the name, or
@@ -32,7 +36,9 @@ const (
 	TextParam    ParamKind = iota
 	BooleanParam           // true or false
 	IntegerParam
-	ChoiceParam // one of Values
+	ChoiceParam  // one of Values
+	ChoicesParam // one or more of Values, each once, separated by commas
+	NumberParam  // a phone number or prefix, of Min to Max characters: see [Params.Number]
 )
 
 // Params are the query parameters of a request by their names. All are valid.
@@ -47,6 +53,18 @@ func (p Params) Integer(name string, without int) int {
 		return without
 	}
 	return n
+}
+
+// Number returns a parameter of kind NumberParam in its canonical form, or "" if
+// it is absent. A blank at the beginning is a +, since that is what a + becomes
+// in a query that is not percent-encoded.
+func (p Params) Number(name string) string { return Canonical(withPlus(p[name])) }
+
+func withPlus(number string) string {
+	if rest, ok := strings.CutPrefix(number, " "); ok {
+		return "+" + rest
+	}
+	return number
 }
 
 // Problem returns why a value is invalid, as a clause that follows the name of
@@ -64,6 +82,15 @@ func (p Param) Problem(value string) string {
 	case ChoiceParam:
 		if !slices.Contains(p.Values, value) {
 			return "must be one of " + strings.Join(p.Values, ", ")
+		}
+	case ChoicesParam:
+		if problem := p.choicesProblem(value); problem != "" {
+			return problem
+		}
+	case NumberParam:
+		number := withPlus(value)
+		if n := utf8.RuneCountInString(number); n < p.Min || n > p.Max || !isNumber(number) {
+			return fmt.Sprintf("must be an optional + and digits, with dashes and blanks only between them, of %d to %d characters", p.Min, p.Max)
 		}
 	default:
 		if !utf8.ValidString(value) {

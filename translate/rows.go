@@ -75,18 +75,24 @@ func (a *Answer) writeRows(w *bufio.Writer, r *rows) error {
 	}
 	comma := ""
 	for row := range r.table.Rows() {
-		if w.Available() < roomForRow {
-			if err := w.Flush(); err != nil {
-				return err
-			}
-		}
-		b := append(w.AvailableBuffer(), comma...)
-		if _, err := w.Write(a.appendRow(b, r, row)); err != nil {
+		if err := a.writeRow(w, comma, r, row); err != nil {
 			return err
 		}
 		comma = ","
 	}
 	_, err := w.WriteString("]")
+	return err
+}
+
+// writeRow writes the object of a row after a comma or nothing.
+func (a *Answer) writeRow(w *bufio.Writer, comma string, r *rows, row oci.Row) error {
+	if w.Available() < roomForRow {
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	b := append(w.AvailableBuffer(), comma...)
+	_, err := w.Write(a.appendRow(b, r, row))
 	return err
 }
 

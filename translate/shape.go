@@ -62,6 +62,13 @@ type Field struct {
 	// NotBelow is the key of a phone number that precedes this one in the same
 	// object. In a request, this one must not be lower.
 	NotBelow string
+	// Word is the name of the member in the query parameters of a list whose
+	// entries have it, in the words of the API family, such as UserLastName. The
+	// list can be sorted by the member and, unless it is a phone number or
+	// prefix, filtered by its text; see [ListParams]. If it is empty, the list
+	// cannot. Only members of the entries themselves have a Word, and none of the
+	// kinds Boolean, Integer, List and Object.
+	Word string
 }
 
 // A Kind is the type of a field's value.

@@ -23,6 +23,13 @@
 // completely, with a reason for each entry at fault. Since OCI names a range by
 // its start alone, an end that the caller gives must be the end of that range.
 //
+// A request for a list may filter, sort and page it: listFilters and the Word of
+// each field declare by what. The gateway does this itself and reads the complete
+// list from the platform. Some commands of the platform have search criteria, but
+// not those of Route List in all releases, and each compares in its own way:
+// which letters count as equal, and where a list is cut, would depend on the
+// release and on the platform's locale.
+//
 // Package translate sends the reads, decodes bodies, writes responses and
 // compares values. Package gateway has the table of routes, and decides who may
 // use them.
@@ -99,14 +106,14 @@ func (s *Service) RemovePrefixes() translate.Change { return s.unassign(&numberP
 
 // list returns the query that lists what the group has.
 func (s *Service) list(r *resource) translate.Query {
-	return &translate.ListQuery{Engine: s.engine, Context: groupContext, Listing: r.own, Response: r.ownBody, Errors: r.errors}
+	return &translate.ListQuery{Engine: s.engine, Context: groupContext, Listing: r.own, Response: r.ownBody, Filters: listFilters, Errors: r.errors}
 }
 
 // available returns the query that lists what is available, as the options define
 // it.
 func (s *Service) available(r *resource) translate.Query {
 	q := &translate.ListQuery{
-		Engine: s.engine, Context: groupContext, Response: r.availableBody, Errors: r.errors,
+		Engine: s.engine, Context: groupContext, Response: r.availableBody, Filters: listFilters, Errors: r.errors,
 		Listing: r.groupFree, Others: []translate.Listing{r.tenantFree},
 	}
 	if s.fromTenant {

@@ -20,12 +20,12 @@ const (
 
 var (
 	rangeFields = []translate.Field{
-		{Key: rangeStartKey, Kind: translate.PhoneNumber, Source: rangeStartHeading, Example: "+3226127000", Doc: "The first number of the range, which identifies it."},
-		{Key: rangeEndKey, Kind: translate.PhoneNumber, Source: rangeEndHeading, Example: "+3226127002", Doc: "The last number of the range."},
+		{Key: rangeStartKey, Kind: translate.PhoneNumber, Source: rangeStartHeading, Word: "MinPhoneNumber", Example: "+3226127000", Doc: "The first number of the range, which identifies it."},
+		{Key: rangeEndKey, Kind: translate.PhoneNumber, Source: rangeEndHeading, Word: "MaxPhoneNumber", Example: "+3226127002", Doc: "The last number of the range."},
 	}
 	rangeStateFields = []translate.Field{
 		activeField,
-		{Key: "extensionLength", Source: "Extension Length", Example: "4", Doc: "How many digits at the end of a number are the extension; empty if the platform does not report it."},
+		{Key: "extensionLength", Source: "Extension Length", Word: "ExtensionLength", Example: "4", Doc: "How many digits at the end of a number are the extension; empty if the platform does not report it."},
 	}
 )
 

@@ -17,12 +17,12 @@ const (
 
 var (
 	prefixFields = []translate.Field{
-		{Key: prefixKey, Kind: translate.Prefix, Source: prefixHeading, Example: "+32-01", Doc: "The beginning of phone numbers, as the platform spells it."},
+		{Key: prefixKey, Kind: translate.Prefix, Source: prefixHeading, Word: "Prefix", Example: "+32-01", Doc: "The beginning of phone numbers, as the platform spells it."},
 	}
 	prefixStateFields = []translate.Field{
 		activeField,
-		{Key: "extensionRangeStart", Source: "Extension Range Start", Example: "100", Doc: "The first extension; empty if there is no range of extensions."},
-		{Key: "extensionRangeEnd", Source: "Extension Range End", Example: "199", Doc: "The last extension."},
+		{Key: "extensionRangeStart", Source: "Extension Range Start", Word: "ExtensionRangeStart", Example: "100", Doc: "The first extension; empty if there is no range of extensions."},
+		{Key: "extensionRangeEnd", Source: "Extension Range End", Word: "ExtensionRangeEnd", Example: "199", Doc: "The last extension."},
 	}
 )
 

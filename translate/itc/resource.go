@@ -36,6 +36,7 @@ type resource struct {
 
 const (
 	groupIDHeading = "Group Id"
+	userIDKey      = "userId"
 	// exampleUser is the user of the examples in the documentation.
 	exampleUser = "ApioUserTest@sip.netaxis.be"
 )
@@ -43,15 +44,15 @@ const (
 // ownerFields are the members that show which group and user have an entry.
 // Without a user all except the group are empty.
 var ownerFields = []translate.Field{
-	{Key: "groupId", Kind: translate.GroupID, Source: groupIDHeading, Example: "ApioGrpTest", Doc: "The group that has it."},
-	{Key: "userId", Source: "User Id", Example: exampleUser, Doc: "The user who has it; empty if none does. Then the members of the user are empty, too."},
-	{Key: "lastName", Source: "Last Name", Example: "Test", Doc: "The user's last name."},
-	{Key: "firstName", Source: "First Name", Example: "Test", Doc: "The user's first name."},
-	{Key: "phoneNumber", Kind: translate.PhoneNumber, Source: "Phone Number", Example: "+3226127000", Doc: "The user's own phone number."},
-	{Key: "extension", Source: "Extension", Example: "4000", Doc: "The user's extension."},
-	{Key: "department", Kind: translate.Department, Source: "Department", Optional: true, Item: translate.DepartmentShape, Doc: "The user's department; absent if there is none."},
-	{Key: "emailAddress", Source: "Email Address", Example: "test_mail@test.netaxis.be", Doc: "The user's email address."},
-	{Key: "enterpriseTrunk", Source: "Enterprise Trunk", Doc: "The enterprise trunk that calls are routed to."},
+	{Key: "groupId", Kind: translate.GroupID, Source: groupIDHeading, Word: "GroupId", Example: "ApioGrpTest", Doc: "The group that has it."},
+	{Key: userIDKey, Source: userIDHeading, Word: "UserId", Example: exampleUser, Doc: "The user who has it; empty if none does. Then the members of the user are empty, too."},
+	{Key: "lastName", Source: "Last Name", Word: "UserLastName", Example: "Test", Doc: "The user's last name."},
+	{Key: "firstName", Source: "First Name", Word: "UserFirstName", Example: "Test", Doc: "The user's first name."},
+	{Key: "phoneNumber", Kind: translate.PhoneNumber, Source: "Phone Number", Word: "UserPhoneNumber", Example: "+3226127000", Doc: "The user's own phone number."},
+	{Key: "extension", Source: "Extension", Word: "Extension", Example: "4000", Doc: "The user's extension."},
+	{Key: "department", Kind: translate.Department, Source: "Department", Word: "DepartmentFullPath", Optional: true, Item: translate.DepartmentShape, Doc: "The user's department; absent if there is none."},
+	{Key: "emailAddress", Source: "Email Address", Word: "EmailAddress", Example: "test_mail@test.netaxis.be", Doc: "The user's email address."},
+	{Key: "enterpriseTrunk", Source: "Enterprise Trunk", Word: "EnterpriseTrunk", Doc: "The enterprise trunk that calls are routed to."},
 }
 
 // activeField is the member that reports whether an entry is in use.

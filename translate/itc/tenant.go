@@ -39,7 +39,7 @@ func (s *Service) tenantFree(l *tenantLists) translate.Query {
 
 func (s *Service) tenantList(l *tenantLists, listings translate.FactListings, body *translate.Shape) translate.Query {
 	return &translate.FactListQuery{
-		Engine: s.engine, Context: tenantContext, Listings: listings, Response: body, Errors: l.resource.errors,
+		Engine: s.engine, Context: tenantContext, Listings: listings, Response: body, Filters: listFilters, Errors: l.resource.errors,
 	}
 }
 
