@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"ocigate/translate"
 )
@@ -23,11 +24,15 @@ const (
 // another startIndex.
 func setPageHeaders(header http.Header, request *url.URL, page *translate.Page) {
 	header.Set(headerTotalCount, strconv.Itoa(page.Total()))
+	var links []string
 	if startIndex, ok := page.Next(); ok {
-		header.Add(headerLink, pageLink(request, startIndex, "next"))
+		links = append(links, pageLink(request, startIndex, "next"))
 	}
 	if startIndex, ok := page.Previous(); ok {
-		header.Add(headerLink, pageLink(request, startIndex, "prev"))
+		links = append(links, pageLink(request, startIndex, "prev"))
+	}
+	if len(links) > 0 {
+		header.Set(headerLink, strings.Join(links, ", "))
 	}
 }
 

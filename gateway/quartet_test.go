@@ -78,7 +78,7 @@ type quartetResponse struct {
 }
 
 // headersOfInterest are the headers in a response.json.
-var headersOfInterest = []string{"Content-Type", "Cache-Control", "Allow", "Retry-After", "Www-Authenticate", "Operation-Id", "Operation-Outcome"}
+var headersOfInterest = []string{"Content-Type", "Cache-Control", "Allow", "Retry-After", "Www-Authenticate", "Operation-Id", "Operation-Outcome", "X-Total-Count", "Link"}
 
 // quartet is one case. Its expectations are in the route's [factsFile].
 type quartet struct{ route, name string }

@@ -52,7 +52,7 @@ func choiceOf(list *Shape, filters []Filter, params Params) (*choice, error) {
 		}
 		c.criteria = append(c.criteria, criterion)
 	}
-	if problems = append(problems, contradictions(c.criteria)...); len(problems) > 0 {
+	if problems = append(contradictions(c.criteria), problems...); len(problems) > 0 {
 		return nil, errcode.Invalid(errcode.InvalidParameters, problems...)
 	}
 	return c, nil
@@ -219,11 +219,11 @@ func (c *choice) checkColumns(list *rows) error {
 			})
 		}
 	}
-	for _, o := range c.orders {
-		check(SortOrdersParam, o.field)
-	}
 	for i := range c.criteria {
 		check(c.criteria[i].param, c.criteria[i].field)
+	}
+	for _, o := range c.orders {
+		check(SortOrdersParam, o.field)
 	}
 	if len(problems) > 0 {
 		return errcode.Invalid(errcode.InvalidParameters, problems...)
