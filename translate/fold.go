@@ -61,6 +61,15 @@ func containsFolded(text string, inside []rune) bool {
 // compareFolded compares two texts by their characters after folding.
 func compareFolded(a, b string) int {
 	for a != "" && b != "" {
+		if a[0] < utf8.RuneSelf && b[0] < utf8.RuneSelf { // nearly always
+			if a[0] != b[0] {
+				if c := cmp.Compare(fold(rune(a[0])), fold(rune(b[0]))); c != 0 {
+					return c
+				}
+			}
+			a, b = a[1:], b[1:]
+			continue
+		}
 		x, sizeX := utf8.DecodeRuneInString(a)
 		y, sizeY := utf8.DecodeRuneInString(b)
 		if c := cmp.Compare(fold(x), fold(y)); c != 0 {

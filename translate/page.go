@@ -171,6 +171,9 @@ func (p *Page) window() (first, end int) {
 // numbers of those between first and end.
 func (p *Page) matching(reader *entryReader, first, end int) []uint32 {
 	var rows []uint32
+	if len(p.choice.criteria) == 0 {
+		rows = make([]uint32, 0, reader.table.Len())
+	}
 	number := uint32(0)
 	for row := range reader.table.Rows() {
 		if p.choice.matches(reader, row) {
