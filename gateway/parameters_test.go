@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ocigate/translate/scope"
 )
 
 // The query parameters of all routes.
@@ -17,21 +19,30 @@ func TestReadsRefuseUnknownParameters(t *testing.T) {
 	const (
 		none = " is not a parameter here: there are none"
 		list = " is not a parameter here; the parameters are: tenant_id, group_id, state, before, limit"
+		// Of a list of the platform: those with a rule are named by it.
+		known = "; the parameters are: phoneNumber, active, assigned, startIndex, pageSize, responseSizeLimit, sortOrders, " +
+			"{sensitive|insensitive}{GroupId|UserId|UserLastName|UserFirstName|Extension|DepartmentFullPath|EmailAddress|EnterpriseTrunk|ExtensionLength}{Starts|Contains|Equals}"
+		unknown = " is not a parameter here" + known
 	)
+	settings := itcAt(scope.User, scope.Target{TenantID: ownTenant, GroupID: ownGroup, UserID: ownUser})
 	for name, test := range map[string]struct {
 		path string
 		want []string // places and reasons
 	}{
-		"of a list":             {ownList("numbers") + "?actve=false", []string{"actve" + none}},
-		"of a list, all":        {ownList("numbers") + "?b=1&a=2&a=3", []string{"a" + none, "b" + none}},
-		"without a value":       {ownList("numbers") + "?x", []string{"x" + none}},
-		"of the path":           {ownList("numbers") + "?tenant_id=footenant", []string{"tenant_id" + none}},
-		"beside an ignored one": {ownList("numbers") + "?_=1&x=2", []string{"x" + none}},
-		"in another spelling":   {ownList("numbers") + "?__=1", []string{"__" + none}},
-		"after a path at fault": {listOf("%20", "g", "numbers") + "?x=2", []string{"tenant_id must not begin or end with a blank", "x" + none}},
+		"of a list":             {ownList("numbers") + "?actve=false", []string{"actve is not a parameter here (did you mean active?)" + known}},
+		"of a list, all":        {ownList("numbers") + "?b=1&a=2&a=3", []string{"a" + unknown, "b" + unknown}},
+		"without a value":       {ownList("numbers") + "?x", []string{"x" + unknown}},
+		"of the path":           {ownList("numbers") + "?tenant_id=footenant", []string{"tenant_id" + unknown}},
+		"beside an ignored one": {ownList("numbers") + "?_=1&x=2", []string{"x" + unknown}},
+		"in another spelling":   {ownList("numbers") + "?__=1", []string{"__" + unknown}},
+		"after a path at fault": {listOf("%20", "g", "numbers") + "?x=2", []string{"tenant_id must not begin or end with a blank", "x" + unknown}},
 		"that cannot be read":   {ownList("numbers") + "?a;b", []string{"query must be name=value pairs, joined by & and percent-encoded"}},
 		"with half an escape":   {ownList("numbers") + "?_=%", []string{"query must be name=value pairs, joined by & and percent-encoded"}},
 		"of the operations":     {"/api/v1/operations/?tennant_id=a", []string{"tennant_id" + list}},
+		"nested in an object":   {ownList("numbers") + "?pagingControl=1", []string{"pagingControl" + unknown}},
+		"of a user":             {settings + "?startIndex=1", []string{"startIndex" + none}},
+		"of a user's lists":     {settings + "?active=true&_=1", []string{"active" + none}},
+		"in another order":      {ownList("numbers") + "?pageSize=0&active=1", []string{"active must be true or false", "pageSize must be a number from 1 to 1000000000"}},
 		"of one operation":      {"/api/v1/operations/x/?limit=1", []string{"limit" + none}},
 		"given twice":           {"/api/v1/operations/?limit=1&limit=1", []string{"limit must be given only once"}},
 		"with other values": {"/api/v1/operations/?limit=0&state=lost&before=x&group_id=%20g", []string{

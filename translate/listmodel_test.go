@@ -478,12 +478,16 @@ func FuzzLists(f *testing.F) {
 
 // isSpelling reports whether a character may be one that a phone number is shown
 // without. Tags also depend on those.
-func isSpelling(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("+|\n", r) }
+func isSpelling(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("+|\n", r)
+}
 
 // numbersOf returns the starts of the ranges of a body, for short expectations.
 func numbersOf(t testing.TB, of translate.Body) string {
 	t.Helper()
-	var list struct{ Numbers []struct{ MinPhoneNumber string } }
+	var list struct {
+		Numbers []struct{ MinPhoneNumber string }
+	}
 	if err := json.Unmarshal([]byte(body(t, of)), &list); err != nil {
 		t.Fatal(err)
 	}
