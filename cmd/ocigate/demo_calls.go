@@ -210,6 +210,11 @@ func shellWord(word string) string {
 	return word
 }
 
+// demoCallLine returns the line that makes a call by this program.
+func demoCallLine(base string) string {
+	return variableSecret + "=" + demoSecret + " bin/ocigate call itc_numbers_list --client group --tenant ApioSpTest --group ApioGrpTest --url " + base
+}
+
 func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ocigate %s is running. Stop it with Ctrl-C.\n\n", versionText())
@@ -221,6 +226,7 @@ func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 		fmt.Fprintf(&b, "\nFault %s: %s.\n", d.fault, d.injected.help)
 	} else {
 		fmt.Fprintf(&b, "\n%s\n", availableHelp[d.availableFrom])
+		fmt.Fprintf(&b, "\n# any call without curl: ocigate call --help\n%s\n", demoCallLine(base))
 	}
 	for _, call := range d.calls() {
 		fmt.Fprintf(&b, "\n# %s: %d\n%s\n", call.title, call.status, call.curl(base))

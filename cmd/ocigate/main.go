@@ -26,6 +26,6 @@ func main() {
 	}
 	stderr.close()
 	if err != nil {
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
