@@ -19,10 +19,11 @@ import (
 // configuration, whose loader refuses unknown variables: a shell that has these can
 // also start a gateway.
 const (
-	variableURL    = "OCICALL_URL"
-	variableClient = "OCICALL_CLIENT"
-	variableSecret = "OCICALL_SECRET" //nolint:gosec // the variable's name, not a secret
-	variableToken  = "OCICALL_TOKEN"  //nolint:gosec // the variable's name, not a token
+	callPrefix     = "OCICALL_"
+	variableURL    = callPrefix + "URL"
+	variableClient = callPrefix + "CLIENT"
+	variableSecret = callPrefix + "SECRET"
+	variableToken  = callPrefix + "TOKEN"
 )
 
 // callSettings are the flags of all endpoints.
@@ -95,6 +96,8 @@ func newCall() *cobra.Command {
 	flags.BoolVar(&s.curl, "curl", false, "print the call as a command line of curl, and send nothing")
 	c.MarkFlagsMutuallyExclusive("token-file", "client")
 	c.MarkFlagsMutuallyExclusive("token-file", "secret-file")
+	mustComplete(c, "url", cobra.NoFileCompletions)
+	mustComplete(c, "client", cobra.NoFileCompletions)
 	mustComplete(c, "accept", cobra.FixedCompletions([]string{acceptJSON, acceptProblem}, cobra.ShellCompDirectiveNoFileComp))
 	c.SetHelpFunc(func(c *cobra.Command, args []string) {
 		if e, ok := routeNamed(c.Name()); ok && c.Parent() != nil && c.Parent().Name() == "call" {
@@ -139,7 +142,7 @@ func newEndpointCall(s *callSettings, route gateway.Route) *cobra.Command {
 		mustComplete(c, flagOf(name), cobra.NoFileCompletions)
 	}
 	if len(e.described.Params) > 0 {
-		flags.StringArrayVar(&e.params, "param", nil, "a parameter of the query as `name=value`; may be given several times: "+strings.Join(paramNames(e.described), ", "))
+		flags.StringArrayVar(&e.params, "param", nil, "a parameter of the query as `name=value`; may be given several times")
 		mustComplete(c, "param", e.completeParam)
 	}
 	if e.described.Request != nil {

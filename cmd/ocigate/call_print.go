@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -28,13 +29,13 @@ var shownHeaders = []string{
 	"Ratelimit", "Ratelimit-Policy", "X-Request-Id",
 }
 
-// print prints a response, and returns the error for its exit code.
-func (e *endpointCall) print(c *cobra.Command, r apiRequest, response *http.Response, code int) error {
-	if code == 0 || code == exitPartly && response.StatusCode < 300 {
-		err := e.printBody(c, response.Body)
+// report prints a response, and returns the error for its exit code.
+func (e *endpointCall) report(c *cobra.Command, r apiRequest, response *http.Response, code int) error {
+	if code == 0 || response.StatusCode == http.StatusMultiStatus {
 		if e.verbose || code != 0 {
 			printHeaders(c, response)
 		}
+		err := e.printBody(c, response.Body)
 		switch {
 		case err != nil && code == 0 && !e.isWrite():
 			return &exitError{exitLost, fmt.Errorf("the response is not complete: %w", err)}
@@ -42,7 +43,7 @@ func (e *endpointCall) print(c *cobra.Command, r apiRequest, response *http.Resp
 			fmt.Fprintf(c.ErrOrStderr(), "the response is not complete: %v\n", err)
 		}
 		if code != 0 {
-			return &exitError{code, fmt.Errorf("%s: the write was done in part", statusText(response.StatusCode))}
+			return &exitError{code, partlyText(response.StatusCode, code)}
 		}
 		return nil
 	}
@@ -55,6 +56,14 @@ func (e *endpointCall) print(c *cobra.Command, r apiRequest, response *http.Resp
 		fmt.Fprintf(c.ErrOrStderr(), "the response is not complete: %v\n", err)
 	}
 	return &exitError{code, describeFailure(r.base, response.StatusCode, body, code)}
+}
+
+// partlyText returns the error for a write that was done in part.
+func partlyText(status, code int) error {
+	if code == exitUnknown {
+		return errorText(statusText(status) + ": whether a part of the write was done is unknown")
+	}
+	return errorText(statusText(status) + ": the write was done in part")
 }
 
 // printBody prints a body to the standard output: as it is, or indented for a terminal.
@@ -167,7 +176,7 @@ func describeFailure(base string, status int, body []byte, code int) error {
 			fmt.Fprintf(&b, "\n  %s", cell(problem.String()))
 		}
 	}
-	for _, key := range sortedKeys(failure.Details.Errors) {
+	for _, key := range slices.Sorted(maps.Keys(failure.Details.Errors)) {
 		fmt.Fprintf(&b, "\n  the platform: %s", cell(failure.Details.Errors[key].Summary))
 	}
 	if known, isKnown := errcode.ByName(failure.Name); isKnown {
@@ -189,12 +198,3 @@ func describeFailure(base string, status int, body []byte, code int) error {
 type errorText string
 
 func (e errorText) Error() string { return string(e) }
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}

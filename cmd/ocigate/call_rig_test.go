@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -63,19 +64,10 @@ func recordedCases(t *testing.T, route gateway.Route) []recordedCase {
 		}
 	}
 	var cases []recordedCase
-	for _, status := range sortedStatuses(best) {
+	for _, status := range slices.Sorted(maps.Keys(best)) {
 		cases = append(cases, best[status])
 	}
 	return cases
-}
-
-func sortedStatuses(m map[int]recordedCase) []int {
-	var statuses []int
-	for status := range m {
-		statuses = append(statuses, status)
-	}
-	slices.Sort(statuses)
-	return statuses
 }
 
 // needs orders cases by what they need of the platform.

@@ -90,7 +90,7 @@ func codeOf(status int, outcome string, isWrite bool) int {
 func (e *endpointCall) newHTTPClient() (*http.Client, error) {
 	secured := &tls.Config{MinVersion: tls.VersionTLS12}
 	if e.caFile != "" {
-		pem, err := os.ReadFile(e.caFile)
+		pem, err := os.ReadFile(e.caFile) //nolint:gosec // the user names the file
 		if err != nil {
 			return nil, fmt.Errorf("--cacert: %w", err)
 		}
@@ -172,7 +172,7 @@ func (e *endpointCall) send(c *cobra.Command, r apiRequest) error {
 	if code == exitUnknown && e.wait > 0 {
 		return e.waitFor(c, client, r, response)
 	}
-	return e.print(c, r, response, code)
+	return e.report(c, r, response, code)
 }
 
 // lostAdvice adds to the error of a write without a response how to go on.

@@ -51,7 +51,7 @@ func TestCallExitCodes(t *testing.T) {
 		"a write":                               {write, 200, "done", "{}", 0, ""},
 		"a write that is created":               {write, 201, "done", "{}", 0, ""},
 		"a write done in part":                  {write, 207, "partly_done", "{}", 2, "207 Multi-Status: the write was done in part"},
-		"a write with an unknown part":          {write, 207, "unknown", "{}", 6, "207 Multi-Status"},
+		"a write with an unknown part":          {write, 207, "unknown", "{}", 6, "207 Multi-Status: whether a part of the write was done is unknown"},
 		"an error after a part":                 {write, 502, "partly_done", `{"errors":[{"code":1024,"name":"PARTLY_DONE","message":"A part."}]}`, 2, "PARTLY_DONE: A part."},
 		"a refused read":                        {read, 403, "", `{"errors":[{"code":1001,"name":"FORBIDDEN","message":"No."}]}`, 4, "403 Forbidden: error 1001 FORBIDDEN: No."},
 		"a refused write":                       {write, 409, "not_done", `{"errors":[{"code":1019,"name":"ENTRIES_HELD","message":"Held."}]}`, 4, "ENTRIES_HELD"},
