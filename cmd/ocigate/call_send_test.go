@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -255,9 +257,6 @@ func TestCallKnowsWhetherItWasSent(t *testing.T) {
 	untrusted := httptest.NewTLSServer(nil)
 	untrusted.Config.ErrorLog = nil
 	t.Cleanup(untrusted.Close)
-	ends := make(chan struct{})
-	slow := serveCalls(t, func(http.ResponseWriter, *http.Request) { <-ends })
-	t.Cleanup(func() { close(ends) }) // before the server is closed
 	for name, test := range map[string]struct {
 		url  string
 		args []string
@@ -270,7 +269,7 @@ func TestCallKnowsWhetherItWasSent(t *testing.T) {
 		"a lost read":                {lost, []string{"itc_numbers_list"}, exitLost, []string{"no response from " + lost}},
 		"a lost write":               {lost, []string{"itc_numbers_set", "--body", "{}", "--idempotency-key", "k1"}, exitLost, []string{"no response", "whether the write was done is unknown: the same command with --idempotency-key k1 returns its outcome"}},
 		"a lost write without a key": {lost, []string{"itc_numbers_set", "--body", "{}", "--no-key"}, exitLost, []string{"whether the write was done is unknown: read the list"}},
-		"a late write":               {slow, []string{"itc_numbers_set", "--body", "{}", "--timeout", "50ms"}, exitLost, []string{"Timeout", "whether the write was done is unknown"}},
+		"a write without any time":   {closed.URL, []string{"itc_numbers_set", "--body", "{}", "--timeout", "1ns"}, exitUnsent, []string{"nothing was sent", "deadline exceeded"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := connections.Load()
@@ -287,6 +286,25 @@ func TestCallKnowsWhetherItWasSent(t *testing.T) {
 				t.Errorf("%d requests", n)
 			}
 		})
+	}
+}
+
+// TestCallIsInterrupted interrupts a write while the gateway works on it.
+func TestCallIsInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	url := serveCalls(t, func(_ http.ResponseWriter, r *http.Request) {
+		interrupt()
+		_, _ = io.Copy(io.Discard, r.Body) // the end of the connection is only seen after the body
+		<-r.Context().Done()
+	})
+	root := newRoot()
+	root.SetOut(io.Discard)
+	root.SetErr(io.Discard)
+	root.SetArgs(slices.Concat([]string{"call", "itc_numbers_set", "--url", url, "--body", "{}", "--idempotency-key", "k1"}, inGroup))
+	err := root.ExecuteContext(ctx)
+	if exitCode(err) != exitLost || !strings.Contains(err.Error(), "whether the write was done is unknown: the same command with --idempotency-key k1") {
+		t.Errorf("exit code %d: %v", exitCode(err), err)
 	}
 }
 
