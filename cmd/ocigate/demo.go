@@ -20,13 +20,15 @@ import (
 	"ocigate/oci/ocisim"
 )
 
-// The listed clients of the demonstration, one for each level.
+// The listed clients of the demonstration: one for each level, and one with a limit of its
+// requests.
 const demoSecret = "demo"
 
 var demoClients = []config.Client{
 	{ID: "portal", Level: config.LevelSystem},
 	{ID: "tenant", Level: config.LevelTenant, TenantID: "ApioSpTest"},
 	{ID: "group", Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "ApioGrpTest"},
+	{ID: "limited", Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "ApioGrpTest", Limit: config.CallerLimit{PerSecond: 0.01, Burst: 2}},
 }
 
 func newDemo() *cobra.Command {

@@ -221,7 +221,7 @@ func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	fmt.Fprintf(&b, "  API                 %s/api/v1/\n", base)
 	fmt.Fprintf(&b, "  metrics and health  %s/metrics  /livez  /readyz\n", admin)
 	fmt.Fprintf(&b, "  simulated platform  %s (OCI-P over TCP)\n\n", platform)
-	fmt.Fprintf(&b, "Clients of the API, secret %q: portal (everything), tenant (ApioSpTest), group (its ApioGrpTest).\n", demoSecret)
+	fmt.Fprintf(&b, "Clients of the API, secret %q: portal (everything), tenant (ApioSpTest), group (its ApioGrpTest),\nlimited (the same group, 2 requests at a time).\n", demoSecret)
 	if d.fault != "" {
 		fmt.Fprintf(&b, "\nFault %s: %s.\n", d.fault, d.injected.help)
 	} else {

@@ -41,6 +41,10 @@ func errorCalls() []demoCall {
 		{title: "no credentials", method: "GET", path: numbers, status: 401, code: 1000},
 		{title: "too low a level", user: "group", method: "POST", path: numbers, body: oneRange, status: 403, code: 1001},
 		{title: "another's tenant", user: "tenant", method: "GET", path: itc("footenant", "foogroup", "numbers"), status: 403, code: 1001},
+		{
+			title: "more requests than the caller may make at a time", user: "limited", method: "GET", path: numbers, times: 3, status: 429, code: 1030,
+			answered: map[string]string{"RateLimit-Policy": `"caller";q=2;w=200`},
+		},
 		{title: "a password that is guessed too often", method: "POST", path: "/login/", body: badLogin, times: config.Default().Auth.Throttle.FreeAttempts + 1, status: 429, code: 1009},
 	}
 }
