@@ -65,6 +65,7 @@ type Gateway struct {
 	options   Options
 	router    *echo.Echo
 	addresses *clientAddresses
+	routes    []Route
 	posted    map[string]bool // of postedPaths
 	limits    *callerLimits   // nil for none
 	pieces    sync.Pool       // of *bufio.Writer, for writeBody
@@ -86,6 +87,7 @@ func New(o Options) *Gateway {
 		options:   o,
 		router:    echo.New(),
 		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
+		routes:    routes,
 		posted:    postedPaths(routes),
 		limits:    newCallerLimits(o.CallerLimits),
 	}

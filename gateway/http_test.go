@@ -25,6 +25,7 @@ func TestMethods(t *testing.T) {
 		{ownList("prefixes/remove"), "OPTIONS POST"},
 		{"/api/v1/login/", "OPTIONS POST"},
 		{"/api/v1/logout/", "OPTIONS POST"},
+		{"/api/v1/", "GET HEAD OPTIONS"},
 		{"/api/v1/operations/", "GET HEAD OPTIONS"},
 		{"/api/v1/operations/019ab0c4-6e0f-7c55-8a53-2f6a1c0b7d11/", "GET HEAD OPTIONS"},
 	} {

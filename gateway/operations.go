@@ -16,8 +16,9 @@ import (
 	"ocigate/translate/scope"
 )
 
-// A journalHandler handles a route that reads the journal of writes. The caller is
-// authenticated, and their level suffices. The handler checks their scope.
+// A journalHandler handles a route that reads the gateway itself and not the platform:
+// the journal of writes, or the table of routes. The caller is authenticated, and their
+// level suffices. The handler checks their scope.
 type journalHandler func(*Gateway, context.Context, echo.Context, auth.Principal, translate.Params) error
 
 // operationIDParameter is the parameter of the path of an operation.

@@ -17,8 +17,12 @@ import (
 // basePath is the beginning of all paths of the API.
 const basePath = "/api/v1"
 
-// loginRoute is the name of the route that verifies credentials of the platform.
-const loginRoute = "login"
+// loginRoute is the name of the route that verifies credentials of the platform, and
+// logoutRoute that of the route that ends a token.
+const (
+	loginRoute  = "login"
+	logoutRoute = "logout"
+)
 
 // A Route is one method of one path of the API.
 type Route struct {
@@ -48,7 +52,7 @@ type Route struct {
 	Query   translate.Query  // reads from the platform
 	Change  translate.Change // writes to the platform
 	Session sessionHandler   // begins or ends a session
-	Journal journalHandler   // reads the journal of writes
+	Journal journalHandler   // reads what the gateway itself has: its journal, its routes
 
 	// own describes a Session or Journal, and ownBody is its response. A Query or
 	// Change describes itself.
@@ -83,7 +87,7 @@ func (s Services) observers() translate.Observers {
 
 // Routes returns all routes of the API, for the services that [NewServices] returned.
 func Routes(s Services) []Route {
-	return slices.Concat(sessionRoutes(), journalRoutes(), itcRoutes(s.itc))
+	return slices.Concat(sessionRoutes(), indexRoutes(), journalRoutes(), itcRoutes(s.itc))
 }
 
 // Table returns all routes of the API without a platform. Callers can describe and
@@ -111,7 +115,7 @@ func sessionRoutes() []Route {
 			},
 		},
 		{
-			Name: "logout", Method: http.MethodPost, Path: "/logout/",
+			Name: logoutRoute, Method: http.MethodPost, Path: "/logout/",
 			Summary: "End the token that the request carries.",
 			Status:  http.StatusOK, Session: (*Gateway).logout, ownBody: Body{Shape: translate.EmptyShape},
 		},

@@ -118,6 +118,10 @@ func changeCalls() []demoCall {
 		{title: "log in as a group administrator of the platform", method: "POST", path: "/login/", body: groupLogin, status: 200},
 		{title: "use the token", bearer: true, method: "GET", path: numbers, status: 200, want: documentedNumbers},
 		{title: "log out", bearer: true, method: "POST", path: "/logout/", status: 200, want: noAnswer},
+		{
+			title: "see what a caller can use", user: "group", method: "GET", path: "/", status: 200,
+			has: []string{`"ids":{"tenant_id":"ApioSpTest","group_id":"ApioGrpTest"}`, `{"route":"itc_numbers_list","method":"GET","href":"/api/v1` + demoNumbers + `",`},
+		},
 		{title: "list the group's number ranges", user: "group", method: "GET", path: numbers, status: 200, want: documentedNumbers},
 		{title: "see what assigning a number range would change", user: "tenant", method: "POST", path: numbers + "?dry_run=true", body: oneRange, status: 200, want: rehearsedNumbers},
 		{
