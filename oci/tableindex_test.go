@@ -72,12 +72,12 @@ func TestRowsWriteTheBytesOfATableOfTheseRows(t *testing.T) {
 		index := table.Index()
 		all := make([]uint32, table.Len())
 		for i := range all {
-			all[i] = uint32(i) //nolint:gosec // few rows
+			all[i] = uint32(i)
 		}
 		if got := rowsContent(t, index, all); got != contentOf(t, table) {
 			t.Errorf("%s: all rows write %d bytes, the table %d", name, len(got), len(contentOf(t, table)))
 		}
-		random := rand.New(rand.NewPCG(1, uint64(table.Len()))) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(1, uint64(table.Len())))
 		for range 5 {
 			some := slices.Clone(all)
 			random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })

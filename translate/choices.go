@@ -15,7 +15,7 @@ func (p Param) choicesProblem(value string) string {
 			return fmt.Sprintf("has %.64q, which is not one of its values%s; the values are: %s",
 				choice, suggestion(choice, p.Values), p.values())
 		case slices.Contains(given[:i], choice):
-			return fmt.Sprintf("must have %s only once", choice)
+			return "must have " + choice + " only once"
 		}
 	}
 	return ""

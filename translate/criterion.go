@@ -2,7 +2,6 @@ package translate
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 
 	"ocigate/oci"
@@ -182,7 +181,7 @@ func ordersOf(item *Shape, value string) ([]order, []errcode.Problem) {
 	var orders []order
 	var problems []errcode.Problem
 	isSorted := map[int]bool{}
-	for _, text := range strings.Split(value, ",") {
+	for text := range strings.SplitSeq(value, ",") {
 		rest, ignoresCase := strings.CutPrefix(text, insensitive)
 		if !ignoresCase {
 			rest = strings.TrimPrefix(rest, sensitive)
@@ -193,7 +192,7 @@ func ordersOf(item *Shape, value string) ([]order, []errcode.Problem) {
 		}
 		field := item.fieldOfWord(word)
 		if isSorted[field] {
-			problems = append(problems, errcode.Problem{Parameter: SortOrdersParam, Reason: fmt.Sprintf("must have only one order of %s", word)})
+			problems = append(problems, errcode.Problem{Parameter: SortOrdersParam, Reason: "must have only one order of " + word})
 		}
 		isSorted[field] = true
 		orders = append(orders, order{field, isDescending, ignoresCase})

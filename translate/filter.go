@@ -71,9 +71,9 @@ const (
 
 // The parts of the names of a text's parameters, and of a sort order.
 var (
-	cases      = []string{sensitive, insensitive}
-	directions = []string{ascending, descending}
-	textKinds  = []struct {
+	letterCases = []string{sensitive, insensitive}
+	directions  = []string{ascending, descending}
+	textKinds   = []struct {
 		suffix, verb string
 		kind         criterionKind
 	}{
@@ -148,14 +148,14 @@ func textParams(item *Shape) []Param {
 	for _, k := range textKinds {
 		suffixes = append(suffixes, k.suffix)
 	}
-	pattern := alternatives(cases) + alternatives(wordsOf(item, (*Field).hasText)) + alternatives(suffixes)
+	pattern := alternatives(letterCases) + alternatives(wordsOf(item, (*Field).hasText)) + alternatives(suffixes)
 	var params []Param
 	for i := range item.Fields {
 		f := &item.Fields[i]
 		if !f.hasText() {
 			continue
 		}
-		for _, letterCase := range cases {
+		for _, letterCase := range letterCases {
 			for _, k := range textKinds {
 				doc := fmt.Sprintf("Only the entries whose %s %s this text", f.memberName(), k.verb)
 				if letterCase == insensitive {
@@ -182,12 +182,12 @@ func sortOrdersParam(item *Shape) Param {
 	words := wordsOf(item, func(f *Field) bool { return f.Word != "" })
 	p := Param{
 		Name: SortOrdersParam, Kind: ChoicesParam,
-		ValuePattern: alternatives(cases) + alternatives(directions) + alternatives(words),
+		ValuePattern: alternatives(letterCases) + alternatives(directions) + alternatives(words),
 		Doc: "Sort the entries: one or more orders, separated by commas, of which the first matters most. " +
 			"Entries that are equal in all of them are in the platform's order.",
 	}
 	for _, word := range words {
-		for _, letterCase := range cases {
+		for _, letterCase := range letterCases {
 			for _, direction := range directions {
 				p.Values = append(p.Values, letterCase+direction+word)
 			}

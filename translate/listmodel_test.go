@@ -95,11 +95,12 @@ func departmentOf(entry map[string]any) func(key string) string {
 	return func(key string) string { return member(key)(department) }
 }
 
-// modelText finds the word in a text with an affix around it.
-func modelText(name, affix string) (string, func(map[string]any) string, bool) {
-	word := strings.TrimSuffix(name, affix)
-	text, ok := modelTexts[word]
-	return word, text, ok && word != name
+// modelText returns the text that a parameter is about, without its letter case and
+// with an affix behind its word.
+func modelText(name, affix string) (text func(map[string]any) string, ok bool) {
+	word, found := strings.CutSuffix(name, affix)
+	text, ok = modelTexts[word]
+	return text, ok && found
 }
 
 // modelHolds reports whether an entry fulfils the condition of a parameter.
@@ -123,14 +124,14 @@ func modelHolds(name, value string, entry map[string]any) bool {
 	if ignoresCase {
 		equal = strings.EqualFold
 	}
-	if _, text, ok := modelText(rest, "Equals"); ok {
+	if text, ok := modelText(rest, "Equals"); ok {
 		return equal(text(entry), value)
 	}
-	if _, text, ok := modelText(rest, "Starts"); ok {
+	if text, ok := modelText(rest, "Starts"); ok {
 		got, length := []rune(text(entry)), len([]rune(value))
 		return len(got) >= length && equal(string(got[:length]), value)
 	}
-	_, text, ok := modelText(rest, "Contains")
+	text, ok := modelText(rest, "Contains")
 	if !ok {
 		panic("the model has no parameter " + name)
 	}
@@ -391,8 +392,8 @@ func modelQuery(random *rand.Rand, declared []translate.Param) string {
 // their bodies are.
 func TestListsAreFilteredSortedAndPagedAsTheModel(t *testing.T) {
 	compared, chosen := 0, map[string]int{}
-	for seed := range uint64(60) {
-		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 7))
 		rows := make([]string, random.IntN(25))
 		for i := range rows {
 			rows[i] = modelRow(random)
@@ -427,7 +428,7 @@ func TestListsAreFilteredSortedAndPagedAsTheModel(t *testing.T) {
 			}
 		}
 	}
-	if compared < 1200 {
+	if compared < 600 {
 		t.Errorf("only %d queries were compared", compared)
 	}
 	for _, name := range []string{"phoneNumber", "beginsWith", "prefix", "active", "assigned", "startIndex", "pageSize", "responseSizeLimit", "sortOrders"} {
@@ -440,7 +441,7 @@ func TestListsAreFilteredSortedAndPagedAsTheModel(t *testing.T) {
 
 // FuzzLists compares the list with the model for any cells and any query.
 func FuzzLists(f *testing.F) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(1, 2))
 	_, list := pagedQuery(f, pagedColumns, nil)
 	for range 20 {
 		var rows []string

@@ -218,7 +218,7 @@ func (c *choice) checkColumns(list *rows) error {
 	check := func(param string, field int) {
 		if f := &list.fields[field]; f.Optional && list.columns[field] == oci.NoColumn {
 			problems = append(problems, errcode.Problem{
-				Parameter: param, Reason: fmt.Sprintf("depends on the member %s, which the platform does not have in this list", f.Key),
+				Parameter: param, Reason: "depends on the member " + f.Key + ", which the platform does not have in this list",
 			})
 		}
 	}

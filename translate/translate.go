@@ -13,7 +13,9 @@
 // of the [Context], unless the cache of the [Engine] has their result, then the
 // commands of the query. It checks the replies and returns a [Body], which is an
 // [Answer] that writes JSON directly from the reply, as the [Shape] declares it.
-// [ListQuery] and [FactListQuery] implement the usual lists.
+// [ListQuery] and [FactListQuery] implement the usual lists. If the request has
+// parameters, their Body is a [Page]: the entries that it filters, sorts and pages
+// by [ListParams].
 //
 // Change.Decode decodes the request body by its Shape into an [Input], strictly
 // and reporting all problems together, and returns a [Draft]: the requested

@@ -25,10 +25,10 @@
 //
 // A request for a list may filter, sort and page it: listFilters and the Word of
 // each field declare by what. The gateway does this itself and reads the complete
-// list from the platform. Some commands of the platform have search criteria, but
-// not those of Route List in all releases, and each compares in its own way:
-// which letters count as equal, and where a list is cut, would depend on the
-// release and on the platform's locale.
+// list from the platform. Some commands of the platform have search criteria. They
+// are not used: which commands have them, which letters they take for equal, and
+// where they cut a list would depend on the release, and a total could not be
+// known.
 //
 // Package translate sends the reads, decodes bodies, writes responses and
 // compares values. Package gateway has the table of routes, and decides who may
