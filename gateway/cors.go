@@ -23,23 +23,27 @@ type CORS struct {
 	MaxAge time.Duration
 }
 
-// CORSRequestHeaders returns the headers of requests that the API reads. Scripts of other
-// origins may send them.
+// CORSRequestHeaders returns the headers of requests that the API reads. Scripts of
+// other origins may send them.
 func CORSRequestHeaders() []string {
-	return []string{
-		echo.HeaderAccept, echo.HeaderAuthorization, echo.HeaderContentType, headerIdempotencyKey,
-		headerIfMatch, headerIfNoneMatch, headerPrefer, traceparent, "X-API-Key", echo.HeaderXRequestID,
-	}
+	names := []string{echo.HeaderAccept, echo.HeaderAuthorization, echo.HeaderContentType, traceparent, "X-API-Key"}
+	return append(names, headerNames(requestHeaders())...)
 }
 
 // CORSResponseHeaders returns the headers of responses that have a meaning of the API.
 // Scripts of other origins may read them.
 func CORSResponseHeaders() []string {
-	return []string{
-		HeaderAcceptPost, echo.HeaderAllow, "ETag", headerReplayed, HeaderLink,
-		headerOperationID, headerOperationOutcome, headerPreferApplied, HeaderRateLimit, HeaderRateLimitPolicy,
-		echo.HeaderRetryAfter, echo.HeaderWWWAuthenticate, echo.HeaderXRequestID,
+	return slices.DeleteFunc(headerNames(responseHeaders()), func(name string) bool {
+		return name == echo.HeaderCacheControl || name == echo.HeaderXContentTypeOptions || name == echo.HeaderSetCookie
+	})
+}
+
+func headerNames(table []Header) []string {
+	names := make([]string, len(table))
+	for i, h := range table {
+		names[i] = h.Name
 	}
+	return names
 }
 
 // cors returns the middleware that adds the headers of CORS to every response, also to

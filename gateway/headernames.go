@@ -12,7 +12,7 @@ import (
 // documentation of the functions that set them.
 const (
 	// HeaderLink has links of RFC 8288: to the page of the error on each error
-	// response, and to the login on each 401.
+	// response, to the login on each 401, and to other pages of a list.
 	HeaderLink = "Link"
 	// HeaderAcceptPost has the media type that a POST to the path takes. It is on
 	// the responses to OPTIONS and on 405 and 416, if the path serves POST. It is

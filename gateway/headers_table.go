@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 
@@ -53,6 +54,11 @@ func ofAll(Route, int) bool             { return true }
 func ofWrite(r Route, _ int) bool       { return r.Change != nil }
 func isRead(r Route) bool               { return r.Query != nil || r.Journal != nil }
 func ofConditional(r Route, _ int) bool { return r.Change != nil && r.Describe().Conditional }
+
+// isPaged reports whether the route's list can be requested page by page.
+func isPaged(r Route) bool {
+	return r.Query != nil && slices.ContainsFunc(r.Describe().Params, func(p translate.Param) bool { return p.Name == translate.StartIndexParam })
+}
 
 func ofStatuses(statuses ...int) func(Route, int) bool {
 	return func(_ Route, status int) bool { return slices.Contains(statuses, status) }
@@ -174,6 +180,31 @@ func responseHeaders() []Header {
 			Name: echo.HeaderAllow, Example: "GET, HEAD, OPTIONS, POST",
 			Doc: "The methods that the path supports.",
 			of:  ofStatuses(errcode.MethodNotAllowed.Status),
+		},
+		{
+			Name: HeaderLink, Example: link(errorPage(errcode.Forbidden), RelHelp),
+			Doc: "Links of RFC 8288. `rel=\"help\"`: the page of the error. `rel=\"" + RelLogin + "\"`: where to log in. `rel=\"next\"`, `rel=\"prev\"`: other pages of the list.",
+			of:  func(r Route, status int) bool { return status >= http.StatusBadRequest || isPaged(r) },
+		},
+		{
+			Name: headerTotalCount, Kind: translate.IntegerParam, Min: 0, Max: math.MaxInt32, Example: "12",
+			Doc: "The number of entries for which the filters hold, on all pages together. A list without parameters does not have it.",
+			of:  func(r Route, status int) bool { return isPaged(r) && status < http.StatusBadRequest },
+		},
+		{
+			Name: HeaderAcceptPost, Example: BodyMedia,
+			Doc: "The media type of bodies that a POST to the path takes.",
+			of:  ofStatuses(errcode.MethodNotAllowed.Status, errcode.BadMediaType.Status),
+		},
+		{
+			Name: HeaderRateLimit, Example: `"caller";r=19;t=1`,
+			Doc: "What is left of the caller's limit: `r` requests now, and all of them after `t` seconds. Absent if the caller has no limit.",
+			of:  ofAll,
+		},
+		{
+			Name: HeaderRateLimitPolicy, Example: `"caller";q=20;w=2`,
+			Doc: "The caller's limit: `q` requests in `w` seconds. Absent if the caller has no limit.",
+			of:  ofAll,
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -22,76 +23,45 @@ func indexRoutes() []Route {
 		Name: IndexRoute, Method: http.MethodGet, Path: "/",
 		Summary: "Show who you are, and what you can use.",
 		Level:   auth.EndUser, Status: http.StatusOK, Journal: (*Gateway).index,
-		own: translate.Description{
-			Response: &indexShape,
-			Errors:   []*errcode.Code{errcode.InvalidParameters},
-		},
+		own:     translate.Description{Errors: []*errcode.Code{errcode.InvalidParameters}},
+		ownBody: Body{Type: reflect.TypeFor[indexBody]()},
 	}}
 }
-
-// indexShape is the response of [IndexRoute], whose values are those of indexBody.
-var indexShape = translate.Shape{Fields: []translate.Field{
-	{Key: "ids", Kind: translate.Object, Item: &translate.Shape{Fields: []translate.Field{
-		{Key: "tenant_id", Optional: true, Example: "ApioSpTest"},
-		{Key: "group_id", Optional: true, Example: "ApioGrpTest"},
-		{Key: "user_id", Optional: true, Example: "ApioUserTest@sip.netaxis.be"},
-	}}},
-	{Key: "profile", Kind: translate.Object, Item: &translate.Shape{Fields: []translate.Field{
-		{Key: "name", Example: "groupadmin"},
-		{Key: "user_level", Kind: translate.Integer, Max: int(auth.SystemAdmin), Example: "8"},
-		{Key: "level_name", Example: auth.GroupAdmin.String()},
-	}}},
-	{Key: "documentation", Example: docsPath},
-	{Key: "description", Example: descriptionPath},
-	{Key: "links", Kind: translate.List, Item: &translate.Shape{Fields: []translate.Field{
-		{Key: "route", Example: "itc_numbers_list"},
-		{Key: "method", Example: http.MethodGet},
-		{Key: "href", Example: "/api/v1/tenant/ApioSpTest/group/ApioGrpTest/services/immediate_trunking_connectivity/numbers/"},
-		{Key: "title", Example: "List the number ranges of the group."},
-		{Key: "least_level", Kind: translate.Integer, Max: int(auth.SystemAdmin), Example: "8"},
-	}}},
-}}
-
-// The paths of the documentation and of the description of the API.
-const (
-	docsPath        = "/docs/"
-	descriptionPath = "/openapi.json"
-)
 
 // indexBody is the response of the index. IDs and Profile are as in the response to a
 // login.
 type indexBody struct {
-	IDs           indexIDs     `json:"ids"`
-	Profile       indexProfile `json:"profile"`
-	Documentation string       `json:"documentation"`
-	Description   string       `json:"description"`
-	Links         []indexLink  `json:"links"`
+	IDs           indexIDs     `json:"ids" doc:"The scope of the caller. Ids that the level does not have are absent."`
+	Profile       indexProfile `json:"profile" doc:"Who the caller is."`
+	Documentation string       `json:"documentation" doc:"The path of the documentation." example:"/docs/"`
+	Description   string       `json:"description" doc:"The path of this description." example:"/openapi.json"`
+	Links         []indexLink  `json:"links" doc:"The routes that the caller may use."`
 }
 
 // indexIDs is the scope of the caller. Ids that the level does not have are absent.
 type indexIDs struct {
-	TenantID string `json:"tenant_id,omitempty"`
-	GroupID  string `json:"group_id,omitempty"`
-	UserID   string `json:"user_id,omitempty"`
+	TenantID string `json:"tenant_id,omitempty" doc:"The caller's tenant." example:"ApioSpTest"`
+	GroupID  string `json:"group_id,omitempty" doc:"The caller's group." example:"ApioGrpTest"`
+	UserID   string `json:"user_id,omitempty" doc:"The caller's user id."`
 }
 
 type indexProfile struct {
-	Name      string     `json:"name"`
-	Level     auth.Level `json:"user_level"`
-	LevelName string     `json:"level_name"`
+	Name      string     `json:"name" doc:"The name of the user or client." example:"portal"`
+	Level     auth.Level `json:"user_level" values:"levels" doc:"The caller's level." example:"8"`
+	LevelName string     `json:"level_name" doc:"The name of the level." example:"Group Admin"`
 }
 
 // indexLink is a route that the caller may use.
 type indexLink struct {
-	Route  string `json:"route"`
-	Method string `json:"method"`
+	Route  string `json:"route" doc:"The name of the route: its operationId here." example:"itc_numbers_list"`
+	Method string `json:"method" doc:"The HTTP method." example:"GET"`
 	// Href is a URI template of RFC 6570, level 1. It is a path without variables if
 	// the caller's scope determines all of its ids.
-	Href  string `json:"href"`
-	Title string `json:"title"`
+	Href  string `json:"href" doc:"The path: a URI template of RFC 6570, level 1, with a variable for each id that the caller's scope does not determine." example:"/api/v1/tenant/ApioSpTest/group/ApioGrpTest/services/immediate_trunking_connectivity/numbers/"`
+	Title string `json:"title" doc:"What the route does." example:"List the number ranges of the group."`
 	// LeastLevel is that of this caller's use: for routes that users call for
 	// themselves, that of a user.
-	LeastLevel auth.Level `json:"least_level"`
+	LeastLevel auth.Level `json:"least_level" values:"levels" doc:"The lowest level that may use it like this." example:"8"`
 }
 
 // index responds with what the caller can use. It reads only the table of routes.
@@ -99,8 +69,8 @@ func (g *Gateway) index(_ context.Context, c echo.Context, who auth.Principal, _
 	body := indexBody{
 		IDs:           indexIDs{who.TenantID, who.GroupID, who.UserID},
 		Profile:       indexProfile{who.Name, who.Level, who.Level.String()},
-		Documentation: docsPath,
-		Description:   descriptionPath,
+		Documentation: DocsPath,
+		Description:   DescriptionJSONPath,
 		Links:         []indexLink{},
 	}
 	for _, route := range g.routes {

@@ -11,7 +11,6 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
-	"ocigate/translate"
 )
 
 // GET /api/v1/ describes what its caller can use. A caller with other rights is a case of
@@ -181,55 +180,6 @@ func TestIdsInLinksAreEscaped(t *testing.T) {
 	for _, l := range indexOf(t, r, call{client: tenant}).Links {
 		if l.Route == "itc_numbers_list" && !strings.HasPrefix(l.Href, "/api/v1/tenant/a%2Fb%20%7Bgroup_id%7D%20%C3%A9/group/{group_id}/") {
 			t.Errorf("the path is %s", l.Href)
-		}
-	}
-}
-
-// The described shape of the response has the keys of the response, and no others.
-func TestShapeOfTheIndex(t *testing.T) {
-	r := start(t, setup{})
-	route, ok := routeNamed(gateway.IndexRoute)
-	if !ok {
-		t.Fatal("there is no such route")
-	}
-	asked := r.asUser(t, ownUser)
-	asked.path = "/api/v1/"
-	var body any
-	must(t, json.Unmarshal([]byte(r.call(t, asked).body), &body))
-	wantShape(t, "", route.Describe().Response, body)
-}
-
-func wantShape(t *testing.T, at string, shape *translate.Shape, value any) {
-	t.Helper()
-	object, ok := value.(map[string]any)
-	if !ok || len(object) != len(shape.Fields) {
-		t.Fatalf("%s: %v has other keys than the shape", at, value)
-	}
-	for _, f := range shape.Fields {
-		member, ok := object[f.Key]
-		if !ok {
-			t.Errorf("%s/%s is missing", at, f.Key)
-			continue
-		}
-		switch f.Kind {
-		case translate.Object:
-			wantShape(t, at+"/"+f.Key, f.Item, member)
-		case translate.List:
-			entries, _ := member.([]any)
-			for _, entry := range entries {
-				wantShape(t, at+"/"+f.Key, f.Item, entry)
-			}
-			if len(entries) == 0 {
-				t.Errorf("%s/%s has no entries", at, f.Key)
-			}
-		case translate.Integer:
-			if _, is := member.(float64); !is {
-				t.Errorf("%s/%s is %v", at, f.Key, member)
-			}
-		default:
-			if _, is := member.(string); !is {
-				t.Errorf("%s/%s is %v", at, f.Key, member)
-			}
 		}
 	}
 }

@@ -9,19 +9,15 @@ import (
 	"ocigate/translate"
 )
 
-// Headers of a list that is filtered, sorted or paged. A list that was requested
-// without parameters has none of them.
 const (
 	// headerTotalCount has the number of entries for which the filters hold, on all
 	// pages together, and whatever responseSizeLimit is.
 	headerTotalCount = "X-Total-Count"
-	// headerLink has links to other pages, with rel="next" and rel="prev": RFC 8288.
-	// The last page has no next one, and the first page no previous one.
-	headerLink = "Link"
 )
 
-// setPageHeaders sets the headers of a list. The links are those of the request, with
-// another startIndex.
+// setPageHeaders sets the headers of a list that is filtered, sorted or paged. The links
+// are those of the request, with another startIndex: the last page has no next one, and
+// the first page no previous one. A list without parameters has none of these headers.
 func setPageHeaders(header http.Header, request *url.URL, page *translate.Page) {
 	header.Set(headerTotalCount, strconv.Itoa(page.Total()))
 	var links []string
@@ -32,7 +28,7 @@ func setPageHeaders(header http.Header, request *url.URL, page *translate.Page) 
 		links = append(links, pageLink(request, startIndex, "prev"))
 	}
 	if len(links) > 0 {
-		header.Set(headerLink, strings.Join(links, ", "))
+		header.Set(HeaderLink, strings.Join(links, ", "))
 	}
 }
 
