@@ -161,9 +161,10 @@ func (r *entryReader) holdsNumber(c *criterion, row oci.Row, number []byte) bool
 	if last := row.Cell(r.columns[c.end]); last != "" {
 		end = AppendCanonical(r.other[:0], last)
 	}
-	if len(number) != len(c.text) || len(end) != len(number) || hasPlus(number) != (c.text[0] == '+') || hasPlus(end) != hasPlus(number) {
+	if len(number) != len(c.text) || len(end) != len(number) || hasPlus(end) != hasPlus(number) {
 		return false
 	}
+	// A + is before all digits, so a number with one is not between two without.
 	return string(number) <= c.text && c.text <= string(end)
 }
 
