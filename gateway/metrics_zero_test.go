@@ -46,8 +46,8 @@ func (r *rig) series(t testing.TB) map[string]bool {
 // gather them takes longer than many a test.
 var seriesOfRigs sync.Map
 
-// firstSeries returns the series of a rig that was just made.
-func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code) map[string]bool {
+// firstSeries returns the series of a rig that was just made. clients have two hashes.
+func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code, clients []string) map[string]bool {
 	t.Helper()
 	var names []string
 	for _, code := range meanings {
@@ -57,7 +57,7 @@ func (r *rig) firstSeries(t testing.TB, meanings map[int]*errcode.Code) map[stri
 	for _, e := range r.client.Stats().Endpoints {
 		names = append(names, e.Name)
 	}
-	key := strings.Join(names, " ")
+	key := strings.Join(names, " ") + "; " + strings.Join(clients, " ")
 	if known, ok := seriesOfRigs.Load(key); ok {
 		if series, ok := known.(map[string]bool); ok {
 			return series

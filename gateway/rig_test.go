@@ -285,7 +285,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	}
 	change(s.gateway, &gatewayOptions)
 	r.handler = gateway.New(gatewayOptions)
-	first = r.firstSeries(t, s.errors)
+	first = r.firstSeries(t, s.errors, authenticator.ClientsWithTwoHashes())
 	return r
 }
 
