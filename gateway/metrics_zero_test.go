@@ -42,7 +42,7 @@ func (r *rig) series(t testing.TB) map[string]bool {
 }
 
 // seriesOfRigs holds the first series of rigs by the names of their endpoints and
-// those that they give the platform's errors, on which alone these depend: to
+// those that they give the platform's errors, and by the clients with two hashes, on which alone these depend: to
 // gather them takes longer than many a test.
 var seriesOfRigs sync.Map
 
