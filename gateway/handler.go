@@ -135,6 +135,9 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		g.options.Metrics.throttled(throttled.Method)
 		return &errcode.Error{Code: errcode.RateLimited, RetryAfter: throttled.RetryAfter, Cause: err}
 	}
+	if failure := externalFailure(err); failure != nil {
+		return failure
+	}
 	switch {
 	case errors.Is(err, auth.ErrCrossOrigin), errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
 		return errcode.Wrap(errcode.Forbidden, err)
@@ -145,6 +148,7 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 			failure.Message = "The credentials were not accepted."
 		}
 		for _, challenge := range g.options.Auth.Challenges(c.Request()) {
+			challenge = withTokenError(challenge, err)
 			c.Response().Header().Add(echo.HeaderWWWAuthenticate, challenge)
 		}
 		return failure

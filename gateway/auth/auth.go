@@ -1,8 +1,8 @@
 // Package auth authenticates HTTP requests.
 //
-// A caller is either a user of the platform who logged in and now holds a
-// token, or a client that the operator listed with a hashed secret.
-// [Authenticator.Authenticate] returns the [Principal] of a request: a name, a
+// A caller is a user of the platform who logged in and now holds a token, a client
+// that the operator listed with a hashed secret, or the holder of a token of an
+// external [Issuer]. [Authenticator.Authenticate] returns the [Principal] of a request: a name, a
 // level and a scope.
 //
 //	a, err := auth.New(auth.Options{Verifier: platform, Clients: clients})
@@ -11,7 +11,7 @@
 //
 // A request carries exactly one of these credentials:
 //
-//	Authorization: Bearer TOKEN      a token from a login
+//	Authorization: Bearer TOKEN      a token from a login, or of an external issuer
 //	Cookie: sessionid=TOKEN          the same token, as browsers keep it
 //	Authorization: Basic …           the id and secret of a listed client
 //	X-API-Key: ID.SECRET             the same, for callers without Basic
@@ -32,7 +32,8 @@
 //
 // The package does not decide what a caller may do, but [Principal.May] helps
 // with that, and it writes no HTTP responses. An Authenticator starts no
-// goroutines and is safe for concurrent use.
+// goroutines and is safe for concurrent use; [Issuer.Run] fetches the keys of an
+// external issuer in a goroutine of its caller.
 package auth
 
 import (
@@ -44,6 +45,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -178,6 +180,7 @@ type Authenticator struct {
 	clients        *clients
 	throttle       *throttle
 	origins        origins
+	external       atomic.Pointer[Issuer] // nil without an external issuer
 	insecureCookie bool
 	sameSite       http.SameSite
 	replacing      sync.Mutex // serializes calls of Replace
@@ -217,6 +220,10 @@ func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.Load().epheme
 //   - [ErrNoCredentials] if the request has none,
 //   - [ErrBadCredentials], wrapped with the reason, if they are not valid,
 //   - a [*ThrottledError] if they were not verified because of the limits,
+//   - a [*TokenError], which wraps ErrBadCredentials, if they are a token of the
+//     external issuer that is not valid,
+//   - a [*ClaimError] if that token is valid, but gives its caller no rights,
+//   - an [*UnavailableError] if the keys of the external issuer are not available,
 //   - [ErrCrossOrigin] if they are a valid cookie, but a page of another site
 //     may have sent the request,
 //   - the context's error if the request ended before its secret was hashed.
@@ -234,6 +241,11 @@ func (a *Authenticator) Authenticate(r *http.Request, clientIP netip.Addr) (Prin
 
 // session parses the token of a request, which must be the request's credential.
 func (a *Authenticator) session(r *http.Request, cred credential) (token, error) {
+	if external := a.external.Load(); external != nil && !a.tokens.isKnown(cred.secret) {
+		if of := claimedIssuer(cred.secret); of == external.URL() {
+			return a.externalSession(r.Context(), external, cred)
+		}
+	}
 	t, err := a.tokens.parse(cred.secret)
 	if err != nil {
 		return token{}, err

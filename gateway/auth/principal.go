@@ -101,13 +101,17 @@ const (
 	MethodCookie Method = "cookie"
 	MethodBasic  Method = "basic"
 	MethodAPIKey Method = "api key"
+	MethodOIDC   Method = "oidc" // a token of an external issuer
 )
 
+// isToken reports whether a credential of a request is a token.
 func (m Method) isToken() bool { return m == MethodToken || m == MethodCookie }
 
 // Principal is an authenticated caller.
 type Principal struct {
-	// Name is the platform's user id, or the id of a listed client.
+	// Name is the platform's user id, the id of a listed client or, with
+	// MethodOIDC, the URL of the issuer, "#" and the subject. Callers of two
+	// methods may have the same name; a cookie and a token are one method here.
 	Name  string
 	Level Level
 	// TenantID, GroupID and UserID are the caller's scope. Only those that

@@ -88,9 +88,17 @@ type Caller struct {
 	RequestID string `json:"request_id"`
 }
 
+// MethodExternal is the Method of a caller whose token an external issuer has signed.
+// Such a caller is neither a client of the configuration nor a user of the platform,
+// whatever their name is.
+const MethodExternal = "oidc"
+
 // Principal returns a text that is different for any two callers.
 func (c Caller) Principal() string {
-	if c.Client {
+	switch {
+	case c.Method == MethodExternal:
+		return "external " + c.Name
+	case c.Client:
 		return "client " + c.Name
 	}
 	return "user " + c.Name

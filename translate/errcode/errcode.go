@@ -171,6 +171,9 @@ var (
 	TooManyRequests = declare(1030, "TOO_MANY_REQUESTS", 429,
 		"You have made too many requests in a short time; nothing was changed.",
 		"Wait as long as the Retry-After header says, then send the request again. The header RateLimit has what is left of your limit, and RateLimit-Policy the limit, which the operator can change in http.caller_limit and auth.clients.")
+	IssuerUnavailable = declare(1031, "ISSUER_UNAVAILABLE", 503,
+		"The token cannot be verified at the moment; nothing was changed.",
+		"The keys of the external issuer are not available, so it is not known whether its token is valid. Wait as long as the Retry-After header says, then send the request again. If it persists, the operator must check the issuer: the gateway's log has the cause.")
 )
 
 // All iterates over the codes in the order of their numbers.
