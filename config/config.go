@@ -143,6 +143,7 @@ type Auth struct {
 	Verify      Verify        `yaml:"verify" doc:"How the platform verifies a caller's password: by a command, which needs TLS on every endpoint, by a separate login, or, with auto, by the command if every endpoint has TLS."`
 	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's verified credential is cached after its last use, 0s for not at all."`
 	Clients     []Client      `yaml:"clients" doc:"Clients that authenticate by HTTP Basic or an API key. They are listed here and are not users of the platform."`
+	OIDC        OIDC          `yaml:"oidc" doc:"Tokens of an external OpenID Connect issuer, for single sign-on."`
 	Throttle    Throttle      `yaml:"throttle" doc:"Delays after failed attempts, against guessing at an account. An address, which many callers may share, has ten times the free attempts."`
 }
 
@@ -403,6 +404,7 @@ func Default() Config {
 			Cookie:      Cookie{Secure: true, SameSite: SameSiteStrict},
 			Verify:      VerifyAuto,
 			VerifiedFor: 10 * time.Second,
+			OIDC:        defaultOIDC(),
 			Throttle:    Throttle{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, Remembered: 10000},
 		},
 		Journal: Journal{

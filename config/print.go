@@ -58,6 +58,10 @@ func exampleConfig() Config {
 	c.Auth.Clients = []Client{{
 		ID: "portal", Hash: NewSecret("{env: PORTAL_HASH}"), Level: LevelGroup, TenantID: "ApioSpTest", GroupID: "ApioGrpTest",
 	}}
+	c.Auth.OIDC.Audiences = []string{"ocigate"}
+	c.Auth.OIDC.Algorithms = []string{"RS256", "ES256", "PS256", "EdDSA"}
+	c.Auth.OIDC.Claims.Levels = []OIDCLevel{{Value: "ocigate-tenant", Level: OIDCTenant}}
+	c.Auth.OIDC.Claims.Required = []OIDCClaim{{Claim: "azp", Value: "portal"}}
 	e := DefaultEndpoint()
 	e.Name, e.Address = "primary", "ocs1.example.com:2209"
 	c.Platform.Endpoints = []Endpoint{e}

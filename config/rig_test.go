@@ -151,6 +151,17 @@ func fullConfig() config.Config {
 				},
 				{ID: "portal_c", Hash: config.NewSecret(hash), Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "+3225126999"},
 			},
+			OIDC: config.OIDC{
+				Issuer: "https://sso.example.com/realms/operator", Audiences: []string{"ocigate", "urn:ocigate"}, Algorithms: []string{"ES384", "EdDSA"},
+				AccessTokensOnly: true, ClockSkew: time.Minute, CAFile: "/etc/ocigate/sso.crt",
+				Timeout: 2 * time.Second, Refresh: time.Hour, UnknownKeyInterval: time.Minute,
+				Claims: config.OIDCClaims{
+					Level:    "realm_access.roles",
+					Levels:   []config.OIDCLevel{{Value: "ocigate-system", Level: config.OIDCSystem}, {Value: "ocigate-user", Level: config.OIDCUser}},
+					TenantID: "/https:~1~1example.com~1tenant", GroupID: "ocigate.group", UserID: "preferred_username",
+					Required: []config.OIDCClaim{{Claim: "azp", Value: "portal"}},
+				},
+			},
 			Throttle: config.Throttle{FreeAttempts: 3, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Remembered: 100},
 		},
 		Journal: config.Journal{

@@ -123,6 +123,8 @@ var forms = map[string]form{
 	"address":       {"host:port, both given", func(s string) bool { return isAddress(s, 1) && !strings.HasPrefix(s, ":") }},
 	"id":            pattern("1 to 64 of A-Z, a-z, 0-9, _ and -", `[A-Za-z0-9_-]{1,64}`),
 	"endpoint_name": pattern("1 to 32 of a-z, 0-9, _ and -", `[a-z0-9_-]{1,32}`),
+	"issuer":        {"an address that begins with https:// (or http:// for a loopback address), without user, query and fragment, of 512 bytes at most", isIssuer},
+	"claim":         {"the path of a claim: names separated by dots, or a JSON pointer, of 256 bytes at most", isClaim},
 	"error_name":    pattern("an error's name in capitals, such as NOT_AVAILABLE_FOR_ASSIGNMENT", `[A-Z][A-Z0-9_]{0,63}`),
 	"hash": pattern("a bcrypt hash ($2a$, $2b$ or $2y$) or an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…)",
 		`\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}`+

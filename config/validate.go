@@ -98,6 +98,7 @@ func (l *loader) validateAuth(a Auth) {
 			join(entry("auth.clients", i), "next_hash"), join(entry("auth.clients", i), "hash"))
 		l.validateCallerLimit(join(entry("auth.clients", i), "limit"), c.Limit)
 	}
+	l.validateOIDC(a.OIDC)
 	l.order("auth.throttle.base_delay", a.Throttle.BaseDelay, "auth.throttle.max_delay", a.Throttle.MaxDelay)
 }
 

@@ -38,7 +38,7 @@ type parts struct {
 // configuration, each with its place.
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
-	var problems [5]error
+	var problems [6]error
 	p.certificates, problems[2] = newLiveCertificates(c)
 	p.serverTLS = p.certificates.serverTLS()
 	p.platform, problems[0] = platformOptions(c.Platform, p.certificates)
@@ -46,6 +46,7 @@ func build(c *config.Config) (*parts, error) {
 	p.platform.Temporary = p.errors.Temporary
 	_, problems[3] = auth.New(authOptions(c, noPlatform{}))
 	problems[4] = checkJournal(c.Journal)
+	problems[5] = checkIssuer(c.Auth.OIDC)
 	return p, placed(c, errors.Join(problems[:]...))
 }
 

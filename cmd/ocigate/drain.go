@@ -109,6 +109,9 @@ func (p *Program) stop(ctx context.Context) error {
 func (p *Program) end(ctx context.Context) error {
 	patience := leavingTime(p.config.HTTP.ShutdownTimeout)
 	err := within(ctx, patience, "the control socket", func() error { p.control.close(); return nil })
+	if p.issuer != nil {
+		err = errors.Join(err, within(ctx, patience, "the fetch of the issuer's keys", func() error { p.issuer.stop(); return nil }))
+	}
 	if p.keeper != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal's keeper", func() error { p.keeper.Close(ctx); return nil }))
 	}

@@ -34,6 +34,7 @@ type Program struct {
 	health  *gateway.Admin
 	closing closing
 	files   *files
+	issuer  *runningIssuer // nil without an external issuer
 }
 
 // listener is a server with the address that it listens on.
@@ -83,6 +84,9 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)
 	handler, err := parts.gateway(p.client, services, p.keeper, metrics, logger)
 	if err != nil {
+		return err
+	}
+	if p.issuer, err = startIssuer(c.Auth.OIDC, parts.auth, metrics, logger); err != nil {
 		return err
 	}
 	p.files = newFiles(parts)
