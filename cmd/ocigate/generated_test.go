@@ -116,6 +116,7 @@ func metricTable(t *testing.T) string {
 	m.WatchCertificates(func() []gateway.Certificate { return nil })
 	m.WatchReloads(func() gateway.Reload { return gateway.Reload{} })
 	m.WatchLog(idleLog{})
+	m.WatchIssuer(func() auth.IssuerStats { return auth.IssuerStats{} })
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)
