@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +18,55 @@ import (
 // unless it is down.
 type fakeIssuer struct {
 	*Issuer
-	fetches int
-	times   []time.Duration // begin of each fetch since the start
+
+	state   sync.Mutex // guards the fields below
+	times   []time.Duration
 	active  int
 	down    bool
 	results []Fetch
+}
+
+// begun returns when each fetch has begun, since the start.
+func (f *fakeIssuer) begun() []time.Duration {
+	f.state.Lock()
+	defer f.state.Unlock()
+	return slices.Clone(f.times)
+}
+
+// reported returns the results of the fetches.
+func (f *fakeIssuer) reported() []Fetch {
+	f.state.Lock()
+	defer f.state.Unlock()
+	return slices.Clone(f.results)
+}
+
+func (f *fakeIssuer) setDown(down bool) {
+	f.state.Lock()
+	defer f.state.Unlock()
+	f.down = down
+}
+
+// count adds a fetch that begins, and returns how many are active.
+func (f *fakeIssuer) count(at time.Duration) int {
+	f.state.Lock()
+	defer f.state.Unlock()
+	f.times = append(f.times, at)
+	f.active++
+	return f.active
+}
+
+// finish ends a fetch, and reports whether the issuer is down.
+func (f *fakeIssuer) finish() bool {
+	f.state.Lock()
+	defer f.state.Unlock()
+	f.active--
+	return f.down
+}
+
+func (f *fakeIssuer) note(r Fetch) {
+	f.state.Lock()
+	defer f.state.Unlock()
+	f.results = append(f.results, r)
 }
 
 // runFake runs an issuer until the function returns.
@@ -31,26 +77,23 @@ func runFake(t *testing.T, o IssuerOptions, then func(f *fakeIssuer)) {
 		f := &fakeIssuer{}
 		o.URL, o.Audiences = "https://sso.example.com", []string{"ocigate"}
 		o.Claims = ClaimMapping{Levels: []LevelValue{{"system", SystemAdmin}}}
-		o.Fetched = func(r Fetch) { f.results = append(f.results, r) }
+		o.Fetched = f.note
 		issuer, err := NewIssuer(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.Issuer = issuer
 		issuer.fetch = func(ctx context.Context) (*keySet, error) {
-			f.fetches++
-			f.times = append(f.times, time.Since(start))
-			f.active++
-			defer func() { f.active-- }()
-			if f.active > 1 {
+			if f.count(time.Since(start)) > 1 {
 				t.Error("two fetches at a time")
 			}
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
+				f.finish()
 				return nil, ctx.Err()
 			}
-			if f.down {
+			if f.finish() {
 				return nil, errors.New("down")
 			}
 			return &keySet{keys: []issuerKey{{id: "first"}}}, nil
@@ -63,7 +106,7 @@ func runFake(t *testing.T, o IssuerOptions, then func(f *fakeIssuer)) {
 	})
 }
 
-// ask asks for a key that the issuer does not have.
+// askFor asks for a key that the issuer does not have.
 func (f *fakeIssuer) askFor(id string, issued time.Time) error {
 	_, _, err := f.keysFor(context.Background(), id, "ES256", issued)
 	return err
@@ -74,11 +117,11 @@ func TestKeysAreRefreshed(t *testing.T) {
 	runFake(t, IssuerOptions{Refresh: 10 * time.Minute}, func(f *fakeIssuer) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if f.fetches < 6 || f.fetches > 7 {
-			t.Errorf("%d fetches in an hour: %v", f.fetches, f.times)
+		if len(f.begun()) < 6 || len(f.begun()) > 7 {
+			t.Errorf("%d fetches in an hour: %v", len(f.begun()), f.begun())
 		}
-		if !f.results[0].Changed || f.results[1].Changed || f.results[0].Recovered {
-			t.Errorf("%+v", f.results[:2])
+		if !f.reported()[0].Changed || f.reported()[1].Changed || f.reported()[0].Recovered {
+			t.Errorf("%+v", f.reported()[:2])
 		}
 	})
 }
@@ -97,11 +140,11 @@ func TestUnknownKeysHaveABoundedRate(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		// Each fetch takes a second, and 6000 requests take about 11 minutes.
-		if f.fetches < 60 || f.fetches > 70 {
-			t.Errorf("%d fetches", f.fetches)
+		if len(f.begun()) < 60 || len(f.begun()) > 70 {
+			t.Errorf("%d fetches", len(f.begun()))
 		}
-		for i := 2; i < len(f.times); i++ {
-			if apart := f.times[i] - f.times[i-1]; apart < 10*time.Second {
+		for i := 2; i < len(f.begun()); i++ {
+			if apart := f.begun()[i] - f.begun()[i-1]; apart < 10*time.Second {
 				t.Errorf("two fetches are %v apart", apart)
 			}
 		}
@@ -114,26 +157,26 @@ func TestUnknownKeysHaveABoundedRate(t *testing.T) {
 func TestFailedFetchesAreRepeatedWithABackoff(t *testing.T) {
 	t.Parallel()
 	runFake(t, IssuerOptions{}, func(f *fakeIssuer) {
-		f.down = true
+		f.setDown(true)
 		for range 1200 { // requests do not shorten the backoff
 			_ = f.askFor("x", time.Now())
 			time.Sleep(250 * time.Millisecond)
 		}
 		// Each attempt takes a second; the pauses are 1 s, 2 s, 4 s, … 60 s.
 		want := []time.Duration{0, 2, 5, 10, 19, 36, 69, 130, 191, 252}
-		if len(f.times) < len(want) {
-			t.Fatalf("attempts at %v", f.times)
+		if len(f.begun()) < len(want) {
+			t.Fatalf("attempts at %v", f.begun())
 		}
 		for i, at := range want {
-			if f.times[i] != at*time.Second {
-				t.Errorf("attempts at %v, want %v", f.times, want)
+			if f.begun()[i] != at*time.Second {
+				t.Errorf("attempts at %v, want %v", f.begun(), want)
 				break
 			}
 		}
-		f.down = false
+		f.setDown(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if last := f.results[len(f.results)-1]; last.Err != nil || !last.Recovered {
+		if last := f.reported()[len(f.reported())-1]; last.Err != nil || !last.Recovered {
 			t.Errorf("the last attempt: %+v", last)
 		}
 	})
@@ -155,8 +198,8 @@ func TestRequestsDoNotWaitForFetchesThatMayNotBegin(t *testing.T) {
 		if !ok || unavailable.RetryAfter != 58*time.Second {
 			t.Errorf("a token from after the last fetch: %v", recent)
 		}
-		if f.fetches != 1 {
-			t.Errorf("%d fetches", f.fetches)
+		if len(f.begun()) != 1 {
+			t.Errorf("%d fetches", len(f.begun()))
 		}
 	})
 }
