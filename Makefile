@@ -50,7 +50,7 @@ campaign: ## make writes under faults, kills and full disks, checked against the
 
 lint: ## run vet, and the linters of .golangci.yml
 	$(GO) vet ./...
-	$(GO) vet -tags campaign ./cmd/ocigate
+	$(GO) vet -tags campaign,validated ./cmd/ocigate
 	$(GOLANGCI_LINT) run
 
 licenses: ## check the licenses of all modules in the binary

@@ -84,7 +84,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	})
 	for _, tt := range []struct{ name, entry, want string }{
-		{"refuses a variable of no key", "OCIGATE_HTTP_QUERY=80", "OCIGATE_HTTP_QUERY: belongs to no key (lists and the keys of their entries have no variables)"},
+		{"refuses a variable of no key", "OCIGATE_HTTP_BANDWIDTH=80", "OCIGATE_HTTP_BANDWIDTH: belongs to no key (lists and the keys of their entries have no variables)"},
 		{"refuses a variable in small letters", "OCIGATE_log_level=warn", "OCIGATE_log_level: belongs to no key; did you mean OCIGATE_LOG_LEVEL?"},
 		{"refuses a variable of a list", "OCIGATE_PLATFORM_ENDPOINTS=a", "OCIGATE_PLATFORM_ENDPOINTS: belongs to no key: platform.endpoints is a list; lists and the keys of their entries have no variables"},
 		{"refuses a duration without a unit", "OCIGATE_HTTP_READ_TIMEOUT=0",

@@ -119,7 +119,6 @@ func fullConfig() config.Config {
 			ShutdownTimeout:   time.Minute,
 			MaxBodyBytes:      1048576,
 			GzipMinBytes:      1400,
-			Docs:              true,
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
 			CORS: config.CORS{
 				Origins: []config.Origin{"https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000"}, Credentials: true, MaxAge: time.Hour,

@@ -20,6 +20,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/openapi/openapitest"
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
 	"ocigate/oci"
@@ -31,7 +32,7 @@ import (
 // The rig of the tests: a gateway in front of the simulated platform, as the program builds
 // it. Tests call start or startInBubble with a setup.
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(openapitest.Main{M: m}) }
 
 // The group of the documents' examples in the platform's seed, and the account of the
 // gateway.
@@ -105,6 +106,8 @@ type rig struct {
 	metrics  *gateway.Metrics
 	log      *logBuffer
 	handler  http.Handler
+	// validated returns how many responses were validated with the description.
+	validated func() int
 
 	base string                                      // scheme and host of the API
 	send func(*http.Request) (*http.Response, error) // never follows a redirect
@@ -284,7 +287,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 		Logger: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	change(s.gateway, &gatewayOptions)
-	r.handler = gateway.New(gatewayOptions)
+	r.handler, r.validated = openapitest.Watch(t, gateway.New(gatewayOptions))
 	first = r.firstSeries(t, s.errors, authenticator.ClientsWithTwoHashes())
 	return r
 }

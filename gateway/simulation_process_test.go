@@ -15,6 +15,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/openapi/openapitest"
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
 	"ocigate/oci"
@@ -103,10 +104,10 @@ func (s *simulation) newProcess(number int) *process {
 			Failed: func(doing string, err error) { s.logf("gateway %d: %s: %v", number, doing, err) },
 		},
 	})
-	g.handler = gateway.New(gateway.Options{
+	g.handler = openapitest.Handler(gateway.New(gateway.Options{
 		Services: services, Writer: g.client, Operations: g.keeper, PlatformErrors: table,
 		Auth: s.auth, Metrics: metrics, Logger: slog.New(slog.DiscardHandler),
-	})
+	}))
 	return g
 }
 

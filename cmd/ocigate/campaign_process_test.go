@@ -25,11 +25,12 @@ import (
 // The gateway as a process that can be killed and started again, and the disk of its
 // journal.
 
-// buildBinary builds the program as in a release, without a version.
+// buildBinary builds the program as in a release, without a version, and with the
+// validation of its requests and responses.
 func buildBinary(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "ocigate")
-	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", binary, ".")
+	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "validated", "-o", binary, ".")
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}

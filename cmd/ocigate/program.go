@@ -18,6 +18,10 @@ import (
 // need, including tokens.
 const maxHeaderBytes = 32 << 10
 
+// aroundAPI wraps the handler of the API. The tests of this package replace it before
+// they start programs, to validate every request and response.
+var aroundAPI = func(handler http.Handler) http.Handler { return handler }
+
 // A Program is a running gateway: the client of the platform, the listener of the API
 // and the listener for operators. Tests start and stop it as main does.
 type Program struct {
@@ -95,7 +99,7 @@ func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
 	if c.Journal.Store == config.StoreEmbedded {
 		p.health.FollowJournal(p.keeper, c.Journal.UnreadyAfter)
 	}
-	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, p.closing.wrap(handler), logger)}
+	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, p.closing.wrap(aroundAPI(handler)), logger)}
 	p.api.server.TLSConfig = parts.serverTLS
 	p.admin = &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, p.health, logger)}
 	return nil

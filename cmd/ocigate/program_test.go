@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ocigate/config"
+	"ocigate/gateway/openapi/openapitest"
 	"ocigate/oci"
 	"ocigate/oci/ocisim"
 )
@@ -33,11 +34,12 @@ import (
 const asProgram = "TEST_AS_OCIGATE"
 
 func TestMain(m *testing.M) {
+	aroundAPI = openapitest.Handler
 	if os.Getenv(asProgram) != "" {
 		main()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(openapitest.Main{M: m})
 }
 
 // output collects the output of a program from several goroutines.
