@@ -177,7 +177,7 @@ func (w *teeWriter) Flush() {
 }
 
 // reportVariable names the file to which processes of tests write their problems.
-const reportVariable = "OCIGATE_OPENAPI_REPORT"
+const reportVariable = "OPENAPITEST_REPORT"
 
 // reportFile is the report of the tests that have started this process; empty if none
 // have.

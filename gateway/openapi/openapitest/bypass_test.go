@@ -1,0 +1,85 @@
+package openapitest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// This test specifies that no test bypasses the validation: whoever makes a gateway
+// passes it to Watch or Handler at once.
+
+// unwatched are the files that make a gateway without the validation, with the reason.
+var unwatched = map[string]string{
+	"cmd/ocigate/build.go":  "the program itself, which its tests wrap by aroundAPI",
+	"gateway/bench_test.go": "a benchmark measures the handler alone",
+}
+
+func TestNoGatewayIsUnwatched(t *testing.T) {
+	const root = "../../.."
+	made := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		of, bare := gateways(file)
+		made += of
+		if _, allowed := unwatched[filepath.ToSlash(name)]; bare > 0 && !allowed {
+			t.Errorf("%s makes a gateway whose requests are not validated", name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made <= len(unwatched) {
+		t.Errorf("only %d calls of gateway.New were found", made)
+	}
+}
+
+// gateways returns how many gateways a file makes, and how many of them are not an
+// argument of Watch or Handler.
+func gateways(file *ast.File) (made, bare int) {
+	wrapped := map[ast.Expr]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		switch {
+		case isCall(call, "openapitest", "Watch", "Handler"):
+			for _, argument := range call.Args {
+				wrapped[argument] = true
+			}
+		case isCall(call, "gateway", "New"):
+			made++
+			if !wrapped[call] {
+				bare++
+			}
+		}
+		return true
+	})
+	return made, bare
+}
+
+func isCall(call *ast.CallExpr, of string, names ...string) bool {
+	selector, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	in, ok := selector.X.(*ast.Ident)
+	return ok && in.Name == of && slices.Contains(names, selector.Sel.Name)
+}
