@@ -35,7 +35,28 @@ type Code struct {
 	Text string
 	// Help describes what the caller or the operator can do about the error.
 	Help string
+	// FixedBy lists who can remove the cause, the most likely one first. It is not
+	// empty.
+	FixedBy []Party
 }
+
+// A Party is someone who can remove the cause of an error.
+type Party string
+
+// The parties. Each is named as the documentation names it.
+const (
+	// Caller changes the request, or sends it again later.
+	Caller Party = "the caller"
+	// TenantAdmin changes what the tenant has on the platform: groups, users,
+	// services, and who has which entries.
+	TenantAdmin Party = "the administrator of the tenant"
+	// GatewayOperator changes the gateway's configuration, or the machine that it
+	// runs on.
+	GatewayOperator Party = "the operator of the gateway"
+	// PlatformOperator changes the platform, or the network between it and the
+	// gateway.
+	PlatformOperator Party = "the operator of the platform"
+)
 
 // IsTemporary reports whether the status means that the same request may be sent
 // again later: the platform or the gateway cannot serve it at the moment.
@@ -50,8 +71,8 @@ func (c *Code) PromisesNotDone() bool {
 var codes []*Code
 
 // declare must only be called by package-level variables.
-func declare(number int, name string, status int, text, help string) *Code {
-	c := &Code{Number: number, Name: name, Status: status, Text: text, Help: help}
+func declare(number int, name string, status int, text, help string, fixedBy ...Party) *Code {
+	c := &Code{Number: number, Name: name, Status: status, Text: text, Help: help, FixedBy: fixedBy}
 	codes = append(codes, c)
 	return c
 }
@@ -60,19 +81,24 @@ func declare(number int, name string, status int, text, help string) *Code {
 var (
 	InvalidParameters = declare(2, "INVALID_PARAMETERS", 400,
 		"A parameter of the request is not valid.",
-		"The message and details.problems name every parameter or entry at fault. Correct them all and send the request again.")
+		"The message and details.problems name every parameter or entry at fault. Correct them all and send the request again.",
+		Caller)
 	JSONSchemaValidation = declare(3, "JSON_SCHEMA_VALIDATION", 400,
 		"The body does not have the documented form.",
-		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive and may appear only once; unknown keys are errors.")
+		"details.problems gives the JSON pointer of every place at fault. Keys are case-sensitive and may appear only once; unknown keys are errors.",
+		Caller)
 	NotAvailableForAssignment = declare(19, "NOT_AVAILABLE_FOR_ASSIGNMENT", 400,
 		"The number range or prefix provided is not available to the groups of this Tenant.",
-		"details.entries names the entries at fault, and details.problems gives the place and the reason of each; nothing was changed. An entry can be assigned if it is free in the tenant, and removed if it is assigned to the group. A user can have an entry if it is assigned to the group, or belongs to the enterprise, and no other user has it. Correct the entries, or leave them out, and send the request again.")
+		"details.entries names the entries at fault, and details.problems gives the place and the reason of each; nothing was changed. An entry can be assigned if it is free in the tenant, and removed if it is assigned to the group. A user can have an entry if it is assigned to the group, or belongs to the enterprise, and no other user has it. Correct the entries, or leave them out, and send the request again.",
+		Caller, TenantAdmin)
 	NotAvailableInSPMode = declare(42, "NOT_AVAILABLE_IN_SP_MODE", 400,
 		"This API is not available in SP Mode.",
-		"The tenant is a service provider, and this route is for enterprises.")
+		"The tenant is a service provider, and this route is for enterprises.",
+		Caller)
 	NotAvailableInEnterpriseMode = declare(46, "NOT_AVAILABLE_IN_ENTERPRISE_MODE", 400,
 		"This API is not available in Enterprise Mode.",
-		"The tenant is an enterprise, and this route is for service providers.")
+		"The tenant is an enterprise, and this route is for service providers.",
+		Caller)
 )
 
 // The codes defined here. Their numbers are part of the API: a number is never
@@ -80,100 +106,132 @@ var (
 var (
 	Unauthenticated = declare(1000, "UNAUTHENTICATED", 401,
 		"Authentication is required.",
-		"Send one kind of credentials: a Bearer token or the sessionid cookie from a login, or the credentials of a configured client. Tokens expire soon: log in again.")
+		"Send one kind of credentials: a Bearer token or the sessionid cookie from a login, or the credentials of a configured client. Tokens expire soon: log in again.",
+		Caller)
 	Forbidden = declare(1001, "FORBIDDEN", 403,
 		"You may not do this here.",
-		"The caller's level is below the minimum of the route, or the tenant, group or user is not the caller's own. The platform was not asked.")
+		"The caller's level is below the minimum of the route, or the tenant, group or user is not the caller's own. The platform was not asked.",
+		Caller, TenantAdmin)
 	TenantNotFound = declare(1002, "TENANT_NOT_FOUND", 404,
 		"There is no such tenant.",
-		"The platform has no service provider or enterprise with that id. Ids are case-sensitive.")
+		"The platform has no service provider or enterprise with that id. Ids are case-sensitive.",
+		Caller, PlatformOperator)
 	GroupNotFound = declare(1003, "GROUP_NOT_FOUND", 404,
 		"There is no such group in this tenant.",
-		"The platform has no group with that id in the tenant. Ids are case-sensitive.")
+		"The platform has no group with that id in the tenant. Ids are case-sensitive.",
+		Caller, TenantAdmin)
 	ServiceNotAssigned = declare(1004, "SERVICE_NOT_ASSIGNED", 404,
 		"The service is not assigned to this group.",
-		"On the platform, authorize the service to the tenant or group, or assign it to the user, whichever the message names, then try again.")
+		"On the platform, authorize the service to the tenant or group, or assign it to the user, whichever the message names, then try again.",
+		TenantAdmin, PlatformOperator)
 	RouteNotFound = declare(1005, "ROUTE_NOT_FOUND", 404,
 		"There is no such resource.",
-		"Compare the path with the documentation.")
+		"Compare the path with the documentation.",
+		Caller)
 	MethodNotAllowed = declare(1006, "METHOD_NOT_ALLOWED", 405,
 		"The resource does not support this method.",
-		"The Allow header lists the methods that it supports.")
+		"The Allow header lists the methods that it supports.",
+		Caller)
 	BadMediaType = declare(1007, "BAD_MEDIA_TYPE", 416,
 		"Bad Media Type",
-		"The body must be a JSON object in UTF-8, of media type application/json or of none, and not compressed.")
+		"The body must be a JSON object in UTF-8, of media type application/json or of none, and not compressed.",
+		Caller)
 	BodyTooLarge = declare(1008, "BODY_TOO_LARGE", 400,
 		"The body is too large.",
-		"The message gives the limit. Split the list and send it in several requests.")
+		"The message gives the limit. Split the list and send it in several requests.",
+		Caller, GatewayOperator)
 	RateLimited = declare(1009, "RATE_LIMITED", 429,
 		"Too many failed attempts.",
-		"Wait as long as the Retry-After header says.")
+		"Wait as long as the Retry-After header says.",
+		Caller)
 	PlatformRefused = declare(1010, "PLATFORM_REFUSED", 400,
 		"The platform refused the request.",
-		"details.errors has the platform's own messages, which describe why nothing was changed. The operator can map the number of a message to a more specific error in api.platform_errors.")
+		"details.errors has the platform's own messages, which describe why nothing was changed. The operator can map the number of a message to a more specific error in api.platform_errors.",
+		Caller, PlatformOperator)
 	PlatformError = declare(1011, "PLATFORM_ERROR", 502,
 		"The platform did not give a usable answer.",
-		"details.errors has the platform's own messages, if there are any. After a write, read its result at details.operation.")
+		"details.errors has the platform's own messages, if there are any. After a write, read its result at details.operation.",
+		PlatformOperator)
 	PlatformUnavailable = declare(1012, "PLATFORM_UNAVAILABLE", 503,
 		"The platform is not available at the moment; nothing was changed.",
-		"There is no session with the platform, or the platform reports that it is temporarily unavailable. Wait as long as the Retry-After header says, then send the request again.")
+		"There is no session with the platform, or the platform reports that it is temporarily unavailable. Wait as long as the Retry-After header says, then send the request again.",
+		PlatformOperator)
 	PlatformBusy = declare(1013, "PLATFORM_BUSY", 503,
 		"All sessions with the platform are in use; nothing was changed.",
-		"Wait as long as the Retry-After header says, then send the request again.")
+		"Wait as long as the Retry-After header says, then send the request again.",
+		GatewayOperator)
 	PlatformTimeout = declare(1014, "PLATFORM_TIMEOUT", 504,
 		"The platform did not answer in time.",
-		"Only reads get this error, so sending the request again is safe.")
+		"Only reads get this error, so sending the request again is safe.",
+		PlatformOperator)
 	OutcomeUnknown = declare(1015, "OUTCOME_UNKNOWN", 504,
 		"The request was sent to the platform, but its answer was lost: it may have been done or not.",
-		"Wait as long as the Retry-After header says, then read the result at details.operation; details.entries names what to look for in the list. With an Idempotency-Key it is safe to send the request again.")
+		"Wait as long as the Retry-After header says, then read the result at details.operation; details.entries names what to look for in the list. With an Idempotency-Key it is safe to send the request again.",
+		Caller, PlatformOperator)
 	Internal = declare(1016, "INTERNAL", 500,
 		"The gateway failed.",
-		"The gateway's log has the cause, with the request id of the X-Request-Id header.")
+		"The gateway's log has the cause, with the request id of the X-Request-Id header.",
+		GatewayOperator)
 	JournalUnavailable = declare(1018, "JOURNAL_UNAVAILABLE", 503,
 		"The gateway cannot record the change at the moment, so it was not sent.",
-		"The operator must check the gateway's journal: its folder may be missing, full or read-only, or its database not reachable. Reads still work.")
+		"The operator must check the gateway's journal: its folder may be missing, full or read-only, or its database not reachable. Reads still work.",
+		GatewayOperator)
 	EntriesHeld = declare(1019, "ENTRIES_HELD", 409,
 		"Another change of the same entries has not ended yet.",
-		"details.entries names them and details.operation the change that holds them. Wait as long as the Retry-After header says, then send the request again.")
+		"details.entries names them and details.operation the change that holds them. Wait as long as the Retry-After header says, then send the request again.",
+		Caller)
 	KeyReused = declare(1020, "IDEMPOTENCY_KEY_REUSED", 422,
 		"The Idempotency-Key belongs to another request.",
-		"A key identifies one request of one caller to one route, with its path and body. Use a new key for a new request.")
+		"A key identifies one request of one caller to one route, with its path and body. Use a new key for a new request.",
+		Caller)
 	RequestRunning = declare(1021, "REQUEST_RUNNING", 409,
 		"The first request with this Idempotency-Key has not ended yet.",
-		"Wait as long as the Retry-After header says, then send the request again to get the result of the first one.")
+		"Wait as long as the Retry-After header says, then send the request again to get the result of the first one.",
+		Caller)
 	OperationNotFound = declare(1022, "OPERATION_NOT_FOUND", 404,
 		"There is no such operation.",
-		"A write is recorded when it has passed every check, and is kept as long as the operator has configured. A write that was refused before that was not done.")
+		"A write is recorded when it has passed every check, and is kept as long as the operator has configured. A write that was refused before that was not done.",
+		Caller)
 	OperationNotDone = declare(1023, "OPERATION_NOT_DONE", 400,
 		"The answer to the request was lost, and the platform's lists have shown since that it was not done.",
-		"Send the request again with a new Idempotency-Key.")
+		"Send the request again with a new Idempotency-Key.",
+		Caller)
 	PartlyDone = declare(1024, "PARTLY_DONE", 502,
 		"The platform did a part of what was asked.",
-		"details.entries names what was not done, and details.operation is the path of the complete result. Send what is missing as a new request.")
+		"details.entries names what was not done, and details.operation is the path of the complete result. Send what is missing as a new request.",
+		Caller)
 	NotAvailableInRelease = declare(1025, "NOT_AVAILABLE_IN_RELEASE", 400,
 		"This API is not available in the release of the platform.",
-		"The platform's release does not have the commands that the request needs. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.")
+		"The platform's release does not have the commands that the request needs. Nothing was changed. The metric ocigate_platform_release shows the release that was detected or set; the operator can set it with platform.release.",
+		PlatformOperator)
 	CallerLeft = declare(1026, "CALLER_LEFT", 499,
 		"The caller closed the connection before the answer; nothing was changed.",
-		"The caller usually does not receive this error; it is in the log and in the metrics. A caller that closes its own side of the connection after the request, and still reads, counts as disconnected: keep the connection open until the response is complete.")
+		"The caller usually does not receive this error; it is in the log and in the metrics. A caller that closes its own side of the connection after the request, and still reads, counts as disconnected: keep the connection open until the response is complete.",
+		Caller)
 	UserNotFound = declare(1027, "USER_NOT_FOUND", 404,
 		"There is no such user in this group.",
-		"The platform has no user with that id in the group. Ids are case-sensitive.")
+		"The platform has no user with that id in the group. Ids are case-sensitive.",
+		Caller, TenantAdmin)
 	PlatformCheckFailed = declare(1017, "PLATFORM_CHECK_FAILED", 503,
 		"The platform could not be asked whether the change may be made; nothing was changed.",
-		"details.errors has the platform's own messages, if there are any. Wait as long as the Retry-After header says, then send the request again.")
+		"details.errors has the platform's own messages, if there are any. Wait as long as the Retry-After header says, then send the request again.",
+		PlatformOperator)
 	PreconditionFailed = declare(1028, "PRECONDITION_FAILED", 412,
 		"What is there is not what If-Match names; nothing was changed.",
-		"It was changed after it was read. Read it again, decide what to change, and send the request with the new ETag.")
+		"It was changed after it was read. Read it again, decide what to change, and send the request with the new ETag.",
+		Caller)
 	PossessedByUser = declare(1029, "POSSESSED_BY_USER", 400,
 		"A user possesses some of what would be removed; nothing was changed.",
-		"details.entries names the entries that users possess. Take them from the users first, or leave them in the list.")
+		"details.entries names the entries that users possess. Take them from the users first, or leave them in the list.",
+		Caller, TenantAdmin)
 	TooManyRequests = declare(1030, "TOO_MANY_REQUESTS", 429,
 		"You have made too many requests in a short time; nothing was changed.",
-		"Wait as long as the Retry-After header says, then send the request again. The header RateLimit has what is left of your limit, and RateLimit-Policy the limit, which the operator can change in http.caller_limit and auth.clients.")
+		"Wait as long as the Retry-After header says, then send the request again. The header RateLimit has what is left of your limit, and RateLimit-Policy the limit, which the operator can change in http.caller_limit and auth.clients.",
+		Caller, GatewayOperator)
 	IssuerUnavailable = declare(1031, "ISSUER_UNAVAILABLE", 503,
 		"The token cannot be verified at the moment; nothing was changed.",
-		"The keys of the external issuer are not available, so it is not known whether its token is valid. Wait as long as the Retry-After header says, then send the request again. If it persists, the operator must check the issuer: the gateway's log has the cause.")
+		"The keys of the external issuer are not available, so it is not known whether its token is valid. Wait as long as the Retry-After header says, then send the request again. If it persists, the operator must check the issuer: the gateway's log has the cause.",
+		GatewayOperator)
 )
 
 // All iterates over the codes in the order of their numbers.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,6 +42,7 @@ func TestCodes(t *testing.T) {
 		if c.Text == "" || c.Help == "" {
 			t.Errorf("%s: text or help is empty", c.Name)
 		}
+		checkParties(t, c)
 		if found, ok := errcode.ByName(c.Name); !ok || found != c {
 			t.Errorf("ByName(%q) = %v, %v", c.Name, found, ok)
 		}
@@ -49,6 +52,24 @@ func TestCodes(t *testing.T) {
 	}
 	if _, ok := errcode.ByName("internal"); ok {
 		t.Error("ByName ignores letter case")
+	}
+}
+
+// checkParties requires that a code names who can remove its cause, each party once,
+// and that a failure of the gateway is for its operator.
+func checkParties(t *testing.T, c *errcode.Code) {
+	t.Helper()
+	known := []errcode.Party{errcode.Caller, errcode.TenantAdmin, errcode.GatewayOperator, errcode.PlatformOperator}
+	if len(c.FixedBy) == 0 {
+		t.Errorf("%s: nobody can remove the cause", c.Name)
+	}
+	for i, party := range c.FixedBy {
+		if !slices.Contains(known, party) || slices.Contains(c.FixedBy[:i], party) {
+			t.Errorf("%s: the party %q is unknown or listed twice", c.Name, party)
+		}
+	}
+	if c.Status == http.StatusInternalServerError && !slices.Contains(c.FixedBy, errcode.GatewayOperator) {
+		t.Errorf("%s: a failure of the gateway is not for its operator", c.Name)
 	}
 }
 
