@@ -1,0 +1,4 @@
+package gateway
+
+// MaxKeyLength is the longest Idempotency-Key, in characters.
+const MaxKeyLength = maxKeyLength
