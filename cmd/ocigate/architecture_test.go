@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"cmd/bench":        {"cmd/bench/facade", "config", "oci"},
 	"cmd/bench/facade": {},
 	"cmd/ocigate": {
-		"config", "gateway", "gateway/auth", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres",
+		"config", "gateway", "gateway/auth", "gateway/docs", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres",
 		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/itc", "translate/scope",
 	},
 	"config":                                  {},

@@ -14,6 +14,7 @@ import (
 	"ocigate/config"
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/docs"
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
 	"ocigate/gateway/operation/postgres"
@@ -32,6 +33,7 @@ type parts struct {
 	certificates *liveCertificates
 	serverTLS    *tls.Config         // nil for plain HTTP
 	auth         *auth.Authenticator // made by gateway
+	signIn       *docs.SignIn        // nil except in the demonstration
 }
 
 // build returns the parts of a configuration. Its error lists all problems of the
@@ -199,7 +201,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		MaxBodyBytes:   int64(p.config.HTTP.MaxBodyBytes),
 		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
 		TrustedProxies: p.config.HTTP.TrustedProxies,
-		Docs:           docsHandler(p.config.HTTP),
+		Docs:           docsHandler(p.config.HTTP, p.signIn),
 		CORS:           corsOptions(p.config.HTTP.CORS),
 		CallerLimits:   callerLimits(p.config),
 	}), nil

@@ -17,6 +17,7 @@ import (
 
 	"ocigate/config"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/docs"
 	"ocigate/oci/ocisim"
 )
 
@@ -30,6 +31,10 @@ var demoClients = []config.Client{
 	{ID: "group", Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "ApioGrpTest"},
 	{ID: "limited", Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "ApioGrpTest", Limit: config.CallerLimit{PerSecond: 0.01, Burst: 2}},
 }
+
+// demoSignIn are the credentials that the documentation shows: of the client for
+// everything, and of an administrator of the tenant in the examples.
+var demoSignIn = &docs.SignIn{Client: "portal", Secret: demoSecret, Username: "tenantadmin", Password: "tenantadmin-demo"}
 
 func newDemo() *cobra.Command {
 	var d demo
@@ -158,7 +163,7 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 	if err != nil {
 		return err
 	}
-	program, err := NewProgram(c, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	program, err := NewProgram(c, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})), withSignIn(demoSignIn))
 	if err != nil {
 		return err
 	}

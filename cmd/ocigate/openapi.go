@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,15 +9,6 @@ import (
 	"ocigate/config"
 	"ocigate/gateway/openapi"
 )
-
-// docsHandler returns the handler of the description of the API, nil if it is not to be
-// served.
-func docsHandler(c config.HTTP) http.Handler {
-	if !c.Docs {
-		return nil
-	}
-	return openapi.Handler()
-}
 
 // descriptionFormats are the values of --format of the command openapi.
 var descriptionFormats = map[string]func() []byte{"json": openapi.JSON, "yaml": openapi.YAML}

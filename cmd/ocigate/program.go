@@ -51,11 +51,15 @@ type listener struct {
 
 // NewProgram returns the gateway of a configuration. Its client begins to open sessions
 // immediately. [Program.Run], which must be called next, opens the listeners, and ends
-// the sessions and the listeners.
-func NewProgram(c *config.Config, logger *slog.Logger) (*Program, error) {
+// the sessions and the listeners. Each of with may change what was built from the
+// configuration.
+func NewProgram(c *config.Config, logger *slog.Logger, with ...func(*parts)) (*Program, error) {
 	parts, err := build(c)
 	if err != nil {
 		return nil, err
+	}
+	for _, change := range with {
+		change(parts)
 	}
 	metrics := gateway.NewMetrics(versionText())
 	parts.platform.Trace = withLog(metrics.Trace(), logger)

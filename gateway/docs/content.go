@@ -14,6 +14,8 @@ import (
 	"sync"
 
 	"github.com/swaggest/swgui/v5/static"
+
+	"ocigate/gateway"
 )
 
 // A content is what a response sends, compressed with gzip. Clients that do not
@@ -31,13 +33,13 @@ func (c *content) serve(w http.ResponseWriter, r *http.Request, status int) {
 	header := w.Header()
 	header.Set("Content-Type", c.mediaType)
 	header.Set("Vary", "Accept-Encoding")
-	zipped := acceptsGzip(r.Header)
+	zipped := gateway.AcceptsGzip(r)
 	tag := `"` + c.tag + `"`
 	if !zipped {
 		tag = `"` + c.tag + `-plain"`
 	}
 	header.Set("ETag", tag)
-	if status == http.StatusOK && isKnown(r.Header, tag) {
+	if status == http.StatusOK && gateway.IsKnown(r, tag) {
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -84,39 +86,6 @@ func compressed(mediaType string, data []byte) *content {
 // tagOf returns the ETag for a SHA-256 sum. A part of it is enough to tell versions
 // apart.
 func tagOf(sum []byte) string { return hex.EncodeToString(sum[:12]) }
-
-// isKnown reports whether If-None-Match names the tag. Tags are compared weakly, as
-// RFC 9110 asks for.
-func isKnown(header http.Header, tag string) bool {
-	for _, value := range header.Values("If-None-Match") {
-		for one := range strings.SplitSeq(value, ",") {
-			if one = strings.TrimPrefix(strings.TrimSpace(one), "W/"); one == tag || one == "*" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// acceptsGzip reports whether Accept-Encoding names gzip or *, with a quality above 0.
-func acceptsGzip(header http.Header) bool {
-	accepted := false
-	for _, value := range header.Values("Accept-Encoding") {
-		for one := range strings.SplitSeq(value, ",") {
-			name, parameters, _ := strings.Cut(one, ";")
-			_, quality, given := strings.Cut(parameters, "=")
-			q, err := strconv.ParseFloat(strings.TrimSpace(quality), 64)
-			wanted := !given || err == nil && q > 0
-			switch strings.ToLower(strings.TrimSpace(name)) {
-			case "gzip", "x-gzip":
-				return wanted
-			case "*":
-				accepted = wanted
-			}
-		}
-	}
-	return accepted
-}
 
 // An asset is an embedded file, whose content is made when it is first asked for.
 type asset struct {

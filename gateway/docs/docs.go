@@ -17,10 +17,11 @@ import (
 	"sync"
 
 	"ocigate/gateway"
+	"ocigate/gateway/openapi"
 )
 
 // Base is the path of the first page. All other pages are below it.
-const Base = "/docs/"
+const Base = gateway.DocsPath
 
 // Options are the options of [New]. All may be zero.
 type Options struct {
@@ -42,20 +43,22 @@ type SignIn struct {
 
 // A Handler serves the pages. It is safe for concurrent use.
 type Handler struct {
-	options Options
-	site    func() *site // parses the templates when the first page is asked for
-	assets  map[string]*asset
+	options     Options
+	description http.Handler
+	site        func() *site // parses the templates when the first page is asked for
+	assets      map[string]*asset
 
 	mu       sync.Mutex             // guards rendered
 	rendered map[rendering]*content // at most maxRendered
 }
 
-// New returns a Handler for GET and HEAD of all paths below [Base].
+// New returns a Handler for GET and HEAD of all paths below [Base], and of those of the
+// description.
 func New(o Options) *Handler {
 	if o.MaxBodyBytes <= 0 {
 		o.MaxBodyBytes = gateway.DefaultBodyBytes
 	}
-	h := &Handler{options: o, assets: assets(), rendered: map[rendering]*content{}}
+	h := &Handler{options: o, description: openapi.Handler(), assets: assets(), rendered: map[rendering]*content{}}
 	h.site = sync.OnceValue(func() *site { return newSite(gateway.Table()) })
 	return h
 }
@@ -64,6 +67,10 @@ func New(o Options) *Handler {
 // slash to the page. The response to any other path that does not exist is a page
 // with the status 404.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == gateway.DescriptionJSONPath || r.URL.Path == gateway.DescriptionYAMLPath {
+		h.description.ServeHTTP(w, r)
+		return
+	}
 	setSecurityHeaders(w.Header())
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
