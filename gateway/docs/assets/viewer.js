@@ -5,26 +5,41 @@
 const place = document.getElementById("viewer");
 const { description, client, secret } = place.dataset;
 
-// withoutOptional returns the description without the examples of optional parameters.
-// The viewer would send them all: a call would be a dry run, under a condition, and with
-// a key that was used before.
-function withoutOptional(spec) {
-  for (const path of Object.values(spec.paths)) {
-    for (const operation of Object.values(path)) {
-      for (const parameter of operation.parameters || []) {
-        if (!parameter.required) {
-          delete parameter.example;
-          delete parameter.examples;
-        }
+// forViewer returns what the viewer shows of the description.
+//
+// Optional parameters have no examples: the viewer would send them all, and a call would
+// be a dry run, under a condition, and with a key that was used before. Errors have links
+// to their pages instead of bodies and headers, which are most of the description, and
+// would keep the browser busy for seconds.
+function forViewer(spec) {
+  const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
+  for (const operation of operations) {
+    for (const parameter of operation.parameters || []) {
+      if (!parameter.required) {
+        delete parameter.example;
+        delete parameter.examples;
       }
     }
+    for (const [status, response] of Object.entries(operation.responses || {})) {
+      if (status.startsWith("2")) {
+        for (const content of Object.values(response.content || {})) {
+          content.examples = Object.fromEntries(Object.entries(content.examples || {}).slice(0, 1));
+        }
+        continue;
+      }
+      delete response.headers;
+      delete response.content;
+      response.description = response.description.replace(/`([A-Z_]+)` \(/g, "[`$1`](/docs/errors/$1/) (");
+    }
   }
+  delete spec.components.examples;
+  delete spec.info.description; // the other pages have it
   return spec;
 }
 
 function start(spec) {
   const ui = SwaggerUIBundle({
-    spec: withoutOptional(spec),
+    spec: forViewer(spec),
     domNode: place,
     deepLinking: true,
     docExpansion: "list",
