@@ -49,6 +49,7 @@ var notRun = map[string]string{
 	"./ocigate-v1.0.0-linux-amd64 version":       inCI,
 	"./ocigate-v1.0.0-linux-amd64 demo --check":  inCI,
 	"cat audit-*.jsonl | jq":                     "TestReadmeFindsWritesWithoutAnEnd of package bolt runs it",
+	"node testdata/clients/assign.ts":            "TestClientExamples runs it",
 }
 
 const inCI = ".ci/run runs it"
@@ -58,6 +59,7 @@ var prepared = map[string]func(*pageShell){
 	"config/README.md":            (*pageShell).prepareConfiguration,
 	"gateway/operation/README.md": (*pageShell).prepareUnknownWrite,
 	"cmd/CONTRIBUTING.md":         (*pageShell).prepareUnknownWrite,
+	"testdata/clients/README.md":  (*pageShell).prepareClients,
 }
 
 // example is a command of a page, and what the page shows below it.
