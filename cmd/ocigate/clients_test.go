@@ -24,10 +24,13 @@ import (
 // line in clientExamples, and a new situation a line in clientCases.
 //
 // An example whose programs are not installed is skipped, unless CLIENTS_REQUIRED is set.
-// CLIENTS_COMPILED is a folder with the compiled TypeScript, for a Node.js that cannot
-// run TypeScript itself.
+// .ci/clients sets it, and has TypeScript compiled, for a Node.js that cannot run it
+// itself.
 
 const clientFolder = "../../testdata/clients"
+
+// compiledFolder is the environment variable with the folder of the compiled programs.
+const compiledFolder = "CLIENTS_COMPILED"
 
 // clientExamples lists the examples, with the programs that each needs.
 var clientExamples = []struct {
@@ -42,11 +45,11 @@ var clientExamples = []struct {
 
 // typeScriptLine returns the command line of the example in TypeScript.
 func typeScriptLine() ([]string, error) {
-	if folder := os.Getenv("CLIENTS_COMPILED"); folder != "" {
+	if folder := os.Getenv(compiledFolder); folder != "" {
 		return []string{"node", filepath.Join(folder, "assign.js")}, nil
 	}
 	if err := exec.Command("node", "-e", "process.exit(process.features.typescript ? 0 : 1)").Run(); err != nil {
-		return nil, errors.New("this Node.js does not run TypeScript, and CLIENTS_COMPILED is not set")
+		return nil, errors.New("this Node.js does not run TypeScript, and " + compiledFolder + " is not set")
 	}
 	return []string{"node", filepath.Join(clientFolder, "assign.ts")}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,10 +23,21 @@ type demoAnswer struct {
 	body   []byte
 }
 
+// A demoSender makes a call once. Its path, key and condition are literal, and it has that
+// Authorization header, empty for none.
+type demoSender interface {
+	send(ctx context.Context, call demoCall, authorization string) (demoAnswer, error)
+}
+
+// demoClient is the sender of the demonstration.
+type demoClient struct {
+	*http.Client
+	base string // the address of the API
+}
+
 // demoCheck makes calls and keeps the values that later ones need.
 type demoCheck struct {
-	client    *http.Client
-	base      string
+	demoSender
 	operation string     // id of the last write
 	token     string     // of the last login
 	before    demoAnswer // to the call before
@@ -34,8 +46,14 @@ type demoCheck struct {
 // checkDemo makes the calls, reports the result of each, and returns an error unless all
 // responses are as documented.
 func checkDemo(ctx context.Context, base string, calls []demoCall, to io.Writer) error {
-	c := demoCheck{client: &http.Client{Timeout: 30 * time.Second}, base: base}
-	defer c.client.CloseIdleConnections()
+	client := demoClient{&http.Client{Timeout: 30 * time.Second}, base}
+	defer client.CloseIdleConnections()
+	return checkCalls(ctx, client, calls, to)
+}
+
+// checkCalls is checkDemo with any sender.
+func checkCalls(ctx context.Context, sender demoSender, calls []demoCall, to io.Writer) error {
+	c := demoCheck{demoSender: sender}
 	report := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	failed := 0
 	for _, call := range calls {
@@ -152,6 +170,25 @@ func (c *demoCheck) makeConcurrently(ctx context.Context, call demoCall) (demoAn
 
 // make makes a call once.
 func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error) {
+	if call.ifMatch == presentTag {
+		tag, err := c.tagOf(ctx, call)
+		if err != nil {
+			return demoAnswer{}, err
+		}
+		call.ifMatch = tag
+	}
+	authorization := ""
+	switch {
+	case call.bearer:
+		authorization = "Bearer " + c.token
+	case call.user != "":
+		authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(call.user+":"+demoSecret))
+	}
+	return c.send(ctx, call, authorization)
+}
+
+// send makes a call once, and reads its response.
+func (c demoClient) send(ctx context.Context, call demoCall, authorization string) (demoAnswer, error) {
 	body := io.Reader(strings.NewReader(call.body))
 	if call.filler > 0 {
 		body = bytes.NewReader(make([]byte, call.filler))
@@ -160,21 +197,11 @@ func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error)
 	if err != nil {
 		return demoAnswer{}, err
 	}
-	if call.user != "" {
-		request.SetBasicAuth(call.user, demoSecret)
-	}
-	if call.bearer {
-		request.Header.Set("Authorization", "Bearer "+c.token)
+	if authorization != "" {
+		request.Header.Set("Authorization", authorization)
 	}
 	if call.key != "" {
 		request.Header.Set("Idempotency-Key", call.key)
-	}
-	if call.ifMatch == presentTag {
-		tag, err := c.tagOf(ctx, call)
-		if err != nil {
-			return demoAnswer{}, err
-		}
-		call.ifMatch = tag
 	}
 	if call.ifMatch != "" {
 		request.Header.Set("If-Match", call.ifMatch)
@@ -182,7 +209,7 @@ func (c *demoCheck) make(ctx context.Context, call demoCall) (demoAnswer, error)
 	if call.body != "" || call.filler > 0 {
 		request.Header.Set("Content-Type", cmp.Or(call.mediaType, jsonType))
 	}
-	response, err := c.client.Do(request)
+	response, err := c.Do(request)
 	if err != nil {
 		return demoAnswer{}, err
 	}
