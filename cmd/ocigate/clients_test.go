@@ -46,7 +46,9 @@ var clientExamples = []struct {
 // typeScriptLine returns the command line of the example in TypeScript.
 func typeScriptLine() ([]string, error) {
 	if folder := os.Getenv(compiledFolder); folder != "" {
-		return []string{"node", filepath.Join(folder, "assign.js")}, nil
+		program := filepath.Join(folder, "assign.js")
+		_, err := os.Stat(program)
+		return []string{"node", program}, err
 	}
 	if err := exec.Command("node", "-e", "process.exit(process.features.typescript ? 0 : 1)").Run(); err != nil {
 		return nil, errors.New("this Node.js does not run TypeScript, and " + compiledFolder + " is not set")
