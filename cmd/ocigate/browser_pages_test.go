@@ -145,3 +145,30 @@ func TestBrowserKeyboard(t *testing.T) {
 	}
 	rig.check(t)
 }
+
+// TestBrowserEnforcesThePolicy attempts what the policy of the pages forbids. It also
+// shows that the other tests would notice.
+func TestBrowserEnforcesThePolicy(t *testing.T) {
+	rig := browse(t)
+	for name, attempt := range map[string]string{
+		"a request to another host": `fetch("https://example.com/").catch(() => {})`,
+		"an image of another host":  `new Image().src = "https://example.com/a.png"`,
+		"an inline script":          `document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = true" }))`,
+		"an inline style":           `document.body.setAttribute("style", "color: red")`,
+		"a form":                    `document.body.appendChild(Object.assign(document.createElement("form"), { action: "https://example.com/" })).submit()`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range []string{"/docs/", "/docs/reference/"} {
+				rig.open(t, path)
+				rig.forget()
+				// It ends only if the browser reports a violation.
+				if eval[bool](t, rig, attempt+`; until(() => window.violations).then(() => window.ran === true)`) {
+					t.Errorf("%s: the code ran", path)
+				}
+				if len(rig.forget()) == 0 {
+					t.Errorf("%s: the violation is not recorded", path)
+				}
+			}
+		})
+	}
+}

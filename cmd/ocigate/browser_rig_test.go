@@ -89,8 +89,11 @@ func send[P, R any](t *testing.T, b *browserRig, command cdp.Command[P, R], para
 	}))
 }
 
-// watchPolicy makes every violation of a policy an error of the console.
-const watchPolicy = `addEventListener("securitypolicyviolation", (e) => console.error("policy: " + e.violatedDirective + " " + e.blockedURI));`
+// watchPolicy makes every violation of a policy an error of the console, and counts it.
+const watchPolicy = `addEventListener("securitypolicyviolation", (e) => {
+  console.error("policy: " + e.violatedDirective + " " + e.blockedURI);
+  window.violations = (window.violations || 0) + 1;
+});`
 
 // startDemo runs the demonstration until the test ends, and returns the URL of its API.
 func startDemo(t *testing.T) string {
@@ -204,4 +207,13 @@ func (b *browserRig) check(t *testing.T) {
 	if len(b.requests) == 0 {
 		t.Error("no request was recorded")
 	}
+}
+
+// forget removes what was reported, and returns it.
+func (b *browserRig) forget() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	faults := b.faults
+	b.faults = nil
+	return faults
 }
