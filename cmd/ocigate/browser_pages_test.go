@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -81,9 +80,7 @@ func TestBrowserShowsEveryPage(t *testing.T) {
 			eval[bool](t, rig, `(document.querySelector("#operations-Group-itc_numbers_list .opblock-summary-control").click(), true)`)
 		}
 		for _, scheme := range []string{"light", "dark"} {
-			send(t, rig, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-			})
+			rig.prefer(t, scheme)
 			for _, width := range []int64{360, 1400} {
 				rig.do(t, chromedp.EmulateViewport(width, 900))
 				name := fmt.Sprintf("%s %s, %d wide", path, scheme, width)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -77,7 +78,17 @@ func browse(t *testing.T) *browserRig {
 	send(t, rig, network.Enable, network.EnableParams{})
 	send(t, rig, log.Enable, cdp.Empty{})
 	send(t, rig, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watchPolicy})
+	rig.prefer(t, "light")
 	return rig
+}
+
+// prefer makes the browser prefer a color scheme, and no transitions: in the middle of
+// one, a color is neither the old nor the new one.
+func (b *browserRig) prefer(t *testing.T, scheme string) {
+	t.Helper()
+	send(t, b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
 }
 
 // send sends a command of the protocol to the tab.
