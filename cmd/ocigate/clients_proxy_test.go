@@ -42,10 +42,10 @@ func respondWith(status int, header http.Header) disturbance {
 type clientProxy struct {
 	url, target string
 	forward     http.Handler
-	disturb     []disturbance
 
-	mu    sync.Mutex // guards calls
-	calls []clientCall
+	mu      sync.Mutex // guards the fields below
+	disturb []disturbance
+	calls   []clientCall
 }
 
 // A clientCall is a request that has passed the proxy.
@@ -78,6 +78,13 @@ func newClientProxy(t *testing.T, target string, disturb []disturbance) *clientP
 	t.Cleanup(server.Close)
 	p.url = server.URL
 	return p
+}
+
+// disturbWith has the next writes disturbed.
+func (p *clientProxy) disturbWith(disturb ...disturbance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disturb = disturb
 }
 
 func (p *clientProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {

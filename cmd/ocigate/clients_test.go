@@ -280,10 +280,10 @@ func (r *clientRig) hold(t *testing.T, number string) {
 	if status, body := ask(t, "POST", r.proxy.target+"/api/v1"+demoNumbers, `{"numbers":[{"minPhoneNumber":"`+number+`"}]}`); status != http.StatusGatewayTimeout {
 		t.Fatalf("the other caller: %d %s", status, body)
 	}
-	r.proxy.disturb = []disturbance{func(forward http.Handler, w http.ResponseWriter, request *http.Request) {
+	r.proxy.disturbWith(func(forward http.Handler, w http.ResponseWriter, request *http.Request) {
 		forward.ServeHTTP(w, request)
 		r.faults[1].Remove()
-	}}
+	})
 }
 
 // run runs an example, and returns its output and its exit status.
