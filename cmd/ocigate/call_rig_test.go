@@ -213,7 +213,7 @@ func asClient(t *testing.T, client string) []string {
 // tagAt returns the ETag of a list.
 func tagAt(t *testing.T, api, path string) string {
 	t.Helper()
-	tag, err := (&demoCheck{client: newTestClient(t), base: "http://" + api}).tagOf(t.Context(), demoCall{user: "portal", path: strings.TrimPrefix(path, "/api/v1")})
+	tag, err := (&demoCheck{demoSender: demoClient{newTestClient(t), "http://" + api}}).tagOf(t.Context(), demoCall{user: "portal", path: strings.TrimPrefix(path, "/api/v1")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,14 +134,14 @@ func (m *madeCalls) check(t *testing.T) {
 	t.Logf("%d calls of %d operations, with %d different errors", total, len(m.operations), len(m.errors))
 }
 
-var pathParameter = regexp.MustCompile(`\\\{([a-z_]+)\\\}`)
+var quotedParameter = regexp.MustCompile(`\\\{([a-z_]+)\\\}`)
 
 // operationOf returns the id of the operation that a call is of, and the parameters of its
 // path. Calls of paths and methods that do not exist are of none.
 func operationOf(call demoCall) (id string, parameters map[string]string, described bool) {
 	path, _, _ := strings.Cut("/api/v1"+call.path, "?")
 	for _, route := range gateway.Table() {
-		pattern := regexp.MustCompile("^" + pathParameter.ReplaceAllString(regexp.QuoteMeta(route.FullPath()), "(?P<$1>[^/]+)") + "$")
+		pattern := regexp.MustCompile("^" + quotedParameter.ReplaceAllString(regexp.QuoteMeta(route.FullPath()), "(?P<$1>[^/]+)") + "$")
 		match := pattern.FindStringSubmatch(path)
 		if route.Method != call.method || match == nil {
 			continue
