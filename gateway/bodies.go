@@ -118,6 +118,10 @@ func ProblemBody(usual []byte) (any, error) {
 // its Go type; "" for a type without a name of its own. Names never change.
 func SchemaName(t reflect.Type) string {
 	return map[reflect.Type]string{
+		reflect.TypeFor[indexBody]():            "Index",
+		reflect.TypeFor[indexIDs]():             "IndexIds",
+		reflect.TypeFor[indexProfile]():         "IndexProfile",
+		reflect.TypeFor[indexLink]():            "IndexLink",
 		reflect.TypeFor[loginBody]():            "Session",
 		reflect.TypeFor[operationBody]():        "Operation",
 		reflect.TypeFor[entryBody]():            "OperationEntry",

@@ -33,8 +33,8 @@ func indexRoutes() []Route {
 type indexBody struct {
 	IDs           indexIDs     `json:"ids" doc:"The scope of the caller. Ids that the level does not have are absent."`
 	Profile       indexProfile `json:"profile" doc:"Who the caller is."`
-	Documentation string       `json:"documentation" doc:"The path of the documentation." example:"/docs/"`
-	Description   string       `json:"description" doc:"The path of this description." example:"/openapi.json"`
+	Documentation string       `json:"documentation,omitempty" doc:"The path of the documentation. Absent if it is not served." example:"/docs/"`
+	Description   string       `json:"description,omitempty" doc:"The path of this description. Absent if it is not served." example:"/openapi.json"`
 	Links         []indexLink  `json:"links" doc:"The routes that the caller may use."`
 }
 
@@ -67,11 +67,12 @@ type indexLink struct {
 // index responds with what the caller can use. It reads only the table of routes.
 func (g *Gateway) index(_ context.Context, c echo.Context, who auth.Principal, _ translate.Params) error {
 	body := indexBody{
-		IDs:           indexIDs{who.TenantID, who.GroupID, who.UserID},
-		Profile:       indexProfile{who.Name, who.Level, who.Level.String()},
-		Documentation: DocsPath,
-		Description:   DescriptionJSONPath,
-		Links:         []indexLink{},
+		IDs:     indexIDs{who.TenantID, who.GroupID, who.UserID},
+		Profile: indexProfile{who.Name, who.Level, who.Level.String()},
+		Links:   []indexLink{},
+	}
+	if g.options.Docs != nil {
+		body.Documentation, body.Description = DocsPath, DescriptionJSONPath
 	}
 	for _, route := range g.routes {
 		if level, may := route.usableBy(who); may {

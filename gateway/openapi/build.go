@@ -141,6 +141,10 @@ func (b *builder) operation(route gateway.Route) (object, error) {
 }
 
 // parameterOf returns a query parameter.
+// numberPattern is the form of a [translate.NumberParam]: in a query, a + that is not
+// percent-encoded becomes a blank.
+var numberPattern = strings.Replace(translate.NumberPattern, `\+?`, `[+ ]?`, 1)
+
 func parameterOf(p translate.Param) object {
 	schema := object{}
 	switch p.Kind {
@@ -150,6 +154,14 @@ func parameterOf(p translate.Param) object {
 		schema = object{{"type", "integer"}, {"minimum", p.Min}, {"maximum", p.Max}}
 	case translate.ChoiceParam:
 		schema = object{{"type", "string"}, {"enum", anys(p.Values)}}
+	case translate.ChoicesParam:
+		// They are separated by commas.
+		schema = object{
+			{"type", "array"}, {"items", object{{"type", "string"}, {"enum", anys(p.Values)}}}, {"minItems", 1}, {"uniqueItems", true},
+		}
+		return object{{"name", p.Name}, {"in", "query"}, {"description", p.Doc}, {"explode", false}, {"schema", schema}}
+	case translate.NumberParam:
+		schema = object{{"type", "string"}, {"minLength", p.Min}, {"maxLength", p.Max}, {"pattern", numberPattern}}
 	default:
 		schema = object{{"type", "string"}}
 		if p.Max > 0 {

@@ -26,9 +26,12 @@ type schemas map[string]object
 // ref returns a reference to a schema of the components.
 func ref(name string) object { return object{{"$ref", "#/components/schemas/" + name}} }
 
-// put adds a schema. It panics if there is another one of that name: a name has one
-// meaning.
+// put adds a schema. It panics if it has no name, or if there is another one of that
+// name: a name has one meaning.
 func (s schemas) put(name string, schema object) {
+	if name == "" {
+		panic(fmt.Sprintf("openapi: the schema %v has no name", schema))
+	}
 	if known, exists := s[name]; exists && !reflect.DeepEqual(known, schema) {
 		panic("openapi: two different schemas have the name " + name)
 	}

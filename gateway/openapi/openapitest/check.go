@@ -365,6 +365,12 @@ func typed(text, kind string) any {
 		if text == "true" || text == "false" {
 			return text == "true"
 		}
+	case "array":
+		var entries []any
+		for entry := range strings.SplitSeq(text, ",") {
+			entries = append(entries, entry)
+		}
+		return entries
 	}
 	return text
 }

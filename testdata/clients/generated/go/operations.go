@@ -17,6 +17,7 @@ func operations(client *api.ClientWithResponses) map[string]operation {
 	return map[string]operation{
 		"login":           write(client.LoginWithResponse, client.LoginWithBodyWithResponse),
 		"logout":          read(client.LogoutWithResponse),
+		"api_index":       read(client.ApiIndexWithResponse),
 		"operations_list": read(client.OperationsListWithResponse),
 		"operation_get":   readOne("operation_id", client.OperationGetWithResponse),
 

@@ -59,6 +59,7 @@ function write<Name extends keyof operations>(call: Call) {
 const calls: Record<keyof operations, (call: Call) => Promise<Result>> = {
   login: (c) => client.POST("/api/v1/login/", write<"login">(c)),
   logout: (c) => client.POST("/api/v1/logout/", read<"logout">(c)),
+  api_index: (c) => client.GET("/api/v1/", read<"api_index">(c)),
   operations_list: (c) => client.GET("/api/v1/operations/", read<"operations_list">(c)),
   operation_get: (c) => client.GET("/api/v1/operations/{operation_id}/", read<"operation_get">(c)),
 
