@@ -119,7 +119,7 @@ func TestExternalTokenWithoutRights(t *testing.T) {
 	} {
 		got := r.call(t, withToken(call{path: ownList("numbers")}, from.Token(claims)))
 		got.wantError(t, http.StatusForbidden, "FORBIDDEN")
-		if !strings.Contains(string(got.body), message) {
+		if !strings.Contains(got.body, message) {
 			t.Errorf("body %s, want %q", got.body, message)
 		}
 	}

@@ -71,8 +71,8 @@ func (k *credentials) read(ctx context.Context, c *cobra.Command) error {
 	if !k.areGiven() {
 		return nil
 	}
-	text := os.Getenv(k.variable())
-	place, err := k.variable(), error(nil)
+	text, place := os.Getenv(k.variable()), k.variable()
+	var err error
 	switch t, isTerminal := terminalOf(c.InOrStdin()); {
 	case k.file != "":
 		place = "the file " + k.file

@@ -46,7 +46,9 @@ func TestProgramStartsWithoutItsIssuer(t *testing.T) {
 	if status, _ := ask(t, "GET", "http://"+g.admin+"/readyz", ""); status != http.StatusOK {
 		t.Errorf("readyz: %d", status)
 	}
-	waitFor(t, func() bool { return strings.Contains(g.log.String(), "the keys of the external issuer could not be fetched") })
+	waitFor(t, func() bool {
+		return strings.Contains(g.log.String(), "the keys of the external issuer could not be fetched")
+	})
 	status, header := askAs(t, g, from.Token(nil))
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 		t.Errorf("status %d, headers %v", status, header)
@@ -77,7 +79,7 @@ func TestProgramWithoutAnIssuerHasNoMetricsOfIt(t *testing.T) {
 		t.Error("the metrics have an external issuer")
 	}
 	g.stop()
-	<-g.ended
+	_ = <-g.ended
 }
 
 func TestAuthoritiesOfTheIssuerAreChecked(t *testing.T) {

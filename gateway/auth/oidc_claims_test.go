@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -32,9 +33,7 @@ func allClaims(roles any, changes values) values {
 		"realm_access": values{"roles": roles},
 		"ocigate":      values{"tenant": "ApioSpTest"}, "https://example.com/group": "ApioGrpTest", "user~id": "ada@example.com",
 	}
-	for name, value := range changes {
-		claims[name] = value
-	}
+	maps.Copy(claims, changes)
 	return claims
 }
 

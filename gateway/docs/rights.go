@@ -2,6 +2,7 @@ package docs
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"ocigate/gateway"
@@ -199,7 +200,7 @@ func paramValues(p translate.Param) string {
 
 // thousands returns a number with commas: 10,000.
 func thousands(n int) string {
-	text := fmt.Sprint(n)
+	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}

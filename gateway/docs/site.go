@@ -20,7 +20,6 @@ type page struct {
 	Summary  string
 	template string // name of the file without .html
 	viewer   bool   // shows the viewer
-	listed   bool   // is in the navigation
 	Data     any    // what the template of the page needs
 }
 

@@ -146,7 +146,7 @@ func (b *builder) operation(route gateway.Route) (object, error) {
 var numberPattern = strings.Replace(translate.NumberPattern, `\+?`, `[+ ]?`, 1)
 
 func parameterOf(p translate.Param) object {
-	schema := object{}
+	var schema object
 	switch p.Kind {
 	case translate.BooleanParam:
 		schema = object{{"type", "boolean"}}

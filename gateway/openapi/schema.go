@@ -217,8 +217,7 @@ func (s schemas) ofType(t reflect.Type, name string) object {
 
 // ofMembers returns the properties of a struct, and which of them are required.
 func (s schemas) ofMembers(t reflect.Type, name string) (properties object, required []any) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		if f.Anonymous {
 			inner, _ := s.ofMembers(f.Type.Elem(), name) // a pointer, so none is required
 			properties = append(properties, inner...)

@@ -58,7 +58,7 @@ func validate(x *exchange, to ...*collector) {
 // report appends problems to the report of the tests that have started this process,
 // immediately, because they may kill it.
 func report(problems []string) {
-	file, err := os.OpenFile(reportFile, os.O_APPEND|os.O_WRONLY, 0)
+	file, err := os.OpenFile(reportFile, os.O_APPEND|os.O_WRONLY, 0) //nolint:gosec // a file of the tests
 	if err == nil {
 		_, err = file.WriteString(strings.Join(problems, "\n\n") + "\n\n")
 		err = errors.Join(err, file.Close())
