@@ -24,11 +24,14 @@ import (
 
 // requireBrowser is the variable of the environment that makes tests fail instead of
 // skip if there is no browser.
-const requireBrowser = "OCIGATE_REQUIRE_BROWSER"
+const requireBrowser = "BROWSER_REQUIRED"
 
 // browserPath returns the path of Chromium, and skips the test if there is none.
 func browserPath(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes several seconds")
+	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path

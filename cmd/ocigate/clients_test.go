@@ -163,6 +163,9 @@ var clientCases = []clientCase{
 }
 
 func TestClientExamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes several seconds")
+	}
 	t.Parallel() // it waits most of the time
 	for _, example := range clientExamples {
 		t.Run(example.name, func(t *testing.T) {
