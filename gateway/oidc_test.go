@@ -20,7 +20,7 @@ import (
 func startWithIssuer(t *testing.T, from *issuertest.Issuer) (*rig, *auth.Issuer) {
 	t.Helper()
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
-		URL: from.URL, Audiences: []string{"ocigate"}, RootCAs: from.RootCAs, UnknownKeyInterval: time.Millisecond,
+		URL: from.URL, Audiences: []string{"ocigate"}, RootCAs: from.RootCAs, Timeout: time.Minute, UnknownKeyInterval: time.Millisecond,
 		Claims: auth.ClaimMapping{
 			Levels: []auth.LevelValue{
 				{Value: "ocigate-tenant", Level: auth.TenantAdmin}, {Value: "ocigate-group", Level: auth.GroupAdmin}, {Value: "ocigate-system", Level: auth.SystemAdmin},

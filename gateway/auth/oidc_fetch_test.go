@@ -30,6 +30,7 @@ func TestKeysAreRotated(t *testing.T) {
 	a.accept(before)
 	second := issuertest.NewKey(t, "second", "EdDSA")
 	from.SetKeys(append(from.Keys(), second)...)
+	a.waitForInterval()
 	a.accept(from.Token(nil)) // its key is unknown, and fetched
 	a.accept(before)
 	if n := from.Requests(issuertest.KeysPath); n != 2 {
@@ -37,6 +38,7 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 	third := issuertest.NewKey(t, "third", "RS256")
 	from.SetKeys(second, third) // without the first
+	a.waitForInterval()
 	a.accept(from.Token(nil))
 	a.reject(before, "no such key") // although it was in the cache
 }
@@ -48,6 +50,7 @@ func TestKeyThatWasReplacedUnderItsIDIsGone(t *testing.T) {
 	before := from.Token(nil)
 	a.accept(before)
 	from.SetKeys(issuertest.NewKey(t, "first", "ES256"), issuertest.NewKey(t, "second", "ES256"))
+	a.waitForInterval()
 	a.accept(from.Token(nil))
 	a.reject(before, "signature")
 }
@@ -62,14 +65,17 @@ func TestIssuerIsDownAtTheStart(t *testing.T) {
 		t.Errorf("the first fetch: %+v", f)
 	}
 	a.postpone(from.Token(nil)) // without waiting for another fetch
-	if s := a.issuer.Stats(); s.Failed != 1 || s.Fetched != 0 || !s.LastFetched.IsZero() || s.Keys != 0 {
+	if s := a.issuer.Stats(); s.Failed == 0 || s.Fetched != 0 || !s.LastFetched.IsZero() || s.Keys != 0 {
 		t.Errorf("%+v", s)
 	}
 	login(t, a.Authenticator) // others are not affected
 	from.SetDown(false)
 	f := a.nextFetch()
-	if f.Err != nil || !f.Recovered || !f.Changed || !slices.Equal(f.Keys, []string{"first"}) {
-		t.Errorf("the second fetch: %+v", f)
+	for f.Err != nil { // it began before the issuer was there
+		f = a.nextFetch()
+	}
+	if !f.Recovered || !f.Changed || !slices.Equal(f.Keys, []string{"first"}) {
+		t.Errorf("the fetch that succeeds: %+v", f)
 	}
 	a.accept(from.Token(nil))
 }
@@ -81,6 +87,7 @@ func TestIssuerIsDownLater(t *testing.T) {
 	a.accept(from.Token(nil))
 	from.SetDown(true)
 	// A token of an unknown key makes the fetch fail. It may be valid.
+	a.waitForInterval()
 	a.postpone(from.Sign(issuertest.NewKey(t, "second", "ES256"), nil, from.Claims(nil)))
 	if s := a.issuer.Stats(); s.Failed == 0 || s.Keys != 1 {
 		t.Errorf("%+v", s)
