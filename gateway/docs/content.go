@@ -32,7 +32,7 @@ type content struct {
 func (c *content) serve(w http.ResponseWriter, r *http.Request, status int) {
 	header := w.Header()
 	header.Set("Content-Type", c.mediaType)
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding") // beside Origin, which CORS adds
 	zipped := gateway.AcceptsGzip(r)
 	tag := `"` + c.tag + `"`
 	if !zipped {

@@ -211,6 +211,19 @@ func TestCompressionDoesNotChangeTheContent(t *testing.T) {
 	}
 }
 
+// The content also differs by what the gateway has added before, such as Origin for CORS.
+func TestVaryIsExtended(t *testing.T) {
+	h := docs.New(docs.Options{})
+	for _, path := range append(sent, "/docs/nothing/", "/openapi.json", "/openapi.yaml") {
+		w := httptest.NewRecorder()
+		w.Header().Add("Vary", "Origin")
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if got := w.Result().Header.Values("Vary"); !slices.Equal(got, []string{"Origin", "Accept-Encoding"}) {
+			t.Errorf("%s: Vary is %q", path, got)
+		}
+	}
+}
+
 func TestGzipIsOnlySentIfAccepted(t *testing.T) {
 	h := docs.New(docs.Options{})
 	for accept, want := range map[string]bool{

@@ -64,7 +64,7 @@ func (f *form) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	// Kept, but used only after the server has confirmed it: it changes with the program.
 	header.Set("Cache-Control", "no-cache")
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding") // beside Origin, which CORS adds
 	plainTag, gzipTag := f.tag()+`"`, f.tag()+`-gzip"`
 	compress := gateway.AcceptsGzip(r)
 	tag := plainTag
