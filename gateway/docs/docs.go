@@ -31,7 +31,8 @@ type Options struct {
 	MaxBodyBytes int64
 	// SignIn are credentials for the commands of the pages and for the viewer. They
 	// are for a demonstration only: they are ignored unless the request arrives at a
-	// loopback address and names a loopback host. nil means that readers use their own.
+	// loopback address, names a loopback host, and was not forwarded by a proxy. nil means
+	// that readers use their own.
 	SignIn *SignIn
 }
 

@@ -375,3 +375,16 @@ func TestCredentialsAreShownOnLoopbackOnly(t *testing.T) {
 		t.Error("the credentials are shown at an unknown address")
 	}
 }
+
+// A proxy on the same machine forwards requests from elsewhere, with the host that the
+// client chose.
+func TestCredentialsAreNotShownThroughAProxy(t *testing.T) {
+	h := docs.New(docs.Options{SignIn: &docs.SignIn{Client: "shown", Secret: "s3cret"}})
+	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP"} {
+		r := arrived("localhost:8080", "127.0.0.1:8080")
+		r.Header.Set(name, "192.0.2.1")
+		if strings.Contains(textOf(t, serve(h, r)), "s3cret") {
+			t.Errorf("the credentials are shown to a request with %s", name)
+		}
+	}
+}

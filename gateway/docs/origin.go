@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -29,10 +30,18 @@ func originOf(r *http.Request) string {
 	return scheme + "://" + strings.ToLower(r.Host)
 }
 
-// isLocal reports whether the request arrived at a loopback address and names a
-// loopback host. The host alone does not suffice, since the client chooses it, and
-// neither does the address: a page of another site can have its name lead here.
+// forwarding are the headers that proxies add.
+var forwarding = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}
+
+// isLocal reports whether the request arrived at a loopback address, names a loopback
+// host, and was not forwarded. The host alone does not suffice, since the client chooses
+// it, and neither does the address: a page of another site can have its name lead here.
+// A proxy on the same machine may forward requests from elsewhere with the host that the
+// client chose.
 func isLocal(r *http.Request) bool {
+	if slices.ContainsFunc(forwarding, func(name string) bool { return r.Header.Get(name) != "" }) {
+		return false
+	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if !ok {
 		return false
