@@ -45,7 +45,7 @@ type externalToken struct {
 // text if it has none. Only the reader of the tokens is chosen by it: each reader
 // accepts only tokens that are signed by its own keys and have its own iss.
 func claimedIssuer(text string) string {
-	if len(text) > maxExternalToken || !compactJWS.MatchString(text) {
+	if len(text) > maxExternalToken || !compactJWS.MatchString(text) || isDeep(text) {
 		return ""
 	}
 	claims, err := decodePart(strings.Split(text, ".")[1])

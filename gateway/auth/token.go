@@ -217,6 +217,9 @@ func (t *tokens) read(text string, ring *keyring) (token, error) {
 	if !compactJWS.MatchString(text) {
 		return token{}, malformed("the token is not a JSON Web Token")
 	}
+	if isDeep(text) {
+		return token{}, malformed("the token is nested too deep")
+	}
 	var c claims
 	if _, err := t.parser.ParseWithClaims(text, &c, ring.key); err != nil {
 		return token{}, fmt.Errorf("%w: %w", ErrBadCredentials, err)
