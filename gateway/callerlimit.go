@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +54,9 @@ func (l CallerLimit) policy() string {
 }
 
 // callerKey identifies a caller. Users and listed clients of one name are different
-// callers, and so are users of different sources.
+// callers, and so are users of different sources. Names of users of the platform that
+// differ only in letter case are one caller: the platform may ignore the case, and then
+// a user could have a limit for each spelling of their name in a login.
 type callerKey struct {
 	method auth.Method
 	name   string
@@ -61,8 +64,8 @@ type callerKey struct {
 
 func callerKeyOf(who auth.Principal) callerKey {
 	switch who.Method {
-	case auth.MethodCookie: // the token, as browsers keep it
-		return callerKey{auth.MethodToken, who.Name}
+	case auth.MethodToken, auth.MethodCookie: // the same token, as browsers keep it
+		return callerKey{auth.MethodToken, strings.ToLower(who.Name)}
 	case auth.MethodAPIKey: // the secret of a client, in another header
 		return callerKey{auth.MethodBasic, who.Name}
 	}

@@ -72,3 +72,24 @@ func TestClientsKeepTheirBuckets(t *testing.T) {
 		}
 	})
 }
+
+// A user of the platform has one limit, in whatever letter case they log in. Subjects of an
+// issuer are exact.
+func TestSpellingsOfAUserAreOneCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newCallerLimits(CallerLimits{Each: CallerLimit{PerSecond: 1, Burst: 2}})
+		for i, c := range []struct {
+			name   string
+			method auth.Method
+			want   int
+		}{
+			{"ada", auth.MethodToken, 1}, {"Ada", auth.MethodToken, 1}, {"ADA", auth.MethodCookie, 0},
+			{"https://sso.example.com#ada", auth.MethodOIDC, 1}, {"https://sso.example.com#Ada", auth.MethodOIDC, 1}, {"https://sso.example.com#ADA", auth.MethodOIDC, 1},
+			{"ada", auth.MethodBasic, 1}, {"Ada", auth.MethodAPIKey, 1}, {"ADA", auth.MethodBasic, 1},
+		} {
+			if got := l.allowed(auth.Principal{Name: c.name, Method: c.method}, 1); got != c.want {
+				t.Errorf("request %d, of %s by %s: %d are allowed, want %d", i, c.name, c.method, got, c.want)
+			}
+		}
+	})
+}
