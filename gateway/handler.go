@@ -111,22 +111,28 @@ func (r Route) authorize(who auth.Principal, target scope.Target) error {
 // that the caller makes too many requests.
 func (g *Gateway) authenticate(ctx context.Context, c echo.Context) (auth.Principal, error) {
 	who, err := g.options.Auth.Authenticate(c.Request().WithContext(ctx), infoOf(c).clientIP)
-	if errors.Is(err, context.DeadlineExceeded) {
-		// The request waited for its turn to be hashed. Nothing was sent, and the
-		// status of a write must promise that.
-		return auth.Principal{}, &errcode.Error{
-			Code: errcode.PlatformBusy, Message: "The credentials could not be verified in time; nothing was changed.",
-			RetryAfter: shortly, Cause: err,
-		}
-	}
 	if err != nil {
-		return auth.Principal{}, g.authFailure(c, err)
+		return auth.Principal{}, g.credentialsFailure(c, err)
 	}
 	infoOf(c).principal = who
 	if who.Hash != "" {
 		g.options.Metrics.hashUsed(who)
 	}
 	return who, g.limits.take(who, c.Response().Header())
+}
+
+// credentialsFailure returns the error for a request whose credentials the gateway itself
+// could not verify.
+func (g *Gateway) credentialsFailure(c echo.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		// The request waited for its turn to be hashed, or for the keys of an issuer.
+		// Nothing was sent, and the status of a write must promise that.
+		return &errcode.Error{
+			Code: errcode.PlatformBusy, Message: "The credentials could not be verified in time; nothing was changed.",
+			RetryAfter: shortly, Cause: err,
+		}
+	}
+	return g.authFailure(c, err)
 }
 
 // authFailure returns the error for a caller who could not be authenticated.

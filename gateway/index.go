@@ -86,7 +86,7 @@ func (g *Gateway) index(_ context.Context, c echo.Context, who auth.Principal, _
 // least level for that.
 func (r Route) usableBy(who auth.Principal) (least auth.Level, may bool) {
 	switch {
-	case r.Name == logoutRoute && who.Method != auth.MethodToken && who.Method != auth.MethodCookie: // there is nothing to log out
+	case r.Name == logoutRoute && (who.Method == auth.MethodBasic || who.Method == auth.MethodAPIKey): // there is no token to log out
 		return 0, false
 	case who.Level >= r.Level:
 		return r.Level, true

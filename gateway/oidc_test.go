@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +17,9 @@ import (
 // These tests specify what a caller with a token of an external issuer gets. Which tokens
 // are valid is specified in package auth.
 
-// startWithIssuer makes a rig that accepts the tokens of an issuer.
-func startWithIssuer(t *testing.T, from *issuertest.Issuer) (*rig, *auth.Issuer) {
+// startWithIssuer makes a rig that accepts the tokens of an issuer. Each of change may
+// change the options of the gateway.
+func startWithIssuer(t *testing.T, from *issuertest.Issuer, change ...func(*gateway.Options)) (*rig, *auth.Issuer) {
 	t.Helper()
 	issuer, err := auth.NewIssuer(auth.IssuerOptions{
 		URL: from.URL, Audiences: []string{"ocigate"}, RootCAs: from.RootCAs, Timeout: time.Minute, UnknownKeyInterval: time.Millisecond,
@@ -29,7 +31,12 @@ func startWithIssuer(t *testing.T, from *issuertest.Issuer) (*rig, *auth.Issuer)
 		},
 	})
 	must(t, err)
-	r := start(t, setup{gateway: func(o *gateway.Options) { o.Auth.ReplaceIssuer(issuer) }})
+	r := start(t, setup{gateway: func(o *gateway.Options) {
+		o.Auth.ReplaceIssuer(issuer)
+		for _, f := range change {
+			f(o)
+		}
+	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -142,6 +149,32 @@ func TestExternalTokenThatCannotBeVerified(t *testing.T) {
 	// Other callers are not affected.
 	if got := r.call(t, call{path: ownList("numbers"), client: group}); got.status != http.StatusOK {
 		t.Errorf("status %d", got.status)
+	}
+}
+
+// A token of an issuer can be logged out, and the index says so.
+func TestLogoutOfAnExternalCaller(t *testing.T) {
+	t.Parallel()
+	from := issuertest.New(t)
+	r, _ := startWithIssuer(t, from)
+	token := from.Token(nil)
+	links := indexOf(t, r, withToken(call{}, token)).Links
+	i := slices.IndexFunc(links, func(l indexedLink) bool { return l.Route == "logout" })
+	if i < 0 {
+		t.Fatalf("the index has no logout: %+v", links)
+	}
+	r.call(t, withToken(call{method: links[i].Method, path: links[i].Href}, token)).wantStatus(t, http.StatusOK)
+	r.call(t, withToken(call{path: ownList("numbers")}, token)).wantError(t, http.StatusUnauthorized, "UNAUTHENTICATED")
+}
+
+// A request does not wait for the keys of the issuer for longer than for anything else.
+func TestWaitForTheKeysOfTheIssuerIsLimited(t *testing.T) {
+	t.Parallel()
+	from := issuertest.New(t)
+	from.Handle(issuertest.KeysPath, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	r, _ := startWithIssuer(t, from, func(o *gateway.Options) { o.RequestTimeout = 50 * time.Millisecond })
+	for _, c := range []call{writeCaseOf("itc_numbers_assign").call, {method: http.MethodPost, path: "/api/v1/logout/"}} {
+		r.call(t, withToken(c, from.Token(nil))).wantError(t, http.StatusServiceUnavailable, "PLATFORM_BUSY")
 	}
 }
 

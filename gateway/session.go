@@ -128,9 +128,9 @@ func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 	if err := checkLength(c.Request(), maxSessionBytes); err != nil {
 		return err
 	}
-	who, err := g.options.Auth.Logout(c.Request())
+	who, err := g.options.Auth.Logout(c.Request().WithContext(ctx))
 	if err != nil {
-		return g.authFailure(c, err)
+		return g.credentialsFailure(c, err)
 	}
 	infoOf(c).principal = who
 	g.audit(ctx, c, operation.Event{
