@@ -25,7 +25,7 @@ const (
 
 // shownHeaders are the headers that --verbose and errors show.
 var shownHeaders = []string{
-	idHeader, outcomeHeader, "Idempotency-Replayed", retryHeader, "Etag", "Allow", "Location", "Www-Authenticate",
+	idHeader, outcomeHeader, replayedHeader, retryHeader, "Etag", "Allow", "Location", "Www-Authenticate",
 	"Ratelimit", "Ratelimit-Policy", "X-Request-Id",
 }
 
@@ -55,7 +55,21 @@ func (e *endpointCall) report(c *cobra.Command, r apiRequest, response *http.Res
 	if err != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "the response is not complete: %v\n", err)
 	}
-	return &exitError{code, describeFailure(r.base, response.StatusCode, body, code)}
+	failure := describeFailure(r.base, response.StatusCode, body, code)
+	if e.key != "" && r.key != "" && isBeforeKey(response) {
+		failure = fmt.Errorf("%w\n  this is about the last request only: what became of an earlier one with the key %s is not known", failure, e.key)
+	}
+	return &exitError{code, failure}
+}
+
+// isBeforeKey reports whether a response to a write may have been made before its
+// Idempotency-Key was looked up.
+func isBeforeKey(response *http.Response) bool {
+	switch response.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return response.Header.Get(replayedHeader) == ""
+	}
+	return false
 }
 
 // partlyText returns the error for a write that was done in part.

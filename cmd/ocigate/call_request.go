@@ -26,10 +26,11 @@ const dryRunName = "dry_run"
 
 // The headers of requests and responses that the command uses.
 const (
-	keyHeader     = "Idempotency-Key"
-	idHeader      = "Operation-Id"
-	outcomeHeader = "Operation-Outcome"
-	retryHeader   = "Retry-After"
+	keyHeader      = "Idempotency-Key"
+	replayedHeader = "Idempotency-Replayed"
+	idHeader       = "Operation-Id"
+	outcomeHeader  = "Operation-Outcome"
+	retryHeader    = "Retry-After"
 )
 
 // header is one header field of a request.

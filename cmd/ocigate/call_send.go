@@ -64,12 +64,13 @@ func exitCode(err error) int {
 }
 
 // codeOf returns the exit code for a response. outcome is the Operation-Outcome of a
-// write, "" for none: then a status that promises nothing leaves the outcome unknown, for
-// example that of a proxy.
+// write, "" for none. Without one, neither a success nor a failure is a response of
+// ocigate to the write, whatever its status: it may be the page of a proxy where people
+// log in, or the 503 of a proxy whose connection was lost after it had sent the write.
 func codeOf(status int, outcome string, isWrite bool) int {
 	const unknown, partly = "unknown", "partly_done"
 	switch {
-	case isWrite && outcome == unknown:
+	case isWrite && outcome == unknown, isWrite && outcome == "" && !isRefusal(status):
 		return exitUnknown
 	case isWrite && outcome == partly, status == http.StatusMultiStatus:
 		return exitPartly
@@ -79,10 +80,14 @@ func codeOf(status int, outcome string, isWrite bool) int {
 		return exitRedirect
 	case status >= 400 && status < 500:
 		return exitRefused
-	case isWrite && outcome == "" && status != http.StatusServiceUnavailable:
-		return exitUnknown
 	}
 	return exitFailed
+}
+
+// isRefusal reports whether a status means that a write was not done, whichever server
+// has responded: no proxy forwards a request that it redirects or refuses.
+func isRefusal(status int) bool {
+	return status >= 300 && status < 500 && status != http.StatusNotModified
 }
 
 // newHTTPClient returns a client that makes each request once, on its own connection: it

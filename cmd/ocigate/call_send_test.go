@@ -65,7 +65,12 @@ func TestCallExitCodes(t *testing.T) {
 		"a proxy that lost the response":        {write, 504, "", "<html>", 6, "the response is not one of ocigate; whether the write was done is unknown"},
 		"a proxy that got none":                 {write, 502, "", "<html>", 6, "whether the write was done is unknown"},
 		"a gateway that failed":                 {write, 500, "", "", 6, "whether the write was done is unknown"},
-		"a proxy without a gateway":             {write, 503, "", "<html>", 5, "the response is not one of ocigate"},
+		"a proxy that lost its connection":      {write, 503, "", "<html>", 6, "503 Service Unavailable: the response is not one of ocigate; whether the write was done is unknown"},
+		"a proxy that wants a login":            {write, 200, "", "<html>", 6, "200 OK: the response is not one of ocigate; whether the write was done is unknown"},
+		"a proxy that knows nothing of parts":   {write, 207, "", "{}", 6, "207 Multi-Status: whether a part of the write was done is unknown"},
+		"a proxy that has stored a response":    {write, 304, "", "", 6, "whether the write was done is unknown"},
+		"a proxy that refuses a write":          {write, 403, "", "<html>", 4, "403 Forbidden: the response is not one of ocigate"},
+		"a proxy without a gateway":             {read, 503, "", "<html>", 5, "503 Service Unavailable: the response is not one of ocigate"},
 		"a dry run that failed":                 {dryRun, 504, "", "", 5, "504"},
 		"a redirect of a read":                  {read, 302, "", "", 3, "the redirect is not followed"},
 		"a redirect of a write":                 {write, 308, "", "", 3, "the redirect is not followed"},
@@ -130,6 +135,38 @@ func TestCallExplainsErrors(t *testing.T) {
 	}
 }
 
+// A response that was made before the key was looked up does not report what became of the
+// first request with it.
+func TestCallExplainsARepetition(t *testing.T) {
+	const about = "what became of an earlier one with the key mine is not known"
+	for _, test := range []struct {
+		status   int
+		replayed string
+		key      []string
+		explains bool
+	}{
+		{401, "", []string{"--idempotency-key", "mine"}, true},
+		{403, "", []string{"--idempotency-key", "mine"}, true},
+		{429, "", []string{"--idempotency-key", "mine"}, true},
+		{503, "", []string{"--idempotency-key", "mine"}, true},
+		{503, "true", []string{"--idempotency-key", "mine"}, false},
+		{400, "", []string{"--idempotency-key", "mine"}, false},
+		{401, "", nil, false},
+	} {
+		url := serveCalls(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Operation-Outcome", "not_done")
+			if test.replayed != "" {
+				w.Header().Set("Idempotency-Replayed", test.replayed)
+			}
+			w.WriteHeader(test.status)
+		})
+		_, _, err := callAt(t, url, "itc_numbers_set", append([]string{"--body", "{}"}, test.key...)...)
+		if err == nil || strings.Contains(err.Error(), about) != test.explains {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}
+
 // receivedCalls keeps the requests that a server gets.
 type receivedCalls struct {
 	mu       sync.Mutex // guards requests
@@ -152,6 +189,7 @@ func TestCallSendsItsHeaders(t *testing.T) {
 	var got receivedCalls
 	url := serveCalls(t, func(w http.ResponseWriter, r *http.Request) {
 		got.add(r)
+		w.Header().Set("Operation-Outcome", "done")
 		fmt.Fprint(w, "{}")
 	})
 	folder := t.TempDir()
@@ -190,7 +228,7 @@ func TestCallSendsItsHeaders(t *testing.T) {
 		{[]string{"itc_numbers_list"}, "Authorization", "", ""},
 		{[]string{"itc_numbers_list"}, "Content-Type", "", ""},
 		{[]string{"itc_numbers_list", "--if-none-match", `"b"`}, "If-None-Match", `"b"`, ""},
-		{[]string{"itc_numbers_list", "-v"}, "Accept", "application/json", "200 OK\n"},
+		{[]string{"itc_numbers_list", "-v"}, "Accept", "application/json", "200 OK\nOperation-Outcome: done\n"},
 	} {
 		_, errs, err := callAt(t, url, test.args[0], test.args[1:]...)
 		if err != nil || last().Get(test.name) != test.want || errs != test.written {
@@ -211,6 +249,7 @@ func TestCallSendsTheBodyOfAFileAndOfTheInput(t *testing.T) {
 		var body strings.Builder
 		_, _ = bufio.NewReader(r.Body).WriteTo(&body)
 		bodies <- body.String()
+		w.Header().Set("Operation-Outcome", "done")
 		fmt.Fprint(w, "{}")
 	})
 	file := filepath.Join(t.TempDir(), "body.json")

@@ -42,7 +42,12 @@ func (e *endpointCall) waitFor(c *cobra.Command, client *http.Client, r apiReque
 	}
 	printHeaders(c, response)
 	id := response.Header.Get(idHeader)
-	first := describeFailure(r.base, response.StatusCode, body, exitUnknown)
+	var first error
+	if response.StatusCode == http.StatusMultiStatus {
+		first = partlyText(response.StatusCode, exitUnknown) // the body is a report, and no error
+	} else {
+		first = describeFailure(r.base, response.StatusCode, body, exitUnknown)
+	}
 	route, ok := routeNamed("operation_get")
 	if !operation.IsID(id) || !ok {
 		err := e.printBody(c, bytes.NewReader(body))

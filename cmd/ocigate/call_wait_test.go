@@ -129,6 +129,20 @@ func TestCallWaits(t *testing.T) {
 	}
 }
 
+// The report of a write of which a part is unknown is no error, and the message must not
+// take it for one.
+func TestCallExplainsAReport(t *testing.T) {
+	url := serveCalls(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Operation-Outcome", "unknown")
+		w.WriteHeader(http.StatusMultiStatus)
+		fmt.Fprint(w, `{"result":[]}`)
+	})
+	_, _, err := callAt(t, url, "itc_numbers_set", "--body", "{}", "--wait", "1m")
+	if want := "207 Multi-Status: whether a part of the write was done is unknown\n  the response names no operation to wait for"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // TestCallWaitsForAGateway loses a write on its way to the platform. The gateway learns
 // after journal.settle that it was not done.
 func TestCallWaitsForAGateway(t *testing.T) {
