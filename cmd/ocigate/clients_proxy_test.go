@@ -27,6 +27,13 @@ func loseResponse(forward http.Handler, _ http.ResponseWriter, r *http.Request) 
 	panic(http.ErrAbortHandler)
 }
 
+// loseConnection has the gateway handle a request, and responds in the manner of a proxy
+// that has lost its connection to it, such as Envoy.
+func loseConnection(forward http.Handler, w http.ResponseWriter, r *http.Request) {
+	forward.ServeHTTP(httptest.NewRecorder(), r)
+	respondWith(http.StatusServiceUnavailable, nil)(forward, w, r)
+}
+
 // respondWith returns a disturbance that responds in the manner of a proxy. The gateway
 // does not get the request.
 func respondWith(status int, header http.Header) disturbance {

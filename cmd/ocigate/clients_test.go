@@ -141,6 +141,13 @@ var clientCases = []clientCase{
 		writes:  2, commands: 1, holder: "ApioGrpTest",
 	},
 	{
+		name:    "a proxy loses its connection, and the next response is about the repetition only",
+		proxied: []disturbance{loseConnection, respondWith(http.StatusForbidden, nil)},
+		status:  2,
+		prints:  []string{"error: status 403\n", "outcome unknown\n"},
+		writes:  2, commands: 1, holder: "ApioGrpTest",
+	},
+	{
 		name:    "a proxy limits the rate, and cannot reach the gateway",
 		proxied: []disturbance{respondWith(http.StatusTooManyRequests, http.Header{"Retry-After": {"2"}}), respondWith(http.StatusBadGateway, nil)},
 		prints:  []string{"outcome done\n"},

@@ -47,6 +47,11 @@ class Response:
             return "Retry-After" not in self.headers
         return bool(self.operation) or not (self.status in (0, 429) or self.status >= 500)
 
+    def is_not_done(self):
+        """Return whether a write that is to be made again was not done. A 503 without
+        an outcome is that of a proxy, which may have lost the response."""
+        return self.status in (409, 429) or self.status == 503 and "Operation-Outcome" in self.headers
+
     def wait(self):
         """Wait as long as the response demands, or a second."""
         seconds = self.headers.get("Retry-After", "")
@@ -91,7 +96,7 @@ def call(method, path, body=None, headers={}, lost=False):
         response.lost = lost
         if response.is_final():
             break
-        lost = lost or response.status not in (409, 429, 503)
+        lost = lost or not response.is_not_done()
     return response
 
 
@@ -105,7 +110,7 @@ def outcome(response):
         if response.status != 200 or "Retry-After" not in response.headers:  # nothing more will be known
             return response.body.get("outcome", "unknown")
     reported = response.headers.get("Operation-Outcome", "unknown")
-    if response.status in (200, 201, 207) or reported == "unknown" and response.status == 409:
+    if response.status in (200, 201, 207) or reported == "unknown" and response.status in (409, 503):
         return reported
     if response.status in (401, 403, 429, 503):  # it is about the last attempt only
         return "unknown" if response.lost else "not_done"

@@ -64,7 +64,7 @@ call() {
     : >"$work/headers" >"$work/body"
     status=$(curl -s --max-time 90 -X "$method" -H @"$work/send" -D "$work/headers" -o "$work/body" -w '%{http_code}' "$@" "${GATEWAY_URL%/}$path") || status=000
     if is_final || [ "$attempt" -eq "$attempts" ]; then return; fi
-    case $status in 409 | 429 | 503) ;; *) lost=yes ;; esac
+    case $status-$(header Operation-Outcome) in 409-* | 429-* | 503-?*) ;; *) lost=yes ;; esac
     attempt=$((attempt + 1))
     pause
   done
@@ -86,6 +86,7 @@ outcome() {
   reported=$(header Operation-Outcome)
   case $status-$reported in
     20[01]-?* | 207-?* | 409-unknown) echo "$reported" ;;
+    503-) echo unknown ;; # of a proxy
     401-* | 403-* | 429-* | 503-*) if [ -n "$lost" ]; then echo unknown; else echo not_done; fi ;; # it is about the last attempt only
     4??-*) echo not_done ;;
     *) echo unknown ;;

@@ -91,6 +91,14 @@ function isFinal(answer: Answer): boolean {
   return operationOf(answer) !== undefined || ![0, 429].includes(answer.status) && answer.status < 500;
 }
 
+/**
+ * Reports whether a write that is to be made again was not done. A 503 without an outcome
+ * is that of a proxy, which may have lost the response.
+ */
+function isNotDone(answer: Answer): boolean {
+  return [409, 429].includes(answer.status) || (answer.status === 503 && answer.headers.has("Operation-Outcome"));
+}
+
 /** Waits as long as the response demands, or a second. */
 function wait(answer: Answer): Promise<void> {
   const seconds = /^\d+$/.exec(answer.headers.get("Retry-After") ?? "")?.[0] ?? "1";
@@ -106,7 +114,7 @@ async function call(method: string, path: string, body?: unknown, key?: string, 
   for (let attempt = 1; ; attempt++) {
     const answer = { ...(await send(method, path, body, key)), lost };
     if (isFinal(answer) || attempt === attempts) return answer;
-    lost ||= ![409, 429, 503].includes(answer.status);
+    lost ||= !isNotDone(answer);
     await wait(answer);
   }
 }
@@ -121,7 +129,7 @@ async function outcomeOf(answer: Answer): Promise<Outcome> {
     if (answer.status !== 200 || !answer.headers.has("Retry-After")) return answer.body.outcome ?? "unknown"; // nothing more will be known
   }
   const reported = (answer.headers.get("Operation-Outcome") ?? "unknown") as Outcome;
-  if ([200, 201, 207].includes(answer.status) || (answer.status === 409 && reported === "unknown")) return reported;
+  if ([200, 201, 207].includes(answer.status) || ([409, 503].includes(answer.status) && reported === "unknown")) return reported;
   if ([401, 403, 429, 503].includes(answer.status)) return answer.lost ? "unknown" : "not_done"; // it is about the last attempt only
   return answer.status >= 400 && answer.status < 500 ? "not_done" : "unknown";
 }
