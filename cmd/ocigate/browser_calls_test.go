@@ -27,8 +27,6 @@ type browserCall struct {
 
 // browserCalls returns a call of every route, in an order in which the examples succeed.
 func browserCalls() []browserCall {
-	// The prefixes of the examples are free in this group only.
-	bar := map[string]string{"tenant_id": "bartenant", "group_id": "bargroup"}
 	return []browserCall{
 		{route: "itc_numbers_list", status: 200, has: `"minPhoneNumber": "+3226127000"`},
 		{route: "itc_available_numbers_list", status: 200, has: `"available_numbers"`},
@@ -47,10 +45,12 @@ func browserCalls() []browserCall {
 		// The user has +3226127007 by now, which the example would remove.
 		{route: "itc_numbers_set", body: `{"numbers":[{"minPhoneNumber":"+3226127007"},{"minPhoneNumber":"+3225126999"}]}`, status: 200, has: `"status": "added"`},
 		{route: "itc_numbers_remove_by_post", status: 200},
-		{route: "itc_prefixes_assign", params: bar, status: 201},
-		{route: "itc_prefixes_remove", params: bar, status: 200},
+		{route: "itc_prefixes_assign", status: 201},
+		{route: "itc_prefixes_remove", status: 200},
+		{route: "itc_prefixes_remove_by_post", status: 400, has: `"code": 19`}, // they were removed
+		{route: "itc_prefixes_assign", status: 201},
+		{route: "itc_prefixes_remove_by_post", status: 200},
 		{route: "itc_prefixes_set", status: 200, has: `"status": "added"`},
-		{route: "itc_prefixes_remove_by_post", params: bar, status: 400, has: `"code": 19`},
 		{route: "login", status: 200, has: `"access_token"`},
 		{route: "logout", status: 200},
 	}
@@ -96,6 +96,9 @@ const callScript = `(async (tag, id, params, body) => {
   const tryIt = await until(() => block.querySelector(".try-out__btn"));
   if (!tryIt.classList.contains("cancel")) tryIt.click();
   const execute = await until(() => block.querySelector(".execute"));
+  const clear = block.querySelector(".btn-clear"); // of a call before
+  if (clear) clear.click();
+  await until(() => !block.querySelector(".live-responses-table"));
   const fill = (field, value) => {
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, value);
     for (const type of ["input", "change", "focusout"]) field.dispatchEvent(new Event(type, { bubbles: true }));

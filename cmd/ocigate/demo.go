@@ -32,9 +32,15 @@ var demoClients = []config.Client{
 	{ID: "limited", Level: config.LevelGroup, TenantID: "ApioSpTest", GroupID: "ApioGrpTest", Limit: config.CallerLimit{PerSecond: 0.01, Burst: 2}},
 }
 
-// demoSignIn are the credentials that the documentation shows: of the client for
-// everything, and of an administrator of the tenant in the examples.
-var demoSignIn = &docs.SignIn{Client: "portal", Secret: demoSecret, Username: "tenantadmin", Password: "tenantadmin-demo"}
+// demoSignIn returns the credentials that the documentation shows: of the client for
+// everything, and of an administrator of the tenant in the examples. The viewer has the
+// parameters of calls that succeed without a fault.
+func demoSignIn(from config.AvailableFrom) *docs.SignIn {
+	return &docs.SignIn{
+		Client: "portal", Secret: demoSecret, Username: "tenantadmin", Password: "tenantadmin-demo",
+		Parameters: viewerParameters(demoCalls(from)),
+	}
+}
 
 func newDemo() *cobra.Command {
 	var d demo
@@ -163,7 +169,7 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 	if err != nil {
 		return err
 	}
-	program, err := NewProgram(c, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})), withSignIn(demoSignIn))
+	program, err := NewProgram(c, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})), withSignIn(demoSignIn(d.availableFrom)))
 	if err != nil {
 		return err
 	}

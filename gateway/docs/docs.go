@@ -13,6 +13,7 @@
 package docs
 
 import (
+	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -40,6 +41,16 @@ type Options struct {
 type SignIn struct {
 	Client, Secret     string // of a listed client at the level System Admin
 	Username, Password string // of an administrator of the tenant, to log in
+	// Parameters are values of path parameters with which calls succeed, by the names of
+	// routes and of parameters. The viewer fills them in instead of the examples of the
+	// description.
+	Parameters map[string]map[string]string
+}
+
+// ParametersJSON returns the parameters as a JSON object.
+func (s *SignIn) ParametersJSON() (string, error) {
+	text, err := json.Marshal(s.Parameters)
+	return string(text), err
 }
 
 // A Handler serves the pages. It is safe for concurrent use.

@@ -7,6 +7,7 @@ package docs_test
 import (
 	"compress/gzip"
 	"context"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -386,5 +387,19 @@ func TestCredentialsAreNotShownThroughAProxy(t *testing.T) {
 		if strings.Contains(textOf(t, serve(h, r)), "s3cret") {
 			t.Errorf("the credentials are shown to a request with %s", name)
 		}
+	}
+}
+
+// The parameters with which calls succeed are those of a demonstration.
+func TestViewerHasParametersOfTheDemonstration(t *testing.T) {
+	parameters := map[string]map[string]string{"itc_prefixes_assign": {"tenant_id": `bar"tenant`}}
+	h := docs.New(docs.Options{SignIn: &docs.SignIn{Client: "shown", Secret: "s3cret", Parameters: parameters}})
+	attribute := regexp.MustCompile(` data-parameters="([^"]*)"`)
+	found := attribute.FindStringSubmatch(textOf(t, serve(h, arrived("127.0.0.1:8080", "127.0.0.1:8080"))))
+	if want := `{"itc_prefixes_assign":{"tenant_id":"bar\"tenant"}}`; found == nil || html.UnescapeString(found[1]) != want {
+		t.Errorf("the parameters are %q, want %s", found, want)
+	}
+	if text := textOf(t, get(t, h, "/docs/reference/")); attribute.MatchString(text) {
+		t.Error("a remote reader gets the parameters")
 	}
 }

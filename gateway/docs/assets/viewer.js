@@ -5,6 +5,21 @@
 const place = document.getElementById("viewer");
 const { description, client, secret } = place.dataset;
 
+// Values of parameters of paths with which calls succeed, by operationId and name. Only the
+// demonstration has them.
+const parameters = JSON.parse(place.dataset.parameters || "{}");
+
+// fillIn makes these values the examples of the parameters of each operation.
+function fillIn(paths) {
+  for (const { parameters: shared = [], ...operations } of Object.values(paths)) {
+    for (const operation of Object.values(operations)) {
+      const values = parameters[operation.operationId] || {};
+      const own = shared.filter((p) => p.name in values).map((p) => ({ ...p, example: values[p.name] }));
+      operation.parameters = [...own, ...(operation.parameters || [])];
+    }
+  }
+}
+
 // forViewer returns what the viewer shows of the description.
 //
 // Optional parameters have no examples: the viewer would send them all, and a call would
@@ -12,6 +27,7 @@ const { description, client, secret } = place.dataset;
 // to their pages instead of bodies and headers, which are most of the description, and
 // would keep the browser busy for seconds.
 function forViewer(spec) {
+  fillIn(spec.paths);
   const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
   for (const operation of operations) {
     for (const parameter of operation.parameters || []) {
