@@ -42,6 +42,7 @@ func cases() map[string]exchangeCase {
 		"a status that is not described":         {target: numbers, status: 418, response: forbidden, want: "the status 418 is not described"},
 		"a media type that is not described":     {target: numbers, response: rows, add: map[string]string{"Content-Type": "text/plain"}, want: `the media type "text/plain"`},
 		"a header that is not described":         {target: numbers, response: rows, add: map[string]string{"X-Secret": "1"}, want: "the header X-Secret of status 200 is not described"},
+		"a response to a page of another origin": {target: numbers, response: rows, add: map[string]string{"Access-Control-Allow-Origin": "https://a.example", "Access-Control-Expose-Headers": "Etag"}},
 		"a header that is missing":               {target: numbers, response: rows, remove: "Etag", want: "the header Etag of status 200 is missing"},
 		"a header of a wrong form":               {target: numbers, response: rows, add: map[string]string{"X-Request-Id": "a b"}, want: "the header X-Request-Id: "},
 		"an error":                               {target: numbers, status: 403, response: forbidden},
