@@ -172,9 +172,14 @@ func (r recordedCase) args(t *testing.T, api string) []string {
 		args = append(args, "--"+flagOf(name), value)
 	}
 	for pair := range strings.SplitSeq(query, "&") {
-		if pair != "" {
-			args = append(args, "--param", pair)
+		if pair == "" {
+			continue
 		}
+		plain, err := url.QueryUnescape(pair)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--param", plain)
 	}
 	for name, value := range r.Headers {
 		switch {

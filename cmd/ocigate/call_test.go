@@ -153,6 +153,7 @@ func TestCallReadsTheJournalAndSessions(t *testing.T) {
 	id := operationID.FindStringSubmatch(errs)[1]
 	call("operation_get", `"state":"done"`, "--operation-id", id, "--token-file", token)
 	call("operations_list", `{"operations":[{"id":"`+id+`"`, "--param", "limit=1", "--param", "state=done", "--token-file", token)
+	call("api_index", `"route":"itc_numbers_list"`, "--token-file", token)
 	call("logout", "{}", "--token-file", token)
 	if _, errs, err := execute(t, "", append([]string{"call", "operations_list", "--token-file", token}, inURL...)...); exitCode(err) != 4 || !strings.Contains(err.Error(), "UNAUTHENTICATED") {
 		t.Errorf("the token still works: %v, %s", err, errs)
