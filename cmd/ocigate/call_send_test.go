@@ -291,8 +291,6 @@ func TestCallKnowsWhetherItWasSent(t *testing.T) {
 			_ = connection.Close()
 		}
 	})
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	untrusted := httptest.NewTLSServer(nil)
 	untrusted.Config.ErrorLog = nil
 	t.Cleanup(untrusted.Close)
@@ -302,13 +300,13 @@ func TestCallKnowsWhetherItWasSent(t *testing.T) {
 		code int
 		says []string
 	}{
-		"a read of a closed port":    {closed.URL, []string{"itc_numbers_list"}, exitUnsent, []string{"nothing was sent to " + closed.URL, "refused"}},
-		"a write to a closed port":   {closed.URL, []string{"itc_numbers_set", "--body", "{}"}, exitUnsent, []string{"nothing was sent"}},
+		"a read of a closed port":    {nowhere, []string{"itc_numbers_list"}, exitUnsent, []string{"nothing was sent to " + nowhere, "refused"}},
+		"a write to a closed port":   {nowhere, []string{"itc_numbers_set", "--body", "{}"}, exitUnsent, []string{"nothing was sent"}},
 		"a certificate of no one":    {untrusted.URL, []string{"itc_numbers_set", "--body", "{}"}, exitUnsent, []string{"nothing was sent", "certificate"}},
 		"a lost read":                {lost, []string{"itc_numbers_list"}, exitLost, []string{"no response from " + lost}},
 		"a lost write":               {lost, []string{"itc_numbers_set", "--body", "{}", "--idempotency-key", "k1"}, exitLost, []string{"no response", "whether the write was done is unknown: the same command with --idempotency-key k1 returns its outcome"}},
 		"a lost write without a key": {lost, []string{"itc_numbers_set", "--body", "{}", "--no-key"}, exitLost, []string{"whether the write was done is unknown: read the list"}},
-		"a write without any time":   {closed.URL, []string{"itc_numbers_set", "--body", "{}", "--timeout", "1ns"}, exitUnsent, []string{"nothing was sent", "deadline exceeded"}},
+		"a write without any time":   {nowhere, []string{"itc_numbers_set", "--body", "{}", "--timeout", "1ns"}, exitUnsent, []string{"nothing was sent", "deadline exceeded"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := connections.Load()
