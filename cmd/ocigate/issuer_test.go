@@ -36,6 +36,7 @@ func askAs(t *testing.T, g *running, token string) (int, http.Header) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_ = response.Body.Close() // it is not read
 	return response.StatusCode, response.Header
 }
 

@@ -69,8 +69,8 @@ type running struct {
 	program    *Program
 }
 
-// start runs a gateway in front of the platform at that address. change may change the
-// configuration.
+// start runs a gateway in front of the platform at that address, at most until the test
+// ends. change may change the configuration.
 func start(t testing.TB, platform string, change func(*config.Config)) *running {
 	t.Helper()
 	c, err := demoConfig(&demo{api: "127.0.0.1:0", admin: "127.0.0.1:0"}, platform, t.TempDir())
@@ -88,10 +88,11 @@ func start(t testing.TB, platform string, change func(*config.Config)) *running 
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	ready := make(chan [2]string, 1)
-	go func() {
+	var run sync.WaitGroup
+	run.Go(func() {
 		ended <- program.Run(ctx, func(api, admin net.Addr) { ready <- [2]string{api.String(), admin.String()} })
-	}()
-	t.Cleanup(cancel)
+	})
+	t.Cleanup(func() { cancel(); run.Wait() }) // before the folder of the journal is removed
 	select {
 	case at := <-ready:
 		return &running{api: at[0], admin: at[1], stop: cancel, ended: ended, log: log, program: program}
