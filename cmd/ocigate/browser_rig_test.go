@@ -61,7 +61,9 @@ func browse(t *testing.T) *browserRig {
 	path := browserPath(t)
 	rig := &browserRig{base: startDemo(t)}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		// The allocator makes and removes the folder of the browser: processes of it may
+		// write there after its end, which would make t.TempDir fail the test.
 		// Chromium itself must not reach another host, either.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 	)
