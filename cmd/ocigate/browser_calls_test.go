@@ -36,6 +36,7 @@ func browserCalls() []browserCall {
 		{route: "itc_tenant_available_numbers_list", status: 200, has: `"+3225126999"`},
 		{route: "itc_tenant_prefixes_list", status: 200, has: `"prefixes"`},
 		{route: "itc_tenant_available_prefixes_list", status: 200, has: `"available_prefixes"`},
+		{route: "api_index", status: 200, has: `"route": "itc_numbers_list"`},
 		{route: "itc_user_get", status: 200, has: `"numbers"`},
 		{route: "itc_user_set", status: 200},
 		{route: "itc_numbers_assign", status: 201},
