@@ -201,7 +201,7 @@ func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *o
 		MaxBodyBytes:   int64(p.config.HTTP.MaxBodyBytes),
 		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
 		TrustedProxies: p.config.HTTP.TrustedProxies,
-		Docs:           docsHandler(p.config.HTTP, p.signIn),
+		Docs:           docsHandler(p.config, p.signIn),
 		CORS:           corsOptions(p.config.HTTP.CORS),
 		CallerLimits:   callerLimits(p.config),
 	}), nil

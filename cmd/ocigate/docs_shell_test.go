@@ -74,15 +74,21 @@ func TestDocsOtherCommands(t *testing.T) {
 	t.Parallel()
 	needsCurl(t)
 	inDemo(t, demo{}, func(t *testing.T, api string) {
-		for page, want := range map[string][]string{
-			"":             {`"operations":[`},
-			"login/":       {`"access_token"`},
-			"idempotency/": {"", "HTTP/1.1 201 Created"},
+		for _, page := range []struct {
+			path string
+			want []string // parts of the outputs of the first commands
+		}{
+			{"", []string{`"route":"itc_numbers_assign"`}},
+			{"login/", []string{`"access_token"`}},
+			{"lists/", []string{"", "X-Total-Count: 5"}},
+			{"idempotency/", []string{"", "HTTP/1.1 201 Created"}},
+			{"operations/", []string{"-", `"state":"done"`}}, // the write of the page before
+			{"writes/", []string{"-", `"outcome":"done"`}},
 		} {
-			commands := commandsOf(t, "http://"+api+"/docs/"+page)
-			for i, text := range want {
+			commands := commandsOf(t, "http://"+api+"/docs/"+page.path)
+			for i, text := range page.want {
 				if i >= len(commands) {
-					t.Fatalf("%s has %d commands", page, len(commands))
+					t.Fatalf("%s has %d commands", page.path, len(commands))
 				}
 				line := strings.Join(commands[:i+1], "\n")
 				if got := shell(t, line); !strings.Contains(got, text) {

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"time"
 
 	"ocigate/gateway"
 	"ocigate/gateway/openapi"
@@ -30,11 +31,21 @@ type Options struct {
 	Version string
 	// MaxBodyBytes is the limit of a request's body, as in [gateway.Options].
 	MaxBodyBytes int64
+	// Lifetimes are settings that the pages state.
+	Lifetimes Lifetimes
 	// SignIn are credentials for the commands of the pages and for the viewer. They
 	// are for a demonstration only: they are ignored unless the request arrives at a
 	// loopback address, names a loopback host, and was not forwarded by a proxy. nil means
 	// that readers use their own.
 	SignIn *SignIn
+}
+
+// Lifetimes are times after which callers cannot use something any more. The pages do
+// not state those that are 0.
+type Lifetimes struct {
+	Token     time.Duration // of a login
+	Key       time.Duration // an Idempotency-Key identifies its request
+	Operation time.Duration // the outcome of a write can be read
 }
 
 // A SignIn has credentials that the pages show to every reader.
@@ -136,7 +147,7 @@ func (h *Handler) serveMissing(w http.ResponseWriter, r *http.Request, p *page) 
 
 // viewOf returns the view of a page for a request.
 func (h *Handler) viewOf(r *http.Request, p *page) *view {
-	v := &view{page: p, Version: h.options.Version, Origin: originOf(r), MaxBodyBytes: h.options.MaxBodyBytes}
+	v := &view{page: p, Version: h.options.Version, Origin: originOf(r), MaxBodyBytes: h.options.MaxBodyBytes, Lifetimes: h.options.Lifetimes}
 	if isLocal(r) {
 		v.SignIn = h.options.SignIn
 	}

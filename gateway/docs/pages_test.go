@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
@@ -158,6 +159,44 @@ func TestLimitsAreThoseOfTheCode(t *testing.T) {
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// TestListsDescribeEveryParameter requires that the page of lists names each parameter of
+// each list, itself or by the pattern of its comparisons.
+func TestListsDescribeEveryParameter(t *testing.T) {
+	raw := textOf(t, get(t, docs.New(docs.Options{}), "/docs/lists/"))
+	comparison := regexp.MustCompile(`^(?:in)?sensitive(\w+?)(?:Starts|Contains|Equals)$`)
+	found := 0
+	for _, route := range gateway.Table() {
+		if route.Change != nil || route.Name == "operations_list" {
+			continue
+		}
+		for _, p := range route.Describe().Params {
+			name := comparison.ReplaceAllString(p.Name, "{sensitive|insensitive}$1{Starts|Contains|Equals}")
+			if !strings.Contains(raw, ">"+name+"</code>") {
+				t.Errorf("%s: the page lacks %s", route.Name, name)
+			}
+			found++
+		}
+	}
+	if found == 0 {
+		t.Error("no list has parameters")
+	}
+}
+
+func TestLifetimesAreThoseOfTheGateway(t *testing.T) {
+	set := docs.Options{Lifetimes: docs.Lifetimes{Token: 90 * time.Second, Key: 24 * time.Hour, Operation: 720 * time.Hour}}
+	for path, texts := range map[string][2]string{
+		"login/":       {"in seconds; at this gateway it is 90 s. There is no refresh", "in seconds. There is no refresh"},
+		"idempotency/": {"A key identifies its request for 24 hours, a setting of this gateway. A key belongs", ". A key belongs"},
+		"operations/":  {"was not done. An operation can be read for 30 days, a setting of this gateway.", "was not done. States"},
+	} {
+		for i, o := range []docs.Options{set, {}} {
+			if text := words(textOf(t, get(t, docs.New(o), "/docs/"+path))); !strings.Contains(text, texts[i]) {
+				t.Errorf("%s lacks %q:\n%s", path, texts[i], text)
+			}
 		}
 	}
 }

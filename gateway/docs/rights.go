@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -125,8 +126,8 @@ func limitsOf(routes []gateway.Route) []routeLimits {
 		if described.Request != nil {
 			limits = shapeLimits("", described.Request)
 		}
-		for _, p := range described.Params {
-			limits = append(limits, limit{"query", p.Name, paramValues(p)})
+		for _, p := range families(described.Params) {
+			limits = append(limits, limit{"query", p.Name, p.Allowed})
 		}
 		if len(limits) == 0 {
 			continue
@@ -191,6 +192,8 @@ func paramValues(p translate.Param) string {
 		return fmt.Sprintf("%s to %s", thousands(p.Min), thousands(p.Max))
 	case translate.ChoiceParam:
 		return strings.Join(p.Values, ", ")
+	case translate.ChoicesParam:
+		return "one or more of " + cmp.Or(p.ValuePattern, strings.Join(p.Values, ", ")) + ", separated by commas"
 	}
 	if p.Max == 0 {
 		return "a text"
@@ -205,24 +208,4 @@ func thousands(n int) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
-}
-
-// A parameter is a query parameter as the page of operations shows it.
-type parameter struct {
-	translate.Param
-	Allowed string
-}
-
-// listParams returns the parameters of the list of operations.
-func listParams(routes []gateway.Route) []parameter {
-	var found []parameter
-	for _, route := range routes {
-		if route.Name != "operations_list" {
-			continue
-		}
-		for _, p := range route.Describe().Params {
-			found = append(found, parameter{p, paramValues(p)})
-		}
-	}
-	return found
 }

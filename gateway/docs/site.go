@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+	"time"
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
@@ -32,6 +33,7 @@ type view struct {
 	Origin       string // scheme and host, without a path
 	SignIn       *SignIn
 	MaxBodyBytes int64
+	Lifetimes    Lifetimes
 }
 
 // rendering identifies a rendered page: everything that its content depends on, besides
@@ -60,12 +62,18 @@ func listedPages(routes []gateway.Route, errors []*errorPage) []*page {
 		{Path: Base + "reference/", Title: "API reference", template: "reference", viewer: true, Summary: "Every route with its parameters, bodies and errors. Each can be called from the page."},
 		{Path: Base + "login/", Title: "Log in", template: "login", Summary: "The four kinds of credentials, and how long a token lasts.", Data: levels()},
 		{Path: Base + "rights/", Title: "Who may do what", template: "rights", Summary: "Levels, their scopes, and the least level of each route.", Data: rightsOf(routes)},
+		{Path: Base + "lists/", Title: "Lists", template: "lists", Summary: "Filters, order and pages, and what can be assigned.", Data: listsOf(routes)},
 		{Path: Base + "writes/", Title: "What happened to a write", template: "writes", Summary: "What each status promises, and how to find out an unknown outcome.", Data: statusesOf(errors)},
 		{Path: Base + "operations/", Title: "Operations", template: "operations", Summary: "The record of each write: its states, and how to poll it.", Data: listParams(routes)},
 		{Path: Base + "idempotency/", Title: "Idempotency keys", template: "idempotency", Summary: "How to send a write again without doing it twice."},
-		{Path: Base + "limits/", Title: "Limits", template: "limits", Summary: "Sizes, entries, lengths and parameters.", Data: limitsOf(routes)},
+		{Path: Base + "limits/", Title: "Limits", template: "limits", Summary: "Sizes, entries, lengths, parameters, and how often a caller may call.", Data: limitsOf(routes)},
 		{Path: errorsBase, Title: "Errors", template: "errors", Summary: "One page for each error: what it means, who can fix it, what to do.", Data: errors},
 	}
+}
+
+// functions are those of the templates.
+var functions = template.FuncMap{
+	"split": func(name string) []string { return strings.Split(name, "_") },
 }
 
 //go:embed templates
@@ -83,7 +91,7 @@ func newSite(routes []gateway.Route) *site {
 	for _, p := range all {
 		s.pages[p.Path] = p
 	}
-	layout := template.Must(template.New("layout.html").ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/diagram.html"))
+	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/diagram.html"))
 	for _, p := range append(all, &page{template: "missing"}) {
 		if s.templates[p.template] == nil {
 			own := template.Must(layout.Clone())
@@ -125,6 +133,22 @@ func (v *view) KeyLength() int { return gateway.MaxKeyLength }
 
 // SessionBytes returns the largest body of a login.
 func (v *view) SessionBytes() int64 { return gateway.SessionBodyBytes }
+
+// Span returns a duration as a reader writes it.
+func (v *view) Span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d%day == 0 && d > day:
+		return fmt.Sprintf("%d days", d/day)
+	case d%time.Hour == 0 && d > time.Hour:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	case d%time.Minute == 0 && d > time.Minute:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	case d%time.Second == 0:
+		return fmt.Sprintf("%d s", d/time.Second)
+	}
+	return d.String()
+}
 
 // Schemes returns the kinds of credentials.
 func (v *view) Schemes() []auth.Scheme { return auth.Schemes() }
