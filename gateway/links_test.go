@@ -21,12 +21,12 @@ func TestLinksOfErrors(t *testing.T) {
 		call call
 		want []string
 	}{
-		"no credentials":     {call{path: ownList("numbers")}, []string{help("UNAUTHENTICATED"), login}},
-		"wrong credentials":  {call{path: ownList("numbers"), header: http.Header{"Authorization": {"Bearer x"}}}, []string{help("UNAUTHENTICATED"), login}},
-		"a logout of nobody": {call{method: http.MethodPost, path: "/api/v1/logout/"}, []string{help("UNAUTHENTICATED"), login}},
-		"too low a level":    {call{path: ownList("numbers"), client: user}, []string{help("FORBIDDEN")}},
-		"no route":           {call{path: "/api/v1/nowhere/"}, []string{help("ROUTE_NOT_FOUND")}},
-		"another method":     {call{method: http.MethodPatch, path: ownList("numbers")}, []string{help("METHOD_NOT_ALLOWED")}},
+		"no credentials":               {call{path: ownList("numbers")}, []string{help("UNAUTHENTICATED"), login}},
+		"wrong credentials":            {call{path: ownList("numbers"), header: http.Header{"Authorization": {"Bearer x"}}}, []string{help("UNAUTHENTICATED"), login}},
+		"a logout without credentials": {call{method: http.MethodPost, path: "/api/v1/logout/"}, []string{help("UNAUTHENTICATED"), login}},
+		"too low a level":              {call{path: ownList("numbers"), client: user}, []string{help("FORBIDDEN")}},
+		"no route":                     {call{path: "/api/v1/nowhere/"}, []string{help("ROUTE_NOT_FOUND")}},
+		"another method":               {call{method: http.MethodPatch, path: ownList("numbers")}, []string{help("METHOD_NOT_ALLOWED")}},
 		"a wrong body": {
 			call{method: http.MethodPost, path: ownList("numbers"), client: tenant, body: "{}"}, []string{help("JSON_SCHEMA_VALIDATION")},
 		},

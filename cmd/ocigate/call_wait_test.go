@@ -35,7 +35,7 @@ func TestPollOutcome(t *testing.T) {
 		says    string   // in the error, "" for none
 		at      []int    // seconds at which it asks
 	}{
-		"is known at once":                   {[]answer{{done, nil}}, "done", "", []int{3}},
+		"is known immediately":               {[]answer{{done, nil}}, "done", "", []int{3}},
 		"is known later":                     {[]answer{{unknown, nil}, {unknown, nil}, {done, nil}}, "done", "", []int{3, 8, 13}},
 		"stays unknown after a release":      {[]answer{{unknown, nil}, {operationAnswer{status: 200, outcome: "unknown"}, nil}}, "unknown", "", []int{3, 8}},
 		"is asked for again after a failure": {[]answer{{broken, nil}, {operationAnswer{}, lost}, {operationAnswer{}, lost}, {done, nil}}, "done", "", []int{3, 5, 6, 8}},

@@ -83,8 +83,8 @@ func compressed(mediaType string, data []byte) *content {
 	}
 }
 
-// tagOf returns the ETag for a SHA-256 sum. A part of it is enough to tell versions
-// apart.
+// tagOf returns the ETag for a SHA-256 sum. A part of it is enough to distinguish
+// versions.
 func tagOf(sum []byte) string { return hex.EncodeToString(sum[:12]) }
 
 // An asset is an embedded file, whose content is made when it is first asked for.

@@ -61,7 +61,7 @@ func checkParties(t *testing.T, c *errcode.Code) {
 	t.Helper()
 	known := []errcode.Party{errcode.Caller, errcode.TenantAdmin, errcode.GatewayOperator, errcode.PlatformOperator}
 	if len(c.FixedBy) == 0 {
-		t.Errorf("%s: nobody can remove the cause", c.Name)
+		t.Errorf("%s: no person is named who can remove the cause", c.Name)
 	}
 	for i, party := range c.FixedBy {
 		if !slices.Contains(known, party) || slices.Contains(c.FixedBy[:i], party) {

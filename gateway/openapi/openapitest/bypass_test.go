@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// This test specifies that no test bypasses the validation: whoever makes a gateway
-// passes it to Watch or Handler at once.
+// This test specifies that no test bypasses the validation: code that makes a gateway
+// passes it to Watch or Handler immediately.
 
 // unwatched are the files that make a gateway without the validation, with the reason.
 var unwatched = map[string]string{
