@@ -171,8 +171,8 @@ func isLoopbackHost(host string) bool {
 // URL; an accepted aud; sub; exp, in the future; nbf and iat, if present, not in the
 // future; the required claims. Rejected are: other types than at+jwt, JWT and none
 // (RFC 9068 and RFC 8725, section 3.11); a crit header; a cnf claim, because such a
-// token belongs to the owner of a key, and this package does not verify ownership; and
-// a member that appears twice. Keys and addresses in a token's header (jwk, jku, x5c,
+// token belongs to the owner of a key, and this package does not verify ownership; a
+// member that appears twice; and objects and lists nested more than 32 deep. Keys and addresses in a token's header (jwk, jku, x5c,
 // x5u) are never used.
 //
 // # Keys
