@@ -58,24 +58,35 @@ func containsFolded(text string, inside []rune) bool {
 	return len(inside) == 0
 }
 
-// compareFolded compares two texts by their characters after folding.
+// compareFolded compares two texts by their characters after folding. Folding is slow,
+// and sorted texts often begin with the same long path, so equal characters are not folded.
 func compareFolded(a, b string) int {
+	same := sameBeginning(a, b)
+	a, b = a[same:], b[same:]
 	for a != "" && b != "" {
-		if a[0] < utf8.RuneSelf && b[0] < utf8.RuneSelf { // nearly always
-			if a[0] != b[0] {
-				if c := cmp.Compare(fold(rune(a[0])), fold(rune(b[0]))); c != 0 {
-					return c
-				}
-			}
-			a, b = a[1:], b[1:]
-			continue
-		}
 		x, sizeX := utf8.DecodeRuneInString(a)
 		y, sizeY := utf8.DecodeRuneInString(b)
-		if c := cmp.Compare(fold(x), fold(y)); c != 0 {
-			return c
+		if x != y {
+			if c := cmp.Compare(fold(x), fold(y)); c != 0 {
+				return c
+			}
 		}
 		a, b = a[sizeX:], b[sizeY:]
 	}
 	return cmp.Compare(len(a), len(b)) // one of them is empty
 }
+
+// sameBeginning returns the length in bytes of the characters with which both texts begin.
+func sameBeginning(a, b string) int {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	for i > 0 && (isInside(a, i) || isInside(b, i)) {
+		i--
+	}
+	return i
+}
+
+// isInside reports whether a place of a text is inside a character.
+func isInside(text string, i int) bool { return i < len(text) && !utf8.RuneStart(text[i]) }
