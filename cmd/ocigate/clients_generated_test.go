@@ -60,6 +60,7 @@ func TestGeneratedClients(t *testing.T) {
 				}
 			})
 			made.check(t)
+			checkRedirect(t, line)
 		})
 	}
 }
@@ -96,6 +97,28 @@ func checkGenerated(t *testing.T, line []string, api string, d demo, made *madeC
 	client.end(t)
 	for _, call := range calls {
 		made.add(call)
+	}
+}
+
+// checkRedirect requires that a client reports the redirect of a write, and does not follow
+// it to a success.
+func checkRedirect(t *testing.T, line []string) {
+	t.Helper()
+	var got receivedCalls
+	url := serveCalls(t, func(w http.ResponseWriter, r *http.Request) {
+		got.add(r)
+		w.Header().Set("Content-Type", jsonType)
+		w.Header().Set("Location", "/elsewhere")
+		if r.URL.Path != "/elsewhere" {
+			w.WriteHeader(http.StatusMovedPermanently)
+		}
+		fmt.Fprint(w, "{}")
+	})
+	client := startGenerated(t, slices.Concat(line, []string{url}))
+	answer, err := client.send(t.Context(), demoCall{method: http.MethodPost, path: demoNumbers, body: `{"numbers":[{"minPhoneNumber":"+1"}]}`}, "")
+	client.end(t)
+	if answer.status != http.StatusMovedPermanently || len(got.all()) != 1 {
+		t.Errorf("a redirect gets %d after %d requests: %v", answer.status, len(got.all()), err)
 	}
 }
 

@@ -48,7 +48,9 @@ func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("usage: client URL")
 	}
-	client, err := api.NewClientWithResponses(os.Args[1])
+	// A redirect would repeat a POST as a GET, whose 200 looks like success.
+	direct := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client, err := api.NewClientWithResponses(os.Args[1], api.WithHTTPClient(direct))
 	if err != nil {
 		log.Fatal(err)
 	}

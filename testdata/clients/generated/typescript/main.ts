@@ -33,7 +33,8 @@ interface Result {
   response: Response;
 }
 
-const client = createClient<paths>({ baseUrl: process.argv[2] ?? "" });
+// A redirect would repeat a POST as a GET, whose 200 looks like success.
+const client = createClient<paths>({ baseUrl: process.argv[2] ?? "", redirect: "manual" });
 
 const service = "services/immediate_trunking_connectivity";
 const ofGroup = `/api/v1/tenant/{tenant_id}/group/{group_id}/${service}` as const;
