@@ -140,11 +140,11 @@ func (b *builder) operation(route gateway.Route) (object, error) {
 	return operation.with("responses", responses), err
 }
 
-// parameterOf returns a query parameter.
 // numberPattern is the form of a [translate.NumberParam]: in a query, a + that is not
 // percent-encoded becomes a blank.
 var numberPattern = strings.Replace(translate.NumberPattern, `\+?`, `[+ ]?`, 1)
 
+// parameterOf returns a query parameter.
 func parameterOf(p translate.Param) object {
 	var schema object
 	switch p.Kind {
