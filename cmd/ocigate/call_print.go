@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ocigate/gateway"
 	"ocigate/translate/errcode"
 )
 
@@ -26,7 +27,7 @@ const (
 // shownHeaders are the headers that --verbose and errors show.
 var shownHeaders = []string{
 	idHeader, outcomeHeader, replayedHeader, retryHeader, "Etag", "Allow", "Location", "Www-Authenticate",
-	"Ratelimit", "Ratelimit-Policy", "X-Request-Id",
+	"Ratelimit", "Ratelimit-Policy", "X-Request-Id", "X-Total-Count",
 }
 
 // report prints a response, and returns the error for its exit code.
@@ -131,6 +132,11 @@ func printHeaders(c *cobra.Command, response *http.Response) {
 	for _, name := range shownHeaders {
 		for _, value := range response.Header.Values(name) {
 			fmt.Fprintf(&b, "%s: %s\n", name, cell(value))
+		}
+	}
+	if response.StatusCode < http.StatusBadRequest { // an error is printed with its page
+		for _, value := range response.Header.Values(gateway.HeaderLink) {
+			fmt.Fprintf(&b, "%s: %s\n", gateway.HeaderLink, cell(value))
 		}
 	}
 	fmt.Fprint(c.ErrOrStderr(), b.String())

@@ -243,6 +243,25 @@ func TestCallSendsItsHeaders(t *testing.T) {
 	}
 }
 
+// With --verbose a page of a list is printed with the places of the others.
+func TestCallShowsTheLinksOfAPage(t *testing.T) {
+	url := serveCalls(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</api/v1/?startIndex=3>; rel=\"next\"")
+		w.Header().Set("X-Total-Count", "12")
+		if r.URL.RawQuery == "" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		fmt.Fprint(w, "{}")
+	})
+	const links, total = "Link: </api/v1/?startIndex=3>; rel=\"next\"\n", "X-Total-Count: 12\n"
+	if _, errs, err := callAt(t, url, "itc_numbers_list", "--verbose", "--param", "pageSize=2"); err != nil || !strings.Contains(errs, links) || !strings.Contains(errs, total) {
+		t.Errorf("a page: %v, wrote %s", err, errs)
+	}
+	if _, errs, err := callAt(t, url, "itc_numbers_list", "--verbose"); err == nil || strings.Contains(errs, links) {
+		t.Errorf("an error: %v, wrote %s", err, errs)
+	}
+}
+
 func TestCallSendsTheBodyOfAFileAndOfTheInput(t *testing.T) {
 	bodies := make(chan string, 3)
 	url := serveCalls(t, func(w http.ResponseWriter, r *http.Request) {
