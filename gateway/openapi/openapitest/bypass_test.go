@@ -23,6 +23,7 @@ var unwatched = map[string]string{
 func TestNoGatewayIsUnwatched(t *testing.T) {
 	const root = "../../.."
 	made := 0
+	reporting, collecting := map[string]bool{}, map[string]bool{} // by folder
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
@@ -35,6 +36,10 @@ func TestNoGatewayIsUnwatched(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if folder := filepath.Dir(name); strings.HasSuffix(name, "_test.go") {
+			reporting[folder] = reporting[folder] || names(file, "Main")
+			collecting[folder] = collecting[folder] || names(file, "Handler")
+		}
 		of, bare := gateways(file)
 		made += of
 		if _, allowed := unwatched[filepath.ToSlash(name)]; bare > 0 && !allowed {
@@ -45,7 +50,12 @@ func TestNoGatewayIsUnwatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made <= len(unwatched) {
+	for folder, does := range collecting {
+		if does && !reporting[folder] {
+			t.Errorf("the tests of %s collect problems by Handler, and no TestMain reports them by Main", folder)
+		}
+	}
+	if len(reporting) == 0 || made <= len(unwatched) {
 		t.Errorf("only %d calls of gateway.New were found", made)
 	}
 }
@@ -73,6 +83,21 @@ func gateways(file *ast.File) (made, bare int) {
 		return true
 	})
 	return made, bare
+}
+
+// names reports whether a file has a name of this package.
+func names(file *ast.File, name string) bool {
+	found := false
+	ast.Inspect(file, func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		of, ok := selector.X.(*ast.Ident)
+		found = found || ok && of.Name == "openapitest" && selector.Sel.Name == name
+		return true
+	})
+	return found
 }
 
 func isCall(call *ast.CallExpr, of string, names ...string) bool {

@@ -152,6 +152,24 @@ func TestMainFails(t *testing.T) {
 	}
 }
 
+// The summary has everything that was not validated, and why.
+func TestSummary(t *testing.T) {
+	c := collector{left: map[Exception]int{}}
+	for _, reason := range append(Exceptions(), "", "", CutOff) {
+		c.add(nil, reason)
+	}
+	const want = "openapi: 2 of 7 requests and their responses were validated"
+	got := c.summary()
+	if !strings.HasPrefix(got, want+"; ") || !strings.Contains(got, "; 2 not: "+string(CutOff)) {
+		t.Errorf("the summary is %s", got)
+	}
+	for _, reason := range Exceptions() {
+		if !strings.Contains(got, string(reason)) {
+			t.Errorf("the summary does not have the reason %s", reason)
+		}
+	}
+}
+
 // runs is a testing.M whose tests pass.
 type runs func()
 

@@ -40,6 +40,21 @@ func (c *collector) add(problems []string, left Exception) {
 	c.problems = append(c.problems, problems...)
 }
 
+// summary returns how many exchanges of this process were validated, and how many were
+// not, by their reasons.
+func (c *collector) summary() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	validated, reasons := c.seen, ""
+	for _, reason := range Exceptions() {
+		if n := c.left[reason]; n > 0 {
+			validated -= n
+			reasons += fmt.Sprintf("; %d not: %s", n, reason)
+		}
+	}
+	return fmt.Sprintf("openapi: %d of %d requests and their responses were validated%s", validated, c.seen, reasons)
+}
+
 // validate validates an exchange and adds it to the collectors.
 func validate(x *exchange, to ...*collector) {
 	problems, left := load().check(x)
@@ -201,6 +216,9 @@ func (m Main) Run() int {
 		return 1
 	}
 	code := m.M.Run()
+	if reportFile == "" { // the output of a process that a test has started may be compared
+		fmt.Fprintln(os.Stderr, all.summary())
+	}
 	reported, err := os.ReadFile(file.Name())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "openapi:", err)
