@@ -134,7 +134,7 @@ func journalRoutes() []Route {
 		},
 		{
 			Name: "operations_list", Method: http.MethodGet, Path: "/operations/",
-			Summary: "List the writes of a tenant or a group, the last ones first.",
+			Summary: "List the writes of a tenant or a group, the newest first.",
 			Level:   auth.GroupAdmin, Status: http.StatusOK, Journal: (*Gateway).operations, ownBody: Body{Type: reflect.TypeFor[operationsBody]()},
 			own: translate.Description{
 				Params: listParams,

@@ -80,8 +80,8 @@ type tag struct{ name, doc string }
 // tagOf returns the tag of a route.
 func tagOf(route gateway.Route) tag {
 	switch {
-	case route.Session != nil:
-		return tag{"Session", "Log in and out."}
+	case route.Session != nil, route.Name == gateway.IndexRoute:
+		return tag{"Session", "Log in and out, and who you are."}
 	case route.Journal != nil:
 		return tag{"Operations", "What became of writes."}
 	}
