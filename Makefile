@@ -39,7 +39,7 @@ demo-check: build ## make the calls of the demonstration and of all pages, and c
 test: ## run all tests
 	$(GO) test ./...
 
-race: ## run the tests with the race detector; of some long tables of cases, a third, and none that starts the built program
+race: ## run the tests with the race detector; of some long tables of cases, a sixth, and none that starts the built program
 	$(GO) test -race -short -timeout 25m ./...
 
 campaign: ## make writes under faults, kills and full disks, checked against the platform's ledger (on Linux only)

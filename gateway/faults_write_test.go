@@ -86,7 +86,7 @@ var outcomes = []struct {
 // end its outcome is known.
 func TestWritesWithFaults(t *testing.T) {
 	for _, w := range writeCases() {
-		for _, c := range underRaceThird(t, outcomes) {
+		for _, c := range underRaceSixth(t, outcomes) {
 			t.Run(w.route+"/"+c.fault, func(t *testing.T) {
 				inBubble(t, setup{errors: c.meanings}, func(t *testing.T, r *rig) {
 					r.inject(t, withCommand(c.fault, w.command))

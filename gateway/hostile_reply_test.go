@@ -141,7 +141,7 @@ func TestHostileReplies(t *testing.T) {
 		}
 		names[h.name] = true
 	}
-	for _, h := range underRaceThird(t, catalogue) {
+	for _, h := range underRaceSixth(t, catalogue) {
 		t.Run(h.name, func(t *testing.T) {
 			m := &replyInjector{TB: t, with: h}
 			s := setup{platform: m.over}

@@ -160,7 +160,7 @@ func TestNoSeriesAppearsLater(t *testing.T) {
 		traffic(t, r)
 		demand(t, r)
 	})
-	for _, q := range underRaceThird(t, quartets(t)) {
+	for _, q := range underRaceSixth(t, quartets(t)) {
 		t.Run(fmt.Sprintf("by the quartet %s/%s on an old release", q.route, q.name), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, _ := q.playOn(t, onRelease{number: 21}.over(setup{}))

@@ -176,7 +176,7 @@ func (r response) text(t testing.TB) []byte {
 }
 
 func TestQuartets(t *testing.T) {
-	for _, q := range underRaceThird(t, quartets(t)) {
+	for _, q := range underRaceSixth(t, quartets(t)) {
 		t.Run(q.route+"/"+q.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, got, recorded := q.play(t)

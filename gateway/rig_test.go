@@ -178,22 +178,22 @@ func (s setup) connect(t testing.TB, platform *ocisim.Platform) *rig {
 	return r
 }
 
-// underRaceThird returns all the cases of a long table, or a third of them under the
-// race detector, which makes them many times slower. Which third depends on the test
+// underRaceSixth returns all the cases of a long table, or a sixth of them under the
+// race detector, which makes them many times slower. Which sixth depends on the test
 // and on the day, so that all of them run in the course of time. Without the race detector
 // they all run.
-func underRaceThird[T any](t testing.TB, cases []T) []T {
+func underRaceSixth[T any](t testing.TB, cases []T) []T {
 	t.Helper()
 	if !underRace {
 		return cases
 	}
-	first := (len(t.Name()) + time.Now().YearDay()) % 3
-	t.Logf("every third case from number %d on", first)
-	var third []T
-	for i := first; i < len(cases); i += 3 {
-		third = append(third, cases[i])
+	first := (len(t.Name()) + time.Now().YearDay()) % 6
+	t.Logf("every sixth case from number %d on", first)
+	var sixth []T
+	for i := first; i < len(cases); i += 6 {
+		sixth = append(sixth, cases[i])
 	}
-	return third
+	return sixth
 }
 
 // tlsInMemory reaches a platform over TLS through a pipe.

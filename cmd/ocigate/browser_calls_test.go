@@ -28,7 +28,6 @@ type browserCall struct {
 // browserCalls returns a call of every route, in an order in which the examples succeed.
 func browserCalls() []browserCall {
 	return []browserCall{
-		{route: "api_index", status: 200, has: `"itc_numbers_list"`},
 		{route: "itc_numbers_list", status: 200, has: `"minPhoneNumber": "+3226127000"`},
 		{route: "itc_available_numbers_list", status: 200, has: `"available_numbers"`},
 		{route: "itc_prefixes_list", status: 200, has: `"prefix": "+32-01"`},
