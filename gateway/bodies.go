@@ -57,7 +57,7 @@ func (r Route) Bodies() map[int][]Body {
 // successes, and of its errors, [CommonErrors] included.
 func (r Route) Statuses() []int {
 	statuses := r.goodStatuses()
-	for _, code := range slices.Concat(CommonErrors(), r.Describe().Errors) {
+	for _, code := range r.Errors() {
 		statuses = append(statuses, code.Status)
 	}
 	slices.Sort(statuses)

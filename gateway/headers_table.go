@@ -199,12 +199,12 @@ func responseHeaders() []Header {
 		{
 			Name: HeaderRateLimit, Example: `"caller";r=19;t=1`,
 			Doc: "What is left of the caller's limit: `r` requests now, and all of them after `t` seconds. Absent if the caller has no limit.",
-			of:  ofAll,
+			of:  func(r Route, _ int) bool { return r.Session == nil },
 		},
 		{
 			Name: HeaderRateLimitPolicy, Example: `"caller";q=20;w=2`,
 			Doc: "The caller's limit: `q` requests in `w` seconds. Absent if the caller has no limit.",
-			of:  ofAll,
+			of:  func(r Route, _ int) bool { return r.Session == nil },
 		},
 	}
 }

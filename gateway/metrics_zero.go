@@ -98,7 +98,7 @@ func (m *Metrics) startRequests(configured []*errcode.Code) {
 // codes returns all codes with which requests to the route can be counted. configured
 // are as in [Metrics.startRequests].
 func (r Route) codes(configured []*errcode.Code) []*errcode.Code {
-	codes := slices.Concat(CommonErrors(), r.Describe().Errors, []*errcode.Code{errcode.CallerLeft})
+	codes := append(r.Errors(), errcode.CallerLeft)
 	if r.Query == nil && r.Change == nil && r.Name != loginRoute {
 		return codes // it sends no commands to the platform
 	}

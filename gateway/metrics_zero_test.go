@@ -9,7 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"ocigate/gateway"
 	"ocigate/translate/errcode"
 )
 
@@ -200,7 +199,7 @@ func TestSeriesOfTheOperatorsErrors(t *testing.T) {
 func TestRoutesHaveSeriesForTheirErrors(t *testing.T) {
 	first := start(t, setup{}).series(t)
 	for _, route := range apiRoutes() {
-		for _, code := range slices.Concat(route.Describe().Errors, gateway.CommonErrors()) {
+		for _, code := range route.Errors() {
 			name := fmt.Sprintf("ocigate_http_requests_total endpoint=%s error=%s method=%s status=%d", route.Name, code.Name, route.Method, code.Status)
 			if !first[name] {
 				t.Errorf("there is no %s", name)

@@ -183,12 +183,23 @@ func (r Route) reports() bool {
 	return reports
 }
 
-// CommonErrors returns the error codes that every route can respond with.
+// CommonErrors returns the error codes that routes can respond with whatever they do:
+// see [Route.Errors].
 func CommonErrors() []*errcode.Code {
 	return []*errcode.Code{
 		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited, errcode.TooManyRequests, errcode.BodyTooLarge,
 		errcode.PlatformBusy, errcode.PlatformUnavailable, errcode.IssuerUnavailable, errcode.Internal,
 	}
+}
+
+// Errors returns all error codes that the route can respond with, each once: those of its
+// description, and [CommonErrors] except those that cannot happen. The limit of callers
+// does not count the routes of a session, and a login has no token of an issuer.
+func (r Route) Errors() []*errcode.Code {
+	codes := translate.CodesOnce(CommonErrors(), r.Describe().Errors)
+	return slices.DeleteFunc(codes, func(c *errcode.Code) bool {
+		return r.Session != nil && c == errcode.TooManyRequests || r.Name == loginRoute && c == errcode.IssuerUnavailable
+	})
 }
 
 // methods returns the HTTP methods that the route serves.

@@ -129,6 +129,9 @@ func pollOutcome(ctx context.Context, most, after time.Duration, ask func(contex
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return last, errors.Join(fmt.Errorf("interrupted; the outcome is still unknown: %w", context.Cause(ctx)), err)
+			}
 			return last, errors.Join(fmt.Errorf("after %s, the outcome is still unknown", most), err)
 		}
 		var got operationAnswer

@@ -80,7 +80,9 @@ func TestProgramWithoutAnIssuerHasNoMetricsOfIt(t *testing.T) {
 		t.Error("the metrics have an external issuer")
 	}
 	g.stop()
-	_ = <-g.ended
+	if err := <-g.ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
 }
 
 func TestAuthoritiesOfTheIssuerAreChecked(t *testing.T) {

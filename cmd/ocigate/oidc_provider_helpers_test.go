@@ -44,7 +44,8 @@ type oidcProvider struct {
 // startOIDCProvider starts the issuer with these signing keys.
 func startOIDCProvider(t *testing.T, keys ...string) *oidcProvider {
 	t.Helper()
-	folder, err := os.Getenv(oidcFolder), error(nil)
+	folder := os.Getenv(oidcFolder)
+	var err error
 	if folder == "" {
 		err = errors.New(".ci/oidc installs the issuer, and sets " + oidcFolder)
 	} else if _, err = exec.LookPath("node"); err == nil {

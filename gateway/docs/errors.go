@@ -45,14 +45,16 @@ func errorPages(routes []gateway.Route) []*errorPage {
 	examples := readExamples()
 	for code := range errcode.All() {
 		p := &errorPage{Code: code, Path: errorsBase + code.Name + "/", Promise: promiseOf(code)}
-		p.Everywhere = slices.Contains(gateway.CommonErrors(), code)
+		p.Everywhere = true
 		p.Router = slices.Contains(gateway.RouterErrors(), code)
 		writes := false
 		for _, route := range routes {
-			if !p.Everywhere && slices.Contains(route.Describe().Errors, code) {
-				p.Routes = append(p.Routes, route)
-				writes = writes || route.Change != nil
+			if !slices.Contains(route.Errors(), code) {
+				p.Everywhere = false
+				continue
 			}
+			p.Routes = append(p.Routes, route)
+			writes = writes || route.Change != nil
 		}
 		p.OnlyReads = len(p.Routes) > 0 && !writes
 		p.Plain, p.Problem = examples.of(code)

@@ -55,7 +55,7 @@ func TestEveryErrorHasAPage(t *testing.T) {
 		checkExamples(t, code, raw)
 		for _, route := range gateway.Table() {
 			returned := false
-			for _, e := range route.Describe().Errors {
+			for _, e := range route.Errors() {
 				returned = returned || e == code
 			}
 			listed := strings.Contains(text, route.Method+" "+route.FullPath()+" ")

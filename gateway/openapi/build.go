@@ -189,7 +189,7 @@ func schemaOfHeader(h gateway.Header) object {
 // one, default, is of errors that do not come from the route.
 func (b *builder) responses(route gateway.Route) (object, error) {
 	bodies, responses := route.Bodies(), object{}
-	codes := translate.CodesOnce(gateway.CommonErrors(), route.Describe().Errors)
+	codes := route.Errors()
 	for _, status := range route.Statuses() {
 		var response object
 		var err error

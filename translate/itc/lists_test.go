@@ -61,7 +61,7 @@ func TestParametersOfLists(t *testing.T) {
 			}
 		}
 		want := strings.Fields(test.want.others)
-		for _, word := range strings.Fields(test.want.texts) {
+		for word := range strings.FieldsSeq(test.want.texts) {
 			for _, letterCase := range []string{"sensitive", "insensitive"} {
 				for _, how := range []string{"Starts", "Contains", "Equals"} {
 					want = append(want, letterCase+word+how)
@@ -72,7 +72,7 @@ func TestParametersOfLists(t *testing.T) {
 			t.Errorf("%s: parameters (-want +got)\n%s", name, diff)
 		}
 		var wantOrders []string
-		for _, word := range strings.Fields(test.want.orders) {
+		for word := range strings.FieldsSeq(test.want.orders) {
 			wantOrders = append(wantOrders, "sensitiveAscending"+word, "sensitiveDescending"+word, "insensitiveAscending"+word, "insensitiveDescending"+word)
 		}
 		if diff := cmp.Diff(wantOrders, orders); diff != "" {

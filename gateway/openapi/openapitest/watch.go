@@ -45,14 +45,15 @@ func (c *collector) add(problems []string, left Exception) {
 func (c *collector) summary() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	validated, reasons := c.seen, ""
+	validated := c.seen
+	var reasons strings.Builder
 	for _, reason := range Exceptions() {
 		if n := c.left[reason]; n > 0 {
 			validated -= n
-			reasons += fmt.Sprintf("; %d not: %s", n, reason)
+			fmt.Fprintf(&reasons, "; %d not: %s", n, reason)
 		}
 	}
-	return fmt.Sprintf("openapi: %d of %d requests and their responses were validated%s", validated, c.seen, reasons)
+	return fmt.Sprintf("openapi: %d of %d requests and their responses were validated%s", validated, c.seen, reasons.String())
 }
 
 // validate validates an exchange and adds it to the collectors.
