@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // choicesProblem returns why a value of a ChoicesParam is invalid, or "".
@@ -75,7 +77,7 @@ func suggestion(text string, known []string) string {
 	}
 	best, nearest := 1+max(2, len(text)/4), ""
 	for _, candidate := range known {
-		if d := distance(strings.ToLower(text), strings.ToLower(candidate)); d < best {
+		if d := levenshtein.ComputeDistance(strings.ToLower(text), strings.ToLower(candidate)); d < best {
 			best, nearest = d, candidate
 		}
 	}
@@ -83,26 +85,4 @@ func suggestion(text string, known []string) string {
 		return ""
 	}
 	return " (did you mean " + nearest + "?)"
-}
-
-// distance returns how many bytes must be added, removed or replaced to make one
-// text of the other (the Levenshtein distance).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // distances of the part of a that was read to the beginnings of b
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

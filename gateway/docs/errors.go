@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
+
 	"ocigate/gateway"
 	"ocigate/translate/errcode"
 )
@@ -114,7 +116,7 @@ func (s *site) near(path string) []*errorPage {
 	}
 	var candidates []candidate
 	for _, e := range s.errors {
-		d := distance(name, e.Name)
+		d := levenshtein.ComputeDistance(name, e.Name)
 		if shared := sharedWords(name, e.Name); d <= len(e.Name)/3 || shared > 0 {
 			candidates = append(candidates, candidate{e, d - 4*shared})
 		}
@@ -136,26 +138,4 @@ func sharedWords(a, b string) int {
 		}
 	}
 	return shared
-}
-
-// distance returns the number of characters to insert, remove or replace that turn one
-// name into the other.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substituted := diagonal
-			if a[i] != b[j] {
-				substituted++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substituted, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
