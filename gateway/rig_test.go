@@ -106,8 +106,6 @@ type rig struct {
 	metrics  *gateway.Metrics
 	log      *logBuffer
 	handler  http.Handler
-	// validated returns how many responses were validated with the description.
-	validated func() int
 
 	base string                                      // scheme and host of the API
 	send func(*http.Request) (*http.Response, error) // never follows a redirect
@@ -287,7 +285,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 		Logger: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	change(s.gateway, &gatewayOptions)
-	r.handler, r.validated = openapitest.Watch(t, gateway.New(gatewayOptions))
+	r.handler = openapitest.Watch(t, gateway.New(gatewayOptions))
 	first = r.firstSeries(t, s.errors, authenticator.ClientsWithTwoHashes())
 	return r
 }
