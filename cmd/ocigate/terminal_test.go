@@ -3,14 +3,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
 	"os/exec"
 	"reflect"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/term"
@@ -56,14 +59,24 @@ func newTeletype(t *testing.T) *teletype {
 		_, _ = io.Copy(&tty.seen, person) // ends with the terminal
 	}()
 	t.Cleanup(func() {
-		// A goroutine that still reads from the terminal gets lines, and then its end.
-		// Only then can the user's side be closed, because a read blocks it.
+		// A goroutine that still reads from the terminal gets lines, and ends. Until then
+		// the program's side stays open: its number could become that of another terminal,
+		// whose state the goroutine would change at its end.
 		_, _ = io.WriteString(person, "\n\n\n")
+		for isReading() { // waitFor ends with the context of the test, which has ended
+			time.Sleep(time.Millisecond)
+		}
 		_ = side.Close()
 		<-copied
 		_ = person.Close()
 	})
 	return tty
+}
+
+// isReading reports whether a goroutine of this process reads a secret from a terminal.
+func isReading() bool {
+	stacks := make([]byte, 4<<20)
+	return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("term.ReadPassword("))
 }
 
 func (tty *teletype) state() *term.State {
