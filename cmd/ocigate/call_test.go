@@ -29,6 +29,9 @@ func newTestClient(t *testing.T) *http.Client {
 // by the command and by its line of curl. Requests that need another state of the platform,
 // or change it, have their own platform.
 func TestCallMakesEveryDocumentedCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes several seconds")
+	}
 	t.Parallel() // it waits for platforms
 	_, noCurl := exec.LookPath("curl")
 	if noCurl != nil {
