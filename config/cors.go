@@ -49,7 +49,7 @@ func isOrigin(s string) bool {
 	return (isAddress || isName) && (u.Scheme == "https" || u.Scheme == "http" && isOwnHost(host)) && isOriginPort(u)
 }
 
-// isOwnHost reports whether a host is the browser's own.
+// isOwnHost reports whether a host is the one that asks: localhost or a loopback address.
 func isOwnHost(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.IsLoopback()

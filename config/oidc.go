@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -137,9 +136,7 @@ func isIssuer(text string) bool {
 	if err != nil || u.Hostname() == "" || u.User != nil || len(text) > 512 || strings.ContainsAny(text, "?# \t\r\n") {
 		return false
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	isLoopback := u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
-	return u.Scheme == "https" || u.Scheme == "http" && isLoopback
+	return u.Scheme == "https" || u.Scheme == "http" && isOwnHost(u.Hostname())
 }
 
 // isClaim reports whether a text is the path of a claim.

@@ -87,8 +87,8 @@ func RouterErrors() []*errcode.Code {
 	return []*errcode.Code{errcode.RouteNotFound, errcode.MethodNotAllowed}
 }
 
-// errorPage returns the path of the page of an error in the documentation.
-func errorPage(c *errcode.Code) string { return DocsPath + "errors/" + c.Name + "/" }
+// ErrorPage returns the path of the page of an error in the documentation.
+func ErrorPage(c *errcode.Code) string { return DocsPath + "errors/" + c.Name + "/" }
 
 // ErrorBodies returns the bodies of an error in the forms of [ErrorMedia].
 func ErrorBodies(e *errcode.Error) []any {
@@ -178,7 +178,7 @@ func (r Route) PathParameters() []PathParameter {
 	}
 	if strings.Contains(r.Path, "{"+operationIDParameter+"}") {
 		parameters = append(parameters, PathParameter{
-			Name: operationIDParameter, Doc: "The id of a write: the header " + headerOperationID + " of its response.",
+			Name: operationIDParameter, Doc: "The id of a write: the header " + HeaderOperationID + " of its response.",
 			Min: 1, Max: len(ExampleOperationID), Example: ExampleOperationID,
 		})
 	}

@@ -37,7 +37,7 @@ type CallerLimit struct {
 
 const defaultLimitRecords = 1 << 14
 
-// callerLimit is the name of the policy in the headers.
+// callerLimitPolicy is the name of the policy in the headers.
 const callerLimitPolicy = `"caller"`
 
 // window returns the time in which an empty bucket becomes full.

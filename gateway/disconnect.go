@@ -33,7 +33,7 @@ func disconnected(c echo.Context) bool {
 // disconnected, and otherwise failure. A write that was sent continues after a
 // disconnect, and keeps its own error.
 func disconnectError(c echo.Context, failure *errcode.Error) *errcode.Error {
-	outcome := c.Response().Header().Get(headerOperationOutcome)
+	outcome := c.Response().Header().Get(HeaderOperationOutcome)
 	sent := outcome != "" && outcome != string(operation.NotDone)
 	if sent || !disconnected(c) || !errors.Is(failure, context.Canceled) {
 		return failure

@@ -113,7 +113,7 @@ func writeForm(c echo.Context, e *errcode.Error) error {
 
 func problemOf(e *errcode.Error, detail *errorDetail) problemBody {
 	return problemBody{
-		Type: errorPage(e.Code), Title: e.Code.Text, Status: e.Code.Status, Detail: e.Text(),
+		Type: ErrorPage(e.Code), Title: e.Code.Text, Status: e.Code.Status, Detail: e.Text(),
 		Code: e.Code.Number, Name: e.Code.Name, errorDetail: detail,
 	}
 }

@@ -39,15 +39,15 @@ const (
 	RelLogin = "https://ocigate.invalid/rel/login"
 )
 
-// link returns a value of [HeaderLink]. The target must be a path that needs no
-// escaping.
+// link returns a value of [HeaderLink]. The target must be a path, with or without a query,
+// that is escaped.
 func link(target, relation string) string {
 	return "<" + target + `>; rel="` + relation + `"`
 }
 
 // addLinks adds the links of an error response: see [HeaderLink].
 func addLinks(header http.Header, code *errcode.Code) {
-	header.Set(HeaderLink, link(errorPage(code), RelHelp))
+	header.Set(HeaderLink, link(ErrorPage(code), RelHelp))
 	if code == errcode.Unauthenticated {
 		header.Add(HeaderLink, link(loginPath, RelLogin))
 	}

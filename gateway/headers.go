@@ -46,8 +46,8 @@ func unsupportedHeaders(header http.Header, conditional bool) []errcode.Problem 
 		switch letters := lettersOf(name); {
 		case strings.Contains(letters, "dryrun"):
 			refuse(name, "is no header of a write: ask for a dry run by ?dry_run=true or Prefer: dry-run")
-		case strings.Contains(letters, "idempot") && name != headerIdempotencyKey:
-			refuse(name, "is no header of a write: a key is sent as "+headerIdempotencyKey)
+		case strings.Contains(letters, "idempot") && name != HeaderIdempotencyKey:
+			refuse(name, "is no header of a write: a key is sent as "+HeaderIdempotencyKey)
 		case name == headerIfMatch && conditional:
 		case name == headerIfMatch:
 			refuse(name, "must not be given: this write is done without conditions")

@@ -70,7 +70,7 @@ const requestIDPattern = `^[A-Za-z0-9._-]{1,64}$`
 func requestHeaders() []Header {
 	return []Header{
 		{
-			Name: headerIdempotencyKey, Min: 1, Max: maxKeyLength + 2, Pattern: fmt.Sprintf(`^("[!#-~]{1,%d}"|[!#-~]{1,%[1]d})$`, maxKeyLength),
+			Name: HeaderIdempotencyKey, Min: 1, Max: maxKeyLength + 2, Pattern: fmt.Sprintf(`^("[!#-~]{1,%d}"|[!#-~]{1,%[1]d})$`, maxKeyLength),
 			Example: "3f0c7d52-5d0b-4c8e-9d0f-7f1f3a5c9e21",
 			Doc: "Makes it safe to send a write again: a request with the same key gets the outcome of the first one, and nothing is sent twice. " +
 				"It belongs to one caller and one route, with its path and body. A UUID, for example. It may be in double quotes.",
@@ -137,18 +137,18 @@ func responseHeaders() []Header {
 			},
 		},
 		{
-			Name: headerOperationID, Pattern: operationIDPattern, Example: ExampleOperationID,
+			Name: HeaderOperationID, Pattern: operationIDPattern, Example: ExampleOperationID,
 			Doc: "The id of the write, for the route operation_get. A dry run has none.",
 			of:  ofWrite,
 		},
 		{
-			Name: headerOperationOutcome, Kind: translate.ChoiceParam, Values: texts(listedStates), Example: string(operation.Done),
+			Name: HeaderOperationOutcome, Kind: translate.ChoiceParam, Values: texts(listedStates), Example: string(operation.Done),
 			Doc: "What became of the write. A dry run has none.",
 			of:  ofWrite,
 		},
 		{
-			Name: headerReplayed, Kind: translate.ChoiceParam, Values: []string{"true"}, Example: "true",
-			Doc: "The response is the outcome of the first request with the same " + headerIdempotencyKey + ".",
+			Name: HeaderReplayed, Kind: translate.ChoiceParam, Values: []string{"true"}, Example: "true",
+			Doc: "The response is the outcome of the first request with the same " + HeaderIdempotencyKey + ".",
 			of:  ofWrite,
 		},
 		{
@@ -182,7 +182,7 @@ func responseHeaders() []Header {
 			of:  ofStatuses(errcode.MethodNotAllowed.Status),
 		},
 		{
-			Name: HeaderLink, Example: link(errorPage(errcode.Forbidden), RelHelp),
+			Name: HeaderLink, Example: link(ErrorPage(errcode.Forbidden), RelHelp),
 			Doc: "Links of RFC 8288. `rel=\"help\"`: the page of the error. `rel=\"" + RelLogin + "\"`: where to log in. `rel=\"next\"`, `rel=\"prev\"`: other pages of the list.",
 			of:  func(r Route, status int) bool { return status >= http.StatusBadRequest || isPaged(r) },
 		},

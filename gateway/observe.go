@@ -163,8 +163,8 @@ func (g *Gateway) log(info *requestInfo, c echo.Context, took time.Duration) {
 	if len(info.entries) > 0 {
 		fields = append(fields, slog.Any("entries", info.entries))
 	}
-	if id := c.Response().Header().Get(headerOperationID); id != "" {
-		fields = append(fields, slog.String("operation_id", id), slog.String("outcome", c.Response().Header().Get(headerOperationOutcome)))
+	if id := c.Response().Header().Get(HeaderOperationID); id != "" {
+		fields = append(fields, slog.String("operation_id", id), slog.String("outcome", c.Response().Header().Get(HeaderOperationOutcome)))
 	}
 	if name != noErrorName {
 		fields = append(fields, slog.String("error", name), slog.String("cause", short(info.cause(c.Response().Status))))

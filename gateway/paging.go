@@ -9,11 +9,9 @@ import (
 	"ocigate/translate"
 )
 
-const (
-	// headerTotalCount has the number of entries for which the filters hold, on all
-	// pages together, and whatever responseSizeLimit is.
-	headerTotalCount = "X-Total-Count"
-)
+// headerTotalCount has the number of entries for which the filters hold, on all pages
+// together, and whatever responseSizeLimit is.
+const headerTotalCount = "X-Total-Count"
 
 // setPageHeaders sets the headers of a list that is filtered, sorted or paged. The links
 // are those of the request, with another startIndex: the last page has no next one, and
@@ -36,5 +34,5 @@ func pageLink(request *url.URL, startIndex int, rel string) string {
 	query := request.Query()
 	query.Set(translate.StartIndexParam, strconv.Itoa(startIndex))
 	query.Del(cacheBuster)
-	return "<" + request.EscapedPath() + "?" + query.Encode() + `>; rel="` + rel + `"`
+	return link(request.EscapedPath()+"?"+query.Encode(), rel)
 }

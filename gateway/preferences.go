@@ -45,9 +45,9 @@ func preferencesOf(r *http.Request, described translate.Description) (preference
 			}
 		}
 	}
-	if values, ok := r.Header[headerIdempotencyKey]; ok {
+	if values, ok := r.Header[HeaderIdempotencyKey]; ok {
 		if prefs.key = keyOf(values); prefs.key == "" {
-			refuse(headerIdempotencyKey, fmt.Sprintf("must be 1 to %d visible ASCII characters, and be given only once", maxKeyLength))
+			refuse(HeaderIdempotencyKey, fmt.Sprintf("must be 1 to %d visible ASCII characters, and be given only once", maxKeyLength))
 		}
 	}
 	if values, ok := r.Header[headerIfMatch]; ok && described.Conditional {

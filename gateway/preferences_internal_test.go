@@ -27,9 +27,9 @@ func FuzzPreferences(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, query, prefer string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 		r.URL.RawQuery = query
-		r.Header = http.Header{headerIdempotencyKey: {key}, headerPrefer: {prefer}}
+		r.Header = http.Header{HeaderIdempotencyKey: {key}, headerPrefer: {prefer}}
 		prefs, problems := preferencesOf(r, translate.Description{Params: []translate.Param{dryRunParam}})
-		if refused := slices.ContainsFunc(problems, isAbout(headerIdempotencyKey)); refused != (prefs.key == "") {
+		if refused := slices.ContainsFunc(problems, isAbout(HeaderIdempotencyKey)); refused != (prefs.key == "") {
 			t.Errorf("the key %q is accepted as %q, refused: %t", key, prefs.key, refused)
 		}
 		for _, c := range prefs.key {

@@ -49,7 +49,7 @@ func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, fi
 	if first.Fingerprint != content {
 		return first, nil, errcode.New(errcode.KeyReused)
 	}
-	c.Response().Header().Set(headerOperationID, first.ID)
+	c.Response().Header().Set(HeaderOperationID, first.ID)
 	if first.State == operation.Unknown {
 		first = g.options.Operations.Resolve(ctx, first)
 	}
@@ -57,7 +57,7 @@ func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, fi
 	if first.State.Running() || !first.HoldsKey() { // the key is about to be free
 		return first, nil, &errcode.Error{Code: errcode.RequestRunning, Operation: first.ID, RetryAfter: shortly}
 	}
-	c.Response().Header().Set(headerReplayed, "true")
+	c.Response().Header().Set(HeaderReplayed, "true")
 	g.options.Metrics.replays.WithLabelValues(first.Route).Inc()
 	failure, err := decodeError(first.Response)
 	return first, failure, err

@@ -21,10 +21,10 @@ import (
 
 // The headers of a write.
 const (
-	headerOperationID      = "Operation-Id"
-	headerOperationOutcome = "Operation-Outcome"
-	headerIdempotencyKey   = "Idempotency-Key"
-	headerReplayed         = "Idempotency-Replayed"
+	HeaderOperationID      = "Operation-Id"
+	HeaderOperationOutcome = "Operation-Outcome"
+	HeaderIdempotencyKey   = "Idempotency-Key"
+	HeaderReplayed         = "Idempotency-Replayed"
 	headerPrefer           = "Prefer"
 	headerPreferApplied    = "Preference-Applied"
 
@@ -124,7 +124,7 @@ func fingerprint(target scope.Target, body []byte, condition []string) string {
 // the body has arrived, because ids must be in the order in which operations begin.
 func operationOf(c echo.Context, route Route, draft *translate.Draft) operation.Operation {
 	id := operation.NewID()
-	c.Response().Header().Set(headerOperationID, id)
+	c.Response().Header().Set(HeaderOperationID, id)
 	return operation.Operation{
 		ID:      id,
 		Caller:  callerOf(c),
@@ -154,10 +154,10 @@ func beginWrite(c echo.Context, described translate.Description) {
 	if prefs, _ := preferencesOf(c.Request(), described); prefs.dryRun {
 		return
 	}
-	c.Response().Header().Set(headerOperationID, operation.NewID())
+	c.Response().Header().Set(HeaderOperationID, operation.NewID())
 	setOutcome(c, operation.NotDone)
 }
 
 func setOutcome(c echo.Context, outcome operation.State) {
-	c.Response().Header().Set(headerOperationOutcome, string(outcome))
+	c.Response().Header().Set(HeaderOperationOutcome, string(outcome))
 }

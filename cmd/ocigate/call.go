@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -136,7 +135,8 @@ func newEndpointCall(s *callSettings, route gateway.Route) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.SortFlags = false
-	for _, name := range pathParameters(route) {
+	for _, p := range route.PathParameters() {
+		name := p.Name
 		e.ids[name] = flags.String(flagOf(name), "", "the "+name+" in the path")
 		_ = c.MarkFlagRequired(flagOf(name)) // the flag is there
 		mustComplete(c, flagOf(name), cobra.NoFileCompletions)
@@ -189,17 +189,6 @@ func routeNamed(name string) (gateway.Route, bool) {
 		}
 	}
 	return gateway.Route{}, false
-}
-
-var pathParameter = regexp.MustCompile(`\{([a-z_]+)\}`)
-
-// pathParameters returns the names of the parameters of a route's path.
-func pathParameters(route gateway.Route) []string {
-	var names []string
-	for _, found := range pathParameter.FindAllStringSubmatch(route.FullPath(), -1) {
-		names = append(names, found[1])
-	}
-	return names
 }
 
 // flagOf returns the flag for a parameter of a path: --tenant for tenant_id, as in the

@@ -49,7 +49,8 @@ func TestCallCompletesFlags(t *testing.T) {
 		described := route.Describe()
 		required, _ := completed(t, route.Name, "--")
 		var args, want []string
-		for _, name := range pathParameters(route) {
+		for _, p := range route.PathParameters() {
+			name := p.Name
 			want = append(want, "--"+flagOf(name))
 			args = append(args, "--"+flagOf(name), "x")
 		}

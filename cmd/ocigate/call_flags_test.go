@@ -183,7 +183,8 @@ func TestCallHelpDescribesEachEndpoint(t *testing.T) {
 				t.Errorf("%s: without %s:\n%s", route.Name, p.Name, help)
 			}
 		}
-		for _, name := range pathParameters(route) {
+		for _, p := range route.PathParameters() {
+			name := p.Name
 			if !strings.Contains(help, "--"+flagOf(name)+" ") {
 				t.Errorf("%s: without --%s", route.Name, flagOf(name))
 			}

@@ -26,7 +26,7 @@ const (
 
 // shownHeaders are the headers that --verbose and errors show.
 var shownHeaders = []string{
-	idHeader, outcomeHeader, replayedHeader, retryHeader, "Etag", "Allow", "Location", "Www-Authenticate",
+	gateway.HeaderOperationID, gateway.HeaderOperationOutcome, gateway.HeaderReplayed, "Retry-After", "Etag", "Allow", "Location", "Www-Authenticate",
 	"Ratelimit", "Ratelimit-Policy", "X-Request-Id", "X-Total-Count",
 }
 
@@ -68,7 +68,7 @@ func (e *endpointCall) report(c *cobra.Command, r apiRequest, response *http.Res
 func isBeforeKey(response *http.Response) bool {
 	switch response.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return response.Header.Get(replayedHeader) == ""
+		return response.Header.Get(gateway.HeaderReplayed) == ""
 	}
 	return false
 }
@@ -200,7 +200,7 @@ func describeFailure(base string, status int, body []byte, code int) error {
 		fmt.Fprintf(&b, "\n  the platform: %s", cell(failure.Details.Errors[key].Summary))
 	}
 	if known, isKnown := errcode.ByName(failure.Name); isKnown {
-		fmt.Fprintf(&b, "\n  %s\n  explained at %s/docs/errors/%s/", known.Help, base, known.Name)
+		fmt.Fprintf(&b, "\n  %s\n  explained at %s%s", known.Help, base, gateway.ErrorPage(known))
 	}
 	switch {
 	case ok:

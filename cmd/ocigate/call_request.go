@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ocigate/config"
+	"ocigate/gateway"
 	"ocigate/translate"
 )
 
@@ -23,15 +24,6 @@ const maxCallBody = 64 << 20
 
 // dryRunName is the parameter of the query that --dry-run sets.
 const dryRunName = "dry_run"
-
-// The headers of requests and responses that the command uses.
-const (
-	keyHeader      = "Idempotency-Key"
-	replayedHeader = "Idempotency-Replayed"
-	idHeader       = "Operation-Id"
-	outcomeHeader  = "Operation-Outcome"
-	retryHeader    = "Retry-After"
-)
 
 // header is one header field of a request.
 type header struct{ name, value string }
@@ -173,7 +165,7 @@ func (e *endpointCall) headers(r apiRequest) ([]header, error) {
 	if r.hasBody {
 		all = append(all, header{"Content-Type", jsonType})
 	}
-	add(keyHeader, "idempotency-key", r.key)
+	add(gateway.HeaderIdempotencyKey, "idempotency-key", r.key)
 	add("If-Match", "if-match", e.ifMatch)
 	add("If-None-Match", "if-none-match", e.ifNoneMatch)
 	return all, err

@@ -58,7 +58,7 @@ func recordedCases(t *testing.T, route gateway.Route) []recordedCase {
 		}
 		unmarshalFile(t, file, &r)
 		unmarshalFile(t, filepath.Join(filepath.Dir(file), "response.json"), &response)
-		r.status, r.outcome, r.wantedBody = response.Status, response.Headers[outcomeHeader], string(response.Body)
+		r.status, r.outcome, r.wantedBody = response.Status, response.Headers[gateway.HeaderOperationOutcome], string(response.Body)
 		if known, ok := best[r.status]; !ok || r.needs() < known.needs() {
 			best[r.status] = r
 		}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"ocigate/gateway"
+
 	"github.com/spf13/cobra"
 )
 
@@ -166,14 +168,14 @@ func (e *endpointCall) send(c *cobra.Command, r apiRequest) error {
 		fmt.Fprintf(c.ErrOrStderr(), "warning: the credentials are sent to %s without TLS\n", r.base)
 	}
 	if r.key != "" {
-		fmt.Fprintf(c.ErrOrStderr(), "%s: %s\n", keyHeader, r.key)
+		fmt.Fprintf(c.ErrOrStderr(), "%s: %s\n", gateway.HeaderIdempotencyKey, r.key)
 	}
 	response, err := r.do(c.Context(), client, body)
 	if err != nil {
 		return e.lostAdvice(err, r)
 	}
 	defer func() { _ = response.Body.Close() }() // the body was read as far as it is needed
-	code := codeOf(response.StatusCode, response.Header.Get(outcomeHeader), e.isWrite())
+	code := codeOf(response.StatusCode, response.Header.Get(gateway.HeaderOperationOutcome), e.isWrite())
 	if code == exitUnknown && e.wait > 0 {
 		return e.waitFor(c, client, r, response)
 	}

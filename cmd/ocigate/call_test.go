@@ -90,7 +90,7 @@ func (r recordedCase) compareCurl(t *testing.T, api string) {
 	body := runShell(t, strings.TrimSuffix(line, "\n")+" -D "+headers)
 	sent, id := readFile(t, headers), ""
 	for h := range strings.Lines(sent) {
-		if name, value, _ := strings.Cut(h, ": "); strings.EqualFold(name, idHeader) {
+		if name, value, _ := strings.Cut(h, ": "); strings.EqualFold(name, gateway.HeaderOperationID) {
 			id = strings.TrimSpace(value)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ocigate/gateway"
 	"ocigate/gateway/operation"
 )
 
@@ -41,7 +42,7 @@ func (e *endpointCall) waitFor(c *cobra.Command, client *http.Client, r apiReque
 		body = nil // the header has what is needed
 	}
 	printHeaders(c, response)
-	id := response.Header.Get(idHeader)
+	id := response.Header.Get(gateway.HeaderOperationID)
 	var first error
 	if response.StatusCode == http.StatusMultiStatus {
 		first = partlyText(response.StatusCode, exitUnknown) // the body is a report, and no error
@@ -155,7 +156,7 @@ func pollOutcome(ctx context.Context, most, after time.Duration, ask func(contex
 
 // retryAfter returns the time in a Retry-After in seconds, 0 for none.
 func retryAfter(from http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(from.Get(retryHeader), 10, 31)
+	seconds, err := strconv.ParseUint(from.Get("Retry-After"), 10, 31)
 	if err != nil {
 		return 0
 	}

@@ -36,6 +36,15 @@ type certificateFile struct {
 	content [sha256.Size]byte
 }
 
+// pool returns the certificates of the file as authorities.
+func (f certificateFile) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, authority := range f.list {
+		pool.AddCert(authority)
+	}
+	return pool
+}
+
 // readCertificates reads all certificate files of a configuration. Its error lists all
 // files that cannot be used. The others are returned also with an error.
 func readCertificates(c *config.Config) (*certificates, error) {
@@ -83,10 +92,7 @@ func readEndpointTLS(c config.EndpointTLS) (*tls.Config, []certificateFile, erro
 		if err != nil {
 			problems[0] = fmt.Errorf("ca_file: %w", err)
 		} else {
-			secured.RootCAs = x509.NewCertPool()
-			for _, authority := range file.list {
-				secured.RootCAs.AddCert(authority)
-			}
+			secured.RootCAs = file.pool()
 			files = append(files, file)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,7 +86,7 @@ func checkGenerated(t *testing.T, line []string, api string, d demo, made *madeC
 	}
 	client := startGenerated(t, slices.Concat(line, []string{api}))
 	calls := slices.DeleteFunc(d.calls(), func(call demoCall) bool {
-		_, _, described := operationOf(call)
+		_, _, described := routeOf(call)
 		return !described
 	})
 	var report strings.Builder
@@ -135,8 +134,8 @@ func (m *madeCalls) add(call demoCall) {
 	if m.operations == nil {
 		m.operations, m.errors = map[string]int{}, map[int]int{}
 	}
-	name, _, _ := operationOf(call)
-	m.operations[name]++
+	route, _, _ := routeOf(call)
+	m.operations[route.Name]++
 	if call.code != 0 {
 		m.errors[call.code]++
 	}
@@ -155,29 +154,6 @@ func (m *madeCalls) check(t *testing.T) {
 		}
 	}
 	t.Logf("%d calls of %d operations, with %d different errors", total, len(m.operations), len(m.errors))
-}
-
-var quotedParameter = regexp.MustCompile(`\\\{([a-z_]+)\\\}`)
-
-// operationOf returns the id of the operation that a call is of, and the parameters of its
-// path. Calls of paths and methods that do not exist are of none.
-func operationOf(call demoCall) (id string, parameters map[string]string, described bool) {
-	path, _, _ := strings.Cut("/api/v1"+call.path, "?")
-	for _, route := range gateway.Table() {
-		pattern := regexp.MustCompile("^" + quotedParameter.ReplaceAllString(regexp.QuoteMeta(route.FullPath()), "(?P<$1>[^/]+)") + "$")
-		match := pattern.FindStringSubmatch(path)
-		if route.Method != call.method || match == nil {
-			continue
-		}
-		parameters = map[string]string{}
-		for i, name := range pattern.SubexpNames() {
-			if name != "" {
-				parameters[name] = match[i]
-			}
-		}
-		return route.Name, parameters, true
-	}
-	return "", nil, false
 }
 
 // A generatedClient is a running program.
@@ -289,9 +265,9 @@ func (g *generatedClient) ask(call generatedCall, waiting chan generatedAnswer) 
 
 // generatedForm returns a call in the form of the programs.
 func generatedForm(call demoCall, authorization string) (generatedCall, error) {
-	id, path, _ := operationOf(call)
+	route, path, _ := routeOf(call)
 	form := generatedCall{
-		Operation: id, Path: path, Query: map[string]any{}, Header: map[string]string{},
+		Operation: route.Name, Path: path, Query: map[string]any{}, Header: map[string]string{},
 		Authorization: authorization, Body: call.body,
 	}
 	_, query, _ := strings.Cut(call.path, "?")
@@ -366,7 +342,7 @@ func TestGeneratedClientsHaveAllOperations(t *testing.T) {
 func TestGeneratedClientsGetAllCalls(t *testing.T) {
 	var left []string
 	for _, call := range demoCalls(config.AvailableFromGroup) {
-		if _, _, described := operationOf(call); !described {
+		if _, _, described := routeOf(call); !described {
 			left = append(left, call.title)
 		}
 	}

@@ -15,17 +15,23 @@ func viewerParameters(calls []demoCall) map[string]map[string]string {
 		if call.status >= 300 || strings.Contains(call.path, lastOperation) {
 			continue
 		}
-		path, _, _ := strings.Cut(call.path, "?")
-		for _, route := range gateway.Table() {
-			if found[route.Name] != nil || route.Method != call.method {
-				continue
-			}
-			if values := pathValues(route.FullPath(), "/api/v1"+path); len(values) > 0 {
-				found[route.Name] = values
-			}
+		if route, values, ok := routeOf(call); ok && len(values) > 0 && found[route.Name] == nil {
+			found[route.Name] = values
 		}
 	}
 	return found
+}
+
+// routeOf returns the route that a call is of, and the values of the parameters of its
+// path. A call of a path or method that does not exist is of none.
+func routeOf(call demoCall) (route gateway.Route, values map[string]string, ok bool) {
+	path, _, _ := strings.Cut("/api/v1"+call.path, "?")
+	for _, route := range gateway.Table() {
+		if values := pathValues(route.FullPath(), path); values != nil && route.Method == call.method {
+			return route, values, true
+		}
+	}
+	return gateway.Route{}, nil, false
 }
 
 // pathValues returns the values that the parameters of a route's path have in a path, nil

@@ -112,9 +112,5 @@ func authoritiesOf(name string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	for _, authority := range file.list {
-		pool.AddCert(authority)
-	}
-	return pool, nil
+	return file.pool(), nil
 }

@@ -32,7 +32,7 @@ type errorPage struct {
 
 // StatusText returns the name of the status.
 func (e *errorPage) StatusText() string {
-	if e.Status == 499 {
+	if e.Status == errcode.CallerLeft.Status {
 		return "Client Closed Request"
 	}
 	return http.StatusText(e.Status)
@@ -46,7 +46,7 @@ func errorPages(routes []gateway.Route) []*errorPage {
 	var pages []*errorPage
 	examples := readExamples()
 	for code := range errcode.All() {
-		p := &errorPage{Code: code, Path: errorsBase + code.Name + "/", Promise: promiseOf(code)}
+		p := &errorPage{Code: code, Path: gateway.ErrorPage(code), Promise: promiseOf(code)}
 		p.Everywhere = true
 		p.Router = slices.Contains(gateway.RouterErrors(), code)
 		writes := false

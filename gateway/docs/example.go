@@ -11,10 +11,8 @@ import (
 )
 
 // examples has the bodies of errors in the description: by the name of the error, and
-// for problem+json with the ending problemEnding.
+// for problem+json with the ending [openapi.ProblemEnding].
 type examples map[string]json.RawMessage
-
-const problemEnding = "_problem"
 
 // readExamples reads them from the description.
 func readExamples() examples {
@@ -40,7 +38,7 @@ func readExamples() examples {
 func (e examples) of(code *errcode.Code) (plain, problem string) {
 	bare := gateway.ErrorBodies(errcode.New(code))
 	forms := make([]string, len(bare))
-	for i, ending := range []string{"", problemEnding} {
+	for i, ending := range []string{"", openapi.ProblemEnding} {
 		body, described := e[code.Name+ending]
 		if !described {
 			encoded, err := json.Marshal(bare[i])

@@ -46,15 +46,12 @@ type lists struct {
 	Comparisons []parameter // families
 }
 
-// pageSizeParam is a parameter that exactly the lists with filters and pages have.
-const pageSizeParam = "pageSize"
-
-// listsOf returns the parameters of all lists with pages, each one once.
+// listsOf returns the parameters of all lists with filters and pages, each one once.
 func listsOf(routes []gateway.Route) lists {
 	var params []translate.Param
 	for _, route := range routes {
 		own := route.Describe().Params
-		if slices.ContainsFunc(own, func(p translate.Param) bool { return p.Name == pageSizeParam }) {
+		if slices.ContainsFunc(own, func(p translate.Param) bool { return p.Name == translate.PageSizeParam }) {
 			params = append(params, own...)
 		}
 	}

@@ -171,12 +171,4 @@ func (v *view) IsViewer() bool { return v.viewer }
 func (v *view) IsError() bool { return v.template == "error" }
 
 // PathParams returns the parameters of paths.
-func (v *view) PathParams() []scope.Parameter {
-	var found []scope.Parameter
-	for _, name := range []string{"tenant_id", "group_id", "user_id"} {
-		if p, ok := scope.ParameterByName(name); ok {
-			found = append(found, p)
-		}
-	}
-	return found
-}
+func (v *view) PathParams() []scope.Parameter { return scope.User.Parameters() }

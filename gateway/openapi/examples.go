@@ -178,7 +178,10 @@ func summaryOf(name string) string {
 }
 
 // forms are the ends of the names of examples in the forms of gateway.ErrorMedia.
-var forms = []string{"", "_problem"}
+var forms = []string{"", ProblemEnding}
+
+// ProblemEnding is the end of the name of an example in the form of problem+json.
+const ProblemEnding = "_problem"
 
 // errorExample returns the example of an error of a route in a form: its own recorded
 // case, or else a reference to the example that all routes share.
