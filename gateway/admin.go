@@ -40,6 +40,10 @@ func NewAdmin(m *Metrics) *Admin {
 	return a
 }
 
+// Handle adds a handler for a pattern of [http.ServeMux]. It must be called before the
+// first request.
+func (a *Admin) Handle(pattern string, handler http.Handler) { a.mux.Handle(pattern, handler) }
+
 // ServeHTTP implements http.Handler.
 func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if lastOnConnection(r) {
