@@ -9,9 +9,10 @@
 //	}
 //
 // Every key is declared once, as a field of a structure here: the field's tags
-// give its name, its documentation and its limits, and [Default] gives its
-// default. The loader, the example file ([Example]) and the reference
-// ([Reference]) are all derived from these declarations.
+// give its name, its documentation, its limits and whether a change needs a
+// restart, and [Default] gives its default. The loader, the example file
+// ([Example]), the reference ([Reference]) and [Diff] are all derived from these
+// declarations.
 //
 // The package builds nothing from a configuration, opens no files except the
 // configuration and the secrets that it names, and imports no other package of
@@ -33,7 +34,7 @@ type Config struct {
 	Log      Log      `yaml:"log" doc:"Log, written to the standard error output."`
 	API      API      `yaml:"api" doc:"Choices that the API's specification leaves open."`
 	Auth     Auth     `yaml:"auth" doc:"How callers are authenticated."`
-	Journal  Journal  `yaml:"journal" doc:"Where writes and their outcomes are recorded. No write is sent before it is recorded."`
+	Journal  Journal  `yaml:"journal" restart:"true" doc:"Where writes and their outcomes are recorded. No write is sent before it is recorded."`
 	Platform Platform `yaml:"platform" doc:"Platform behind the gateway, reached by OCI-P."`
 
 	places *places // nil if the configuration was not loaded
@@ -41,7 +42,7 @@ type Config struct {
 
 // HTTP is the listener of the API.
 type HTTP struct {
-	Listen            string         `yaml:"listen" rule:"required,listen" doc:"Address of the API; an empty host means every interface."`
+	Listen            string         `yaml:"listen" rule:"required,listen" restart:"true" doc:"Address of the API; an empty host means every interface."`
 	TLS               KeyPair        `yaml:"tls" doc:"Certificate of the API. Give both files for HTTPS, or none for plain HTTP."`
 	ReadHeaderTimeout time.Duration  `yaml:"read_header_timeout" rule:"100ms..5m" doc:"Longest time for the header of a request to arrive."`
 	ReadTimeout       time.Duration  `yaml:"read_timeout" rule:"100ms..10m" doc:"Longest time for a complete request to arrive, not shorter than read_header_timeout."`
@@ -69,7 +70,7 @@ func (p KeyPair) Present() bool { return p.CertFile != "" }
 
 // Admin is the listener for operators.
 type Admin struct {
-	Listen string `yaml:"listen" rule:"required,listen" doc:"Address of metrics, livez and readyz, another than http.listen."`
+	Listen string `yaml:"listen" rule:"required,listen" restart:"true" doc:"Address of metrics, livez and readyz, another than http.listen."`
 }
 
 // Log holds the level and the format of the log.

@@ -75,6 +75,8 @@ type printer struct {
 	out bytes.Buffer
 	// example adds comments, and writes secrets without redaction.
 	example bool
+	// restart reports whether the section that is being written needs a restart.
+	restart bool
 }
 
 // section writes the keys of a section. The standard is the same section with all
@@ -110,7 +112,10 @@ func (p *printer) assign(indent, lead string, f field, value, standard reflect.V
 	switch {
 	case isSection(f.typ):
 		p.out.WriteByte('\n')
+		outer := p.restart
+		p.restart = outer || f.restart
 		p.section(indent+"  ", value, standard)
+		p.restart = outer
 	case isList && isSection(f.typ.Elem()) && value.Len() > 0:
 		p.out.WriteByte('\n')
 		p.entries(indent+"  ", value)
@@ -154,7 +159,8 @@ func (p *printer) comment(indent string, f field, standard reflect.Value) {
 	}
 	text := f.doc
 	if !isSection(f.typ) {
-		text += f.sentences(standard)
+		f.restart = f.restart || p.restart
+		text += f.restartSentence() + f.sentences(standard)
 	}
 	line := indent + "#"
 	for word := range strings.FieldsSeq(text) {
@@ -182,6 +188,15 @@ func (f field) sentences(standard reflect.Value) string {
 		return text + " Required."
 	}
 	return text + " Default: " + fallback + "."
+}
+
+// restartSentence returns the sentence about a key that is read only when the program
+// starts.
+func (f field) restartSentence() string {
+	if f.restart {
+		return " Needs a restart."
+	}
+	return ""
 }
 
 // scalar returns a single value as YAML.

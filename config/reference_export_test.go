@@ -26,6 +26,8 @@ type Setting struct {
 	Limits string
 	// Doc describes the key in sentences.
 	Doc string
+	// Restart reports whether a change of the key needs a restart.
+	Restart bool
 }
 
 // Reference returns a description of every key that holds a value or a list, in
@@ -39,7 +41,8 @@ func Reference() []Setting {
 			Type:     noun(s.typ),
 			Default:  s.fallback(s.value),
 			Limits:   s.limits(),
-			Doc:      s.doc,
+			Doc:      s.doc + s.restartSentence(),
+			Restart:  s.restart,
 		})
 	}
 	return list

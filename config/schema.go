@@ -17,7 +17,9 @@ import (
 // field is a key of the configuration, read from the tags of its structure's
 // field: yaml is the key, doc is its documentation, and rule is a list of
 // "required", "optional", a range such as "1s..10m", and names from forms. In an
-// optional number, 0 means none and may be outside of the range.
+// optional number, 0 means none and may be outside of the range. The tag restart
+// marks keys and sections that are read only when the program starts; the keys of
+// list entries cannot have it.
 type field struct {
 	index    int
 	key      string
@@ -25,6 +27,7 @@ type field struct {
 	typ      reflect.Type
 	required bool
 	optional bool
+	restart  bool
 	rules    []rule
 }
 
@@ -36,7 +39,7 @@ func fields(section reflect.Type) []field {
 		if !sf.IsExported() {
 			continue
 		}
-		f := field{index: i, key: sf.Tag.Get("yaml"), doc: sf.Tag.Get("doc"), typ: sf.Type}
+		f := field{index: i, key: sf.Tag.Get("yaml"), doc: sf.Tag.Get("doc"), typ: sf.Type, restart: sf.Tag.Get("restart") == "true"}
 		for name := range strings.SplitSeq(sf.Tag.Get("rule"), ",") {
 			switch {
 			case name == "required":
@@ -304,13 +307,18 @@ type setting struct {
 }
 
 // settings returns all keys that hold a value, in the order of the structures.
-// The keys of a list's entries follow the list, with "[]" as the index.
+// The keys of a list's entries follow the list, with "[]" as the index. A key needs
+// a restart if its section does.
 func settings(path string, section reflect.Value) []setting {
 	var list []setting
 	for _, f := range fields(section.Type()) {
 		at, value := join(path, f.key), section.Field(f.index)
 		if isSection(f.typ) {
-			list = append(list, settings(at, value)...)
+			nested := settings(at, value)
+			for i := range nested {
+				nested[i].restart = nested[i].restart || f.restart
+			}
+			list = append(list, nested...)
 			continue
 		}
 		list = append(list, setting{f, at, value})
