@@ -26,7 +26,8 @@
 //
 // Tokens are signed, so every replica with the same keys accepts them. The list
 // of logged-out tokens, the cache of verified clients and the counters of failed
-// attempts belong to one [Authenticator] in one process. A token that was logged
+// attempts belong to one [Authenticator] and its successors ([Authenticator.With])
+// in one process. A token that was logged
 // out at one replica is therefore accepted by the others until it expires, so
 // tokens should be short-lived. N replicas allow N times the guesses of one.
 //
@@ -172,7 +173,7 @@ func (o *Options) check() error {
 }
 
 // An Authenticator authenticates requests, and logs users in and out. [New] makes
-// one.
+// one, and [Authenticator.With] makes one with other options that shares its state.
 type Authenticator struct {
 	verifier       Verifier
 	reserved       []string
@@ -189,25 +190,48 @@ type Authenticator struct {
 // New returns an Authenticator. Its error lists all problems of the options, one
 // on each line.
 func New(o Options) (*Authenticator, error) {
-	o.setDefaults()
-	optionsErr := o.check()
-	tokens, keysErr := newTokens(o)
-	hashed, clientsErr := hashedClients(o.Clients)
-	origins, originsErr := newOrigins(o.TrustedOrigins, o.TrustCookies)
-	if err := prefixed("auth", optionsErr, originsErr, keysErr, clientsErr); err != nil {
+	v, err := validate(o)
+	if err != nil {
 		return nil, err
 	}
-	throttle := newThrottle(o.AccountLimit, o.AddressLimit)
+	tokens, err := newTokens(v.options)
+	if err != nil {
+		return nil, err
+	}
+	throttle := newThrottle(v.options.AccountLimit, v.options.AddressLimit)
+	clients := newClients(v.clients, v.options.RememberFor, v.options.HashConcurrency, throttle)
+	return v.authenticator(tokens, clients, throttle), nil
+}
+
+// validated holds options without a problem, and what is made of them.
+type validated struct {
+	options Options // with their defaults
+	clients []*client
+	origins origins
+}
+
+// validate sets the defaults of options. Its error lists all of their problems.
+func validate(o Options) (validated, error) {
+	o.setDefaults()
+	optionsErr := o.check()
+	_, keysErr := keysByID(o.Keys)
+	hashed, clientsErr := hashedClients(o.Clients)
+	origins, originsErr := newOrigins(o.TrustedOrigins, o.TrustCookies)
+	return validated{o, hashed, origins}, prefixed("auth", optionsErr, originsErr, keysErr, clientsErr)
+}
+
+// authenticator returns an Authenticator with these options and that state.
+func (v validated) authenticator(tokens *tokens, clients *clients, throttle *throttle) *Authenticator {
 	return &Authenticator{
-		verifier:       o.Verifier,
-		reserved:       o.ReservedUsers,
+		verifier:       v.options.Verifier,
+		reserved:       v.options.ReservedUsers,
 		tokens:         tokens,
-		clients:        newClients(hashed, o.RememberFor, o.HashConcurrency, throttle),
+		clients:        clients,
 		throttle:       throttle,
-		origins:        origins,
-		insecureCookie: o.InsecureCookie,
-		sameSite:       o.SameSite,
-	}, nil
+		origins:        v.origins,
+		insecureCookie: v.options.InsecureCookie,
+		sameSite:       v.options.SameSite,
+	}
 }
 
 // EphemeralKey reports whether tokens are signed with a random key of this

@@ -43,8 +43,6 @@ type mac [sha256.Size]byte
 type client struct {
 	principal Principal     // without the method and the hash
 	hashes    []*clientHash // one or two
-
-	mu sync.Mutex // guards verified and lastUsed of the hashes
 }
 
 // hashedClients parses the hashes of the listed clients. Its error lists all
@@ -81,7 +79,7 @@ type clients struct {
 	throttle    *throttle
 	macKey      []byte
 	hashing     chan struct{} // a semaphore: one element for each hash in progress
-	flights     flights
+	flights     *flights
 }
 
 // listing is the list of clients at one time. It is immutable; [clients.replace]
@@ -105,7 +103,7 @@ func newClients(list []*client, rememberFor time.Duration, hashConcurrency int, 
 		throttle:    throttle,
 		macKey:      make([]byte, sha256.Size),
 		hashing:     make(chan struct{}, hashConcurrency),
-		flights:     flights{running: map[flightKey]*flight{}},
+		flights:     &flights{running: map[flightKey]*flight{}},
 	}
 	_, _ = rand.Read(c.macKey) // it never fails: it would rather end the program
 	c.listing.Store(newListing(list))
@@ -208,7 +206,7 @@ func (c *clients) verify(ctx context.Context, s shown) error {
 	if index < 0 {
 		return ErrBadCredentials
 	}
-	s.listed.remember(s.mac, index)
+	s.listed.hashes[index].remember(s.mac)
 	return nil
 }
 

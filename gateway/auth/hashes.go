@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -23,11 +24,13 @@ var hashNames = []HashName{FirstHash, SecondHash}
 func HashNames() []HashName { return slices.Clone(hashNames) }
 
 // clientHash is one hash of a client with its last verified credential. Only one secret
-// matches a hash, so one credential is enough. client.mu guards verified and lastUsed.
+// matches a hash, so one credential is enough. Entries of a client in several listings
+// share the hashes that they have in common.
 type clientHash struct {
 	hash hash
 	text Secret // the hash as it was given
 
+	mu       sync.Mutex // guards verified and lastUsed
 	verified mac
 	lastUsed time.Time // zero if no credential was verified yet
 }
@@ -53,39 +56,41 @@ func (c *client) matches(secret string) int {
 	return slices.IndexFunc(c.hashes, func(h *clientHash) bool { return h.hash.matches(secret) })
 }
 
-// remember stores a credential that was verified by the hash with that index.
-func (c *client) remember(m mac, index int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hashes[index].verified, c.hashes[index].lastUsed = m, time.Now()
+// remember stores a credential that the hash has verified.
+func (h *clientHash) remember(m mac) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.verified, h.lastUsed = m, time.Now()
 }
 
-// recall reports whether a credential was ever verified (proven), and whether it was
-// used so recently that it is accepted without hashing (fresh). A fresh credential
-// counts as used now. Both are false for an unknown id (nil).
-func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
-	if c == nil {
+// recall reports whether the hash has ever verified a credential (proven), and whether
+// the credential was used so recently that it is accepted without hashing (fresh). A
+// fresh credential counts as used now.
+func (h *clientHash) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lastUsed.IsZero() || !hmac.Equal(h.verified[:], m[:]) {
 		return false, false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i := c.verifiedByLocked(m)
-	if i < 0 {
-		return false, false
-	}
-	fresh = time.Since(c.hashes[i].lastUsed) < rememberFor
+	fresh = time.Since(h.lastUsed) < rememberFor
 	if fresh {
-		c.hashes[i].lastUsed = time.Now()
+		h.lastUsed = time.Now()
 	}
 	return true, fresh
 }
 
-// verifiedByLocked returns the index of the hash that has verified a credential, or -1.
-// The caller holds c.mu.
-func (c *client) verifiedByLocked(m mac) int {
-	return slices.IndexFunc(c.hashes, func(h *clientHash) bool {
-		return !h.lastUsed.IsZero() && hmac.Equal(h.verified[:], m[:])
-	})
+// recall returns what recall of the hash returns that has verified a credential. Both
+// are false if none has, and for an unknown id (nil).
+func (c *client) recall(m mac, rememberFor time.Duration) (proven, fresh bool) {
+	if c == nil {
+		return false, false
+	}
+	for _, h := range c.hashes {
+		if proven, fresh := h.recall(m, rememberFor); proven {
+			return true, fresh
+		}
+	}
+	return false, false
 }
 
 // hashOf returns the name of the hash that has verified a credential, empty if the client
@@ -94,10 +99,10 @@ func (c *client) hashOf(m mac) HashName {
 	if len(c.hashes) < len(hashNames) {
 		return ""
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i := c.verifiedByLocked(m); i >= 0 {
-		return hashNames[i]
+	for i, h := range c.hashes {
+		if proven, _ := h.recall(m, 0); proven {
+			return hashNames[i]
+		}
 	}
 	return ""
 }
@@ -108,15 +113,12 @@ func (c *client) sameHashes(other *client) bool {
 	return slices.EqualFunc(c.hashes, other.hashes, func(a, b *clientHash) bool { return a.text == b.text })
 }
 
-// takeVerified copies the verified credentials of the hashes that an earlier entry of the
-// client also has. c is not shared yet, so c.mu is not needed.
-func (c *client) takeVerified(earlier *client) {
-	earlier.mu.Lock()
-	defer earlier.mu.Unlock()
-	for _, h := range c.hashes {
-		i := slices.IndexFunc(earlier.hashes, func(e *clientHash) bool { return e.text == h.text })
-		if i >= 0 {
-			h.verified, h.lastUsed = earlier.hashes[i].verified, earlier.hashes[i].lastUsed
+// shareHashes makes the client use those of its hashes that an earlier entry of the
+// client also has. c is not shared yet.
+func (c *client) shareHashes(earlier *client) {
+	for i, h := range c.hashes {
+		if j := slices.IndexFunc(earlier.hashes, func(e *clientHash) bool { return e.text == h.text }); j >= 0 {
+			c.hashes[i] = earlier.hashes[j]
 		}
 	}
 }

@@ -37,15 +37,20 @@ func (k *keyring) next(keys []Key) (*keyring, error) {
 // which excludes concurrent calls.
 func (c *clients) replace(list []*client) {
 	old := c.listing.Load()
-	for i, listed := range list {
-		list[i] = listed.after(old.byID[listed.principal.Name])
-	}
-	c.listing.Store(newListing(list))
+	c.listing.Store(old.successor(list))
 }
 
-// after returns the client with the verified credentials of its earlier entry, as far as
-// the hashes are the same, and the earlier entry itself if nothing has changed. The new
-// entry c is not shared yet.
+// successor returns a listing of other clients, which are not shared yet. Clients of the
+// same id keep what their hashes have verified.
+func (l *listing) successor(list []*client) *listing {
+	for i, listed := range list {
+		list[i] = listed.after(l.byID[listed.principal.Name])
+	}
+	return newListing(list)
+}
+
+// after returns the client with those hashes of its earlier entry that are the same, and
+// the earlier entry itself if nothing has changed. The new entry c is not shared yet.
 func (c *client) after(earlier *client) *client {
 	if earlier == nil {
 		return c
@@ -53,6 +58,6 @@ func (c *client) after(earlier *client) *client {
 	if earlier.principal == c.principal && earlier.sameHashes(c) {
 		return earlier
 	}
-	c.takeVerified(earlier)
+	c.shareHashes(earlier)
 	return c
 }

@@ -104,6 +104,22 @@ func newLimiter[K comparable](limit Limit) *limiter[K] {
 	return &limiter[K]{limit: limit, records: records, pending: map[K]int{}}
 }
 
+// setLimit replaces the limit. Failures are kept, except those of the records for which
+// there is no room any more. A delay that has begun ends no later than if it began now
+// under the new limit.
+func (l *limiter[K]) setLimit(limit Limit, now time.Time) {
+	if l.limit == limit {
+		return
+	}
+	l.limit = limit
+	l.records.Resize(limit.Records)
+	for _, r := range l.records.Values() {
+		if latest := now.Add(limit.delay(r.failures)); r.until.After(latest) {
+			r.until = latest
+		}
+	}
+}
+
 // record returns the record of a key, without the failures that are too old by now.
 // If there is none, it returns an empty record that is not stored yet.
 func (l *limiter[K]) record(key K, now time.Time) *record {
@@ -194,6 +210,15 @@ func newThrottle(accounts, addresses Limit) *throttle {
 		accounts:  newLimiter[account](accounts),
 		addresses: newLimiter[netip.Prefix](addresses),
 	}
+}
+
+// setLimits replaces both limits.
+func (t *throttle) setLimits(accounts, addresses Limit) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	t.accounts.setLimit(accounts, now)
+	t.addresses.setLimit(addresses, now)
 }
 
 // attempt is the permission to verify one credential. If the verification had a

@@ -72,11 +72,11 @@ type tokens struct {
 	audience string
 	ttl      time.Duration
 	parser   *jwt.Parser
-	revoked  *lru.Cache[string, struct{}] // by the tokens' ids
+	revoked  *lru.Cache[string, struct{}] // by the tokens' ids; shared by all successors
 }
 
 // keyring holds the keys at one time, and the cache of tokens that were verified
-// with them. Its keys are immutable; [Authenticator.Replace] stores another
+// with them for one audience. Its keys are immutable; [Authenticator.Replace] stores another
 // keyring, with an empty cache.
 type keyring struct {
 	given     []Key // empty if the key is a random one
@@ -86,17 +86,20 @@ type keyring struct {
 	known     *lru.Cache[string, token] // by their text
 }
 
-// newTokens is also called with options that did not pass their check, so that
-// problems of the keys are reported together with all others.
+// newTokens returns the tokens of an Authenticator without a predecessor.
 func newTokens(o Options) (*tokens, error) {
 	ring, err := newKeyring(o.Keys)
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := lru.New[string, struct{}](max(o.RevokedTokens, 1))
+	revoked, err := lru.New[string, struct{}](o.RevokedTokens)
 	if err != nil {
 		return nil, err
 	}
+	return tokensWith(o, ring, revoked), nil
+}
+
+func tokensWith(o Options, ring *keyring, revoked *lru.Cache[string, struct{}]) *tokens {
 	t := &tokens{
 		audience: o.Audience,
 		ttl:      o.TokenTTL.Truncate(time.Second),
@@ -112,7 +115,7 @@ func newTokens(o Options) (*tokens, error) {
 		revoked: revoked,
 	}
 	t.ring.Store(ring)
-	return t, nil
+	return t
 }
 
 // newKeyring returns a keyring of the given keys, or of a random key if none is

@@ -1,0 +1,83 @@
+package auth
+
+import (
+	"slices"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// With returns a successor with other options, for a change of the configuration while
+// requests are served. If the options are not valid, its error is that of [New], and
+// nothing changes. Requests that are in progress finish with the options of the
+// Authenticator that they began with. New requests should go to the successor.
+//
+// Both share the state that must survive the change:
+//
+//   - The failed attempts and the delays. The limits of the new options apply to both
+//     from now on; a delay that has begun is not prolonged, but is cut to what the new
+//     limit allows.
+//   - The logged-out tokens: a token that either of them logs out is refused by both.
+//     RevokedTokens applies to both, too.
+//   - The random key, if neither has keys.
+//   - The verified credentials of a listed client, as far as its id and its hash are the
+//     same, with the exemption from the limits that they give.
+//   - The bound on hashes in progress, if HashConcurrency is the same, and verifications
+//     in progress, which requests with the same credential share.
+//
+// The successor accepts the external issuer of its predecessor until ReplaceIssuer
+// replaces it for the successor alone.
+func (a *Authenticator) With(o Options) (*Authenticator, error) {
+	v, err := validate(o)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := a.tokens.successor(v.options)
+	if err != nil {
+		return nil, err
+	}
+	a.throttle.setLimits(v.options.AccountLimit, v.options.AddressLimit)
+	a.tokens.revoked.Resize(v.options.RevokedTokens)
+	next := v.authenticator(tokens, a.clients.successor(v.clients, v.options), a.throttle)
+	next.external.Store(a.external.Load())
+	return next, nil
+}
+
+// successor returns the tokens for other options. They share the list of revoked tokens.
+func (t *tokens) successor(o Options) (*tokens, error) {
+	ring, err := t.ring.Load().next(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if o.Audience != t.audience {
+		// The cache has tokens of the former audience.
+		if ring, err = ring.withoutKnown(); err != nil {
+			return nil, err
+		}
+	}
+	return tokensWith(o, ring, t.revoked), nil
+}
+
+// withoutKnown returns a keyring with the same keys and an empty cache.
+func (k *keyring) withoutKnown() (*keyring, error) {
+	known, err := lru.New[string, token](knownTokens)
+	if err != nil {
+		return nil, err
+	}
+	return &keyring{given: slices.Clone(k.given), signing: k.signing, keys: k.keys, ephemeral: k.ephemeral, known: known}, nil
+}
+
+// successor returns the clients for other options, whose list is not shared yet.
+func (c *clients) successor(list []*client, o Options) *clients {
+	next := &clients{
+		rememberFor: o.RememberFor,
+		throttle:    c.throttle,
+		macKey:      c.macKey,
+		hashing:     c.hashing,
+		flights:     c.flights,
+	}
+	if cap(c.hashing) != o.HashConcurrency {
+		next.hashing = make(chan struct{}, o.HashConcurrency)
+	}
+	next.listing.Store(c.listing.Load().successor(list))
+	return next
+}
