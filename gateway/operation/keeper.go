@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,6 +85,7 @@ type Keeper struct {
 	wakeup   chan struct{} // wakes maintain; holds one signal
 	readings chan struct{} // holds a token for each reading that runs in the background
 	health   health
+	observer atomic.Pointer[Observe] // Options.Observe, or that of the last SetObserve
 
 	// mu guards the fields below, the op and lost of each Write in running, the op,
 	// due, readAt and failure of each openOperation, and the busy of each pendingRecord.
@@ -109,11 +111,17 @@ func NewKeeper(o Options) *Keeper {
 		health:   health{checkNow: make(chan struct{}, 1)},
 		running:  map[string]*Write{}, open: map[string]*openOperation{}, unrecorded: map[string]*pendingRecord{},
 	}
+	k.SetObserve(o.Observe)
 	k.life, k.end = context.WithCancel(context.Background())
 	k.work.Go(k.maintain)
 	k.work.Go(k.watchJournal)
 	return k
 }
+
+// SetObserve replaces [Options.Observe]. Readings that begin from now on use it, also
+// those of operations that are already unknown; readings in progress finish with the one
+// before.
+func (k *Keeper) SetObserve(observe Observe) { k.observer.Store(&observe) }
 
 func orDefault(d, byDefault time.Duration) time.Duration {
 	if d <= 0 {

@@ -62,7 +62,7 @@ func (k *Keeper) readEntries(ctx context.Context, op *Operation, entries []Entry
 	return seen, err
 }
 
-// observe calls the Observe function. A panic becomes an error: it would occur again
+// observe calls the present Observe function. A panic becomes an error: it would occur again
 // for the same operation after every start.
 func (k *Keeper) observe(ctx context.Context, target scope.Target, entries []Entry) (seen Observation, err error) {
 	defer func() {
@@ -70,7 +70,7 @@ func (k *Keeper) observe(ctx context.Context, target scope.Target, entries []Ent
 			err = fmt.Errorf("operation: reading back: panic: %v", cause)
 		}
 	}()
-	return k.options.Observe(ctx, target, entries)
+	return (*k.observer.Load())(ctx, target, entries)
 }
 
 // classifyReply returns the state of an operation after a reply of the platform that
