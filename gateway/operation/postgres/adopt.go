@@ -58,6 +58,7 @@ func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.
 // that this store has not begun: they remain after a call of Begin or Abandon whose reply
 // was lost, or that a crash of the server undid.
 func (s *Store) renew(ctx context.Context, owner string) error {
+	s.leases.add(owner)
 	return s.transact(ctx, "adopt", durably, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id FROM ocigate_operations WHERE open AND owner = $1 AND state = $2`, owner, string(operation.Received))
 		if err != nil {
@@ -71,11 +72,7 @@ func (s *Store) renew(ctx context.Context, owner string) error {
 		if err := removeReceived(ctx, tx, slices.DeleteFunc(ids, s.received.has)); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
-			VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond')
-			ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen, lease = excluded.lease`,
-			owner, s.lease.Microseconds())
-		return err
+		return s.storeLease(ctx, tx, owner)
 	})
 }
 

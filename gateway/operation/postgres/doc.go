@@ -30,7 +30,8 @@
 // open operations. After half of its lease an owner cannot record an Intent ([ErrLease]):
 // a replica that was suspended, or cut off from the database, must not begin to send what
 // another replica is about to take over. So no write may take longer than half a lease
-// from its Intent to the end of its session.
+// from its Intent to the end of its session. [Store.SetLease] changes the lease of a store
+// in use, so that this holds before and after.
 //
 // An owner is one [Store], with a name that is new for each process. Adopt removes the
 // owner's operations that are Received and that this Store has not begun. It leaves all

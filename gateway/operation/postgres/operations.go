@@ -99,14 +99,6 @@ func enter(ctx context.Context, tx pgx.Tx, op *operation.Operation, body string)
 	return err
 }
 
-// addOwner gives a new owner its first lease.
-func (s *Store) addOwner(ctx context.Context, tx pgx.Tx, owner string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
-		VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond') ON CONFLICT DO NOTHING`,
-		owner, s.lease.Microseconds())
-	return err
-}
-
 // Abandon implements [operation.Store]. If it fails, the owner's next call of Adopt
 // removes the operation.
 func (s *Store) Abandon(ctx context.Context, op operation.Operation) error {

@@ -22,7 +22,7 @@ import (
 type Options struct {
 	// Lease is how long the lease of an owner lasts after each call of Adopt. The
 	// setting of the owner's own store counts, so that replicas with different
-	// settings agree. Default 1 minute.
+	// settings agree. [Store.SetLease] replaces it. Default 1 minute.
 	Lease time.Duration
 	// Timeout limits each use of the database: getting a connection and one
 	// transaction. Prune and Adopt make as many transactions as they need; all other
@@ -56,7 +56,7 @@ func (o Options) check() error {
 // Store is an [operation.Store] in a PostgreSQL database.
 type Store struct {
 	pool    *pgxpool.Pool
-	lease   time.Duration
+	leases  leases
 	timeout time.Duration
 	checker string // the owner that Check uses
 
@@ -85,7 +85,7 @@ func Open(address string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		lease:   cmp.Or(o.Lease, defaultLease),
+		leases:  newLeases(cmp.Or(o.Lease, defaultLease)),
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
 	}
