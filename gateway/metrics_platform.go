@@ -17,7 +17,7 @@ func (m *Metrics) makePlatform() {
 		Name: "ocigate_platform_logins_total", Help: "Attempts to make a session with the platform, by result: ok, or the step that failed (dns, dial, tls, login, version).",
 	}, []string{"platform_endpoint", "result"})
 	m.sessionsClosed = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown or broken.",
+		Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown, reconfigured or broken.",
 	}, []string{"platform_endpoint", "reason"})
 	m.waits = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, without those that found an idle one, by result: ok, failed, or left if the caller stopped waiting.", Buckets: durationBuckets,
@@ -105,7 +105,16 @@ func commandResult(reply oci.Reply, err error) string {
 func (m *Metrics) Watch(client interface{ Stats() oci.Stats }) {
 	m.registry.MustRegister(&sessionCollector{client.Stats})
 	for _, e := range client.Stats().Endpoints {
-		m.startPlatform(e.Name)
+		m.StartEndpoints(e.Name)
+	}
+}
+
+// StartEndpoints creates the series of platform endpoints, with the value 0. It must be
+// called before a client is given options with other endpoints. It leaves series that
+// exist already as they are, including those of endpoints that are gone.
+func (m *Metrics) StartEndpoints(names ...string) {
+	for _, name := range names {
+		m.startPlatform(name)
 	}
 }
 

@@ -39,7 +39,7 @@ func (e *endpoint) refusesCredentials(err error) bool {
 		return false
 	}
 	refusal, refused := errors.AsType[*ErrorReply](err)
-	return refused && !e.options.Temporary(refusal)
+	return refused && !e.live.Load().Temporary(refusal)
 }
 
 // noteRefusalLocked puts an account that an endpoint has refused in backoff, and
@@ -59,7 +59,8 @@ func (p *pool) noteRefusalLocked(e *endpoint, password Secret, now time.Time, er
 		a.others++ // within the backoff, which is not prolonged
 		return a.retryAt.Sub(now)
 	}
-	pause := shorten(doubled(p.options.RefusedInitial, a.refusals, p.options.RefusedMax), p.options.Jitter)
+	o := p.options()
+	pause := shorten(doubled(o.RefusedInitial, a.refusals, o.RefusedMax), o.Jitter)
 	a.refusals++
 	a.others = 0
 	a.retryAt = now.Add(pause)
@@ -81,23 +82,30 @@ func (p *pool) tryElsewhereLocked(e *endpoint, now time.Time) bool {
 // readPassword returns the endpoint's current password. If PasswordSource fails, that
 // is the last one. PasswordSource may read a file, so it is called without the mutex.
 func (p *pool) readPassword(e *endpoint) Secret {
-	if e.PasswordSource == nil {
-		return e.Password // never changes
+	with := e.secrets.Load()
+	if with.passwordSource == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return e.password
 	}
-	password, err := e.PasswordSource()
+	password, err := with.passwordSource()
 	failure := ""
 	if err != nil {
 		failure = err.Error()
 	}
 	p.mu.Lock()
-	if err == nil {
-		e.Password = password
+	changed := false
+	if with == e.secrets.Load() { // else Reconfigure has given another password
+		if err == nil {
+			e.password = password
+		}
+		changed = failure != e.sourceFailure
+		e.sourceFailure = failure
 	}
-	current, changed := e.Password, failure != e.sourceFailure
-	e.sourceFailure = failure
+	current := e.password
 	p.mu.Unlock()
 	if changed {
-		p.options.Trace.passwordRead(e.Name, err)
+		p.options().Trace.passwordRead(e.Name, err)
 	}
 	return current
 }
@@ -105,12 +113,13 @@ func (p *pool) readPassword(e *endpoint) Secret {
 // recheckCredentials reads the passwords of accounts in backoff again, and has a
 // session made if one has changed. It is called without the mutex.
 func (p *pool) recheckCredentials() {
-	for _, e := range p.endpoints {
+	endpoints, _ := p.inOrder()
+	for _, e := range endpoints {
 		p.mu.Lock()
 		a := p.accounts[e.UserID]
 		paused := a != nil && a.retryAt.After(time.Now())
 		p.mu.Unlock()
-		if !paused || e.PasswordSource == nil {
+		if !paused || e.secrets.Load().passwordSource == nil {
 			continue
 		}
 		p.readPassword(e)

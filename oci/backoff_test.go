@@ -155,7 +155,7 @@ func TestClientFailsOverAndReturns(t *testing.T) {
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Fatal(err)
 		}
-		want := []EndpointStats{{Name: "primary", InBackoff: true}, {Name: "secondary", Idle: 1}}
+		want := []EndpointStats{{Name: "primary", Address: "primary:2208", InBackoff: true}, {Name: "secondary", Address: "secondary:2208", Idle: 1}}
 		if diff := cmp.Diff(want, c.Stats().Endpoints, ignoreDialect); diff != "" {
 			t.Errorf("on the secondary (-want +got):\n%s", diff)
 		}
@@ -166,7 +166,7 @@ func TestClientFailsOverAndReturns(t *testing.T) {
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Fatal(err)
 		}
-		want = []EndpointStats{{Name: "primary", Idle: 1}, {Name: "secondary"}}
+		want = []EndpointStats{{Name: "primary", Address: "primary:2208", Idle: 1}, {Name: "secondary", Address: "secondary:2208"}}
 		if diff := cmp.Diff(want, c.Stats().Endpoints, ignoreDialect); diff != "" {
 			t.Errorf("back on the primary (-want +got):\n%s", diff)
 		}

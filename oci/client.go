@@ -11,7 +11,6 @@ import (
 // A Client sends commands to the platform over a pool of sessions that it logs
 // in. It is safe for use by several goroutines.
 type Client struct {
-	options  *Options
 	pool     *pool
 	reads    *joiner
 	checking chan struct{} // holds a token for each identity check under way
@@ -26,7 +25,6 @@ func New(options Options) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		options:  checked,
 		pool:     newPool(checked),
 		reads:    newJoiner(),
 		checking: make(chan struct{}, maxIdentityChecks),
@@ -45,7 +43,7 @@ func (c *Client) Stats() Stats { return c.pool.stats() }
 // calls the tracing hook of each command.
 func (c *Client) outcome(s *session, asked *exchange, got result) ([]Reply, error) {
 	replies, err := asked.outcome(got)
-	c.options.Trace.commandsDone(s.endpoint.Name, asked.document.commands, time.Since(asked.began), replies, err)
+	c.pool.options().Trace.commandsDone(s.endpoint.Name, asked.document.commands, time.Since(asked.began), replies, err)
 	return replies, err
 }
 
@@ -55,7 +53,7 @@ func (c *Client) checkRefused(ctx context.Context, s *session, asked *exchange, 
 	if !allRefused(replies) || slices.ContainsFunc(replies, Reply.isValidationError) {
 		return nil
 	}
-	limited, cancel := by(ctx, asked.began, c.options.CommandTimeout)
+	limited, cancel := by(ctx, asked.began, s.endpoint.options.CommandTimeout)
 	defer cancel()
 	return checkLogin(limited, s, asked.document, replies)
 }

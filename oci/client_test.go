@@ -184,8 +184,8 @@ func TestEndpointRaisesTheVersionOfTLSAndChangesNothingElse(t *testing.T) {
 	for given, want := range map[uint16]uint16{0: tls.VersionTLS12, tls.VersionTLS10: tls.VersionTLS12, tls.VersionTLS13: tls.VersionTLS13} {
 		configured := &tls.Config{MinVersion: given}
 		e := newEndpoint(Endpoint{Address: "a:1", TLS: configured}, &Options{})
-		if e.TLS.MinVersion != want || e.TLS.ServerName != "a" || e.Name != "a:1" {
-			t.Errorf("%x became %x, for %q, named %q", given, e.TLS.MinVersion, e.TLS.ServerName, e.Name)
+		if got := e.currentTLS(); got.MinVersion != want || got.ServerName != "a" || e.Name != "a:1" {
+			t.Errorf("%x became %x, for %q, named %q", given, got.MinVersion, got.ServerName, e.Name)
 		}
 		if configured.MinVersion != given || configured.ServerName != "" {
 			t.Errorf("the caller's own became %x for %q", configured.MinVersion, configured.ServerName)

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -90,6 +91,16 @@ func newDialect(fixed Release, changed func(Dialect)) *dialect {
 	d := &dialect{fixed: fixed, changed: changed}
 	d.resetLocked() // no other goroutine has it yet
 	return d
+}
+
+// clone returns a dialect with the same knowledge, for another endpoint object.
+func (d *dialect) clone(changed func(Dialect)) *dialect {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &dialect{
+		fixed: d.fixed, changed: changed, detected: d.detected, version: d.version, askedAt: d.askedAt, announced: d.announced,
+		refused: maps.Clone(d.refused), answered: maps.Clone(d.answered), closed: maps.Clone(d.closed), odd: maps.Clone(d.odd),
+	}
 }
 
 // resetLocked discards what the replies have shown. The caller holds the mutex.

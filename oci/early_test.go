@@ -61,8 +61,8 @@ func TestACallerWhoseReplyComesEarlyWaitsNoLongerThanOthers(t *testing.T) {
 					if err != nil {
 						t.Errorf("the answer is lost: %v", err)
 					}
-				case <-time.After(c.options.CommandTimeout + time.Second):
-					t.Errorf("the caller still waits after %v; %+v", c.options.CommandTimeout, c.Stats())
+				case <-time.After(c.pool.options().CommandTimeout + time.Second):
+					t.Errorf("the caller still waits after %v; %+v", c.pool.options().CommandTimeout, c.Stats())
 					for _, s := range c.pool.idle {
 						s.close(ErrClosed) // lets the caller go
 					}

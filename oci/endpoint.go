@@ -3,6 +3,7 @@ package oci
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -12,40 +13,69 @@ import (
 )
 
 // endpoint is one address of the platform and what the client has learned about
-// it. The pool has a table of its states.
+// it. The pool has a table of its states. The fields without a comment never change.
 type endpoint struct {
-	Endpoint
+	Name, Address string
+	UserID        string
+	Login         LoginMethod
+	secured       bool // it is reached over TLS
+	// options are those that the endpoint was made with. Its sessions depend on them,
+	// so an endpoint with other session options (see shape) is another object. All
+	// other options are read from live.
 	options *Options
-	dialect *dialect // has its own mutex
+	live    *atomic.Pointer[Options] // the client's current options
+	secrets atomic.Pointer[secrets]  // replaced by Reconfigure
+	dialect *dialect                 // has its own mutex
 
-	// Guarded by the pool's mutex, like Endpoint.Password if there is a
-	// PasswordSource.
+	// Guarded by the pool's mutex.
+	password      Secret    // the last one that was given or read
 	failures      int       // failed attempts since a session has brought a reply
 	unproductive  int       // sessions in a row that ended without a reply after the login
 	retryAt       time.Time // no attempt before
 	connecting    bool      // a session is being made
 	sourceFailure string    // of the last call of PasswordSource; empty after a success
 	health        health
+	replaced      bool                    // it is not among the pool's endpoints any more
+	successor     *endpoint               // has the same address and account, if it was replaced; else nil
+	removedAt     time.Time               // when it was replaced without a successor
+	abandon       context.CancelCauseFunc // ends the attempt that is under way; nil without one
 
 	certificateEnds atomic.Pointer[time.Time] // expiry of the certificate that was presented last; nil before
 }
 
-func newEndpoint(e Endpoint, options *Options) *endpoint {
-	e.Name = cmp.Or(e.Name, e.Address)
-	e.Login = cmp.Or(e.Login, LoginAuto)
-	if e.TLS != nil {
-		e.TLS = e.completeTLS(e.TLS)
-	}
-	changed := func(d Dialect) { options.Trace.dialectChanged(e.Name, d) }
-	return &endpoint{Endpoint: e, options: options, dialect: newDialect(options.Release, changed)}
+// secrets holds what an endpoint proves its identity with, and what the platform proves
+// its identity with. None of it ends sessions when it changes.
+type secrets struct {
+	tls            *tls.Config // complete; nil without TLS
+	tlsSource      func() *tls.Config
+	passwordSource func() (Secret, error)
 }
+
+// newEndpoint makes an endpoint whose current options are those that it is made with.
+func newEndpoint(e Endpoint, options *Options) *endpoint {
+	made := &endpoint{
+		Name: cmp.Or(e.Name, e.Address), Address: e.Address, UserID: e.UserID, Login: cmp.Or(e.Login, LoginAuto), secured: e.TLS != nil,
+		options: options, live: new(atomic.Pointer[Options]), password: e.Password,
+	}
+	made.live.Store(options)
+	with := &secrets{tlsSource: e.TLSSource, passwordSource: e.PasswordSource}
+	if made.secured {
+		with.tls = made.completeTLS(e.TLS)
+	}
+	made.secrets.Store(with)
+	made.dialect = newDialect(options.Release, made.dialectChanged)
+	return made
+}
+
+// dialectChanged calls the hook for a change of the endpoint's dialect.
+func (e *endpoint) dialectChanged(d Dialect) { e.options.Trace.dialectChanged(e.Name, d) }
 
 // loginMethods returns the login methods to try, in order.
 func (e *endpoint) loginMethods() []LoginMethod {
 	switch {
 	case e.Login != LoginAuto:
 		return []LoginMethod{e.Login}
-	case e.TLS == nil:
+	case !e.secured:
 		return []LoginMethod{LoginSigned}
 	}
 	var methods []LoginMethod
@@ -65,7 +95,7 @@ func (e *endpoint) connect(ctx context.Context) (line, error) {
 		return line{}, e.failure(ctx, StageDial, line{}, err)
 	}
 	plain := newLine(conn)
-	if e.TLS == nil {
+	if !e.secured {
 		return plain, nil
 	}
 	above, secured := plain.secure(e.currentTLS())
@@ -192,9 +222,10 @@ func doubled(pause time.Duration, times int, longest time.Duration) time.Duratio
 // noteFailureLocked records a failed attempt, and when the next one is due. The
 // caller holds the pool's mutex.
 func (e *endpoint) noteFailureLocked(now time.Time) {
-	pause := doubled(e.options.BackoffInitial, e.failures, e.options.BackoffMax)
+	o := e.live.Load()
+	pause := doubled(o.BackoffInitial, e.failures, o.BackoffMax)
 	e.failures++
-	e.retryAt = now.Add(shorten(pause, e.options.Jitter))
+	e.retryAt = now.Add(shorten(pause, o.Jitter))
 }
 
 // unproductiveSessions is how many sessions in a row may end without a reply after

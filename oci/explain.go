@@ -136,10 +136,10 @@ func (e *endpoint) failure(ctx context.Context, stage Stage, at line, err error)
 	if op, ok := errors.AsType[*net.OpError](err); ok && failed.Stage == StageDial {
 		failed.Remote = addressOf(op.Addr)
 	}
-	text := explain(ctx, failed.Stage, e.TLS != nil, err)
+	text := explain(ctx, failed.Stage, e.secured, err)
 	if at.socket != nil {
 		failed.Remote = addressOf(at.socket.RemoteAddr())
-		if e.TLS == nil && at.socket.receivedTLS.Load() {
+		if !e.secured && at.socket.receivedTLS.Load() {
 			text = "the endpoint answers with TLS: is this the port with TLS?"
 		}
 	}

@@ -26,6 +26,9 @@ type health struct {
 	needs   proof     // how far an attempt must succeed for the endpoint to be up again
 	refused bool      // the platform has refused the account's credentials
 	probeAt time.Time // no probe before that
+
+	shown bool      // isUpLocked at the last call of noteUpLocked
+	since time.Time // when shown changed last, or the first attempt ended; zero before
 }
 
 // noteAttemptLocked records how an attempt to reach the endpoint has ended. After a
@@ -64,7 +67,8 @@ func (e *endpoint) noteNoReplyLocked(now time.Time, err error) {
 // postponeProbeLocked sets the time of the next probe, one interval from now. The
 // caller holds the pool's mutex.
 func (e *endpoint) postponeProbeLocked(now time.Time) {
-	e.health.probeAt = now.Add(shorten(e.options.ProbeUnusedInterval, e.options.Jitter))
+	o := e.live.Load()
+	e.health.probeAt = now.Add(shorten(o.ProbeUnusedInterval, o.Jitter))
 }
 
 // handshake makes the TLS handshake, and records the expiry of the certificate that
@@ -84,6 +88,7 @@ func (e *endpoint) handshake(ctx context.Context, secured *tls.Conn) error {
 
 // endpointProbe is a probe that is under way.
 type endpointProbe struct {
+	endpoint *endpoint
 	// login says that the probe logs in. Then it counts as a session of MaxSessions.
 	login  bool
 	cancel context.CancelFunc
@@ -96,7 +101,7 @@ type endpointProbe struct {
 func (p *pool) probeUnused(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.options.ProbeUnusedInterval < 0 || p.closed || p.connecting || p.probing != nil {
+	if p.options().ProbeUnusedInterval < 0 || p.closed || p.connecting || p.probing != nil {
 		return
 	}
 	e := p.nextProbeLocked(now)
@@ -104,7 +109,7 @@ func (p *pool) probeUnused(now time.Time) {
 		return
 	}
 	ctx, cancel := context.WithCancel(p.closing)
-	probe := &endpointProbe{login: e.health.needs > proofConnection, cancel: cancel}
+	probe := &endpointProbe{endpoint: e, login: e.health.needs > proofConnection, cancel: cancel}
 	p.probing = probe
 	p.running.Go(func() {
 		defer cancel()
@@ -138,11 +143,12 @@ func (p *pool) mayProbeLoginLocked(e *endpoint) bool {
 	refused := slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
 		return other.UserID == e.UserID && other.health.refused
 	})
-	return !refused && p.accounts[e.UserID] == nil && !p.wantsSessionLocked() && len(p.all) < p.options.MaxSessions
+	return !refused && p.accounts[e.UserID] == nil && !p.wantsSessionLocked() && p.hasRoomLocked()
 }
 
 // runProbe makes a probe. If a session is wanted meanwhile, a probe with a login is
-// canceled, and has no result. It is called without the mutex.
+// canceled, and has no result. The same holds for any probe if its endpoint is replaced.
+// It is called without the mutex.
 func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 	start := time.Now()
 	probe := Probe{Endpoint: e.Name, Login: login}
@@ -154,11 +160,11 @@ func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 	}
 	probe.Took = time.Since(start)
 	p.mu.Lock()
-	valid := ctx.Err() == nil
+	valid := ctx.Err() == nil && !e.replaced
 	if valid {
 		valid = p.noteProbeLocked(e, &probe)
 	} else {
-		e.postponeProbeLocked(time.Now())
+		e.latestLocked().postponeProbeLocked(time.Now())
 	}
 	p.probing = nil
 	p.growLocked()
@@ -167,7 +173,7 @@ func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 		s.logout(errors.New("oci: closed: the endpoint has been probed"))
 	}
 	if valid {
-		p.options.Trace.endpointProbed(probe)
+		p.options().Trace.endpointProbed(probe)
 	}
 }
 
@@ -185,7 +191,9 @@ func (p *pool) noteProbeLocked(e *endpoint, probe *Probe) bool {
 		reached = proofReply
 	}
 	before := e.health
-	e.noteAttemptLocked(time.Now(), reached, probe.Err)
+	now := time.Now()
+	e.noteAttemptLocked(now, reached, probe.Err)
+	p.noteUpLocked(e, now)
 	probe.Up = e.health.up
 	probe.Changed = before.tried.IsZero() || before.up != probe.Up
 	return true
@@ -212,7 +220,7 @@ func (p *pool) probeLogin(ctx context.Context, e *endpoint) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.options.Trace.loggedIn(e.Name, who)
+	p.options().Trace.loggedIn(e.Name, who)
 	if err := s.ping(ctx); err != nil {
 		return s, e.noAnswers(whyEnded(err))
 	}
@@ -231,4 +239,13 @@ func (p *pool) isUpLocked(e *endpoint) bool {
 		}
 	}
 	return false
+}
+
+// noteUpLocked records when an endpoint has gone up or down. It is called after all
+// that may change that. The caller holds the pool's mutex.
+func (p *pool) noteUpLocked(e *endpoint, now time.Time) {
+	h, up := &e.health, p.isUpLocked(e)
+	if up != h.shown || h.since.IsZero() && !h.tried.IsZero() {
+		h.shown, h.since = up, now
+	}
 }

@@ -165,7 +165,7 @@ func (s *session) detect(ctx context.Context) error {
 		if replies[0].isValidationError() {
 			continue
 		}
-		if refused := replies[0].failure; refused != nil && s.endpoint.options.Temporary(refused) {
+		if refused := replies[0].failure; refused != nil && s.endpoint.live.Load().Temporary(refused) {
 			return nil // the next session asks again
 		}
 		version, _, err := replies[0].Text("version")

@@ -31,16 +31,19 @@ func (p *pool) maintain() {
 	}
 }
 
-// retireOld closes idle sessions that are older than MaxAge, and those that have
-// been idle for IdleTimeout and are not needed for MinSessions.
+// retireOld closes idle sessions that are older than MaxAge, those that have been idle
+// for IdleTimeout and are not needed for MinSessions, and those of endpoints that were
+// replaced.
 func (p *pool) retireOld(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range slices.Clone(p.idle) {
 		switch {
+		case p.outdatedLocked(s, now):
+			p.retireOutdatedLocked(s, now)
 		case now.After(s.expires):
 			p.retireLocked(s, ClosedAge)
-		case now.Sub(s.idleSince) >= p.options.IdleTimeout && len(p.all) > p.options.MinSessions:
+		case now.Sub(s.idleSince) >= p.options().IdleTimeout && len(p.all) > p.options().MinSessions:
 			p.retireLocked(s, ClosedIdle)
 		}
 	}
@@ -51,7 +54,7 @@ func (p *pool) probeIdle(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range slices.Clone(p.idle) {
-		if now.Sub(s.probed) < p.options.ProbeInterval {
+		if now.Sub(s.probed) < p.options().ProbeInterval {
 			continue
 		}
 		p.removeIdleLocked(s)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,9 +36,12 @@ import (
 // or ends a backoff. An endpoint is in use if it has a session in pool.all, connecting
 // if endpoint.connecting is set, being probed while runProbe runs for it, and in
 // backoff until endpoint.retryAt.
+//
+// Reconfigure replaces endpoints: see reconfigure.go.
 type pool struct {
-	options   *Options
-	endpoints []*endpoint
+	// live holds the current options, which are never changed, only replaced, with mu
+	// held. They are read anywhere, with and without mu.
+	live atomic.Pointer[Options]
 
 	closing      context.Context // canceled when close begins
 	beginClosing context.CancelFunc
@@ -52,11 +56,15 @@ type pool struct {
 	// locked, never the other way round. Functions that need it held have the suffix
 	// Locked.
 	mu         sync.Mutex
+	endpoints  []*endpoint         // in order of preference; replaced, never changed
+	generation int                 // how often the endpoints were replaced
+	former     []*endpoint         // that were removed lately
 	all        map[*session]bool   // sessions that are logged in and not closed; true if in use
 	idle       []*session          // ordered by last use, the latest last
 	accounts   map[string]*account // by user id; those whose credentials the platform refuses
 	waiting    []*waiter           // the one who waits longest first
 	connecting bool                // a session is being made
+	leaving    int                 // sessions that are not in all any more and are being logged out
 	probing    *endpointProbe      // of an endpoint that is not in use; nil if there is none
 	lastErr    error               // of the last attempt to make a session; nil after a success
 	closed     bool
@@ -64,7 +72,13 @@ type pool struct {
 }
 
 // waiter is a caller in the queue. ready gets one session or one error.
-type waiter struct{ ready chan handover }
+type waiter struct {
+	ready chan handover
+	// patient is set if the options changed during the wait: then the caller is not
+	// refused because no session can be made now, but waits until MaxWait. The pool's
+	// mutex guards it.
+	patient bool
+}
 
 type handover struct {
 	session *session
@@ -79,14 +93,32 @@ func (w *waiter) handOver(s *session) {
 }
 
 func newPool(options *Options) *pool {
-	p := &pool{options: options, all: map[*session]bool{}, accounts: map[string]*account{}, drained: make(chan struct{})}
+	p := &pool{all: map[*session]bool{}, accounts: map[string]*account{}, drained: make(chan struct{})}
 	p.closing, p.beginClosing = context.WithCancel(context.Background())
 	p.cutOff, p.cut = context.WithCancel(context.Background())
+	p.live.Store(options)
 	for _, e := range options.Endpoints {
-		p.endpoints = append(p.endpoints, newEndpoint(e, options))
+		p.endpoints = append(p.endpoints, p.newEndpoint(e, options))
 	}
 	p.running.Go(p.maintain)
 	return p
+}
+
+// newEndpoint makes an endpoint whose current options are those of the pool.
+func (p *pool) newEndpoint(e Endpoint, options *Options) *endpoint {
+	made := newEndpoint(e, options)
+	made.live = &p.live
+	return made
+}
+
+// options returns the current options.
+func (p *pool) options() *Options { return p.live.Load() }
+
+// inOrder returns the endpoints in order of preference, and their generation.
+func (p *pool) inOrder() ([]*endpoint, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endpoints, p.generation
 }
 
 // acquire returns a session that is reserved for the caller until they release it.
@@ -126,7 +158,7 @@ func (p *pool) takeOrQueue() (*session, *waiter, error) {
 	if err := p.unavailableLocked(time.Now()); err != nil {
 		return nil, nil, err
 	}
-	if len(p.waiting) >= p.options.MaxWaiting {
+	if len(p.waiting) >= p.options().MaxWaiting {
 		return nil, nil, fmt.Errorf("%w and %d callers wait for one", ErrBusy, len(p.waiting))
 	}
 	w := &waiter{ready: make(chan handover, 1)}
@@ -138,7 +170,7 @@ func (p *pool) takeOrQueue() (*session, *waiter, error) {
 // wait waits for a session until ctx or MaxWait ends.
 func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, p.options.MaxWait, ErrBusy)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.options().MaxWait, ErrBusy)
 	defer cancel()
 	var got handover
 	select {
@@ -146,7 +178,7 @@ func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 	case <-ctx.Done():
 		got = p.leaveQueue(w, context.Cause(ctx))
 	}
-	p.options.Trace.waited(time.Since(start), got.err)
+	p.options().Trace.waited(time.Since(start), got.err)
 	return got.session, got.err
 }
 
@@ -176,7 +208,7 @@ func (p *pool) waitError(why error) error {
 	p.mu.Unlock()
 	switch {
 	case none:
-		return &UnavailableError{RetryAfter: p.options.BackoffInitial, Err: fmt.Errorf("the first one is still being made: %w", why)}
+		return &UnavailableError{RetryAfter: p.options().BackoffInitial, Err: fmt.Errorf("the first one is still being made: %w", why)}
 	case !errors.Is(why, ErrBusy):
 		return fmt.Errorf("%w: the caller left the queue: %w", ErrBusy, why)
 	}
@@ -217,14 +249,16 @@ func (p *pool) takeBackLocked(s *session, now time.Time) *waiter {
 	case !s.usable():
 		p.retireLocked(s, ClosedBroken)
 		p.replaceLocked(s, s.reason())
+	case p.outdatedLocked(s, now) || len(p.all) > p.options().MaxSessions:
+		p.retireLocked(s, ClosedReconfigured)
 	case now.After(s.expires):
 		p.retireLocked(s, ClosedAge)
-		p.growLocked()
 	default:
 		s.probed = now
 		if !s.proven {
 			s.proven = true
 			s.endpoint.noteWorkingLocked()
+			p.noteUpLocked(s.endpoint, now)
 		}
 		return p.assignLocked(s)
 	}
@@ -273,6 +307,17 @@ func (p *pool) failWaitersLocked(err error) {
 	p.waiting = nil
 }
 
+// refuseWaitersLocked gives an error to the waiters who are not patient. The caller
+// holds the pool's mutex; ready has room, so nothing blocks.
+func (p *pool) refuseWaitersLocked(err error) {
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
+		if !w.patient {
+			w.ready <- handover{err: err}
+		}
+		return !w.patient
+	})
+}
+
 // byBackoff returns the endpoints in order of preference, those in backoff last.
 func (p *pool) byBackoff() []*endpoint {
 	p.mu.Lock()
@@ -283,9 +328,4 @@ func (p *pool) byBackoff() []*endpoint {
 		return cmp.Compare(a.remainingBackoffLocked(now), b.remainingBackoffLocked(now))
 	})
 	return sorted
-}
-
-// endpointNamed returns the endpoint of that name, which must exist.
-func (p *pool) endpointNamed(name string) *endpoint {
-	return p.endpoints[slices.IndexFunc(p.endpoints, func(e *endpoint) bool { return e.Name == name })]
 }

@@ -17,7 +17,7 @@ func (p *pool) growLocked() {
 	}
 	if now := time.Now(); p.dueLocked().After(now) {
 		if err := p.unavailableLocked(now); err != nil {
-			p.failWaitersLocked(err)
+			p.refuseWaitersLocked(err)
 		}
 		return
 	}
@@ -32,7 +32,14 @@ func (p *pool) growLocked() {
 // wantsSessionLocked reports whether another session is wanted. The caller holds the
 // pool's mutex.
 func (p *pool) wantsSessionLocked() bool {
-	return len(p.all) < p.options.MaxSessions && (len(p.waiting) > 0 || len(p.all) < p.options.MinSessions)
+	return p.hasRoomLocked() && (len(p.waiting) > 0 || len(p.all) < p.options().MinSessions)
+}
+
+// hasRoomLocked reports whether another session may be made. Sessions that are being
+// logged out count until the platform has been told, since it may have a limit as well.
+// The caller holds the pool's mutex.
+func (p *pool) hasRoomLocked() bool {
+	return len(p.all)+p.leaving < p.options().MaxSessions
 }
 
 // dueLocked returns when an endpoint may be tried next. The caller holds the pool's
@@ -50,7 +57,7 @@ func (p *pool) dueLocked() time.Time {
 // endpointDueLocked returns when the endpoint may be tried next: when neither the
 // endpoint nor its account is in backoff. The caller holds the pool's mutex.
 func (p *pool) endpointDueLocked(e *endpoint) time.Time {
-	if a := p.accounts[e.UserID]; a != nil && a.retryAt.After(e.retryAt) && !a.allowsLocked(e.Password) {
+	if a := p.accounts[e.UserID]; a != nil && a.retryAt.After(e.retryAt) && !a.allowsLocked(e.password) {
 		return a.retryAt
 	}
 	return e.retryAt
@@ -62,7 +69,9 @@ func (p *pool) addSession() {
 	s, err := p.makeSession()
 	p.mu.Lock()
 	p.connecting = false
-	p.lastErr = err
+	if s != nil || err != nil { // else the endpoints were replaced before an attempt
+		p.lastErr = err
+	}
 	if s != nil {
 		p.addLocked(s)
 	}
@@ -82,83 +91,117 @@ func (p *pool) addLocked(s *session) {
 	}
 	now := time.Now()
 	s.idleSince, s.probed = now, now
-	s.expires = now.Add(shorten(p.options.MaxAge, p.options.Jitter))
+	s.expires = now.Add(shorten(p.options().MaxAge, p.options().Jitter))
+	if s.endpoint.replaced || len(p.all) >= p.options().MaxSessions {
+		p.retireOutdatedLocked(s, now)
+		return
+	}
 	p.assignLocked(s).handOver(s)
 }
 
 // makeSession makes a session with the first endpoint that accepts it. An error
-// joins those of all endpoints that were tried. It is called without the mutex.
+// joins those of all endpoints that were tried. It stops when Reconfigure has replaced
+// the endpoints: it then returns the errors so far, or nothing. It is called without
+// the mutex.
 func (p *pool) makeSession() (*session, error) {
 	var failures []error
-	for _, e := range p.endpoints {
+	endpoints, generation := p.inOrder()
+	for _, e := range endpoints {
 		start := time.Now()
 		password := p.readPassword(e)
-		if may, why := p.beginAttempt(e, start); !may {
+		ctx, why := p.beginAttempt(e, generation, start)
+		if errors.Is(why, errReconfigured) {
+			break
+		}
+		if ctx == nil {
 			failures = append(failures, why)
 			continue
 		}
-		s, who, err := e.open(p.closing, opening{userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: p.sessionClosed})
+		s, who, err := e.open(ctx, opening{userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: p.sessionClosed})
 		refused := p.endAttempt(e, password, err)
-		p.options.Trace.sessionTried(e.Name, time.Since(start), err)
+		p.options().Trace.sessionTried(e.Name, time.Since(start), err)
 		if err == nil {
-			p.options.Trace.loggedIn(e.Name, who)
+			p.options().Trace.loggedIn(e.Name, who)
 			return s, nil
 		}
 		if refused > 0 {
-			p.options.Trace.accountRefused(e.Name, e.UserID, refused, err)
+			p.options().Trace.accountRefused(e.Name, e.UserID, refused, err)
 		}
-		failures = append(failures, err)
+		if !errors.Is(context.Cause(ctx), errReconfigured) {
+			failures = append(failures, err)
+		}
 	}
 	return nil, inOneLine(failures)
 }
 
-// beginAttempt reports whether an endpoint is to be tried now. If it is not, and
-// the platform refuses its account, why is the refusal, otherwise nil.
-func (p *pool) beginAttempt(e *endpoint, now time.Time) (may bool, why error) {
+// beginAttempt returns the context of an attempt to make a session with an endpoint, or
+// nil if it is not to be tried now. Then, if the platform refuses its account, why is
+// the refusal. It is errReconfigured if the endpoints are of another generation,
+// otherwise nil. After an attempt the caller must call endAttempt.
+func (p *pool) beginAttempt(e *endpoint, generation int, now time.Time) (ctx context.Context, why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e.connecting = !p.endpointDueLocked(e).After(now) && !p.tryElsewhereLocked(e, now)
-	if a := p.accounts[e.UserID]; !e.connecting && a != nil {
-		why = a.err
+	if generation != p.generation {
+		return nil, errReconfigured
 	}
-	return e.connecting, why
+	e.connecting = !p.endpointDueLocked(e).After(now) && !p.tryElsewhereLocked(e, now)
+	if !e.connecting {
+		if a := p.accounts[e.UserID]; a != nil {
+			why = a.err
+		}
+		return nil, why
+	}
+	ctx, e.abandon = context.WithCancelCause(p.closing)
+	return ctx, nil
 }
 
 // endAttempt records how an attempt has ended. If the platform refused the
-// credentials, it returns how long the account is in backoff, otherwise 0.
+// credentials, it returns how long the account is in backoff, otherwise 0. If the
+// endpoint was replaced meanwhile, a failure is one of its successor, which must not
+// be tried sooner because of that. A success proves nothing about the successor.
 func (p *pool) endAttempt(e *endpoint, password Secret, err error) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.connecting = false
+	e.abandon(nil)
+	e.abandon = nil
 	now := time.Now()
-	if p.closing.Err() == nil {
-		e.noteAttemptLocked(now, proofLogin, err)
+	of := e.latestLocked()
+	if p.closing.Err() == nil && (err != nil || of == e) {
+		of.noteAttemptLocked(now, proofLogin, err)
+		p.noteUpLocked(of, now)
 	}
 	switch {
 	case err == nil:
 		delete(p.accounts, e.UserID)
 	case e.refusesCredentials(err):
-		return p.noteRefusalLocked(e, password, now, err)
+		return p.noteRefusalLocked(of, password, now, err)
 	default:
-		e.noteFailureLocked(now)
+		of.noteFailureLocked(now)
 	}
 	return 0
 }
 
 // retireLocked closes a session that is not in use, in the background, and removes
-// it from the pool. The caller holds the pool's mutex.
+// it from the pool. Once it is closed, another session is made if one is wanted. The
+// caller holds the pool's mutex.
 func (p *pool) retireLocked(s *session, why CloseReason) {
 	var broken error
 	if why == ClosedBroken {
 		broken = s.reason()
 	}
+	p.leaving++
 	// This comes first, since close waits for running after all sessions are removed.
 	p.running.Go(func() {
 		s.logout(errors.New("oci: closed: " + string(why)))
+		p.mu.Lock()
+		p.leaving--
+		p.growLocked()
+		p.mu.Unlock()
 		if why == ClosedBroken {
 			<-s.readEnded // the reader counts the document that was refused
 		}
-		p.options.Trace.sessionClosed(s.endpoint.Name, why, broken)
+		p.options().Trace.sessionClosed(s.endpoint.Name, why, broken)
 	})
 	p.removeLocked(s)
 }
@@ -166,7 +209,7 @@ func (p *pool) retireLocked(s *session, why CloseReason) {
 // sessionClosed is called when a session has been closed, without the mutex.
 func (p *pool) sessionClosed(s *session, why error) {
 	if p.removeClosed(s, why) {
-		p.options.Trace.sessionClosed(s.endpoint.Name, ClosedBroken, why)
+		p.options().Trace.sessionClosed(s.endpoint.Name, ClosedBroken, why)
 	}
 }
 
@@ -187,6 +230,7 @@ func (p *pool) removeClosed(s *session, why error) bool {
 func (p *pool) removeLocked(s *session) {
 	delete(p.all, s)
 	p.removeIdleLocked(s)
+	p.noteUpLocked(s.endpoint, time.Now())
 	if p.closed && len(p.all) == 0 {
 		close(p.drained)
 	}
@@ -205,10 +249,12 @@ func (p *pool) removeIdleLocked(s *session) {
 // behind the endpoint may have been replaced. Too many sessions in a row without a
 // reply count as a failed attempt. The caller holds the pool's mutex.
 func (p *pool) replaceLocked(s *session, why error) {
-	s.endpoint.dialect.recheck()
-	if now := time.Now(); !s.proven && s.endpoint.noteUnproductiveLocked(now) {
+	e := s.endpoint.latestLocked()
+	e.dialect.recheck()
+	if now := time.Now(); !s.proven && e.noteUnproductiveLocked(now) {
 		p.lastErr = s.endpoint.noAnswers(why)
-		s.endpoint.noteNoReplyLocked(now, p.lastErr)
+		e.noteNoReplyLocked(now, p.lastErr)
+		p.noteUpLocked(e, now)
 	}
 	p.growLocked()
 }

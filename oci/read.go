@@ -38,7 +38,7 @@ const repetitionTimeouts = 2
 // they would get for their own: a LostError if the same commands have been sent,
 // otherwise the error of a caller who waits for a session.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
-	if err := c.options.checkTrackingID(ctx); err != nil {
+	if err := c.pool.options().checkTrackingID(ctx); err != nil {
 		return nil, undone(err) // of this caller alone: callers who share the read have other ids
 	}
 	key := documentKey(commands)
@@ -53,7 +53,7 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 			return nil, c.waitError(ctx, f)
 		}
 		if f.shared {
-			c.options.Trace.readJoined(commands, f.outcome.err)
+			c.pool.options().Trace.readJoined(commands, f.outcome.err)
 			return f.outcome.replies, f.outcome.err
 		}
 	}
@@ -217,7 +217,7 @@ func (c *Client) finishReads(ctx context.Context, s *session, asked *exchange, g
 		s.endpoint.dialect.noteAnswers(asked.document)
 		return replies, nil
 	}
-	limited, cancel := by(ctx, asked.began, repetitionTimeouts*c.options.CommandTimeout)
+	limited, cancel := by(ctx, asked.began, repetitionTimeouts*s.endpoint.options.CommandTimeout)
 	defer cancel()
 	return c.readAgain(limited, s, asked.document, commands, replies)
 }

@@ -76,7 +76,7 @@ func (r *repetition) send(ctx context.Context, i int, command Command) error {
 		document = s.document(ctx, commands)
 	}
 	replies, err := s.exchangeDocument(ctx, document)
-	r.client.options.Trace.commandsDone(s.endpoint.Name, commands, time.Since(began), replies, err)
+	r.client.pool.options().Trace.commandsDone(s.endpoint.Name, commands, time.Since(began), replies, err)
 	if err != nil {
 		return s.endpoint.lostRead(commands, err)
 	}

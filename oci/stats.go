@@ -7,14 +7,19 @@ type Stats struct {
 	Endpoints []EndpointStats // in the order of the options
 	Waiting   int             // callers who wait for a session
 	Max       int             // MaxSessions
+	// Draining is how many sessions there are that no endpoint counts, because
+	// [Client.Reconfigure] has removed their endpoint or changed its options. They are
+	// in use, as a rule, and end after that.
+	Draining int
 }
 
 // EndpointStats is a snapshot of one endpoint.
 type EndpointStats struct {
 	Name       string
-	Idle, Busy int  // sessions that are logged in; Busy ones are in use
-	Connecting bool // a session is being made
-	InBackoff  bool // the last attempt failed, and the next is not due yet
+	Address    string // as in the options
+	Idle, Busy int    // sessions that are logged in; Busy ones are in use
+	Connecting bool   // a session is being made
+	InBackoff  bool   // the last attempt failed, and the next is not due yet
 	// AccountRefused reports whether the platform has refused the endpoint's
 	// credentials, and the next attempt is not due yet.
 	AccountRefused bool
@@ -24,6 +29,12 @@ type EndpointStats struct {
 	// probe that only connects does not set Up. Up is false before the first
 	// attempt.
 	Up bool
+	// Since is when Up changed last, or when the first attempt ended; the zero time
+	// before.
+	Since time.Time
+	// NextTry is when the backoff of the endpoint, or of its account, ends; the zero time
+	// if neither is in backoff. A session is made then only if one is wanted.
+	NextTry time.Time
 	// LastTried is when the last attempt ended; the zero time before the first.
 	LastTried time.Time
 	// LastError is why the endpoint is not up: the error of the last attempt, or of
@@ -43,11 +54,14 @@ func (p *pool) stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	stats := Stats{Waiting: len(p.waiting), Max: p.options.MaxSessions}
+	stats := Stats{Waiting: len(p.waiting), Max: p.options().MaxSessions}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
-			Name: e.Name, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
-			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err,
+			Name: e.Name, Address: e.Address, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
+			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err, Since: e.health.since,
+		}
+		if due := p.endpointDueLocked(e); due.After(now) {
+			of.NextTry = due
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {
 			of.PeerCertificateNotAfter = *ends
@@ -65,6 +79,11 @@ func (p *pool) stats() Stats {
 			}
 		}
 		stats.Endpoints = append(stats.Endpoints, of)
+	}
+	for s := range p.all {
+		if s.endpoint.replaced {
+			stats.Draining++
+		}
 	}
 	return stats
 }

@@ -7,7 +7,7 @@ import (
 
 // completeTLS returns a copy of a configuration with what the endpoint needs: at
 // least TLS 1.2, and the name that the platform's certificate must have.
-func (e *Endpoint) completeTLS(given *tls.Config) *tls.Config {
+func (e *endpoint) completeTLS(given *tls.Config) *tls.Config {
 	config := given.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 	if config.ServerName == "" {
@@ -19,12 +19,13 @@ func (e *Endpoint) completeTLS(given *tls.Config) *tls.Config {
 
 // currentTLS returns the configuration for a new connection of an endpoint with TLS.
 func (e *endpoint) currentTLS() *tls.Config {
-	if e.TLSSource == nil {
-		return e.TLS
+	with := e.secrets.Load()
+	if with.tlsSource == nil {
+		return with.tls
 	}
-	current := e.TLSSource()
+	current := with.tlsSource()
 	if current == nil {
-		return e.TLS
+		return with.tls
 	}
 	return e.completeTLS(current)
 }

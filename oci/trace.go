@@ -67,6 +67,9 @@ const (
 	ClosedAge CloseReason = "age"
 	// ClosedShutdown means that the client was closed.
 	ClosedShutdown CloseReason = "shutdown"
+	// ClosedReconfigured means that the options were changed: its endpoint is gone or
+	// has other options, or there are fewer sessions.
+	ClosedReconfigured CloseReason = "reconfigured"
 	// ClosedBroken means that the platform or the network ended it, or that its state
 	// was unknown, such as after a timeout or a document that was refused.
 	ClosedBroken CloseReason = "broken"
@@ -74,7 +77,7 @@ const (
 
 // CloseReasons returns all reasons for closing a session.
 func CloseReasons() []CloseReason {
-	return []CloseReason{ClosedIdle, ClosedAge, ClosedShutdown, ClosedBroken}
+	return []CloseReason{ClosedIdle, ClosedAge, ClosedShutdown, ClosedReconfigured, ClosedBroken}
 }
 
 func (t Trace) sessionTried(endpoint string, took time.Duration, err error) {

@@ -38,7 +38,7 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 			s.logout(errors.New("oci: closed: the identity is known"))
 			return who, nil
 		}
-		if refused, ok := errors.AsType[*ErrorReply](err); ok && !c.options.Temporary(refused) {
+		if refused, ok := errors.AsType[*ErrorReply](err); ok && !c.pool.options().Temporary(refused) {
 			return Identity{}, err
 		}
 		failures = append(failures, err)
@@ -57,7 +57,7 @@ func (c *Client) Verify(ctx context.Context, userID string, password Secret) (Id
 	if !c.Secure() {
 		return c.Authenticate(ctx, userID, password)
 	}
-	who, err := c.VerifyByCommand(ctx, userID, password)
+	who, err := c.verifyByCommand(ctx, userID, password, true)
 	if _, unsupported := errors.AsType[*UnsupportedError](err); unsupported {
 		return c.Authenticate(ctx, userID, password)
 	}
@@ -69,13 +69,20 @@ func (c *Client) Verify(ctx context.Context, userID string, password Secret) (Id
 // unencrypted. If the platform supports no such command, the error is an
 // [*UnsupportedError].
 func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Secret) (Identity, error) {
-	v := verification{userID: userID, password: password, refused: map[*endpoint][]string{}}
+	return c.verifyByCommand(ctx, userID, password, false)
+}
+
+// verifyByCommand is VerifyByCommand. If onlyTLS is set, an endpoint without TLS counts
+// as one that does not support the command: Reconfigure may have added it since the
+// caller has asked whether there is one.
+func (c *Client) verifyByCommand(ctx context.Context, userID string, password Secret, onlyTLS bool) (Identity, error) {
+	v := verification{userID: userID, password: password, onlyTLS: onlyTLS, refused: map[*endpoint][]string{}}
 	for {
 		reply, err := c.writeInForm(ctx, allowAll, v.choose)
 		if err != nil {
 			return Identity{}, err
 		}
-		e := c.pool.endpointNamed(reply.endpoint)
+		e := v.at
 		if reply.isValidationError() && !e.dialect.hasAnswered(reply.failure.Command) {
 			// Either the form is not supported or its content violates the schema:
 			// only a reply to another form shows which.
@@ -95,12 +102,18 @@ func (c *Client) VerifyByCommand(ctx context.Context, userID string, password Se
 type verification struct {
 	userID   string
 	password Secret
+	onlyTLS  bool                   // see verifyByCommand
+	at       *endpoint              // for which choose was called last
 	refused  map[*endpoint][]string // forms that got a validation error
 	last     *ErrorReply            // the last validation error
 }
 
 // choose returns the command in the next form that the endpoint may support.
 func (v *verification) choose(e *endpoint) ([]Command, error) {
+	v.at = e
+	if v.onlyTLS && !e.secured {
+		return nil, e.unsupported(verifyFeature, nil)
+	}
 	for _, form := range e.dialect.forms(verifyFeature) {
 		if !slices.Contains(v.refused[e], form.name) {
 			return []Command{NewWrite(form.name, Text("userId", v.userID), Text("password", string(v.password)))}, nil
@@ -116,10 +129,6 @@ func (v *verification) choose(e *endpoint) ([]Command, error) {
 // Secure reports whether every endpoint is reached over TLS, so that a command
 // may hold an unencrypted password.
 func (c *Client) Secure() bool {
-	for _, e := range c.pool.endpoints {
-		if e.TLS == nil {
-			return false
-		}
-	}
-	return true
+	endpoints, _ := c.pool.inOrder()
+	return !slices.ContainsFunc(endpoints, func(e *endpoint) bool { return !e.secured })
 }

@@ -1,0 +1,248 @@
+package oci
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// Reconfigure changes the options of a client that is in use, as if New had been called
+// with them, except that Trace and Dial stay. If the options are not valid, nothing
+// changes. After Close the error is [ErrClosed].
+//
+// No request is lost: callers who wait for a session keep their place in the queue and
+// get a session of the new options. A command that has a session is finished over it,
+// with the timeouts and the encoding that it began with. The number of sessions, shared
+// reads, refused accounts and the limit of identity checks hold for the old and the new
+// options together.
+//
+// An endpoint stays the same, with its sessions, if its name, address, account, login
+// method and use of TLS are the same, and so are Encoding, OmitEcho, OmitTrackingID,
+// Release, MaxReplyBytes, ConnectTimeout, LoginTimeout and CommandTimeout. Passwords and
+// TLS configurations are replaced and count for the next connection. A different order
+// of the endpoints counts for the next session. Otherwise the sessions of the endpoint
+// are logged out: those that are idle now, the others when they are given back. They stay
+// in use only as long as every endpoint is in backoff and the endpoint's address and
+// account have not changed. An endpoint of the same address and account takes over the
+// backoff, the state and the dialect of the one that it replaces, so that Reconfigure
+// never leads to an attempt that is not due.
+//
+// All other options change in place. A backoff that has begun keeps its end. The MaxAge
+// of a session that exists ends no later than the new MaxAge from now. A caller who
+// waits already keeps their MaxWait.
+func (c *Client) Reconfigure(options Options) error {
+	checked, err := options.withDefaults()
+	if err != nil {
+		return err
+	}
+	return c.pool.reconfigure(checked)
+}
+
+// errReconfigured ends what is under way at an endpoint that was removed.
+var errReconfigured = errors.New("oci: the endpoint was removed from the options")
+
+// shape holds the options on which sessions depend, besides those of the endpoint. They
+// must not change during a session.
+type shape struct {
+	encoding                                     Encoding
+	omitEcho, omitTrackingID                     bool
+	release                                      Release
+	maxReplyBytes                                int
+	connectTimeout, loginTimeout, commandTimeout time.Duration
+}
+
+func (o *Options) shape() shape {
+	return shape{
+		encoding: o.Encoding, omitEcho: o.OmitEcho, omitTrackingID: o.OmitTrackingID, release: o.Release, maxReplyBytes: o.MaxReplyBytes,
+		connectTimeout: o.ConnectTimeout, loginTimeout: o.LoginTimeout, commandTimeout: o.CommandTimeout,
+	}
+}
+
+// reconfigure replaces the options.
+func (p *pool) reconfigure(o *Options) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	o.Trace, o.Dial = p.options().Trace, p.options().Dial
+	now := time.Now()
+	p.live.Store(o)
+	p.replaceEndpointsLocked(o, now)
+	for _, w := range p.waiting {
+		w.patient = true
+	}
+	p.limitAgesLocked(now)
+	p.limitIdleLocked(now)
+	p.limitProbesLocked(now)
+	p.growLocked()
+	return nil
+}
+
+// replaceEndpointsLocked replaces the endpoints. An endpoint has one of these states:
+//
+//	state      Reconfigure with the same  with its address, account  with neither  time
+//	current    current                    replaced                   removed       -
+//	replaced   replaced                   replaced                   replaced      -
+//	removed    current                    replaced                   removed       forgotten
+//
+// A replaced endpoint has a successor, which has taken over its backoff, health and
+// dialect. Further failures at the replaced endpoint are noted for the current one: see
+// latestLocked. A removed endpoint remains among p.former for as long as its backoff may
+// count. The caller holds the pool's mutex.
+func (p *pool) replaceEndpointsLocked(o *Options, now time.Time) {
+	known := slices.Concat(p.endpoints, p.formerLocked(now))
+	var kept, fresh, next []*endpoint
+	for _, given := range o.Endpoints {
+		e := p.newEndpoint(given, o)
+		same := slices.IndexFunc(known, func(k *endpoint) bool { return k.isSame(e) && !slices.Contains(kept, k) })
+		if same < 0 {
+			fresh, next = append(fresh, e), append(next, e)
+			continue
+		}
+		k := known[same]
+		k.secrets.Store(e.secrets.Load())
+		k.password, k.replaced = e.password, false
+		kept, next = append(kept, k), append(next, k)
+	}
+	for _, e := range fresh {
+		if from := e.closest(known); from != nil {
+			e.takeOverLocked(from)
+		}
+	}
+	var former []*endpoint
+	for _, k := range known {
+		if slices.Contains(kept, k) {
+			continue
+		}
+		if !k.replaced {
+			k.removedAt = now
+		}
+		k.replaced = true
+		if k.successor = k.closest(fresh); k.successor == nil {
+			former = append(former, k)
+		}
+	}
+	for _, k := range former {
+		if k.abandon != nil {
+			k.abandon(errReconfigured)
+		}
+	}
+	p.endpoints, p.former = next, former
+	p.generation++
+}
+
+// formerLocked returns the removed endpoints whose backoff may still count. The caller
+// holds the pool's mutex.
+func (p *pool) formerLocked(now time.Time) []*endpoint {
+	return slices.DeleteFunc(slices.Clone(p.former), func(e *endpoint) bool {
+		ends := e.removedAt
+		if e.retryAt.After(ends) {
+			ends = e.retryAt
+		}
+		return !e.connecting && now.After(ends.Add(e.options.BackoffMax))
+	})
+}
+
+// isSame reports whether another endpoint makes the same sessions, apart from passwords
+// and TLS configurations.
+func (e *endpoint) isSame(other *endpoint) bool {
+	return e.Name == other.Name && e.isOfSameAccount(other) && e.Login == other.Login && e.secured == other.secured &&
+		e.options.shape() == other.options.shape()
+}
+
+// isOfSameAccount reports whether another endpoint has the same address and account.
+func (e *endpoint) isOfSameAccount(other *endpoint) bool {
+	return e.Address == other.Address && e.UserID == other.UserID
+}
+
+// closest returns the first of the endpoints with the same address and account,
+// preferably one with the same name, or nil.
+func (e *endpoint) closest(endpoints []*endpoint) *endpoint {
+	for _, sameName := range []bool{true, false} {
+		for _, other := range endpoints {
+			if e.isOfSameAccount(other) && (!sameName || e.Name == other.Name) {
+				return other
+			}
+		}
+	}
+	return nil
+}
+
+// takeOverLocked gives the endpoint what was learned about the one that it replaces. The
+// caller holds the pool's mutex.
+func (e *endpoint) takeOverLocked(from *endpoint) {
+	e.failures, e.unproductive, e.retryAt = from.failures, from.unproductive, from.retryAt
+	e.health, e.sourceFailure = from.health, from.sourceFailure
+	if e.secured {
+		e.certificateEnds.Store(from.certificateEnds.Load())
+	}
+	if e.options.Release == from.options.Release {
+		e.dialect = from.dialect.clone(e.dialectChanged)
+	}
+}
+
+// latestLocked returns the endpoint for which a failure at this one counts: itself, or
+// the last of its successors. The caller holds the pool's mutex.
+func (e *endpoint) latestLocked() *endpoint {
+	for e.successor != nil {
+		e = e.successor
+	}
+	return e
+}
+
+// outdatedLocked reports whether a session must end because its endpoint was replaced.
+// As long as all endpoints are in backoff, so that the session cannot be replaced, it may
+// be used if its endpoint has the same address and account now. The caller holds the
+// pool's mutex.
+func (p *pool) outdatedLocked(s *session, now time.Time) bool {
+	return s.endpoint.replaced && (s.endpoint.latestLocked().replaced || !p.dueLocked().After(now))
+}
+
+// retireOutdatedLocked closes a session that was not in use because the options have
+// changed. If other sessions ended without a reply before, or attempts have failed, this
+// one may have been about to do so, and counts as one without a reply. The caller holds
+// the pool's mutex.
+func (p *pool) retireOutdatedLocked(s *session, now time.Time) {
+	if e := s.endpoint.latestLocked(); !s.proven && (e.failures > 0 || e.unproductive > 0) {
+		_ = e.noteUnproductiveLocked(now)
+	}
+	p.retireLocked(s, ClosedReconfigured)
+}
+
+// limitAgesLocked applies MaxAge to the sessions. The caller holds the pool's mutex.
+func (p *pool) limitAgesLocked(now time.Time) {
+	o := p.options()
+	for s := range p.all {
+		if s.expires.After(now.Add(o.MaxAge)) {
+			s.expires = now.Add(shorten(o.MaxAge, o.Jitter))
+		}
+	}
+}
+
+// limitIdleLocked closes the idle sessions of endpoints that were replaced, and those
+// above MaxSessions. The caller holds the pool's mutex.
+func (p *pool) limitIdleLocked(now time.Time) {
+	for _, s := range slices.Clone(p.idle) {
+		if p.outdatedLocked(s, now) {
+			p.retireOutdatedLocked(s, now)
+		}
+	}
+	for len(p.idle) > 0 && len(p.all) > p.options().MaxSessions {
+		p.retireLocked(p.idle[0], ClosedReconfigured)
+	}
+}
+
+// limitProbesLocked applies ProbeUnusedInterval to the next probes, and cancels a probe
+// of an endpoint that was replaced. The caller holds the pool's mutex.
+func (p *pool) limitProbesLocked(now time.Time) {
+	o := p.options()
+	for _, e := range p.endpoints {
+		if e.health.probeAt.After(now.Add(o.ProbeUnusedInterval)) {
+			e.postponeProbeLocked(now)
+		}
+	}
+	if p.probing != nil && (p.probing.endpoint.replaced || p.probing.login && !p.hasRoomLocked()) {
+		p.probing.cancel()
+	}
+}
