@@ -331,15 +331,12 @@ func TestReconfigurationsMakeNoFurtherAttempts(t *testing.T) {
 				attempts := func(reconfigurations int) (tried []time.Duration) {
 					p := &platform{}
 					set(p)
+					var began time.Time
 					run(t, p, func(o *Options) {
-						o.MinSessions = 1
-						o.ProbeUnusedInterval = 20 * time.Second
-						o.CommandTimeout = time.Minute
+						o.MinSessions, o.ProbeUnusedInterval, o.CommandTimeout = 1, 20*time.Second, time.Minute
+						began = time.Now()
+						o.Trace.SessionTried = func(string, time.Duration, error) { tried = append(tried, time.Since(began)) }
 					}, func(t *testing.T, c *Client) {
-						began := time.Now()
-						c.pool.mu.Lock()
-						c.pool.options().Trace.SessionTried = func(string, time.Duration, error) { tried = append(tried, time.Since(began)) }
-						c.pool.mu.Unlock()
 						for i := range reconfigurations {
 							time.Sleep(3 * time.Second)
 							again(t, c, change(i))
