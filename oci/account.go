@@ -82,32 +82,43 @@ func (p *pool) tryElsewhereLocked(e *endpoint, now time.Time) bool {
 // readPassword returns the endpoint's current password. If PasswordSource fails, that
 // is the last one. PasswordSource may read a file, so it is called without the mutex.
 func (p *pool) readPassword(e *endpoint) Secret {
-	with := e.secrets.Load()
-	if with.passwordSource == nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return e.password
+	for {
+		from := e.secrets.Load()
+		if from.passwordSource == nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return e.password
+		}
+		read, err := from.passwordSource()
+		current, changed, valid := p.notePassword(e, from, read, err)
+		if changed {
+			p.options().Trace.passwordRead(e.Name, err)
+		}
+		if valid {
+			return current
+		}
 	}
-	password, err := with.passwordSource()
+}
+
+// notePassword records what a PasswordSource has returned, and returns the current
+// password. changed reports whether the source has begun to fail, in another way than
+// before, or works again. The result is not valid if Reconfigure has replaced the source
+// meanwhile.
+func (p *pool) notePassword(e *endpoint, from *secrets, read Secret, err error) (current Secret, changed, valid bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if from != e.secrets.Load() {
+		return "", false, false
+	}
 	failure := ""
-	if err != nil {
+	if err == nil {
+		e.password = read
+	} else {
 		failure = err.Error()
 	}
-	p.mu.Lock()
-	changed := false
-	if with == e.secrets.Load() { // else Reconfigure has given another password
-		if err == nil {
-			e.password = password
-		}
-		changed = failure != e.sourceFailure
-		e.sourceFailure = failure
-	}
-	current := e.password
-	p.mu.Unlock()
-	if changed {
-		p.options().Trace.passwordRead(e.Name, err)
-	}
-	return current
+	changed = failure != e.sourceFailure
+	e.sourceFailure = failure
+	return e.password, changed, true
 }
 
 // recheckCredentials reads the passwords of accounts in backoff again, and has a

@@ -32,6 +32,7 @@ type endpoint struct {
 	failures      int       // failed attempts since a session has brought a reply
 	unproductive  int       // sessions in a row that ended without a reply after the login
 	retryAt       time.Time // no attempt before
+	deferred      bool      // only Reconfigure is the cause of the backoff: callers wait for its end
 	connecting    bool      // a session is being made
 	sourceFailure string    // of the last call of PasswordSource; empty after a success
 	health        health
@@ -226,6 +227,7 @@ func (e *endpoint) noteFailureLocked(now time.Time) {
 	pause := doubled(o.BackoffInitial, e.failures, o.BackoffMax)
 	e.failures++
 	e.retryAt = now.Add(shorten(pause, o.Jitter))
+	e.deferred = false
 }
 
 // unproductiveSessions is how many sessions in a row may end without a reply after

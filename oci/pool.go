@@ -66,7 +66,7 @@ type pool struct {
 	connecting bool                // a session is being made
 	leaving    int                 // sessions that are not in all any more and are being logged out
 	probing    *endpointProbe      // of an endpoint that is not in use; nil if there is none
-	lastErr    error               // of the last attempt to make a session; nil after a success
+	lastErr    error               // of the last attempt to make a session; nil after a success, and after endpoints were replaced
 	closed     bool
 	drained    chan struct{} // closed when the pool is closed and has no sessions
 }
@@ -285,17 +285,35 @@ func (p *pool) assignLocked(s *session) *waiter {
 }
 
 // unavailableLocked returns the error for a caller who would wait in vain: there
-// are no sessions, and no attempt to make one is under way or due. Otherwise it
-// returns nil. The caller holds the pool's mutex.
+// are no sessions, and no attempt to make one is under way or due, nor put off by
+// Reconfigure. Otherwise it returns nil. The caller holds the pool's mutex.
 func (p *pool) unavailableLocked(now time.Time) error {
 	if len(p.all) > 0 || p.connecting {
 		return nil
 	}
 	due := p.dueLocked()
-	if !due.After(now) {
+	if !due.After(now) || slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.deferred && e.retryAt.After(now) }) {
 		return nil
 	}
-	return &UnavailableError{RetryAfter: due.Sub(now), Err: p.lastErr}
+	return &UnavailableError{RetryAfter: due.Sub(now), Err: p.causeLocked()}
+}
+
+// causeLocked returns why the last attempt to make a session has failed. If there was
+// none with the current endpoints, it returns why these are in backoff. The caller holds
+// the pool's mutex.
+func (p *pool) causeLocked() error {
+	if p.lastErr != nil {
+		return p.lastErr
+	}
+	var causes []error
+	for _, e := range p.endpoints {
+		if a := p.accounts[e.UserID]; e.health.err != nil {
+			causes = append(causes, e.health.err)
+		} else if a != nil {
+			causes = append(causes, a.err)
+		}
+	}
+	return inOneLine(causes)
 }
 
 // failWaitersLocked gives an error to all waiters. The caller holds the pool's

@@ -118,7 +118,7 @@ func (p *pool) makeSession() (*session, error) {
 			continue
 		}
 		s, who, err := e.open(ctx, opening{userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: p.sessionClosed})
-		refused := p.endAttempt(e, password, err)
+		refused := p.endAttempt(ctx, e, password, err)
 		p.options().Trace.sessionTried(e.Name, time.Since(start), err)
 		if err == nil {
 			p.options().Trace.loggedIn(e.Name, who)
@@ -158,8 +158,9 @@ func (p *pool) beginAttempt(e *endpoint, generation int, now time.Time) (ctx con
 // endAttempt records how an attempt has ended. If the platform refused the
 // credentials, it returns how long the account is in backoff, otherwise 0. If the
 // endpoint was replaced meanwhile, a failure is one of its successor, which must not
-// be tried sooner because of that. A success proves nothing about the successor.
-func (p *pool) endAttempt(e *endpoint, password Secret, err error) time.Duration {
+// be tried sooner because of that. So is an attempt that Reconfigure has ended. A success
+// proves nothing about the successor. ctx is that of beginAttempt.
+func (p *pool) endAttempt(ctx context.Context, e *endpoint, password Secret, err error) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.connecting = false
@@ -178,6 +179,7 @@ func (p *pool) endAttempt(e *endpoint, password Secret, err error) time.Duration
 		return p.noteRefusalLocked(of, password, now, err)
 	default:
 		of.noteFailureLocked(now)
+		of.deferred = errors.Is(context.Cause(ctx), errReconfigured)
 	}
 	return 0
 }

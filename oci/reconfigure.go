@@ -69,6 +69,7 @@ func (p *pool) reconfigure(o *Options) error {
 	now := time.Now()
 	p.live.Store(o)
 	p.replaceEndpointsLocked(o, now)
+	p.forgetAccountsLocked(now)
 	for _, w := range p.waiting {
 		w.patient = true
 	}
@@ -101,8 +102,8 @@ func (p *pool) replaceEndpointsLocked(o *Options, now time.Time) {
 			continue
 		}
 		k := known[same]
-		k.secrets.Store(e.secrets.Load())
-		k.password, k.replaced = e.password, false
+		k.replaced = false
+		k.giveSecretsLocked(e)
 		kept, next = append(kept, k), append(next, k)
 	}
 	for _, e := range fresh {
@@ -128,6 +129,9 @@ func (p *pool) replaceEndpointsLocked(o *Options, now time.Time) {
 			k.abandon(errReconfigured)
 		}
 	}
+	if len(fresh) > 0 || len(next) < len(p.endpoints) {
+		p.lastErr = nil // it may be that of an endpoint which is gone
+	}
 	p.endpoints, p.former = next, former
 	p.generation++
 }
@@ -140,8 +144,19 @@ func (p *pool) formerLocked(now time.Time) []*endpoint {
 		if e.retryAt.After(ends) {
 			ends = e.retryAt
 		}
-		return !e.connecting && now.After(ends.Add(e.options.BackoffMax))
+		return !e.connecting && now.After(ends.Add(p.options().BackoffMax))
 	})
+}
+
+// forgetAccountsLocked removes refused accounts that no endpoint has had for so long that
+// their backoff does not count any more. The caller holds the pool's mutex.
+func (p *pool) forgetAccountsLocked(now time.Time) {
+	for userID, a := range p.accounts {
+		used := slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.UserID == userID })
+		if !used && now.After(a.retryAt.Add(p.options().RefusedMax)) {
+			delete(p.accounts, userID)
+		}
+	}
 }
 
 // isSame reports whether another endpoint makes the same sessions, apart from passwords
@@ -169,11 +184,24 @@ func (e *endpoint) closest(endpoints []*endpoint) *endpoint {
 	return nil
 }
 
+// giveSecretsLocked gives the endpoint the secrets of another one. If a password is only
+// read, the last one stays until then. The caller holds the pool's mutex.
+func (e *endpoint) giveSecretsLocked(of *endpoint) {
+	with := of.secrets.Load()
+	e.secrets.Store(with)
+	if of.password != "" || with.passwordSource == nil {
+		e.password = of.password
+	}
+}
+
 // takeOverLocked gives the endpoint what was learned about the one that it replaces. The
 // caller holds the pool's mutex.
 func (e *endpoint) takeOverLocked(from *endpoint) {
-	e.failures, e.unproductive, e.retryAt = from.failures, from.unproductive, from.retryAt
+	e.failures, e.unproductive, e.retryAt, e.deferred = from.failures, from.unproductive, from.retryAt, from.deferred
 	e.health, e.sourceFailure = from.health, from.sourceFailure
+	if e.password == "" && e.secrets.Load().passwordSource != nil {
+		e.password = from.password // until it is read
+	}
 	if e.secured {
 		e.certificateEnds.Store(from.certificateEnds.Load())
 	}
@@ -205,7 +233,7 @@ func (p *pool) outdatedLocked(s *session, now time.Time) bool {
 // the pool's mutex.
 func (p *pool) retireOutdatedLocked(s *session, now time.Time) {
 	if e := s.endpoint.latestLocked(); !s.proven && (e.failures > 0 || e.unproductive > 0) {
-		_ = e.noteUnproductiveLocked(now)
+		e.deferred = e.noteUnproductiveLocked(now) || e.deferred
 	}
 	p.retireLocked(s, ClosedReconfigured)
 }
