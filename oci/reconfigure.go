@@ -39,7 +39,7 @@ func (c *Client) Reconfigure(options Options) error {
 }
 
 // errReconfigured ends what is under way at an endpoint that was removed.
-var errReconfigured = errors.New("oci: the endpoint was removed from the options")
+var errReconfigured = errors.New("the endpoint was removed from the options")
 
 // shape holds the options on which sessions depend, besides those of the endpoint. They
 // must not change during a session.
