@@ -78,10 +78,11 @@ func callerKeyOf(who auth.Principal) callerKey {
 // full, and then its user loses nothing by that and gains nothing. If it is not, a new
 // bucket could give its user requests that they have used up. So as long as a removed
 // bucket would not be full, new ones begin as empty as that.
+//
+// The successor of a Gateway uses the same counts, with its own limits.
 type callerLimits struct {
+	mu      sync.Mutex // guards the fields below
 	options CallerLimits
-
-	mu      sync.Mutex // guards clients, users and removed
 	clients map[string]*rate.Limiter
 	users   *simplelru.LRU[callerKey, *rate.Limiter]
 	removed *rate.Limiter // at most as full as any removed bucket would be now
@@ -89,12 +90,10 @@ type callerLimits struct {
 
 // newCallerLimits returns the counts for these limits, or nil if there are none.
 func newCallerLimits(o CallerLimits) *callerLimits {
-	if o.Each.PerSecond == 0 && len(o.Clients) == 0 {
+	if o.none() {
 		return nil
 	}
-	if o.Records <= 0 {
-		o.Records = defaultLimitRecords
-	}
+	setDefaultRecords(&o)
 	users, err := simplelru.NewLRU[callerKey, *rate.Limiter](o.Records, nil)
 	if err != nil {
 		panic(err) // the size is positive
@@ -102,26 +101,40 @@ func newCallerLimits(o CallerLimits) *callerLimits {
 	return &callerLimits{options: o, clients: map[string]*rate.Limiter{}, users: users, removed: o.Each.bucket()}
 }
 
+// none reports whether there are no limits.
+func (o CallerLimits) none() bool { return o.Each.PerSecond == 0 && len(o.Clients) == 0 }
+
+func setDefaultRecords(o *CallerLimits) {
+	if o.Records <= 0 {
+		o.Records = defaultLimitRecords
+	}
+}
+
 // bucket returns a full bucket.
 func (l CallerLimit) bucket() *rate.Limiter { return rate.NewLimiter(rate.Limit(l.PerSecond), l.Burst) }
 
-// limitOf returns the limit of a caller, the zero value for none.
-func (l *callerLimits) limitOf(key callerKey) CallerLimit {
+// limitOfLocked returns the limit of a caller, the zero value for none. The caller of
+// this function holds l.mu.
+func (l *callerLimits) limitOfLocked(key callerKey) CallerLimit {
 	if other, ok := l.options.Clients[key.name]; ok && key.method == auth.MethodBasic {
 		return other
 	}
 	return l.options.Each
 }
 
-// count counts a request of a caller with that limit. It reports whether it is allowed,
-// and how many requests are left.
-func (l *callerLimits) count(key callerKey, limit CallerLimit) (allowed bool, left float64) {
+// count counts a request of a caller. It returns the limit of the caller, whether the
+// request is allowed, and how many requests are left. It counts nothing for a caller
+// without a limit.
+func (l *callerLimits) count(key callerKey) (limit CallerLimit, allowed bool, left float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if limit = l.limitOfLocked(key); limit.PerSecond == 0 {
+		return limit, true, 0
+	}
 	now := time.Now()
 	bucket := l.bucketLocked(key, limit, now)
 	allowed = bucket.AllowN(now, 1)
-	return allowed, bucket.TokensAt(now)
+	return limit, allowed, bucket.TokensAt(now)
 }
 
 // bucketLocked returns the bucket of a caller with that limit. The caller of this
@@ -148,9 +161,13 @@ func (l *callerLimits) bucketLocked(key callerKey, limit CallerLimit, now time.T
 // makeRoomLocked removes the bucket used least recently, if there is no room for another
 // one. The caller holds l.mu.
 func (l *callerLimits) makeRoomLocked(now time.Time) {
-	if l.users.Len() < l.options.Records {
-		return
+	if l.users.Len() >= l.options.Records {
+		l.removeOldestLocked(now)
 	}
+}
+
+// removeOldestLocked removes the bucket used least recently. The caller holds l.mu.
+func (l *callerLimits) removeOldestLocked(now time.Time) {
 	if _, oldest, ok := l.users.RemoveOldest(); ok {
 		drain(l.removed, oldest.TokensAt(now), now)
 	}
@@ -170,12 +187,10 @@ func (l *callerLimits) take(who auth.Principal, header http.Header) error {
 	if l == nil {
 		return nil
 	}
-	key := callerKeyOf(who)
-	limit := l.limitOf(key)
+	limit, allowed, left := l.count(callerKeyOf(who))
 	if limit.PerSecond == 0 {
 		return nil
 	}
-	allowed, left := l.count(key, limit)
 	header.Set(HeaderRateLimitPolicy, limit.policy())
 	header.Set(HeaderRateLimit, fmt.Sprintf("%s;r=%d;t=%s", callerLimitPolicy, int(max(left, 0)), seconds(limit.timeFor(float64(limit.Burst)-left))))
 	if allowed {

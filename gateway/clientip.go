@@ -29,7 +29,7 @@ type clientAddresses struct {
 	trusted  []netip.Prefix
 	unparsed prometheus.Counter
 	logger   *slog.Logger
-	warnings logLimiter
+	warnings *logLimiter // shared by all successors of a Gateway
 }
 
 const (
@@ -45,8 +45,11 @@ func newClientAddresses(proxies []netip.Prefix, unparsed prometheus.Counter, log
 	for i, p := range proxies {
 		trusted[i] = plainPrefix(p)
 	}
-	return &clientAddresses{trusted: trusted, unparsed: unparsed, logger: logger, warnings: logLimiter{every: logUnparsedEvery}}
+	return &clientAddresses{trusted: trusted, unparsed: unparsed, logger: logger, warnings: &logLimiter{every: logUnparsedEvery}}
 }
+
+// after makes warnings as rare as if the Gateway that is replaced wrote them.
+func (a *clientAddresses) after(replaced *clientAddresses) { a.warnings = replaced.warnings }
 
 // of returns the address of a request's client, invalid for none.
 func (a *clientAddresses) of(r *http.Request) netip.Addr {

@@ -28,7 +28,7 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, TrustedProxies, Docs, CORS and CallerLimits.
+// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits and Replaces.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -58,6 +58,13 @@ type Options struct {
 	CORS CORS
 	// CallerLimits limit the requests of each caller. Default none.
 	CallerLimits CallerLimits
+
+	// Replaces is the Gateway that this one replaces while requests are served, nil
+	// for none. It may have other options, but the same Metrics. The new Gateway
+	// takes over what each caller has used up: the limits of CallerLimits apply to
+	// the present counts, and from now on to requests in progress at the other one,
+	// too. So New is the last step of a change that may fail.
+	Replaces *Gateway
 }
 
 // A Gateway serves the API. It is an http.Handler, safe for concurrent use.
@@ -71,7 +78,8 @@ type Gateway struct {
 	pieces    sync.Pool       // of *bufio.Writer, for writeBody
 }
 
-// New returns a Gateway with these options.
+// New returns a Gateway with these options. It may be called several times with the same
+// Metrics.
 func New(o Options) *Gateway {
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 30 * time.Second
@@ -89,8 +97,8 @@ func New(o Options) *Gateway {
 		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
 		routes:    routes,
 		posted:    postedPaths(routes),
-		limits:    newCallerLimits(o.CallerLimits),
 	}
+	g.takeOver(o.Replaces)
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	o.Metrics.startClients(o.Auth.ClientsWithTwoHashes())
 	g.router.HTTPErrorHandler = g.writeError
@@ -115,6 +123,18 @@ func New(o Options) *Gateway {
 		g.mountDocs(catch)
 	}
 	return g
+}
+
+// takeOver sets the counts and the memory of g, from the Gateway that it replaces. It
+// keeps no reference to that, which would keep all earlier ones in memory.
+func (g *Gateway) takeOver(replaced *Gateway) {
+	if replaced == nil {
+		g.limits = newCallerLimits(g.options.CallerLimits)
+		return
+	}
+	g.options.Replaces = nil
+	g.limits = replaced.limits.successor(g.options.CallerLimits)
+	g.addresses.after(replaced.addresses)
 }
 
 // refusesGzip reports whether Accept-Encoding names gzip with the quality 0. Echo

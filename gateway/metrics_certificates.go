@@ -48,22 +48,23 @@ func (c certificateCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// A Reload is the result of the last SIGHUP, or of the start if there was none.
+// A Reload is the result of the last reload of the configuration, or of the start if there
+// was none. A signal, a command or a changed file causes a reload.
 type Reload struct {
 	Successful bool
-	// At is when the effective files were read.
+	// At is when the effective configuration was read.
 	At time.Time
 }
 
-// WatchReloads adds the result of the last SIGHUP. last is called when the metrics are
+// WatchReloads adds the result of the last reload. last is called when the metrics are
 // gathered.
 func (m *Metrics) WatchReloads(last func() Reload) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ocigate_reload_successful", Help: "1 if the start or the last SIGHUP was successful, 0 if that SIGHUP changed nothing because of an error; the log has the cause.",
+			Name: "ocigate_reload_successful", Help: "1 if the start or the last reload was successful, 0 if that reload changed nothing because of an error; the log has the cause. SIGHUP, ocigate reload or a changed file causes a reload.",
 		}, func() float64 { return float64(oneIf(last().Successful)) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ocigate_reload_timestamp_seconds", Help: "When the effective certificates and secrets were read, in seconds since 1970: at the start or at the last successful SIGHUP.",
+			Name: "ocigate_reload_timestamp_seconds", Help: "When the effective configuration was read, with its certificates and secrets, in seconds since 1970: at the start or at the last successful reload.",
 		}, func() float64 { return float64(last().At.Unix()) }),
 	)
 }

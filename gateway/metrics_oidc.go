@@ -8,13 +8,16 @@ import (
 	"ocigate/gateway/auth"
 )
 
-// WatchIssuer adds the external issuer of tokens. stats is called when the metrics are
-// gathered. Without an issuer, these metrics do not exist.
-func (m *Metrics) WatchIssuer(stats func() auth.IssuerStats) {
-	m.registry.MustRegister(issuerCollector{stats})
+// WatchIssuer adds the external issuer of tokens. current is called when the metrics are
+// gathered, and returns the counters of the present issuer, and false if there is none:
+// then these metrics have no series.
+func (m *Metrics) WatchIssuer(current func() (auth.IssuerStats, bool)) {
+	m.registry.MustRegister(issuerCollector{current})
 }
 
-type issuerCollector struct{ stats func() auth.IssuerStats }
+type issuerCollector struct {
+	current func() (auth.IssuerStats, bool)
+}
 
 var (
 	issuerFetchesDesc = prometheus.NewDesc("ocigate_oidc_fetches_total",
@@ -36,7 +39,10 @@ func (issuerCollector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c issuerCollector) Collect(to chan<- prometheus.Metric) {
-	stats := c.stats()
+	stats, ok := c.current()
+	if !ok {
+		return
+	}
 	to <- prometheus.MustNewConstMetric(issuerFetchesDesc, prometheus.CounterValue, float64(stats.Fetched), "ok")
 	to <- prometheus.MustNewConstMetric(issuerFetchesDesc, prometheus.CounterValue, float64(stats.Failed), "failed")
 	to <- prometheus.MustNewConstMetric(issuerFetchedDesc, prometheus.GaugeValue, unixOrZero(stats.LastFetched))

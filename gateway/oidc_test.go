@@ -189,9 +189,18 @@ func TestIssuerMetrics(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1_800_000_000_500)
 	r := &rig{metrics: gateway.NewMetrics("test")}
-	r.metrics.WatchIssuer(func() auth.IssuerStats {
-		return auth.IssuerStats{Fetched: 3, Failed: 2, LastFetched: at, Keys: 4}
-	})
+	stats, ok := auth.IssuerStats{}, false
+	r.metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return stats, ok })
+	wantNone := func() {
+		t.Helper()
+		for name := range r.series(t) {
+			if strings.HasPrefix(name, "ocigate_oidc_") {
+				t.Errorf("without an issuer there is %s", name)
+			}
+		}
+	}
+	wantNone()
+	stats, ok = auth.IssuerStats{Fetched: 3, Failed: 2, LastFetched: at, Keys: 4}, true
 	for name, want := range map[string]map[string]float64{
 		"ocigate_oidc_fetches_total":                  {"ok": 3, "failed": 2},
 		"ocigate_oidc_keys_fetched_timestamp_seconds": {"": 1_800_000_000.5},
@@ -204,4 +213,6 @@ func TestIssuerMetrics(t *testing.T) {
 			}
 		}
 	}
+	ok = false
+	wantNone()
 }

@@ -116,7 +116,7 @@ func metricTable(t *testing.T) string {
 	m.WatchCertificates(func() []gateway.Certificate { return nil })
 	m.WatchReloads(func() gateway.Reload { return gateway.Reload{} })
 	m.WatchLog(idleLog{})
-	m.WatchIssuer(func() auth.IssuerStats { return auth.IssuerStats{} })
+	m.WatchIssuer(func() (auth.IssuerStats, bool) { return auth.IssuerStats{}, false })
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)

@@ -35,7 +35,7 @@ func startIssuer(c config.OIDC, to *auth.Authenticator, metrics *gateway.Metrics
 	if err != nil {
 		return nil, err
 	}
-	metrics.WatchIssuer(issuer.Stats)
+	metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return issuer.Stats(), true })
 	to.ReplaceIssuer(issuer)
 	ctx, cancel := context.WithCancel(context.Background())
 	running := &runningIssuer{cancel: cancel, ended: make(chan struct{})}
