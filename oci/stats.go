@@ -4,9 +4,10 @@ import "time"
 
 // Stats is a snapshot of the sessions and endpoints of a [Client].
 type Stats struct {
-	Endpoints []EndpointStats // in the order of the options
-	Waiting   int             // callers who wait for a session
-	Max       int             // MaxSessions
+	Endpoints  []EndpointStats // in the order of the options
+	Waiting    int             // callers who wait for a session
+	MaxWaiting int             // of the options: how many may wait
+	Max        int             // MaxSessions
 	// Draining is how many sessions there are that no endpoint counts, because
 	// [Client.Reconfigure] has removed their endpoint or changed its options. They are
 	// in use, as a rule, and end after that.
@@ -32,15 +33,18 @@ type EndpointStats struct {
 	// Since is when Up changed last, or when the first attempt ended; the zero time
 	// before.
 	Since time.Time
-	// NextTry is when the backoff of the endpoint, or of its account, ends; the zero time
-	// if neither is in backoff. A session is made then only if one is wanted.
-	NextTry time.Time
 	// LastTried is when the last attempt ended; the zero time before the first.
 	LastTried time.Time
 	// LastError is why the endpoint is not up: the error of the last attempt, or of
 	// an earlier one if the last attempt proved less than what failed before. It is
 	// a [*ConnectError], or nil.
 	LastError error
+	// NextTry is when the next attempt to reach the endpoint may be made: the end of
+	// its backoff or of the one of its account, whichever is later; without a backoff
+	// and without a session, when it is probed next. It is zero if the endpoint has a
+	// session and no backoff, or if only a caller who needs a session causes an
+	// attempt.
+	NextTry time.Time
 	// PeerCertificateNotAfter is the expiry of the certificate that the endpoint
 	// presented in the last handshake; the zero time without TLS or before the
 	// first handshake.
@@ -54,14 +58,11 @@ func (p *pool) stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	stats := Stats{Waiting: len(p.waiting), Max: p.options().MaxSessions}
+	stats := Stats{Waiting: len(p.waiting), MaxWaiting: p.options().MaxWaiting, Max: p.options().MaxSessions}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
 			Name: e.Name, Address: e.Address, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
 			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err, Since: e.health.since,
-		}
-		if due := p.endpointDueLocked(e); due.After(now) {
-			of.NextTry = due
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {
 			of.PeerCertificateNotAfter = *ends
@@ -78,6 +79,7 @@ func (p *pool) stats() Stats {
 				of.Idle++
 			}
 		}
+		of.NextTry = p.nextTryLocked(e, now, of.Idle+of.Busy > 0)
 		stats.Endpoints = append(stats.Endpoints, of)
 	}
 	for s := range p.all {
@@ -86,4 +88,20 @@ func (p *pool) stats() Stats {
 		}
 	}
 	return stats
+}
+
+// nextTryLocked returns [EndpointStats.NextTry] of an endpoint. The caller holds the
+// pool's mutex.
+func (p *pool) nextTryLocked(e *endpoint, now time.Time, used bool) time.Time {
+	next := e.retryAt
+	if a := p.accounts[e.UserID]; a != nil && a.retryAt.After(next) {
+		next = a.retryAt
+	}
+	switch {
+	case next.After(now):
+		return next
+	case used || p.options().ProbeUnusedInterval < 0:
+		return time.Time{}
+	}
+	return e.health.probeAt
 }

@@ -88,7 +88,8 @@ type Keeper struct {
 	observer atomic.Pointer[Observe] // Options.Observe, or that of the last SetObserve
 
 	// mu guards the fields below, the op and lost of each Write in running, the op,
-	// due, readAt and failure of each openOperation, and the busy of each pendingRecord.
+	// due, readAt, failure, refused and refusedAt of each openOperation, and the busy
+	// of each pendingRecord.
 	mu         sync.Mutex
 	running    map[string]*Write         // by operation id: this process carries it out
 	open       map[string]*openOperation // by operation id: this process reads it back
@@ -178,6 +179,7 @@ func (k *Keeper) Begin(ctx context.Context, op Operation) (*Write, error) {
 	}
 	if _, held := errors.AsType[*HeldError](err); held {
 		k.removeRunning(op.ID)
+		k.noteRefused(err)
 		return nil, err
 	}
 	k.storeFailed(ctx, "beginning an operation", err)

@@ -24,9 +24,14 @@ func (k *Keeper) ReadBack(id string) (ReadBack, bool) {
 	if !ok {
 		return ReadBack{}, false
 	}
-	r := ReadBack{ReadAt: open.readAt, NextAt: open.due, SettledAt: open.since.Add(k.options.Settle), Unrecorded: k.unrecorded[id] != nil}
+	return k.readBackLocked(open), true
+}
+
+// readBackLocked describes the readings of an operation. The caller holds mu.
+func (k *Keeper) readBackLocked(open *openOperation) ReadBack {
+	r := ReadBack{ReadAt: open.readAt, NextAt: open.due, SettledAt: open.since.Add(k.options.Settle), Unrecorded: k.unrecorded[open.op.ID] != nil}
 	if open.failure != nil {
 		r.Failure = open.failure.Error()
 	}
-	return r, true
+	return r
 }

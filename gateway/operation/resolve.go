@@ -26,6 +26,9 @@ type openOperation struct {
 	previous map[string]reading
 	readAt   time.Time // when the last reading ended, also if it failed
 	failure  error     // why the last reading failed
+
+	refused   int       // operations that needed what this one holds
+	refusedAt time.Time // when the last of them was refused
 }
 
 type reading struct {

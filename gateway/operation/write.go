@@ -127,6 +127,7 @@ func (w *Write) notIntended(ctx context.Context, before Operation, err error) er
 		if before.State == Received { // otherwise an earlier attempt may still take effect
 			w.update(func(op *Operation) { *op = before })
 		}
+		w.keeper.noteRefused(err)
 		return err
 	}
 	if errors.Is(err, ErrConflict) && w.op.Step > 1 {
