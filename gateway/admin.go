@@ -16,27 +16,26 @@ import (
 // the same time, the load balancer would remove all of them, and portals would get
 // connection errors instead of responses with the reason and a Retry-After. It may
 // depend on a journal that only this replica has: see [Admin.FollowJournal].
+//
+// Both are in the manner of Kubernetes' API server: ?verbose shows each check, with the
+// reason of a failure, ?exclude=NAME leaves one out, and /readyz/NAME has only one.
+// Checks that are only informative never change a status (see [Admin.Inform]).
 type Admin struct {
 	mux          *http.ServeMux
 	state        atomic.Int32
 	journal      Journal // nil if readiness does not depend on it
 	unreadyAfter time.Duration
+	informative  []check // of readyz, which do not count
 }
 
 // NewAdmin returns an Admin that serves these metrics. It is not ready before SetReady.
 func NewAdmin(m *Metrics) *Admin {
 	a := &Admin{mux: http.NewServeMux()}
 	a.mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{Registry: m.Registry()}))
-	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusOK, "alive")
-	})
-	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if reason := a.unready(); reason != "" {
-			writeText(w, http.StatusServiceUnavailable, reason)
-			return
-		}
-		writeText(w, http.StatusOK, "ready")
-	})
+	a.mux.HandleFunc("GET /livez", serveChecks("livez", "alive", liveChecks))
+	a.mux.HandleFunc("GET /livez/{check}", serveCheck(liveChecks))
+	a.mux.HandleFunc("GET /readyz", serveChecks("readyz", "ready", a.readyChecks))
+	a.mux.HandleFunc("GET /readyz/{check}", serveCheck(a.readyChecks))
 	return a
 }
 

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -40,7 +41,12 @@ type Metrics struct {
 	commandDuration *prometheus.HistogramVec
 	readsJoined     *prometheus.CounterVec
 	repliesRefused  *prometheus.CounterVec
+
+	log atomic.Pointer[droppingLog] // of WatchLog; nil before
 }
+
+// droppingLog is a log that counts the lines that it drops.
+type droppingLog interface{ Dropped() uint64 }
 
 // durationBuckets range from a response without a command to the longest timeouts.
 var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
@@ -120,6 +126,8 @@ func (m *Metrics) login(result string) { m.logins.WithLabelValues(result).Inc() 
 // WatchLog adds the number of log lines that were dropped. It is read when the metrics
 // are gathered.
 func (m *Metrics) WatchLog(log interface{ Dropped() uint64 }) {
+	counted := droppingLog(log)
+	m.log.Store(&counted)
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ocigate_log_lines_dropped_total", Help: "Log lines that were dropped because the reader of the standard error output was too slow or absent.",
 	}, func() float64 { return float64(log.Dropped()) }))

@@ -54,6 +54,16 @@ type Reload struct {
 	Successful bool
 	// At is when the effective configuration was read.
 	At time.Time
+	// TriedAt is when the last reload ended, also if it failed. It is zero if there
+	// was none since the start, or if it is not known.
+	TriedAt time.Time
+	// Trigger is what caused the reload, such as "SIGHUP"; empty for the start.
+	Trigger string
+	// Cause is why the reload failed; empty if it was successful.
+	Cause string
+	// Changed are the keys of the configuration that the reload has changed, and
+	// NeedRestart those whose change is effective only after a restart.
+	Changed, NeedRestart []string
 }
 
 // WatchReloads adds the result of the last reload. last is called when the metrics are

@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // A Journal reports since when it has been unusable, and why. The time is zero and the
 // error nil while it is usable. *operation.Keeper implements it.
@@ -41,22 +38,4 @@ func (a *Admin) SetDraining() { a.state.Store(draining) }
 // serve reads and to report the failure.
 func (a *Admin) FollowJournal(j Journal, unreadyAfter time.Duration) {
 	a.journal, a.unreadyAfter = j, unreadyAfter
-}
-
-// unready returns why the replica should get no requests, or "".
-func (a *Admin) unready() string {
-	switch a.state.Load() {
-	case notServing:
-		return "not ready"
-	case draining:
-		return "draining"
-	}
-	if a.journal == nil {
-		return ""
-	}
-	since, err := a.journal.JournalState()
-	if err == nil || time.Since(since) < a.unreadyAfter {
-		return ""
-	}
-	return fmt.Sprintf("not ready: writes are refused because the journal has been unusable since %s: %v", since.UTC().Format(time.RFC3339), err)
 }
