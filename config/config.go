@@ -30,11 +30,12 @@ import (
 // Config is a complete configuration.
 type Config struct {
 	HTTP     HTTP     `yaml:"http" doc:"Listener of the API."`
-	Admin    Admin    `yaml:"admin" doc:"Listener for operators: metrics, livez and readyz. It asks for no credentials, so keep it private."`
+	Admin    Admin    `yaml:"admin" doc:"Listener for operators: metrics, livez, readyz, and commands for the running gateway. It asks for no credentials, so keep it private."`
 	Log      Log      `yaml:"log" doc:"Log, written to the standard error output."`
 	API      API      `yaml:"api" doc:"Choices that the API's specification leaves open."`
 	Auth     Auth     `yaml:"auth" doc:"How callers are authenticated."`
 	Journal  Journal  `yaml:"journal" restart:"true" doc:"Where writes and their outcomes are recorded. No write is sent before it is recorded."`
+	Reload   Reload   `yaml:"reload" doc:"Reading the configuration again without a restart."`
 	Platform Platform `yaml:"platform" doc:"Platform behind the gateway, reached by OCI-P."`
 
 	places *places // nil if the configuration was not loaded
@@ -70,7 +71,27 @@ func (p KeyPair) Present() bool { return p.CertFile != "" }
 
 // Admin is the listener for operators.
 type Admin struct {
-	Listen string `yaml:"listen" rule:"required,listen" restart:"true" doc:"Address of metrics, livez and readyz, another than http.listen."`
+	Listen   string        `yaml:"listen" rule:"required,listen" restart:"true" doc:"Address of the listener for operators, another than http.listen."`
+	Commands AdminCommands `yaml:"commands" doc:"Which clients of this listener may send commands, such as ocigate reload: those on the same machine, any, or none. Requests of browsers are always refused."`
+}
+
+// AdminCommands selects the clients whose commands are accepted.
+type AdminCommands string
+
+// The values of admin.commands.
+const (
+	CommandsLoopback AdminCommands = "loopback"
+	CommandsAny      AdminCommands = "any"
+	CommandsNone     AdminCommands = "none"
+)
+
+func (AdminCommands) choices() []string {
+	return names(CommandsLoopback, CommandsAny, CommandsNone)
+}
+
+// Reload configures when the configuration is read again.
+type Reload struct {
+	Watch bool `yaml:"watch" doc:"Whether a change of the configuration's file reloads it, as a SIGHUP does. Certificates and files of secrets are always watched."`
 }
 
 // Log holds the level and the format of the log.
@@ -397,7 +418,7 @@ func Default() Config {
 			Docs:              true,
 			CORS:              CORS{MaxAge: 10 * time.Minute},
 		},
-		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Admin: Admin{Listen: "127.0.0.1:9090", Commands: CommandsLoopback},
 		Log:   Log{Level: LogInfo, Format: LogJSON},
 		API:   API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second},
 		Auth: Auth{

@@ -27,16 +27,25 @@ func LoadJournal(path string, environ []string) (Journal, error) {
 
 func parseJournal(name string, raw []byte, environ []string, readFile func(string) ([]byte, error)) (Journal, error) {
 	l := newLoader(name, environ, readFile)
-	l.only = journalKey
-	file := l.document(raw)
-	overrides := l.overrides()
-	c := new(Config)
-	if err := merge(tree(reflect.ValueOf(Default())), file, overrides).UnmarshalExact(c, exactly); err != nil {
-		return Journal{}, fmt.Errorf("config: %w", err)
+	c, err := l.oneSection(journalKey, raw)
+	if err != nil {
+		return Journal{}, err
 	}
 	l.validateSection(journalKey, reflect.ValueOf(c.Journal))
 	l.validateJournal(c.Journal)
 	return c.Journal, l.err()
+}
+
+// oneSection reads one section of a file, without validating it.
+func (l *loader) oneSection(key string, raw []byte) (*Config, error) {
+	l.only = key
+	file := l.document(raw)
+	overrides := l.overrides()
+	c := new(Config)
+	if err := merge(tree(reflect.ValueOf(Default())), file, overrides).UnmarshalExact(c, exactly); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return c, nil
 }
 
 // isLeftOut reports whether the key at a path is in a section that is not read.

@@ -125,8 +125,9 @@ func fullConfig() config.Config {
 			},
 			CallerLimit: config.CallerLimit{PerSecond: 10, Burst: 50},
 		},
-		Admin: config.Admin{Listen: "[::1]:9090"},
-		Log:   config.Log{Level: config.LogDebug, Format: config.LogText},
+		Admin:  config.Admin{Listen: "[::1]:9090", Commands: config.CommandsAny},
+		Reload: config.Reload{Watch: true},
+		Log:    config.Log{Level: config.LogDebug, Format: config.LogText},
 		API: config.API{
 			AvailableFrom: config.AvailableFromTenant,
 			PlatformErrors: []config.PlatformError{
