@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,10 +29,8 @@ type parts struct {
 	config       *config.Config
 	platform     oci.Options
 	errors       translate.PlatformErrors
-	certificates *liveCertificates
-	serverTLS    *tls.Config         // nil for plain HTTP
-	auth         *auth.Authenticator // made by gateway
-	signIn       *docs.SignIn        // nil except in the demonstration
+	certificates *certificates
+	signIn       *docs.SignIn // nil except in the demonstration
 }
 
 // build returns the parts of a configuration. Its error lists all problems of the
@@ -41,8 +38,7 @@ type parts struct {
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
 	var problems [6]error
-	p.certificates, problems[2] = newLiveCertificates(c)
-	p.serverTLS = p.certificates.serverTLS()
+	p.certificates, problems[2] = readCertificates(c)
 	p.platform, problems[0] = platformOptions(c.Platform, p.certificates)
 	p.errors, problems[1] = platformErrors(c.API)
 	p.platform.Temporary = p.errors.Temporary
@@ -60,7 +56,7 @@ func (noPlatform) Verify(context.Context, string, string) (auth.Identity, error)
 	return auth.Identity{}, errors.New("there is no platform to ask")
 }
 
-func platformOptions(c config.Platform, certificates *liveCertificates) (oci.Options, error) {
+func platformOptions(c config.Platform, certificates *certificates) (oci.Options, error) {
 	encoding, err := oci.EncodingByName(string(c.Encoding))
 	o := oci.Options{
 		Encoding:       encoding,
@@ -88,9 +84,8 @@ func platformOptions(c config.Platform, certificates *liveCertificates) (oci.Opt
 	}
 	for i, e := range c.Endpoints {
 		userID, password := c.Account(e)
-		secured, source := certificates.endpointTLS(i)
 		o.Endpoints = append(o.Endpoints, oci.Endpoint{
-			Name: e.Name, Address: e.Address, TLS: secured, TLSSource: source,
+			Name: e.Name, Address: e.Address, TLS: certificates.endpoints[i],
 			UserID: userID, Password: oci.Secret(password.Reveal()), PasswordSource: passwordSource(password),
 			Login: oci.LoginMethod(c.Login),
 		})
@@ -177,36 +172,6 @@ var sameSite = map[config.SameSite]http.SameSite{
 	config.SameSiteNone:   http.SameSiteNoneMode,
 }
 
-// gateway returns the handler of the API, and sets p.auth.
-func (p *parts) gateway(client *oci.Client, services gateway.Services, keeper *operation.Keeper, metrics *gateway.Metrics, logger *slog.Logger) (http.Handler, error) {
-	verifier, err := gateway.NewVerifier(gateway.VerifyBy(p.config.Auth.Verify), client, p.errors)
-	if err != nil {
-		return nil, fmt.Errorf("auth.verify: %w", err)
-	}
-	if p.auth, err = auth.New(authOptions(p.config, verifier)); err != nil {
-		return nil, err
-	}
-	if p.auth.EphemeralKey() {
-		logger.Warn("auth.tokens.keys is empty: tokens end with this process and other replicas reject them")
-	}
-	return gateway.New(gateway.Options{
-		Services:       services,
-		Writer:         client,
-		Operations:     keeper,
-		PlatformErrors: p.errors,
-		Auth:           p.auth,
-		Metrics:        metrics,
-		Logger:         logger,
-		RequestTimeout: p.config.HTTP.RequestTimeout,
-		MaxBodyBytes:   int64(p.config.HTTP.MaxBodyBytes),
-		GzipMinBytes:   p.config.HTTP.GzipMinBytes,
-		TrustedProxies: p.config.HTTP.TrustedProxies,
-		Docs:           docsHandler(p.config, p.signIn),
-		CORS:           corsOptions(p.config.HTTP.CORS),
-		CallerLimits:   callerLimits(p.config),
-	}), nil
-}
-
 // services returns the services of the API.
 func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 	engine := translate.New(translate.Options{
@@ -229,18 +194,20 @@ func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 	if c.Journal.Store != config.StorePostgres {
 		return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
 	}
-	store, err := openPostgres(c.Journal, postgres.Options{Lease: lease(c.HTTP.RequestTimeout + c.Platform.Timeouts.Command)})
+	store, err := openPostgres(c.Journal, postgres.Options{Lease: leaseOf(c)})
 	if err != nil {
 		return nil, err // not store, which is a nil pointer in a non-nil interface
 	}
 	return store, nil
 }
 
-// lease returns how long a replica counts as alive after it has renewed its lease. When
-// an intent is recorded, the store requires that half of the lease is left. That half
+// leaseOf returns how long a replica counts as alive after it has renewed its lease, for
+// the timeouts of a configuration. When an intent is recorded, the store requires that half of the lease is left. That half
 // is at least the longest time from there to the end of a write's session, because a
 // replica that takes the operation over counts the settle time from that moment.
-func lease(write time.Duration) time.Duration { return max(time.Minute, 2*write) }
+func leaseOf(c *config.Config) time.Duration {
+	return max(time.Minute, 2*(c.HTTP.RequestTimeout+c.Platform.Timeouts.Command))
+}
 
 // openPostgres returns the store in the database of the configuration. It connects when
 // it is first used.

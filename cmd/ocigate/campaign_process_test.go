@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,6 +167,49 @@ func (g *gatewayProcess) start(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// reload changes the limit of the pool and a timeout of its sessions, which are all replaced
+// by that, and waits until the process uses the new ones. n decides the values.
+func (g *gatewayProcess) reload(t *testing.T, n int) {
+	t.Helper()
+	text, err := os.ReadFile(g.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := poolSetting.ReplaceAllString(string(text), fmt.Sprintf("pool: {min: 1, max: %d, wait: 3s}", 6+n%3))
+	changed = connectSetting.ReplaceAllString(changed, fmt.Sprintf("connect: %dms", 1000+n%2))
+	if err := os.WriteFile(g.config, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := g.count(reloadedLine)
+	if err := g.life.command.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(wellAgain)
+	for g.count(reloadedLine) == before {
+		if time.Now().After(deadline) {
+			t.Fatalf("the configuration is not reloaded:\n%s", g.lastWords())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// reloadedLine is in the line of the log after a reload.
+const reloadedLine = `msg="configuration reloaded"`
+
+var (
+	poolSetting    = regexp.MustCompile(`pool: {.*}`)
+	connectSetting = regexp.MustCompile(`connect: \w+`)
+)
+
+// count returns how often a text is in the log.
+func (g *gatewayProcess) count(text string) int {
+	log, err := os.ReadFile(g.logFile)
+	if err != nil {
+		return 0
+	}
+	return bytes.Count(log, []byte(text))
 }
 
 // kill ends the process with SIGKILL if it runs.

@@ -88,6 +88,7 @@ func (k *checker) report() {
 	totals["faults"] = k.faults.total
 	totals["kills"] = k.campaign.kills
 	totals["stops by a signal"] = k.campaign.stops
+	totals["reloads"] = k.campaign.reloads
 	totals["full disks"] = k.campaign.fullDisks
 	totals["operations that were unknown, and resolved"] = len(unknown)
 	section("totals", totals)

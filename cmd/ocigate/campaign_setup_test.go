@@ -31,8 +31,8 @@ type campaign struct {
 	// transport is shared by all callers, as in a portal.
 	transport *http.Transport
 
-	kills, stops, fullDisks int            // numbers so far
-	between                 map[string]int // numbers of kills between the steps of a write, by the names of killPoints
+	kills, stops, reloads, fullDisks int            // numbers so far
+	between                          map[string]int // numbers of kills between the steps of a write, by the names of killPoints
 }
 
 func newCampaign(t *testing.T, binary string, p plan, seed uint64) *campaign {

@@ -36,7 +36,7 @@ import (
 //	campaign_retry_test.go       clients and proxies that repeat requests automatically
 //
 // A run depends on a seed. While callers assign and remove their entries, about one write
-// in three gets a fault of the platform, the gateway is killed and restarted, and its disk
+// in three gets a fault of the platform, the gateway is killed, restarted and reloaded, and its disk
 // is full for a while. Then all faults end, and the checker compares everything that
 // callers know with the ledger: the platform records which commands it received and which
 // of them it carried out, independently of the gateway.
@@ -171,6 +171,9 @@ func (a *campaign) schedule(t *testing.T, faults *injector, random *rand.Rand) [
 	for range max(1, a.plan.kills/4) {
 		does = append(does, func() { a.stopGateway(t) })
 	}
+	for i := range max(2, a.plan.writes/250) {
+		does = append(does, func() { a.reloadGateway(t, i) })
+	}
 	for range max(1, a.plan.writes/250) {
 		does = append(does, faults.restartPlatform)
 	}
@@ -207,6 +210,14 @@ func (a *campaign) stopGateway(t *testing.T) {
 	a.gateway.stop(t)
 	a.stops++
 	a.gateway.start(t)
+}
+
+// reloadGateway reloads the configuration of the gateway with other settings of its
+// sessions.
+func (a *campaign) reloadGateway(t *testing.T, n int) {
+	t.Helper()
+	a.gateway.reload(t, n)
+	a.reloads++
 }
 
 // fillDisk fills the journal's disk until some callers got an error because of it. If kill

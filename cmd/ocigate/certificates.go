@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"ocigate/config"
@@ -29,6 +28,7 @@ type certificates struct {
 type certificateFile struct {
 	path     string // its key in the configuration, such as "http.tls.cert_file"
 	name     string
+	keyName  string // of the file of the private key, empty without one
 	use      gateway.CertificateUse
 	endpoint string // its name, empty for the API
 	list     []*x509.Certificate
@@ -141,7 +141,7 @@ func readKeyPair(certName, keyName string) (*tls.Certificate, certificateFile, e
 	if err != nil {
 		return nil, certificateFile{}, fmt.Errorf("cert_file and key_file: %s with %s: %w", certName, keyName, err)
 	}
-	file := certificateFile{path: "cert_file", name: certName, use: gateway.UsePlatformClient}
+	file := certificateFile{path: "cert_file", name: certName, keyName: keyName, use: gateway.UsePlatformClient}
 	file.content = sha256.Sum256(append(sum(certificate), sum(key)...))
 	for i, der := range pair.Certificate {
 		parsed, err := x509.ParseCertificate(der)
@@ -162,48 +162,33 @@ func sum(content []byte) []byte {
 	return digest[:]
 }
 
-// liveCertificates holds the effective certificates. A reread replaces them for new
-// connections; open connections are not affected.
-type liveCertificates struct{ current atomic.Pointer[certificates] }
-
-// newLiveCertificates reads the files of a configuration. Its error is that of
-// [readCertificates].
-func newLiveCertificates(c *config.Config) (*liveCertificates, error) {
-	read, err := readCertificates(c)
-	live := &liveCertificates{}
-	live.current.Store(read)
-	return live, err
-}
-
 // serverTLS returns the TLS configuration of the API, and nil for plain HTTP.
-func (l *liveCertificates) serverTLS() *tls.Config {
-	if l.current.Load().api == nil {
+func (c *certificates) serverTLS() *tls.Config {
+	if c.api == nil {
 		return nil
 	}
 	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.current.Load().api, nil },
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"h2", "http/1.1"},
+		Certificates: []tls.Certificate{*c.api},
 	}
 }
 
-// endpointTLS returns the present TLS configuration of the endpoint with that index, and
-// a function that returns the effective one later. Both are nil for plain TCP.
-func (l *liveCertificates) endpointTLS(index int) (*tls.Config, func() *tls.Config) {
-	now := l.current.Load().endpoints[index]
-	if now == nil {
-		return nil, nil
-	}
-	return now, func() *tls.Config { return l.current.Load().endpoints[index] }
-}
-
-// inUse returns the effective certificates for the metrics.
-func (l *liveCertificates) inUse() []gateway.Certificate {
-	files := l.current.Load().files
-	list := make([]gateway.Certificate, len(files))
-	for i, file := range files {
+// inUse returns the certificates for the metrics.
+func (c *certificates) inUse() []gateway.Certificate {
+	list := make([]gateway.Certificate, len(c.files))
+	for i, file := range c.files {
 		list[i] = gateway.Certificate{Use: file.use, PlatformEndpoint: file.endpoint, NotAfter: file.firstToExpire().NotAfter}
 	}
 	return list
+}
+
+// names returns the names of the files: one, or two with the private key.
+func (f *certificateFile) names() []string {
+	if f.keyName == "" {
+		return []string{f.name}
+	}
+	return []string{f.name, f.keyName}
 }
 
 // String returns the key and the name of the file.

@@ -44,7 +44,7 @@ func newConfigCheck() *cobra.Command {
 			"expires within 14 days a note. No connection is made.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		built, err := build(loaded)
-		notes, fault := built.certificates.current.Load().validity(time.Now())
+		notes, fault := built.certificates.validity(time.Now())
 		for _, note := range notes {
 			fmt.Fprintln(c.ErrOrStderr(), "note:", note)
 		}

@@ -20,7 +20,7 @@ import (
 func (p *Program) drain(failed <-chan error, running int) (int, error) {
 	p.health.SetDraining()
 	p.closing.begin()
-	over := time.NewTimer(p.config.HTTP.Drain)
+	over := time.NewTimer(p.configOf().HTTP.Drain)
 	defer over.Stop()
 	select {
 	case <-over.C:
@@ -84,9 +84,9 @@ func lastPart(shutdownTimeout time.Duration) time.Duration {
 }
 
 // mayHang is the number of parts of the program that are abandoned one after the other
-// if all of them hang: the control socket, the journal's keeper, the platform's client,
-// the journal, and a reread of the files.
-const mayHang = 5
+// if all of them hang: the watch of files, a reload, the control socket, the issuer's
+// keys, the journal's keeper, the platform's client, and the journal.
+const mayHang = 7
 
 // leavingTime returns the share of each of these in the last part.
 func leavingTime(shutdownTimeout time.Duration) time.Duration {
@@ -96,7 +96,7 @@ func leavingTime(shutdownTimeout time.Duration) time.Duration {
 // stop closes the listeners, waits for requests in flight, and ends the other parts. It
 // takes at most http.shutdown_timeout without the part that is reserved for the log.
 func (p *Program) stop(ctx context.Context) error {
-	timeout := p.config.HTTP.ShutdownTimeout
+	timeout := p.configOf().HTTP.ShutdownTimeout
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-lastPart(timeout))
 	defer cancel()
 	return errors.Join(p.api.shutdown(ctx), p.admin.shutdown(ctx), p.end(ctx))
@@ -107,10 +107,10 @@ func (p *Program) stop(ctx context.Context) error {
 // that: an outcome that is not recorded is unknown to the next process, which reads it
 // back.
 func (p *Program) end(ctx context.Context) error {
-	patience := leavingTime(p.config.HTTP.ShutdownTimeout)
+	patience := leavingTime(p.configOf().HTTP.ShutdownTimeout)
 	err := within(ctx, patience, "the control socket", func() error { p.control.close(); return nil })
-	if p.issuer != nil {
-		err = errors.Join(err, within(ctx, patience, "the fetch of the issuer's keys", func() error { p.issuer.stop(); return nil }))
+	if issuer := p.current.Load().issuer; issuer != nil {
+		err = errors.Join(err, within(ctx, patience, "the fetch of the issuer's keys", func() error { issuer.stop(); return nil }))
 	}
 	if p.keeper != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal's keeper", func() error { p.keeper.Close(ctx); return nil }))
@@ -143,10 +143,10 @@ func within(ctx context.Context, patience time.Duration, what string, f func() e
 
 // warn logs settings that are valid but usually a mistake.
 func (p *Program) warn() {
-	if !p.api.secured && !isLoopback(p.api.bound.Addr()) {
+	if p.api.secured.Load() == nil && !isLoopback(p.api.bound.Addr()) {
 		p.logger.Warn("the API is served without TLS: credentials are sent in plain text unless a proxy adds TLS", "address", p.api.bound.Addr().String())
 	}
-	c := p.config
+	c := p.configOf()
 	if least := c.HTTP.RequestTimeout + c.Platform.Timeouts.Command; c.HTTP.ShutdownTimeout < least {
 		p.logger.Warn("a stop may cut off requests in flight: http.shutdown_timeout is shorter than http.request_timeout and platform.timeouts.command together",
 			"shutdown_timeout", c.HTTP.ShutdownTimeout.String(), "together", least.String())

@@ -246,16 +246,16 @@ func hangupUnderLoad(t *testing.T, binary string) {
 			}
 		})
 	}
-	rereads := func() int { return strings.Count(c.out.String(), `"msg":"certificates and secrets were read again"`) }
+	reloads := func() int { return strings.Count(c.out.String(), `"msg":"configuration reloaded"`) }
 	for n := range hangups {
 		leaf := issue(t, fmt.Sprint("leaf ", n), -day, 20*day, nil)
 		writePair(t, r.api, leaf)
-		before, done := writes.Load(), rereads()
+		before, done := writes.Load(), reloads()
 		for range 1 + n%3 {
 			c.signal(t, syscall.SIGHUP)
 		}
 		waitFor(t, func() bool {
-			return (rereads() > done && writes.Load() >= before+2*loadWriters) || ctx.Err() != nil || c.hasEnded()
+			return (reloads() > done && writes.Load() >= before+2*loadWriters) || ctx.Err() != nil || c.hasEnded()
 		})
 		if ctx.Err() != nil || c.hasEnded() {
 			break
@@ -267,7 +267,7 @@ func hangupUnderLoad(t *testing.T, binary string) {
 	}
 	cancel()
 	writers.Wait()
-	t.Logf("%d writes while the files were read %d times", writes.Load(), rereads())
+	t.Logf("%d writes while the files were read %d times", writes.Load(), reloads())
 	if applied := len(r.platform.Writes()); int64(applied) != writes.Load() {
 		t.Errorf("the platform got %d writes, and %d were answered", applied, writes.Load())
 	}
@@ -309,7 +309,7 @@ func hangupAtBothEnds(t *testing.T, binary string) {
 		t.Fatalf("%v\n%s", err, &c.out)
 	}
 	api := c.find(t, servingAt)[1]
-	c.find(t, `"msg":"certificates and secrets were read again"`) // none is lost
+	c.find(t, `"msg":"configuration reloaded"`) // none is lost
 
 	slow, err := r.platform.Inject(ocisim.Fault{Kind: ocisim.Slow, Command: "GroupRouteList*AssignListRequest", Delay: time.Second})
 	if err != nil {

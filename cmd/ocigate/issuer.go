@@ -4,44 +4,90 @@ import (
 	"context"
 	"crypto/x509"
 	"log/slog"
+	"reflect"
+	"sync"
+	"time"
 
 	"ocigate/config"
-	"ocigate/gateway"
 	"ocigate/gateway/auth"
 )
 
-// runningIssuer is an external issuer whose keys are kept current.
+// runningIssuer is an external issuer whose keys are kept current. A nil one is no
+// issuer.
 type runningIssuer struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
+	settings config.OIDC
+	issuer   *auth.Issuer
+	cancel   context.CancelFunc
+	fetched  chan struct{} // closed after the first fetch, also a failed one
+	ended    chan struct{}
 }
 
 // stop ends the fetches, and waits for the last one to be canceled.
 func (r *runningIssuer) stop() {
-	r.cancel()
-	<-r.ended
+	if r != nil {
+		r.cancel()
+		<-r.ended
+	}
 }
 
-// startIssuer makes the Authenticator accept tokens of the external issuer of the
-// configuration. It returns nil if there is none. It does not wait for the first keys:
-// an issuer that cannot be reached must not prevent a start.
-func startIssuer(c config.OIDC, to *auth.Authenticator, metrics *gateway.Metrics, logger *slog.Logger) (*runningIssuer, error) {
-	if !c.Enabled() {
+// external returns the issuer, or nil.
+func (r *runningIssuer) external() *auth.Issuer {
+	if r == nil {
+		return nil
+	}
+	return r.issuer
+}
+
+// stats returns the counts for the metrics. It reports false without an issuer.
+func (r *runningIssuer) stats() (auth.IssuerStats, bool) {
+	if r == nil {
+		return auth.IssuerStats{}, false
+	}
+	return r.issuer.Stats(), true
+}
+
+// issuerOf returns the external issuer of a configuration: that of before if its settings
+// are the same, or else a new one, and nil if there is none. A new one does not delay the
+// start: an issuer that cannot be reached must not prevent that. During a reload it is
+// given the time of one fetch, so that its tokens are accepted from the beginning.
+//
+// The configuration was checked by [checkIssuer].
+func (p *Program) issuerOf(c *config.Config, before *generation) (*runningIssuer, error) {
+	settings := c.Auth.OIDC
+	if !settings.Enabled() {
 		return nil, nil //nolint:nilnil // no issuer is no error
 	}
+	if before != nil && before.issuer != nil && reflect.DeepEqual(before.issuer.settings, settings) {
+		return before.issuer, nil
+	}
+	started, err := startIssuer(settings, p.logger)
+	if err == nil && before != nil {
+		select {
+		case <-started.fetched:
+		case <-time.After(settings.Timeout):
+		}
+	}
+	return started, err
+}
+
+// startIssuer returns an external issuer that begins to fetch its keys.
+func startIssuer(c config.OIDC, logger *slog.Logger) (*runningIssuer, error) {
+	running := &runningIssuer{settings: c, fetched: make(chan struct{}), ended: make(chan struct{})}
+	var first sync.Once
 	o := issuerOptions(c)
-	o.Fetched = func(f auth.Fetch) { logFetch(logger, c.Issuer, f) }
-	issuer, err := auth.NewIssuer(o)
-	if err != nil {
+	o.Fetched = func(f auth.Fetch) {
+		logFetch(logger, c.Issuer, f)
+		first.Do(func() { close(running.fetched) })
+	}
+	var err error
+	if running.issuer, err = auth.NewIssuer(o); err != nil {
 		return nil, err
 	}
-	metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return issuer.Stats(), true })
-	to.ReplaceIssuer(issuer)
-	ctx, cancel := context.WithCancel(context.Background())
-	running := &runningIssuer{cancel: cancel, ended: make(chan struct{})}
+	var ctx context.Context
+	ctx, running.cancel = context.WithCancel(context.Background())
 	go func() {
 		defer close(running.ended)
-		issuer.Run(ctx)
+		running.issuer.Run(ctx)
 	}()
 	return running, nil
 }

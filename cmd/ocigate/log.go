@@ -17,11 +17,7 @@ import (
 
 // newLogger returns a logger with the level and the format of the configuration.
 func newLogger(c config.Log, to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.Level.Slog()}
-	if c.Format == config.LogText {
-		return slog.New(slog.NewTextHandler(to, options))
-	}
-	return slog.New(slog.NewJSONHandler(to, options))
+	return slog.New(newLogHandler(c, to))
 }
 
 // withOperationsLog returns the trace with logging of the events of operations added.

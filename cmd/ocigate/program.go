@@ -3,20 +3,19 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"ocigate/config"
 	"ocigate/gateway"
+	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
 	"ocigate/oci"
 )
-
-// maxHeaderBytes is the limit of a request's line and headers. It is far more than they
-// need, including tokens.
-const maxHeaderBytes = 32 << 10
 
 // aroundAPI wraps the handler of the API. The tests of this package replace it before
 // they start programs, to validate every request and response.
@@ -25,10 +24,13 @@ var aroundAPI = func(handler http.Handler) http.Handler { return handler }
 // A Program is a running gateway: the client of the platform, the listener of the API
 // and the listener for operators. Tests start and stop it as main does.
 type Program struct {
-	config  *config.Config
-	file    string // of the configuration, empty if it was not read from a file
+	file    string                         // of the configuration, empty if it was not read from a file
+	load    func() (*config.Config, error) // reads that file again; nil without one
+	with    []func(*parts)
 	logger  *slog.Logger
+	lines   *logQueue // of the log, nil if they are not queued
 	metrics *gateway.Metrics
+	trace   oci.Trace
 	client  *oci.Client
 	store   operation.Store
 	keeper  *operation.Keeper
@@ -37,93 +39,106 @@ type Program struct {
 	admin   *listener
 	health  *gateway.Admin
 	closing closing
-	files   *files
-	issuer  *runningIssuer // nil without an external issuer
-}
 
-// listener is a server with the address that it listens on.
-type listener struct {
-	name    string
-	server  *http.Server
-	secured bool         // uses TLS, by the server's TLSConfig
-	bound   net.Listener // nil before listen
+	current    atomic.Pointer[generation]
+	lastReload lastReload
+	seen       seenFiles
+	reloads    chan struct{} // wakes the watch of files after a reload; holds one signal
+
+	// reloading serializes reloads, and is held while they read files. It guards
+	// lease.
+	reloading sync.Mutex
+	lease     time.Duration // of this replica in a shared journal
 }
 
 // NewProgram returns the gateway of a configuration. Its client begins to open sessions
 // immediately. [Program.Run], which must be called next, opens the listeners, and ends
 // the sessions and the listeners. Each of with may change what was built from the
-// configuration.
+// configuration, also after each reload.
 func NewProgram(c *config.Config, logger *slog.Logger, with ...func(*parts)) (*Program, error) {
-	parts, err := build(c)
+	p := &Program{with: with, logger: logger, reloads: make(chan struct{}, 1), metrics: gateway.NewMetrics(versionText())}
+	p.trace = withLog(p.metrics.Trace(), logger)
+	parts, err := p.build(c)
 	if err != nil {
 		return nil, err
 	}
-	for _, change := range with {
-		change(parts)
-	}
-	metrics := gateway.NewMetrics(versionText())
-	parts.platform.Trace = withLog(metrics.Trace(), logger)
-	client, err := oci.New(parts.platform)
-	if err != nil {
+	if p.client, err = oci.New(parts.platform); err != nil {
 		return nil, err
 	}
-	metrics.Watch(client)
-	p := &Program{config: c, logger: logger, metrics: metrics, client: client}
-	if err := p.assemble(parts, metrics); err != nil {
+	p.metrics.Watch(p.client)
+	p.current.Store(&generation{config: c, parts: parts}) // until it is complete
+	if err := p.assemble(parts); err != nil {
 		return nil, errors.Join(err, p.end(context.Background()))
 	}
 	return p, nil
 }
 
+// build returns the parts of a configuration, with the hooks of this program.
+func (p *Program) build(c *config.Config) (*parts, error) {
+	parts, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, change := range p.with {
+		change(parts)
+	}
+	parts.platform.Trace = p.trace
+	return parts, nil
+}
+
 // assemble makes the parts of the program that need the client.
-func (p *Program) assemble(parts *parts, metrics *gateway.Metrics) error {
-	c, logger := p.config, p.logger
+func (p *Program) assemble(parts *parts) error {
+	c, logger := parts.config, p.logger
 	services, err := parts.services(p.client)
 	if err != nil {
 		return err
 	}
+	p.lease = leaseOf(c)
 	if p.store, err = journal(c, logger); err != nil {
 		return err
 	}
-	trace := withJournalLog(withOperationsLog(metrics.Operations(), logger), logger)
+	trace := withJournalLog(withOperationsLog(p.metrics.Operations(), logger), logger)
 	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Observer(), trace))
-	metrics.WatchOperations(p.keeper)
-	metrics.WatchJournal(p.keeper)
 	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)
-	handler, err := parts.gateway(p.client, services, p.keeper, metrics, logger)
+	first, err := p.generate(parts, services, nil)
 	if err != nil {
 		return err
 	}
-	if p.issuer, err = startIssuer(c.Auth.OIDC, parts.auth, metrics, logger); err != nil {
-		return err
-	}
-	p.files = newFiles(parts)
-	p.files.report(logger, metrics, p.client)
-	p.health = gateway.NewAdmin(metrics)
+	p.current.Store(first)
+	p.lastReload.note(startTrigger, reloaded{}, nil, first.since)
+	p.watchMetrics()
+	p.logValidity(first.since)
+	p.health = gateway.NewAdmin(p.metrics)
 	if c.Journal.Store == config.StoreEmbedded {
 		p.health.FollowJournal(p.keeper, c.Journal.UnreadyAfter)
 	}
-	p.api = &listener{name: "api", secured: parts.serverTLS != nil, server: newServer(c.HTTP, c.HTTP.Listen, p.closing.wrap(aroundAPI(handler)), logger)}
-	p.api.server.TLSConfig = parts.serverTLS
-	p.admin = &listener{name: "admin", server: newServer(c.HTTP, c.Admin.Listen, p.health, logger)}
+	p.health.Handle("POST "+reloadPath, p.adminCommand(p.reloadHandler()))
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.current.Load().gateway.ServeHTTP(w, r) })
+	p.api = newListener("api", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
+	p.admin = newListener("admin", c.Admin.Listen, c.HTTP, nil, p.health, logger)
 	return nil
 }
 
-// newServer returns a server with the timeouts that both listeners have.
-func newServer(c config.HTTP, address string, handler http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
-		Addr:              address,
-		Handler:           handler,
-		ReadHeaderTimeout: c.ReadHeaderTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ReadTimeout:       c.ReadTimeout,
-		WriteTimeout:      c.WriteTimeout,
-		IdleTimeout:       c.IdleTimeout,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		// net/http would answer OPTIONS * without calling the handler, which
-		// decides after which requests a connection must be closed.
-		DisableGeneralOptionsHandler: true,
+// watchMetrics adds what is read when the metrics are gathered.
+func (p *Program) watchMetrics() {
+	p.metrics.WatchOperations(p.keeper)
+	p.metrics.WatchJournal(p.keeper)
+	p.metrics.WatchCertificates(func() []gateway.Certificate {
+		return append(p.current.Load().parts.certificates.inUse(), platformCertificates(p.client.Stats())...)
+	})
+	p.metrics.WatchReloads(p.lastReload.get)
+	p.metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return p.current.Load().issuer.stats() })
+}
+
+// platformCertificates returns the certificates that the platform presented.
+func platformCertificates(stats oci.Stats) []gateway.Certificate {
+	var shown []gateway.Certificate
+	for _, e := range stats.Endpoints {
+		if !e.PeerCertificateNotAfter.IsZero() {
+			shown = append(shown, gateway.Certificate{Use: gateway.UsePlatformServer, PlatformEndpoint: e.Name, NotAfter: e.PeerCertificateNotAfter})
+		}
 	}
+	return shown
 }
 
 // Run serves until ctx ends. Then it stops in this order: it is not ready, but goes on
@@ -154,7 +169,7 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	var err error
 	select {
 	case <-ctx.Done():
-		p.logger.Info("stopping", "cause", context.Cause(ctx).Error(), "drain_seconds", p.config.HTTP.Drain.Seconds())
+		p.logger.Info("stopping", "cause", context.Cause(ctx).Error(), "drain_seconds", p.configOf().HTTP.Drain.Seconds())
 		running, err = p.drain(failed, running)
 	case err = <-failed:
 		running--
@@ -166,50 +181,4 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	}
 	p.logger.Info("stopped")
 	return err
-}
-
-// shutdown closes the listener and waits for the requests in flight. It cuts them off
-// when ctx ends.
-func (l *listener) shutdown(ctx context.Context) error {
-	if err := l.server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("%s: requests were still in flight: %w", l.name, err), l.server.Close())
-	}
-	return nil
-}
-
-// listen opens the address.
-func (l *listener) listen(ctx context.Context) error {
-	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", l.server.Addr)
-	if err != nil {
-		return fmt.Errorf("%s: %w", l.name, err)
-	}
-	l.bound = bound
-	return nil
-}
-
-// serve serves until the server is shut down or fails.
-func (l *listener) serve() error {
-	var err error
-	if l.secured {
-		err = l.server.ServeTLS(l.bound, "", "")
-	} else {
-		err = l.server.Serve(l.bound)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", l.name, err)
-}
-
-// close closes the address if it is open.
-func (l *listener) close() error {
-	if l.bound == nil {
-		return nil
-	}
-	return l.bound.Close()
-}
-
-func isLoopback(a net.Addr) bool {
-	tcp, ok := a.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
 }

@@ -81,9 +81,25 @@ func start(t testing.TB, platform string, change func(*config.Config)) *running 
 		change(c)
 	}
 	log := &output{}
-	program, err := NewProgram(c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	return run(t, c, log, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), nil)
+}
+
+// startWith runs the gateway of a configuration with its own log. prepare is called before
+// it serves.
+func startWith(t testing.TB, c *config.Config, prepare func(*Program)) *running {
+	t.Helper()
+	log := &output{}
+	return run(t, c, log, newLogger(c.Log, log), prepare)
+}
+
+func run(t testing.TB, c *config.Config, log *output, logger *slog.Logger, prepare func(*Program)) *running {
+	t.Helper()
+	program, err := NewProgram(c, logger)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(program)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

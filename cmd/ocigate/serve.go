@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -19,17 +20,19 @@ func newServe() *cobra.Command {
 		Long: "Serve the API until a SIGINT or SIGTERM. Then readyz goes off, the API is served for\n" +
 			"another http.drain, the requests in flight finish and the sessions with the platform\n" +
 			"log out. A second signal ends the process immediately.\n\n" +
-			"On a SIGHUP, the certificates and the files of secrets are read again, and used if all\n" +
-			"of them are valid. Other changes of the configuration need a restart.",
+			"On a SIGHUP, or by ocigate reload, the configuration is read again, with the certificates\n" +
+			"and secrets that it names, and becomes effective if all of it is valid. No request is\n" +
+			"lost. Only the addresses of the listeners and the journal need a restart.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		outliveReaders()
 		program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
 		if err != nil {
 			return err
 		}
-		defer program.RereadOn(hangups(c.Context()))()
-		program.file = c.Flag("config").Value.String()
+		program.readFrom(c.Flag("config").Value.String())
 		program.followLog(c.ErrOrStderr())
+		defer program.ReloadOn(hangups(c.Context()))()
+		defer program.WatchFiles()()
 		return program.Run(c.Context(), nil)
 	})
 }
@@ -42,15 +45,30 @@ func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }
 // queued.
 func (p *Program) followLog(to io.Writer) {
 	if queue, ok := to.(*logQueue); ok {
-		queue.setUp(gapLine(p.config.Log), lastPart(p.config.HTTP.ShutdownTimeout)/2)
+		p.lines = queue
+		p.setUpLog()
 		p.metrics.WatchLog(queue)
 	}
+}
+
+// setUpLog adapts the queue of the log to the effective configuration.
+func (p *Program) setUpLog() {
+	if p.lines != nil {
+		c := p.configOf()
+		p.lines.setUp(gapLine(c.Log), lastPart(c.HTTP.ShutdownTimeout)/2)
+	}
+}
+
+// readFrom names the file of the configuration, from which a reload reads it again.
+func (p *Program) readFrom(file string) {
+	p.file = file
+	p.load = func() (*config.Config, error) { return config.Load(file, os.Environ()) }
 }
 
 // description returns the fields of the log line at the start of serving. It contains
 // no secrets.
 func (p *Program) description() []any {
-	c := p.config
+	c := p.configOf()
 	fields := []any{
 		"version", versionText(), "config", absolute(p.file),
 		"api", p.api.bound.Addr().String(), "admin", p.admin.bound.Addr().String(),
