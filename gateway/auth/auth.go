@@ -45,7 +45,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -184,7 +183,6 @@ type Authenticator struct {
 	external       atomic.Pointer[Issuer] // nil without an external issuer
 	insecureCookie bool
 	sameSite       http.SameSite
-	replacing      sync.Mutex // serializes calls of Replace
 }
 
 // New returns an Authenticator. Its error lists all problems of the options, one
@@ -236,7 +234,7 @@ func (v validated) authenticator(tokens *tokens, clients *clients, throttle *thr
 
 // EphemeralKey reports whether tokens are signed with a random key of this
 // process: other replicas reject them, and a restart ends them.
-func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.Load().ephemeral }
+func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.ephemeral }
 
 // Authenticate returns the principal of the request. Failed attempts are counted
 // for the address clientIP, unless it is invalid (a Unix socket). Its errors are

@@ -74,7 +74,7 @@ func checkClientID(id string, seen map[string]bool) error {
 
 // clients verifies the credentials of listed clients.
 type clients struct {
-	listing     atomic.Pointer[listing] // replaced as a unit, see replace
+	listing     atomic.Pointer[listing] // replaced as a unit
 	rememberFor time.Duration
 	throttle    *throttle
 	macKey      []byte

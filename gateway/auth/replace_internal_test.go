@@ -15,6 +15,11 @@ import (
 // during a verification. A slowHash takes the place of a real hash.
 
 // withHash returns a client with that id whose hash has that text and is h.
+// replace makes another list effective, as a successor has it from the beginning.
+func (c *clients) replace(list []*client) {
+	c.listing.Store(c.listing.Load().successor(list))
+}
+
 func withHash(id, text string, h hash) *client {
 	return &client{principal: Principal{Name: id, Level: SystemAdmin}, hashes: []*clientHash{{hash: h, text: Secret(text)}}}
 }

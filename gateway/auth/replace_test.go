@@ -3,21 +3,12 @@ package auth_test
 import (
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"ocigate/gateway/auth"
 )
 
-// These tests specify how Replace changes keys and clients while the Authenticator is in
-// use. To add a change of keys, add an entry to the map of TestReplacedKeys.
-
-func replace(t *testing.T, a *auth.Authenticator, keys ...auth.Key) {
-	t.Helper()
-	if err := a.Replace(keys, nil); err != nil {
-		t.Fatal(err)
-	}
-}
+// These tests specify how With changes keys and clients while requests are served. To add a change of keys, add an entry to the map of TestReplacedKeys.
 
 func TestReplacedKeys(t *testing.T) {
 	t.Parallel()
@@ -40,7 +31,7 @@ func TestReplacedKeys(t *testing.T) {
 			if _, err := a.Authenticate(bearer(s.Token), here); err != nil { // it is cached now
 				t.Fatal(err)
 			}
-			replace(t, a, c.keys...)
+			a = with(t, a, auth.Options{Keys: c.keys})
 			_, err := a.Authenticate(bearer(s.Token), here)
 			wantError(t, err, c.want)
 			if _, err := a.Authenticate(bearer(login(t, a).Token), here); err != nil {
@@ -50,25 +41,6 @@ func TestReplacedKeys(t *testing.T) {
 				t.Errorf("EphemeralKey is %t", a.EphemeralKey())
 			}
 		})
-	}
-}
-
-func TestReplaceKeepsARandomKeyAndLogouts(t *testing.T) {
-	t.Parallel()
-	a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
-	s := login(t, a)
-	if _, err := a.Logout(bearer(s.Token)); err != nil {
-		t.Fatal(err)
-	}
-	replace(t, a, newKey, oldKey)
-	_, err := a.Authenticate(bearer(s.Token), here)
-	wantError(t, err, auth.ErrBadCredentials)
-
-	random := newAuth(t, auth.Options{})
-	s = login(t, random)
-	replace(t, random)
-	if _, err := random.Authenticate(bearer(s.Token), here); err != nil {
-		t.Errorf("the random key has changed: %v", err)
 	}
 }
 
@@ -89,7 +61,7 @@ func TestReplaceRefusesAllOrNothing(t *testing.T) {
 		"the same twice": {[]auth.Key{oldKey}, []auth.Client{portal(t), portal(t)}, "auth: Clients[1]: ID: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := a.Replace(c.keys, c.clients)
+			_, err := a.With(auth.Options{Verifier: groupAdmin(), Keys: c.keys, Clients: c.clients})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q in it", err, c.want)
 			}
@@ -104,44 +76,8 @@ func TestReplaceRefusesAllOrNothing(t *testing.T) {
 			}
 		})
 	}
-	if err := a.Replace([]auth.Key{oldKey}, nil); err != nil {
-		t.Fatal(err)
-	}
+	a = with(t, a, auth.Options{Keys: []auth.Key{oldKey}})
 	if challenges := a.Challenges(request(http.MethodGet)); len(challenges) != 1 {
 		t.Errorf("Basic is offered without clients: %q", challenges)
 	}
-}
-
-// TestReplacedKeysWithConcurrentRequests runs logins, requests and replacements
-// concurrently. The key that all keyrings have remains valid throughout.
-func TestReplacedKeysWithConcurrentRequests(t *testing.T) {
-	t.Parallel()
-	third := auth.Key{ID: "third", Secret: newKey.Secret}
-	a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}})
-	always := login(t, a).Token
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for range 100 {
-				if _, err := a.Authenticate(bearer(always), here); err != nil {
-					t.Error(err)
-				}
-				s, err := a.Login(t.Context(), here, "admin@example.com", "secret")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_, _ = a.Authenticate(bearer(s.Token), here) // its key may have been removed
-			}
-		})
-	}
-	for range 100 {
-		replace(t, a, newKey, oldKey)
-		s := login(t, a).Token
-		replace(t, a, third, oldKey)
-		if _, err := a.Authenticate(bearer(s), here); err == nil {
-			t.Fatal("the token of a removed key is accepted")
-		}
-	}
-	wg.Wait()
 }

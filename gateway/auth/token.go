@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -68,7 +67,7 @@ const knownTokens = 4096
 
 // tokens issues, verifies and revokes tokens.
 type tokens struct {
-	ring     atomic.Pointer[keyring] // replaced as a unit by [Authenticator.Replace]
+	ring     *keyring
 	audience string
 	ttl      time.Duration
 	parser   *jwt.Parser
@@ -76,8 +75,8 @@ type tokens struct {
 }
 
 // keyring holds the keys at one time, and the cache of tokens that were verified
-// with them for one audience. Its keys are immutable; [Authenticator.Replace] stores another
-// keyring, with an empty cache.
+// with them for one audience. Its keys are immutable; a successor with other keys has
+// another keyring, with an empty cache.
 type keyring struct {
 	given     []Key // empty if the key is a random one
 	signing   Key
@@ -113,8 +112,8 @@ func tokensWith(o Options, ring *keyring, revoked *lru.Cache[string, struct{}]) 
 			jwt.WithAudience(o.Audience),
 		),
 		revoked: revoked,
+		ring:    ring,
 	}
-	t.ring.Store(ring)
 	return t
 }
 
@@ -166,7 +165,7 @@ func keysByID(keys []Key) (map[string]Key, error) {
 
 // issue returns a new token for a principal.
 func (t *tokens) issue(p Principal) (Secret, error) {
-	now, signing := time.Now().Truncate(time.Second), t.ring.Load().signing
+	now, signing := time.Now().Truncate(time.Second), t.ring.signing
 	unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    issuer,
@@ -196,7 +195,7 @@ func (t *tokens) parse(text string) (token, error) {
 	if len(text) > maxToken {
 		return token{}, malformed("the token is too long")
 	}
-	ring := t.ring.Load()
+	ring := t.ring
 	read, known := ring.known.Get(text)
 	if !known || !read.current(time.Now()) {
 		var err error
@@ -213,7 +212,7 @@ func (t *tokens) parse(text string) (token, error) {
 
 // isKnown reports whether a text is a token that was verified. Its age and whether it
 // was logged out are still to be checked.
-func (t *tokens) isKnown(text string) bool { return t.ring.Load().known.Contains(text) }
+func (t *tokens) isKnown(text string) bool { return t.ring.known.Contains(text) }
 
 // read verifies a token and returns its claims.
 func (t *tokens) read(text string, ring *keyring) (token, error) {

@@ -44,7 +44,7 @@ func (a *Authenticator) With(o Options) (*Authenticator, error) {
 
 // successor returns the tokens for other options. They share the list of revoked tokens.
 func (t *tokens) successor(o Options) (*tokens, error) {
-	ring, err := t.ring.Load().next(o.Keys)
+	ring, err := t.ring.next(o.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -80,4 +80,34 @@ func (c *clients) successor(list []*client, o Options) *clients {
 	}
 	next.listing.Store(c.listing.Load().successor(list))
 	return next
+}
+
+// next returns the keyring of the given keys: the same keyring if they are the same.
+func (k *keyring) next(keys []Key) (*keyring, error) {
+	if slices.Equal(k.given, keys) {
+		return k, nil
+	}
+	return newKeyring(keys)
+}
+
+// successor returns a listing of other clients, which are not shared yet. Clients of the
+// same id keep what their hashes have verified.
+func (l *listing) successor(list []*client) *listing {
+	for i, listed := range list {
+		list[i] = listed.after(l.byID[listed.principal.Name])
+	}
+	return newListing(list)
+}
+
+// after returns the client with those hashes of its earlier entry that are the same, and
+// the earlier entry itself if nothing has changed. The new entry c is not shared yet.
+func (c *client) after(earlier *client) *client {
+	if earlier == nil {
+		return c
+	}
+	if earlier.principal == c.principal && earlier.sameHashes(c) {
+		return earlier
+	}
+	c.shareHashes(earlier)
+	return c
 }
