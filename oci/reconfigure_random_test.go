@@ -19,7 +19,7 @@ import (
 // option, add it to fleet.options; to cover another fault, add it to fleet.misbehave.
 
 const (
-	fleetSeeds    = 100
+	fleetSeeds    = 60
 	fleetCallers  = 5
 	fleetRequests = 12 // of each caller
 	fleetSessions = 5  // the largest MaxSessions
@@ -106,12 +106,15 @@ func (f *fleet) answer(address string, p *platform, c *link, r asked) {
 	f.pause(60)
 	f.mu.Lock()
 	alive := f.links[address][c]
-	if alive && write {
-		f.answered[r.commands[0]] = true
-	}
 	f.mu.Unlock()
-	if alive {
-		wellAnswered(p, c, r)
+	if !alive {
+		return
+	}
+	wellAnswered(p, c, r)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.links[address][c] && write { // it was not closed before the client had the reply
+		f.answered[r.commands[0]] = true
 	}
 }
 

@@ -265,10 +265,12 @@ func TestVerificationOutlivesItsEndpoint(t *testing.T) {
 
 // A caller who waits keeps their place and their time, whatever changes.
 func TestCallersWhoWaitAreNotRefused(t *testing.T) {
+	down := &outage{}
+	down.Store(true)
 	p := &platform{answer: slowly(5 * time.Second)}
-	p.dial = func(_ context.Context, address string) error {
+	p.dial = func(ctx context.Context, address string) error {
 		if address == "down:2208" {
-			return errors.New("connection refused")
+			return down.dial(ctx, address)
 		}
 		return nil
 	}
@@ -290,9 +292,7 @@ func TestCallersWhoWaitAreNotRefused(t *testing.T) {
 		if _, err := c.Read(t.Context(), question); !errors.Is(err, ErrBusy) {
 			t.Errorf("a caller above the new limit: %v", err)
 		}
-		p.mu.Lock()
-		p.dial = nil
-		p.mu.Unlock()
+		down.Store(false)
 		again(t, c, with("down")) // which is in backoff for 20 s
 		time.Sleep(6 * time.Second)
 		_, err := c.Read(t.Context(), question)
