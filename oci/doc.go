@@ -33,6 +33,14 @@
 // unsolicited data. The same read of several callers is sent once, for all callers who
 // called before it was sent ([Client.Read]).
 //
+// # Changes of the options
+//
+// [Client.Reconfigure] changes the options of a client that is in use. No request is lost:
+// callers who wait keep their place, and commands under way finish over the session that
+// they have. Endpoints whose session options are equal keep their sessions. Passwords, TLS
+// configurations and the limits of the pool change in place. Backoffs and refused accounts
+// stay, so the platform gets no further attempts to log in.
+//
 // # Releases
 //
 // The package supports platforms of several releases. Callers use the newest names of

@@ -6,30 +6,33 @@ import (
 	"time"
 )
 
-// Reconfigure changes the options of a client that is in use, as if New had been called
-// with them, except that Trace and Dial stay. If the options are not valid, nothing
-// changes. After Close the error is [ErrClosed].
+// Reconfigure changes the options of a client that is in use. Afterwards the client works
+// as if New had been called with them, except that Trace and Dial stay those of New. If the
+// options are not valid, it returns the error of New and nothing changes. After Close the
+// error is [ErrClosed].
 //
-// No request is lost: callers who wait for a session keep their place in the queue and
-// get a session of the new options. A command that has a session is finished over it,
-// with the timeouts and the encoding that it began with. The number of sessions, shared
-// reads, refused accounts and the limit of identity checks hold for the old and the new
-// options together.
+// No request is lost. Callers who wait for a session keep their place in the queue and
+// their MaxWait, and get a session of the new options. Commands that have a session are
+// finished over it, with the timeouts and the encoding that they began with. The sessions
+// of the old options count against MaxSessions.
 //
-// An endpoint stays the same, with its sessions, if its name, address, account, login
-// method and use of TLS are the same, and so are Encoding, OmitEcho, OmitTrackingID,
-// Release, MaxReplyBytes, ConnectTimeout, LoginTimeout and CommandTimeout. Passwords and
-// TLS configurations are replaced and count for the next connection. A different order
-// of the endpoints counts for the next session. Otherwise the sessions of the endpoint
-// are logged out: those that are idle now, the others when they are given back. They stay
-// in use only as long as every endpoint is in backoff and the endpoint's address and
-// account have not changed. An endpoint of the same address and account takes over the
-// backoff, the state and the dialect of the one that it replaces, so that Reconfigure
-// never leads to an attempt that is not due.
+// An endpoint is the same as before, and keeps its sessions, if its name, address, user
+// id, login method and use of TLS are equal, and so are Encoding, OmitEcho,
+// OmitTrackingID, Release, MaxReplyBytes, ConnectTimeout, LoginTimeout and
+// CommandTimeout. Its password and TLS configuration are replaced for the next connection.
+// The order of the endpoints counts for the next session.
 //
-// All other options change in place. A backoff that has begun keeps its end. The MaxAge
-// of a session that exists ends no later than the new MaxAge from now. A caller who
-// waits already keeps their MaxWait.
+// The sessions of all other endpoints are logged out: idle ones now, those in use when
+// they are released. While all endpoints are in backoff, they stay in use if an endpoint
+// has the same address and user id. A login under way at such an endpoint goes on, but its
+// session is not used; elsewhere it is canceled. An endpoint with the address and user id
+// of an earlier one takes over its backoff and state, and what is known of its release
+// unless Release differs. So Reconfigure never leads to an attempt that is not due.
+// Accounts whose credentials were refused stay in backoff; a new password is tried as
+// always.
+//
+// All other options change in place. A backoff that has begun keeps its end. A session
+// that exists keeps its end, but ends no later than MaxAge from now.
 func (c *Client) Reconfigure(options Options) error {
 	checked, err := options.withDefaults()
 	if err != nil {

@@ -55,7 +55,7 @@ func TestAnEndpointTakesOverWhatWasKnown(t *testing.T) {
 				time.Sleep(20 * time.Second)
 				c.pool.endpoints[0].dialect.noteUnsupported("ServiceProviderGetRequest17sp1")
 				want := first(c)
-				if !want.InBackoff || want.NextTry.Sub(time.Now()) != 11*time.Second || want.LastError == nil || time.Since(want.Since) != 20*time.Second {
+				if !want.InBackoff || time.Until(want.NextTry) != 11*time.Second || want.LastError == nil || time.Since(want.Since) != 20*time.Second {
 					t.Fatalf("at first: %+v", want)
 				}
 				again(t, c, func(o *Options) { o.MinSessions = 0; test.change(o) })
@@ -116,7 +116,7 @@ func TestARemovedEndpointKeepsItsBackoffForAWhile(t *testing.T) {
 		again(t, c, with("other"))
 		time.Sleep(2 * time.Minute)
 		again(t, c, with("primary"))
-		if got := first(c); !got.InBackoff || got.NextTry.Sub(time.Now()) != time.Second {
+		if got := first(c); !got.InBackoff || time.Until(got.NextTry) != time.Second {
 			t.Errorf("after a long time it begins again: %+v", got)
 		}
 		if n := len(c.pool.former); n != 1 {

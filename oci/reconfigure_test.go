@@ -196,11 +196,14 @@ func must[T any](value T, err error) T {
 }
 
 func TestACallerWhoWaitsGetsASessionOfTheNewOptions(t *testing.T) {
+	var mu sync.Mutex
 	at := map[string]int{}
 	p := &platform{answer: slowly(time.Second)}
 	run(t, p, func(o *Options) {
 		o.MaxSessions = 1
 		o.Trace.CommandDone = func(endpoint, _ string, _ time.Duration, _ Reply, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if err == nil {
 				at[endpoint]++
 			}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,19 +161,19 @@ func TestASessionThatWasMadeWithOldOptionsIsNotUsed(t *testing.T) {
 }
 
 func TestAProbeOfAnEndpointThatIsReplacedHasNoResult(t *testing.T) {
-	s := &site{}
+	var hangs atomic.Bool
+	s := &site{secondary: &platform{dial: func(ctx context.Context, _ string) error {
+		if hangs.Load() {
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}}}
 	s.run(t, nil, func(t *testing.T, c *Client) {
 		time.Sleep(30 * time.Second) // the first probe was immediately
 		s.mu.Lock()
-		first, hang := len(s.probes), make(chan struct{})
+		first := len(s.probes)
 		s.mu.Unlock()
-		s.secondary.dial = func(ctx context.Context, _ string) error {
-			select {
-			case <-hang:
-			case <-ctx.Done():
-			}
-			return ctx.Err()
-		}
+		hangs.Store(true)
 		time.Sleep(32 * time.Second)
 		s.mu.Lock()
 		dials := len(s.dials)
@@ -187,7 +188,7 @@ func TestAProbeOfAnEndpointThatIsReplacedHasNoResult(t *testing.T) {
 		if probing != nil || !before.Up || !after.Up || after.LastError != nil || !after.LastTried.Equal(before.LastTried) {
 			t.Errorf("under way: %v; the endpoint was %+v, and is %+v", probing != nil, before, after)
 		}
-		close(hang)
+		hangs.Store(false)
 		time.Sleep(50 * time.Second)
 		s.mu.Lock()
 		defer s.mu.Unlock()
