@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -324,5 +325,39 @@ func TestTraceAndDialStay(t *testing.T) {
 		})
 		closed.want(t, ClosedReconfigured)
 		wantSessions(t, c, 0, [2]int{1, 0})
+	})
+}
+
+// slowLogout takes half a second to send a logout.
+type slowLogout struct{ net.Conn }
+
+func (c slowLogout) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("LogoutRequest")) {
+		time.Sleep(500 * time.Millisecond)
+	}
+	return c.Conn.Write(b)
+}
+
+// The platform may have a limit, too, so a session that ends counts until it is logged out.
+func TestSessionsThatAreLoggedOutCount(t *testing.T) {
+	p := &platform{}
+	run(t, p, func(o *Options) {
+		o.MinSessions, o.MaxSessions = 2, 2
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := p.Dial(ctx, network, address)
+			return slowLogout{conn}, err
+		}
+	}, func(t *testing.T, c *Client) {
+		synctest.Wait()
+		again(t, c, func(o *Options) { o.CommandTimeout = time.Minute })
+		time.Sleep(400 * time.Millisecond)
+		if logins, _, open, _ := p.counts(); logins != 2 || open != 2 {
+			t.Errorf("before the logouts: %d logins, %d connections", logins, open)
+		}
+		time.Sleep(200 * time.Millisecond)
+		wantSessions(t, c, 0, [2]int{2, 0})
+		if logins, _, open, _ := p.counts(); logins != 4 || open != 2 {
+			t.Errorf("after the logouts: %d logins, %d connections", logins, open)
+		}
 	})
 }
