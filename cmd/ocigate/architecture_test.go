@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"cmd/bench":        {"cmd/bench/facade", "config", "oci"},
 	"cmd/bench/facade": {},
 	"cmd/ocigate": {
-		"config", "gateway", "gateway/auth", "gateway/docs", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres",
+		"config", "gateway", "gateway/auth", "gateway/docs", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/status",
 		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/itc", "translate/scope",
 	},
 	"config":                                  {},
@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"gateway/operation/postgres":              {"gateway/operation", "translate/scope"},
 	"gateway/docs":                            {"gateway", "gateway/auth", "gateway/openapi", "translate", "translate/errcode", "translate/scope"},
 	"gateway/operation/postgres/postgrestest": {},
+	"gateway/status":                          {"gateway", "gateway/operation", "oci"},
 	"gateway/operation/storetest":             {"gateway/operation", "translate/scope"},
 	"oci":                                     {},
 	"oci/ocisim":                              {},
@@ -55,12 +56,13 @@ var onlyIn = map[string][]string{
 	"github.com/beevik/etree":                  {"oci/ocisim", "cmd/bench"},
 	"encoding/xml":                             {"oci/ocisim", "translate/translatetest", "cmd/bench/facade"},
 	"github.com/prometheus/client_golang":      {"gateway", "cmd/ocigate"},
+	"github.com/prometheus/client_model":       {"gateway"},
 	"github.com/prometheus/procfs":             {"cmd/bench"},
 	"github.com/golang-jwt/jwt/v5":             {"gateway/auth"},
 	"github.com/go-jose/go-jose/v4":            {"gateway/auth", "gateway/auth/issuertest"},
 	"golang.org/x/crypto":                      {"gateway/auth"},
-	"net/http":                                 {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "cmd/ocigate", "translate/errcode", "cmd/bench", "cmd/bench/facade", "gateway/docs"},
-	"encoding/json":                            {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/operation/storetest", "cmd/ocigate", "translate", "translate/itc", "cmd/bench", "cmd/bench/facade", "gateway/docs"},
+	"net/http":                                 {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "cmd/ocigate", "translate/errcode", "cmd/bench", "cmd/bench/facade", "gateway/docs", "gateway/status"},
+	"encoding/json":                            {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/operation/storetest", "cmd/ocigate", "translate", "translate/itc", "cmd/bench", "cmd/bench/facade", "gateway/docs", "gateway/status"},
 	"go.etcd.io/bbolt":                         {"gateway/operation/bolt"},
 	"github.com/jackc/pgx/v5":                  {"gateway/operation/postgres", "gateway/operation/postgres/postgrestest"},
 	"github.com/google/uuid":                   {"gateway/operation"},
@@ -71,7 +73,7 @@ var onlyIn = map[string][]string{
 	"golang.org/x/text/encoding":               {"oci", "oci/ocisim", "cmd/bench", "cmd/bench/facade"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"gateway/openapi/openapitest"},
 	"github.com/swaggest/swgui":                {"gateway/docs"},
-	"html/template":                            {"gateway/docs"},
+	"html/template":                            {"gateway/docs", "gateway/status"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -224,6 +224,7 @@ func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	fmt.Fprintf(&b, "ocigate %s is running. Stop it with Ctrl-C.\n\n", versionText())
 	fmt.Fprintf(&b, "  API                 %s/api/v1/\n", base)
 	fmt.Fprintf(&b, "  documentation       %s/docs/  (signed in: calls can be made from the page)\n", base)
+	fmt.Fprintf(&b, "  status page         %s/status\n", admin)
 	fmt.Fprintf(&b, "  metrics and health  %s/metrics  /livez  /readyz\n", admin)
 	fmt.Fprintf(&b, "  simulated platform  %s (OCI-P over TCP)\n\n", platform)
 	fmt.Fprintf(&b, "Clients of the API, secret %q: portal (everything), tenant (ApioSpTest), group (its ApioGrpTest),\nlimited (the same group, 2 requests at a time).\n", demoSecret)

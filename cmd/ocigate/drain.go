@@ -109,6 +109,9 @@ func (p *Program) stop(ctx context.Context) error {
 func (p *Program) end(ctx context.Context) error {
 	patience := leavingTime(p.configOf().HTTP.ShutdownTimeout)
 	err := within(ctx, patience, "the control socket", func() error { p.control.close(); return nil })
+	if p.status != nil {
+		p.status.stop()
+	}
 	if issuer := p.current.Load().issuer; issuer != nil {
 		err = errors.Join(err, within(ctx, patience, "the fetch of the issuer's keys", func() error { issuer.stop(); return nil }))
 	}

@@ -39,6 +39,7 @@ type Program struct {
 	admin   *listener
 	health  *gateway.Admin
 	closing closing
+	status  *runningStatus
 
 	current    atomic.Pointer[generation]
 	lastReload lastReload
@@ -113,6 +114,7 @@ func (p *Program) assemble(parts *parts) error {
 		p.health.FollowJournal(p.keeper, c.Journal.UnreadyAfter)
 	}
 	p.health.Handle("POST "+reloadPath, p.adminCommand(p.reloadHandler()))
+	p.status = p.startStatus()
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.current.Load().gateway.ServeHTTP(w, r) })
 	p.api = newListener("api", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
 	p.admin = newListener("admin", c.Admin.Listen, c.HTTP, nil, p.health, logger)
@@ -123,11 +125,15 @@ func (p *Program) assemble(parts *parts) error {
 func (p *Program) watchMetrics() {
 	p.metrics.WatchOperations(p.keeper)
 	p.metrics.WatchJournal(p.keeper)
-	p.metrics.WatchCertificates(func() []gateway.Certificate {
-		return append(p.current.Load().parts.certificates.inUse(), platformCertificates(p.client.Stats())...)
-	})
+	p.metrics.WatchCertificates(p.certificatesInUse)
 	p.metrics.WatchReloads(p.lastReload.get)
 	p.metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return p.current.Load().issuer.stats() })
+}
+
+// certificatesInUse returns the certificates of this program, and those that the platform
+// presented.
+func (p *Program) certificatesInUse() []gateway.Certificate {
+	return append(p.current.Load().parts.certificates.inUse(), platformCertificates(p.client.Stats())...)
 }
 
 // platformCertificates returns the certificates that the platform presented.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"time"
+
+	"ocigate/config"
+	"ocigate/gateway"
+	"ocigate/gateway/status"
+	"ocigate/oci"
+)
+
+// runningStatus is the status page with its samples.
+type runningStatus struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+// stop ends the samples.
+func (r *runningStatus) stop() {
+	r.cancel()
+	<-r.ended
+}
+
+// startStatus adds the status page to the listener for operators, and the informative
+// checks to readyz. It must be called when all other parts are there.
+func (p *Program) startStatus() *runningStatus {
+	p.health.Inform("platform", func() string { return platformFailure(p.client.Stats()) })
+	p.health.Inform("reload", func() string { return reloadFailure(p.lastReload.get()) })
+	host, _ := os.Hostname() // the page can do without
+	started := time.Now()
+	o := status.Options{
+		Version: versionText(), Replica: host, StartedAt: started,
+		Ready: p.health.Unready,
+		Stats: p.client.Stats, Keeper: p.keeper, Metrics: p.metrics,
+		Certificates: p.certificatesInUse,
+		Reload:       p.lastReload.get,
+		Config: func() ([]byte, time.Time) {
+			g := p.current.Load()
+			return printedConfig(g.config), g.since
+		},
+		Issuer: p.issuerStatus,
+	}
+	page := status.New(o)
+	page.Mount(p.health)
+	ctx, cancel := context.WithCancel(context.Background())
+	running := &runningStatus{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(running.ended)
+		page.Run(ctx)
+	}()
+	return running
+}
+
+// printedConfig returns a configuration without its secrets.
+func printedConfig(c *config.Config) []byte {
+	var b bytes.Buffer
+	_ = c.Print(&b) // to memory
+	return b.Bytes()
+}
+
+// issuerStatus returns the external issuer, or nil.
+func (p *Program) issuerStatus() *status.Issuer {
+	g := p.current.Load()
+	s, ok := g.issuer.stats()
+	if !ok {
+		return nil
+	}
+	url := g.config.Auth.OIDC.Issuer
+	return &status.Issuer{URL: url, Keys: s.Keys, LastFetched: s.LastFetched, Fetched: s.Fetched, Failed: s.Failed}
+}
+
+// platformFailure returns why the platform cannot be used, or "".
+func platformFailure(stats oci.Stats) string {
+	if slices.ContainsFunc(stats.Endpoints, func(e oci.EndpointStats) bool { return e.Up || e.Idle+e.Busy > 0 }) {
+		return ""
+	}
+	for _, e := range stats.Endpoints {
+		if e.LastError != nil {
+			return "no endpoint can be used: " + e.LastError.Error()
+		}
+	}
+	return "no endpoint was reached yet"
+}
+
+// reloadFailure returns why the last reload failed, or "".
+func reloadFailure(last gateway.Reload) string {
+	switch {
+	case last.Successful:
+		return ""
+	case last.Cause != "":
+		return last.Cause
+	}
+	return "the log has the cause"
+}

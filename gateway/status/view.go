@@ -1,0 +1,152 @@
+package status
+
+import (
+	"html/template"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// functions are those of the template.
+var functions = template.FuncMap{
+	"count":   func(n int, one, many string) string { return count(n, one, many) },
+	"grouped": grouped,
+	"figure":  figure,
+}
+
+// A view is what the template is executed with.
+type view struct {
+	*Status
+	Style      template.CSS
+	Refresh    int // seconds; 0 for none
+	ShowConfig bool
+	HasConfig  bool
+}
+
+// moment is a time as the page shows it.
+type moment struct{ ISO, Full, Text string }
+
+func momentOf(at time.Time, text string) moment {
+	return moment{at.UTC().Format(time.RFC3339), stamp(at), text}
+}
+
+// Ago returns how long ago a time is.
+func (v *view) Ago(at time.Time) moment { return momentOf(at, span(v.At.Sub(at))+" ago") }
+
+// For returns how long something has been the case.
+func (v *view) For(at time.Time) moment { return momentOf(at, span(v.At.Sub(at))) }
+
+// In returns how long it is until a time.
+func (v *view) In(at time.Time) moment {
+	if at.Before(v.At) {
+		return v.Ago(at)
+	}
+	return momentOf(at, "in "+span(at.Sub(v.At)))
+}
+
+// Stamp returns date and time.
+func (v *view) Stamp(at time.Time) moment { return momentOf(at, stamp(at)) }
+
+// Headline returns the heading.
+func (v *view) Headline() string { return v.headline() }
+
+// Attention returns the problems that need attention, and Notices the others.
+func (v *view) Attention() []Problem { return v.withSeverity(false) }
+
+// Notices returns the problems that need no action now.
+func (v *view) Notices() []Problem { return v.withSeverity(true) }
+
+func (v *view) withSeverity(notice bool) []Problem {
+	return slices.DeleteFunc(slices.Clone(v.Problems), func(p Problem) bool { return (p.Severity == Notice) != notice })
+}
+
+// Icon returns the address of the mark in the browser's tab, in the color of the health.
+func (v *view) Icon() template.URL {
+	color := map[Severity]string{OK: "2da44e", Warning: "d4880b", Fault: "cf222e"}[v.Health]
+	return template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23" + color + "'/%3E%3C/svg%3E") //nolint:gosec // it is made of constants
+}
+
+// Missing reports whether a source has not answered.
+func (v *view) Missing(source string) bool { return slices.Contains(v.Unanswered, source) }
+
+// Plots returns the plots.
+func (v *view) Plots() []plot { return v.plots() }
+
+// A tile is a figure at the top of the page.
+type tile struct {
+	Name, Value, Detail, Section string
+	Severity                     Severity
+}
+
+// Tiles returns the figures at the top.
+func (v *view) Tiles() []tile {
+	var all []tile
+	if p := v.Platform; p != nil {
+		up := 0
+		for _, e := range p.Endpoints {
+			if !e.State.fails() && e.State != NotTried {
+				up++
+			}
+		}
+		all = append(all,
+			tile{"Endpoints up", strconv.Itoa(up) + " of " + strconv.Itoa(p.EndpointCount), "", sectionPlatform, severityIf(up < len(p.Endpoints), Warning, up == 0, Fault)},
+			tile{"Sessions busy", strconv.Itoa(p.SessionsBusy), strconv.Itoa(p.Sessions) + " logged in, at most " + strconv.Itoa(p.SessionsMax), sectionPlatform, severityIf(p.SessionsBusy >= p.SessionsMax, Warning)},
+			tile{"Callers waiting", strconv.Itoa(p.Waiting), "at most " + strconv.Itoa(p.WaitingMax), sectionPlatform, severityIf(p.Waiting > 0, Notice, p.Waiting >= p.WaitingMax, Fault)},
+		)
+	}
+	if r := v.Requests; r != nil {
+		all = append(all, tile{"Requests, 5 min", grouped(r.Recent), grouped(uint64(r.InFlight)) + " in progress", sectionTraffic, OK})
+		all = append(all, tile{"Failed, 5 min", grouped(r.RecentFailed), "with status 5xx", sectionErrors, severityIf(r.RecentFailed > 0, Notice, r.RecentFailed >= fewFailed, Warning)})
+	}
+	if u := v.Unknown; u != nil {
+		detail := "every outcome is known"
+		if u.Count > 0 {
+			detail = "the oldest for " + span(v.At.Sub(u.Oldest))
+		}
+		all = append(all, tile{"Unknown writes", grouped(uint64(u.Count)), detail, sectionWrites, severityIf(u.Count > 0, Notice, u.Count > 0 && v.At.Sub(u.Oldest) >= longUnknown, Warning)})
+	}
+	return all
+}
+
+// severityIf returns the last severity whose condition, which stands before it, holds.
+func severityIf(conditions ...any) Severity {
+	severity := OK
+	for i := 0; i+1 < len(conditions); i += 2 {
+		if holds, _ := conditions[i].(bool); holds {
+			severity, _ = conditions[i+1].(Severity)
+		}
+	}
+	return severity
+}
+
+// StateWords returns the state of an endpoint, and StateClass how it looks.
+func (v *view) StateWords(e Endpoint) string { return e.State.words(e.NextTryAt, v.At) }
+
+// StateClass returns the class of an endpoint's state.
+func (v *view) StateClass(e Endpoint) string { return e.State.class() }
+
+// CertificateClass returns how the expiry of a certificate looks.
+func (v *view) CertificateClass(at time.Time) string {
+	switch left := at.Sub(v.At); {
+	case left < 0:
+		return "bad"
+	case left < soon:
+		return "wait"
+	}
+	return "plain"
+}
+
+// Name returns what a certificate is.
+func (v *view) Name(c Certificate) string { return nameOf(c) }
+
+// RefreshChoices returns the intervals that the page offers.
+func (v *view) RefreshChoices() []int { return []int{5, 10, 60} }
+
+// Link returns the address of the page with other parameters.
+func (v *view) Link(refresh int, config bool) string {
+	link := pathPage + "?refresh=" + strconv.Itoa(refresh)
+	if config {
+		link += "&config=1"
+	}
+	return link
+}
