@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/status"
 	"ocigate/oci"
 	"ocigate/translate/errcode"
 )
@@ -31,6 +33,8 @@ func generated(t *testing.T) map[string]map[string]string {
 	return map[string]map[string]string{
 		"gateway/README.md": {"routes": routeTable(), "errors": errorTable()},
 		"config/README.md":  {"metrics": metricTable(t)},
+
+		"gateway/status/README.md": {"keys": statusTable()},
 	}
 }
 
@@ -91,6 +95,31 @@ func errorTable() string {
 		fmt.Fprintf(&b, "| %d | %d | `%s` | %s |\n", c.Status, c.Number, c.Name, c.Help)
 	}
 	return b.String()
+}
+
+// statusTable returns the keys of /status.json.
+func statusTable() string {
+	var b strings.Builder
+	b.WriteString("| key | content |\n|---|---|\n")
+	addKeys(&b, "", reflect.TypeFor[status.Status]())
+	return b.String()
+}
+
+func addKeys(to *strings.Builder, prefix string, of reflect.Type) {
+	for field := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		inner := field.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Slice && inner.Elem().Kind() != reflect.Float64 {
+			name, inner = name+"[]", inner.Elem()
+		}
+		fmt.Fprintf(to, "| `%s` | %s |\n", prefix+name, field.Tag.Get("doc"))
+		if inner.Kind() == reflect.Struct && inner != reflect.TypeFor[time.Time]() {
+			addKeys(to, prefix+name+".", inner)
+		}
+	}
 }
 
 // described matches the description of a metric by client_golang.

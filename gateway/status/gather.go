@@ -218,13 +218,16 @@ func (s *Status) addTotals(t *gateway.Totals, h *history) {
 	before := h.errorsBefore(s.At)
 	for _, e := range t.Errors {
 		s.Requests.Errors = append(s.Requests.Errors, ErrorCount{
-			Name: bounded(e.Name), Status: e.Status, Total: e.Count,
+			Name: e.Name, Status: e.Status, Total: e.Count,
 			LastHour: e.Count - before[gateway.ErrorTotal{Name: e.Name, Status: e.Status}],
 		})
 	}
 	slices.SortStableFunc(s.Requests.Errors, func(a, b ErrorCount) int { return cmp.Compare(b.LastHour, a.LastHour) })
 	if over := len(s.Requests.Errors) - maxErrors; over > 0 {
 		s.Requests.Errors, s.Requests.ErrorsOmitted = s.Requests.Errors[:maxErrors], over
+	}
+	for i := range s.Requests.Errors {
+		s.Requests.Errors[i].Name = bounded(s.Requests.Errors[i].Name)
 	}
 	s.Logins = &Logins{Throttled: t.Throttled}
 	for result, n := range t.Logins {
@@ -264,7 +267,12 @@ func (s *Status) addIssuer(issuer **Issuer) {
 func (s *Status) addConfiguration(c *effective) {
 	text := c.yaml
 	s.Configuration = &Configuration{EffectiveSince: inUTC(c.since), Truncated: len(text) > maxConfig}
-	s.Configuration.YAML = strings.ToValidUTF8(string(text[:min(len(text), maxConfig)]), "�")
+	s.Configuration.YAML = strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return visible(r)
+	}, string(text[:min(len(text), maxConfig)]))
 }
 
 // inUTC returns a time in UTC and whole seconds, and the zero time unchanged.

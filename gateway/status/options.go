@@ -59,6 +59,6 @@ const (
 	maxProblems     = 30
 	maxKeys         = 50              // of the configuration, in the result of a reload
 	maxText         = 400             // characters of a text
-	maxConfig       = 256 << 10       // bytes of the configuration
+	maxConfig       = 128 << 10       // bytes of the configuration
 	patience        = 2 * time.Second // for all sources together
 )

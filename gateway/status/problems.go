@@ -138,9 +138,9 @@ func (s *Status) findWriteProblems() {
 	}
 	text := count(s.Unknown.Count, "write has an unknown outcome", "writes have an unknown outcome")
 	if s.Unknown.Count == 1 {
-		text += ", since " + span(age)
+		text += " for " + span(age)
 	} else {
-		text += ", the oldest since " + span(age)
+		text += ", the oldest for " + span(age)
 	}
 	if blocked > 0 {
 		text += "; " + count(blocked, "other write was refused because of that", "other writes were refused because of that")

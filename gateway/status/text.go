@@ -21,13 +21,18 @@ func bounded(text string) string {
 			b.WriteRune('…')
 			break
 		}
-		if !unicode.IsPrint(r) || r == utf8.RuneError {
-			r = ' '
-		}
-		b.WriteRune(r)
+		b.WriteRune(visible(r))
 		n++
 	}
 	return b.String()
+}
+
+// visible returns a space for a character that cannot be seen.
+func visible(r rune) rune {
+	if !unicode.IsPrint(r) || r == utf8.RuneError {
+		return ' '
+	}
+	return r
 }
 
 // boundedAll returns the first of the texts, each bounded.

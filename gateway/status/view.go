@@ -82,14 +82,20 @@ type tile struct {
 func (v *view) Tiles() []tile {
 	var all []tile
 	if p := v.Platform; p != nil {
-		up := 0
-		for _, e := range p.Endpoints {
-			if !e.State.fails() && e.State != NotTried {
+		up, fails, used := 0, 0, "none is in use"
+		for _, e := range slices.Backward(p.Endpoints) {
+			switch {
+			case e.State.fails():
+				fails++
+			case e.State != NotTried:
 				up++
+			}
+			if e.Idle+e.Busy > 0 {
+				used = e.Name + " is in use"
 			}
 		}
 		all = append(all,
-			tile{"Endpoints up", strconv.Itoa(up) + " of " + strconv.Itoa(p.EndpointCount), "", sectionPlatform, severityIf(up < len(p.Endpoints), Warning, up == 0, Fault)},
+			tile{"Endpoints up", strconv.Itoa(up) + " of " + strconv.Itoa(p.EndpointCount), used, sectionPlatform, severityIf(fails > 0, Warning, fails > 0 && up == 0, Fault)},
 			tile{"Sessions busy", strconv.Itoa(p.SessionsBusy), strconv.Itoa(p.Sessions) + " logged in, at most " + strconv.Itoa(p.SessionsMax), sectionPlatform, severityIf(p.SessionsBusy >= p.SessionsMax, Warning)},
 			tile{"Callers waiting", strconv.Itoa(p.Waiting), "at most " + strconv.Itoa(p.WaitingMax), sectionPlatform, severityIf(p.Waiting > 0, Notice, p.Waiting >= p.WaitingMax, Fault)},
 		)
@@ -117,6 +123,14 @@ func severityIf(conditions ...any) Severity {
 		}
 	}
 	return severity
+}
+
+// OtherVersion returns the version that a platform reports, unless it is the release.
+func (v *view) OtherVersion(e Endpoint) string {
+	if e.PlatformVersion == strconv.Itoa(e.Release) {
+		return ""
+	}
+	return e.PlatformVersion
 }
 
 // StateWords returns the state of an endpoint, and StateClass how it looks.
