@@ -150,6 +150,9 @@ func (v *view) CertificateClass(at time.Time) string {
 	return "plain"
 }
 
+// Expired reports whether a certificate has expired.
+func (v *view) Expired(notAfter time.Time) bool { return notAfter.Before(v.At) }
+
 // Name returns what a certificate is.
 func (v *view) Name(c Certificate) string { return nameOf(c) }
 
