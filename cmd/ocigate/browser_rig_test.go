@@ -44,22 +44,28 @@ func browserPath(t *testing.T) string {
 	return ""
 }
 
-// A browserRig is the demonstration with a tab of a browser. Everything that the browser
+// A browserRig is a gateway with a tab of a browser. Everything that the browser
 // reports or requests in the tab is recorded.
 type browserRig struct {
 	tab  context.Context
-	base string // of the API: http://127.0.0.1:PORT
+	base string // of the pages: http://127.0.0.1:PORT
 
 	mu       sync.Mutex // guards requests and faults
 	requests []string   // the URLs of all requests
 	faults   []string   // errors of the console, exceptions, and violations of the policy
 }
 
-// browse runs the demonstration and opens a tab.
+// browse runs the demonstration and opens a tab for its documentation.
 func browse(t *testing.T) *browserRig {
 	t.Helper()
 	path := browserPath(t)
-	rig := &browserRig{base: startDemo(t)}
+	return openTab(t, path, startDemo(t))
+}
+
+// openTab opens a tab for the pages at that base.
+func openTab(t *testing.T, path, base string) *browserRig {
+	t.Helper()
+	rig := &browserRig{base: base}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		// The allocator makes and removes the folder of the browser: processes of it may

@@ -102,6 +102,10 @@ func (p *Page) servePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := &view{Refresh: refresh, ShowConfig: query.Get("config") == "1", HasConfig: p.options.Config != nil}
+	v.Self = pathPage
+	if r.URL.RawQuery != "" {
+		v.Self = v.Link(refresh, v.ShowConfig)
+	}
 	v.Status = p.gather(r.Context(), v.ShowConfig)
 	a := assets()
 	v.Style = a.style

@@ -209,12 +209,13 @@ func TestHeaders(t *testing.T) {
 func TestRefresh(t *testing.T) {
 	page := status.New(status.Options{})
 	for query, want := range map[string]string{
-		"": `content="10"`, "?refresh=2": `content="2"`, "?refresh=3600": `content="3600"`, "?refresh=0": "", "?config=1": `content="10"`,
+		"": `10; url=/status"`, "?refresh=2": `2; url=/status?refresh=2"`, "?refresh=3600": `3600; url=/status?refresh=3600"`,
+		"?refresh=0": "", "?config=1": `10; url=/status?refresh=10&amp;config=1"`, "?x=%22%3E%3Cscript": `10; url=/status?refresh=10"`,
 	} {
 		response := get(t, page, "/status"+query)
-		_, after, refreshes := strings.Cut(response.Body.String(), `<meta http-equiv="refresh" `)
+		_, after, refreshes := strings.Cut(response.Body.String(), `<meta http-equiv="refresh" content="`)
 		if response.Code != http.StatusOK || refreshes != (want != "") || !strings.HasPrefix(after, want) {
-			t.Errorf("%q: %d, %.20q", query, response.Code, after)
+			t.Errorf("%q: %d, %.40q", query, response.Code, after)
 		}
 	}
 	for _, query := range []string{"?refresh=1", "?refresh=3601", "?refresh=-1", "?refresh=", "?refresh=ten", "?refresh=0.5"} {

@@ -17,8 +17,12 @@ var functions = template.FuncMap{
 // A view is what the template is executed with.
 type view struct {
 	*Status
-	Style      template.CSS
-	Refresh    int // seconds; 0 for none
+	Style   template.CSS
+	Refresh int // seconds; 0 for none
+	// Self is the address that the page loads again. Without an address, a browser
+	// whose address has a fragment would not load the page but go to the fragment. The
+	// same address keeps the position.
+	Self       string
 	ShowConfig bool
 	HasConfig  bool
 }
