@@ -214,12 +214,12 @@ func whyUnknown(r *operation.ReadBack, now time.Time) string {
 
 func (s *Status) addTotals(t *gateway.Totals, h *history) {
 	s.Requests = &Requests{Total: t.Requests, InFlight: t.InFlight, Errors: []ErrorCount{}}
-	s.Requests.Recent, s.Requests.RecentFailed = h.recent(s.At)
+	s.Requests.Recent, s.Requests.RecentFailed = h.recent(s.At, t)
 	before := h.errorsBefore(s.At)
 	for _, e := range t.Errors {
 		s.Requests.Errors = append(s.Requests.Errors, ErrorCount{
 			Name: e.Name, Status: e.Status, Total: e.Count,
-			LastHour: e.Count - before[gateway.ErrorTotal{Name: e.Name, Status: e.Status}],
+			LastHour: since(before[gateway.ErrorTotal{Name: e.Name, Status: e.Status}], e.Count),
 		})
 	}
 	slices.SortStableFunc(s.Requests.Errors, func(a, b ErrorCount) int { return cmp.Compare(b.LastHour, a.LastHour) })

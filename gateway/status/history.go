@@ -153,18 +153,29 @@ func (h *history) document() *History {
 	return d
 }
 
-// recent returns the requests of the last 5 minutes, and those with a status from 500.
-func (h *history) recent(now time.Time) (requests, failed uint64) {
+// recent returns the requests of the last 5 minutes, and those with a status from 500,
+// up to the present totals.
+func (h *history) recent(now time.Time, totals *gateway.Totals) (requests, serverErrs uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	requests = totals.Requests
+	_, serverErrs = failed(totals.Errors)
+	if h.last != nil {
+		_, before := failed(h.last.Errors)
+		requests, serverErrs = since(h.last.Requests, requests), since(before, serverErrs)
+	}
 	for _, s := range h.samples[max(0, len(h.samples)-recently):] {
 		if now.Sub(s.at) <= time.Duration(recently)*sampleEvery {
 			requests += s.requests
-			failed += s.serverErrs
+			serverErrs += s.serverErrs
 		}
 	}
-	return requests, failed
+	return requests, serverErrs
 }
+
+// since returns the difference of two counts. The second may be a little older, because a
+// sample was taken after it.
+func since(before, now uint64) uint64 { return max(before, now) - before }
 
 // dropped returns the log lines that were dropped in the last hour, as far as there are
 // samples.

@@ -58,7 +58,12 @@ func (s *Status) plots() []plot {
 	return all
 }
 
-func perSecond(v float64) string { return figure(v) + "/s" }
+func perSecond(v float64) string {
+	if math.IsNaN(v) {
+		return figure(v)
+	}
+	return figure(v) + "/s"
+}
 
 // newPlot returns a plot whose upper edge is top, or chosen by the values if top is 0.
 func newPlot(title string, at []time.Time, now time.Time, top float64, text func(float64) string, curves ...curve) plot {

@@ -65,7 +65,7 @@ func (s *Status) findServingProblems() {
 	switch {
 	case s.Ready || slices.Contains(s.Unanswered, sourceReady):
 	case s.NotReady == "draining":
-		s.problem(Notice, sectionTop, "Nothing: it serves until load balancers have noticed, and then ends.", "This replica is stopping.")
+		s.problem(Notice, sectionTop, "Nothing to do: it serves until load balancers have noticed, and then ends.", "This replica is stopping.")
 	default:
 		s.problem(Fault, sectionTop, "Load balancers send it no requests until the reason is gone.", "This replica is not ready: %s.", s.NotReady)
 	}
@@ -85,7 +85,7 @@ func (s *Status) findPlatformProblems() {
 	switch {
 	case usable >= 0:
 	case untried:
-		s.problem(Notice, sectionPlatform, "Nothing: the first session is being made.", "There is no session with the platform yet.")
+		s.problem(Notice, sectionPlatform, "Nothing to do: the first session is being made.", "There is no session with the platform yet.")
 	default:
 		s.problem(Fault, sectionPlatform, "Requests that need the platform get 503 with Retry-After. Compare the last errors below, and run ocigate doctor: it names the step that fails.",
 			"No platform endpoint can be used.")
@@ -146,7 +146,7 @@ func (s *Status) findWriteProblems() {
 		text += "; " + count(blocked, "other write was refused because of that", "other writes were refused because of that")
 	}
 	if age < longUnknown {
-		s.problem(Notice, sectionWrites, "Nothing: the platform is read until the outcome is proven. Other writes of the same entries get 409 until then.", "%s.", text)
+		s.problem(Notice, sectionWrites, "Nothing to do: the platform is read until the outcome is proven. Other writes of the same entries get 409 until then.", "%s.", text)
 		return
 	}
 	s.problem(Warning, sectionWrites, "The reason is below. If the platform cannot be read for long, check the entries there, and release them with ocigate operations release.", "%s.", text)
@@ -154,7 +154,7 @@ func (s *Status) findWriteProblems() {
 
 func (s *Status) findErrorProblems() {
 	r := s.Requests
-	if r == nil || r.RecentFailed < fewFailed || float64(r.RecentFailed) < failedShare*float64(r.Recent) {
+	if r == nil || r.Recent == 0 || r.RecentFailed < fewFailed || float64(r.RecentFailed) < failedShare*float64(r.Recent) {
 		return
 	}
 	severity := Warning
