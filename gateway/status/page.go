@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -108,7 +109,6 @@ func (p *Page) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Status = p.gather(r.Context(), v.ShowConfig)
 	a := assets()
-	v.Style = a.style
 	var b bytes.Buffer
 	if err := a.page.Execute(&b, v); err != nil {
 		http.Error(w, "status: "+err.Error(), http.StatusInternalServerError)
@@ -144,19 +144,22 @@ var pageSource string
 //go:embed assets/style.css
 var styleSource string
 
+// styleMark is where the template has the style. The style is put there before the
+// template is parsed, since html/template leaves the text of a template as it is.
+const styleMark = "/* style */"
+
 // pageAssets are what all pages share.
 type pageAssets struct {
 	page   *template.Template
-	style  template.CSS
 	policy string // the Content-Security-Policy
 }
 
 // assets are made for the first page.
 var assets = sync.OnceValue(func() *pageAssets {
+	source := strings.Replace(pageSource, styleMark, styleSource, 1)
 	digest := sha256.Sum256([]byte(styleSource))
 	return &pageAssets{
-		page:  template.Must(template.New("page").Funcs(functions).Parse(pageSource)),
-		style: template.CSS(styleSource), //nolint:gosec // it is part of the program
+		page: template.Must(template.New("page").Funcs(functions).Parse(source)),
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'; img-src data:; " +
 			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	}

@@ -180,7 +180,7 @@ func TestSectionsWithoutSourceAreAbsent(t *testing.T) {
 		t.Errorf("got\n%s", style.ReplaceAllString(body, ""))
 	}
 	var keys []string
-	for _, line := range strings.Split(get(t, page, "/status.json").Body.String(), "\n") {
+	for line := range strings.SplitSeq(get(t, page, "/status.json").Body.String(), "\n") {
 		if name, _, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
 			keys = append(keys, strings.Trim(name, `"`))
 		}

@@ -169,7 +169,7 @@ func (s *Status) findErrorProblems() {
 		}
 	}
 	s.problem(severity, sectionErrors, "The errors are below. The log has the cause of each, by its request id.",
-		"%d%% of the requests of the last 5 minutes failed (%s of %s%s).", int(100*r.RecentFailed/r.Recent), grouped(r.RecentFailed), grouped(r.Recent), most)
+		"%d%% of the requests of the last 5 minutes failed (%s of %s%s).", 100*r.RecentFailed/r.Recent, grouped(r.RecentFailed), grouped(r.Recent), most)
 }
 
 func (s *Status) findReloadProblems() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +69,14 @@ func (s *sources) Totals() gateway.Totals {
 	return s.totals
 }
 
+func (s *sources) snapshot() oci.Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.Endpoints = slices.Clone(stats.Endpoints)
+	return stats
+}
+
 // change changes the sources.
 func (s *sources) change(f func()) {
 	s.mu.Lock()
@@ -79,7 +88,7 @@ func (s *sources) options() status.Options {
 	return status.Options{
 		Version: "v1.2.3", Replica: "gw-1",
 		Ready:        func() string { s.mu.Lock(); defer s.mu.Unlock(); return s.ready },
-		Stats:        func() oci.Stats { s.mu.Lock(); defer s.mu.Unlock(); return s.stats },
+		Stats:        s.snapshot,
 		Keeper:       s,
 		Metrics:      s,
 		Certificates: func() []gateway.Certificate { return s.certs },

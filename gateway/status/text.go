@@ -82,12 +82,12 @@ func count[N int | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return grouped(uint64(n)) + " " + many
+	return grouped(n) + " " + many
 }
 
 // grouped returns a number with a separator between thousands.
-func grouped(n uint64) string {
-	digits := strconv.FormatUint(n, 10)
+func grouped[N int | uint64](n N) string {
+	digits := fmt.Sprintf("%d", n)
 	var b strings.Builder
 	for i, digit := range digits {
 		if i > 0 && (len(digits)-i)%3 == 0 {

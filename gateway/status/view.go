@@ -9,9 +9,8 @@ import (
 
 // functions are those of the template.
 var functions = template.FuncMap{
-	"count":   func(n int, one, many string) string { return count(n, one, many) },
-	"grouped": grouped,
-	"figure":  figure,
+	"count":   count[int],
+	"grouped": grouped[uint64],
 }
 
 // A view is what the template is executed with.
@@ -64,12 +63,6 @@ func (v *view) withSeverity(notice bool) []Problem {
 	return slices.DeleteFunc(slices.Clone(v.Problems), func(p Problem) bool { return (p.Severity == Notice) != notice })
 }
 
-// Icon returns the address of the mark in the browser's tab, in the color of the health.
-func (v *view) Icon() template.URL {
-	color := map[Severity]string{OK: "2da44e", Warning: "d4880b", Fault: "cf222e"}[v.Health]
-	return template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23" + color + "'/%3E%3C/svg%3E") //nolint:gosec // it is made of constants
-}
-
 // Missing reports whether a source has not answered.
 func (v *view) Missing(source string) bool { return slices.Contains(v.Unanswered, source) }
 
@@ -99,34 +92,36 @@ func (v *view) Tiles() []tile {
 			}
 		}
 		all = append(all,
-			tile{"Endpoints up", strconv.Itoa(up) + " of " + strconv.Itoa(p.EndpointCount), used, sectionPlatform, severityIf(fails > 0, Warning, fails > 0 && up == 0, Fault)},
-			tile{"Sessions busy", strconv.Itoa(p.SessionsBusy), strconv.Itoa(p.Sessions) + " logged in, at most " + strconv.Itoa(p.SessionsMax), sectionPlatform, severityIf(p.SessionsBusy >= p.SessionsMax, Warning)},
-			tile{"Callers waiting", strconv.Itoa(p.Waiting), "at most " + strconv.Itoa(p.WaitingMax), sectionPlatform, severityIf(p.Waiting > 0, Notice, p.Waiting >= p.WaitingMax, Fault)},
+			tile{"Endpoints up", strconv.Itoa(up) + " of " + strconv.Itoa(p.EndpointCount), used, sectionPlatform, severityOf(false, fails > 0, fails > 0 && up == 0)},
+			tile{"Sessions busy", strconv.Itoa(p.SessionsBusy), strconv.Itoa(p.Sessions) + " logged in, at most " + strconv.Itoa(p.SessionsMax), sectionPlatform, severityOf(false, p.SessionsBusy >= p.SessionsMax, false)},
+			tile{"Callers waiting", strconv.Itoa(p.Waiting), "at most " + strconv.Itoa(p.WaitingMax), sectionPlatform, severityOf(p.Waiting > 0, false, p.Waiting > 0 && p.Waiting >= p.WaitingMax)},
 		)
 	}
 	if r := v.Requests; r != nil {
-		all = append(all, tile{"Requests, 5 min", grouped(r.Recent), grouped(uint64(r.InFlight)) + " in progress", sectionTraffic, OK})
-		all = append(all, tile{"Failed, 5 min", grouped(r.RecentFailed), "with status 5xx", sectionErrors, severityIf(r.RecentFailed > 0, Notice, r.RecentFailed >= fewFailed, Warning)})
+		all = append(all, tile{"Requests, 5 min", grouped(r.Recent), grouped(r.InFlight) + " in progress", sectionTraffic, OK})
+		all = append(all, tile{"Failed, 5 min", grouped(r.RecentFailed), "with status 5xx", sectionErrors, severityOf(r.RecentFailed > 0, r.RecentFailed >= fewFailed, false)})
 	}
 	if u := v.Unknown; u != nil {
 		detail := "every outcome is known"
 		if u.Count > 0 {
 			detail = "the oldest for " + span(v.At.Sub(u.Oldest))
 		}
-		all = append(all, tile{"Unknown writes", grouped(uint64(u.Count)), detail, sectionWrites, severityIf(u.Count > 0, Notice, u.Count > 0 && v.At.Sub(u.Oldest) >= longUnknown, Warning)})
+		all = append(all, tile{"Unknown writes", grouped(u.Count), detail, sectionWrites, severityOf(u.Count > 0, u.Count > 0 && v.At.Sub(u.Oldest) >= longUnknown, false)})
 	}
 	return all
 }
 
-// severityIf returns the last severity whose condition, which stands before it, holds.
-func severityIf(conditions ...any) Severity {
-	severity := OK
-	for i := 0; i+1 < len(conditions); i += 2 {
-		if holds, _ := conditions[i].(bool); holds {
-			severity, _ = conditions[i+1].(Severity)
-		}
+// severityOf returns the greatest severity that holds.
+func severityOf(notice, warning, fault bool) Severity {
+	switch {
+	case fault:
+		return Fault
+	case warning:
+		return Warning
+	case notice:
+		return Notice
 	}
-	return severity
+	return OK
 }
 
 // OtherVersion returns the version that a platform reports, unless it is the release.
