@@ -91,20 +91,32 @@ func (e *endpoint) loginMethods() []LoginMethod {
 func (e *endpoint) connect(ctx context.Context) (line, error) {
 	ctx, cancel := within(ctx, e.options.ConnectTimeout)
 	defer cancel()
+	plain, err := e.dial(ctx)
+	if err != nil || !e.secured {
+		return plain, err
+	}
+	above, _, err := e.secure(ctx, plain)
+	return above, err
+}
+
+// dial makes a connection without TLS. Errors are of type [*ConnectError].
+func (e *endpoint) dial(ctx context.Context) (line, error) {
 	conn, err := e.options.Dial(ctx, "tcp", e.Address)
 	if err != nil {
 		return line{}, e.failure(ctx, StageDial, line{}, err)
 	}
-	plain := newLine(conn)
-	if !e.secured {
-		return plain, nil
-	}
+	return newLine(conn), nil
+}
+
+// secure makes the TLS handshake on a connection, which it closes if that fails. Errors
+// are of type [*ConnectError].
+func (e *endpoint) secure(ctx context.Context, plain line) (line, *tls.Conn, error) {
 	above, secured := plain.secure(e.currentTLS())
 	if err := e.handshake(ctx, secured); err != nil {
-		_ = conn.Close()
-		return line{}, e.failure(ctx, StageTLS, plain, err)
+		_ = plain.Close()
+		return line{}, nil, e.failure(ctx, StageTLS, plain, err)
 	}
-	return above, nil
+	return above, secured, nil
 }
 
 // opening holds all that a session is made with, besides its endpoint.

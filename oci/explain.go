@@ -123,7 +123,7 @@ func (j joinedErrors) Unwrap() []error { return j }
 
 // stageWords holds the names of the stages in messages.
 var stageWords = map[Stage]string{
-	StageDNS: "DNS", StageDial: "TCP", StageTLS: "TLS", StageLogin: "login", StageVersion: "question for the version",
+	StageDNS: "DNS", StageDial: "TCP", StageTLS: "TLS", StageLogin: "login", StageVersion: "question for the version", StageRead: "read",
 }
 
 // failure returns the error of a step in making a session. ctx is that of the step, and

@@ -219,5 +219,5 @@ func (c *Client) finishReads(ctx context.Context, s *session, asked *exchange, g
 	}
 	limited, cancel := by(ctx, asked.began, repetitionTimeouts*s.endpoint.options.CommandTimeout)
 	defer cancel()
-	return c.readAgain(limited, s, asked.document, commands, replies)
+	return readAgain(limited, s, asked.document, commands, replies)
 }

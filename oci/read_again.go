@@ -29,8 +29,8 @@ func (r Reply) isValidationError() bool {
 // document is what was sent, reads are the commands in their first forms, and replies
 // are the replies to them. The endpoint's dialect records what the replies show. A
 // platform that validates a document before it runs it refuses in this way.
-func (c *Client) readAgain(ctx context.Context, s *session, document outgoing, reads []Command, replies []Reply) ([]Reply, error) {
-	again := &repetition{client: c, session: s, dialect: s.endpoint.dialect, sent: slices.Clone(document.commands), replies: slices.Clone(replies)}
+func readAgain(ctx context.Context, s *session, document outgoing, reads []Command, replies []Reply) ([]Reply, error) {
+	again := &repetition{session: s, dialect: s.endpoint.dialect, sent: slices.Clone(document.commands), replies: slices.Clone(replies)}
 	tracking := trackingFeature.forms[0].name
 	unproven := document.trackingID != "" && !again.dialect.hasAnswered(tracking)
 	again.tracked = document.trackingID != "" && !unproven
@@ -59,7 +59,6 @@ func (c *Client) readAgain(ctx context.Context, s *session, document outgoing, r
 
 // repetition is a document of reads that is sent again, command by command.
 type repetition struct {
-	client  *Client
 	session *session
 	dialect *dialect
 	tracked bool // the platform supports tracking ids
@@ -76,7 +75,7 @@ func (r *repetition) send(ctx context.Context, i int, command Command) error {
 		document = s.document(ctx, commands)
 	}
 	replies, err := s.exchangeDocument(ctx, document)
-	r.client.pool.options().Trace.commandsDone(s.endpoint.Name, commands, time.Since(began), replies, err)
+	s.endpoint.live.Load().Trace.commandsDone(s.endpoint.Name, commands, time.Since(began), replies, err)
 	if err != nil {
 		return s.endpoint.lostRead(commands, err)
 	}

@@ -11,7 +11,7 @@ var modeQuestion = translate.TenantMode()
 // tenantContext requires that the tenant exists, in either mode, and that the
 // service is authorized to it.
 var tenantContext = &translate.Context{
-	Questions: []translate.Question{modeQuestion, routeList.AuthorizedToTenant()},
+	Questions: []translate.Question{modeQuestion, RouteList.AuthorizedToTenant()},
 	Messages: map[*errcode.Code]string{
 		errcode.ServiceNotAssigned: "The service is not assigned to this tenant.",
 	},

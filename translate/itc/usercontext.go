@@ -16,7 +16,7 @@ var userContext = &translate.Context{
 			Lists: translate.UserExistence,
 			About: translate.GroupExistence,
 		},
-		routeList.AssignedToUser(),
+		RouteList.AssignedToUser(),
 	},
 	Messages: map[*errcode.Code]string{errcode.ServiceNotAssigned: "The service is not assigned to this user."},
 }

@@ -1,0 +1,75 @@
+package bolt
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"ocigate/gateway/operation"
+)
+
+// ErrInUse means that another process has the database open.
+var ErrInUse = errors.New("bolt: another process uses the folder")
+
+// Inspection is what [Inspect] finds in a folder.
+type Inspection struct {
+	// Format is that of the database; 0 if there is none, or an empty one. A database of
+	// an older format than [operation.Format] is migrated when a store opens it.
+	Format int
+	// Size is that of the database, in bytes.
+	Size int64
+}
+
+// Inspect reads the format of the database in a folder, and changes nothing. The error
+// is [ErrInUse] if a store has the folder open, or the reason why no store can open the
+// database: it is corrupt, it is not a database, or its format is a newer one. While it
+// reads, for some milliseconds, no store can open the folder.
+func Inspect(folder string) (Inspection, error) {
+	path := filepath.Join(folder, databaseFile)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Inspection{}, nil
+	case err != nil:
+		return Inspection{}, err
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return Inspection{}, nil
+	}
+	found := Inspection{Size: info.Size()}
+	d := &database{}
+	err = guard(func() (err error) {
+		d.bolt, err = bbolt.Open(path, fileMode, &bbolt.Options{
+			ReadOnly: true, Timeout: lockTimeout, NoStatistics: true,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				file, err := os.OpenFile(name, flag, mode) //nolint:gosec // the operator names the folder
+				d.file = file
+				return file, err
+			},
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return found, ErrInUse
+	case isCorrupt(err):
+		d.abandon()
+		return found, err
+	case err != nil:
+		return found, err
+	}
+	defer d.close()
+	err = d.view(func(tx *bbolt.Tx) (err error) {
+		if meta := tx.Bucket(metaBucket); meta != nil {
+			found.Format, err = readFormat(meta)
+		}
+		return err
+	})
+	return found, err
+}
+
+// IsOld reports whether a store would migrate the database.
+func (i Inspection) IsOld() bool { return i.Format > 0 && i.Format < operation.Format }
