@@ -73,10 +73,11 @@ type machine struct {
 	resolver *net.Resolver // nil for that of the system
 	space    func(folder string) (diskSpace, error)
 	sync     func(*os.File) error
+	wait     time.Duration // for the control socket of a gateway that has just started
 }
 
 func newDoctor() *cobra.Command {
-	return (&doctor{machine: machine{space: spaceOf, sync: (*os.File).Sync}}).command()
+	return (&doctor{machine: machine{space: spaceOf, sync: (*os.File).Sync, wait: askTime}}).command()
 }
 
 // command returns the command, which runs the doctor once.

@@ -168,7 +168,7 @@ func (c comparison) String() string {
 	if c.ahead < 0 {
 		word = "ahead of"
 	}
-	return fmt.Sprintf("%v %s that of %s", c.ahead.Abs().Round(100*time.Millisecond), word, c.of)
+	return fmt.Sprintf("about %v %s that of %s", c.ahead.Abs().Round(time.Second), word, c.of)
 }
 
 // loginsBeside is how many logins of callers a gateway makes at the same time, in
@@ -182,8 +182,8 @@ func (d *doctor) checkBudget() {
 	c := check{Name: nameBudget, code: exitBudget, Tried: "add up the sessions of all gateways"}
 	each := d.config.Platform.Pool.Max + loginsBeside
 	all := d.replicas * each
-	sum := fmt.Sprintf("%s × (%d of %s + %d logins of callers) = %d sessions at most, all at one endpoint if the others are down",
-		numbered(d.replicas, "gateway", "gateways"), d.config.Platform.Pool.Max, d.place("platform.pool.max"), loginsBeside, all)
+	sum := fmt.Sprintf("%s × (%d of platform.pool.max + %d logins of callers) = %d sessions at most, all at one endpoint if the others are down",
+		numbered(d.replicas, "gateway", "gateways"), d.config.Platform.Pool.Max, loginsBeside, all)
 	allowed := d.platformSessions
 	switch {
 	case allowed == 0:

@@ -37,42 +37,34 @@ func causeOf(err error) string {
 }
 
 func (x *endpointDoctor) explainDNS(err error) (cause, do string) {
-	return explainDNS(err, causeOf(err), x.host, x.place(x.key+".address"))
-}
-
-// explainDNS explains a failed lookup. text is the error's text, and key is where the
-// name is configured.
-func explainDNS(err error, text, host, key string) (cause, do string) {
+	key := x.place(x.key + ".address")
 	failed, ok := errors.AsType[*net.DNSError](err)
 	switch {
 	case ok && failed.IsNotFound:
-		return fmt.Sprintf("no DNS server and no line of the hosts file has the name %s", host),
+		return fmt.Sprintf("no DNS server and no line of the hosts file has the name %s", x.host),
 			fmt.Sprintf("check the spelling in %s, and from a container its DNS settings and search domains", key)
 	case ok && failed.IsTimeout || errors.Is(err, context.DeadlineExceeded):
-		return text, "check that the name servers of this machine or container answer, or use the IP address in " + key
+		return fmt.Sprintf("the lookup of %s got no answer within %v", x.host, x.parts.platform.ConnectTimeout),
+			"check that the name servers of this machine or container answer, or use the IP address in " + key
 	}
-	return text, fmt.Sprintf("check the name servers of this machine or container, and %s", key)
+	return causeOf(err), fmt.Sprintf("check the name servers of this machine or container, and %s", key)
 }
 
 func (x *endpointDoctor) explainTCP(err error) (cause, do string) {
-	return explainTCP(err, causeOf(err), x.at.Address, x.place(x.key+".address"), "the platform's provisioning server (OCI-P, port 2209 with TLS or 2208 without)")
-}
-
-// explainTCP explains a failed connection. server is what should listen there.
-func explainTCP(err error, text, address, key, server string) (cause, do string) {
+	key, address := x.place(x.key+".address"), x.at.Address
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("%s refuses connections: nothing listens on this port, or a firewall rejects it", address),
-			fmt.Sprintf("check the port in %s, and that %s runs", key, server)
+			fmt.Sprintf("check the port in %s, usually 2209 with TLS and 2208 without, and that the platform's provisioning server (OCI-P) runs", key)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return fmt.Sprintf("there is no route to %s (%s)", address, text),
+		return fmt.Sprintf("there is no route to %s (%s)", address, causeOf(err)),
 			fmt.Sprintf("check %s, and the network of this machine or container", key)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), ok && timeout.Timeout():
-		return fmt.Sprintf("%s does not answer (%s): the host is down, or a firewall drops the packets", address, text),
+		return fmt.Sprintf("%s does not answer within %v: the host is down, or a firewall drops the packets", address, x.parts.platform.ConnectTimeout),
 			fmt.Sprintf("check %s, that the host is up, and that firewalls let this machine or container connect to it", key)
 	}
-	return text, "check " + key
+	return causeOf(err), "check " + key
 }
 
 // maxNames is how many names of a certificate are listed.
@@ -167,6 +159,9 @@ func (x *endpointDoctor) explainAlert(alert error, text string) (cause, do strin
 	own := x.configured().TLS.CertFile
 	keys := fmt.Sprintf("%s.tls.cert_file and key_file", x.key)
 	switch {
+	case own != "" && isAlert(alert, alertCertificateRequired):
+		return fmt.Sprintf("the endpoint demands a client certificate, and that in %s is not of an authority that it accepts (%s)", own, alert),
+			fmt.Sprintf("have the platform trust that authority, or set %s to a certificate of another one", keys)
 	case isAlert(alert, alertCertificateRequired), own == "" && isAlert(alert, alertBadCertificate, alertHandshakeFailure):
 		return fmt.Sprintf("the endpoint demands a client certificate, and the configuration has none (%s)", alert),
 			fmt.Sprintf("set %s to a certificate that the platform accepts", keys)

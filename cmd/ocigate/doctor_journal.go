@@ -233,7 +233,7 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 func (d *doctor) checkRunningJournal(ctx context.Context, folder string) {
 	began := time.Now()
 	c := journalCheck(nameFormat, "ask the gateway that has the journal open, by "+filepath.Join(folder, controlSocket))
-	state, err := askJournal(ctx, folder, d.limit(askTime))
+	state, err := askJournal(ctx, folder, d.machine.wait)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		d.report.note(c, time.Since(began), "a process has the journal open, and this user may not ask it: "+onOneLine(err), "run this command as the user of the gateway")

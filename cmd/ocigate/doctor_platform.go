@@ -227,10 +227,8 @@ func (x *endpointDoctor) reportRights(who oci.Identity) {
 	c := x.check(nameRights)
 	c.Tried = "type of the account in the reply to the login"
 	scopes := who.LoginType
-	for _, id := range []string{who.ServiceProviderID, who.GroupID} {
-		if id != "" {
-			scopes += " of " + id
-		}
+	if who.ServiceProviderID != "" {
+		scopes += strings.TrimSuffix(" of "+who.ServiceProviderID+"/"+who.GroupID, "/")
 	}
 	if lacks := translate.AccountLacks(who.LoginType); lacks != "" {
 		x.report.fail(c, 0, fmt.Sprintf("the account has the type %s, which lacks %s", scopes, lacks), accountRequired)

@@ -121,7 +121,10 @@ func (c check) String() string {
 	if c.Cause != "" {
 		more = c.Cause
 		if c.Do != "" {
-			more += ". To do: " + c.Do
+			if !strings.HasSuffix(more, "?") {
+				more += "."
+			}
+			more += " To do: " + c.Do
 		}
 	}
 	if more != "" {
