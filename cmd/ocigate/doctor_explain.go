@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ocigate/oci"
+	"ocigate/translate/errcode"
 )
 
 // This file explains the errors of an endpoint: each function returns the cause in plain
@@ -114,7 +115,7 @@ func (x *endpointDoctor) explainAuthority(chain []*x509.Certificate) (cause, do 
 		return fmt.Sprintf("%s do not include %s, which has issued the certificate", trusted, issuerOf(last)),
 			fmt.Sprintf("get the certificate of that authority by a way that you trust, and set %s.tls.ca_file to its file", x.key)
 	}
-	return fmt.Sprintf("%s do not include %s, which has issued the last of the %d certificates that the endpoint sends", trusted, issuerOf(last), len(chain)),
+	return fmt.Sprintf("%s do not include %s, which has issued the certificate of %s, the last one that the endpoint sends", trusted, issuerOf(last), subjectOf(last)),
 		fmt.Sprintf("set %s.tls.ca_file to the file of that authority; if it is an intermediate one, the platform should send its certificate, too", x.key)
 }
 
@@ -203,7 +204,7 @@ func (x *endpointDoctor) explainLogin(f oci.Finding) (cause, do string, code int
 	default:
 		do = fmt.Sprintf("check on the platform whether the account is locked or expired, and then %s and %s", user, password)
 	}
-	return cause, do + ". Each refusal may count against the account, so do not try again before", exitLogin
+	return cause, do + "; try again only after that, because each refusal may count against the account", exitLogin
 }
 
 // refusalText returns the platform's own words.
@@ -229,9 +230,11 @@ func (x *endpointDoctor) explainReply(err error, beginning []byte) (cause, do st
 	if len(beginning) > 0 {
 		return "the endpoint is not a platform with OCI-P" + orProtocol(beginning), port
 	}
-	_, noDocument := errors.AsType[*oci.ProtocolError](err)
+	protocol, noDocument := errors.AsType[*oci.ProtocolError](err)
 	switch {
-	case errors.Is(err, oci.ErrReplyTooLarge), noDocument:
+	case noDocument:
+		return "the reply is not one of a platform with OCI-P: " + protocol.Reason, port + ", and see the log of the platform"
+	case errors.Is(err, oci.ErrReplyTooLarge):
 		return text, port + ", and see the log of the platform"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the endpoint accepts the connection and does not answer (" + text + "): it is not a platform with OCI-P, or it hangs", port + ", and that the platform works"
@@ -276,4 +279,31 @@ func namesOf(c *x509.Certificate) string {
 		names = append(names[:maxNames], fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
+}
+
+// explainSilence explains that the platform has logged the session in, and then has not
+// answered a command.
+func explainSilence(err error) (cause, do string) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "the platform has logged the session in and does not answer this command (" + causeOf(err) + ")", "see the log and the load of the platform; platform.timeouts has the limits"
+	}
+	return causeOf(err), "see the log of the platform"
+}
+
+// explainRefusal explains that the platform refuses a read. err is the error of the API
+// that callers get.
+func (x *endpointDoctor) explainRefusal(refusal *oci.ErrorReply, err error) (cause, do string) {
+	cause = "the platform refuses it: " + refusalText(refusal)
+	failed, ok := errors.AsType[*errcode.Error](err)
+	switch {
+	case refusal.Number == unauthorizedTransaction:
+		return cause, accountRequired
+	case x.parts.errors.Temporary(refusal):
+		return "the platform is temporarily unavailable: " + refusalText(refusal), "try again later; if it lasts, see the log of the platform"
+	case !ok:
+		return cause, "see the log of the platform"
+	case failed.Code == errcode.PlatformError && refusal.Number > 0:
+		return cause, fmt.Sprintf("check the ids; if they are wrong, the number %d means that they do not exist: map it with api.platform_errors, because callers get the error %s for it", refusal.Number, failed.Code.Name)
+	}
+	return cause, fmt.Sprintf("callers get the error %s: %s", failed.Code.Name, failed.Code.Help)
 }

@@ -74,11 +74,11 @@ var networkFaults = []doctorFault{
 			r.machine.resolver = nameServer(t, true)
 			return r
 		}},
-	{name: "name servers that do not answer", check: "dns", of: "main", code: exitDNS, says: []string{"no answer within 200ms"},
+	{name: "name servers that do not answer", check: "dns", of: "main", code: exitDNS, says: []string{"no answer within 500ms"},
 		make: func(t *testing.T) *doctorRig {
 			r := newDoctorRig(t, "")
 			r.plain("main", "ocs.invalid:2208")
-			r.timeouts("connect: 200ms")
+			r.timeouts("connect: 500ms")
 			r.machine.resolver = nameServer(t, false)
 			return r
 		}},
@@ -91,7 +91,7 @@ var networkFaults = []doctorFault{
 	{name: "a host that does not answer", check: "tcp", of: "main", code: exitTCP, says: []string{"drops the packets"},
 		make: func(t *testing.T) *doctorRig {
 			r := newDoctorRig(t, fullBacklog(t))
-			r.timeouts("connect: 300ms")
+			r.timeouts("connect: 500ms")
 			return r
 		}},
 	{name: "an address without a route", check: "tcp", of: "main", code: exitTCP, says: []string{"no route"},
@@ -186,7 +186,7 @@ var tlsFaults = []doctorFault{
 		make: func(t *testing.T) *doctorRig {
 			r := newDoctorRig(t, "")
 			r.secured("main", simulated(t, nil).Addr, "")
-			r.timeouts("connect: 300ms")
+			r.timeouts("connect: 500ms")
 			return r
 		}},
 	{name: "TLS with an HTTP server", check: "tls", of: "main", code: exitTLS, says: []string{"HTTP server"},
@@ -262,7 +262,7 @@ var replyFaults = []doctorFault{
 	{name: "a server that repeats what it gets", check: "login", of: "main", code: exitReply,
 		make: withPeer(func(c net.Conn) { _, _ = io.Copy(c, c) }, nil)},
 	{name: "a server that does not answer", check: "login", of: "main", code: exitReply, says: []string{"does not answer"},
-		make: withFault(ocisim.Fault{Kind: ocisim.StallConnection}, func(r *doctorRig) { r.timeouts("connect: 300ms, login: 200ms") })},
+		make: withFault(ocisim.Fault{Kind: ocisim.StallConnection}, func(r *doctorRig) { r.timeouts("connect: 500ms, login: 500ms") })},
 	{name: "a server that closes the connection", check: "login", of: "main", code: exitReply, says: []string{"closed the connection"},
 		make: withPeer(func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }, nil)},
 	{name: "a platform that is temporarily unavailable", check: "login", of: "main", code: exitReply, says: []string{"temporarily unavailable", "try again later"},
@@ -273,12 +273,12 @@ var replyFaults = []doctorFault{
 		make: withPlatform(func(s *ocisim.Seed) { s.Platform.Release = 25 }, func(r *doctorRig, _ *ocisim.Server) { r.platform = append(r.platform, `release: "22"`) })},
 	{name: "a platform that does not report its version", check: "release", of: "main", state: checkNote, says: []string{"does not report a version"},
 		make: withPlatform(func(s *ocisim.Seed) { s.Platform.Without = []string{"SystemSoftwareVersionGetRequest*"} }, nil)},
-	{name: "a tenant that does not exist", check: "read", of: "main", code: exitReply, says: []string{"Service provider not found"},
+	{name: "a tenant that does not exist", check: "read", of: "main", code: exitReply, says: []string{"Service provider not found", "number 9902", "api.platform_errors"},
 		make: withPlatform(nil, func(r *doctorRig, _ *ocisim.Server) { r.args = []string{"--tenant", "nowhere"} })},
 	{name: "a read without rights", check: "read", of: "main", code: exitRights, says: []string{"Unauthorized"},
 		make: withFault(ocisim.Fault{Kind: ocisim.ErrorBeforeApply, Command: "ServiceProviderGetRequest*", Number: 5404, Summary: "Unauthorized transaction"},
 			func(r *doctorRig) { r.args = []string{"--tenant", "ApioSpTest"} })},
-	{name: "a read without an answer", check: "read", of: "main", code: exitReply, says: []string{"no answer within 200ms"},
+	{name: "a read without an answer", check: "read", of: "main", code: exitReply, says: []string{"no answer within 500ms"},
 		make: withFault(ocisim.Fault{Kind: ocisim.Stall, Command: "ServiceProviderGetRequest*"},
-			func(r *doctorRig) { r.args = []string{"--tenant", "ApioSpTest"}; r.timeouts("command: 200ms") })},
+			func(r *doctorRig) { r.args = []string{"--tenant", "ApioSpTest"}; r.timeouts("command: 500ms") })},
 }

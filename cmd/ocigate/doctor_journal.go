@@ -218,7 +218,7 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 	case errors.Is(err, bolt.ErrInUse):
 		d.checkRunningJournal(ctx, folder)
 	case err != nil:
-		const do = "do not change the file; the page about the journal describes what to do about a later version and about a file that is corrupt"
+		const do = "see Updates and A database file that is corrupt in the page about the journal; do not change the file"
 		d.report.fail(c, time.Since(began), "the database cannot be used: "+onOneLine(err), do)
 	case found.Format == 0:
 		d.report.ok(c, time.Since(began), "there is no journal yet")
@@ -240,7 +240,7 @@ func (d *doctor) checkRunningJournal(ctx context.Context, folder string) {
 	case errors.Is(err, errOtherVersion):
 		d.report.note(c, time.Since(began), onOneLine(err), "run this command in the version of the gateway")
 	case err != nil:
-		d.report.fail(c, time.Since(began), "another process has the database open, and it does not answer as a gateway: "+onOneLine(err),
+		d.report.fail(c, time.Since(began), "another process has the database open, and no gateway answers at "+filepath.Join(folder, controlSocket),
 			"two gateways cannot share a folder: give each its own, or use journal.store postgres; otherwise end the process that uses it")
 	case !state.Usable:
 		d.report.fail(c, time.Since(began), fmt.Sprintf("the gateway %s has it open and cannot use it since %s: %s", state.Version, date(state.Since), state.Cause), "correct the cause; the gateway then goes on by itself")

@@ -75,6 +75,9 @@ func reachable(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
+// errNoGatewayThere is returned for a listener of another program.
+var errNoGatewayThere = errors.New("it does not answer as a gateway does")
+
 // runningVersion finds the version in the metrics of a gateway.
 var runningVersion = regexp.MustCompile(`(?m)^ocigate_build_info\{[^}]*\bversion="([^"]*)"`)
 
@@ -84,7 +87,7 @@ func (d *doctor) askAdmin(ctx context.Context, address string) (string, error) {
 	if _, body, err := d.get(ctx, base+"/livez"); err != nil {
 		return "", err
 	} else if !strings.HasPrefix(body, "alive") {
-		return "", errors.New("it does not answer as a gateway does")
+		return "", errNoGatewayThere
 	}
 	_, body, err := d.get(ctx, base+"/metrics")
 	if err != nil {
@@ -117,7 +120,7 @@ func (d *doctor) askAPI(ctx context.Context, address, running string) (string, e
 	case err != nil:
 		return "", err
 	case status != http.StatusUnauthorized || !strings.Contains(body, `"errors"`):
-		return "", errors.New("it does not answer as a gateway does")
+		return "", errNoGatewayThere
 	case running == "":
 		return "", errors.New("it answers as a gateway does, but its listener for operators is not at admin.listen: it has another configuration")
 	}
@@ -141,8 +144,11 @@ func (d *doctor) get(ctx context.Context, url string) (status int, body string, 
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
-	if err != nil {
-		return 0, "", err
+	switch {
+	case ctx.Err() != nil:
+		return 0, "", errors.New("it does not answer")
+	case err != nil:
+		return 0, "", errNoGatewayThere
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAsked))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -260,7 +261,7 @@ func (x *endpointDoctor) reportRelease(f oci.Finding) {
 	c := x.check(nameRelease)
 	c.Tried = "ask for the version"
 	if f.Err != nil {
-		cause, do := x.explainReply(f.Err, nil)
+		cause, do := explainSilence(f.Err)
 		x.report.fail(c, f.Took, cause, do)
 		return
 	}
@@ -299,7 +300,7 @@ func (x *endpointDoctor) reportRead(f oci.Finding) {
 		c.Tried = fmt.Sprintf("read whether group %s has the service %q", x.group, string(trunking.RouteList))
 	}
 	if f.Err != nil {
-		cause, do := x.explainReply(f.Err, nil)
+		cause, do := explainSilence(f.Err)
 		x.report.fail(c, f.Took, cause, do)
 		return
 	}
@@ -307,21 +308,23 @@ func (x *endpointDoctor) reportRead(f oci.Finding) {
 	if err == nil {
 		fact, err = question.Check(f.Reply)
 	}
-	if err == nil {
-		if fact == "" {
-			fact = "it has"
+	refusal, refused := errors.AsType[*oci.ErrorReply](f.Reply.Err())
+	switch {
+	case err == nil:
+		x.report.ok(c, f.Took, cmp.Or(fact, "it has"))
+	case refused:
+		if refusal.Number == unauthorizedTransaction {
+			c.code = exitRights
 		}
-		x.report.ok(c, f.Took, fact)
-		return
+		cause, do := x.explainRefusal(refusal, err)
+		x.report.fail(c, f.Took, cause, do)
+	default:
+		do := "see the log of the platform"
+		if failed, ok := errors.AsType[*errcode.Error](err); ok {
+			do = fmt.Sprintf("callers get the error %s: %s", failed.Code.Name, failed.Code.Help)
+		}
+		x.report.fail(c, f.Took, onOneLine(err), do)
 	}
-	if refused, ok := errors.AsType[*oci.ErrorReply](f.Reply.Err()); ok && refused.Number == unauthorizedTransaction {
-		c.code = exitRights
-	}
-	do := "see what the platform reports"
-	if failed, ok := errors.AsType[*errcode.Error](err); ok {
-		do = fmt.Sprintf("callers get the error %s. %s", failed.Code.Name, failed.Code.Help)
-	}
-	x.report.fail(c, f.Took, "the platform refuses it: "+onOneLine(err), do)
 }
 
 // unauthorizedTransaction is the platform's number for a command for which the account

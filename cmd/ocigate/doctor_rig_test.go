@@ -144,6 +144,8 @@ var varying = []struct {
 	{regexp.MustCompile(`fsync takes [\d.]+ m?s`), "fsync takes TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "DATE"},
 	{regexp.MustCompile(`\.doctor-\w+`), ".doctor-RANDOM"},
+	{regexp.MustCompile(`of the user with id \d+`), "of the user with id UID"},
+	{regexp.MustCompile(`(RANDOM: )(no such file or directory|permission denied)`), "${1}CAUSE"}, // for root, and for others
 	{regexp.MustCompile(`about \S+ (ahead|behind)`), "about TIME $1"},
 }
 
