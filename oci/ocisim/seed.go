@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -195,11 +197,44 @@ var demo []byte
 // DemoYAML returns the YAML of the seed of the demonstration with its comments.
 func DemoYAML() []byte { return bytes.Clone(demo) }
 
-// DemoSeed returns the seed of the demonstration. Its passwords are public.
-func DemoSeed() Seed {
+// DemoSeed returns the seed of the demonstration. Its passwords are public. The caller may
+// change it: no other caller has the same one.
+func DemoSeed() Seed { return demoSeed().clone() }
+
+// demoSeed reads the seed of the demonstration once, because tests start thousands of
+// platforms with it.
+var demoSeed = sync.OnceValue(func() Seed {
 	seed, err := LoadSeed(bytes.NewReader(demo))
 	if err != nil {
 		panic(err) // a test loads it
 	}
 	return seed
+})
+
+// clone returns a copy of the seed that shares no slice with it. A seed consists of structs,
+// slices, and values without references, which a test requires.
+func (s Seed) clone() Seed {
+	c := s
+	cloneSlices(reflect.ValueOf(&c).Elem())
+	return c
+}
+
+// cloneSlices replaces every slice in v by a copy.
+func cloneSlices(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			cloneSlices(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			return
+		}
+		c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(c, v)
+		v.Set(c)
+		for i := range v.Len() {
+			cloneSlices(v.Index(i))
+		}
+	}
 }
