@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -95,10 +96,20 @@ func (m *Metrics) startRequests(configured []*errcode.Code) {
 	m.requests.WithLabelValues(noRoute, http.MethodOptions, strconv.Itoa(http.StatusNoContent), noErrorName)
 }
 
+// errorsOfRoutes has the errors of all routes by their names. It is made once, because to
+// describe a route takes longer than to create its series.
+var errorsOfRoutes = sync.OnceValue(func() map[string][]*errcode.Code {
+	all := map[string][]*errcode.Code{}
+	for _, route := range Table() {
+		all[route.Name] = append(route.Errors(), errcode.CallerLeft)
+	}
+	return all
+})
+
 // codes returns all codes with which requests to the route can be counted. configured
 // are as in [Metrics.startRequests].
 func (r Route) codes(configured []*errcode.Code) []*errcode.Code {
-	codes := append(r.Errors(), errcode.CallerLeft)
+	codes := slices.Clone(errorsOfRoutes()[r.Name])
 	if r.Query == nil && r.Change == nil && r.Name != loginRoute {
 		return codes // it sends no commands to the platform
 	}
@@ -143,10 +154,13 @@ var (
 	endOutcomes   = texts([]operation.State{operation.Done, operation.NotDone, operation.PartlyDone})
 )
 
-// sentCommands returns the names of the commands that are counted: those of the routes,
+// sentCommands is made once, because the table of the routes does not change.
+var sentCommands = sync.OnceValues(listSentCommands)
+
+// listSentCommands returns the names of the commands that are counted: those of the routes,
 // in all their forms, and those that verify credentials. reads are the reads among them,
 // which callers can share. Commands that log a session in or keep it are not counted.
-func sentCommands() (reads, all []string) {
+func listSentCommands() (reads, all []string) {
 	var writes []string
 	for _, route := range Table() {
 		described := route.Describe()

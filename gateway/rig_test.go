@@ -10,7 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +34,12 @@ import (
 // The rig of the tests: a gateway in front of the simulated platform, as the program builds
 // it. Tests call start or startInBubble with a setup.
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(openapitest.Main{M: m}) }
+func TestMain(m *testing.M) {
+	// Thousands of small rigs are made and left: most of the time that it takes to collect
+	// them is saved with some more memory.
+	debug.SetGCPercent(400)
+	goleak.VerifyTestMain(openapitest.Main{M: m})
+}
 
 // The group of the documents' examples in the platform's seed, and the account of the
 // gateway.
@@ -239,8 +246,8 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	t.Helper()
 	r := &rig{platform: platform, metrics: gateway.NewMetrics("test"), log: &logBuffer{}}
 	endpoint.Name, endpoint.UserID, endpoint.Password = "primary", gatewayUser, gatewayPassword
-	var first map[string]bool // series
-	t.Cleanup(func() { r.wantNoNewSeries(t, first) })
+	var series startedSeries
+	t.Cleanup(func() { series.wantNoOthers(t, r) })
 	encoding, err := oci.EncodingByName("ISO-8859-1")
 	must(t, err)
 
@@ -286,7 +293,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	}
 	change(s.gateway, &gatewayOptions)
 	r.handler = openapitest.Watch(t, gateway.New(gatewayOptions))
-	first = r.firstSeries(t, s.errors, authenticator.ClientsWithTwoHashes())
+	series.start(t, r, s.errors, authenticator.ClientsWithTwoHashes())
 	return r
 }
 
@@ -294,7 +301,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
 	t.Helper()
 	if r.folder = s.folder; r.folder == "" {
-		r.folder = filepath.Join(t.TempDir(), "journal")
+		r.folder = filepath.Join(memoryDir(t), "journal")
 	}
 	store := bolt.Open(r.folder, bolt.Options{NoSync: true})
 	options := operation.Options{Store: store, Observe: services.Observer(), Owner: "test", Trace: r.metrics.Operations()}
@@ -308,6 +315,23 @@ func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
 			t.Error(err)
 		}
 	})
+}
+
+// memoryDir returns a new folder in memory, if the system has a file system for that, or else
+// a new one of the test on disk. Thousands of rigs open a journal each, and check all two
+// seconds that they can write beside it.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/dev/shm", "ocigate-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	return folder
 }
 
 func change[T any](by func(*T), what *T) {
