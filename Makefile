@@ -39,7 +39,7 @@ demo-check: build ## make the calls of the demonstration and of all pages, and c
 test: ## run all tests
 	$(GO) test -timeout 20m ./...
 
-race: ## run the tests with the race detector; of some long tables of cases, a sixth, and none that starts the built program
+race: ## run the tests with the race detector; of some long tables of cases, a sixth, and none of the long ones that run the program as a process
 	$(GO) test -race -short -timeout 25m ./...
 
 campaign: ## make writes under faults, kills and full disks, checked against the platform's ledger (on Linux only)
@@ -50,7 +50,7 @@ campaign: ## make writes under faults, kills and full disks, checked against the
 
 lint: ## run vet, and the linters of .golangci.yml
 	$(GO) vet ./...
-	$(GO) vet -tags campaign,validated ./cmd/ocigate
+	$(GO) vet -tags campaign ./cmd/ocigate
 	$(GOLANGCI_LINT) run
 
 licenses: ## check the licenses of all modules in the binary

@@ -27,14 +27,15 @@ import (
 // The gateway as a process that can be killed and started again, and the disk of its
 // journal.
 
-// buildBinary builds the program as in a release, without a version, and with the
-// validation of its requests and responses.
-func buildBinary(t *testing.T) string {
+// binaryOfTest returns the binary of the tests, which the processes of the test and of its
+// subtests run as the program: see [TestMain]. It validates its requests and responses.
+// Nothing that runs in parallel may call it, because it changes the environment.
+func binaryOfTest(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "ocigate")
-	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "validated", "-o", binary, ".")
-	if output, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, output)
+	t.Setenv(asProgram, "1")
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }

@@ -16,7 +16,7 @@ import (
 
 // The campaign proves that a write is never done twice, never lost without a report and
 // never misreported, even if the platform, the connections, the gateway's process or its
-// disk fail. It runs the built binary as a separate process, and everything else in the
+// disk fail. It runs the program as a separate process, and everything else in the
 // test:
 //
 //	campaign_test.go             the plan, and the course of a run
@@ -84,7 +84,7 @@ func TestCampaign(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes several seconds")
 	}
-	binary := buildBinary(t)
+	binary := binaryOfTest(t)
 	for text := range strings.SplitSeq(*seedsFlag, ",") {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {

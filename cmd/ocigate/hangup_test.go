@@ -29,7 +29,7 @@ import (
 // These tests specify the effect of SIGHUP on each command: none ends because of it, except
 // those that run at a terminal.
 
-// child is a command of the built program in a separate process.
+// child is a command of the program in a separate process.
 type child struct {
 	*bound
 	out output // of both streams
@@ -85,12 +85,12 @@ func (c *child) wantEnd(t *testing.T) {
 	}
 }
 
-// TestHangup sends SIGHUP to the built program.
+// TestHangup sends SIGHUP to the program.
 func TestHangup(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds the program")
+		t.Skip("it takes several seconds")
 	}
-	binary := buildBinary(t)
+	binary := binaryOfTest(t)
 	t.Run("cuts off no write of serve, and ends no session", func(t *testing.T) { hangupUnderLoad(t, binary) })
 	t.Run("does not end serve while it starts and while it stops", func(t *testing.T) { hangupAtBothEnds(t, binary) })
 	for _, args := range [][]string{

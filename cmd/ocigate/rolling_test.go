@@ -59,7 +59,7 @@ func TestRollingRestartsLoseNothing(t *testing.T) {
 	}
 	platform := ocisim.NewServer(rollingSeed())
 	t.Cleanup(func() { _ = platform.Close() }) // never fails
-	binary := buildBinary(t)
+	binary := binaryOfTest(t)
 	var replicas []*replica
 	for i := range 2 {
 		r := newReplica(t, binary, fmt.Sprintf("replica%d", i), platform.Addr)
