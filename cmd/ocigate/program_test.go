@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	// The descriptions and commands that the tests hold make each collection of garbage long:
+	// most of that time is saved with some more memory.
+	debug.SetGCPercent(400)
 	goleak.VerifyTestMain(openapitest.Main{M: m})
 }
 
