@@ -10,6 +10,8 @@ FUZZTIME      ?= 10s
 # The version in the binary: the tag, or the commit with the last tag before it.
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 PLATFORMS     ?= linux-amd64 linux-arm64
+# Further flags of go test, for make test only.
+TESTFLAGS     ?=
 # The campaign: seeds with commas between them, and writes for each; and how
 # many stories of each simulation.
 SEEDS         ?= 1,2,3
@@ -18,7 +20,8 @@ STORIES       ?= 5000
 # Licenses that allow to use and ship a module in a binary under the Apache License.
 LICENSES      ?= Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,MPL-2.0
 
-BUILD = $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+# Without C, as all binaries of a release: what one build has compiled, the others use.
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo demo-check test race campaign lint licenses vulnerabilities fuzz bench generate check-generated dist clean
@@ -37,10 +40,10 @@ demo-check: build ## make the calls of the demonstration and of all pages, and c
 	$(GO) test -count=1 -run '^TestPage' ./cmd/ocigate
 
 test: ## run all tests
-	$(GO) test -timeout 20m ./...
+	$(GO) test $(TESTFLAGS) -timeout 20m ./...
 
 race: ## run the tests with the race detector; of some long tables of cases, a sixth, and none of the long ones that run the program as a process
-	$(GO) test -race -short -timeout 25m ./...
+	$(GO) test -race -short -vet=off -timeout 25m ./...
 
 campaign: ## make writes under faults, kills and full disks, checked against the platform's ledger (on Linux only)
 	$(GO) test -tags campaign -count=1 -timeout 1h -v -run '^TestCampaign$$' ./cmd/ocigate \
@@ -64,12 +67,15 @@ vulnerabilities: ## check for known vulnerabilities, if the database of govulnch
 	else exit $$status; fi
 
 fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs
-	@$(GO) list ./... | while read -r package; do \
-		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz'); do \
-			echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$package" || exit 1; \
+	@mkdir -p bin; set -e; for folder in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		$(GO) test -c -vet=off -fuzz . -o bin/fuzz.test "$$folder"; \
+		targets=$$(cd "$$folder" && $(CURDIR)/bin/fuzz.test -test.list '^Fuzz' 2>/dev/null | grep '^Fuzz') || exit 1; \
+		for target in $$targets; do \
+			echo "$$folder $$target"; \
+			(cd "$$folder" && $(CURDIR)/bin/fuzz.test -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzminimizetime 100x -test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/ocigate/$$folder") || exit 1; \
 		done; \
-	done
+	done; rm -f bin/fuzz.test
 
 bench: ## measure the speed, and write testdata/bench (on Linux only)
 	$(GO) run ./cmd/bench
@@ -83,7 +89,7 @@ check-generated: ## fail if generated files are not up to date
 dist: ## build the files of a release in dist, for each of PLATFORMS
 	rm -rf dist
 	mkdir dist
-	$(foreach platform,$(PLATFORMS),CGO_ENABLED=0 GOOS=$(firstword $(subst -, ,$(platform))) GOARCH=$(lastword $(subst -, ,$(platform))) \
+	$(foreach platform,$(PLATFORMS),GOOS=$(firstword $(subst -, ,$(platform))) GOARCH=$(lastword $(subst -, ,$(platform))) \
 		$(BUILD) -o dist/ocigate-$(VERSION)-$(platform) ./cmd/ocigate &&) true
 	cp LICENSE cmd/CHANGELOG.md dist
 	$(GO_LICENSES) save --ignore ocigate --save_path=dist/licenses ./cmd/ocigate
