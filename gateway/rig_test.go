@@ -317,15 +317,12 @@ func (s setup) keep(t testing.TB, r *rig, services gateway.Services) {
 	})
 }
 
-// memoryDir returns a new folder in memory, if the system has a file system for that, or else
-// a new one of the test on disk. Thousands of rigs open a journal each, and check all two
-// seconds that they can write beside it.
+// memoryDir returns a new folder of the test in [memoryFolder]. Thousands of rigs open a
+// journal each, and check every two seconds that they can write beside it.
 func memoryDir(t testing.TB) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("/dev/shm", "ocigate-test-")
-	if err != nil {
-		return t.TempDir()
-	}
+	folder, err := os.MkdirTemp(memoryFolder(), "ocigate-test-")
+	must(t, err)
 	t.Cleanup(func() {
 		if err := os.RemoveAll(folder); err != nil {
 			t.Error(err)
