@@ -301,11 +301,11 @@ func (x *examination) refusedTLS(ctx context.Context, login Finding, conn line) 
 	e, why := x.endpoint, login.Err
 	op, alert := errors.AsType[*net.OpError](why)
 	switch {
-	case alert && op.Op == "remote error", e.TLS == nil && conn.socket.receivedTLS.Load():
+	case alert && op.Op == "remote error", !e.secured && conn.socket.receivedTLS.Load():
 	case login.Stage != StageLogin || len(login.Beginning) > 0 || !closedByPeer(why) && !errors.Is(why, context.DeadlineExceeded):
 		return nil // the endpoint has sent something
-	case e.TLS == nil && x.usesTLS(ctx):
-	case e.TLS != nil && closedByPeer(why):
+	case !e.secured && x.usesTLS(ctx):
+	case e.secured && closedByPeer(why):
 		// The alert may be lost if the document was on its way at the same time.
 		return x.alert(ctx)
 	default:
