@@ -55,7 +55,7 @@ func newDemo() *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.StringVar(&d.api, "listen", "127.0.0.1:8080", "the address of the API")
-	flags.StringVar(&d.admin, "admin-listen", "127.0.0.1:9090", "the address of metrics, livez and readyz")
+	flags.StringVar(&d.admin, "admin-listen", "127.0.0.1:9090", "the address of the status page, metrics, livez and readyz")
 	flags.StringVar(&d.platform, "platform-listen", "127.0.0.1:2208", "the address of the simulated platform")
 	flags.StringVar((*string)(&d.availableFrom), "available-from", string(config.AvailableFromGroup),
 		"the entries of the available lists, as api.available_from: group, or tenant for those that can be assigned")

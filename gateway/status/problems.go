@@ -67,7 +67,14 @@ func (s *Status) findServingProblems() {
 	case s.NotReady == "draining":
 		s.problem(Notice, sectionTop, "Nothing to do: it serves until load balancers have noticed, and then ends.", "This replica is stopping.")
 	default:
-		s.problem(Fault, sectionTop, "Load balancers send it no requests until the reason is gone.", "This replica is not ready: %s.", s.NotReady)
+		reason, ofJournal := strings.CutPrefix(s.NotReady, "not ready: ")
+		switch {
+		case ofJournal && s.Journal != nil && !s.Journal.Usable:
+			reason = "its journal is not usable"
+		case s.NotReady == "not ready":
+			reason = "it does not serve yet, or not any more"
+		}
+		s.problem(Fault, sectionTop, "Load balancers send it no requests until the reason is gone.", "This replica is not ready: %s.", reason)
 	}
 	for _, source := range s.Unanswered {
 		s.problem(Warning, sectionTop, "Its section is missing below. If this lasts, a disk or another part of the machine hangs.",

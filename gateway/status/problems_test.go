@@ -25,7 +25,7 @@ func TestProblems(t *testing.T) {
 	}{
 		"none": {func(*sources) {}, "All well", ""},
 		"not ready": {func(s *sources) { s.ready = "not ready" }, "1 problem needs attention",
-			"fault: This replica is not ready: not ready.\n"},
+			"fault: This replica is not ready: it does not serve yet, or not any more.\n"},
 		"stopping": {func(s *sources) { s.ready = "draining" }, "All well", "notice: This replica is stopping.\n"},
 		"the preferred endpoint is down": {func(s *sources) {
 			s.stats.Endpoints[1].Idle = 1
@@ -58,6 +58,11 @@ func TestProblems(t *testing.T) {
 			s.since, s.journalErr = time.Now().Add(-90*time.Second), errors.New("bolt: no space left")
 		}, "1 problem needs attention",
 			"fault: Writes are refused: the journal has been unusable for 1 min 30 s: bolt: no space left.\n"},
+		"not ready because of the journal": {func(s *sources) {
+			s.since, s.journalErr = time.Now().Add(-time.Minute), errors.New("bolt: no space left")
+			s.ready = "not ready: writes are refused because the journal has been unusable: bolt: no space left"
+		}, "2 problems need attention", "fault: This replica is not ready: its journal is not usable.\n" +
+			"fault: Writes are refused: the journal has been unusable for 1 min: bolt: no space left.\n"},
 		"an unknown write": {func(s *sources) {
 			s.unknown, s.oldest = []operation.Unresolved{unknownWrite("a", 10*time.Second)}, time.Now().Add(-10*time.Second)
 		}, "All well", "notice: 1 write has an unknown outcome for 10 s.\n"},
