@@ -21,6 +21,8 @@ type exchange struct {
 	// arrived, unless the session is needed further: see needsSession.
 	pool *pool
 
+	wire *wireRecord // nil unless the exchange is traced
+
 	// Guarded by the session's mutex.
 	written bool    // the complete document has been handed to the socket
 	early   []Reply // replies that arrived before that
@@ -93,7 +95,9 @@ func (s *session) newExchange(document outgoing) (*exchange, error) {
 // The end of ctx counts until the exchange begins. The session's mutex is not held
 // while the connection is written.
 func (s *session) send(ctx context.Context, asked *exchange) error {
+	asked.wire = wireOf(ctx).record(s, asked.document)
 	if err := s.begin(ctx, asked); err != nil {
+		asked.wire.end(err)
 		return err
 	}
 	left, err := s.line.send(asked.encoded)
@@ -103,8 +107,11 @@ func (s *session) send(ctx context.Context, asked *exchange) error {
 	}
 	if !left {
 		asked.timeout.Stop()
-		return &UnsentError{Endpoint: s.endpoint.Name, Err: s.reason()}
+		err := &UnsentError{Endpoint: s.endpoint.Name, Err: s.reason()}
+		asked.wire.end(err)
+		return err
 	}
+	asked.wire.markSent()
 	s.markWritten(asked)
 	return nil
 }
@@ -135,8 +142,11 @@ func (s *session) begin(ctx context.Context, asked *exchange) error {
 func (a *exchange) outcome(got result) ([]Reply, error) {
 	a.timeout.Stop()
 	if got.err != nil {
-		return nil, a.lost(got.err)
+		err := a.lost(got.err)
+		a.wire.end(err)
+		return nil, err
 	}
+	a.wire.end(nil)
 	for i := range got.replies {
 		got.replies[i].endpoint = a.endpoint
 	}

@@ -41,7 +41,8 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 	if err := c.pool.options().checkTrackingID(ctx); err != nil {
 		return nil, undone(err) // of this caller alone: callers who share the read have other ids
 	}
-	key := documentKey(commands)
+	wire := wireOf(ctx)
+	key := wire.readKey(commands)
 	for {
 		f, leads := c.reads.join(key)
 		if leads {
@@ -54,6 +55,7 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 		}
 		if f.shared {
 			c.pool.options().Trace.readJoined(commands, f.outcome.err)
+			wire.joined(commands, f.outcome.err)
 			return f.outcome.replies, f.outcome.err
 		}
 	}
@@ -195,7 +197,9 @@ func (c *Client) finishReadsInBackground(ctx context.Context, f *flight, s *sess
 	case <-ctx.Done():
 		f.detached = true
 		close(left)
-		return nil, asked.lost(endOf(ctx, ctx.Err()))
+		err := asked.lost(endOf(ctx, ctx.Err()))
+		asked.wire.end(err)
+		return nil, err
 	}
 }
 

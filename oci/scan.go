@@ -38,7 +38,8 @@ const (
 // returns after its end tag.
 type scanner struct {
 	from  io.Reader
-	limit int // bytes of a document
+	limit int         // bytes of a document
+	tap   *wireRecord // gets a copy of the document; nil for none
 
 	buffer  []byte
 	at, end int // buffer[at:end] is unread
@@ -128,6 +129,9 @@ func (s *scanner) read() error {
 		n, err := s.from.Read(s.buffer[s.end:])
 		s.end += n
 		if n > 0 {
+			if s.tap != nil {
+				s.tap.received(s.buffer[s.end-n : s.end])
+			}
 			return nil
 		}
 		if err != nil {

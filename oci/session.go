@@ -86,7 +86,9 @@ func (s *session) readAll() {
 			return
 		}
 		stream.limit = asked.document.replyLimit(s.endpoint.options.MaxReplyBytes)
+		asked.wire.tap(stream)
 		replies, err := readAnswer(stream, asked.document)
+		asked.wire.untap(stream, err == nil)
 		if err != nil {
 			s.refuseDocument(err)
 			return
