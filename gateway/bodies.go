@@ -79,6 +79,9 @@ type Media struct {
 	Type reflect.Type
 }
 
+// WireBody is the Go type of bodies of the media type [WireMedia].
+func WireBody() reflect.Type { return reflect.TypeFor[wireBody]() }
+
 // BodyMedia is the media type of all other bodies, of requests too.
 const BodyMedia = echo.MIMEApplicationJSON
 
@@ -135,6 +138,8 @@ func SchemaName(t reflect.Type) string {
 		reflect.TypeFor[problem]():              "ErrorPlace",
 		reflect.TypeFor[platformErrorBody]():    "PlatformMessage",
 		reflect.TypeFor[problemBody]():          "Problem",
+		reflect.TypeFor[wireBody]():             "Wire",
+		reflect.TypeFor[wireExchange]():         "WireExchange",
 	}[t]
 }
 

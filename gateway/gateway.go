@@ -28,7 +28,8 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits and Replaces.
+// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits, Replaces, NoWire
+// and WireTraces.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -65,6 +66,10 @@ type Options struct {
 	// the present counts, and from now on to requests in progress at the other one,
 	// too. So New is the last step of a change that may fail.
 	Replaces *Gateway
+	// NoWire refuses [HeaderWire].
+	NoWire bool
+	// WireTraces are the tenants whose requests are traced in the log. Default none.
+	WireTraces *WireTraces
 }
 
 // A Gateway serves the API. It is an http.Handler, safe for concurrent use.

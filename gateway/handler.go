@@ -46,17 +46,26 @@ func (g *Gateway) handle(route Route) echo.HandlerFunc {
 		if err := route.authorize(who, target); err != nil {
 			return err
 		}
-		if oversized != nil {
-			return oversized
+		a := admitted{route, described, who, target, oversized}
+		if route.Exchanges() && g.isTraced(c.Request(), target) {
+			return g.serveTraced(ctx, c, a)
 		}
-		if route.Change == nil {
-			return g.read(ctx, c, route, who, target, described.Params)
-		}
-		if problems := overrideProblems(c.Request()); len(problems) > 0 {
-			return errcode.Invalid(errcode.InvalidParameters, problems...)
-		}
-		return g.change(ctx, c, route, target, described)
+		return g.serve(ctx, c, a)
 	}
+}
+
+// serve carries out a request whose caller may make it.
+func (g *Gateway) serve(ctx context.Context, c echo.Context, a admitted) error {
+	if a.oversized != nil {
+		return a.oversized
+	}
+	if a.route.Change == nil {
+		return g.read(ctx, c, a.route, a.who, a.target, a.described.Params)
+	}
+	if problems := overrideProblems(c.Request()); len(problems) > 0 {
+		return errcode.Invalid(errcode.InvalidParameters, problems...)
+	}
+	return g.change(ctx, c, a.route, a.target, a.described)
 }
 
 // read responds from the platform or from the journal. Its error names all problems

@@ -93,6 +93,13 @@ func requestHeaders() []Header {
 			of:  func(r Route, _ int) bool { return isRead(r) },
 		},
 		{
+			Name: HeaderWire, Kind: translate.ChoiceParam, Values: wireModes, Example: wireReturn,
+			Doc: "Only for callers of the level System Admin: has the documents that the gateway exchanges with the platform for the request, without secrets, " +
+				"returned with the response, which then has the media type `" + WireMedia + "`, or logged under the request's id. Any other value is refused. " +
+				"With `" + wireReturn + "`, " + headerIfNoneMatch + " is ignored.",
+			of: func(r Route, _ int) bool { return r.Exchanges() },
+		},
+		{
 			Name: echo.HeaderXRequestID, Example: exampleRequestID,
 			Doc: "The id of the request in the log, up to 64 letters, digits, dots, dashes and underscores. Any other value is ignored, and a new id is made.",
 			of:  ofAll,

@@ -24,6 +24,7 @@ type requestInfo struct {
 	route       string     // the name of the route; noRoute if none matched
 	clientIP    netip.Addr // the caller's address, invalid for none
 	principal   auth.Principal
+	wire        string         // the value of HeaderWire, if it is valid and permitted
 	entries     []string       // of a change that was decoded
 	err         *errcode.Error // the response, nil for a success
 	reported    *errcode.Error // why a write was not done completely, if the response reports its entries
@@ -134,7 +135,7 @@ func (i *requestInfo) cause(status int) string {
 }
 
 // maxFields is the largest number of fields of a log line.
-const maxFields = 18
+const maxFields = 19
 
 // log writes the log line of a request.
 func (g *Gateway) log(info *requestInfo, c echo.Context, took time.Duration) {
@@ -159,6 +160,9 @@ func (g *Gateway) log(info *requestInfo, c echo.Context, took time.Duration) {
 	}
 	if info.principal.Hash != "" {
 		fields = append(fields, slog.String("principal_hash", string(info.principal.Hash)))
+	}
+	if info.wire != "" {
+		fields = append(fields, slog.String("wire", info.wire))
 	}
 	if len(info.entries) > 0 {
 		fields = append(fields, slog.Any("entries", info.entries))

@@ -41,6 +41,10 @@ func (p *Program) reloadHandler() http.Handler {
 // in browsers: any page could send them from the operator's machine.
 func (p *Program) adminCommand(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r) // it changes nothing
+			return
+		}
 		if reason := p.refusesCommand(r); reason != "" {
 			answerAdmin(w, http.StatusForbidden, failure{reason})
 			return

@@ -109,6 +109,9 @@ func (p *Program) stop(ctx context.Context) error {
 func (p *Program) end(ctx context.Context) error {
 	patience := leavingTime(p.configOf().HTTP.ShutdownTimeout)
 	err := within(ctx, patience, "the control socket", func() error { p.control.close(); return nil })
+	if p.wires != nil {
+		p.wires.Close()
+	}
 	if p.status != nil {
 		p.status.stop()
 	}

@@ -146,6 +146,7 @@ func metricTable(t *testing.T) string {
 	m.WatchReloads(func() gateway.Reload { return gateway.Reload{} })
 	m.WatchLog(idleLog{})
 	m.WatchIssuer(func() (auth.IssuerStats, bool) { return auth.IssuerStats{}, false })
+	m.WatchWireTraces(gateway.NewWireTraces(nil, nil))
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)

@@ -67,6 +67,8 @@ func (p *Program) generate(parts *parts, services gateway.Services, before *gene
 		CORS:           corsOptions(g.config.HTTP.CORS),
 		CallerLimits:   callerLimits(g.config),
 		Replaces:       replaces,
+		NoWire:         !g.config.API.WireTrace,
+		WireTraces:     p.wires,
 	})
 	return g, nil
 }

@@ -38,6 +38,7 @@ type Program struct {
 	api     *listener
 	admin   *listener
 	health  *gateway.Admin
+	wires   *gateway.WireTraces
 	closing closing
 	status  *runningStatus
 
@@ -101,6 +102,7 @@ func (p *Program) assemble(parts *parts) error {
 	trace := withJournalLog(withOperationsLog(p.metrics.Operations(), logger), logger)
 	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Observer(), trace))
 	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)
+	p.wires = gateway.NewWireTraces(logger, p.keeper.Note)
 	first, err := p.generate(parts, services, nil)
 	if err != nil {
 		return err
@@ -114,6 +116,7 @@ func (p *Program) assemble(parts *parts) error {
 		p.health.FollowJournal(p.keeper, c.Journal.UnreadyAfter)
 	}
 	p.health.Handle("POST "+reloadPath, p.adminCommand(p.reloadHandler()))
+	p.health.Handle(gateway.WireTracePath, p.adminCommand(p.wires))
 	p.status = p.startStatus()
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.current.Load().gateway.ServeHTTP(w, r) })
 	p.api = newListener("api", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
@@ -127,6 +130,7 @@ func (p *Program) watchMetrics() {
 	p.metrics.WatchJournal(p.keeper)
 	p.metrics.WatchCertificates(p.certificatesInUse)
 	p.metrics.WatchReloads(p.lastReload.get)
+	p.metrics.WatchWireTraces(p.wires)
 	p.metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return p.current.Load().issuer.stats() })
 }
 

@@ -224,7 +224,8 @@ func (b *builder) success(route gateway.Route, status int, bodies []gateway.Body
 	if err != nil {
 		return nil, err
 	}
-	return response.with("content", object{{gateway.BodyMedia, object{{"schema", schema}, {"examples", examples}}}}), nil
+	content := object{{gateway.BodyMedia, object{{"schema", schema}, {"examples", examples}}}}
+	return response.with("content", b.withWire(route, content)), nil
 }
 
 func (b *builder) bodySchema(body gateway.Body) object {
@@ -271,7 +272,16 @@ func (b *builder) failure(route gateway.Route, status int, codes []*errcode.Code
 		}
 		content = content.with(media.Name, object{{"schema", b.schemas.ofType(media.Type, "")}, {"examples", examples}})
 	}
-	return object{{"description", description}, {"headers", b.headersOf(route, status)}, {"content", content}}, nil
+	return object{{"description", description}, {"headers", b.headersOf(route, status)}, {"content", b.withWire(route, content)}}, nil
+}
+
+// withWire adds to the content of a response the media type that it has with the trace of
+// its request, if the route has such traces.
+func (b *builder) withWire(route gateway.Route, content object) object {
+	if !route.Exchanges() {
+		return content
+	}
+	return content.with(gateway.WireMedia, object{{"schema", b.schemas.ofType(gateway.WireBody(), "")}})
 }
 
 // headersOf returns the headers of a response as references. Of status 0, which means

@@ -204,6 +204,8 @@ func (s schemas) ofType(t reflect.Type, name string) object {
 		return object{{"type", "boolean"}}
 	case reflect.Int:
 		return object{{"type", "integer"}}
+	case reflect.Float64:
+		return object{{"type", "number"}}
 	case reflect.Struct:
 		if own := gateway.SchemaName(t); own != "" {
 			name = own
@@ -246,7 +248,7 @@ func (s schemas) ofMembers(t reflect.Type, name string) (properties object, requ
 // typed returns a value of that type from its text.
 func typed(text string, t reflect.Type) any {
 	switch {
-	case t.Kind() == reflect.Bool, t.Kind() == reflect.Int, t == reflect.TypeFor[json.RawMessage]():
+	case t.Kind() == reflect.Bool, t.Kind() == reflect.Int, t.Kind() == reflect.Float64, t.Kind() == reflect.Slice:
 		return json.RawMessage(text)
 	}
 	return text

@@ -23,6 +23,7 @@ const (
 	EventRelease    EventKind = "release"    // an operator has freed entries of a write whose outcome is unknown
 	EventLogin      EventKind = "login"
 	EventLogout     EventKind = "logout"
+	EventWireTrace  EventKind = "wire_trace" // an operator has begun or ended the trace of a tenant, or its time was over
 )
 
 // Event is the content of one line of the audit trail: a caller, what they did and from

@@ -195,7 +195,7 @@ func (d *documented) checkBody(x *exchange) []string {
 	seen := known.bodies[digest]
 	known.mu.Unlock()
 	if seen {
-		return media.checkCode(x)
+		return d.checkInner(x, media)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(x.plainResponse()))
 	if err == nil {
@@ -209,7 +209,42 @@ func (d *documented) checkBody(x *exchange) []string {
 		known.bodies[digest] = true
 	}
 	known.mu.Unlock()
-	return media.checkCode(x)
+	return d.checkInner(x, media)
+}
+
+// checkInner checks what the schema of a body does not say: the code of an error, or the
+// body in the trace of a request, which must be one that the response has without the
+// trace.
+func (d *documented) checkInner(x *exchange, media mediaType) []string {
+	if x.header.Get("Content-Type") != gateway.WireMedia {
+		return media.checkCode(x)
+	}
+	inner := *x
+	inner.response, inner.header = x.untraced(), x.header.Clone()
+	inner.header.Del("Content-Encoding")
+	problems := []string{"the response in the trace has no media type"}
+	for name := range d.media {
+		if name == gateway.WireMedia {
+			continue
+		}
+		inner.header.Set("Content-Type", name)
+		if problems = d.checkBody(&inner); len(problems) == 0 {
+			return nil
+		}
+	}
+	return problems
+}
+
+// untraced returns the body that a response with the trace of its request has without it.
+func (x *exchange) untraced() []byte {
+	var body struct {
+		Response json.RawMessage `json:"response"`
+	}
+	text := x.plainResponse()
+	if x.header.Get("Content-Type") != gateway.WireMedia || json.Unmarshal(text, &body) != nil {
+		return text
+	}
+	return body.Response
 }
 
 // checkCode checks that an error is one of those that the response has an example of.
@@ -238,7 +273,7 @@ func errorIn(x *exchange) (e reported, ok bool) {
 			Errors map[string]json.RawMessage `json:"errors"`
 		} `json:"details"`
 	}
-	text := x.plainResponse()
+	text := x.untraced()
 	var usual struct {
 		Errors []facts `json:"errors"`
 	}
