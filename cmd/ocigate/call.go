@@ -133,22 +133,8 @@ func newEndpointCall(s *callSettings, route gateway.Route) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return e.run(c) },
 	}
+	e.addRequestFlags(c)
 	flags := c.Flags()
-	flags.SortFlags = false
-	for _, p := range route.PathParameters() {
-		name := p.Name
-		e.ids[name] = flags.String(flagOf(name), "", "the "+name+" in the path")
-		_ = c.MarkFlagRequired(flagOf(name)) // the flag is there
-		mustComplete(c, flagOf(name), cobra.NoFileCompletions)
-	}
-	if len(e.described.Params) > 0 {
-		flags.StringArrayVar(&e.params, "param", nil, "a parameter of the query as `name=value`; may be given several times")
-		mustComplete(c, "param", e.completeParam)
-	}
-	if e.described.Request != nil {
-		flags.StringVar(&e.body, "body", "", "the `JSON` of the body, @FILE for the content of a file, or - for the standard input")
-		flags.BoolVar(&e.example, "example", false, "print an example of the body, and send nothing")
-	}
 	if route.Change != nil {
 		flags.BoolVar(&e.dryRun, "dry-run", false, "check everything, change nothing, and print what would change")
 		flags.StringVar(&e.key, "idempotency-key", "", "repeat the write that has this `key`, or send it for the first time; without the flag, a new key is made and printed")
@@ -164,6 +150,26 @@ func newEndpointCall(s *callSettings, route gateway.Route) *cobra.Command {
 		flags.StringVar(&e.ifMatch, "if-match", "", "an `ETag`: the write is refused if what is there has another")
 	}
 	return c
+}
+
+// addRequestFlags adds the flags for the path, the query and the body of a request.
+func (e *endpointCall) addRequestFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.SortFlags = false
+	for _, p := range e.route.PathParameters() {
+		name := p.Name
+		e.ids[name] = flags.String(flagOf(name), "", "the "+name+" in the path")
+		_ = c.MarkFlagRequired(flagOf(name)) // the flag is there
+		mustComplete(c, flagOf(name), cobra.NoFileCompletions)
+	}
+	if len(e.described.Params) > 0 {
+		flags.StringArrayVar(&e.params, "param", nil, "a parameter of the query as `name=value`; may be given several times")
+		mustComplete(c, "param", e.completeParam)
+	}
+	if e.described.Request != nil {
+		flags.StringVar(&e.body, "body", "", "the `JSON` of the body, @FILE for the content of a file, or - for the standard input")
+		flags.BoolVar(&e.example, "example", false, "print an example of the body, and send nothing")
+	}
 }
 
 // run makes the call, or prints what the flags ask for instead.

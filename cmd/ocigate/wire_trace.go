@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ocigate/config"
+	"ocigate/gateway"
+)
+
+// wireTraceCall asks a running gateway to trace a tenant.
+type wireTraceCall struct {
+	tenant     string
+	length     time.Duration
+	stop, list bool
+}
+
+func newWireTrace() *cobra.Command {
+	t := &wireTraceCall{}
+	c := withConfig(&cobra.Command{
+		Use:   "trace",
+		Short: "Have a running gateway log what it exchanges with the platform for a tenant",
+		Long: "Have a running gateway log all documents that it exchanges with the platform for the\n" +
+			"requests whose path names a tenant, without secrets: lines with the message \"wire\". The\n" +
+			fmt.Sprintf("trace ends by itself. At most %d tenants are traced at a time, and if there are very many\n", gateway.MaxWireTraces) +
+			"documents in a minute, some are left out, and a line has their number.\n\n" +
+			"The gateway is reached at admin.listen of the configuration, from its own machine.",
+		Example: "  ocigate wire trace -c ocigate.yaml --tenant ApioSpTest --for 10m\n" +
+			"  ocigate wire trace -c ocigate.yaml --tenant ApioSpTest --stop",
+	}, t.run)
+	flags := c.Flags()
+	flags.StringVar(&t.tenant, "tenant", "", "the `id` of the tenant")
+	flags.DurationVar(&t.length, "for", 10*time.Minute, fmt.Sprintf("how long: whole minutes, from 1m to %dm", gateway.MaxWireMinutes))
+	flags.BoolVar(&t.stop, "stop", false, "end the trace of the tenant")
+	flags.BoolVar(&t.list, "list", false, "list the tenants that are traced")
+	c.MarkFlagsOneRequired("tenant", "list")
+	c.MarkFlagsMutuallyExclusive("for", "stop", "list")
+	c.MarkFlagsMutuallyExclusive("tenant", "list")
+	mustComplete(c, "tenant", cobra.NoFileCompletions)
+	mustComplete(c, "for", cobra.NoFileCompletions)
+	return c
+}
+
+// tracedTenant is a trace as a gateway reports it.
+type tracedTenant struct {
+	TenantID string    `json:"tenant_id"`
+	EndsAt   time.Time `json:"ends_at"`
+	Logged   int       `json:"logged"`
+	LeftOut  int       `json:"left_out"`
+}
+
+func (t *wireTraceCall) run(c *cobra.Command, loaded *config.Config) error {
+	method, query := http.MethodGet, url.Values{}
+	switch {
+	case t.list:
+	case t.tenant == "":
+		return errors.New("--tenant must not be empty")
+	case t.stop:
+		method = http.MethodDelete
+	case t.length < time.Minute || t.length > gateway.MaxWireMinutes*time.Minute || t.length%time.Minute != 0:
+		return fmt.Errorf("--for must be whole minutes, from 1m to %dm, not %s", gateway.MaxWireMinutes, t.length)
+	default:
+		method = http.MethodPost
+		query.Set("minutes", strconv.Itoa(int(t.length.Minutes())))
+	}
+	if !t.list {
+		query.Set("tenant_id", t.tenant)
+	}
+	address, err := adminAddress(loaded.Admin.Listen)
+	if err != nil {
+		return err
+	}
+	var got struct {
+		tracedTenant
+		Traces []tracedTenant `json:"traces"`
+	}
+	target := url.URL{Scheme: "http", Host: address, Path: gateway.WireTracePath, RawQuery: query.Encode()}
+	if err := askAdmin(c, method, target.String(), &got); err != nil {
+		return err
+	}
+	out := c.OutOrStdout()
+	switch method {
+	case http.MethodPost:
+		_, err = fmt.Fprintf(out, "What is exchanged for the tenant %s is logged until %s.\n", got.TenantID, got.EndsAt.Format(time.RFC3339))
+	case http.MethodDelete:
+		_, err = fmt.Fprintf(out, "The trace of the tenant %s has ended: %d exchanges were logged, %d left out.\n", got.TenantID, got.Logged, got.LeftOut)
+	default:
+		for _, one := range got.Traces {
+			if _, err := fmt.Fprintf(out, "%s\tuntil %s\t%d logged, %d left out\n", one.TenantID, one.EndsAt.Format(time.RFC3339), one.Logged, one.LeftOut); err != nil {
+				return err
+			}
+		}
+		if len(got.Traces) == 0 {
+			_, err = fmt.Fprintln(out, "No tenant is traced.")
+		}
+	}
+	return err
+}
+
+// adminAddress returns the address at which this machine reaches a listener for
+// operators. One on all addresses is reached by loopback.
+func adminAddress(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("admin.listen: %w", err)
+	}
+	if port == "0" {
+		return "", errors.New("admin.listen has the port 0, so the port is not known")
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// askAdmin makes a request to a listener for operators, and decodes its response.
+func askAdmin(c *cobra.Command, method, target string, into any) error {
+	request, err := http.NewRequestWithContext(c.Context(), method, target, nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{
+		Timeout:       10 * time.Second,
+		Transport:     &http.Transport{DisableKeepAlives: true}, // without a proxy
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err
+		}
+		return fmt.Errorf("no gateway responds at admin.listen of the configuration, %s: %w", request.URL.Host, err)
+	}
+	defer func() { _ = response.Body.Close() }() // it was read as far as it is needed
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		var refusal struct {
+			Error string `json:"error"`
+		}
+		_ = json.Unmarshal(body, &refusal) // otherwise the status says enough
+		return fmt.Errorf("the gateway at %s refused it: %s", request.URL.Host, cell(cmp.Or(refusal.Error, response.Status)))
+	}
+	return json.Unmarshal(body, into)
+}
