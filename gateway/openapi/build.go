@@ -137,7 +137,11 @@ func (b *builder) operation(route gateway.Route) (object, error) {
 		})
 	}
 	responses, err := b.responses(route)
-	return operation.with("responses", responses), err
+	operation = operation.with("responses", responses)
+	if route.Exchanges() {
+		operation = operation.with("x-wire", b.wire())
+	}
+	return operation, err
 }
 
 // numberPattern is the form of a [translate.NumberParam]: in a query, a + that is not
@@ -224,8 +228,7 @@ func (b *builder) success(route gateway.Route, status int, bodies []gateway.Body
 	if err != nil {
 		return nil, err
 	}
-	content := object{{gateway.BodyMedia, object{{"schema", schema}, {"examples", examples}}}}
-	return response.with("content", b.withWire(route, content)), nil
+	return response.with("content", object{{gateway.BodyMedia, object{{"schema", schema}, {"examples", examples}}}}), nil
 }
 
 func (b *builder) bodySchema(body gateway.Body) object {
@@ -272,16 +275,17 @@ func (b *builder) failure(route gateway.Route, status int, codes []*errcode.Code
 		}
 		content = content.with(media.Name, object{{"schema", b.schemas.ofType(media.Type, "")}, {"examples", examples}})
 	}
-	return object{{"description", description}, {"headers", b.headersOf(route, status)}, {"content", b.withWire(route, content)}}, nil
+	return object{{"description", description}, {"headers", b.headersOf(route, status)}, {"content", content}}, nil
 }
 
-// withWire adds to the content of a response the media type that it has with the trace of
-// its request, if the route has such traces.
-func (b *builder) withWire(route gateway.Route, content object) object {
-	if !route.Exchanges() {
-		return content
+// wire returns the media type that all responses of an operation have with the trace of
+// their request, as content. It is not among the content of each response: there it would
+// give the bodies of generated clients a second type, although they do not ask for it.
+func (b *builder) wire() object {
+	return object{
+		{"description", "The content of every response with a body to a request that has the header `" + gateway.HeaderWire + ": return`: `response` is the body that is described for its status."},
+		{"content", object{{gateway.WireMedia, object{{"schema", b.schemas.ofType(gateway.WireBody(), "")}}}}},
 	}
-	return content.with(gateway.WireMedia, object{{"schema", b.schemas.ofType(gateway.WireBody(), "")}})
 }
 
 // headersOf returns the headers of a response as references. Of status 0, which means

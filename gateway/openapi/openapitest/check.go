@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -95,6 +96,9 @@ func (d *description) unrouted(x *exchange, code *errcode.Code) []string {
 
 // checkResponse checks the response of an operation.
 func (op *operation) checkResponse(x *exchange) []string {
+	if op.wire != nil && x.header.Get("Content-Type") == gateway.WireMedia {
+		return op.checkWire(x)
+	}
 	response, described := op.responses[strconv.Itoa(x.status)]
 	if described {
 		problems := response.check(x)
@@ -122,6 +126,41 @@ func isMapped(x *exchange) bool {
 	}
 	code, known := errcode.ByName(e.name)
 	return known && code.Status == x.status
+}
+
+// checkWire checks a response that has the trace of its request: the trace, and the
+// response in it as if it had been sent without.
+func (op *operation) checkWire(x *exchange) []string {
+	if x.request.Header.Get(gateway.HeaderWire) == "" {
+		return []string{"the response has a trace for which the request does not ask"}
+	}
+	inner := *x
+	inner.header = x.header.Clone()
+	inner.header.Del("Content-Encoding")
+	if x.request.Method != http.MethodHead && !x.cutOff {
+		var body struct {
+			Response json.RawMessage `json:"response"`
+		}
+		text := x.plainResponse()
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err == nil {
+			err = op.wire.Validate(value)
+		}
+		if err = errors.Join(err, json.Unmarshal(text, &body)); err != nil {
+			return []string{fmt.Sprintf("the trace in the body of status %d: %v", x.status, err)}
+		}
+		inner.response = body.Response
+	}
+	var problems []string
+	for _, media := range gateway.ErrorMedia() { // one of them is that of all other bodies
+		inner.header.Set("Content-Type", media.Name)
+		found := op.checkResponse(&inner)
+		if len(found) == 0 {
+			return nil
+		}
+		problems = append(problems, found...)
+	}
+	return problems
 }
 
 // check checks a response against one of the description.
@@ -195,7 +234,7 @@ func (d *documented) checkBody(x *exchange) []string {
 	seen := known.bodies[digest]
 	known.mu.Unlock()
 	if seen {
-		return d.checkInner(x, media)
+		return media.checkCode(x)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(x.plainResponse()))
 	if err == nil {
@@ -209,42 +248,7 @@ func (d *documented) checkBody(x *exchange) []string {
 		known.bodies[digest] = true
 	}
 	known.mu.Unlock()
-	return d.checkInner(x, media)
-}
-
-// checkInner checks what the schema of a body does not say: the code of an error, or the
-// body in the trace of a request, which must be one that the response has without the
-// trace.
-func (d *documented) checkInner(x *exchange, media mediaType) []string {
-	if x.header.Get("Content-Type") != gateway.WireMedia {
-		return media.checkCode(x)
-	}
-	inner := *x
-	inner.response, inner.header = x.untraced(), x.header.Clone()
-	inner.header.Del("Content-Encoding")
-	problems := []string{"the response in the trace has no media type"}
-	for name := range d.media {
-		if name == gateway.WireMedia {
-			continue
-		}
-		inner.header.Set("Content-Type", name)
-		if problems = d.checkBody(&inner); len(problems) == 0 {
-			return nil
-		}
-	}
-	return problems
-}
-
-// untraced returns the body that a response with the trace of its request has without it.
-func (x *exchange) untraced() []byte {
-	var body struct {
-		Response json.RawMessage `json:"response"`
-	}
-	text := x.plainResponse()
-	if x.header.Get("Content-Type") != gateway.WireMedia || json.Unmarshal(text, &body) != nil {
-		return text
-	}
-	return body.Response
+	return media.checkCode(x)
 }
 
 // checkCode checks that an error is one of those that the response has an example of.
@@ -273,7 +277,7 @@ func errorIn(x *exchange) (e reported, ok bool) {
 			Errors map[string]json.RawMessage `json:"errors"`
 		} `json:"details"`
 	}
-	text := x.untraced()
+	text := x.plainResponse()
 	var usual struct {
 		Errors []facts `json:"errors"`
 	}

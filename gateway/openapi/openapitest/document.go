@@ -20,6 +20,7 @@ type operation struct {
 	route      gateway.Route
 	parameters []parameter
 	body       *jsonschema.Schema // of a request; nil if it has none
+	wire       *jsonschema.Schema // of a response with the trace of its request; nil for none
 	responses  map[string]*documented
 }
 
@@ -177,6 +178,12 @@ func (r *reader) operation(route gateway.Route) (*operation, error) {
 	var err error
 	if body := objectIn(described, "requestBody"); body != nil {
 		op.body, err = r.schema(pointer + "/requestBody/content/" + pointerEscapes.Replace(gateway.BodyMedia) + "/schema")
+		if err != nil {
+			return nil, err
+		}
+	}
+	if objectIn(described, "x-wire") != nil {
+		op.wire, err = r.schema(pointer + "/x-wire/content/" + pointerEscapes.Replace(gateway.WireMedia) + "/schema")
 		if err != nil {
 			return nil, err
 		}

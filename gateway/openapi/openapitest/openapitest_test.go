@@ -21,6 +21,17 @@ const (
 	forbidden = `{"errors":[{"code":1001,"name":"FORBIDDEN","message":"no"}]}`
 )
 
+// traced returns a response with the trace of its request.
+func traced(response string) string {
+	return `{"response":` + response + `,"wire":[],"truncated":false}`
+}
+
+// Headers of a request for a trace, and of the response to it.
+var (
+	wanted = map[string]string{"Ocigate-Wire": "return"}
+	given  = map[string]string{"Content-Type": "application/vnd.ocigate.wire+json"}
+)
+
 type exchangeCase struct {
 	method, target, body string
 	header               map[string]string // of the request; X-Api-Key is added
@@ -60,6 +71,12 @@ func cases() map[string]exchangeCase {
 		"a write without a body":                 {method: "POST", target: numbers, status: 201, response: `{}`, want: "the body is not JSON"},
 		"an invalid write of unknown outcome":    {method: "POST", target: numbers, body: `[]`, status: 504, response: `{"errors":[{"code":1015,"name":"OUTCOME_UNKNOWN","message":"?"}]}`, want: "the request is not valid by the description, and got 504"},
 		"a key that is too long":                 {method: "POST", target: numbers, body: body, header: map[string]string{"Idempotency-Key": strings.Repeat("k", 256)}, status: 201, response: `{}`, want: "header Idempotency-Key"},
+		"a trace":                                {target: numbers, header: wanted, add: given, response: traced(rows)},
+		"a trace of an error":                    {target: numbers, header: wanted, add: given, status: 403, response: traced(forbidden)},
+		"a trace of an undescribed body":         {target: numbers, header: wanted, add: given, response: traced(`{}`), want: "missing property 'numbers'"},
+		"a trace of an undescribed error":        {target: numbers, header: wanted, add: given, status: 404, response: traced(forbidden), want: "the error FORBIDDEN of status 404 is not described"},
+		"a trace of another form":                {target: numbers, header: wanted, add: given, response: rows, want: "the trace in the body"},
+		"a trace that is not asked for":          {target: numbers, add: given, response: traced(rows), want: "does not ask"},
 		"an unknown path":                        {target: "/api/v1/nothing/", status: 404, response: `{"errors":[{"code":1005,"name":"ROUTE_NOT_FOUND","message":"no"}]}`},
 		"an unknown path that is served":         {target: "/api/v1/nothing/", response: rows, want: "no route serves the request, and its status is 200"},
 		"an unknown method that is served":       {method: "PATCH", target: numbers, response: rows, want: "no route serves the request, and its status is 200"},
