@@ -46,8 +46,8 @@ type Wire struct {
 type WireExchange struct {
 	Endpoint string   // the name of the platform endpoint
 	Session  string   // the pseudonym of the session
-	Local    string   // the addresses of the session's connection
-	Remote   string   //
+	Local    string   // the client's address of the session's connection
+	Remote   string   // the platform's
 	Commands []string // the names of the commands in the document
 	// Joined reports that the read was answered by the exchange of another caller.
 	// Then only Commands and Err are set.
