@@ -132,7 +132,7 @@ func TestDiagnoseOfOtherServers(t *testing.T) {
 		"another protocol":           {says("SSH-2.0-Test\r\n"), "SSH-2.0-Test\r\n", nil},
 		"a document":                 {says("\r\n<html>secret"), "", nil},
 		"nothing":                    {silent, "", context.DeadlineExceeded},
-		"the end of the connection":  {func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) }, "", io.EOF},
+		"the end of the connection":  {func(c net.Conn) { _, _ = c.Read(make([]byte, 64<<10)) }, "", io.EOF},
 		"a beginning that is longer": {says(strings.Repeat("x", 100)), strings.Repeat("x", maxBeginning), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -143,7 +143,8 @@ func withTLS(from, until time.Duration, trusted bool, keys string, further func(
 		if trusted {
 			file := filepath.Join(r.folder, "ca.pem")
 			writePEM(t, file, authority)
-			keys += fmt.Sprintf("ca_file: %q", file)
+			r.secured("main", simulatedTLS(t, server), keys+fmt.Sprintf("ca_file: %q", file))
+			return r
 		}
 		r.secured("main", simulatedTLS(t, server), keys)
 		return r

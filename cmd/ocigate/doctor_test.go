@@ -85,7 +85,7 @@ func TestDoctorWhileTheGatewayRuns(t *testing.T) {
 	})
 	r.plain("main", s.Addr)
 	r.http, r.admin = fmt.Sprintf("listen: %q", g.api), fmt.Sprintf("listen: %q", g.admin)
-	r.machine.wait = askTime
+	waitFor(t, func() bool { _, err := os.Stat(filepath.Join(r.folder, "journal", controlSocket)); return err == nil })
 	result, err := r.result()
 	if err != nil {
 		t.Error(err)
