@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -58,9 +59,18 @@ func adminAddress(flag, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	host, port, err := net.SplitHostPort(admin.Listen)
+	return reachedAt(admin.Listen)
+}
+
+// reachedAt returns the address at which this machine reaches a listener for operators.
+// One on all addresses is reached by loopback.
+func reachedAt(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "", fmt.Errorf("admin.listen: %w", err)
+	}
+	if port == "0" {
+		return "", errors.New("admin.listen has the port 0, so the port is not known")
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -79,18 +89,25 @@ const maxAdminBytes = 16 << 20
 
 // askAdmin sends a command to the running gateway, and returns the status and the body of
 // the response.
-func askAdmin(ctx context.Context, method, address, pathAndQuery string) (status int, body []byte, err error) {
+func askAdmin(ctx context.Context, method, address, path string, query url.Values) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+pathAndQuery, http.NoBody)
+	target := url.URL{Scheme: "http", Host: address, Path: path, RawQuery: query.Encode()}
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), http.NoBody)
 	if err != nil {
 		return 0, nil, err
 	}
-	// No proxy of the environment: the gateway is on this machine or in its network.
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{
+		// No proxy of the environment: the gateway is on this machine or in its network.
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, nil, fmt.Errorf("no gateway answers at %s: %w", address, err)
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
+			err = wrapped.Err
+		}
+		return 0, nil, fmt.Errorf("no gateway responds at the listener for operators, %s: %w", address, err)
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
 	body, err = io.ReadAll(io.LimitReader(response.Body, maxAdminBytes))
@@ -101,7 +118,7 @@ func askAdmin(ctx context.Context, method, address, pathAndQuery string) (status
 func adminFailure(address string, status int, body []byte) error {
 	var failed failure
 	if json.Unmarshal(body, &failed) == nil && failed.Error != "" {
-		return errors.New(failed.Error)
+		return fmt.Errorf("the gateway at %s refused it: %s", address, cell(failed.Error))
 	}
 	return fmt.Errorf("%s returned status %d: it is no gateway, or one of another version", address, status)
 }
@@ -109,7 +126,7 @@ func adminFailure(address string, status int, body []byte) error {
 // reloadAt reloads the configuration of the gateway at an address, and writes what has
 // changed.
 func reloadAt(ctx context.Context, address string, to io.Writer) error {
-	status, body, err := askAdmin(ctx, http.MethodPost, address, reloadPath)
+	status, body, err := askAdmin(ctx, http.MethodPost, address, reloadPath, nil)
 	if err != nil {
 		return err
 	}

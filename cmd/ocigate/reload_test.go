@@ -335,7 +335,7 @@ func TestReloadCommand(t *testing.T) {
 	if _, _, err = execute(t, "", at...); err == nil || !strings.Contains(err.Error(), "nothing was reloaded:\n") || !strings.Contains(err.Error(), "http.drain") {
 		t.Errorf("a bad file: %v", err)
 	}
-	if _, _, err = execute(t, "", "reload", "--admin", quietPort(t)); err == nil || !strings.Contains(err.Error(), "no gateway answers") {
+	if _, _, err = execute(t, "", "reload", "--admin", quietPort(t)); err == nil || !strings.Contains(err.Error(), "no gateway responds") {
 		t.Errorf("without a gateway: %v", err)
 	}
 	if _, _, err = execute(t, "", "reload", "--admin", "nowhere"); err == nil || !strings.Contains(err.Error(), "host:port") {

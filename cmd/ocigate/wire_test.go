@@ -214,7 +214,7 @@ func TestWireUsesAConfigurationAndASeed(t *testing.T) {
 func TestWireTraceTracesATenant(t *testing.T) {
 	platform := newPlatform(t)
 	g := start(t, platform.Addr, nil)
-	file := configFor(t, g.admin, fmt.Sprintf("journal:\n  folder: %q\n", g.program.config.Journal.Folder))
+	file := configFor(t, g.admin, fmt.Sprintf("journal:\n  folder: %q\n", g.program.configOf().Journal.Folder))
 	trace := func(args ...string) string {
 		t.Helper()
 		out, _, err := execute(t, "", append([]string{"wire", "trace", "-c", file}, args...)...)
@@ -258,7 +258,7 @@ func TestWireTraceTracesATenant(t *testing.T) {
 	want("none of the others can be", trace("--tenant", "a", "--for", "1m", "--stop"))
 	g.stop()
 	<-g.ended
-	want("no gateway responds at admin.listen of the configuration, "+g.admin, trace("--list"))
+	want("no gateway responds at the listener for operators, "+g.admin, trace("--list"))
 }
 
 func TestTheAddressForOperators(t *testing.T) {
@@ -266,12 +266,12 @@ func TestTheAddressForOperators(t *testing.T) {
 		":9090": "127.0.0.1:9090", "0.0.0.0:9090": "127.0.0.1:9090", "[::]:9090": "[::1]:9090",
 		"192.0.2.1:9090": "192.0.2.1:9090", "[::1]:9090": "[::1]:9090", "localhost:9090": "localhost:9090",
 	} {
-		if got, err := adminAddress(listen); got != want || err != nil {
+		if got, err := reachedAt(listen); got != want || err != nil {
 			t.Errorf("%s: %s, %v", listen, got, err)
 		}
 	}
 	for _, listen := range []string{"127.0.0.1:0", "nothing"} {
-		if got, err := adminAddress(listen); err == nil {
+		if got, err := reachedAt(listen); err == nil {
 			t.Errorf("%s: %s", listen, got)
 		}
 	}

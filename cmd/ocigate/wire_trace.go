@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -76,7 +73,7 @@ func (t *wireTraceCall) run(c *cobra.Command, loaded *config.Config) error {
 	if !t.list {
 		query.Set("tenant_id", t.tenant)
 	}
-	address, err := adminAddress(loaded.Admin.Listen)
+	address, err := reachedAt(loaded.Admin.Listen)
 	if err != nil {
 		return err
 	}
@@ -84,9 +81,12 @@ func (t *wireTraceCall) run(c *cobra.Command, loaded *config.Config) error {
 		tracedTenant
 		Traces []tracedTenant `json:"traces"`
 	}
-	target := url.URL{Scheme: "http", Host: address, Path: gateway.WireTracePath, RawQuery: query.Encode()}
-	if err := askAdmin(c, method, target.String(), &got); err != nil {
+	status, body, err := askAdmin(c.Context(), method, address, gateway.WireTracePath, query)
+	if err != nil {
 		return err
+	}
+	if status >= http.StatusMultipleChoices || json.Unmarshal(body, &got) != nil {
+		return adminFailure(address, status, body)
 	}
 	out := c.OutOrStdout()
 	switch method {
@@ -105,56 +105,4 @@ func (t *wireTraceCall) run(c *cobra.Command, loaded *config.Config) error {
 		}
 	}
 	return err
-}
-
-// adminAddress returns the address at which this machine reaches a listener for
-// operators. One on all addresses is reached by loopback.
-func adminAddress(listen string) (string, error) {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", fmt.Errorf("admin.listen: %w", err)
-	}
-	if port == "0" {
-		return "", errors.New("admin.listen has the port 0, so the port is not known")
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
-	}
-	return net.JoinHostPort(host, port), nil
-}
-
-// askAdmin makes a request to a listener for operators, and decodes its response.
-func askAdmin(c *cobra.Command, method, target string, into any) error {
-	request, err := http.NewRequestWithContext(c.Context(), method, target, nil)
-	if err != nil {
-		return err
-	}
-	client := &http.Client{
-		Timeout:       10 * time.Second,
-		Transport:     &http.Transport{DisableKeepAlives: true}, // without a proxy
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
-		return fmt.Errorf("no gateway responds at admin.listen of the configuration, %s: %w", request.URL.Host, err)
-	}
-	defer func() { _ = response.Body.Close() }() // it was read as far as it is needed
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		var refusal struct {
-			Error string `json:"error"`
-		}
-		_ = json.Unmarshal(body, &refusal) // otherwise the status says enough
-		return fmt.Errorf("the gateway at %s refused it: %s", request.URL.Host, cell(cmp.Or(refusal.Error, response.Status)))
-	}
-	return json.Unmarshal(body, into)
 }
