@@ -100,6 +100,9 @@ func TestPageCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	for page, text := range pages(t) {
+		if strings.HasPrefix(page, operationsFolder) {
+			continue // TestPageOperations runs them
+		}
 		var run [][]example
 		for _, block := range consoleBlocks(text) {
 			block = slices.DeleteFunc(block, func(e example) bool {
