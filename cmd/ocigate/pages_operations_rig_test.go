@@ -13,14 +13,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"go.yaml.in/yaml/v3"
 
+	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/postgres/postgrestest"
 	"ocigate/oci/ocisim"
 )
@@ -135,6 +138,9 @@ var directives = map[string]func(*site, []string){
 	"disk small": (*site).smallDisk,
 	"disk full":  func(s *site, _ []string) { fillDiskOf(s.T, s.disk) },
 	"disk free":  func(s *site, _ []string) { s.disk.clear(s.T) },
+	// journal newer [FOLDER]: of a version that does not exist yet. journal older: of one before.
+	"journal newer": (*site).newerJournal,
+	"journal older": (*site).olderJournal,
 	// database: there is a PostgreSQL server, whose address is in DATABASE. Without one
 	// the rest of the page is skipped.
 	"database start": (*site).database,
@@ -296,8 +302,39 @@ func (s *site) smallDisk([]string) {
 	}
 }
 
+// newerJournal raises the format of a journal beyond what this program supports.
+func (s *site) newerJournal(words []string) {
+	s.Helper()
+	db, err := bbolt.Open(filepath.Join(s.folder, firstWord(words, "journal"), "operations.db"), 0o600, &bbolt.Options{Timeout: time.Minute})
+	if err != nil {
+		s.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("schema"), strconv.AppendInt(nil, operation.Format+1, 10))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// olderJournal has the folder of the journal of an earlier version.
+func (s *site) olderJournal([]string) {
+	s.Helper()
+	from := filepath.Join(moduleRoot, "gateway/operation/bolt/testdata/format-1")
+	from, err := filepath.Abs(from)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.command(example{command: "mkdir journal && cp " + from + "/* journal/ && gunzip journal/operations.db.gz && chmod -R u+w journal"})
+}
+
 func (s *site) database([]string) {
 	s.Helper()
+	for _, program := range []string{"psql", "pg_dump"} {
+		if _, err := exec.LookPath(program); err != nil {
+			s.Skip(err)
+		}
+	}
 	server, err := postgrestest.New()
 	if errors.Is(err, postgrestest.ErrNotInstalled) {
 		s.Skip(err)
@@ -306,8 +343,9 @@ func (s *site) database([]string) {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = server.Close() })
-	s.variables = append(s.variables, "DATABASE="+server.Database(s.T))
-	s.addresses = append(s.addresses, "postgres://gateway@db.example.com/ocigate", server.Database(s.T))
+	address := server.Database(s.T)
+	s.variables = append(s.variables, "DATABASE="+address)
+	s.addresses = append(s.addresses, "postgres://gateway@db.example.com/ocigate", address)
 }
 
 // background runs a command until it ends, or the test does.
