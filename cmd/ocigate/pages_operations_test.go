@@ -18,18 +18,13 @@ import (
 //     changes nothing is repeated until it does. A command that is to fail shows its error.
 //   - log: each line must be in the log of the gateway, after the lines of the block before.
 //   - metrics: all lines must be in the metrics of the gateway at the same time.
+//   - yaml: is added to the configuration, after a comment that names its file.
 //   - sh: is not run, because it needs what a test does not have. Commands and flags of
 //     ocigate must exist.
 //
 // "…" is any text in all of them. What happens to the platform, the disk or the gateway
 // between two blocks is a comment of the page, such as <!-- try: platform down -->;
 // directives lists them. A new page needs nothing but a line in the table of the README.
-
-// operationsFolder has the pages, and operationsPage the list of them with the configuration.
-const (
-	operationsFolder = "cmd/operations/"
-	operationsPage   = operationsFolder + "README.md"
-)
 
 func TestPageOperations(t *testing.T) {
 	if testing.Short() {
@@ -126,6 +121,8 @@ func (s *site) try(step pageStep) {
 		s.wantLog(step.content)
 	case "metrics":
 		s.wantMetrics(step.content)
+	case "yaml":
+		s.Fatalf("a block of YAML needs the comment configure next: %v", step)
 	case "sh":
 		for line := range strings.Lines(step.content) {
 			if words := strings.Fields(line); len(words) > 1 && words[0] == "ocigate" {
