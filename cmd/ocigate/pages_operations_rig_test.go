@@ -60,6 +60,11 @@ var siteTimes = []string{
 // newSite has the configuration of the pages, and the platform.
 func newSite(t *testing.T, configuration string) *site {
 	t.Helper()
+	for _, program := range []string{"jq", "openssl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
+	}
 	s := &site{pageShell: newPageShell(t), gateways: map[string]*process{}}
 	s.variables = slices.Concat(s.variables, siteTimes, []string{
 		"PATH=" + filepath.Join(s.folder, "bin") + ":" + os.Getenv("PATH"), "OCICALL_CLIENT=portal", "OCICALL_SECRET=" + demoSecret,
@@ -129,8 +134,10 @@ var directives = map[string]func(*site, []string){
 	"platform up":   func(s *site, words []string) { s.each(words, s.open) },
 	// platform password TEXT: of the gateway's account. All else is as at the start again.
 	"platform password": (*site).changePassword,
-	// fault FAULT: as for ocigate simulate --fault; no fault ends all.
+	// fault add FAULT: as for ocigate simulate --fault. fault acts: waits until the last one
+	// has acted. fault ends: removes all.
 	"fault add":  (*site).addFault,
+	"fault acts": (*site).faultActs,
 	"fault ends": (*site).endFaults,
 	// configure [FILE]: the next block is added to that configuration.
 	"configure next": func(s *site, words []string) { s.configure = firstWord(words, siteConfig) },
@@ -147,8 +154,6 @@ var directives = map[string]func(*site, []string){
 	// run COMMAND, background COMMAND: a command that the page does not show.
 	"run command":        func(s *site, words []string) { s.command(example{command: strings.Join(words, " ")}) },
 	"background command": (*site).background,
-	// wait metrics LINE: until the metrics have it.
-	"wait metrics": func(s *site, words []string) { s.wantMetrics(strings.Join(words, " ")) },
 }
 
 // direct does what a comment says.
@@ -250,6 +255,14 @@ func (s *site) addFault(words []string) {
 	s.faults = append(s.faults, injected)
 }
 
+func (s *site) faultActs([]string) {
+	s.Helper()
+	last := s.faults[len(s.faults)-1]
+	if !s.until(func() bool { return last.Hits() > 0 }) {
+		s.Fatalf("the fault does not act\n%s", s.ends())
+	}
+}
+
 func (s *site) endFaults([]string) {
 	for _, fault := range s.faults {
 		fault.Remove()
@@ -297,7 +310,8 @@ func (s *site) smallDisk([]string) {
 	if s.disk = newDisk(s.T, 8<<20); !s.disk.mounted {
 		s.Skip("no file system can be mounted")
 	}
-	if err := os.Symlink(s.disk.root, filepath.Join(s.folder, "disk")); err != nil {
+	err := os.Mkdir(s.disk.folder("journal"), 0o700)
+	if err := errors.Join(err, os.Symlink(s.disk.folder("journal"), filepath.Join(s.folder, "journal"))); err != nil {
 		s.Fatal(err)
 	}
 }
