@@ -71,13 +71,13 @@ func newSite(t *testing.T, configuration string) *site {
 	})
 	s.startPlatform(ocisim.DemoSeed())
 	for i, name := range []string{"primary", "secondary"} {
-		e := &siteEndpoint{name: name, address: quietAddress(t)}
+		e := &siteEndpoint{name: name, address: siteAddress(t)}
 		s.addresses = append(s.addresses, fmt.Sprintf("ocs%d.example.com:2209", i+1), e.address)
 		s.endpoints = append(s.endpoints, e)
 		s.open(e)
 	}
 	for _, shown := range []string{"127.0.0.1:8080", "127.0.0.1:9090", "127.0.0.1:8081", "127.0.0.1:9091"} {
-		s.addresses = append(s.addresses, shown, quietAddress(t))
+		s.addresses = append(s.addresses, shown, siteAddress(t))
 	}
 	s.variables = append(s.variables, "OCICALL_URL="+s.places("http://127.0.0.1:8080"))
 	s.addresses = append(s.addresses, pagePlaceholder, demoHash(t), "/run/secrets/platform", filepath.Join(s.folder, "platform.secret"))
@@ -85,6 +85,20 @@ func newSite(t *testing.T, configuration string) *site {
 	writeFile(t, filepath.Join(s.folder, "platform.secret"), "gateway-demo\n")
 	writeFile(t, filepath.Join(s.folder, "portal.secret"), demoSecret)
 	return s
+}
+
+// takenAddresses has the addresses that sites of this process have.
+var takenAddresses sync.Map
+
+// siteAddress returns an address that no other site has, also while nothing listens there.
+func siteAddress(t *testing.T) string {
+	t.Helper()
+	for {
+		address := quietAddress(t)
+		if _, taken := takenAddresses.LoadOrStore(address, true); !taken {
+			return address
+		}
+	}
 }
 
 // places replaces what pages name by what this site has.
