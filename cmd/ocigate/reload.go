@@ -21,10 +21,10 @@ type reloadTrigger string
 
 // The triggers of a reload.
 const (
-	startTrigger   reloadTrigger = "start"
-	signalTrigger  reloadTrigger = "signal"  // SIGHUP
-	commandTrigger reloadTrigger = "command" // ocigate reload
-	filesTrigger   reloadTrigger = "files"   // a file has changed
+	startTrigger   reloadTrigger = ""
+	signalTrigger  reloadTrigger = "SIGHUP"
+	commandTrigger reloadTrigger = "ocigate reload"
+	filesTrigger   reloadTrigger = "changed file"
 )
 
 // lastReload is the result of the last reload.
@@ -45,12 +45,15 @@ func (l *lastReload) get() gateway.Reload {
 func (l *lastReload) note(trigger reloadTrigger, did reloaded, err error, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at, cause := now, ""
+	at, tried, cause := now, now, ""
 	if err != nil {
 		at, cause = l.last.At, onOneLine(err)
 	}
+	if trigger == startTrigger {
+		tried = time.Time{}
+	}
 	l.last = gateway.Reload{
-		Successful: err == nil, At: at, Trigger: string(trigger), Cause: cause,
+		Successful: err == nil, At: at, TriedAt: tried, Trigger: string(trigger), Cause: cause,
 		Changed: did.changed, NeedRestart: did.needRestart,
 	}
 }

@@ -444,7 +444,7 @@ func TestWatchPicksFilesUp(t *testing.T) {
 	}
 	status := func() int { status, _ := r.get(t, "portal", campaignSecret); return status }
 	waitFor(t, func() bool { return status() == http.StatusUnauthorized })
-	if !strings.Contains(r.log.String(), "trigger=files changed=\"[auth.clients[0].hash ("+hash+")]\"") {
+	if !strings.Contains(r.log.String(), "trigger=\"changed file\" changed=\"[auth.clients[0].hash ("+hash+")]\"") {
 		t.Errorf("the log does not have the file:\n%s", r.log)
 	}
 	// In place.
