@@ -52,11 +52,11 @@ const alertTime = time.Second
 func (x *examination) alert(ctx context.Context) error {
 	conn, err := x.endpoint.connect(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // the first handshake has succeeded
+		return nil // the first handshake has succeeded
 	}
 	defer func() { _ = conn.socket.Close() }() // nothing was sent
 	if err := conn.SetReadDeadline(time.Now().Add(min(alertTime, x.endpoint.options.ConnectTimeout))); err != nil {
-		return nil //nolint:nilerr // the connection has ended without an alert
+		return nil // the connection has ended without an alert
 	}
 	_, err = conn.Read(make([]byte, 1))
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {

@@ -50,7 +50,7 @@ func readAgain(ctx context.Context, s *session, document outgoing, reads []Comma
 			again.dialect.noteAnswered(again.sent[i].Name())
 			continue
 		}
-		if err := again.sendOlderForms(ctx, i, reads[i]); err != nil {
+		if err := again.sendOlderForms(ctx, i, reads[i]); err != nil { //nolint:gosec // there is a reply for each read
 			return nil, err
 		}
 	}

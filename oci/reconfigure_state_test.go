@@ -61,7 +61,7 @@ func TestAnEndpointTakesOverWhatWasKnown(t *testing.T) {
 				again(t, c, func(o *Options) { o.MinSessions = 0; test.change(o) })
 				got := first(c)
 				want.Name, want.Address = got.Name, got.Address
-				if same := cmp.Equal(want, got, cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })); same != test.kept {
+				if same := cmp.Equal(want, got, cmp.Comparer(errors.Is)); same != test.kept {
 					t.Errorf("it was %+v and is %+v", want, got)
 				}
 				if _, err := c.Read(t.Context(), question); err == nil || len(p.dialed) != map[bool]int{true: 5, false: 6}[test.kept] {

@@ -202,7 +202,7 @@ func (d *doctor) checkConfiguration() bool {
 	case len(notes) > 0:
 		d.report.note(at, time.Since(began), onOneLine(errors.New(strings.Join(notes, "\n"))), "have the certificate renewed in time")
 	default:
-		d.report.ok(at, time.Since(began), fmt.Sprintf("valid; the program is ocigate %s", versionText()))
+		d.report.ok(at, time.Since(began), "valid; the program is ocigate "+versionText())
 	}
 	return true
 }

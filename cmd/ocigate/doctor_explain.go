@@ -42,13 +42,13 @@ func (x *endpointDoctor) explainDNS(err error) (cause, do string) {
 	failed, ok := errors.AsType[*net.DNSError](err)
 	switch {
 	case ok && failed.IsNotFound:
-		return fmt.Sprintf("no DNS server and no line of the hosts file has the name %s", x.host),
+		return "no DNS server and no line of the hosts file has the name " + x.host,
 			fmt.Sprintf("check the spelling in %s, and from a container its DNS settings and search domains", key)
 	case ok && failed.IsTimeout || errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("the lookup of %s got no answer within %v", x.host, x.parts.platform.ConnectTimeout),
 			"check that the name servers of this machine or container answer, or use the IP address in " + key
 	}
-	return causeOf(err), fmt.Sprintf("check the name servers of this machine or container, and %s", key)
+	return causeOf(err), "check the name servers of this machine or container, and " + key
 }
 
 func (x *endpointDoctor) explainTCP(err error) (cause, do string) {

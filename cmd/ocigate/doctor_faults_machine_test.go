@@ -24,8 +24,8 @@ import (
 // The faults of the journal, the listeners and the rest: see TestDoctorNamesFaults.
 
 // withJournalFolder makes a rig whose folder of the journal a function has made.
-func withJournalFolder(make func(r *doctorRig, folder string)) func(*testing.T) *doctorRig {
-	return withPlatform(nil, func(r *doctorRig, _ *ocisim.Server) { make(r, filepath.Join(r.folder, "journal")) })
+func withJournalFolder(prepare func(r *doctorRig, folder string)) func(*testing.T) *doctorRig {
+	return withPlatform(nil, func(r *doctorRig, _ *ocisim.Server) { prepare(r, filepath.Join(r.folder, "journal")) })
 }
 
 // mustWrite writes a file, and the folder that it is in.

@@ -32,14 +32,10 @@ func withPlatform(change func(*ocisim.Seed), further func(*doctorRig, *ocisim.Se
 }
 
 // withPeer makes a rig with another server in the place of a platform.
-func withPeer(serve func(net.Conn), further func(*doctorRig)) func(*testing.T) *doctorRig {
+func withPeer(serve func(net.Conn)) func(*testing.T) *doctorRig {
 	return func(t *testing.T) *doctorRig {
 		t.Helper()
-		r := newDoctorRig(t, peer(t, serve))
-		if further != nil {
-			further(r)
-		}
-		return r
+		return newDoctorRig(t, peer(t, serve))
 	}
 }
 
@@ -257,15 +253,15 @@ func answerHTTP(c net.Conn) {
 }
 
 var replyFaults = []doctorFault{
-	{name: "an HTTP server", check: "login", of: "main", code: exitReply, says: []string{"it is an HTTP server"}, make: withPeer(answerHTTP, nil)},
+	{name: "an HTTP server", check: "login", of: "main", code: exitReply, says: []string{"it is an HTTP server"}, make: withPeer(answerHTTP)},
 	{name: "an SSH server", check: "login", of: "main", code: exitReply, says: []string{"it is an SSH server"},
-		make: withPeer(func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.9\r\n"); _, _ = io.Copy(io.Discard, c) }, nil)},
+		make: withPeer(func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.9\r\n"); _, _ = io.Copy(io.Discard, c) })},
 	{name: "a server that repeats what it gets", check: "login", of: "main", code: exitReply,
-		make: withPeer(func(c net.Conn) { _, _ = io.Copy(c, c) }, nil)},
+		make: withPeer(func(c net.Conn) { _, _ = io.Copy(c, c) })},
 	{name: "a server that does not answer", check: "login", of: "main", code: exitReply, says: []string{"does not answer"},
 		make: withFault(ocisim.Fault{Kind: ocisim.StallConnection}, func(r *doctorRig) { r.timeouts("connect: 500ms, login: 500ms") })},
 	{name: "a server that closes the connection", check: "login", of: "main", code: exitReply, says: []string{"closed the connection"},
-		make: withPeer(func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) }, nil)},
+		make: withPeer(func(c net.Conn) { _, _ = c.Read(make([]byte, 4096)) })},
 	{name: "a platform that is temporarily unavailable", check: "login", of: "main", code: exitReply, says: []string{"temporarily unavailable", "try again later"},
 		make: withFault(ocisim.Fault{Kind: ocisim.ErrorBeforeApply, Command: "LoginRequest*", Number: 9999, Summary: "The system is temporarily unavailable"}, nil)},
 	{name: "a release that is set too high", check: "release", of: "main", code: exitReply, says: []string{`is 24, but the platform reports the version "21sp1"`},

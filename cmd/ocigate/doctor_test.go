@@ -243,8 +243,7 @@ func TestDoctorOfADatabase(t *testing.T) {
 		return server.Value(t, database, "SELECT (to_regclass('ocigate_schema') IS NOT NULL)::text") == "true"
 	})
 	wantChecks(0, "journal_database: ok", "journal_tables: ok", "journal_commit: ok", "clock: ok")
-	g.stop()
-	<-g.ended
+	g.end(t)
 
 	server.Exec(t, database, "CREATE ROLE weak LOGIN PASSWORD '"+canaryURL+"'")
 	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", server.URL("weak", canaryURL, name))

@@ -29,7 +29,8 @@ type listener struct {
 	address string
 	handler http.Handler
 	logger  *slog.Logger
-	bound   net.Listener // nil before listen
+	bound   net.Listener  // nil before listen
+	over    chan struct{} // closed by shutdown
 
 	secured atomic.Pointer[tls.Config] // of new connections; nil for plain HTTP
 
@@ -46,7 +47,7 @@ type serverTimeouts struct{ readHeader, read, write, idle time.Duration }
 // newListener returns a listener with the settings of a configuration. secured is nil
 // for plain HTTP.
 func newListener(name, address string, c config.HTTP, secured *tls.Config, handler http.Handler, logger *slog.Logger) *listener {
-	l := &listener{name: name, address: address, handler: handler, logger: logger}
+	l := &listener{name: name, address: address, handler: handler, logger: logger, over: make(chan struct{})}
 	l.configure(c, secured)
 	return l
 }
@@ -62,15 +63,15 @@ func (l *listener) configure(c config.HTTP, secured *tls.Config) {
 		return
 	}
 	l.timeouts = timeouts
-	kept := l.servers[:0:0]
+	var servers []*sharingServer
 	for _, s := range l.servers {
 		s.accepted.stop()
 		if s.open.Load() > 0 {
-			kept = append(kept, s)
+			servers = append(servers, s)
 		}
 	}
 	s := newSharingServer(l.handler, timeouts, l.logger)
-	l.servers = append(kept, s)
+	l.servers = append(servers, s)
 	if l.accepting {
 		go s.serve()
 	}
@@ -126,11 +127,21 @@ func (l *listener) serve() error {
 			return nil
 		case mayPass(err):
 			l.logger.Warn("no connection could be accepted; trying again", "listener", l.name, "cause", err.Error(), "retry_seconds", pause.Seconds())
-			time.Sleep(pause)
+			l.pause(pause)
 			pause = min(2*pause, acceptPauseMax)
 		default:
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
+	}
+}
+
+// pause waits, or until the listener is shut down.
+func (l *listener) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.over:
 	}
 }
 
@@ -161,6 +172,9 @@ func (l *listener) give(conn net.Conn) {
 // when ctx ends.
 func (l *listener) shutdown(ctx context.Context) error {
 	l.mu.Lock()
+	if !l.ended {
+		close(l.over)
+	}
 	l.ended = true
 	servers := l.servers
 	l.mu.Unlock()

@@ -79,14 +79,14 @@ func (r *reloadRig) reload(t *testing.T, section, value string) reloaded {
 	return did
 }
 
-// get returns the status of a list of numbers for a client with a secret.
-func (r *reloadRig) get(t *testing.T, id, secret string) (int, http.Header) {
+// get returns the status of a list of numbers for a client.
+func (r *reloadRig) get(t *testing.T, id string) (int, http.Header) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.SetBasicAuth(id, secret)
+	request.SetBasicAuth(id, campaignSecret)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func (r *reloadRig) get(t *testing.T, id, secret string) (int, http.Header) {
 // wantStatus makes a request as the client portal.
 func (r *reloadRig) wantStatus(t *testing.T, want int) {
 	t.Helper()
-	if status, _ := r.get(t, "portal", campaignSecret); status != want {
+	if status, _ := r.get(t, "portal"); status != want {
 		t.Errorf("status %d, want %d", status, want)
 	}
 }
@@ -112,7 +112,7 @@ func TestReloadChangesEverySection(t *testing.T) {
 	// Clients.
 	r.reload(t, "auth", fmt.Sprintf(`{clients: [{id: other, hash: %q, level: system}]}`, campaignHash()))
 	r.wantStatus(t, http.StatusUnauthorized)
-	if status, _ := r.get(t, "other", campaignSecret); status != http.StatusOK {
+	if status, _ := r.get(t, "other"); status != http.StatusOK {
 		t.Errorf("a new client: %d", status)
 	}
 	did := r.reload(t, "auth", fmt.Sprintf(`{clients: [{id: portal, hash: %q, level: system}]}`, campaignHash()))
@@ -130,7 +130,7 @@ func TestReloadChangesEverySection(t *testing.T) {
 		t.Errorf("the description after docs: false: %d", status)
 	}
 	r.reload(t, "http", `{listen: "127.0.0.1:0", drain: 0s, cors: {origins: ["https://portal.example.com"]}}`)
-	if _, header := r.get(t, "portal", campaignSecret); !strings.Contains(strings.Join(header.Values("Vary"), " "), "Origin") {
+	if _, header := r.get(t, "portal"); !strings.Contains(strings.Join(header.Values("Vary"), " "), "Origin") {
 		t.Errorf("headers after a change of http.cors: %v", header)
 	}
 
@@ -442,7 +442,7 @@ func TestWatchPicksFilesUp(t *testing.T) {
 	if err := os.Rename(link+"_tmp", link); err != nil {
 		t.Fatal(err)
 	}
-	status := func() int { status, _ := r.get(t, "portal", campaignSecret); return status }
+	status := func() int { status, _ := r.get(t, "portal"); return status }
 	waitFor(t, func() bool { return status() == http.StatusUnauthorized })
 	if !strings.Contains(r.log.String(), "trigger=\"changed file\" changed=\"[auth.clients[0].hash ("+hash+")]\"") {
 		t.Errorf("the log does not have the file:\n%s", r.log)

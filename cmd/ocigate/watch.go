@@ -103,7 +103,7 @@ func (w *fileWatch) wait(ctx context.Context, longest time.Duration) bool {
 		return false
 	case <-w.program.reloads: // other files may be named now
 	case <-events:
-	case <-failures: // events were lost
+	case _ = <-failures: // events were lost
 	case <-timer.C:
 	}
 	return true
@@ -178,7 +178,7 @@ func (p *Program) watchedFiles() []string {
 func (p *Program) contents() fileContents {
 	now := fileContents{}
 	for _, name := range p.watchedFiles() {
-		text, err := os.ReadFile(name)
+		text, err := os.ReadFile(name) //nolint:gosec // the operator names it
 		if err != nil {
 			text = []byte(err.Error())
 		}

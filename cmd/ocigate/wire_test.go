@@ -256,8 +256,7 @@ func TestWireTraceTracesATenant(t *testing.T) {
 	want("--tenant must not be empty", trace("--tenant", ""))
 	want("at least one of the flags in the group", trace())
 	want("none of the others can be", trace("--tenant", "a", "--for", "1m", "--stop"))
-	g.stop()
-	<-g.ended
+	g.end(t)
 	want("no gateway responds at the listener for operators, "+g.admin, trace("--list"))
 }
 

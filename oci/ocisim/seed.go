@@ -223,8 +223,8 @@ func (s Seed) clone() Seed {
 func cloneSlices(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			cloneSlices(v.Field(i))
+		for _, field := range v.Fields() {
+			cloneSlices(field)
 		}
 	case reflect.Slice:
 		if v.IsNil() {

@@ -31,8 +31,8 @@ func TestDemoSeedIsNotShared(t *testing.T) {
 func clearSlices(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			clearSlices(v.Field(i))
+		for _, field := range v.Fields() {
+			clearSlices(field)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -55,8 +55,7 @@ func TestSeedsCanBeCloned(t *testing.T) {
 				return
 			}
 			seen = append(seen, of)
-			for i := range of.NumField() {
-				field := of.Field(i)
+			for field := range of.Fields() {
 				if !field.IsExported() {
 					t.Errorf("%s.%s is not exported: clone cannot set it", path, field.Name)
 				}
