@@ -63,8 +63,8 @@ func (l *lastReload) note(trigger reloadTrigger, did reloaded, err error, now ti
 type reloaded struct{ changed, needRestart []string }
 
 // Reload reads the configuration's file again, with the certificates and the secrets
-// that it names, and makes it effective. A program without such a file does what
-// [Program.Reread] does.
+// that it names, and makes it effective. A program whose configuration is not from a
+// regular file does what [Program.Reread] does.
 //
 // The new configuration passes the checks of "ocigate config check" first. If anything in
 // it is not valid, nothing changes, and the error lists all problems. Requests in flight

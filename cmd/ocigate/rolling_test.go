@@ -36,6 +36,7 @@ import (
 var (
 	restartsFlag = flag.Int("rolling.restarts", 4, "how many restarts of a replica there are, each after a restart of the platform")
 	reloadsFlag  = flag.Int("rolling.reloads", 3, "how many reloads there are before each restart")
+	platformFlag = flag.Bool("rolling.platform", true, "whether the platform is restarted; if not, no request may be refused")
 	pauseFlag    = flag.Duration("rolling.pause", 0, "how long the requests go on after each restart")
 	rateFlag     = flag.Int("rolling.rate", 200, "requests a second meanwhile")
 	drainFlag    = flag.String("rolling.drain", "3s", "http.drain of the replicas")
@@ -47,8 +48,9 @@ const rollingCallers = 40
 // TestRollingRestartsLoseNothing reloads the configuration of two replicas, ends all sessions
 // with the platform, and restarts the replicas alternately by SIGTERM, behind a HAProxy that
 // polls readyz every second and repeats no request. A request counts as lost unless its caller
-// gets the response that they would get without all that, or for a write the truth that its
-// outcome is not known yet, which they can follow.
+// gets the response that they would get without all that. While the platform restarts, it may
+// also be refused, with the promise that nothing was done, and then the caller sends it again;
+// and the outcome of a write may be unknown at first, and then the caller follows it.
 func TestRollingRestartsLoseNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
@@ -82,7 +84,9 @@ func TestRollingRestartsLoseNothing(t *testing.T) {
 		for n := range *reloadsFlag {
 			replicas[n%len(replicas)].reload(t, n)
 		}
-		platform.Restart()
+		if *platformFlag {
+			platform.Restart()
+		}
 		r := replicas[i%len(replicas)]
 		r.stop(t)
 		r.start(t)
@@ -94,10 +98,13 @@ func TestRollingRestartsLoseNothing(t *testing.T) {
 	}
 	stop()
 	callers.Wait()
-	t.Logf("%d reloads, %d restarts of replicas and of the platform, %d requests, %d of them writes, the outcome of %d was unknown at first, %d lost",
-		*restartsFlag**reloadsFlag, *restartsFlag, traffic.requests.Load(), traffic.writes.Load(), traffic.unknown.Load(), len(traffic.lost))
+	t.Logf("%d reloads, %d restarts of replicas and of the platform, %d requests, %d of them writes, the outcome of %d was unknown at first; %d were refused while the platform restarted, %d lost",
+		*restartsFlag**reloadsFlag, *restartsFlag, traffic.requests.Load(), traffic.writes.Load(), traffic.unknown.Load(), traffic.refused.Load(), len(traffic.lost))
 	for _, lost := range traffic.lost {
 		t.Error(lost)
+	}
+	if refused := traffic.refused.Load(); refused > 0 && !*platformFlag {
+		t.Errorf("%d requests were refused", refused)
 	}
 	for _, r := range replicas {
 		r.stop(t)
@@ -141,6 +148,7 @@ type traffic struct {
 	address          string
 	requests, writes atomic.Int64
 	done, unknown    atomic.Int64 // writes
+	refused          atomic.Int64 // requests, which were sent again
 
 	mu   sync.Mutex // guards lost
 	lost []string
@@ -180,31 +188,40 @@ func (a *traffic) call(ctx context.Context, number int) {
 	}
 }
 
-// send makes a request and counts it as lost unless the response has that status. If the
-// outcome of a write is not known, it waits for it, and sends the write again if it was not
-// done.
+// mostTries is how often a request is sent if it is refused.
+const mostTries = 10
+
+// send makes a request and counts it as lost unless the response has that status. If it is
+// refused because the platform is not available, it is sent again. So is a write whose
+// outcome was unknown and that was not done.
 func (a *traffic) send(client *http.Client, method, body string, status int) {
-	a.requests.Add(1)
-	if method != http.MethodGet {
-		a.writes.Add(1)
-	}
-	got, err := a.try(client, method, itc("tenant", "group", "numbers"), body)
-	if err == nil && got.status == status {
+	var got trafficResponse
+	var err error
+	for range mostTries {
+		a.requests.Add(1)
 		if method != http.MethodGet {
-			a.done.Add(1)
+			a.writes.Add(1)
 		}
-		return
-	}
-	if err == nil && got.header.Get(gateway.HeaderOperationOutcome) == string(operation.Unknown) {
-		a.unknown.Add(1)
-		switch a.outcome(client, got.header.Get(gateway.HeaderOperationID)) {
-		case operation.Done:
-			a.done.Add(1)
-			return
-		case operation.NotDone:
-			a.send(client, method, body, status)
-			return
+		got, err = a.try(client, method, itc("tenant", "group", "numbers"), body)
+		outcome := operation.State(got.header.Get(gateway.HeaderOperationOutcome))
+		if err == nil && outcome == operation.Unknown {
+			a.unknown.Add(1)
+			outcome = a.outcome(client, got.header.Get(gateway.HeaderOperationID))
 		}
+		switch {
+		case err != nil:
+		case got.status == status, outcome == operation.Done:
+			if method != http.MethodGet {
+				a.done.Add(1)
+			}
+			return
+		case outcome == operation.NotDone && got.status >= http.StatusInternalServerError,
+			method == http.MethodGet && (got.status == http.StatusBadGateway || got.status == http.StatusServiceUnavailable):
+			a.refused.Add(1)
+			time.Sleep(200 * time.Millisecond) // the longest backoff of the platform's endpoint is a second
+			continue
+		}
+		break
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

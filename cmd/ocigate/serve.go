@@ -59,10 +59,18 @@ func (p *Program) setUpLog() {
 	}
 }
 
-// readFrom names the file of the configuration, from which a reload reads it again.
+// readFrom names the file of the configuration, from which a reload reads it again. What
+// is no regular file, such as a pipe, can be read only once: then a reload reads only the
+// certificates and secrets again.
 func (p *Program) readFrom(file string) {
 	p.file = file
-	p.load = func() (*config.Config, error) { return config.Load(file, os.Environ()) }
+	p.load = func() (*config.Config, error) {
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+			p.logger.Warn("the configuration cannot be read again, because it is not a regular file: only certificates and secrets are reloaded", "config", file)
+			return p.rereadSecrets()
+		}
+		return config.Load(file, os.Environ())
+	}
 }
 
 // description returns the fields of the log line at the start of serving. It contains
