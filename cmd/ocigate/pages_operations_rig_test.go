@@ -45,7 +45,8 @@ type site struct {
 // siteEndpoint is an endpoint of the platform, which can be out of reach.
 type siteEndpoint struct {
 	name, address string
-	listener      net.Listener // nil while it is out of reach
+	listener      net.Listener
+	served        chan struct{} // closed when the listener does not accept any more
 }
 
 // siteConfig is the file of the configuration of most pages.
@@ -124,16 +125,20 @@ func (s *site) open(e *siteEndpoint) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	e.listener = l
+	served := make(chan struct{})
+	e.listener, e.served = l, served
 	platform := s.platform
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = platform.Serve(l) }) // until the listener is closed
-	s.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	go func() {
+		defer close(served)
+		_ = platform.Serve(l) // until the listener is closed
+	}()
+	s.Cleanup(func() { _ = l.Close(); <-served }) // it may be closed
 }
 
 // shut makes an endpoint unreachable, and ends its sessions with those of the others.
 func (s *site) shut(e *siteEndpoint) {
 	_ = e.listener.Close() // it may be closed
+	<-e.served             // its port is free only then
 	s.platform.Restart()
 }
 
