@@ -121,8 +121,13 @@ func (s *site) startPlatform(seed ocisim.Seed) {
 // open makes an endpoint reachable.
 func (s *site) open(e *siteEndpoint) {
 	s.Helper()
-	l, err := new(net.ListenConfig).Listen(s.Context(), "tcp", e.address)
-	if err != nil {
+	// A process that another test is starting may hold the closed socket for a moment.
+	var l net.Listener
+	var err error
+	if !s.until(func() bool {
+		l, err = new(net.ListenConfig).Listen(s.Context(), "tcp", e.address)
+		return err == nil
+	}) {
 		s.Fatal(err)
 	}
 	served := make(chan struct{})
