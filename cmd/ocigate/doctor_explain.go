@@ -56,7 +56,7 @@ func (x *endpointDoctor) explainTCP(err error) (cause, do string) {
 	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("%s refuses connections: nothing listens on this port, or a firewall rejects it", address),
+		return address + " refuses connections: nothing listens on this port, or a firewall rejects it",
 			fmt.Sprintf("check the port in %s, usually 2209 with TLS and 2208 without, and that the platform's provisioning server (OCI-P) runs", key)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return fmt.Sprintf("there is no route to %s (%s)", address, causeOf(err)),
@@ -158,7 +158,7 @@ func isAlert(err error, alerts ...tls.AlertError) bool {
 // explainAlert explains that the endpoint has refused TLS with this client.
 func (x *endpointDoctor) explainAlert(alert error, text string) (cause, do string) {
 	own := x.configured().TLS.CertFile
-	keys := fmt.Sprintf("%s.tls.cert_file and key_file", x.key)
+	keys := x.key + ".tls.cert_file and key_file"
 	switch {
 	case own != "" && isAlert(alert, alertCertificateRequired):
 		return fmt.Sprintf("the endpoint demands a client certificate, and that in %s is not of an authority that it accepts (%s)", own, alert),
@@ -192,7 +192,7 @@ func (x *endpointDoctor) explainLogin(f oci.Finding) (cause, do string, code int
 		}
 		return cause, do, exitReply
 	}
-	cause = fmt.Sprintf("the platform refuses the account: %s", refusalText(refusal))
+	cause = "the platform refuses the account: " + refusalText(refusal)
 	user, password := x.place(x.userKey()), x.place(x.passwordKey())
 	switch refusal.Number {
 	case wrongPassword:

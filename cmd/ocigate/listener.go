@@ -71,7 +71,8 @@ func (l *listener) configure(c config.HTTP, secured *tls.Config) {
 		}
 	}
 	s := newSharingServer(l.handler, timeouts, l.logger)
-	l.servers = append(servers, s)
+	servers = append(servers, s)
+	l.servers = servers
 	if l.accepting {
 		go s.serve()
 	}

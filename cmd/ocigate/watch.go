@@ -103,7 +103,7 @@ func (w *fileWatch) wait(ctx context.Context, longest time.Duration) bool {
 		return false
 	case <-w.program.reloads: // other files may be named now
 	case <-events:
-	case _ = <-failures: // events were lost
+	case <-failures: //nolint:errcheck // events were lost, whatever the reason
 	case <-timer.C:
 	}
 	return true
