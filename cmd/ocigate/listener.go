@@ -23,7 +23,7 @@ const maxHeaderBytes = 32 << 10
 // A listener accepts connections at an address as long as the program runs. Each
 // connection is served with the timeouts and the TLS configuration that are effective
 // when it is accepted: [listener.configure] replaces them. The other connections keep
-// theirs.
+// theirs, except that responses get the time of the handler: see [withWriteTimeout].
 type listener struct {
 	name    string
 	address string
@@ -220,11 +220,28 @@ func newSharingServer(handler http.Handler, t serverTimeouts, logger *slog.Logge
 		IdleTimeout:       t.idle,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		ConnState:         s.count,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), writeTimeoutKey{}, t.write)
+		},
 		// net/http would answer OPTIONS * without calling the handler, which
 		// decides after which requests a connection must be closed.
 		DisableGeneralOptionsHandler: true,
 	}
 	return s
+}
+
+// writeTimeoutKey is the key of a connection's timeout for responses, in the contexts of
+// its requests.
+type writeTimeoutKey struct{}
+
+// withWriteTimeout gives a response that much time, if its connection has another timeout
+// since it was accepted. A request takes as long as the configuration permits with which it
+// is handled; on a connection from before a longer http.write_timeout, the outcome of a
+// write could not be returned otherwise.
+func withWriteTimeout(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
+	if accepted, known := r.Context().Value(writeTimeoutKey{}).(time.Duration); known && accepted != timeout {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout)) // else the timeout is that of the connection
+	}
 }
 
 // serve serves connections until no more are handed over. Those that are open are served

@@ -118,7 +118,11 @@ func (p *Program) assemble(parts *parts) error {
 	p.health.Handle("POST "+reloadPath, p.adminCommand(p.reloadHandler()))
 	p.health.Handle(gateway.WireTracePath, p.adminCommand(p.wires))
 	p.status = p.startStatus()
-	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.current.Load().gateway.ServeHTTP(w, r) })
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g := p.current.Load()
+		withWriteTimeout(w, r, g.config.HTTP.WriteTimeout)
+		g.gateway.ServeHTTP(w, r)
+	})
 	p.api = newListener("api", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
 	p.admin = newListener("admin", c.Admin.Listen, c.HTTP, nil, p.health, logger)
 	return nil

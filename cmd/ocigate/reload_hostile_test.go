@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"ocigate/oci/ocisim"
+)
+
+// These tests specify what a reload must not harm: connections from before it, and the
+// stop of a program whose files hang.
+
+func TestReloadWithLongerTimeoutsOnAnOpenConnection(t *testing.T) {
+	t.Parallel()
+	platform := newPlatform(t)
+	const timeouts = "timeouts: {command: %s}, pool: {min: 1, max: 2}"
+	r := newReloadRig(t, platform.Addr, nil)
+	defer r.end(t)
+	r.wantStatus(t, http.StatusOK) // so that the next request is fast
+	r.settings["platform"] = platformSection(platform.Addr, fmt.Sprintf(timeouts, "100ms"))
+	r.reload(t, "http", `{listen: "127.0.0.1:0", drain: 0s, request_timeout: 100ms, write_timeout: 1s}`)
+	conn, err := net.Dial("tcp", r.api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(wellAgain))
+	reader := bufio.NewReader(conn)
+	request := func(path, body string) (int, string) {
+		t.Helper()
+		to, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.api+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body == "" {
+			to.Method = http.MethodGet
+		}
+		to.SetBasicAuth("portal", campaignSecret)
+		if err := to.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(reader, to)
+		if err != nil {
+			t.Fatalf("no response to %s: %v", to.Method, err)
+		}
+		return response.StatusCode, textOf(t, response)
+	}
+	if status, body := request("/livez", ""); status >= http.StatusInternalServerError {
+		t.Fatalf("status %d, %s", status, body)
+	}
+	r.settings["platform"] = platformSection(platform.Addr, fmt.Sprintf(timeouts, "20s"))
+	r.reload(t, "http", `{listen: "127.0.0.1:0", drain: 0s}`)
+	if _, err := platform.Inject(ocisim.Fault{Kind: ocisim.Slow, Command: writeCommands, Delay: 1200 * time.Millisecond, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := request("/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), writeBody); status != http.StatusCreated {
+		t.Errorf("a write that takes longer than the former http.write_timeout: %d %s", status, body)
+	}
+}
