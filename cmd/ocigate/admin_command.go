@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"ocigate/config"
 )
@@ -22,18 +23,63 @@ type reloadReport struct {
 	NeedRestart []string `json:"changed_but_needs_restart"`
 }
 
+const (
+	// maxReloadCommands is the number of commands that may reload the configuration at a
+	// time. One of them does, and the others wait.
+	maxReloadCommands = 4
+	// reloadPatience is how long a command waits for its reload. It is shorter than
+	// adminTimeout.
+	reloadPatience = 45 * time.Second
+)
+
 // reloadHandler reloads the configuration. The status is 422 if the configuration is not
-// valid, and then nothing has changed.
+// valid, and then nothing has changed. It is 503 if too many commands wait already, or if
+// the reload has not ended in time: a file system may block it for ever. Such a reload does
+// not delay the end of the program.
 func (p *Program) reloadHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		did, err := p.Reload(commandTrigger)
-		report := reloadReport{Successful: err == nil, Changed: did.changed, NeedRestart: did.needRestart}
+	running := make(chan struct{}, maxReloadCommands)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case running <- struct{}{}:
+		default:
+			answerAdmin(w, http.StatusServiceUnavailable, failure{"too many reloads are in progress: try again later; if none ends, a file of the configuration cannot be read"})
+			return
+		}
+		ended := make(chan reloadReport, 1)
+		go func() {
+			defer func() { <-running }()
+			did, err := p.Reload(commandTrigger)
+			report := reloadReport{Successful: err == nil, Changed: did.changed, NeedRestart: did.needRestart}
+			if err != nil {
+				report.Error = err.Error()
+			}
+			ended <- report
+		}()
+		p.answerReload(w, r, ended)
+	})
+}
+
+// answerReload waits for a reload and writes the response to its command.
+func (p *Program) answerReload(w http.ResponseWriter, r *http.Request, ended <-chan reloadReport) {
+	patience := time.NewTimer(reloadPatience)
+	defer patience.Stop()
+	late := ""
+	select {
+	case report := <-ended:
 		status := http.StatusOK
-		if err != nil {
-			report.Error, status = err.Error(), http.StatusUnprocessableEntity
+		if !report.Successful {
+			status = http.StatusUnprocessableEntity
 		}
 		answerAdmin(w, status, report)
-	})
+		return
+	case <-r.Context().Done():
+		return // the client has disconnected
+	case <-patience.C:
+		late = "the reload has not ended within " + reloadPatience.String() + " and goes on; the log reports its end"
+	case <-p.admin.over:
+		late = "the gateway stops: the reload has not ended"
+	}
+	answerAdmin(w, http.StatusServiceUnavailable, failure{late})
 }
 
 // adminCommand returns a handler for commands on the listener for operators, which has no

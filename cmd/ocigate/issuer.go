@@ -30,6 +30,14 @@ func (r *runningIssuer) stop() {
 	}
 }
 
+// abandon ends the fetches. It does not wait, because the last one may hang while it reads
+// its certificate authorities.
+func (r *runningIssuer) abandon() {
+	if r != nil {
+		r.cancel()
+	}
+}
+
 // external returns the issuer, or nil.
 func (r *runningIssuer) external() *auth.Issuer {
 	if r == nil {

@@ -166,7 +166,7 @@ func (p *Program) become(g, before *generation) {
 	p.keeper.SetObserve(g.services.Observer())
 	p.current.Store(g)
 	if before.issuer != g.issuer {
-		before.issuer.stop()
+		before.issuer.abandon()
 	}
 	p.api.configure(g.config.HTTP, g.parts.certificates.serverTLS())
 	p.admin.configure(g.config.HTTP, nil)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -5,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,5 +64,36 @@ func TestReloadWithLongerTimeoutsOnAnOpenConnection(t *testing.T) {
 	}
 	if status, body := request("/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), writeBody); status != http.StatusCreated {
 		t.Errorf("a write that takes longer than the former http.write_timeout: %d %s", status, body)
+	}
+}
+
+func TestReloadCommandsForAFileThatHangs(t *testing.T) {
+	r := newReloadRig(t, newPlatform(t).Addr, nil)
+	if err := os.Remove(r.file); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(r.file, 0o600); err != nil { // reading it blocks
+		t.Fatal(err)
+	}
+	responses := make(chan string, maxReloadCommands+2)
+	for range cap(responses) {
+		go func() {
+			status, body := ask(t, "POST", "http://"+r.admin+reloadPath, "")
+			responses <- fmt.Sprint(status, " ", body)
+		}()
+	}
+	want := func(responses <-chan string, part string, times int) {
+		t.Helper()
+		for range times {
+			if response := <-responses; !strings.HasPrefix(response, "503 ") || !strings.Contains(response, part) {
+				t.Errorf("the response to a command: %s", response)
+			}
+		}
+	}
+	want(responses, "too many reloads are in progress", 2)
+	r.end(t) // without an error
+	want(responses, "the gateway stops", maxReloadCommands)
+	for range maxReloadCommands { // let them end
+		writeText(t, r.file, "none: of this\n")
 	}
 }
