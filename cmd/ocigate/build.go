@@ -194,19 +194,32 @@ func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 	if c.Journal.Store != config.StorePostgres {
 		return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
 	}
-	store, err := openPostgres(c.Journal, postgres.Options{Lease: leaseOf(c)})
+	store, err := openPostgres(c.Journal, postgres.Options{Lease: timeoutsOfWrites(c).lease()})
 	if err != nil {
 		return nil, err // not store, which is a nil pointer in a non-nil interface
 	}
 	return store, nil
 }
 
-// leaseOf returns how long a replica counts as alive after it has renewed its lease, for
-// the timeouts of a configuration. When an intent is recorded, the store requires that half of the lease is left. That half
-// is at least the longest time from there to the end of a write's session, because a
-// replica that takes the operation over counts the settle time from that moment.
-func leaseOf(c *config.Config) time.Duration {
-	return max(time.Minute, 2*(c.HTTP.RequestTimeout+c.Platform.Timeouts.Command))
+// writeTimeouts are the timeouts that limit a write: of its request until it is sent, and
+// of its command after that.
+type writeTimeouts struct{ request, command time.Duration }
+
+func timeoutsOfWrites(c *config.Config) writeTimeouts {
+	return writeTimeouts{request: c.HTTP.RequestTimeout, command: c.Platform.Timeouts.Command}
+}
+
+// with returns the longer ones of these timeouts and others.
+func (t writeTimeouts) with(others writeTimeouts) writeTimeouts {
+	return writeTimeouts{request: max(t.request, others.request), command: max(t.command, others.command)}
+}
+
+// lease returns how long a replica counts as alive after it has renewed its lease. When an
+// intent is recorded, the store requires that half of the lease is left. That half is at
+// least the longest time from there to the end of a write's session, because a replica
+// that takes the operation over counts the settle time from that moment.
+func (t writeTimeouts) lease() time.Duration {
+	return max(time.Minute, 2*(t.request+t.command))
 }
 
 // openPostgres returns the store in the database of the configuration. It connects when

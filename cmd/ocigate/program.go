@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"ocigate/config"
 	"ocigate/gateway"
@@ -48,9 +47,9 @@ type Program struct {
 	reloads    chan struct{} // wakes the watch of files after a reload; holds one signal
 
 	// reloading serializes reloads, and is held while they read files. It guards
-	// lease.
+	// longest.
 	reloading sync.Mutex
-	lease     time.Duration // of this replica in a shared journal
+	longest   writeTimeouts // of all configurations since the start
 }
 
 // NewProgram returns the gateway of a configuration. Its client begins to open sessions
@@ -95,7 +94,7 @@ func (p *Program) assemble(parts *parts) error {
 	if err != nil {
 		return err
 	}
-	p.lease = leaseOf(c)
+	p.longest = timeoutsOfWrites(c)
 	if p.store, err = journal(c, logger); err != nil {
 		return err
 	}

@@ -186,11 +186,15 @@ func endpointNames(c *config.Config) []string {
 
 // extendLease makes the leases of this replica in a shared journal as long as the
 // timeouts of a configuration need, before they are effective. Leases are never made
-// shorter, because requests in flight still have the timeouts from before.
+// shorter, because requests in flight still have the timeouts from before. Such a request
+// may be sent over a session with the new timeouts, and wait for its reply that long. So
+// the longest request and the longest command of all configurations count together.
 func (p *Program) extendLease(next *config.Config) error {
 	store, shared := p.store.(*postgres.Store)
-	needed := leaseOf(next)
-	if !shared || needed <= p.lease {
+	longest := p.longest.with(timeoutsOfWrites(next))
+	needed := longest.lease()
+	if !shared || needed <= p.longest.lease() {
+		p.longest = longest
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaseTime)
@@ -198,7 +202,7 @@ func (p *Program) extendLease(next *config.Config) error {
 	if err := store.SetLease(ctx, needed); err != nil {
 		return fmt.Errorf("http.request_timeout and platform.timeouts.command are longer than before, which the shared journal must know first: %w", err)
 	}
-	p.lease = needed
+	p.longest = longest
 	return nil
 }
 

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package main
 
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"ocigate/config"
+	"ocigate/gateway/operation/postgres"
 	"ocigate/oci/ocisim"
 )
 
@@ -93,7 +95,39 @@ func TestReloadCommandsForAFileThatHangs(t *testing.T) {
 	want(responses, "too many reloads are in progress", 2)
 	r.end(t) // without an error
 	want(responses, "the gateway stops", maxReloadCommands)
-	for range maxReloadCommands { // let them end
-		writeText(t, r.file, "none: of this\n")
+	// Let the reloads end: the first one reads the pipe, the others another file.
+	pipe, err := os.OpenFile(r.file, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(r.file); err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, r.file, "none: of this\n")
+	_ = pipe.Close() // nothing was written
+	waitFor(t, func() bool { return strings.Count(r.log.String(), "reload failed") == maxReloadCommands })
+}
+
+// A request from before a reload may use a session of after it.
+func TestLeaseAfterReloads(t *testing.T) {
+	store, err := postgres.Open("postgres://gateway@127.0.0.1:1/none", postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	configured := func(request, command time.Duration) *config.Config {
+		c := config.Default()
+		c.HTTP.RequestTimeout, c.Platform.Timeouts.Command = request, command
+		return &c
+	}
+	p := &Program{store: store, longest: timeoutsOfWrites(configured(time.Minute, time.Second))}
+	for _, step := range []struct{ request, command, lease time.Duration }{
+		{time.Second, time.Minute, 4 * time.Minute}, // a request may take 1 minute, and then its command
+		{time.Second, time.Second, 4 * time.Minute},
+		{time.Second, 2 * time.Minute, 6 * time.Minute},
+	} {
+		if err := p.extendLease(configured(step.request, step.command)); err != nil || p.longest.lease() != step.lease {
+			t.Errorf("the lease with %+v is %v, %v", step, p.longest.lease(), err)
+		}
 	}
 }
