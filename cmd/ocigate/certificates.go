@@ -221,7 +221,7 @@ func (f *certificateFile) validity(now time.Time) (notes []string, fault error) 
 		case left < 0:
 			faults = append(faults, fmt.Errorf("%s: %s expired on %s", f, name, date(certificate.NotAfter)))
 		case now.Before(certificate.NotBefore):
-			faults = append(faults, fmt.Errorf("%s: %s is not valid before %s", f, name, date(certificate.NotBefore)))
+			faults = append(faults, &passingError{fmt.Errorf("%s: %s is not valid before %s", f, name, date(certificate.NotBefore))})
 		case left < soon:
 			notes = append(notes, fmt.Sprintf("%s: %s expires in %s, on %s", f, name, daysOrHours(left), date(certificate.NotAfter)))
 		}

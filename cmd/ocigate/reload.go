@@ -200,11 +200,17 @@ func (p *Program) extendLease(next *config.Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaseTime)
 	defer cancel()
 	if err := store.SetLease(ctx, needed); err != nil {
-		return fmt.Errorf("http.request_timeout and platform.timeouts.command are longer than before, which the shared journal must know first: %w", err)
+		return &passingError{fmt.Errorf("http.request_timeout and platform.timeouts.command are longer than before, which the shared journal must know first: %w", err)}
 	}
 	p.longest = longest
 	return nil
 }
+
+// A passingError is why a reload has failed, if the same files may be usable later: a
+// certificate that is not valid yet, or a shared journal that cannot be reached.
+type passingError struct{ error }
+
+func (e *passingError) Unwrap() error { return e.error }
 
 // leaseTime limits the renewal of a lease during a reload.
 const leaseTime = 10 * time.Second

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +20,12 @@ const (
 	// watchQuiet is how long files must be unchanged before they are read: a
 	// certificate and its key are usually written one after the other.
 	watchQuiet = time.Second
+	// watchLongest is how long a reload waits for that: a file that changes all the time
+	// must not prevent that others are picked up.
+	watchLongest = 30 * time.Second
+	// watchPause is the time after an event before files are compared. Other files of a
+	// folder may change all the time, such as a log.
+	watchPause = 200 * time.Millisecond
 	// watchEvery is the time between checks without an event: file systems of other
 	// machines report none.
 	watchEvery = time.Minute
@@ -31,6 +38,8 @@ type fileWatch struct {
 	program *Program
 	events  *fsnotify.Watcher // nil if the system has no more of them: then only the time counts
 	folders map[string]bool   // those that are watched
+	again   func() error      // repeats a reload that has failed for a cause that passes; nil without one
+	againAt time.Time         // not before
 }
 
 // fileContents are digests of files, by name. A file that cannot be read has the digest
@@ -77,6 +86,7 @@ func (w *fileWatch) run(ctx context.Context) {
 		defer func() { _ = w.events.Close() }() // nothing is lost by it
 	}
 	for w.wait(ctx, watchEvery) {
+		w.repeat()
 		for {
 			w.follow() // first: what changes after it causes an event
 			now, changed := w.settled(ctx)
@@ -88,8 +98,23 @@ func (w *fileWatch) run(ctx context.Context) {
 	}
 }
 
-// wait waits for an event of a watched folder or for a reload, at most for that long. It
-// reports whether ctx has not ended.
+// repeat makes a reload again that has failed for a cause that passes, if it is due.
+func (w *fileWatch) repeat() {
+	if w.again != nil && !time.Now().Before(w.againAt) {
+		w.note(w.again, w.again())
+	}
+}
+
+// note stores a reload, to be made again if it has failed for a cause that passes.
+func (w *fileWatch) note(reload func() error, err error) {
+	w.again, w.againAt = nil, time.Now().Add(watchEvery)
+	if _, passes := errors.AsType[*passingError](err); passes {
+		w.again = reload
+	}
+}
+
+// wait waits for an event of a watched folder or for a reload, at most for that long. After
+// an event it collects others for watchPause. It reports whether ctx has not ended.
 func (w *fileWatch) wait(ctx context.Context, longest time.Duration) bool {
 	timer := time.NewTimer(longest)
 	defer timer.Stop()
@@ -103,30 +128,42 @@ func (w *fileWatch) wait(ctx context.Context, longest time.Duration) bool {
 		return false
 	case <-w.program.reloads: // other files may be named now
 	case <-events:
+		return w.pause(ctx, watchPause)
 	case <-failures: //nolint:errcheck // events were lost, whatever the reason
+		return w.pause(ctx, watchPause)
 	case <-timer.C:
 	}
 	return true
 }
 
+// pause waits, and then discards the events that have arrived. It reports whether ctx has
+// not ended.
+func (w *fileWatch) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	}
+	w.discardEvents()
+	return true
+}
+
 // settled reports whether the files differ from those that were read last. It waits
-// until they have been unchanged for watchQuiet.
+// until they have been unchanged for watchQuiet, but not longer than watchLongest.
 func (w *fileWatch) settled(ctx context.Context) (now fileContents, changed bool) {
 	now = w.program.contents()
 	if now.equal(w.program.seen.get()) {
 		return now, false
 	}
-	for {
-		timer := time.NewTimer(watchQuiet)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+	for start := time.Now(); ; {
+		if !w.pause(ctx, watchQuiet) {
 			return now, false
-		case <-timer.C:
 		}
-		w.discardEvents()
 		later := w.program.contents()
-		if later.equal(now) {
+		if later.equal(now) || time.Since(start) >= watchLongest {
+			now = later
 			return now, !now.equal(w.program.seen.get())
 		}
 		now = later
@@ -149,12 +186,15 @@ func (w *fileWatch) discardEvents() {
 
 // reload reloads the configuration after its files have changed.
 func (w *fileWatch) reload(now fileContents) {
-	p := w.program
+	p, reload := w.program, w.program.Reread
 	if p.configOf().Reload.Watch && now[p.file] != p.seen.get()[p.file] {
-		_, _ = p.Reload(filesTrigger) // it logs the error
-		return
+		reload = p.Reload
 	}
-	_, _ = p.Reread(filesTrigger)
+	again := func() error {
+		_, err := reload(filesTrigger) // it logs the error
+		return err
+	}
+	w.note(again, again())
 }
 
 // watchedFiles returns the names of the files that are watched.
