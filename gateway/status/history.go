@@ -13,9 +13,10 @@ import (
 const (
 	sampleEvery = 30 * time.Second
 	keptSamples = int(time.Hour / sampleEvery)
-	// Each markEvery samples, the counts of errors by name are kept.
+	// Each markEvery samples, the counts of errors by name are kept. Of the marks of more
+	// than an hour, one is always an hour old, also when the newest was just made.
 	markEvery = 10
-	keptMarks = keptSamples/markEvery + 1
+	keptMarks = keptSamples/markEvery + 2
 	// recently is the number of samples of the last 5 minutes.
 	recently = int(5 * time.Minute / sampleEvery)
 )

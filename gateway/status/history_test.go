@@ -76,6 +76,7 @@ func TestHistory(t *testing.T) {
 
 func TestErrorsOfTheLastHour(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *sources) {
+		time.Sleep(500 * time.Millisecond) // the page has whole seconds, and samples come at any time
 		page := running(t, s)
 		errors := func(list ...gateway.ErrorTotal) { s.change(func() { s.totals.Errors = list }) }
 		want := func(when string, want ...status.ErrorCount) {
@@ -90,8 +91,10 @@ func TestErrorsOfTheLastHour(t *testing.T) {
 		errors(gateway.ErrorTotal{Name: "OLD", Status: 503, Count: 9}, gateway.ErrorTotal{Name: "NEW", Status: 400, Count: 2})
 		time.Sleep(30 * time.Minute)
 		want("in the first hour", status.ErrorCount{Name: "OLD", Status: 503, Total: 9, LastHour: 9}, status.ErrorCount{Name: "NEW", Status: 400, Total: 2, LastHour: 2})
-		time.Sleep(15 * time.Minute)
+		time.Sleep(15*time.Minute + time.Second)
 		want("after an hour", status.ErrorCount{Name: "NEW", Status: 400, Total: 2, LastHour: 2}, status.ErrorCount{Name: "OLD", Status: 503, Total: 9})
+		time.Sleep(5*time.Minute - time.Second) // the counts are kept now: each 5 minutes
+		want("when counts are kept", status.ErrorCount{Name: "NEW", Status: 400, Total: 2, LastHour: 2}, status.ErrorCount{Name: "OLD", Status: 503, Total: 9})
 		time.Sleep(time.Hour)
 		want("after two", status.ErrorCount{Name: "OLD", Status: 503, Total: 9}, status.ErrorCount{Name: "NEW", Status: 400, Total: 2})
 	})
