@@ -88,7 +88,7 @@ func (s *Status) findPlatformProblems() {
 	}
 	all := s.Platform.Endpoints
 	usable := slices.IndexFunc(all, func(e Endpoint) bool { return e.Idle+e.Busy > 0 || e.State == Unused })
-	untried := slices.ContainsFunc(all, func(e Endpoint) bool { return e.State == NotTried || e.State == Connecting && e.LastError == "" })
+	untried := slices.ContainsFunc(all, func(e Endpoint) bool { return e.State == NotTried || e.State == Connecting })
 	switch {
 	case usable >= 0:
 	case untried:

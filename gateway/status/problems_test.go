@@ -46,6 +46,10 @@ func TestProblems(t *testing.T) {
 			"warning: The platform refuses the account of the gateway at endpoint primary.\nwarning: The platform refuses the account of the gateway at endpoint secondary.\n"},
 		"no more sessions can be made": {func(s *sources) { s.stats.Endpoints[0].InBackoff = true }, "1 problem needs attention",
 			"warning: No new session can be made at platform endpoint primary.\n"},
+		"the preferred endpoint is down and is tried again": {func(s *sources) {
+			fails(&s.stats.Endpoints[0], "i/o timeout")
+			s.stats.Endpoints[0].Connecting, s.stats.Endpoints[1].Idle = true, 1
+		}, "1 problem needs attention", "warning: The preferred platform endpoint primary is down. Endpoint secondary is used instead.\n"},
 		"the first session is being made": {func(s *sources) {
 			s.stats.Endpoints = []oci.EndpointStats{{Name: "primary", Connecting: true}, {Name: "secondary"}}
 		}, "All well", "notice: There is no session with the platform yet.\n"},

@@ -22,17 +22,18 @@ const (
 
 // stateOf returns the state of an endpoint. A refused account comes first, also if there
 // are sessions: they end, and no others can be made. An endpoint that has failed is
-// never unused.
+// never unused, and while it is tried again it is still down: an attempt may take as long
+// as its timeout, and most of the attempts at an unresponsive endpoint do.
 func stateOf(e *oci.EndpointStats) EndpointState {
 	switch {
 	case e.AccountRefused:
 		return AccountRefused
 	case e.Idle+e.Busy > 0:
 		return InUse
-	case e.Connecting:
-		return Connecting
 	case e.InBackoff:
 		return Backoff
+	case e.Connecting && e.LastError == nil:
+		return Connecting
 	case e.Up:
 		return Unused
 	case e.LastTried.IsZero():
