@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ocigate/config"
 	"ocigate/translate"
@@ -112,15 +113,15 @@ func (d *doctor) command() *cobra.Command {
 }
 
 // flagProblem returns what is wrong with the flags, without the configuration.
-func (d *doctor) flagProblem() error {
+func (d *doctor) flagProblem(flags *pflag.FlagSet) error {
 	switch {
 	case d.group != "" && d.tenant == "":
 		return errors.New("--group needs --tenant")
 	case d.replicas < 1:
 		return errors.New("--replicas must be 1 or more")
-	case d.platformSessions < 0:
+	case d.platformSessions < 1 && flags.Changed("platform-sessions"):
 		return errors.New("--platform-sessions must be 1 or more")
-	case d.timeout < 0:
+	case d.timeout <= 0 && flags.Changed("timeout"):
 		return errors.New("--timeout must be more than 0s")
 	}
 	return nil
@@ -131,7 +132,7 @@ func (d *doctor) target() scope.Target { return scope.Target{TenantID: d.tenant,
 
 // run makes all checks and prints them.
 func (d *doctor) run(c *cobra.Command) error {
-	if err := d.flagProblem(); err != nil {
+	if err := d.flagProblem(c.Flags()); err != nil {
 		return err
 	}
 	d.report = &report{to: c.OutOrStdout(), json: d.json}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ocigate/config"
 	"ocigate/gateway/auth"
 )
 
@@ -133,7 +134,7 @@ func (d *doctor) checkClock() {
 		return
 	}
 	if len(d.clocks) == 0 {
-		d.report.note(c, time.Since(began), "there was nothing to compare it with: neither PostgreSQL nor an OpenID Connect issuer is configured; the clock is at "+date(began), "compare it with a watch")
+		d.report.note(c, time.Since(began), d.nothingToCompare()+"; the clock is at "+date(began), "compare it with a watch")
 		return
 	}
 	worst, off := d.clocks[0], false
@@ -154,6 +155,15 @@ func (d *doctor) checkClock() {
 	default:
 		d.report.ok(c, time.Since(began), text)
 	}
+}
+
+// nothingToCompare returns why there is no other clock.
+func (d *doctor) nothingToCompare() string {
+	const nothing = "there was nothing to compare it with: "
+	if d.config.Journal.Store == config.StorePostgres || d.config.Auth.OIDC.Enabled() {
+		return nothing + "no other server has reported its time"
+	}
+	return nothing + "neither PostgreSQL nor an OpenID Connect issuer is configured"
 }
 
 // least returns the least difference that there is.

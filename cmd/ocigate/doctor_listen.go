@@ -69,10 +69,7 @@ func reachable(address string) string {
 	if err != nil {
 		return address
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
+	return net.JoinHostPort(onThisMachine(host), port)
 }
 
 // errNoGatewayThere is returned for a listener of another program.

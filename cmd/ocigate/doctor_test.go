@@ -165,7 +165,7 @@ func TestDoctorLogsInOnce(t *testing.T) {
 
 func TestDoctorRefusesFlags(t *testing.T) {
 	t.Parallel()
-	for _, line := range []string{"--group g", "--replicas 0", "--platform-sessions -1", "--timeout -1s", "--tenant " + strings.Repeat("x", 31), "now"} {
+	for _, line := range []string{"--group g", "--replicas 0", "--platform-sessions -1", "--platform-sessions 0", "--timeout -1s", "--timeout 0", "--tenant " + strings.Repeat("x", 31), "now"} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
 			r := newDoctorRig(t, "127.0.0.1:1")

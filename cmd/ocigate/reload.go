@@ -256,7 +256,9 @@ func namingFiles(err error, before, after *config.Config) error {
 }
 
 // onOneLine returns the text of an error on one line.
-func onOneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+func onOneLine(err error) string {
+	return strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ", "\t", " ").Replace(err.Error())
+}
 
 // logValidity logs certificates that have expired or will expire soon. They do not
 // prevent a start: callers or the platform may reject such a certificate, but without

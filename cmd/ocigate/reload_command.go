@@ -72,13 +72,20 @@ func reachedAt(listen string) (string, error) {
 	if port == "0" {
 		return "", errors.New("admin.listen has the port 0, so the port is not known")
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
+	return net.JoinHostPort(onThisMachine(host), port), nil
+}
+
+// onThisMachine returns the host at which a listener can be reached from its own machine.
+// It is an address where the host means all addresses: a container may have no hosts file
+// with the name localhost.
+func onThisMachine(host string) string {
+	switch ip := net.ParseIP(host); {
+	case host == "", ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		return "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		return "::1"
 	}
-	return net.JoinHostPort(host, port), nil
+	return host
 }
 
 // adminTimeout limits a command to the running gateway.

@@ -73,17 +73,23 @@ func (p *Program) issuerStatus() *status.Issuer {
 	return &status.Issuer{URL: url, Keys: s.Keys, LastFetched: s.LastFetched, Fetched: s.Fetched, Failed: s.Failed}
 }
 
-// platformFailure returns why the platform cannot be used, or "".
+// platformFailure returns why the platform cannot be used, or "". The reason is that of
+// the last attempt: those of other endpoints may have been superseded, such as after the
+// account was refused, when no endpoint is tried.
 func platformFailure(stats oci.Stats) string {
 	if slices.ContainsFunc(stats.Endpoints, func(e oci.EndpointStats) bool { return e.Up || e.Idle+e.Busy > 0 }) {
 		return ""
 	}
+	var last oci.EndpointStats
 	for _, e := range stats.Endpoints {
-		if e.LastError != nil {
-			return "no endpoint can be used: " + e.LastError.Error()
+		if e.LastError != nil && (last.LastError == nil || e.LastTried.After(last.LastTried)) {
+			last = e
 		}
 	}
-	return "no endpoint was reached yet"
+	if last.LastError == nil {
+		return "no endpoint was reached yet"
+	}
+	return "no endpoint can be used: " + last.LastError.Error()
 }
 
 // reloadFailure returns why the last reload failed, or "".
