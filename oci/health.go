@@ -25,6 +25,7 @@ type health struct {
 	err     error     // of the last attempt that failed; nil if the endpoint is up
 	needs   proof     // how far an attempt must succeed for the endpoint to be up again
 	refused bool      // the platform has refused the account's credentials
+	with    Secret    // the password that it has refused last
 	probeAt time.Time // no probe before that
 
 	shown bool      // isUpLocked at the last call of noteUpLocked
@@ -33,9 +34,9 @@ type health struct {
 
 // noteAttemptLocked records how an attempt to reach the endpoint has ended. After a
 // success the endpoint is up only if the attempt proves as much as what failed
-// before: a connection does not prove that a login works. The caller holds the pool's
-// mutex.
-func (e *endpoint) noteAttemptLocked(now time.Time, reached proof, err error) {
+// before: a connection does not prove that a login works. password is that of a login, if
+// there was one. The caller holds the pool's mutex.
+func (e *endpoint) noteAttemptLocked(now time.Time, reached proof, password Secret, err error) {
 	h := &e.health
 	h.tried = now
 	e.postponeProbeLocked(now)
@@ -49,18 +50,20 @@ func (e *endpoint) noteAttemptLocked(now time.Time, reached proof, err error) {
 	if failed, ok := errors.AsType[*ConnectError](err); ok && (failed.Stage == StageLogin || failed.Stage == StageVersion) {
 		h.needs = max(h.needs, proofLogin)
 	}
-	h.refused = h.refused || e.refusesCredentials(err)
+	if e.refusesCredentials(err) {
+		h.refused, h.with = true, password
+	}
 }
 
 // setUpLocked records that the endpoint works. The caller holds the pool's mutex.
 func (h *health) setUpLocked() {
-	h.up, h.err, h.needs, h.refused = true, nil, proofConnection, false
+	h.up, h.err, h.needs, h.refused, h.with = true, nil, proofConnection, false, ""
 }
 
 // noteNoReplyLocked records that sessions end before they bring a reply. The caller
 // holds the pool's mutex.
 func (e *endpoint) noteNoReplyLocked(now time.Time, err error) {
-	e.noteAttemptLocked(now, proofLogin, err)
+	e.noteAttemptLocked(now, proofLogin, "", err)
 	e.health.needs = proofReply
 }
 
@@ -134,35 +137,51 @@ func (p *pool) nextProbeLocked(now time.Time) *endpoint {
 	return next
 }
 
-// mayProbeLoginLocked reports whether a probe may log in at an endpoint. It may if no
-// session is wanted, the pool has room for one, and the platform has not refused the
-// account at any endpoint. Each refusal may count against the account, so after one
-// only a session that is needed may be the next attempt. The caller holds the pool's
-// mutex.
+// mayProbeLoginLocked reports whether a probe may log in at an endpoint, apart from the
+// password (see [pool.mayProbeWith]). It may if no session is wanted, the pool has room for
+// one, and the platform has accepted the account since it has refused it to a session. The
+// caller holds the pool's mutex.
 func (p *pool) mayProbeLoginLocked(e *endpoint) bool {
-	refused := slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
-		return other.UserID == e.UserID && other.health.refused
+	return p.accounts[e.UserID] == nil && !p.wantsSessionLocked() && p.hasRoomLocked()
+}
+
+// mayProbeWith reports whether a probe may log in with a password: one that the platform
+// has not refused for this account at any endpoint. Each refusal may count against the
+// account, so with that password only a session that is needed may be the next attempt.
+// It is called without the mutex.
+func (p *pool) mayProbeWith(e *endpoint, password Secret) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
+		return other.UserID == e.UserID && other.health.refused && other.health.with == password
 	})
-	return !refused && p.accounts[e.UserID] == nil && !p.wantsSessionLocked() && p.hasRoomLocked()
 }
 
 // runProbe makes a probe. If a session is wanted meanwhile, a probe with a login is
-// canceled, and has no result. The same holds for any probe if its endpoint is replaced.
-// It is called without the mutex.
+// canceled, and has no result. The same holds for any probe if its endpoint is replaced,
+// and for one that may not log in with the password. It is called without the mutex.
 func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 	start := time.Now()
 	probe := Probe{Endpoint: e.Name, Login: login}
 	var s *session
+	var password Secret
+	made := true
 	if login {
-		s, probe.Err = p.probeLogin(ctx, e)
-	} else {
+		password = p.readPassword(e)
+		made = p.mayProbeWith(e, password)
+	}
+	switch {
+	case !made:
+	case login:
+		s, probe.Err = p.probeLogin(ctx, e, password)
+	default:
 		probe.Err = e.reach(ctx)
 	}
 	probe.Took = time.Since(start)
 	p.mu.Lock()
-	valid := ctx.Err() == nil && !e.replaced
+	valid := made && ctx.Err() == nil && !e.replaced
 	if valid {
-		valid = p.noteProbeLocked(e, &probe)
+		valid = p.noteProbeLocked(e, password, &probe)
 	} else {
 		e.latestLocked().postponeProbeLocked(time.Now())
 	}
@@ -180,7 +199,7 @@ func (p *pool) runProbe(ctx context.Context, e *endpoint, login bool) {
 // noteProbeLocked records how a probe has ended, and reports whether its result
 // counts. It does not if a session was made meanwhile, which proves more. The caller
 // holds the pool's mutex.
-func (p *pool) noteProbeLocked(e *endpoint, probe *Probe) bool {
+func (p *pool) noteProbeLocked(e *endpoint, password Secret, probe *Probe) bool {
 	for s := range p.all {
 		if s.endpoint == e {
 			return false
@@ -192,7 +211,7 @@ func (p *pool) noteProbeLocked(e *endpoint, probe *Probe) bool {
 	}
 	before := e.health
 	now := time.Now()
-	e.noteAttemptLocked(now, reached, probe.Err)
+	e.noteAttemptLocked(now, reached, password, probe.Err)
 	p.noteUpLocked(e, now)
 	probe.Up = e.health.up
 	probe.Changed = before.tried.IsZero() || before.up != probe.Up
@@ -213,9 +232,9 @@ func (e *endpoint) reach(ctx context.Context) error {
 
 // probeLogin logs in and sends one command. If it returns a session, the caller must
 // log it out.
-func (p *pool) probeLogin(ctx context.Context, e *endpoint) (*session, error) {
+func (p *pool) probeLogin(ctx context.Context, e *endpoint, password Secret) (*session, error) {
 	s, who, err := e.open(ctx, opening{
-		userID: e.UserID, password: p.readPassword(e), ownAccount: true, run: p.running.Go, onClose: func(*session, error) {},
+		userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: func(*session, error) {},
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -361,6 +362,35 @@ func TestAProbeDoesNotLogInIfTheAccountWasRefused(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// A password that has changed is not the one that was refused. Without this, the endpoint
+// would remain down until a session is needed there.
+func TestAProbeLogsInWithAnotherPasswordAfterARefusal(t *testing.T) {
+	var password atomic.Value // of the account at the gateway
+	password.Store(Secret("old"))
+	refusing := func(p *platform, c *link, r asked) {
+		if r.commands[0] == "LoginRequest14sp4" && password.Load() == Secret("old") {
+			c.refuse(r, 4962)
+			return
+		}
+		wellAnswered(p, c, r)
+	}
+	s := &site{secondary: &platform{answer: refusing}}
+	s.run(t, func(o *Options) {
+		o.Endpoints[1].UserID = o.Endpoints[0].UserID // the platform accepts it at the other one
+		o.Endpoints[1].PasswordSource = func() (Secret, error) { return password.Load().(Secret), nil }
+	}, func(t *testing.T, c *Client) {
+		s.fallBack(t, c)
+		time.Sleep(time.Hour)
+		wantUp(t, c, "an hour later", true, false)
+		password.Store(Secret("new"))
+		time.Sleep(2 * time.Minute)
+		wantUp(t, c, "with a new password", true, true)
+		if logins, _, open, _ := s.secondary.counts(); logins != 2 || open != 0 {
+			t.Errorf("%d logins, %d connections", logins, open)
+		}
 	})
 }
 

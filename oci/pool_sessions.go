@@ -169,7 +169,7 @@ func (p *pool) endAttempt(ctx context.Context, e *endpoint, password Secret, err
 	now := time.Now()
 	of := e.latestLocked()
 	if p.closing.Err() == nil && (err != nil || of == e) {
-		of.noteAttemptLocked(now, proofLogin, err)
+		of.noteAttemptLocked(now, proofLogin, password, err)
 		p.noteUpLocked(of, now)
 	}
 	switch {
