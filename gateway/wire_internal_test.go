@@ -2,12 +2,18 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"ocigate/oci"
 )
@@ -85,6 +91,53 @@ func TestATraceOfATenantIsLimitedByTheMinute(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A long list is not held in memory, and its response is the same as that of a short one.
+func TestALongBodyIsWrittenAsItComes(t *testing.T) {
+	server := echo.New()
+	for name, test := range map[string]struct {
+		media string
+		size  int
+		begun bool
+	}{
+		"short":    {echo.MIMEApplicationJSON, maxHeld - 100, false},
+		"long":     {echo.MIMEApplicationJSON, 20 * maxHeld, true},
+		"not JSON": {echo.MIMETextPlain, 2 * maxHeld, false},
+	} {
+		recorder := httptest.NewRecorder()
+		held := &heldResponse{out: echo.NewResponse(recorder, server)}
+		held.Header().Set(echo.HeaderContentType, test.media)
+		held.Header().Set(echo.HeaderContentLength, "1")
+		held.WriteHeader(http.StatusAccepted)
+		text := `"` + strings.Repeat("a", test.size) + `"` + "\n"
+		for piece := range slices.Chunk([]byte(text), 8<<10) {
+			if n, err := held.Write(piece); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+			if held.body.Len() > maxHeld && test.begun {
+				t.Fatalf("%s: %d bytes are held", name, held.body.Len())
+			}
+		}
+		if held.begun != test.begun {
+			t.Errorf("%s: begun: %t", name, held.begun)
+		}
+		if !held.begun {
+			continue
+		}
+		w := &requestWire{mode: wireReturn}
+		w.done(oci.WireExchange{Endpoint: "primary"})
+		if err := held.end(w.body(&heldResponse{})); err != nil {
+			t.Error(err)
+		}
+		var body wireBody
+		if err := json.Unmarshal(recorder.Body.Bytes(), &body); err != nil || string(body.Response) != strings.TrimSpace(text) || len(body.Wire) != 1 || body.Truncated {
+			t.Errorf("%s: %v, %d bytes, %d exchanges", name, err, len(body.Response), len(body.Wire))
+		}
+		if got := recorder.Header(); recorder.Code != http.StatusAccepted || got.Get(echo.HeaderContentType) != WireMedia || got.Get(echo.HeaderContentLength) != "" {
+			t.Errorf("%s: status %d, header %v", name, recorder.Code, got)
+		}
 	}
 }
 

@@ -27,8 +27,14 @@ func (g *Gateway) serveWithWire(ctx context.Context, c echo.Context, a admitted,
 	defer c.SetResponse(out) // also after a panic
 	if err := g.serve(ctx, c, a); err != nil {
 		g.writeError(err, c)
+		if held.begun {
+			return nil // only the connection can have failed
+		}
 	}
 	c.SetResponse(out)
+	if held.begun {
+		return held.end(w.body(&heldResponse{}))
+	}
 	body, err := marshal(w.body(held))
 	if err != nil { // cannot happen: JSON can hold all of it
 		_, err = held.writeTo(out)
@@ -39,12 +45,17 @@ func (g *Gateway) serveWithWire(ctx context.Context, c echo.Context, a admitted,
 	return c.Blob(held.statusCode(), WireMedia, body)
 }
 
+// maxHeld is how much of a body is held, in bytes. A longer one is written as it comes, as
+// without the documents: a list may be much longer than what a gateway has in memory.
+const maxHeld = 256 << 10
+
 // heldResponse is a response that is not written yet. It has the header of the response
 // that is written in its place.
 type heldResponse struct {
 	out    *echo.Response
 	status int
 	body   bytes.Buffer
+	begun  bool // the body was too long to be held, and is being written
 }
 
 // Header implements http.ResponseWriter.
@@ -53,8 +64,47 @@ func (h *heldResponse) Header() http.Header { return h.out.Header() }
 // WriteHeader implements http.ResponseWriter.
 func (h *heldResponse) WriteHeader(status int) { h.status = status }
 
-// Write implements http.ResponseWriter.
-func (h *heldResponse) Write(p []byte) (int, error) { return h.body.Write(p) }
+// Write implements http.ResponseWriter. Only a body that is JSON is written before its end:
+// any other becomes a text.
+func (h *heldResponse) Write(p []byte) (int, error) {
+	if !h.begun && h.body.Len()+len(p) > maxHeld && h.Header().Get(echo.HeaderContentType) == echo.MIMEApplicationJSON {
+		if err := h.begin(); err != nil {
+			return 0, err
+		}
+	}
+	if h.begun {
+		return h.out.Write(p)
+	}
+	return h.body.Write(p)
+}
+
+// wireBeginning is how a wireBody begins that has no response.
+const wireBeginning = `{"response":null`
+
+// begin begins to write the body, with what is held.
+func (h *heldResponse) begin() error {
+	h.begun = true
+	h.Header().Del(echo.HeaderContentLength)
+	h.Header().Set(echo.HeaderContentType, WireMedia)
+	h.out.WriteHeader(h.statusCode())
+	if _, err := h.out.Write([]byte(strings.TrimSuffix(wireBeginning, "null"))); err != nil {
+		return err
+	}
+	held := h.body.Bytes()
+	h.body = bytes.Buffer{}
+	_, err := h.out.Write(held)
+	return err
+}
+
+// end writes the rest of a body that has begun. body has everything but the response.
+func (h *heldResponse) end(body wireBody) error {
+	rest, err := marshal(body)
+	if err != nil { // cannot happen: JSON can hold all of it
+		return err
+	}
+	_, err = h.out.Write(bytes.TrimPrefix(rest, []byte(wireBeginning)))
+	return err
+}
 
 // Unwrap returns the writer below, for http.ResponseController.
 func (h *heldResponse) Unwrap() http.ResponseWriter { return h.out }
