@@ -68,8 +68,9 @@ func (p *Page) Run(ctx context.Context) {
 }
 
 // takeSample reads the sources and adds a sample. The first one is only the base of the
-// next.
+// next. A fault in a source must not end the gateway: there is no sample then.
 func (p *Page) takeSample(now time.Time) {
+	defer func() { _ = recover() }()
 	s := sample{at: now}
 	var totals gateway.Totals
 	if p.options.Metrics != nil {

@@ -12,6 +12,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/status"
+	"ocigate/oci"
 )
 
 // The samples of the last hour, in fake time. To add a case, change the sources between
@@ -70,6 +71,28 @@ func TestHistory(t *testing.T) {
 		h := page.Status(t.Context()).History
 		if n := len(h.At); n != 120 || len(h.P95) != n || len(h.Waiting) != n || h.At[119].Sub(h.At[0]) != 119*30*time.Second {
 			t.Errorf("after hours there are %d samples from %v", n, h.At[0])
+		}
+	})
+}
+
+func TestAFaultyStatisticEndsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *sources) {
+		o, faulty := s.options(), true
+		o.Stats = func() oci.Stats {
+			if faulty {
+				panic("a fault")
+			}
+			return s.snapshot()
+		}
+		page := status.New(o)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go page.Run(ctx)
+		synctest.Wait()
+		faulty = false
+		time.Sleep(time.Minute + time.Millisecond)
+		if h := page.Status(t.Context()).History; len(h.At) != 1 {
+			t.Errorf("%d samples", len(h.At))
 		}
 	})
 }
