@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"ocigate/config"
@@ -99,6 +100,10 @@ func (p *Program) adminCommand(next http.Handler) http.Handler {
 	})
 }
 
+// headersOfProxies are headers that proxies add. A request with one of them comes from
+// elsewhere, though its connection comes from this machine.
+var headersOfProxies = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}
+
 // refusesCommand returns why a command is refused, or "".
 func (p *Program) refusesCommand(r *http.Request) string {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
@@ -114,9 +119,14 @@ func (p *Program) refusesCommand(r *http.Request) string {
 	if err != nil || !from.Addr().Unmap().IsLoopback() {
 		return "commands are accepted only from this machine: admin.commands is loopback"
 	}
+	for _, name := range headersOfProxies {
+		if _, present := r.Header[name]; present {
+			return "commands are not accepted through a proxy (header " + name + "), since admin.commands is loopback"
+		}
+	}
 	// A name of an attacker may resolve to this machine.
-	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	host := strings.TrimSuffix(strings.TrimPrefix(r.Host, "["), "]") // an IPv6 address without a port
+	if name, _, err := net.SplitHostPort(r.Host); err == nil {
 		host = name
 	}
 	if address, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !address.Unmap().IsLoopback()) {

@@ -372,6 +372,9 @@ func TestCommandsAreRefused(t *testing.T) {
 		"one for any name if any client may":     {"any", [2]string{}, "gateway.example", http.StatusOK},
 		"none if they are turned off":            {"none", [2]string{}, "", http.StatusForbidden},
 		"one of a client of the machine":         {"loopback", [2]string{}, "", http.StatusOK},
+		"one for an IPv6 address without a port": {"loopback", [2]string{}, "[::1]", http.StatusOK},
+		"none through a proxy of the machine":    {"loopback", [2]string{"X-Forwarded-For", "127.0.0.1"}, "", http.StatusForbidden},
+		"one through a proxy if any client may":  {"any", [2]string{"X-Forwarded-For", "10.0.0.1"}, "", http.StatusOK},
 		"none with a name that looks like local": {"loopback", [2]string{}, "localhost.example", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
