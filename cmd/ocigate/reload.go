@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -93,11 +94,7 @@ func (p *Program) reload(trigger reloadTrigger, load func() (*config.Config, err
 	now := time.Now()
 	contents := p.contents() // before the files are read: a change in between is noticed
 	defer func() { p.seen.set(contents.with(p.contents())) }()
-	next, err := load()
-	var did reloaded
-	if err == nil {
-		did, err = p.replace(next, now)
-	}
+	did, err := p.loadAndReplace(load, now)
 	p.lastReload.note(trigger, did, err, now)
 	select {
 	case p.reloads <- struct{}{}:
@@ -114,6 +111,22 @@ func (p *Program) reload(trigger reloadTrigger, load func() (*config.Config, err
 	p.logger.Log(context.Background(), level, "configuration reloaded", fields...)
 	p.logValidity(now)
 	return did, nil
+}
+
+// loadAndReplace makes the configuration effective that load returns. A panic becomes an
+// error, because writes may be in flight. The caller holds p.reloading.
+func (p *Program) loadAndReplace(load func() (*config.Config, error), now time.Time) (did reloaded, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			p.logger.Error("a reload panicked", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			did, err = reloaded{}, fmt.Errorf("a fault of the program: panic: %v", cause)
+		}
+	}()
+	next, err := load()
+	if err != nil {
+		return reloaded{}, err
+	}
+	return p.replace(next, now)
 }
 
 // rereadSecrets returns the effective configuration with the present contents of its

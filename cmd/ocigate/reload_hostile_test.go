@@ -131,3 +131,16 @@ func TestLeaseAfterReloads(t *testing.T) {
 		}
 	}
 }
+
+func TestReloadThatPanics(t *testing.T) {
+	r := newReloadRig(t, newPlatform(t).Addr, nil)
+	defer r.end(t)
+	load := r.program.load
+	r.program.load = func() (*config.Config, error) { panic("some fault") }
+	if status, body := ask(t, "POST", "http://"+r.admin+reloadPath, ""); status != http.StatusUnprocessableEntity || !strings.Contains(body, "some fault") {
+		t.Errorf("status %d, %s", status, body)
+	}
+	r.program.load = load
+	r.reload(t, "http", `{listen: "127.0.0.1:0", drain: 0s, idle_timeout: 3s}`)
+	r.wantStatus(t, http.StatusOK)
+}

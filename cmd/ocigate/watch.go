@@ -218,13 +218,23 @@ func (p *Program) watchedFiles() []string {
 func (p *Program) contents() fileContents {
 	now := fileContents{}
 	for _, name := range p.watchedFiles() {
-		text, err := os.ReadFile(name) //nolint:gosec // the operator names it
-		if err != nil {
-			text = []byte(err.Error())
-		}
-		now[name] = sha256.Sum256(text)
+		now[name] = digestOf(name)
 	}
 	return now
+}
+
+// digestOf returns the digest of a file. It does not read a pipe or a device, which could
+// block or take the content from the next reader.
+func digestOf(name string) [sha256.Size]byte {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return sha256.Sum256([]byte(info.Mode().String()))
+	}
+	text, err := os.ReadFile(name) //nolint:gosec // the operator names it
+	if err != nil {
+		text = []byte(err.Error())
+	}
+	return sha256.Sum256(text)
 }
 
 // with returns these contents, and those of other for further files.

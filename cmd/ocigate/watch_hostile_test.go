@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,5 +101,16 @@ func TestWatchRepeatsAReloadWhoseCausePasses(t *testing.T) {
 	writePair(t, pair, issue(t, "expired", -2*day, -day, nil))
 	if w.reload(g.program.contents()); w.again != nil {
 		t.Error("a reload that fails for ever is repeated")
+	}
+}
+
+func TestWatchDoesNotReadPipes(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Reading it would block.
+	if first, second := digestOf(pipe), digestOf(pipe); first != second || first == digestOf(pipe+"-none") {
+		t.Error("the digest of a pipe is not that of its mode")
 	}
 }
