@@ -286,13 +286,14 @@ func (p *Program) logValidity(now time.Time) {
 	}
 }
 
-// usable returns an error if a file has changed since an earlier reading and contains a
-// certificate that is not valid. A certificate that has expired in an unchanged file does
-// not prevent the use of the other files.
+// usable returns an error if a file was not among those of an earlier reading, with the same
+// content, and contains a certificate that is not valid. A certificate that has expired in
+// an unchanged file does not prevent the use of the other files, nor the removal of an
+// endpoint before its own.
 func (c *certificates) usable(earlier *certificates, now time.Time) error {
 	var faults []error
 	for i := range c.files {
-		if old := earlier.fileAt(c.files[i].path); old == nil || old.content != c.files[i].content {
+		if !slices.ContainsFunc(earlier.files, func(old certificateFile) bool { return old.content == c.files[i].content }) {
 			_, fault := c.files[i].validity(now)
 			faults = append(faults, fault)
 		}

@@ -4,6 +4,8 @@ package main
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -143,4 +145,20 @@ func TestReloadThatPanics(t *testing.T) {
 	r.program.load = load
 	r.reload(t, "http", `{listen: "127.0.0.1:0", drain: 0s, idle_timeout: 3s}`)
 	r.wantStatus(t, http.StatusOK)
+}
+
+// The key of an endpoint's file changes when an endpoint before it is removed.
+func TestRemovingAnEndpointBeforeOneWithAnExpiredCertificate(t *testing.T) {
+	expired := certificateFile{path: "platform.endpoints[1].tls.cert_file", content: [sha256.Size]byte{1},
+		list: []*x509.Certificate{issue(t, "expired", -2*day, -day, nil).certificate}}
+	other := certificateFile{path: "platform.endpoints[0].tls.cert_file", content: [sha256.Size]byte{2}}
+	before := &certificates{files: []certificateFile{other, expired}}
+	expired.path = other.path
+	after := &certificates{files: []certificateFile{expired}}
+	if err := after.usable(before, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if err := after.usable(&certificates{files: []certificateFile{other}}, time.Now()); err == nil {
+		t.Error("an expired certificate that was not in use is accepted")
+	}
 }
