@@ -19,7 +19,7 @@ type reloadReport struct {
 	Successful bool `json:"successful"`
 	// Error has one problem on each line.
 	Error string `json:"error,omitempty"`
-	// Changed and NeedRestart are keys of the configuration.
+	// Changed and NeedRestart are keys of the configuration; [] if there are none.
 	Changed     []string `json:"changed"`
 	NeedRestart []string `json:"changed_but_needs_restart"`
 }
@@ -50,7 +50,7 @@ func (p *Program) reloadHandler() http.Handler {
 		go func() {
 			defer func() { <-running }()
 			did, err := p.Reload(commandTrigger)
-			report := reloadReport{Successful: err == nil, Changed: did.changed, NeedRestart: did.needRestart}
+			report := reloadReport{Successful: err == nil, Changed: append([]string{}, did.changed...), NeedRestart: append([]string{}, did.needRestart...)}
 			if err != nil {
 				report.Error = err.Error()
 			}

@@ -218,8 +218,8 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 	case errors.Is(err, bolt.ErrInUse):
 		d.checkRunningJournal(ctx, folder)
 	case err != nil:
-		const do = "see Updates and A database file that is corrupt in the page about the journal; do not change the file"
-		d.report.fail(c, time.Since(began), "the database cannot be used: "+onOneLine(err), do)
+		cause, do := explainFormat(err)
+		d.report.fail(c, time.Since(began), cause, do)
 	case found.Format == 0:
 		d.report.ok(c, time.Since(began), "there is no journal yet")
 	case found.IsOld():
@@ -227,6 +227,16 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 	default:
 		d.report.ok(c, time.Since(began), fmt.Sprintf("format %d, %s, and no gateway has it open", found.Format, bytesText(uint64(found.Size)))) //nolint:gosec // a size is not negative
 	}
+}
+
+// explainFormat explains why the database cannot be examined.
+func explainFormat(err error) (cause, do string) {
+	if errors.Is(err, fs.ErrPermission) {
+		return "this user may not read the database: " + onOneLine(err),
+			"run this command as the user of the gateway; if it is, make that user the owner of the folder and its files"
+	}
+	return "the database cannot be used: " + onOneLine(err),
+		"see Updates and A database file that is corrupt in the page about the journal; do not change the file"
 }
 
 // checkRunningJournal asks the gateway that has the folder open.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,6 +56,17 @@ func TestNothingToCompareTheClockWith(t *testing.T) {
 		if got := d.nothingToCompare(); strings.Contains(got, "is configured") {
 			t.Error(got)
 		}
+	}
+}
+
+func TestADatabaseThatMayNotBeReadIsNotCorrupt(t *testing.T) {
+	t.Parallel()
+	cause, do := explainFormat(&fs.PathError{Op: "stat", Path: "operations.db", Err: syscall.EACCES})
+	if !strings.Contains(cause, "may not read") || !strings.Contains(do, "user of the gateway") || strings.Contains(do, "corrupt") {
+		t.Error(cause, do)
+	}
+	if _, do = explainFormat(errors.New("invalid database")); !strings.Contains(do, "corrupt") {
+		t.Error(do)
 	}
 }
 

@@ -163,7 +163,7 @@ func (r reloadReport) text() string {
 			text.WriteString("  " + key + "\n")
 		}
 	}
-	if len(r.Changed) == 0 {
+	if len(r.Changed)+len(r.NeedRestart) == 0 {
 		text.WriteString("Nothing has changed.\n")
 	}
 	list("Changed", r.Changed)

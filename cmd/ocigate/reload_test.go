@@ -332,6 +332,14 @@ func TestReloadCommand(t *testing.T) {
 	if out, _, err = execute(t, "", at...); err != nil || !strings.Contains(out, "Nothing has changed.\n") {
 		t.Errorf("%v: %s", err, out)
 	}
+	if status, body := ask(t, "POST", "http://"+r.admin+reloadPath, ""); status != http.StatusOK || body != `{"successful":true,"changed":[],"changed_but_needs_restart":[]}`+"\n" {
+		t.Errorf("status %d: %s", status, body)
+	}
+	r.settings["http"] = `{listen: "127.0.0.1:1", drain: 1s}`
+	r.write(t)
+	if out, _, err = execute(t, "", at...); err != nil || strings.Contains(out, "Nothing has changed") || !strings.Contains(out, "after a restart:\n  http.listen\n") {
+		t.Errorf("%v: %s", err, out)
+	}
 	r.settings["http"] = `{drain: soon}`
 	r.write(t)
 	if _, _, err = execute(t, "", at...); err == nil || !strings.Contains(err.Error(), "nothing was reloaded:\n") || !strings.Contains(err.Error(), "http.drain") {
