@@ -101,7 +101,7 @@ func (g *Gateway) wireMode(r *http.Request, who auth.Principal) (string, error) 
 	case !slices.Contains(wireModes, values[0]):
 		return refuse(fmt.Sprintf("must be %s or %s, not %.40q", wireReturn, wireLog, values[0]))
 	case values[0] == wireLog && !g.options.Logger.Enabled(r.Context(), slog.LevelInfo):
-		return refuse("must not be " + wireLog + ": the log has no lines of the level info, by log.level of the configuration")
+		return refuse("must not be " + wireLog + ": log.level is above info, so the documents would not be logged")
 	}
 	return values[0], nil
 }

@@ -112,7 +112,7 @@ func (t *WireTraces) swapLocked(tenantID string, trace *tenantTrace) {
 var (
 	errNotTraced    = errors.New("the tenant is not traced")
 	errTracesClosed = errors.New("the gateway is stopping")
-	errNotLogged    = errors.New("the log has no lines of the level info, by log.level of the configuration")
+	errNotLogged    = errors.New("log.level is above info, so nothing would be logged: set it to info or debug, and reload")
 )
 
 // tooManyTracesError reports that too many other tenants are traced.

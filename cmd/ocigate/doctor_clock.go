@@ -134,7 +134,7 @@ func (d *doctor) checkClock() {
 		return
 	}
 	if len(d.clocks) == 0 {
-		d.report.note(c, time.Since(began), d.nothingToCompare()+"; the clock is at "+date(began), "compare it with a watch")
+		d.report.note(c, time.Since(began), d.nothingToCompare()+"; the clock is at "+date(began), "compare it with timedatectl or chronyc tracking")
 		return
 	}
 	worst, off := d.clocks[0], false

@@ -305,5 +305,5 @@ func (x *endpointDoctor) explainRefusal(refusal *oci.ErrorReply, err error) (cau
 	case failed.Code == errcode.PlatformError && refusal.Number > 0:
 		return cause, fmt.Sprintf("check the ids; if they are wrong, the number %d means that they do not exist: map it with api.platform_errors, because callers get the error %s for it", refusal.Number, failed.Code.Name)
 	}
-	return cause, fmt.Sprintf("callers get the error %s: %s", failed.Code.Name, failed.Code.Help)
+	return cause, fmt.Sprintf("check the ids that were given, whose case counts; callers get the error %s: %s", failed.Code.Name, failed.Code.Help)
 }

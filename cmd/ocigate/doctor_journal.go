@@ -88,7 +88,7 @@ func (d *doctor) checkFolderItself(folder string) (at string, made bool) {
 			fmt.Sprintf("create it for the user of the gateway, or correct %s", key))
 		return "", false
 	}
-	d.report.ok(c, time.Since(began), "it does not exist yet; the first write creates it in "+parent)
+	d.report.ok(c, time.Since(began), "it does not exist yet; ocigate serve creates it when it starts, in "+parent)
 	return parent, false
 }
 

@@ -189,7 +189,7 @@ func (r *report) end() error {
 		return r.failure
 	}
 	name := strings.TrimPrefix(first.Of+" "+first.title(), " ")
-	return &exitError{result.ExitCode, fmt.Errorf("%s failed, first %s: %s", numbered(result.Failed, "check has", "checks have"), name, first.Cause)}
+	return &exitError{result.ExitCode, fmt.Errorf("%s failed; the first is %s: %s", numbered(result.Failed, "check has", "checks have"), name, first.Cause)}
 }
 
 // numbered returns a number with its noun.

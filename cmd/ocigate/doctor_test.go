@@ -287,7 +287,7 @@ func TestTextsOfTheDoctorAreSafe(t *testing.T) {
 	if text := out.String(); strings.ContainsAny(text, "\x1b\u202e") || strings.Count(text, "\n") != 2 || len(text) > 700 || !strings.HasPrefix(text, "FAILED   main: login: log in (1.5 s)\n") {
 		t.Errorf("%q", text)
 	}
-	if err := r.end(); exitCode(err) != exitLogin || !strings.HasPrefix(err.Error(), "1 check has failed, first main login: it says ") {
+	if err := r.end(); exitCode(err) != exitLogin || !strings.HasPrefix(err.Error(), "1 check has failed; the first is main login: it says ") {
 		t.Error(err)
 	}
 }

@@ -25,7 +25,7 @@ const maxHeaderBytes = 32 << 10
 // when it is accepted: [listener.configure] replaces them. The other connections keep
 // theirs, except that responses get the time of the handler: see [withWriteTimeout].
 type listener struct {
-	name    string
+	name    string // key of its address in the configuration
 	address string
 	handler http.Handler
 	logger  *slog.Logger

@@ -122,8 +122,8 @@ func (p *Program) assemble(parts *parts) error {
 		withWriteTimeout(w, r, g.config.HTTP.WriteTimeout)
 		g.gateway.ServeHTTP(w, r)
 	})
-	p.api = newListener("api", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
-	p.admin = newListener("admin", c.Admin.Listen, c.HTTP, nil, p.health, logger)
+	p.api = newListener("http.listen", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
+	p.admin = newListener("admin.listen", c.Admin.Listen, c.HTTP, nil, p.health, logger)
 	return nil
 }
 

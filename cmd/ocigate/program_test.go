@@ -259,7 +259,7 @@ func TestProgramReportsWhichAddressIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = program.Run(t.Context(), func(net.Addr, net.Addr) { t.Error("it is ready") })
-	if _, ok := errors.AsType[*net.OpError](err); !ok || !strings.HasPrefix(err.Error(), "api: ") {
+	if _, ok := errors.AsType[*net.OpError](err); !ok || !strings.HasPrefix(err.Error(), "http.listen: ") {
 		t.Errorf("Run: %v", err)
 	}
 }

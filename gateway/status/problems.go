@@ -17,9 +17,10 @@ const (
 	// longUnknown is the age from which an unknown write needs a look.
 	longUnknown = 5 * time.Minute
 	// A share of failed requests in the last 5 minutes is a problem from fewFailed
-	// failures on, and a fault if most of the requests fail.
+	// failures on. If most of the requests fail, it is a fault from fewOfMost on.
 	failedShare = 0.05
 	fewFailed   = 5
+	fewOfMost   = 2
 )
 
 // The sections of the page, by the fragment of their address.
@@ -161,22 +162,26 @@ func (s *Status) findWriteProblems() {
 
 func (s *Status) findErrorProblems() {
 	r := s.Requests
-	if r == nil || r.Recent == 0 || r.RecentFailed < fewFailed || float64(r.RecentFailed) < failedShare*float64(r.Recent) {
+	if r == nil || r.Recent == 0 {
+		return
+	}
+	most := r.RecentFailed >= fewOfMost && 2*r.RecentFailed > r.Recent
+	if !most && (r.RecentFailed < fewFailed || float64(r.RecentFailed) < failedShare*float64(r.Recent)) {
 		return
 	}
 	severity := Warning
-	if 2*r.RecentFailed > r.Recent {
+	if most {
 		severity = Fault
 	}
-	most := ""
+	mostly := ""
 	for _, e := range r.Errors {
 		if e.Status >= 500 {
-			most = ", mostly " + e.Name
+			mostly = ", mostly " + e.Name
 			break
 		}
 	}
 	s.problem(severity, sectionErrors, "The errors are below. The log has the cause of each, by its request id.",
-		"%d%% of the requests of the last 5 minutes failed (%s of %s%s).", 100*r.RecentFailed/r.Recent, grouped(r.RecentFailed), grouped(r.Recent), most)
+		"%d%% of the requests of the last 5 minutes failed (%s of %s%s).", 100*r.RecentFailed/r.Recent, grouped(r.RecentFailed), grouped(r.Recent), mostly)
 }
 
 func (s *Status) findReloadProblems() {

@@ -148,6 +148,10 @@ func TestFailingRequestsAreAProblem(t *testing.T) {
 		want("fault: 57% of the requests of the last 5 minutes failed (48 of 84, mostly PLATFORM_BUSY).\n")
 		time.Sleep(5 * time.Minute)
 		want("")
+		ended(0, 2) // most of few
+		want("fault: 100% of the requests of the last 5 minutes failed (2 of 2, mostly PLATFORM_BUSY).\n")
+		time.Sleep(5 * time.Minute)
+		want("")
 		s.change(func() { s.totals.LogLinesDropped = 12 })
 		time.Sleep(30 * time.Second)
 		want("warning: 12 lines of the log were dropped in the last hour.\n")
