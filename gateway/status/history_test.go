@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,9 +78,10 @@ func TestHistory(t *testing.T) {
 
 func TestAFaultyStatisticEndsNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *sources) {
-		o, faulty := s.options(), true
+		o := s.options()
+		var works atomic.Bool
 		o.Stats = func() oci.Stats {
-			if faulty {
+			if !works.Load() {
 				panic("a fault")
 			}
 			return s.snapshot()
@@ -89,7 +91,7 @@ func TestAFaultyStatisticEndsNothing(t *testing.T) {
 		defer cancel()
 		go page.Run(ctx)
 		synctest.Wait()
-		faulty = false
+		works.Store(true)
 		time.Sleep(time.Minute + time.Millisecond)
 		if h := page.Status(t.Context()).History; len(h.At) != 1 {
 			t.Errorf("%d samples", len(h.At))
