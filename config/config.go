@@ -71,7 +71,7 @@ func (p KeyPair) Present() bool { return p.CertFile != "" }
 
 // Admin is the listener for operators.
 type Admin struct {
-	Listen   string        `yaml:"listen" rule:"required,listen" restart:"true" doc:"Address of the listener for operators, another than http.listen."`
+	Listen   string        `yaml:"listen" rule:"required,listen" restart:"true" doc:"Address of the listener for operators, different from http.listen."`
 	Commands AdminCommands `yaml:"commands" doc:"Which clients of this listener may send commands, such as ocigate reload: those on the same machine, any, or none. Requests of browsers are always refused."`
 }
 
@@ -252,7 +252,7 @@ type Journal struct {
 	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
 	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list that does not show the effect of the write proves that the write was not done."`
 	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to confirm it."`
-	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept for ever."`
+	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept forever."`
 	KeepKeys     time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key identifies its request, not longer than keep."`
 	UnreadyAfter time.Duration `yaml:"unready_after" rule:"0s..1h" doc:"How long the embedded store may be unusable before readyz goes off, until it is usable again. With store postgres readyz stays on: all replicas share the database and would all become unready at the same time."`
 }
