@@ -64,7 +64,7 @@ func (p *Program) reloadHandler() http.Handler {
 func (p *Program) answerReload(w http.ResponseWriter, r *http.Request, ended <-chan reloadReport) {
 	patience := time.NewTimer(reloadPatience)
 	defer patience.Stop()
-	late := ""
+	var late string
 	select {
 	case report := <-ended:
 		status := http.StatusOK

@@ -85,7 +85,7 @@ func (d *doctor) checkFolderItself(folder string) (at string, made bool) {
 	}
 	if err := d.probe(parent, 0); err != nil {
 		d.report.fail(c, time.Since(began), fmt.Sprintf("it does not exist and cannot be created in %s: %s", parent, onOneLine(err)),
-			fmt.Sprintf("create it for the user of the gateway, or correct %s", key))
+			"create it for the user of the gateway, or correct "+key)
 		return "", false
 	}
 	d.report.ok(c, time.Since(began), "it does not exist yet; ocigate serve creates it when it starts, in "+parent)

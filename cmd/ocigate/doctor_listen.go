@@ -54,7 +54,7 @@ func (d *doctor) checkListener(ctx context.Context, key, address string, ask fun
 		d.report.ok(c, time.Since(began), running)
 		return running
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		d.report.fail(c, time.Since(began), fmt.Sprintf("this machine or container does not have the address %s", hostOf(address)), "set "+place+" to one of its addresses; an empty host means all of them")
+		d.report.fail(c, time.Since(began), "this machine or container does not have the address "+hostOf(address), "set "+place+" to one of its addresses; an empty host means all of them")
 	case errors.Is(err, syscall.EACCES):
 		d.report.fail(c, time.Since(began), "this user may not listen on a port below 1024", "set "+place+" to a higher port, or give the program the right to bind it")
 	default:

@@ -173,7 +173,7 @@ func (x *endpointDoctor) reportTCP(f oci.Finding) {
 
 func (x *endpointDoctor) reportTLS(f oci.Finding) {
 	c := x.check(nameTLS)
-	c.Tried = fmt.Sprintf("TLS handshake, for a certificate of the name %s", f.ServerName)
+	c.Tried = "TLS handshake, for a certificate of the name " + f.ServerName
 	switch {
 	case f.Plain && f.Err == nil:
 		x.report.skip(c, x.place(x.key+".tls.enabled")+" is false")
