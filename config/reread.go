@@ -24,7 +24,7 @@ type FileSecret struct {
 func (c *Config) Reread() (*Config, []FileSecret, error) {
 	next := *c
 	var r rereading
-	r.section("", reflect.ValueOf(&next).Elem())
+	eachSecret("", reflect.ValueOf(&next).Elem(), r.secret)
 	if len(r.problems) > 0 {
 		return nil, nil, &Problems{r.problems}
 	}
@@ -37,26 +37,27 @@ type rereading struct {
 	problems []Problem
 }
 
-// section replaces the secrets of a section that are from files. It copies lists
-// before it changes their entries, because the original configuration shares
-// them.
-func (r *rereading) section(path string, section reflect.Value) {
+// eachSecret calls visit for each secret of a section, in the order of the keys. It
+// copies lists before their entries are visited, so that visit may change the secrets
+// of a copy of a configuration: the original shares its lists.
+func eachSecret(path string, section reflect.Value, visit func(path string, f field, value reflect.Value)) {
 	for _, f := range fields(section.Type()) {
 		at, value := join(path, f.key), section.Field(f.index)
 		switch {
 		case f.typ == secretType:
-			r.secret(at, f, value)
+			visit(at, f, value)
 		case isSection(f.typ):
-			r.section(at, value)
+			eachSecret(at, value, visit)
 		case f.typ.Kind() == reflect.Slice && isSection(f.typ.Elem()):
 			value.Set(reflect.AppendSlice(reflect.MakeSlice(f.typ, 0, value.Len()), value))
 			for i := range value.Len() {
-				r.section(entry(at, i), value.Index(i))
+				eachSecret(entry(at, i), value.Index(i), visit)
 			}
 		}
 	}
 }
 
+// secret replaces a secret if it is from a file.
 func (r *rereading) secret(path string, f field, value reflect.Value) {
 	old, _ := reflect.TypeAssert[Secret](value)
 	if old.File() == "" {

@@ -93,7 +93,10 @@ func (p *Program) reload(trigger reloadTrigger, load func() (*config.Config, err
 	}
 	now := time.Now()
 	contents := p.contents() // before the files are read: a change in between is noticed
-	defer func() { p.seen.set(contents.with(p.contents())) }()
+	defer func() {
+		contents.addNew(p.watchedFiles()) // the new configuration may name others
+		p.seen.set(contents)
+	}()
 	did, err := p.loadAndReplace(load, now)
 	p.lastReload.note(trigger, did, err, now)
 	select {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,9 +216,7 @@ func (p *Program) watchedFiles() []string {
 // contents reads the files that are watched.
 func (p *Program) contents() fileContents {
 	now := fileContents{}
-	for _, name := range p.watchedFiles() {
-		now[name] = digestOf(name)
-	}
+	now.addNew(p.watchedFiles())
 	return now
 }
 
@@ -237,11 +234,13 @@ func digestOf(name string) [sha256.Size]byte {
 	return sha256.Sum256(text)
 }
 
-// with returns these contents, and those of other for further files.
-func (c fileContents) with(other fileContents) fileContents {
-	all := maps.Clone(other)
-	maps.Copy(all, c)
-	return all
+// addNew reads the files of these names that it does not have yet.
+func (c fileContents) addNew(names []string) {
+	for _, name := range names {
+		if _, known := c[name]; !known {
+			c[name] = digestOf(name)
+		}
+	}
 }
 
 // equal reports whether the files that both have are the same.
