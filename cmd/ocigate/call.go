@@ -119,21 +119,7 @@ const callVariablesHelp = "Environment variables, which flags override:\n" +
 // newEndpointCall returns the command of one endpoint.
 func newEndpointCall(s *callSettings, route gateway.Route) *cobra.Command {
 	e := &endpointCall{callSettings: s, callFlags: callFlags{ids: map[string]*string{}}, route: route, described: route.Describe()}
-	c := &cobra.Command{
-		Use:               route.Name,
-		Short:             route.Summary,
-		Args:              cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
-		PreRun: func(c *cobra.Command, _ []string) {
-			if e.example { // it needs no target
-				for name := range e.ids {
-					delete(c.Flags().Lookup(flagOf(name)).Annotations, cobra.BashCompOneRequiredFlag)
-				}
-			}
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return e.run(c) },
-	}
-	e.addRequestFlags(c)
+	c := e.command(e.run)
 	flags := c.Flags()
 	if route.Change != nil {
 		flags.BoolVar(&e.dryRun, "dry-run", false, "check everything, change nothing, and print what would change")
@@ -149,6 +135,26 @@ func newEndpointCall(s *callSettings, route gateway.Route) *cobra.Command {
 	if e.described.Conditional {
 		flags.StringVar(&e.ifMatch, "if-match", "", "an `ETag`: the write is refused if what is there has another")
 	}
+	return c
+}
+
+// command returns the command of the route with the flags of its request, which calls run.
+func (e *endpointCall) command(run func(*cobra.Command) error) *cobra.Command {
+	c := &cobra.Command{
+		Use:               e.route.Name,
+		Short:             e.route.Summary,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		PreRun: func(c *cobra.Command, _ []string) {
+			if e.example { // it needs no target
+				for name := range e.ids {
+					delete(c.Flags().Lookup(flagOf(name)).Annotations, cobra.BashCompOneRequiredFlag)
+				}
+			}
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return run(c) },
+	}
+	e.addRequestFlags(c)
 	return c
 }
 

@@ -69,21 +69,7 @@ func newWireCall(s *wireSettings, route gateway.Route) *cobra.Command {
 	w := &wireCall{wireSettings: s, endpointCall: endpointCall{
 		callSettings: &callSettings{}, callFlags: callFlags{ids: map[string]*string{}}, route: route, described: route.Describe(),
 	}}
-	c := &cobra.Command{
-		Use:               route.Name,
-		Short:             route.Summary,
-		Args:              cobra.NoArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
-		PreRun: func(c *cobra.Command, _ []string) {
-			if w.example { // it needs no target
-				for name := range w.ids {
-					delete(c.Flags().Lookup(flagOf(name)).Annotations, cobra.BashCompOneRequiredFlag)
-				}
-			}
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return w.run(c) },
-	}
-	w.addRequestFlags(c)
+	c := w.command(w.run)
 	flags := c.Flags()
 	if route.Change != nil {
 		flags.BoolVar(&w.dryRun, "dry-run", false, "make the checks of the write, and do not send it")
