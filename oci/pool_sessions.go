@@ -36,7 +36,7 @@ func (p *pool) wantsSessionLocked() bool {
 }
 
 // hasRoomLocked reports whether another session may be made. Sessions that are being
-// logged out count until the platform has been told, since it may have a limit as well.
+// logged out count until the logout is sent, since the platform may have a limit as well.
 // The caller holds the pool's mutex.
 func (p *pool) hasRoomLocked() bool {
 	return len(p.all)+p.leaving < p.options().MaxSessions

@@ -56,7 +56,7 @@ func newLeases(lease time.Duration) leases {
 	return leases{lease: lease, confirmed: lease, owners: map[string]bool{}}
 }
 
-// set replaces the lease. It reports whether the database must be told before the lease
+// set replaces the lease. It reports whether the database must have it before the lease
 // can be relied on.
 func (l *leases) set(lease time.Duration, now time.Time) (tell bool) {
 	l.mu.Lock()

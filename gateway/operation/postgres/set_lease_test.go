@@ -72,7 +72,7 @@ func TestLeases(t *testing.T) {
 			for i, s := range steps {
 				now := start.Add(s.at)
 				if s.set > 0 && l.set(s.set, now) != s.tell {
-					t.Errorf("step %d: the database must be told: %t, want %t", i+1, !s.tell, s.tell)
+					t.Errorf("step %d: the database must have it first: %t, want %t", i+1, !s.tell, s.tell)
 				}
 				if s.confirm {
 					l.confirm(s.set)
