@@ -91,7 +91,7 @@ func TestDoctorWhileTheGatewayRuns(t *testing.T) {
 		t.Error(err)
 	}
 	for of, part := range map[string]string{
-		"admin.listen": "ocigate " + versionText() + " runs and is ready", "http.listen": "runs and is ready", "": "has it open and can use it; format 2, 0 writes are unknown",
+		"admin.listen": "ocigate " + versionText() + " runs and is ready", "http.listen": "runs and is ready", "": "has it open and can use it; format 3, 0 writes are unknown",
 	} {
 		name := "listener"
 		if of == "" {

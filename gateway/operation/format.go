@@ -12,8 +12,8 @@ import (
 //
 // Format 2 has kind, values and step with each entry. Format 1 had one kind for
 // all entries of an operation, and the groups that have the entries before and
-// after it.
-const Format = 2
+// after it. Format 3 also has revocations of tokens; its operations are those of format 2.
+const Format = 3
 
 // CheckFormat returns an error, which also says what to do, if data have a newer format
 // than this program supports.

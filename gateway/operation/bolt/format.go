@@ -44,7 +44,7 @@ func (d *database) prepare() error {
 		return d.update(createBuckets)
 	case format < operation.Format:
 		d.migrated = true
-		return d.update(migrate1)
+		return d.update(migrationFrom(format))
 	}
 	return nil
 }
@@ -60,7 +60,16 @@ func readFormat(meta *bbolt.Bucket) (int, error) {
 	return format, operation.CheckFormat(format)
 }
 
-// migrate1 migrates a database of format 1 to format 2. It rewrites the operations and
+// migrationFrom returns the migration of a database of an older format. Format 2 lacks only
+// buckets.
+func migrationFrom(format int) func(*bbolt.Tx) error {
+	if format == 1 {
+		return migrate1
+	}
+	return createBuckets
+}
+
+// migrate1 migrates a database of format 1. It rewrites the operations and
 // the indexes. The claims on idempotency keys do not change.
 func migrate1(tx *bbolt.Tx) error {
 	for _, name := range indexBuckets {

@@ -27,6 +27,7 @@ var (
 	touchesBucket    = []byte("touches")    // tenant, kind, key, id: nothing, of entries that may be changed
 	endsBucket       = []byte("ends")       // time of the end, id: nothing, of those that are not open
 	keysBucket       = []byte("keys")       // caller, endpoint, key: a keyClaim
+	revokedBucket    = []byte("revoked")    // revocations of tokens, since format 3
 )
 
 // indexBuckets are the buckets whose content follows from the operations.
@@ -34,7 +35,7 @@ var indexBuckets = [][]byte{listsBucket, openBucket, holdsBucket, touchesBucket,
 
 // createBuckets creates the buckets that do not exist yet, and stores the format.
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range append([][]byte{operationsBucket, keysBucket}, indexBuckets...) {
+	for _, name := range append([][]byte{operationsBucket, keysBucket, revokedBucket}, indexBuckets...) {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}

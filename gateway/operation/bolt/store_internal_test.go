@@ -158,7 +158,7 @@ func TestIntentsOfOneBatch(t *testing.T) {
 func TestOtherFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	for format, why := range map[string]string{
-		"3":   "format 3, and this program supports none above 2: they were written by a later version",
+		"4":   "format 4, and this program supports none above 3: they were written by a later version",
 		"0":   `format "0", which is none of the gateway`,
 		"two": `format "two", which is none of the gateway`,
 	} {

@@ -14,7 +14,7 @@ import (
 
 // migrations create the tables, one step for each version of the schema, which is also
 // the number of [operation.Format]. A released step is never changed.
-var migrations = []migration{{sql: tables1}, {sql: tables2, rewrite: rewrite1}}
+var migrations = []migration{{sql: tables1}, {sql: tables2, rewrite: rewrite1}, {sql: tables3}}
 
 // migration is one step: statements, and then a function for what they cannot do.
 type migration struct {
@@ -97,6 +97,20 @@ ALTER TABLE ocigate_operations ADD COLUMN begun_at timestamptz NOT NULL DEFAULT 
 ALTER TABLE ocigate_operations ADD COLUMN freed_at timestamptz;                                    -- when it freed something last
 CREATE INDEX ocigate_operations_freed ON ocigate_operations (tenant_id, freed_at) WHERE freed_at IS NOT NULL;
 ALTER TABLE ocigate_holds RENAME COLUMN entry TO key;
+`
+
+// tables3 adds the revocations of tokens.
+const tables3 = `
+CREATE TABLE ocigate_revocations (
+	kind     text COLLATE "C",             -- token, or principal for all of their tokens
+	subject  text COLLATE "C",             -- the id of the token, or the name of the principal
+	revision bigint GENERATED ALWAYS AS IDENTITY, -- in the order of the revocations
+	before   timestamptz NOT NULL,         -- tokens that were issued until then are revoked
+	expires  timestamptz NOT NULL,         -- when none of these tokens can be valid any more
+	PRIMARY KEY (kind, subject)
+);
+CREATE INDEX ocigate_revocations_revision ON ocigate_revocations (revision);
+CREATE INDEX ocigate_revocations_expires ON ocigate_revocations (expires);
 `
 
 // rewriteBatch is how many operations are rewritten with one statement.
