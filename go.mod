@@ -2,7 +2,7 @@ module ocigate
 
 go 1.26.0
 
-toolchain go1.26.8
+toolchain go1.26.11
 
 require (
 	github.com/agnivade/levenshtein v1.2.2
