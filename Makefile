@@ -24,7 +24,7 @@ LICENSES      ?= Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,MPL-2.0
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-check test race campaign lint licenses vulnerabilities fuzz bench generate check-generated dist clean
+.PHONY: help build demo demo-check test race campaign lint licenses vulnerabilities fuzz bench attacks generate check-generated dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ fuzz: ## run every fuzz target for FUZZTIME, such as 10s or 5000x inputs
 
 bench: ## measure the speed, and write testdata/bench (on Linux only)
 	$(GO) run ./cmd/bench
+
+attacks: ## attack the binary with guesses and floods, and write testdata/bench/attacks.md (on Linux only)
+	$(GO) run ./cmd/attack -write testdata/bench/attacks.md
 
 generate: ## write the generated parts of pages and configuration again
 	$(GO) test ./config ./cmd/ocigate ./gateway/openapi -run Generated -update

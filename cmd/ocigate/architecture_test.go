@@ -20,6 +20,7 @@ const moduleRoot = "../.."
 // mayImport lists, for each package of the module, the packages of the module that it may
 // import. Imports go one way: see Architecture in cmd/README.md.
 var mayImport = map[string][]string{
+	"cmd/attack":       {},
 	"cmd/bench":        {"cmd/bench/facade", "config", "oci"},
 	"cmd/bench/facade": {},
 	"cmd/ocigate": {
@@ -57,11 +58,11 @@ var onlyIn = map[string][]string{
 	"encoding/xml":                             {"oci/ocisim", "translate/translatetest", "cmd/bench/facade"},
 	"github.com/prometheus/client_golang":      {"gateway", "cmd/ocigate"},
 	"github.com/prometheus/client_model":       {"gateway"},
-	"github.com/prometheus/procfs":             {"cmd/bench"},
+	"github.com/prometheus/procfs":             {"cmd/attack", "cmd/bench"},
 	"github.com/golang-jwt/jwt/v5":             {"gateway/auth"},
 	"github.com/go-jose/go-jose/v4":            {"gateway/auth", "gateway/auth/issuertest"},
 	"golang.org/x/crypto":                      {"gateway/auth"},
-	"net/http":                                 {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "cmd/ocigate", "translate/errcode", "cmd/bench", "cmd/bench/facade", "gateway/docs", "gateway/status"},
+	"net/http":                                 {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "cmd/ocigate", "translate/errcode", "cmd/attack", "cmd/bench", "cmd/bench/facade", "gateway/docs", "gateway/status"},
 	"encoding/json":                            {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/operation/storetest", "cmd/ocigate", "translate", "translate/itc", "cmd/bench", "cmd/bench/facade", "gateway/docs", "gateway/status"},
 	"go.etcd.io/bbolt":                         {"gateway/operation/bolt"},
 	"github.com/jackc/pgx/v5":                  {"gateway/operation/postgres", "gateway/operation/postgres/postgrestest"},
