@@ -56,6 +56,7 @@ type HTTP struct {
 	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest response that is compressed for callers that accept it, in bytes."`
 	Docs              bool           `yaml:"docs" doc:"Whether the description and the documentation of the API are served, without credentials, under /openapi.json, /openapi.yaml and /docs/."`
 	TrustedProxies    []netip.Prefix `yaml:"trusted_proxies" doc:"Networks of the proxies whose X-Forwarded-For header is believed, as CIDRs."`
+	TrustAllProxies   bool           `yaml:"trust_all_proxies" doc:"Whether trusted_proxies may cover half of all addresses or more. Then callers can choose the address that is logged, audited and throttled, unless only a proxy can connect to listen."`
 	CORS              CORS           `yaml:"cors" doc:"Pages of other origins whose scripts may use the API in a browser."`
 	CallerLimit       CallerLimit    `yaml:"caller_limit" doc:"Limit of the requests of each caller, at each replica: a user, or a listed client. Requests beyond it get 429 and are not carried out. Logins have auth.throttle instead."`
 }
@@ -249,7 +250,7 @@ type Throttle struct {
 type Journal struct {
 	Store        JournalStore  `yaml:"store" doc:"Store of the journal: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
 	Folder       string        `yaml:"folder" doc:"Folder of the embedded store, created if it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
-	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database. Required with store postgres."`
+	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database?sslmode=verify-full. Special characters in the password are percent-encoded. Without sslmode, a host that is neither localhost, nor a loopback address, nor a Unix socket needs verify-full: TLS, with a certificate for the host that an authority of the system or of sslrootcert has issued. Required with store postgres."`
 	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list that does not show the effect of the write proves that the write was not done."`
 	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to confirm it."`
 	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept forever."`
@@ -271,6 +272,7 @@ func (JournalStore) choices() []string { return names(StoreEmbedded, StorePostgr
 // Platform is the platform behind the gateway.
 type Platform struct {
 	Endpoints     []Endpoint `yaml:"endpoints" rule:"required" doc:"Endpoints of the platform, in order of preference."`
+	AllowMixedTLS bool       `yaml:"allow_mixed_tls" doc:"Whether endpoints without TLS, other than those on a loopback address, may be beside endpoints with it. Whoever blocks the connections with TLS then makes the gateway log in without it."`
 	UserID        string     `yaml:"user_id" rule:"token" doc:"Account that logs the sessions in. It cannot log in to the API. Required unless every endpoint has its own."`
 	Password      Secret     `yaml:"password" doc:"Password of the account. Required unless every endpoint has its own."`
 	Login         Login      `yaml:"login" doc:"How the sessions log in. The plain ones send the password in plain text and need TLS on every endpoint."`

@@ -52,7 +52,7 @@ func isOrigin(s string) bool {
 // isOwnHost reports whether a host is the one that asks: localhost or a loopback address.
 func isOwnHost(host string) bool {
 	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
+	return strings.EqualFold(host, "localhost") || err == nil && address.Unmap().IsLoopback()
 }
 
 // isOriginPort reports whether an origin has no port, or one that is not the default of

@@ -86,14 +86,23 @@ func (s *places) locate(p *Problem, path string) bool {
 // mistakes that are found after loading. It is the file alone if neither sets the
 // value, and empty for a configuration that was not loaded.
 func (c *Config) Place(path string) string {
+	return c.Problem(path, "").place()
+}
+
+// Problem returns a problem of the value at a path, with the place that [Config.Place]
+// returns.
+func (c *Config) Problem(path, reason string) Problem {
+	p := Problem{Path: path, Reason: reason}
 	if c.places == nil {
-		return ""
+		return p
 	}
-	p := Problem{File: c.places.file}
 	for at := path; at != "" && !c.places.locate(&p, at); {
 		at = parent(at)
 	}
-	return p.place()
+	if p.Variable == "" {
+		p.File = c.places.file
+	}
+	return p
 }
 
 // Problems is the error of a configuration that was read but is not valid.

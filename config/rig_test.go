@@ -120,6 +120,7 @@ func fullConfig() config.Config {
 			MaxBodyBytes:      1048576,
 			GzipMinBytes:      1400,
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
+			TrustAllProxies:   true,
 			CORS: config.CORS{
 				Origins: []config.Origin{"https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000"}, Credentials: true, MaxAge: time.Hour,
 			},
@@ -165,7 +166,7 @@ func fullConfig() config.Config {
 			Throttle: config.Throttle{FreeAttempts: 3, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Remembered: 100},
 		},
 		Journal: config.Journal{
-			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate"),
+			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate?sslmode=verify-full"),
 			Settle: time.Minute, Recheck: time.Hour, Keep: 48 * time.Hour, KeepKeys: 48 * time.Hour, UnreadyAfter: time.Minute,
 		},
 		Platform: config.Platform{
@@ -182,6 +183,7 @@ func fullConfig() config.Config {
 					UserID: "ocigate2", Password: config.NewSecret("word of the platform"),
 				},
 			},
+			AllowMixedTLS: true,
 			UserID:        "ocigate",
 			Password:      config.NewSecret("pass: word # not a comment"),
 			Login:         config.LoginSigned,

@@ -64,6 +64,7 @@ func (l *loader) validateValue(path string, f field, value reflect.Value) {
 func (l *loader) validateHTTP(c *Config) {
 	h := c.HTTP
 	l.pair("http.tls", h.TLS.CertFile, h.TLS.KeyFile)
+	l.validateProxies(h)
 	l.validateCORS(h.CORS)
 	l.validateCallerLimit("http.caller_limit", h.CallerLimit)
 	l.order("http.read_header_timeout", h.ReadHeaderTimeout, "http.read_timeout", h.ReadTimeout)
@@ -132,6 +133,7 @@ func (l *loader) validateScope(path string, c Client) {
 }
 
 func (l *loader) validatePlatform(p Platform) {
+	l.validateTransport(p)
 	unique(l, "platform.endpoints", "name", p.Endpoints, func(e Endpoint) string { return e.Name })
 	for i, e := range p.Endpoints {
 		l.validateEndpoint(entry("platform.endpoints", i), e, p)

@@ -41,12 +41,16 @@ func newConfigCheck() *cobra.Command {
 		Long: "Report all problems of a configuration: first those of its keys and values, and if\n" +
 			"there are none, those of the files and names in it: certificates, errors of the API,\n" +
 			"hashes. A certificate that has expired or is not valid yet is an error, and one that\n" +
-			"expires within 14 days a note. No connection is made.",
+			"expires within 14 days a note. A setting that is valid but not secure is a warning.\n" +
+			"No connection is made.",
 	}, func(c *cobra.Command, loaded *config.Config) error {
 		built, err := build(loaded)
 		notes, fault := built.certificates.validity(time.Now())
 		for _, note := range notes {
 			fmt.Fprintln(c.ErrOrStderr(), "note:", note)
+		}
+		for _, w := range warnings(loaded) {
+			fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
 		}
 		if err := errors.Join(err, fault); err != nil {
 			return err

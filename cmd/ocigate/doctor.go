@@ -160,6 +160,7 @@ func (d *doctor) examine(ctx context.Context) error {
 			return fmt.Errorf("--tenant and --group: %s", problems[0])
 		}
 	}
+	d.noteWarnings()
 	for i := range d.config.Platform.Endpoints {
 		d.checkEndpoint(ctx, i)
 	}

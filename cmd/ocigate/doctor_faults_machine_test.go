@@ -165,6 +165,10 @@ var journalFaults = []doctorFault{
 		make: withDatabase(func(t *testing.T) string { return peer(t, databaseServer) }, "sslmode=disable")},
 	{name: "a database without TLS", check: "journal_database", code: exitJournal, says: []string{"TLS: ", "sslmode"},
 		make: withDatabase(func(t *testing.T) string { return peer(t, databaseServer) }, "sslmode=verify-full")},
+	{name: "a database without TLS on another machine", check: "journal_database", code: exitJournal, says: []string{"TLS: ", "the URL sets no sslmode"},
+		make: withDatabase(func(t *testing.T) string { return exposed(t, peer(t, databaseServer)) }, "")},
+	{name: "a database that is reached without TLS", check: nameSecurity, of: postgresKey, code: exitJournal, state: checkNote, says: []string{"permits connections without TLS"},
+		make: withDatabase(func(t *testing.T) string { return exposed(t, peer(t, databaseServer)) }, "sslmode=disable")},
 }
 
 // withServer makes a rig with an HTTP server at the address of a listener, "http" or
@@ -241,6 +245,11 @@ func late(by time.Duration) func(*issuertest.Issuer) {
 }
 
 var otherFaults = []doctorFault{
+	{name: "a platform that is reached without TLS", check: nameSecurity, of: "platform.endpoints[0].tls.enabled", state: checkNote, says: []string{"is not a loopback address"},
+		make: withPlatform(nil, func(r *doctorRig, s *ocisim.Server) {
+			r.endpoints = nil
+			r.plain("main", exposed(r.t, s.Addr))
+		})},
 	{name: "an issuer that does not answer", check: "issuer", code: exitIssuer, says: []string{"no token of it is accepted"}, make: withIssuer(func(i *issuertest.Issuer) { i.SetDown(true) })},
 	{name: "an issuer of another name", check: "issuer", code: exitIssuer, says: []string{"the document is of issuer"},
 		make: withIssuer(func(i *issuertest.Issuer) {

@@ -139,7 +139,7 @@ var varying = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
-	{regexp.MustCompile(`(127\.0\.0\.\d|localhost|\[::1\]):\d+`), "$1:PORT"},
+	{regexp.MustCompile(`(127\.0\.0\.\d|0\.0\.0\.0|localhost|\[::1\]):\d+`), "$1:PORT"},
 	{regexp.MustCompile(`(?m) \([\d.]+ m?s\)$`), " (TIME)"},
 	{regexp.MustCompile(`fsync takes [\d.]+ m?s`), "fsync takes TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "DATE"},

@@ -152,6 +152,7 @@ func (p *Program) warn() {
 	if p.api.secured.Load() == nil && !isLoopback(p.api.bound.Addr()) {
 		p.logger.Warn("the API is served without TLS: credentials are sent in plain text unless a proxy adds TLS", "address", p.api.bound.Addr().String())
 	}
+	p.logWarnings()
 	c := p.configOf()
 	if least := c.HTTP.RequestTimeout + c.Platform.Timeouts.Command; c.HTTP.ShutdownTimeout < least {
 		p.logger.Warn("a stop may cut off requests in flight: http.shutdown_timeout is shorter than http.request_timeout and platform.timeouts.command together",

@@ -113,6 +113,7 @@ func (p *Program) reload(trigger reloadTrigger, load func() (*config.Config, err
 	}
 	p.logger.Log(context.Background(), level, "configuration reloaded", fields...)
 	p.logValidity(now)
+	p.logWarnings()
 	return did, nil
 }
 

@@ -49,7 +49,7 @@ func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.
 	adopted, err := collect(s.pool.Query(ctx, `SELECT record FROM ocigate_operations
 		WHERE open AND owner = $1 AND adoption = $2 ORDER BY begun`, owner, adoption))
 	if err != nil {
-		return nil, unusable("adopt", err)
+		return nil, s.unusable("adopt", err)
 	}
 	return adopted, nil
 }

@@ -49,7 +49,7 @@ func (s *Store) trailFrom(ctx context.Context, sequence int64) iter.Seq2[[]byte,
 		for from := sequence; ; {
 			page, err := s.page(ctx, from)
 			if err != nil {
-				yield(nil, unusable("audit trail", err))
+				yield(nil, s.unusable("audit trail", err))
 				return
 			}
 			for _, line := range page {

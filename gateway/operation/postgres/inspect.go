@@ -75,7 +75,7 @@ func Inspect(ctx context.Context, address string) (Inspection, error) {
 	c.StatementCacheCapacity, c.DescriptionCacheCapacity = 0, 0
 	conn, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return Inspection{}, &InspectError{stageOf(err), err}
+		return Inspection{}, &InspectError{stageOf(err), config.explain(err)}
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing was written
 	found := Inspection{}

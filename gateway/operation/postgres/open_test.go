@@ -19,7 +19,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"another kind of address", "host=h password=" + secret, Options{}, "postgres: the URL must begin with postgres:// or postgresql://"},
 		{"nothing", "", Options{}, "postgres: the URL must begin with postgres:// or postgresql://"},
-		{"a password that is not encoded", "postgres://u:" + secret + "@h:1/d", Options{}, errMalformed.Error()},
+		{"a password that is not encoded", "postgres://u:" + secret + "@h:1/d", Options{}, errAmbiguous.Error()},
 		{"a bad parameter beside a password", "postgres://u:hush@h/d?sslmode=some&password=hush&sslpassword=hush", Options{},
 			"postgres: the URL: cannot parse `postgres://u@h/d?sslmode=some`: failed to configure TLS (sslmode is invalid)"},
 		{"a bad parameter of the pool", "postgres://u:hush@h/d?pool_max_conns=hush", Options{}, "postgres: the URL: cannot parse `postgres://u@h/d?pool_max_conns=hush`"},

@@ -27,7 +27,7 @@ var errBegun = errors.New("the operation was begun before")
 func (s *Store) Begin(ctx context.Context, op operation.Operation) error {
 	body, err := encode(&op)
 	if err != nil {
-		return unusable("begin", err)
+		return s.unusable("begin", err)
 	}
 	s.received.add(op.ID, op.Holds())
 	err = s.transact(ctx, "begin", lazily, func(ctx context.Context, tx pgx.Tx) error {
@@ -142,7 +142,7 @@ func removeReceived(ctx context.Context, tx pgx.Tx, ids []string) error {
 func (s *Store) Record(ctx context.Context, op operation.Operation, event operation.Event) error {
 	body, err := encode(&op)
 	if err != nil {
-		return unusable("record", err)
+		return s.unusable("record", err)
 	}
 	err = s.transact(ctx, "record", durably, func(ctx context.Context, tx pgx.Tx) error {
 		replace := replaceRecord
@@ -279,7 +279,7 @@ func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error)
 	defer cancel()
 	found, err := collect(s.pool.Query(ctx, `SELECT record FROM ocigate_operations WHERE id = $1`, id))
 	if err != nil {
-		return operation.Operation{}, unusable("get", err)
+		return operation.Operation{}, s.unusable("get", err)
 	}
 	if len(found) == 0 {
 		return operation.Operation{}, operation.ErrNotFound
@@ -295,7 +295,7 @@ func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operat
 	sql, args := listing(q)
 	found, err := collect(s.pool.Query(ctx, sql, args...))
 	if err != nil {
-		return nil, unusable("list", err)
+		return nil, s.unusable("list", err)
 	}
 	return found, nil
 }
@@ -344,7 +344,7 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 	texts := columnOf(keys)
 	rows, err := s.pool.Query(ctx, touched, op.ID, texts)
 	if err != nil {
-		return nil, unusable("touched", err)
+		return nil, s.unusable("touched", err)
 	}
 	byEntry, found := map[string]string{}, false
 	var entry, id *string
@@ -354,7 +354,7 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 		}
 		return nil
 	}); err != nil {
-		return nil, unusable("touched", err)
+		return nil, s.unusable("touched", err)
 	}
 	if !found {
 		return nil, operation.ErrNotFound

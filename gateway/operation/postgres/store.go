@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,7 +56,8 @@ type Store struct {
 	pool    *pgxpool.Pool
 	leases  leases
 	timeout time.Duration
-	checker string // the owner that Check uses
+	checker string            // the owner that Check uses
+	explain func(error) error // adds to an error about TLS why TLS is required
 
 	adoptions failedAdoptions
 	received  receivedOperations
@@ -71,7 +70,10 @@ var _ operation.Store = (*Store)(nil)
 //	postgres://user:password@host:5432/database?sslmode=verify-full
 //
 // with the parameters of libpq that [pgxpool.ParseConfig] supports. A URL with several
-// hosts should have target_session_attrs=read-write, too.
+// hosts should have target_session_attrs=read-write, too. If it sets no sslmode and one of
+// the hosts is neither localhost, nor a loopback address, nor a Unix socket, sslmode is
+// verify-full, whatever the environment says. [Weakness] reports what another mode leaves
+// open.
 //
 // Open does not connect: the methods connect when they need to, and again after a
 // connection was lost. An error is about the arguments, and does not contain the
@@ -88,6 +90,7 @@ func Open(address string, o Options) (*Store, error) {
 		leases:  newLeases(cmp.Or(o.Lease, defaultLease)),
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
+		explain: config.explain,
 	}
 	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check validates the range
 	config.MinConns, config.MinIdleConns = 0, 0                        // connect on demand
@@ -100,7 +103,7 @@ func Open(address string, o Options) (*Store, error) {
 	config.AfterConnect = s.prepare
 	config.ConnConfig.DefaultQueryExecMode = execMode
 	config.ConnConfig.StatementCacheCapacity, config.ConnConfig.DescriptionCacheCapacity = 0, 0
-	s.pool, err = pgxpool.NewWithConfig(context.Background(), config)
+	s.pool, err = pgxpool.NewWithConfig(context.Background(), config.Config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
@@ -111,35 +114,6 @@ func Open(address string, o Options) (*Store, error) {
 // round trip, and leaves no state in the session. Behind a pooler in transaction mode the
 // next statement in that session may belong to another client.
 const execMode = pgx.QueryExecModeExec
-
-// parse parses a URL. The parser's errors quote the URL, and do not always hide the
-// password. So parse returns the error that the parser returns for the URL without it.
-func parse(address string) (*pgxpool.Config, error) {
-	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
-		return nil, errors.New("postgres: the URL must begin with postgres:// or postgresql://")
-	}
-	config, err := pgxpool.ParseConfig(address)
-	if err == nil {
-		return config, nil
-	}
-	bare, err := url.Parse(address)
-	if err != nil {
-		return nil, errMalformed
-	}
-	if bare.User != nil {
-		bare.User = url.User(bare.User.Username())
-	}
-	parameters := bare.Query()
-	parameters.Del("password")
-	parameters.Del("sslpassword")
-	bare.RawQuery = parameters.Encode()
-	if _, err = pgxpool.ParseConfig(bare.String()); err == nil {
-		return nil, errMalformed
-	}
-	return nil, fmt.Errorf("postgres: the URL: %w", err)
-}
-
-var errMalformed = errors.New("postgres: the URL is malformed; special characters in a user's name or password must be percent-encoded")
 
 // Close waits for the calls that are running and closes all connections, which takes at
 // most 15 seconds if the server cannot be reached.
@@ -191,7 +165,7 @@ func (s *Store) transact(ctx context.Context, what, commit string, do func(conte
 			break
 		}
 	}
-	return unusable(what, err)
+	return s.unusable(what, err)
 }
 
 // attempt calls do in one transaction.
@@ -217,9 +191,9 @@ func collided(err error) bool {
 	return ok && (refusal.Code == "40001" || refusal.Code == "40P01") // serialization_failure, deadlock_detected
 }
 
-// unusable adds the name of the call to an error, unless it is one of the store's
-// contract.
-func unusable(what string, err error) error {
+// unusable adds the name of the call to an error, and why TLS is required, unless it is one
+// of the store's contract.
+func (s *Store) unusable(what string, err error) error {
 	if err == nil || errors.Is(err, operation.ErrConflict) || errors.Is(err, operation.ErrNotFound) {
 		return err
 	}
@@ -229,7 +203,7 @@ func unusable(what string, err error) error {
 	if _, held := errors.AsType[*operation.HeldError](err); held {
 		return err
 	}
-	return fmt.Errorf("postgres: %s: %w", what, err)
+	return fmt.Errorf("postgres: %s: %w", what, s.explain(err))
 }
 
 // encode returns the JSON of an operation. It is a string because all of the driver's
