@@ -383,7 +383,7 @@ func (s *site) database([]string) {
 	s.Cleanup(func() { _ = server.Close() })
 	address := server.Database(s.T)
 	s.variables = append(s.variables, "DATABASE="+address)
-	s.addresses = append(s.addresses, "postgres://gateway@db.example.com/ocigate", address)
+	s.addresses = append(s.addresses, "postgres://gateway@db.example.com/ocigate?sslmode=verify-full", address)
 }
 
 // background runs a command until it ends, or the test does.

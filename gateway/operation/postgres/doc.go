@@ -7,7 +7,7 @@
 //
 // [Open] returns a [Store], which a keeper then uses:
 //
-//	store, err := postgres.Open("postgres://gateway:secret@db:5432/ocigate", postgres.Options{})
+//	store, err := postgres.Open("postgres://gateway:secret@db:5432/ocigate?sslmode=verify-full", postgres.Options{})
 //	if err != nil {
 //		return err
 //	}
