@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,10 +14,36 @@ import (
 func (l *loader) unknown(path, at string, section *yaml.Node, keys []field, key *yaml.Node) {
 	l.lines[at] = key.Line
 	reason, meant := suggestion(path, key.Value, keys)
+	if reason == "" && mayBeSecret(section, keys, key) {
+		l.report(Problem{Path: path, Line: key.Line, Reason: "contains a text that is not a key (and is not shown, since it may belong to a secret); a text with a comma, a colon or a # must be in quotes"})
+		l.bad[at] = true
+		return
+	}
 	l.refuse(at, "is not a key"+reason)
 	if meant != "" && !given(section, meant) {
 		l.bad[join(path, meant)] = true
 	}
+}
+
+// keyText matches texts that could be a key of some version of the configuration.
+var keyText = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9_.-]{0,63}\z`)
+
+// mayBeSecret reports whether an unknown key may be a part of a secret: because it does not
+// look like a key, or because it follows a secret in braces, where YAML ends a text without
+// quotes at a comma: {password: a,b}.
+func mayBeSecret(section *yaml.Node, keys []field, key *yaml.Node) bool {
+	if !keyText.MatchString(key.Value) {
+		return true
+	}
+	if section.Style&yaml.FlowStyle == 0 {
+		return false
+	}
+	for i := 0; i+1 < len(section.Content) && section.Content[i] != key; i += 2 {
+		if slices.ContainsFunc(keys, func(f field) bool { return f.key == section.Content[i].Value && f.typ == secretType }) {
+			return true
+		}
+	}
+	return false
 }
 
 // suggestion returns the end of the message about an unknown key of the section at
