@@ -130,6 +130,7 @@ func SchemaName(t reflect.Type) string {
 		reflect.TypeFor[entryBody]():            "OperationEntry",
 		reflect.TypeFor[operation.Correction](): "OperationCorrection",
 		reflect.TypeFor[operationsBody]():       "OperationsPage",
+		reflect.TypeFor[listedBody]():           "ListedOperation",
 		reflect.TypeFor[dryRunBody]():           "DryRun",
 		reflect.TypeFor[dryRunChange]():         "DryRunChange",
 		reflect.TypeFor[errorBody]():            "Errors",

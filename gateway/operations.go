@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,8 +27,23 @@ const operationIDParameter = "operation_id"
 
 func operationPath(id string) string { return basePath + "/operations/" + id + "/" }
 
-// operationBody is an operation in a response.
+// operationBody is an operation in a response about it alone.
 type operationBody struct {
+	operationFields
+	Entries []entryBody `json:"entries" doc:"In the order of the request, followed by those that only the plan names."`
+	operationEnd
+}
+
+// listedBody is an operation in the list.
+type listedBody struct {
+	operationFields
+	EntryCount int         `json:"entry_count" doc:"How many entries it has." example:"1"`
+	Entries    []entryBody `json:"entries,omitzero" doc:"Only with entries=true. In the order of the request, followed by those that only the plan names."`
+	operationEnd
+}
+
+// operationFields are the members of an operation before its entries.
+type operationFields struct {
 	ID       string          `json:"id" doc:"The id of the write, as in the header Operation-Id." example:"0198c5b4-7c1e-7d1f-9a55-3f4f2a6f0c11"`
 	State    operation.State `json:"state" values:"states" doc:"What is known of it." example:"done"`
 	Outcome  operation.State `json:"outcome" values:"outcomes" doc:"The state as the header Operation-Outcome has it: unknown unless it has ended." example:"done"`
@@ -46,8 +62,10 @@ type operationBody struct {
 	UnknownAt  time.Time `json:"doubted_at,omitzero" doc:"When its outcome became unknown."`
 	EndedAt    time.Time `json:"ended_at,omitzero" doc:"When nothing more was to be found out." example:"2026-01-05T09:30:00.171Z"`
 	ReleasedAt time.Time `json:"released_at,omitzero" doc:"When an operator last released entries of it whose outcome was unknown."`
+}
 
-	Entries []entryBody `json:"entries" doc:"In the order of the request, followed by those that only the plan names."`
+// operationEnd has the members of an operation after its entries.
+type operationEnd struct {
 	// Error is the platform's refusal of the last step that was sent, in the form of
 	// all errors. It is absent if the platform refused nothing, or if it is not known
 	// that nothing of the step was done.
@@ -68,25 +86,42 @@ type entryBody struct {
 
 // bodyOf returns an operation as that caller may see it.
 func bodyOf(op operation.Operation, to auth.Principal) operationBody {
-	body := operationBody{
+	return operationBody{fieldsOf(op), entriesOf(op), endOf(op, to)}
+}
+
+// listedOf returns an operation as that caller may see it in a list.
+func listedOf(op operation.Operation, to auth.Principal, withEntries bool) listedBody {
+	body := listedBody{operationFields: fieldsOf(op), EntryCount: len(op.Entries), operationEnd: endOf(op, to)}
+	if withEntries {
+		body.Entries = entriesOf(op)
+	}
+	return body
+}
+
+func fieldsOf(op operation.Operation) operationFields {
+	fields := operationFields{
 		ID: op.ID, State: op.State, Outcome: op.State.Outcome(), Basis: op.Basis,
 		Endpoint: op.Route, TenantID: op.TenantID, GroupID: op.GroupID, UserID: op.UserID,
 		RequestedBy: op.Caller.Name, RequestID: op.Caller.RequestID,
 		ReceivedAt: op.ReceivedAt, IntendedAt: op.IntendedAt, SentAt: op.SentAt, UnknownAt: op.UnknownAt, EndedAt: op.EndedAt,
-		Entries: []entryBody{}, Corrections: op.Corrections,
 	}
 	if n := len(op.Releases); n > 0 {
-		body.ReleasedAt = op.Releases[n-1].At // by whom and why is for operators only
+		fields.ReleasedAt = op.Releases[n-1].At // by whom and why is for operators only
 	}
-	for _, e := range op.Entries {
-		outcome := e.Outcome
-		if outcome == "" {
-			outcome = operation.Unknown
-		}
-		body.Entries = append(body.Entries, entryBody{e.Given, outcome, e.Step, e.Released})
+	return fields
+}
+
+// entriesOf returns the entries of an operation, never nil.
+func entriesOf(op operation.Operation) []entryBody {
+	entries := make([]entryBody, len(op.Entries))
+	for i, e := range op.Entries {
+		entries[i] = entryBody{e.Given, cmp.Or(e.Outcome, operation.Unknown), e.Step, e.Released}
 	}
-	body.Error = refusalOf(op, to)
-	return body
+	return entries
+}
+
+func endOf(op operation.Operation, to auth.Principal) operationEnd {
+	return operationEnd{refusalOf(op, to), op.Corrections}
 }
 
 // refusalOf returns the platform's refusal of the last step that was sent, if nothing of
@@ -143,8 +178,8 @@ const unreadable = "The gateway's journal cannot be read at the moment."
 
 // operationsBody is a page of operations. Next is absent on the last page.
 type operationsBody struct {
-	Operations []operationBody `json:"operations" doc:"The last ones first."`
-	Next       string          `json:"next,omitempty" doc:"The value of before for the next page. Absent on the last page."`
+	Operations []listedBody `json:"operations" doc:"The last ones first. A page may have fewer than limit."`
+	Next       string       `json:"next,omitempty" doc:"The value of before for the next page. Absent on the last page."`
 }
 
 // The largest and the default number of operations on a page.
@@ -152,6 +187,13 @@ const (
 	maxPage     = 1000
 	defaultPage = 100
 )
+
+// maxPageBytes limits the operations of a page by their sizes in the journal, so that the
+// memory of a request does not depend on how many entries the writes have: a page ends
+// before that, unless its first operation alone is larger. A page is complete in memory
+// before it is written, since nothing of the journal may be locked for as long as a slow
+// caller reads.
+const maxPageBytes = 1 << 20
 
 // operations responds with the writes of a scope: that of the query, or else the
 // caller's own.
@@ -163,19 +205,16 @@ func (g *Gateway) operations(ctx context.Context, c echo.Context, who auth.Princ
 	if !mayList(who, q) {
 		return errcode.New(errcode.Forbidden)
 	}
-	page := q.Limit
-	q.Limit++ // one more than the page, to learn whether there is a next one
-	ops, err := g.options.Operations.List(ctx, q)
+	page, more, err := g.options.Operations.List(ctx, q)
 	if err != nil {
 		return &errcode.Error{Code: errcode.JournalUnavailable, Message: unreadable, RetryAfter: shortly, Cause: err}
 	}
-	body := operationsBody{Operations: []operationBody{}}
-	for i, op := range ops {
-		if i == page {
-			body.Next = ops[i-1].ID
-			break
-		}
-		body.Operations = append(body.Operations, bodyOf(op, who))
+	body := operationsBody{Operations: make([]listedBody, len(page))}
+	for i, op := range page {
+		body.Operations[i] = listedOf(op, who, params[entriesParameter] == "true")
+	}
+	if more && len(page) > 0 {
+		body.Next = page[len(page)-1].ID
 	}
 	return writeTagged(c, body)
 }
@@ -194,8 +233,11 @@ var listParams = []translate.Param{
 	{Name: "group_id", Check: idProblem("group_id"), Doc: "Only the writes of this group. It needs tenant_id."},
 	{Name: "state", Kind: translate.ChoiceParam, Values: texts(listedStates), Doc: "Only the writes of which this is known."},
 	{Name: "before", Check: operationIDProblem, Doc: "Only the writes that were begun before this operation: the next of a page."},
-	{Name: "limit", Kind: translate.IntegerParam, Min: 1, Max: maxPage, Doc: "The most that a page holds."},
+	{Name: "limit", Kind: translate.IntegerParam, Min: 1, Max: maxPage, Doc: "The most that a page holds. It holds fewer if their entries are many: next reports whether there are more."},
+	{Name: entriesParameter, Kind: translate.BooleanParam, Doc: "true adds the entries of each write to it, which are left out otherwise."},
 }
+
+const entriesParameter = "entries"
 
 // idProblem returns the validation of an id with that name.
 func idProblem(name string) func(id string) string {
@@ -223,7 +265,7 @@ func operationIDProblem(id string) string {
 func queryOf(params translate.Params, who auth.Principal) (operation.Query, error) {
 	q := operation.Query{
 		Target: scope.Target{TenantID: who.TenantID, GroupID: who.GroupID}, State: operation.State(params["state"]),
-		Before: params["before"], Limit: params.Integer("limit", defaultPage),
+		Before: params["before"], Limit: params.Integer("limit", defaultPage), MaxBytes: maxPageBytes,
 	}
 	if id, given := params["tenant_id"]; given {
 		q.Target.TenantID = id

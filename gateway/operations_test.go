@@ -171,6 +171,9 @@ func TestParametersOfTheListOfOperations(t *testing.T) {
 		"page=2":                            {"page"},
 		"Limit=5":                           {"Limit"},
 		"limit":                             {"limit"},
+		"entries=":                          {"entries"},
+		"entries=1":                         {"entries"},
+		"entries=all&limit=0":               {"entries", "limit"},
 		"limit=0&state=x&before=x&page=":    {"before", "limit", "page", "state"},
 		"limit=5;state=done":                {"query"},
 		"limit=%":                           {"query"},
@@ -187,7 +190,7 @@ func TestParametersOfTheListOfOperations(t *testing.T) {
 			}
 		})
 	}
-	for _, query := range []string{"", "?", "?limit=1", "?limit=1000", "?state=done", "?before=" + operation.NewID()} {
+	for _, query := range []string{"", "?", "?limit=1", "?limit=1000", "?state=done", "?entries=true", "?before=" + operation.NewID()} {
 		r.call(t, call{path: "/api/v1/operations/" + query, client: tenant}).wantStatus(t, http.StatusOK)
 	}
 }
@@ -296,9 +299,13 @@ func TestOperationIsReported(t *testing.T) {
 		if reported.header.Get("Retry-After") != "" {
 			t.Error("there is nothing to wait for")
 		}
-		listed := r.call(t, call{path: "/api/v1/operations/", client: group})
-		if diff := cmp.Diff(`{"operations":[`+want+`]}`, strings.TrimSpace(listed.body)); diff != "" {
-			t.Errorf("list (-want +got):\n%s", diff)
+		counted := strings.Replace(want, `"entries"`, `"entry_count":1,"entries"`, 1)
+		short := strings.Replace(counted, `,"entries":[{"entry":"+3225126999","outcome":"done","step":1}]`, "", 1)
+		for query, want := range map[string]string{"": short, "?entries=false": short, "?entries=true": counted} {
+			listed := r.call(t, call{path: "/api/v1/operations/" + query, client: group})
+			if diff := cmp.Diff(`{"operations":[`+want+`]}`, strings.TrimSpace(listed.body)); diff != "" {
+				t.Errorf("list %s (-want +got):\n%s", query, diff)
+			}
 		}
 	})
 }

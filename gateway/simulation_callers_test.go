@@ -63,7 +63,7 @@ func (s *simulation) caller(name string, d *dice, over <-chan struct{}) {
 		case n < 19:
 			s.getOperation(d, send)
 		default:
-			if got := send(simRequest{method: http.MethodGet, path: "/api/v1/operations/?limit=1000"}, false); got != nil && got.status == http.StatusOK {
+			if got := send(simRequest{method: http.MethodGet, path: "/api/v1/operations/?limit=1000&entries=true"}, false); got != nil && got.status == http.StatusOK {
 				s.noteListed(got.body)
 			}
 		}
@@ -91,7 +91,7 @@ func (s *simulation) getOperation(d *dice, send func(simRequest, bool) *response
 
 // noteListed notes the states of the operations in a response.
 func (s *simulation) noteListed(body string) {
-	for _, op := range s.read(body) {
+	for _, op := range s.read(body).Operations {
 		s.mu.Lock()
 		seen := listedState{id: op.ID, request: op.RequestID, state: op.State, at: s.now()}
 		for _, e := range op.Entries {

@@ -35,24 +35,39 @@ type apiOperation struct {
 	} `json:"entries"`
 }
 
-func (s *simulation) read(body string) []apiOperation {
+// apiPage is a page of operations.
+type apiPage struct {
+	Operations []apiOperation
+	Next       string
+}
+
+func (s *simulation) read(body string) apiPage {
 	s.t.Helper()
-	var list struct{ Operations []apiOperation }
-	if err := json.Unmarshal([]byte(body), &list); err != nil {
+	var page apiPage
+	if err := json.Unmarshal([]byte(body), &page); err != nil {
 		s.failf("%v: %s", err, body)
 	}
-	return list.Operations
+	return page
 }
 
 // operations returns all operations that the running gateway lists.
 func (s *simulation) operations() []apiOperation {
 	s.t.Helper()
-	got := s.send(newDice(s.seed, 3), simRequest{method: http.MethodGet, path: "/api/v1/operations/?limit=1000"}, "the-end", false)
-	if got == nil || got.status != http.StatusOK {
-		s.failf("the operations cannot be read at the end: %+v", got)
-		return nil
+	d, path := newDice(s.seed, 3), "/api/v1/operations/?limit=1000&entries=true"
+	var all []apiOperation
+	for before := ""; ; {
+		got := s.send(d, simRequest{method: http.MethodGet, path: path + before}, "the-end", false)
+		if got == nil || got.status != http.StatusOK {
+			s.failf("the operations cannot be read at the end: %+v", got)
+			return nil
+		}
+		page := s.read(got.body)
+		all = append(all, page.Operations...)
+		if page.Next == "" {
+			return all
+		}
+		before = "&before=" + page.Next
 	}
-	return s.read(got.body)
 }
 
 // isReleased reports whether the operation stays unknown because an operator has released

@@ -225,9 +225,9 @@ func (d *disk) Get(ctx context.Context, id string) (op operation.Operation, err 
 	return op, err
 }
 
-func (d *disk) List(ctx context.Context, q operation.Query) (ops []operation.Operation, err error) {
-	err = d.do(ctx, "List", func() (err error) { ops, err = d.Store.List(ctx, q); return err }, nil)
-	return ops, err
+func (d *disk) List(ctx context.Context, q operation.Query) (page []operation.Operation, more bool, err error) {
+	err = d.do(ctx, "List", func() (err error) { page, more, err = d.Store.List(ctx, q); return err }, nil)
+	return page, more, err
 }
 
 func (d *disk) Prune(ctx context.Context, before time.Time) error {

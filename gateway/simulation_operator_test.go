@@ -18,7 +18,7 @@ func (s *simulation) releaseEntries(d *dice, over <-chan struct{}) {
 		case <-time.After(d.upTo(4 * time.Second)):
 		}
 		store := s.current().disk
-		ops, err := store.List(s.t.Context(), operation.Query{Open: true, State: operation.Unknown, Limit: 100})
+		ops, _, err := store.List(s.t.Context(), operation.Query{Open: true, State: operation.Unknown, Limit: 100})
 		if err != nil || len(ops) == 0 {
 			continue
 		}

@@ -190,6 +190,7 @@ type operationResponse struct {
 	UnknownAt   time.Time       `json:"doubted_at"`
 	EndedAt     time.Time       `json:"ended_at"`
 	ReleasedAt  time.Time       `json:"released_at"`
+	EntryCount  int             `json:"entry_count"` // in lists
 	Entries     []entryResponse `json:"entries"`
 	Error       *apiError       `json:"error"`
 	Corrections []correction    `json:"corrections"`

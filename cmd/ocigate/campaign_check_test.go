@@ -96,7 +96,7 @@ func (k *checker) finding(kind, format string, args ...any) {
 func (k *checker) waitUntilKnown() {
 	for {
 		var page operationPage
-		err := k.campaign.get(k.t.Context(), systemClient, "/api/v1/operations/?state=unknown&limit=1000", &page)
+		err := k.campaign.get(k.t.Context(), systemClient, "/api/v1/operations/?state=unknown&limit=1000&entries=true", &page)
 		k.unknownFor = time.Since(k.well)
 		if err == nil && len(page.Operations) == 0 {
 			return

@@ -28,7 +28,7 @@ type trailLine struct {
 func (k *checker) readOperations() {
 	for before := ""; ; {
 		var page operationPage
-		if err := k.campaign.get(k.t.Context(), systemClient, "/api/v1/operations/?limit=1000"+before, &page); err != nil {
+		if err := k.campaign.get(k.t.Context(), systemClient, "/api/v1/operations/?limit=1000&entries=true"+before, &page); err != nil {
 			k.t.Fatalf("the operations cannot be listed: %v", err)
 		}
 		for _, op := range page.Operations {

@@ -45,7 +45,7 @@ type operationPage struct {
 // find searches the operations of the caller's scope, the latest first, back to the start
 // of the request.
 func (c *caller) find(w *write, a attempt) (apiOperation, bool, error) {
-	query := "limit=200&tenant_id=" + w.lane.tenant
+	query := "limit=200&entries=true&tenant_id=" + w.lane.tenant
 	for before := ""; ; {
 		var page operationPage
 		if err := c.get(w.client, "/api/v1/operations/?"+query+before, &page); err != nil {

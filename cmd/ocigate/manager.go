@@ -22,6 +22,7 @@ const operationsDatabase = "operations.db"
 // manager lets operators inspect and release operations. It is either a running gateway
 // that has the journal open (controlClient), or the journal itself (storeManager).
 type manager interface {
+	// list returns a page. It may be shorter than q.Limit although there are more.
 	list(ctx context.Context, q operation.Query) ([]operationStatus, error)
 	show(ctx context.Context, id string) (operationStatus, error)
 	// release frees entries and returns the changed operation.
@@ -48,8 +49,13 @@ type storeManager struct {
 	folder string // opened by this manager, empty for none
 }
 
+// managerPageBytes limits a page by the sizes of its operations, so that a list needs
+// little memory in a running gateway, however many entries the writes have.
+const managerPageBytes = 1 << 20
+
 func (m *storeManager) list(ctx context.Context, q operation.Query) ([]operationStatus, error) {
-	ops, err := m.store.List(ctx, q)
+	q.MaxBytes = managerPageBytes
+	ops, _, err := m.store.List(ctx, q)
 	found := make([]operationStatus, len(ops))
 	for i, op := range ops {
 		found[i] = m.status(op)

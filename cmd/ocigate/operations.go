@@ -108,7 +108,8 @@ var listableStates = []operation.State{
 }
 
 // listed returns operations, which it requests page by page, and reports whether there are
-// more. Of open operations, only those that hold entries count.
+// more. Of open operations, only those that hold entries count. The last page is the empty
+// one: any other may be short because its operations are large.
 func listed(ctx context.Context, m manager, q operation.Query) (found []operationStatus, more bool, err error) {
 	found = []operationStatus{}
 	page := q
@@ -128,7 +129,7 @@ func listed(ctx context.Context, m manager, q operation.Query) (found []operatio
 			}
 			found = append(found, s)
 		}
-		if len(some) < listPage {
+		if len(some) == 0 {
 			return found, false, nil
 		}
 	}

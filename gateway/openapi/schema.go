@@ -221,8 +221,15 @@ func (s schemas) ofType(t reflect.Type, name string) object {
 func (s schemas) ofMembers(t reflect.Type, name string) (properties object, required []any) {
 	for f := range t.Fields() {
 		if f.Anonymous {
-			inner, _ := s.ofMembers(f.Type.Elem(), name) // a pointer, so none is required
+			embedded := f.Type
+			if embedded.Kind() == reflect.Pointer {
+				embedded = embedded.Elem()
+			}
+			inner, needed := s.ofMembers(embedded, name)
 			properties = append(properties, inner...)
+			if embedded == f.Type { // of a pointer, none is required
+				required = append(required, needed...)
+			}
 			continue
 		}
 		key, options, _ := strings.Cut(f.Tag.Get("json"), ",")

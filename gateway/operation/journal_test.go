@@ -342,8 +342,11 @@ func (s *store) Get(ctx context.Context, id string) (op operation.Operation, err
 	return op, err
 }
 
-func (s *store) List(ctx context.Context, q operation.Query) (ops []operation.Operation, err error) {
-	err = s.do(ctx, "List", "", func(bool) error {
+// List returns pages of one operation if their size is limited.
+func (s *store) List(ctx context.Context, q operation.Query) ([]operation.Operation, bool, error) {
+	page := operation.NewPage(q)
+	err := s.do(ctx, "List", "", func(bool) error {
+		var ops []operation.Operation
 		for _, k := range s.ops {
 			if q.Target.Contains(k.Target) &&
 				(q.State == "" || q.State == k.State) && (!q.Open || k.Open()) && (q.Before == "" || k.ID < q.Before) {
@@ -351,10 +354,12 @@ func (s *store) List(ctx context.Context, q operation.Query) (ops []operation.Op
 			}
 		}
 		slices.SortFunc(ops, func(a, b operation.Operation) int { return cmp.Compare(b.ID, a.ID) })
-		ops = ops[:min(len(ops), q.Limit)]
+		for len(ops) > 0 && page.Add(ops[0], q.MaxBytes) {
+			ops = ops[1:]
+		}
 		return nil
 	})
-	return ops, err
+	return page.Operations, page.More, err
 }
 
 func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operation, err error) {

@@ -206,19 +206,20 @@ func (k *Keeper) Get(ctx context.Context, id string) (Operation, error) {
 	return op, err
 }
 
-// List returns the operations that match a query, the last received first. Those
-// that are only Received may be missing. The error is [ErrUnusable].
-func (k *Keeper) List(ctx context.Context, q Query) ([]Operation, error) {
+// List returns a page of the operations that match a query, the last received first,
+// and reports whether there are more. Those that are only Received may be missing. The
+// error is [ErrUnusable].
+func (k *Keeper) List(ctx context.Context, q Query) (page []Operation, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ops, err := k.options.Store.List(ctx, q)
-	for i := range ops {
-		ops[i] = k.current(ops[i])
-	}
+	page, more, err = k.options.Store.List(ctx, q)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
+		return nil, false, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
-	return ops, nil
+	for i := range page {
+		page[i] = k.current(page[i])
+	}
+	return page, more, nil
 }
 
 // Note adds an event to the audit trail that belongs to no operation.

@@ -89,7 +89,7 @@ func TestList(t *testing.T) {
 			}
 			after(time.Millisecond)
 		}
-		ops, err := r.List(t.Context(), operation.Query{Target: scope.Target{TenantID: "T", GroupID: "G"}, Limit: 2})
+		ops, _, err := r.List(t.Context(), operation.Query{Target: scope.Target{TenantID: "T", GroupID: "G"}, Limit: 2})
 		if err != nil || len(ops) != 2 || ops[0].ID != ids[2] || ops[1].ID != ids[1] {
 			t.Fatalf("List: %v, %v", ops, err)
 		}
@@ -184,7 +184,7 @@ func TestClose(t *testing.T) {
 			r.stored(running.ID, operation.Done, operation.ByReply)
 			b := newRig(t, r.journal, "B")
 			after(lease + settle + 10*time.Second)
-			ops, err := b.List(t.Context(), operation.Query{Limit: 100})
+			ops, _, err := b.List(t.Context(), operation.Query{Limit: 100})
 			if err != nil || len(ops) != 11 {
 				t.Fatalf("List: %d, %v", len(ops), err)
 			}

@@ -347,7 +347,7 @@ func (w *world) operator(random *rand.Rand) {
 	store := newStore(w.journal)
 	for w.inTrouble() {
 		time.Sleep(upTo(4*time.Second, random))
-		ops, err := store.List(context.Background(), operation.Query{Open: true, State: operation.Unknown, Limit: 100})
+		ops, _, err := store.List(context.Background(), operation.Query{Open: true, State: operation.Unknown, Limit: 100})
 		if err != nil || len(ops) == 0 {
 			continue
 		}

@@ -52,8 +52,9 @@ type Store interface {
 	// Get returns an operation. The error is [ErrNotFound] if there is none.
 	Get(ctx context.Context, id string) (Operation, error)
 
-	// List returns the operations that match a query, the last received first.
-	List(ctx context.Context, q Query) ([]Operation, error)
+	// List returns a page of the operations that match a query, the last received
+	// first, and reports whether there are more.
+	List(ctx context.Context, q Query) (page []Operation, more bool, err error)
 
 	// Adopt makes owner the owner of all operations that are [Operation.Open] and
 	// whose own owner has stopped, and returns them. Those that were only Received
@@ -100,4 +101,41 @@ type Query struct {
 	Before string
 	// Limit is the greatest number of operations to return, 1 or more.
 	Limit int
+	// MaxBytes is the greatest sum of the sizes of the operations to return, as JSON;
+	// 0 means any. The first operation is returned whatever its size is. An operation
+	// has some 200 bytes for each entry, and its page in memory is about twice as
+	// large as the JSON.
+	MaxBytes int
+}
+
+// Page collects the operations that [Store.List] returns.
+type Page struct {
+	Operations []Operation
+	// More reports that an operation was not added.
+	More bool
+
+	query Query
+	bytes int
+}
+
+// NewPage returns an empty page for a query.
+func NewPage(q Query) *Page { return &Page{query: q} }
+
+// Full notes that there is an operation for the page that has that size as JSON, and
+// reports whether it cannot be added: then the page is complete, and has More.
+func (p *Page) Full(size int) bool {
+	n, most := len(p.Operations), p.query.MaxBytes
+	p.More = p.More || n == p.query.Limit || most > 0 && n > 0 && p.bytes+size > most
+	return p.More
+}
+
+// Add adds an operation of that size, unless the page is [Page.Full], and reports whether
+// it did.
+func (p *Page) Add(op Operation, size int) bool {
+	if p.Full(size) {
+		return false
+	}
+	p.Operations = append(p.Operations, op)
+	p.bytes += size
+	return true
 }

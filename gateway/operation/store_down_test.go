@@ -131,7 +131,7 @@ func TestStoreIsDown(t *testing.T) {
 			if _, err := r.Get(t.Context(), operation.NewID()); !errors.Is(err, operation.ErrUnusable) {
 				t.Errorf("Get: %v", err)
 			}
-			if _, err := r.List(t.Context(), operation.Query{Limit: 1}); !errors.Is(err, operation.ErrUnusable) {
+			if _, _, err := r.List(t.Context(), operation.Query{Limit: 1}); !errors.Is(err, operation.ErrUnusable) {
 				t.Errorf("List: %v", err)
 			}
 			if err := r.Note(t.Context(), operation.Event{}); err == nil {

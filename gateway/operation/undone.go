@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// undoneLimit is how many of the last operations with the same target are searched.
-const undoneLimit = 100
+// undoneLimit is how many of the last operations with the same target are searched, and
+// undoneBytes limits those that are in memory at the same time, as [Query.MaxBytes].
+const (
+	undoneLimit = 100
+	undoneBytes = 1 << 20
+)
 
 // findUndone returns the ids of operations that were begun after op and done, and whose
 // effect is gone while that of op is seen: the platform may have carried out op after
@@ -100,7 +104,7 @@ func (k *Keeper) undoneByClaim(ctx context.Context, op *Operation, kinds []strin
 // intended after it, the last first. Each has only the entries of the kinds that no
 // later one of them has changed. Operations without such entries are left out.
 func (k *Keeper) laterByClaim(ctx context.Context, op *Operation, kinds []string) ([]Operation, error) {
-	recent, err := k.options.Store.List(ctx, Query{Target: op.Target, Limit: undoneLimit})
+	recent, err := k.recentByClaim(ctx, op, kinds)
 	if err != nil {
 		return nil, k.recheckFailed(ctx, err)
 	}
@@ -108,13 +112,9 @@ func (k *Keeper) laterByClaim(ctx context.Context, op *Operation, kinds []string
 	var later []Operation
 	changed := map[Claim]bool{}
 	for _, o := range recent {
-		shares := slices.ContainsFunc(o.Claims, func(c Claim) bool { return slices.Contains(op.Claims, c) })
-		if o.ID == op.ID || o.Target != op.Target || !shares || !o.IntendedAt.After(op.IntendedAt) {
-			continue
-		}
 		var entries []Entry
 		for _, e := range o.Entries {
-			if e.Step > 0 && slices.Contains(kinds, e.Kind) && !changed[e.Claim()] {
+			if !changed[e.Claim()] {
 				if e.Outcome == Done {
 					entries = append(entries, e)
 				}
@@ -126,6 +126,33 @@ func (k *Keeper) laterByClaim(ctx context.Context, op *Operation, kinds []string
 		}
 	}
 	return later, nil
+}
+
+// recentByClaim returns those of the last operations with the target of op that have a
+// claim of it and were intended after it. Each has only its entries of the kinds that it
+// changes. It reads them page by page, since each may have many entries.
+func (k *Keeper) recentByClaim(ctx context.Context, op *Operation, kinds []string) ([]Operation, error) {
+	var recent []Operation
+	q := Query{Target: op.Target, Limit: undoneLimit, MaxBytes: undoneBytes}
+	for {
+		page, more, err := k.options.Store.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page {
+			shares := slices.ContainsFunc(o.Claims, func(c Claim) bool { return slices.Contains(op.Claims, c) })
+			if o.ID == op.ID || o.Target != op.Target || !shares || !o.IntendedAt.After(op.IntendedAt) {
+				continue
+			}
+			o.Entries = slices.DeleteFunc(slices.Clone(o.Entries), func(e Entry) bool { return e.Step == 0 || !slices.Contains(kinds, e.Kind) })
+			recent = append(recent, o)
+		}
+		q.Limit -= len(page)
+		if !more || q.Limit <= 0 || len(page) == 0 {
+			return recent, nil
+		}
+		q.Before = page[len(page)-1].ID
+	}
 }
 
 // recheckFailed reports a failure of the store, and returns it.

@@ -129,7 +129,7 @@ func TestFolderThatCannotBeUsed(t *testing.T) {
 			func(r *rig) error {
 				other := bolt.Open(r.folder, bolt.Options{NoSync: true})
 				r.Cleanup(func() { _ = other.Close() })
-				_, err := other.List(r.Context(), operation.Query{Limit: 1})
+				_, _, err := other.List(r.Context(), operation.Query{Limit: 1})
 				r.repair = other.Close
 				return err
 			},
@@ -257,8 +257,8 @@ func TestDatabaseIsRepaired(t *testing.T) {
 // use calls the methods of a store, and returns their errors.
 func use(ctx context.Context, s *bolt.Store) map[string]error {
 	_, getErr := s.Get(ctx, "op-000050")
-	_, listErr := s.List(ctx, operation.Query{Limit: 1000})
-	_, tenantErr := s.List(ctx, operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 1000})
+	_, _, listErr := s.List(ctx, operation.Query{Limit: 1000})
+	_, _, tenantErr := s.List(ctx, operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 1000})
 	_, adoptErr := s.Adopt(ctx, "next")
 	_, touchedErr := s.Touched(ctx, newOp("op-000050"))
 	return map[string]error{

@@ -168,7 +168,7 @@ func (r *rig) adoptAll(owner string) []string {
 	for _, op := range ops {
 		adopted = append(adopted, op.ID)
 	}
-	all, err := r.store.List(r.Context(), operation.Query{Limit: 1_000_000})
+	all, _, err := r.store.List(r.Context(), operation.Query{Limit: 1_000_000})
 	must(r.T, err)
 	for _, op := range slices.Backward(all) {
 		if op.Open() {

@@ -151,6 +151,9 @@ func get(tx *bbolt.Tx, id string) (op operation.Operation, found bool, err error
 	return op, err == nil, err
 }
 
+// sizeOf returns the size of an operation as JSON, 0 if there is none.
+func sizeOf(tx *bbolt.Tx, id string) int { return len(tx.Bucket(operationsBucket).Get([]byte(id))) }
+
 func decode(value []byte) (op operation.Operation, err error) {
 	return op, json.Unmarshal(value, &op)
 }

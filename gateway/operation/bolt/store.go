@@ -231,33 +231,60 @@ func (s *Store) Get(ctx context.Context, id string) (op operation.Operation, err
 }
 
 // List implements [operation.Store].
-func (s *Store) List(ctx context.Context, q operation.Query) (found []operation.Operation, err error) {
-	err = s.read(ctx, func(tx *bbolt.Tx, begun map[string]operation.Operation) error {
+func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operation, bool, error) {
+	page := operation.NewPage(q)
+	err := s.read(ctx, func(tx *bbolt.Tx, begun map[string]operation.Operation) error {
+		inMemory := matching(begun, &q)
 		for id := range listed(tx, &q) {
-			if len(found) >= q.Limit {
-				break
-			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			delete(begun, id)
+			for len(inMemory) > 0 && inMemory[0].ID > id {
+				if !addInMemory(page, &inMemory[0]) {
+					return nil
+				}
+				inMemory = inMemory[1:]
+			}
+			if len(inMemory) > 0 && inMemory[0].ID == id {
+				inMemory = inMemory[1:]
+			}
+			size := sizeOf(tx, id)
+			if isExact(&q) && page.Full(size) {
+				return nil
+			}
 			op, stored, err := get(tx, id)
 			if err != nil {
 				return err
 			}
-			if stored && matches(&op, &q) {
-				found = append(found, op)
+			if stored && matches(&op, &q) && !page.Add(op, size) {
+				return nil
 			}
 		}
-		for _, op := range begun {
-			if matches(&op, &q) {
-				found = append(found, clone(op))
-			}
+		for len(inMemory) > 0 && addInMemory(page, &inMemory[0]) {
+			inMemory = inMemory[1:]
 		}
 		return nil
 	})
+	return page.Operations, page.More, err
+}
+
+// matching returns those of the operations that match a query, the last first.
+func matching(ops map[string]operation.Operation, q *operation.Query) []operation.Operation {
+	var found []operation.Operation
+	for _, op := range ops {
+		if matches(&op, q) {
+			found = append(found, op)
+		}
+	}
 	slices.SortFunc(found, func(a, b operation.Operation) int { return strings.Compare(b.ID, a.ID) })
-	return found[:min(len(found), q.Limit)], err
+	return found
+}
+
+// addInMemory adds a copy of an operation that is only in memory to a page, and reports
+// whether it did.
+func addInMemory(page *operation.Page, op *operation.Operation) bool {
+	value, err := json.Marshal(op)
+	return err == nil && page.Add(clone(*op), len(value))
 }
 
 // listed iterates over the ids of the operations that may match a query, the last first.
@@ -267,6 +294,10 @@ func listed(tx *bbolt.Tx, q *operation.Query) iter.Seq[string] {
 	}
 	return newest(tx, listsBucket, listKey(q.Target, q.State), q.Before)
 }
+
+// isExact reports whether all operations that are listed match, so that none need be
+// decoded to find out that there are more.
+func isExact(q *operation.Query) bool { return !q.Open }
 
 // matches reports whether an operation matches a query.
 func matches(op *operation.Operation, q *operation.Query) bool {

@@ -287,7 +287,7 @@ func TestOperationIsListedOnce(t *testing.T) {
 	op := operation.Operation{ID: "op", Version: 1, State: operation.Intent}
 	intend(t, s, op)
 	s.begun.add(&operation.Operation{ID: "op", State: operation.Received})
-	if ops, err := s.List(t.Context(), operation.Query{Limit: 10}); err != nil || len(ops) != 1 || ops[0].State != operation.Intent {
+	if ops, _, err := s.List(t.Context(), operation.Query{Limit: 10}); err != nil || len(ops) != 1 || ops[0].State != operation.Intent {
 		t.Errorf("List: %+v, %v", ops, err)
 	}
 }

@@ -153,7 +153,7 @@ func TestPruneRemovesManyInOneCall(t *testing.T) {
 		r.record(op)
 	}
 	must(t, r.store.Prune(t.Context(), time.Now().Add(-time.Minute)))
-	left, err := r.store.List(t.Context(), operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: old})
+	left, _, err := r.store.List(t.Context(), operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: old})
 	if err != nil || len(left) != recent {
 		t.Errorf("%d operations are left, %v, want %d", len(left), err, recent)
 	}

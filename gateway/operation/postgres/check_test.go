@@ -65,7 +65,7 @@ func useAll(t *testing.T, s *Store, name string) {
 	must(t, s.Append(t.Context(), event(op)))
 	_, err := s.Adopt(t.Context(), "a")
 	must(t, err)
-	_, err = s.List(t.Context(), operation.Query{Limit: 1})
+	_, _, err = s.List(t.Context(), operation.Query{Limit: 1})
 	must(t, err)
 	_, err = s.Touched(t.Context(), op)
 	must(t, err)

@@ -45,7 +45,7 @@ func TestMigration(t *testing.T) {
 		for range stores {
 			s := open(t, address, Options{})
 			go func() {
-				_, err := s.List(t.Context(), operation.Query{Limit: 1})
+				_, _, err := s.List(t.Context(), operation.Query{Limit: 1})
 				errs <- err
 			}()
 		}
@@ -70,7 +70,7 @@ func TestMigration(t *testing.T) {
 		server, address := format1AndMore(t, 0)
 		server.Exec(t, address, `UPDATE ocigate_operations SET operation = '{"entries": 1}' WHERE state = 'done'`)
 		for range 2 {
-			_, err := open(t, address, Options{}).List(t.Context(), operation.Query{Limit: 1})
+			_, _, err := open(t, address, Options{}).List(t.Context(), operation.Query{Limit: 1})
 			if err == nil || !strings.Contains(err.Error(), "the tables cannot be used: operation ") {
 				t.Errorf("List: %v", err)
 			}

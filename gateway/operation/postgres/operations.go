@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -289,19 +291,51 @@ func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error)
 
 // List implements [operation.Store]. The order is that of the ids; the operation of
 // Before need not exist.
-func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operation, error) {
+func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operation, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	sql, args := listing(q)
-	found, err := collect(s.pool.Query(ctx, sql, args...))
+	page, more, err := s.listPage(ctx, q)
 	if err != nil {
-		return nil, s.unusable("list", err)
+		return nil, false, s.unusable("list", err)
 	}
-	return found, nil
+	return page.Operations, page.More || more, nil
+}
+
+// listPage returns the page of a query, and reports whether the database has more than the
+// rows that it has returned.
+func (s *Store) listPage(ctx context.Context, q operation.Query) (page *operation.Page, more bool, err error) {
+	sql, args := listing(q)
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	page = operation.NewPage(q)
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body, &more); err != nil {
+			return nil, false, err
+		}
+		if page.Full(len(body)) {
+			break
+		}
+		op, err := decode(body)
+		if err != nil {
+			return nil, false, err
+		}
+		page.Add(op, len(body))
+	}
+	rows.Close() // an error may come with the end of the rows
+	return page, more, rows.Err()
 }
 
 // listing returns the SQL and the arguments of a query. It has conditions only for what
-// the query sets, so that an index serves it.
+// the query sets, so that an index serves it. Each row has an operation, and whether there
+// is another one behind it.
+//
+// The sizes of the rows are those that the database stores, compressed, since it need not
+// read the operations for that. So the rows may be some times as large as they may be
+// together, and the caller limits them exactly.
 func listing(q operation.Query) (sql string, args []any) {
 	conditions := []string{"true"}
 	for _, c := range []struct{ condition, value string }{
@@ -319,9 +353,14 @@ func listing(q operation.Query) (sql string, args []any) {
 	if q.Open {
 		conditions = append(conditions, "open")
 	}
-	args = append(args, q.Limit)
-	return "SELECT record FROM ocigate_operations WHERE " + strings.Join(conditions, " AND ") +
-		" ORDER BY id DESC LIMIT $" + strconv.Itoa(len(args)), args
+	args = append(args, q.Limit, cmp.Or(q.MaxBytes, math.MaxInt))
+	limit, most := strconv.Itoa(len(args)-1), strconv.Itoa(len(args))
+	return `SELECT record, more FROM (
+			SELECT id, record, lead(id) OVER (ORDER BY id DESC) IS NOT NULL AS more,
+				sum(pg_column_size(record)) OVER (ORDER BY id DESC ROWS UNBOUNDED PRECEDING) - pg_column_size(record) AS before
+			FROM ocigate_operations WHERE ` + strings.Join(conditions, " AND ") + `
+			ORDER BY id DESC LIMIT $` + limit + `) AS page
+		WHERE before < $` + most + ` ORDER BY id DESC`, args
 }
 
 // touched selects, for each of the entries, the last of the operations of the same tenant

@@ -61,7 +61,7 @@ func everyMethod(t *testing.T, s *Store, op operation.Operation) map[string]func
 		"Abandon": func() error { return s.Abandon(ctx, op) },
 		"Record":  func() error { return s.Record(ctx, op, event(op)) },
 		"Get":     func() error { _, err := s.Get(ctx, op.ID); return err },
-		"List":    func() error { _, err := s.List(ctx, operation.Query{Limit: 1}); return err },
+		"List":    func() error { _, _, err := s.List(ctx, operation.Query{Limit: 1}); return err },
 		"Adopt":   func() error { _, err := s.Adopt(ctx, "a"); return err },
 		"Touched": func() error { _, err := s.Touched(ctx, op); return err },
 		"Append":  func() error { return s.Append(ctx, event(op)) },

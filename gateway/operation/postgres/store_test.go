@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,11 +215,12 @@ func TestCommitsWaitForTheDisk(t *testing.T) {
 
 func TestListUsesEveryPartOfTheQuery(t *testing.T) {
 	sql, args := listing(operation.Query{Target: scope.Target{TenantID: "T", GroupID: "G", UserID: "U"}, State: operation.Done, Before: "op", Limit: 3})
-	want := "SELECT record FROM ocigate_operations WHERE true AND tenant_id = $1 AND group_id = $2 AND user_id = $3 AND state = $4 AND id < $5 ORDER BY id DESC LIMIT $6"
-	if diff := cmp.Diff(want, sql); diff != "" {
-		t.Error(diff)
+	for _, want := range []string{"WHERE true AND tenant_id = $1 AND group_id = $2 AND user_id = $3 AND state = $4 AND id < $5\n", "LIMIT $6)", "before < $7 "} {
+		if !strings.Contains(sql, want) {
+			t.Errorf("%q is not in %s", want, sql)
+		}
 	}
-	if diff := cmp.Diff([]any{"T", "G", "U", "done", "op", 3}, args); diff != "" {
+	if diff := cmp.Diff([]any{"T", "G", "U", "done", "op", 3, math.MaxInt}, args); diff != "" {
 		t.Error(diff)
 	}
 }

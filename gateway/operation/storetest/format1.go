@@ -76,7 +76,7 @@ func RunFormat1(t *testing.T, r Rig, lines int64) {
 // ofFormat1 checks each operation, and returns them by their request ids.
 func (w *world) ofFormat1() map[string]operation.Operation {
 	w.Helper()
-	all, err := w.store.List(w.Context(), operation.Query{Limit: 100})
+	all, _, err := w.store.List(w.Context(), operation.Query{Limit: 100})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -48,7 +48,7 @@ var pruneTests = []test{
 		for _, op := range kept {
 			w.wantStored(op)
 		}
-		list, err := w.store.List(w.Context(), operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 100})
+		list, _, err := w.store.List(w.Context(), operation.Query{Target: scope.Target{TenantID: "tenant"}, Limit: 100})
 		if err != nil || len(list) != len(kept) {
 			w.Errorf("List has %d operations, %v, want %d", len(list), err, len(kept))
 		}

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -19,16 +21,33 @@ func (w *world) get(id string) operation.Operation {
 	return op
 }
 
-// wantList checks which operations a query returns, in which order.
+// wantList checks which operations a query returns, in which order, and whether it reports
+// that there are more.
 func (w *world) wantList(q operation.Query, want ...operation.Operation) {
 	w.Helper()
-	got, err := w.store.List(w.Context(), q)
+	got, more, err := w.store.List(w.Context(), q)
 	if err != nil {
 		w.Fatalf("List of %+v: %v", q, err)
 	}
 	if diff := equal(got, want); diff != "" {
 		w.Errorf("List of %+v (-want +got):\n%s", q, diff)
 	}
+	all := q
+	all.Limit, all.MaxBytes = 1000, 0
+	complete, _, err := w.store.List(w.Context(), all)
+	if err != nil || more != (len(complete) > len(got)) {
+		w.Errorf("List of %+v reports more: %t, after %d of %d, %v", q, more, len(got), len(complete), err)
+	}
+}
+
+// sizeOf returns the size of an operation as JSON.
+func (w *world) sizeOf(op operation.Operation) int {
+	w.Helper()
+	text, err := json.Marshal(op)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return len(text)
 }
 
 // wantTouched checks which entries of an operation later ones may have changed: their keys,
@@ -92,7 +111,7 @@ func (w *world) callAll(ctx context.Context, store operation.Store) map[string]e
 	op := w.op()
 	intent := in(operation.Intent, op)
 	_, getErr := store.Get(ctx, op.ID)
-	_, listErr := store.List(ctx, operation.Query{Limit: 1})
+	_, _, listErr := store.List(ctx, operation.Query{Limit: 1})
 	_, adoptErr := store.Adopt(ctx, first)
 	_, touchedErr := store.Touched(ctx, op)
 	return map[string]error{
@@ -125,6 +144,33 @@ var listTests = []test{
 		w.wantList(operation.Query{Limit: 3}, c, b, a)
 		w.wantList(operation.Query{Limit: 2}, c, b)
 		w.wantList(operation.Query{Limit: 2, Target: scope.Target{TenantID: a.TenantID}, Before: c.ID}, b, a)
+	}},
+	{"ends a page before it is larger than its limit", func(w *world) {
+		var want []operation.Operation
+		for i := range 5 {
+			var keys []string
+			for entry := range 20 {
+				keys = append(keys, fmt.Sprint(i, " ", entry))
+			}
+			op := w.op(entries(keys...))
+			if i%3 == 1 {
+				w.begin(op)
+				op = w.get(op.ID)
+			} else {
+				op = w.through(op, toDone...)
+			}
+			want = append(want, op)
+		}
+		slices.Reverse(want)
+		size := 0
+		for n, op := range want {
+			w.wantList(operation.Query{Limit: 10, MaxBytes: size + w.sizeOf(op) - 1}, want[:max(n, 1)]...)
+			size += w.sizeOf(op)
+			w.wantList(operation.Query{Limit: 10, MaxBytes: size}, want[:n+1]...)
+			w.wantList(operation.Query{Limit: n + 1, MaxBytes: 10 * size}, want[:n+1]...)
+		}
+		w.wantList(operation.Query{Limit: 10, MaxBytes: 1, Before: want[3].ID}, want[4])
+		w.wantList(operation.Query{Limit: 10, MaxBytes: 1, Before: want[4].ID})
 	}},
 	{"finds those of a target and its parts only", func(w *world) {
 		of := func(target scope.Target, states []operation.State) operation.Operation {
