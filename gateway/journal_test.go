@@ -1,21 +1,27 @@
 package gateway_test
 
 import (
+	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
 )
 
-// Writes while the journal cannot be used.
+// Writes and logins while the journal cannot be used.
 
 // A write that cannot be recorded is not sent. All else goes on, and writes do
 // so by themselves once they can be recorded again.
 func TestJournalThatIsNotUsable(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		id := r.write(t, writeCaseOf("itc_numbers_remove").call)
+		session, _ := r.login(t, "groupadmin")
 		restore := r.breakJournal(t)
 		for _, w := range writeCases() {
 			got := r.call(t, w.call)
@@ -29,7 +35,6 @@ func TestJournalThatIsNotUsable(t *testing.T) {
 				r.call(t, goodCall(t, route)).wantStatus(t, http.StatusOK)
 			}
 		}
-		session, _ := r.login(t, "groupadmin")
 		r.call(t, call{path: ownList("numbers"), header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
 		r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(session.Token)}).wantStatus(t, http.StatusOK)
 		for _, path := range []string{operationPath(id), "/api/v1/operations/"} {
@@ -45,6 +50,72 @@ func TestJournalThatIsNotUsable(t *testing.T) {
 		r.wantState(t, id, "done", "answer")
 		r.write(t, writeCaseOf("itc_numbers_assign").call)
 		r.events(t) // which must be intact
+	})
+}
+
+// countingVerifier counts the logins that the platform is asked about.
+type countingVerifier struct {
+	auth.Verifier
+	asked *atomic.Int32
+}
+
+func (v countingVerifier) Verify(ctx context.Context, username, password string) (auth.Identity, error) {
+	v.asked.Add(1)
+	return v.Verifier.Verify(ctx, username, password)
+}
+
+// A login that cannot be recorded gives no token, and its response does not tell whether
+// the password was right. The platform is not asked any more once this is noticed.
+func TestLoginsWhileTheJournalIsNotUsable(t *testing.T) {
+	var asked atomic.Int32
+	s := setup{overTLS: true, auth: func(o *auth.Options) { o.Verifier = countingVerifier{o.Verifier, &asked} }}
+	inBubble(t, s, func(t *testing.T, r *rig) {
+		before, _ := r.login(t, "groupadmin")
+		logins := []call{
+			loginCall("tenantadmin", "tenantadmin-demo"), loginCall("tenantadmin", "wrong"), loginCall("nobody", "x"),
+			loginCall("reseller", "reseller-demo"),
+		}
+		restore := r.breakJournal(t)
+		for _, noticed := range []bool{false, true} {
+			if noticed {
+				time.Sleep(5 * time.Second)
+			}
+			asked.Store(0)
+			var first response
+			for i, login := range logins {
+				got := r.call(t, login)
+				got.wantError(t, http.StatusServiceUnavailable, "JOURNAL_UNAVAILABLE")
+				got.wantRetryAfter(t)
+				for _, name := range []string{"Date", "X-Request-Id"} {
+					got.header.Del(name)
+				}
+				if i == 0 {
+					first = got
+				}
+				if diff := cmp.Diff(first, got, cmp.AllowUnexported(response{})); diff != "" {
+					t.Errorf("noticed: %t, login %d differs (-first +this):\n%s", noticed, i, diff)
+				}
+				if cookie := got.header.Get("Set-Cookie"); cookie != "" {
+					t.Errorf("a cookie: %s", cookie)
+				}
+			}
+			if n := int(asked.Load()); noticed && n != 0 || !noticed && n != len(logins) {
+				t.Errorf("noticed: %t, the platform was asked %d times", noticed, n)
+			}
+		}
+		r.call(t, call{path: ownList("numbers"), header: bearer(before.Token)}).wantStatus(t, http.StatusOK)
+		r.call(t, call{path: ownList("numbers"), client: group}).wantStatus(t, http.StatusOK)
+		r.call(t, call{method: http.MethodPost, path: "/api/v1/logout/", header: bearer(before.Token)}).wantStatus(t, http.StatusOK)
+		r.call(t, call{path: ownList("numbers"), header: bearer(before.Token)}).wantStatus(t, http.StatusUnauthorized)
+
+		restore()
+		time.Sleep(5 * time.Second)
+		after, _ := r.login(t, "tenantadmin")
+		r.call(t, call{path: ownList("numbers"), header: bearer(after.Token)}).wantStatus(t, http.StatusOK)
+		events := r.events(t) // which must be intact
+		if last := events[len(events)-1]; len(events) != 2 || last.Kind != operation.EventLogin || last.Caller.Name != "tenantadmin" || last.Outcome != "ok" {
+			t.Errorf("the lines are %+v", events)
+		}
 	})
 }
 

@@ -110,7 +110,7 @@ func sessionRoutes() []Route {
 				Request: translate.LoginShape,
 				Errors: []*errcode.Code{
 					errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType,
-					errcode.BodyTooLarge, errcode.PlatformError, errcode.PlatformTimeout,
+					errcode.BodyTooLarge, errcode.PlatformError, errcode.PlatformTimeout, errcode.JournalUnavailable,
 				},
 			},
 		},

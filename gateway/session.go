@@ -59,7 +59,10 @@ func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 	return writeJSON(c, http.StatusOK, body)
 }
 
-// verified returns a new session for the credentials in the body.
+// verified returns a new session for the credentials in the body. Every login that the
+// platform accepts or refuses has a line in the audit trail. While that cannot be written,
+// all of them get the same response, whether the password was right or not, and the
+// platform is not asked once the journal is known not to be usable.
 func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, error) {
 	if err := g.options.Auth.CheckOrigin(c.Request()); err != nil {
 		return auth.Session{}, g.authFailure(c, err)
@@ -72,6 +75,9 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err != nil {
 		return auth.Session{}, err
 	}
+	if _, cause := g.options.Operations.JournalState(); cause != nil {
+		return auth.Session{}, unrecordedLogin(cause)
+	}
 	session, err := g.options.Auth.Login(ctx, infoOf(c).clientIP, username, password)
 	if form, ok := errors.AsType[*auth.InputError](err); ok {
 		problems := make([]errcode.Problem, len(form.Problems))
@@ -83,18 +89,29 @@ func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, e
 	if err != nil {
 		err = g.authFailure(c, err)
 	}
-	g.auditLogin(ctx, c, username, session.Principal, err)
+	if cause := g.auditLogin(ctx, c, username, session.Principal, err); cause != nil {
+		c.Response().Header().Del(echo.HeaderWWWAuthenticate) // of a refusal
+		return auth.Session{}, unrecordedLogin(cause)
+	}
 	return session, err
+}
+
+// unrecordedLogin returns the error for a login that has no line in the audit trail.
+func unrecordedLogin(cause error) error {
+	return &errcode.Error{
+		Code: errcode.JournalUnavailable, Message: "The gateway cannot record logins at the moment, so nobody can log in.",
+		RetryAfter: shortly, Cause: cause,
+	}
 }
 
 // auditLogin adds a login to the audit trail, also one that was refused. It adds no
 // login that was throttled or that could not be verified: a client without credentials
-// can make any number of those. A failure to write the trail does not fail the login,
-// since the caller may only want to read.
-func (g *Gateway) auditLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) {
+// can make any number of those. After an error it is not known whether the line was
+// written.
+func (g *Gateway) auditLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) error {
 	result := loginResult(c, err)
 	if result != resultOK && result != errcode.Unauthenticated.Name && result != errcode.Forbidden.Name {
-		return
+		return nil
 	}
 	event := operation.Event{
 		Kind:     operation.EventLogin,
@@ -105,14 +122,14 @@ func (g *Gateway) auditLogin(ctx context.Context, c echo.Context, username strin
 	if err == nil {
 		event.Caller.Name, event.Caller.Level = who.Name, who.Level.String()
 	}
-	g.audit(ctx, c, event)
+	return g.audit(ctx, c, event)
 }
 
 // audit adds an event that belongs to no operation to the audit trail. The keeper
 // counts and logs a failure.
-func (g *Gateway) audit(ctx context.Context, c echo.Context, event operation.Event) {
+func (g *Gateway) audit(ctx context.Context, c echo.Context, event operation.Event) error {
 	event.Time, event.Route = time.Now().UTC(), infoOf(c).route
-	_ = g.options.Operations.Note(ctx, event)
+	return g.options.Operations.Note(ctx, event)
 }
 
 // loginResult returns the label of a login in the metrics.
@@ -123,7 +140,8 @@ func loginResult(c echo.Context, err error) string {
 	return disconnectError(c, errcode.Of(err)).Code.Name
 }
 
-// logout revokes the token that the request carries.
+// logout revokes the token that the request carries. A failure to record that does not
+// fail it: the token has ended.
 func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 	if err := checkLength(c.Request(), maxSessionBytes); err != nil {
 		return err
@@ -133,7 +151,7 @@ func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 		return g.credentialsFailure(c, err)
 	}
 	infoOf(c).principal = who
-	g.audit(ctx, c, operation.Event{
+	_ = g.audit(ctx, c, operation.Event{
 		Kind: operation.EventLogout, Caller: callerOf(c), Outcome: resultOK,
 		TenantID: who.TenantID, GroupID: who.GroupID,
 	})
