@@ -135,6 +135,7 @@ func (LogFormat) choices() []string { return names(LogJSON, LogText) }
 type API struct {
 	AvailableFrom  AvailableFrom   `yaml:"available_from" doc:"Entries that available_numbers/ and available_prefixes/ list. With group: entries that the group has already and no user possesses, which cannot be assigned again. With tenant: entries that no group of the tenant has, which can be assigned."`
 	ContextTTL     time.Duration   `yaml:"context_ttl" rule:"0s..10m" doc:"How long the mode and the service of a group or a tenant are cached after the platform reported them, 0s for not at all."`
+	MaxEntries     int             `yaml:"max_entries" rule:"1..10000" doc:"Most entries that a write may have in its lists, and most that it may remove without naming them. A write with more is refused with 400 and changes nothing. The journal keeps all entries of each write."`
 	WireTrace      bool            `yaml:"wire_trace" doc:"Let System Admins have the documents returned or logged that are exchanged with the platform for a request, by its header Ocigate-Wire. They hold data of the platform that the API does not return, but no secrets. With false the header is refused."`
 	PlatformErrors []PlatformError `yaml:"platform_errors" doc:"Errors of the API for platform errors that the gateway does not recognize, each by its number or, if the number is not known, by a text. A number wins over a text, and the first of several matching texts counts."`
 }
@@ -423,7 +424,7 @@ func Default() Config {
 		},
 		Admin: Admin{Listen: "127.0.0.1:9090", Commands: CommandsLoopback},
 		Log:   Log{Level: LogInfo, Format: LogJSON},
-		API:   API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second, WireTrace: true},
+		API:   API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second, MaxEntries: 1000, WireTrace: true},
 		Auth: Auth{
 			Tokens:      Tokens{TTL: 15 * time.Minute},
 			Cookie:      Cookie{Secure: true, SameSite: SameSiteStrict},

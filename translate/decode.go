@@ -40,14 +40,17 @@ type input struct {
 //
 // Nesting deeper than the shape declares is not decoded, so the depth needs no
 // limit besides that of encoding/json.
-func (s *Shape) Decode(body []byte) (Input, error) {
+func (s *Shape) Decode(body []byte) (Input, error) { return s.decode(body, MaxEntries) }
+
+// decode decodes a body that may have that many entries in all its lists together.
+func (s *Shape) decode(body []byte, maxEntries int) (Input, error) {
 	if err := checkEncoding(body); err != nil {
 		return Input{}, err
 	}
 	if kindOf(body) != "an object" {
 		return Input{}, &errcode.Error{Code: errcode.BadMediaType, Message: notAnObject}
 	}
-	var found findings
+	found := findings{maxEntries: maxEntries}
 	if !utf8.Valid(body) {
 		found.malformed("", "must be valid UTF-8")
 		return Input{}, found.err()
@@ -222,7 +225,8 @@ func (f *findings) text(raw json.RawMessage, at string, field *Field) (s string,
 	return "", false
 }
 
-// list decodes a list. It does not decode one with more than field.Max entries.
+// list decodes a list. It does not decode one with more than field.Max entries, or with
+// which the body has more than maxEntries.
 func (f *findings) list(raw json.RawMessage, at string, field *Field) input {
 	var elements []json.RawMessage
 	if !f.requireFieldKind("a list", raw, at, field) || !f.unmarshal(raw, at, &elements) {
@@ -235,6 +239,10 @@ func (f *findings) list(raw json.RawMessage, at string, field *Field) input {
 		f.malformed(at, fmt.Sprintf("must hold %d entries or more", field.Min))
 	case len(elements) > field.Max:
 		f.malformed(at, fmt.Sprintf("must not hold more than %d entries", field.Max))
+		return input{}
+	}
+	if f.entries += len(elements); f.entries > f.maxEntries {
+		f.invalid(at, fmt.Sprintf("must not hold so many entries: the request has %d, and may have %d at this gateway", f.entries, f.maxEntries))
 		return input{}
 	}
 	if field.Each != nil {

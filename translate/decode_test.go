@@ -198,6 +198,43 @@ func TestDecodeLimitsEntries(t *testing.T) {
 	}
 }
 
+// The entries of all lists of a body count together. The limit of the field is one of form.
+func TestDecodeOfAnEngineLimitsEntries(t *testing.T) {
+	both := &Shape{Fields: append(slices.Clone(rangesShape.Fields), prefixesShape.Fields...)}
+	of := func(ranges, prefixes int) []byte {
+		list := func(key string, n int) string {
+			var entries []string
+			for i := range n {
+				entries = append(entries, fmt.Sprintf(`{%q:"%d"}`, key, i))
+			}
+			return "[" + strings.Join(entries, ",") + "]"
+		}
+		return fmt.Appendf(nil, `{"numbers":%s,"prefixes":%s}`, list("minPhoneNumber", ranges), list("prefix", prefixes))
+	}
+	engine := New(Options{MaxEntries: 5})
+	for _, c := range []struct {
+		engine           *Engine
+		ranges, prefixes int
+		want             []errcode.Problem
+	}{
+		{engine, 4, 1, nil},
+		{engine, 6, 1, []errcode.Problem{
+			{Pointer: "/numbers", Reason: "must not hold so many entries: the request has 6, and may have 5 at this gateway"},
+			{Pointer: "/prefixes", Reason: "must not hold so many entries: the request has 7, and may have 5 at this gateway"},
+		}},
+		{engine, 2, 4, []errcode.Problem{{Pointer: "/prefixes", Reason: "must not hold so many entries: the request has 6, and may have 5 at this gateway"}}},
+		{New(Options{}), MaxEntries / 2, MaxEntries / 2, nil},
+		{New(Options{MaxEntries: 2 * MaxEntries}), MaxEntries / 2, MaxEntries/2 + 1, []errcode.Problem{
+			{Pointer: "/prefixes", Reason: "must not hold so many entries: the request has 10001, and may have 10000 at this gateway"},
+		}},
+	} {
+		_, err := c.engine.Decode(both, of(c.ranges, c.prefixes))
+		if c.want == nil && err != nil || c.want != nil && errcode.Of(err).Code != errcode.InvalidParameters || !slices.Equal(c.want, errcode.Of(err).Problems) {
+			t.Errorf("%d and %d: %v, %+v", c.ranges, c.prefixes, err, errcode.Of(err).Problems)
+		}
+	}
+}
+
 // FuzzDecode requires that an accepted body has the same values for encoding/json,
 // and that a rejected body has a problem.
 func FuzzDecode(f *testing.F) {

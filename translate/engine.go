@@ -24,6 +24,10 @@ type Options struct {
 	// Charset reports which ids the platform can hold. If it is nil, it can hold
 	// all.
 	Charset scope.Charset
+	// MaxEntries is the most entries that a request may have in all its lists
+	// together, and the most that it may remove without naming them. If it is 0, or
+	// above the constant [MaxEntries], it is that constant.
+	MaxEntries int
 }
 
 // An Engine reads the platform for the services. It caches which targets are in
@@ -33,6 +37,7 @@ type Engine struct {
 	reader      Reader
 	errors      PlatformErrors
 	charset     scope.Charset
+	maxEntries  int
 	contexts    *contexts
 	departments *departments
 }
@@ -45,7 +50,11 @@ func New(o Options) *Engine {
 	if o.PlatformErrors.numbers == nil {
 		o.PlatformErrors = NewPlatformErrors(nil)
 	}
+	if o.MaxEntries <= 0 || o.MaxEntries > MaxEntries {
+		o.MaxEntries = MaxEntries
+	}
 	return &Engine{
+		maxEntries:  o.MaxEntries,
 		reader:      o.Reader,
 		errors:      o.PlatformErrors,
 		charset:     o.Charset,
@@ -61,6 +70,14 @@ var errNoReader = errors.New("translate: the engine was made without a Reader")
 
 // Read returns errNoReader.
 func (noReader) Read(context.Context, ...oci.Read) ([]oci.Reply, error) { return nil, errNoReader }
+
+// Decode decodes a request body as [Shape.Decode] does. A body with more entries than
+// Options.MaxEntries is invalid: the error is InvalidParameters.
+func (e *Engine) Decode(s *Shape, body []byte) (Input, error) { return s.decode(body, e.maxEntries) }
+
+// MaxEntries returns the most entries that a request may have, and the most that it may
+// remove without naming them.
+func (e *Engine) MaxEntries() int { return e.maxEntries }
 
 // Problems returns all reasons for which the ids of a target cannot be ids of the
 // platform. Each names its parameter of the scope.

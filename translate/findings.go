@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// MaxEntries is the most entries that a list in a request should allow. It
-	// limits the document to the platform, at about 60 bytes for each entry.
+	// MaxEntries is the most entries that a list in a request should allow, and the
+	// upper limit of [Options.MaxEntries]. It limits the document to the platform, at
+	// about 60 bytes for each entry.
 	MaxEntries = 10_000
 	// maxProblems limits the problems in an error, so that a body cannot cause a
 	// response many times its own size.
@@ -37,6 +38,8 @@ func (p *Problems) Add(pointer, reason string) {
 type findings struct {
 	problems       Problems
 	hasFormProblem bool // a problem is one of form
+	entries        int  // of the lists that were decoded
+	maxEntries     int  // that they may have together
 }
 
 // malformed adds a problem of a body that does not have the documented form.

@@ -179,6 +179,7 @@ func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 		ContextTTL:     p.config.API.ContextTTL,
 		PlatformErrors: p.errors,
 		Charset:        p.platform.Encoding,
+		MaxEntries:     p.config.API.MaxEntries,
 	})
 	services, err := gateway.NewServices(engine, gateway.ServiceOptions{
 		ITC: trunking.Options{AvailableFrom: trunking.AvailableFrom(p.config.API.AvailableFrom)},

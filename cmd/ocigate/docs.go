@@ -14,7 +14,7 @@ func docsHandler(c *config.Config, signIn *docs.SignIn) http.Handler {
 		return nil
 	}
 	return docs.New(docs.Options{
-		Version: versionText(), MaxBodyBytes: int64(c.HTTP.MaxBodyBytes), SignIn: signIn,
+		Version: versionText(), MaxBodyBytes: int64(c.HTTP.MaxBodyBytes), MaxEntries: c.API.MaxEntries, SignIn: signIn,
 		Lifetimes: docs.Lifetimes{Token: c.Auth.Tokens.TTL, Key: c.Journal.KeepKeys, Operation: c.Journal.Keep},
 	})
 }

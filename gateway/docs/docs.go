@@ -20,6 +20,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/openapi"
+	"ocigate/translate"
 )
 
 // Base is the path of the first page. All other pages are below it.
@@ -31,6 +32,8 @@ type Options struct {
 	Version string
 	// MaxBodyBytes is the limit of a request's body, as in [gateway.Options].
 	MaxBodyBytes int64
+	// MaxEntries is the most entries of a write, as in [translate.Options].
+	MaxEntries int
 	// Lifetimes are settings that the pages state.
 	Lifetimes Lifetimes
 	// SignIn are credentials for the commands of the pages and for the viewer. They
@@ -80,6 +83,9 @@ type Handler struct {
 func New(o Options) *Handler {
 	if o.MaxBodyBytes <= 0 {
 		o.MaxBodyBytes = gateway.DefaultBodyBytes
+	}
+	if o.MaxEntries <= 0 {
+		o.MaxEntries = translate.MaxEntries
 	}
 	h := &Handler{options: o, description: openapi.Handler(), assets: assets(), rendered: map[rendering]*content{}}
 	h.site = sync.OnceValue(func() *site { return newSite(gateway.Table()) })
@@ -147,7 +153,7 @@ func (h *Handler) serveMissing(w http.ResponseWriter, r *http.Request, p *page) 
 
 // viewOf returns the view of a page for a request.
 func (h *Handler) viewOf(r *http.Request, p *page) *view {
-	v := &view{page: p, Version: h.options.Version, Origin: originOf(r), MaxBodyBytes: h.options.MaxBodyBytes, Lifetimes: h.options.Lifetimes}
+	v := &view{page: p, Version: h.options.Version, Origin: originOf(r), MaxBodyBytes: h.options.MaxBodyBytes, MaxEntries: h.options.MaxEntries, Lifetimes: h.options.Lifetimes}
 	if isLocal(r) {
 		v.SignIn = h.options.SignIn
 	}

@@ -150,10 +150,10 @@ func TestRightsAreThoseOfTheRoutes(t *testing.T) {
 }
 
 func TestLimitsAreThoseOfTheCode(t *testing.T) {
-	raw := textOf(t, get(t, docs.New(docs.Options{MaxBodyBytes: 3 << 20}), "/docs/limits/"))
+	raw := textOf(t, get(t, docs.New(docs.Options{MaxBodyBytes: 3 << 20, MaxEntries: 2500}), "/docs/limits/"))
 	text := words(strings.ReplaceAll(raw, "</td><td>", " ")) // a cell is not a word
 	for _, want := range []string{
-		"Body of a request 3 MiB", fmt.Sprintf("Body of a login %d KiB", gateway.SessionBodyBytes>>10),
+		"Body of a request 3 MiB", "in all its lists together 2,500,", fmt.Sprintf("Body of a login %d KiB", gateway.SessionBodyBytes>>10),
 		fmt.Sprintf("1 to %d visible ASCII characters", gateway.MaxKeyLength), "tenant_id in a path 1 to 30 characters",
 		"body numbers 1 to 10,000 entries", "body numbers[].maxPhoneNumber 1 to", "query limit 1 to 1,000", "query dry_run true or false",
 	} {

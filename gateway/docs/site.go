@@ -33,6 +33,7 @@ type view struct {
 	Origin       string // scheme and host, without a path
 	SignIn       *SignIn
 	MaxBodyBytes int64
+	MaxEntries   int
 	Lifetimes    Lifetimes
 }
 
@@ -152,6 +153,9 @@ func (v *view) Span(d time.Duration) string {
 
 // Schemes returns the kinds of credentials.
 func (v *view) Schemes() []auth.Scheme { return auth.Schemes() }
+
+// Number returns a number as a reader writes it.
+func (v *view) Number(n int) string { return thousands(n) }
 
 // Size returns a number of bytes as a reader writes it.
 func (v *view) Size(bytes int64) string {

@@ -45,12 +45,12 @@ func (c change) Describe() translate.Description {
 
 // Decode implements [translate.Change].
 func (c change) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
-	return c.resource.decode(target, c.resource.changeBody, body)
+	return c.resource.decode(c.engine, target, c.resource.changeBody, body)
 }
 
 // decode decodes a body whose shape has the list of the resource.
-func (r *resource) decode(target scope.Target, shape *translate.Shape, body []byte) (*translate.Draft, error) {
-	decoded, err := shape.Decode(body)
+func (r *resource) decode(engine *translate.Engine, target scope.Target, shape *translate.Shape, body []byte) (*translate.Draft, error) {
+	decoded, err := engine.Decode(shape, body)
 	if err != nil {
 		return nil, err
 	}

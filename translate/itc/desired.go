@@ -71,7 +71,7 @@ func (d *desired) Describe() translate.Description {
 
 // Decode implements [translate.Change].
 func (d *desired) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
-	draft, err := d.resource.decode(target, d.body, body)
+	draft, err := d.resource.decode(d.engine, target, d.body, body)
 	if err != nil {
 		return nil, err
 	}
@@ -221,8 +221,8 @@ const userIDHeading = "User Id"
 
 // removals returns an entry for each that the group has and the draft does not.
 // An entry that a user possesses cannot be removed; if the table does not show
-// the users, the platform refuses the entire removal. There are at most
-// [translate.MaxEntries], as in any change.
+// the users, the platform refuses the entire removal. There are at most as many as a
+// request may have entries.
 func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.Entry, error) {
 	r, target := d.resource, draft.Target
 	isWanted := make(map[string]bool, len(draft.Entries))
@@ -239,8 +239,8 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 		if isWanted[e.Key] {
 			continue
 		}
-		if len(removals) == translate.MaxEntries {
-			return nil, r.tooManyRemovals()
+		if len(removals) == d.engine.MaxEntries() {
+			return nil, r.tooManyRemovals("group", len(removals))
 		}
 		r.setSpelling(&e, 0, first, last) // no fault: the entry has no given end
 		if e.Given = e.Start; r.own.KeyKind == translate.PhoneNumber {
@@ -257,12 +257,12 @@ func (d *desired) removals(draft *translate.Draft, own *oci.Table) ([]translate.
 	return removals, nil
 }
 
-// tooManyRemovals returns the error for a body that leaves out more entries than
-// one change may remove.
-func (r *resource) tooManyRemovals() error {
+// tooManyRemovals returns the error for a body that leaves out more entries of a group or
+// user than one request may remove.
+func (r *resource) tooManyRemovals(of string, most int) error {
 	return errcode.Invalid(errcode.InvalidParameters, errcode.Problem{
 		Pointer: "/" + r.list,
-		Reason:  fmt.Sprintf("leaves out more than %d entries that the group has, and one request must not remove more", translate.MaxEntries),
+		Reason:  fmt.Sprintf("leaves out more than %d entries that the %s has, and one request must not remove more at this gateway", most, of),
 	})
 }
 

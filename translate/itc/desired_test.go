@@ -365,7 +365,7 @@ func TestDesiredStateLimitsRemovals(t *testing.T) {
 		p.Answers[ownNumbers], p.Answers[tenantNumbers] = listing(ownNumbers, rows...), listing(tenantNumbers, "true|+32-9")
 		plan, err := planned(t, p.service(longTTL).SetNumbers(), testGroup, `{"numbers":[{"minPhoneNumber":"+329"}]}`)
 		if own > translate.MaxEntries {
-			want := []errcode.Problem{{Pointer: "/numbers", Reason: "leaves out more than 10000 entries that the group has, and one request must not remove more"}}
+			want := []errcode.Problem{{Pointer: "/numbers", Reason: "leaves out more than 10000 entries that the group has, and one request must not remove more at this gateway"}}
 			if code(t, err, errcode.InvalidParameters); !slices.Equal(errcode.Of(err).Problems, want) {
 				t.Errorf("got %v", errcode.Of(err).Problems)
 			}

@@ -33,7 +33,7 @@ var numberRanges = resource{
 	schema: "ItcNumbers", entrySchema: "ItcNumber",
 	kind: "numbers", listKind: "numbers_list",
 	changeBody: &translate.Shape{Name: "ItcNumbersChange", Fields: []translate.Field{{
-		Key: numbersKey, Kind: translate.List, Doc: "Complete ranges: a range is never changed in part.", Min: 1, Max: translate.MaxEntries, UniqueBy: rangeStartKey,
+		Key: numbersKey, Kind: translate.List, Doc: "Complete ranges: a range is never changed in part, and is one entry. A gateway may accept fewer entries in one request: 1000 by default.", Min: 1, Max: translate.MaxEntries, UniqueBy: rangeStartKey,
 		Item: &translate.Shape{Name: "ItcNumberChange", Fields: []translate.Field{
 			{Key: rangeStartKey, Kind: translate.PhoneNumber, Min: 1, Max: translate.MaxNumberLength, Example: "+3225126999", Doc: "The first number of the range, which identifies it."},
 			{Key: rangeEndKey, Kind: translate.PhoneNumber, Min: 1, Max: translate.MaxNumberLength, Optional: true, NotBelow: rangeStartKey, Example: "+3225126999", Doc: "The last number of the range. If it is given, it must be the end of the range as the platform has it."},

@@ -102,6 +102,7 @@ type options struct {
 	ContextTTL    time.Duration
 	Charset       scope.Charset
 	AvailableFrom itc.AvailableFrom
+	MaxEntries    int
 	// PlatformErrors are the usual ones if it is the zero value.
 	PlatformErrors translate.PlatformErrors
 }
@@ -114,7 +115,7 @@ func (p *platform) service(o options) *itc.Service {
 
 func (o options) service(t testing.TB, reader translate.Reader) *itc.Service {
 	t.Helper()
-	engine := translate.New(translate.Options{Reader: reader, ContextTTL: o.ContextTTL, Charset: o.Charset, PlatformErrors: o.PlatformErrors})
+	engine := translate.New(translate.Options{Reader: reader, ContextTTL: o.ContextTTL, Charset: o.Charset, PlatformErrors: o.PlatformErrors, MaxEntries: o.MaxEntries})
 	service, err := itc.New(engine, itc.Options{AvailableFrom: o.AvailableFrom})
 	if err != nil {
 		t.Fatal(err)

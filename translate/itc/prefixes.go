@@ -30,7 +30,7 @@ var numberPrefixes = resource{
 	schema: "ItcPrefixes", entrySchema: "ItcPrefix",
 	kind: "prefixes", listKind: "prefixes_list",
 	changeBody: &translate.Shape{Name: "ItcPrefixesChange", Fields: []translate.Field{{
-		Key: prefixesKey, Kind: translate.List, Doc: "The prefixes.", Min: 1, Max: translate.MaxEntries, UniqueBy: prefixKey,
+		Key: prefixesKey, Kind: translate.List, Doc: "The prefixes. A gateway may accept fewer in one request: 1000 by default.", Min: 1, Max: translate.MaxEntries, UniqueBy: prefixKey,
 		Item: &translate.Shape{Name: "ItcPrefixChange", Fields: []translate.Field{
 			{Key: prefixKey, Kind: translate.Prefix, Min: 1, Max: translate.MaxNumberLength, Example: "+32-01", Doc: "The beginning of phone numbers. Prefixes are compared by + and digits."},
 		}},

@@ -69,8 +69,8 @@ func (userChange) Describe() translate.Description {
 
 // Decode implements [translate.Change]. The entries are in the order of the
 // shape: the settings, the number ranges, the prefixes.
-func (userChange) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
-	decoded, err := userChangeBody.Decode(body)
+func (c userChange) Decode(target scope.Target, body []byte) (*translate.Draft, error) {
+	decoded, err := c.service.engine.Decode(userChangeBody, body)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (c userChange) Plan(ctx context.Context, draft *translate.Draft) (*translat
 	if err != nil {
 		return nil, err
 	}
-	p := userPlan{target: draft.Target, reading: reading}
+	p := userPlan{target: draft.Target, reading: reading, maxRemoved: c.service.engine.MaxEntries()}
 	p.planSettings(body)
 	for _, r := range userResources {
 		if !body.Has(r.list) && !body.IsNull(r.list) {
@@ -146,6 +146,8 @@ type userPlan struct {
 	entries  []translate.Entry // of the body
 	removed  []translate.Entry // not in the body
 	faults   []fault
+
+	maxRemoved int
 }
 
 // planSettings adds the settings of the body, and the elements of those that
@@ -182,8 +184,11 @@ func (p *userPlan) planList(r *userResource, wanted []translate.Entry) error {
 		}
 	}
 	starts, kept, added := p.addDesired(r, wanted, own, rows)
-	removed := p.addRemovals(r, inOrder, kept)
-	if added || removed {
+	before := len(p.removed)
+	if err := p.addRemovals(r, inOrder, kept); err != nil {
+		return err
+	}
+	if added || len(p.removed) > before {
 		p.elements = append(p.elements, r.replacement(starts))
 	}
 	return nil
@@ -217,20 +222,22 @@ func (p *userPlan) addDesired(r *userResource, wanted []translate.Entry, own map
 	return starts, kept, added
 }
 
-// addRemovals adds an entry for each that the user has and does not keep. It
-// reports whether there are any.
-func (p *userPlan) addRemovals(r *userResource, own []listedEntry, kept map[string]bool) (removed bool) {
+// addRemovals adds an entry for each that the user has and does not keep. The error
+// reports that the lists of the body leave out more than one request may remove.
+func (p *userPlan) addRemovals(r *userResource, own []listedEntry, kept map[string]bool) error {
 	for _, entry := range own {
 		if kept[entry.key] {
 			continue
 		}
-		removed = true
+		if len(p.removed) == p.maxRemoved {
+			return r.tooManyRemovals("user", p.maxRemoved)
+		}
 		p.removed = append(p.removed, translate.Entry{
 			Kind: r.kind, Given: entry.start, Key: entry.key, Start: entry.start, End: entry.end,
 			Before: ofUser(p.target), After: noUser(), Step: 1,
 		})
 	}
-	return removed
+	return nil
 }
 
 // listed returns the rows of the desired entries and of what the user has, from
