@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ocigate/gateway"
+	"ocigate/translate"
 )
 
 // The bodies of requests: media types, JSON and sizes. Add a refused body to TestBodies,
@@ -129,6 +130,39 @@ func TestProblemsOfPathAndBodyAreReportedTogether(t *testing.T) {
 	if len(reported.Details.Problems) != 4 {
 		t.Errorf("%d problems, want 4: %+v", len(reported.Details.Problems), reported.Details.Problems)
 	}
+}
+
+// A write with more entries than the setting allows is refused with its numbers, and
+// changes nothing: its key stays free, and a dry run is refused as well.
+func TestWritesHaveALimitOfEntries(t *testing.T) {
+	r := start(t, setup{engine: func(o *translate.Options) { o.MaxEntries = 2 }})
+	for _, w := range writeCases() {
+		t.Run(w.route, func(t *testing.T) {
+			list := "numbers"
+			if strings.Contains(w.route, "prefixes") {
+				list = "prefixes"
+			}
+			asked := w.call
+			asked.body = map[string]string{
+				"numbers":  `{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"+322"},{"minPhoneNumber":"+323"}]}`,
+				"prefixes": `{"prefixes":[{"prefix":"+321"},{"prefix":"+322"},{"prefix":"+323"}]}`,
+			}[list]
+			dry := asked
+			dry.path += "?dry_run=true"
+			for _, c := range []call{asked, asked.keyed("k"), dry} {
+				failure := r.call(t, c).wantError(t, http.StatusBadRequest, "INVALID_PARAMETERS")
+				if p := failure.Details.Problems; len(p) != 1 || p[0].Pointer == nil || *p[0].Pointer != "/"+list ||
+					p[0].Reason != "must not hold so many entries: the request has 3, and may have 2 at this gateway" {
+					t.Errorf("problems %+v", p)
+				}
+			}
+		})
+	}
+	r.wantUntouched(t)
+	if heard := r.platform.Ledger(); len(heard) != 0 {
+		t.Errorf("the platform got %d commands for invalid requests", len(heard))
+	}
+	r.call(t, assignFreeRange().keyed("k")).wantFirst(t, http.StatusCreated)
 }
 
 // unsized hides a body's length, so that it is sent in chunks.

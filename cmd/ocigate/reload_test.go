@@ -157,12 +157,27 @@ func TestReloadChangesEverySection(t *testing.T) {
 	if status, body := r.assign(t); !strings.Contains(body, fmt.Sprint(errcode.NotAvailableForAssignment.Number)) {
 		t.Errorf("the response to an error that is mapped since a reload: %d %s", status, body)
 	}
+
+	// The limit of entries.
+	const two = `{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"+322"}]}`
+	for most, refused := range map[string]bool{"1": true, "2": false} {
+		r.reload(t, "api", "{max_entries: "+most+"}")
+		if status, body := r.post(t, two); status != http.StatusBadRequest || strings.Contains(body, "so many entries") != refused {
+			t.Errorf("two entries with api.max_entries %s: %d %s", most, status, body)
+		}
+	}
 }
 
 // assign assigns a range and returns the response.
 func (r *reloadRig) assign(t *testing.T) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), strings.NewReader(writeBody))
+	return r.post(t, writeBody)
+}
+
+// post assigns the ranges of a body and returns the response.
+func (r *reloadRig) post(t *testing.T, body string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.api+"/api/v1"+itc("ApioSpTest", "ApioGrpTest", "numbers"), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
