@@ -11,14 +11,18 @@ import (
 	"strconv"
 
 	"ocigate/gateway/operation"
+	"ocigate/gateway/operation/bolt"
 )
 
 // controlClient is the manager of a running gateway, by its control socket.
 type controlClient struct{ client *http.Client }
 
 // dialControl connects to the gateway that has the folder of a journal open. It returns an
-// error if none answers.
+// error if none answers, and a [*bolt.UnsafeError] if another user may answer instead.
 func dialControl(ctx context.Context, folder string) (*controlClient, error) {
+	if err := bolt.CheckSocket(folder, controlSocket); err != nil {
+		return nil, err
+	}
 	dial := func(ctx context.Context) (conn net.Conn, err error) {
 		err = withShortPath(filepath.Join(folder, controlSocket), func(short string) error {
 			conn, err = new(net.Dialer).DialContext(ctx, "unix", short)

@@ -60,7 +60,7 @@ func askJournal(ctx context.Context, folder string, limit time.Duration) (journa
 			}
 			return state, nil
 		}
-		if errors.Is(err, fs.ErrPermission) {
+		if isUnsafe(err) || errors.Is(err, fs.ErrPermission) {
 			return journalState{}, err
 		}
 		select {

@@ -114,10 +114,17 @@ var journalFaults = []doctorFault{
 		})},
 	{name: "a journal where no folder can be made", check: "journal_folder", code: exitJournal, says: []string{"cannot be created in /proc"},
 		make: withJournalFolder(func(r *doctorRig, _ string) { r.journal = `folder: "/proc/ocigate/journal"` })},
-	{name: "a journal that other users may change", check: "journal_folder", state: checkNote, says: []string{"other users may write", "chmod 700"},
+	{name: "a journal that other users may change", check: "journal_folder", code: exitJournal, says: []string{"writable for every user", "chmod o-w"},
 		make: withJournalFolder(func(r *doctorRig, folder string) {
 			r.mustMake(folder)
 			if err := os.Chmod(folder, 0o777); err != nil {
+				r.t.Fatal(err)
+			}
+		})},
+	{name: "a journal with a planted link", check: "journal_format", code: exitJournal, says: []string{"is a symbolic link", "move it away"},
+		make: withJournalFolder(func(r *doctorRig, folder string) {
+			r.mustMake(folder)
+			if err := os.Symlink(filepath.Join(r.folder, "elsewhere"), filepath.Join(folder, operationsDatabase)); err != nil {
 				r.t.Fatal(err)
 			}
 		})},

@@ -72,7 +72,9 @@ func (d *doctor) checkFolderItself(folder string) (at string, made bool) {
 	info, err := os.Stat(folder)
 	switch {
 	case err == nil && info.IsDir():
-		d.reportFolder(c, began, folder, info)
+		if !d.reportFolder(c, began, folder, info) {
+			return "", false
+		}
 		return folder, true
 	case err == nil:
 		d.report.fail(c, time.Since(began), folder+" is not a folder", "set "+key+" to a folder, or move the file away")
@@ -112,21 +114,29 @@ func nearestFolder(path string) (string, error) {
 	}
 }
 
-// reportFolder adds the check of a folder that exists.
-func (d *doctor) reportFolder(c check, began time.Time, folder string, info fs.FileInfo) {
+// reportFolder adds the check of a folder that exists. It reports whether the gateway uses
+// such a folder.
+func (d *doctor) reportFolder(c check, began time.Time, folder string, info fs.FileInfo) bool {
 	owner, self := ownerOf(folder), os.Getuid()
 	found := fmt.Sprintf("mode %v", info.Mode().Perm())
 	if owner >= 0 {
 		found += fmt.Sprintf(", of the user with id %d", owner)
 	}
+	err := bolt.CheckFolder(folder)
+	unsafe, ok := errors.AsType[*bolt.UnsafeError](err)
 	switch {
-	case info.Mode().Perm()&0o022 != 0:
-		d.report.note(c, time.Since(began), found+": other users may write to it", "chmod 700 "+folder+": who can change the journal can change the outcome of writes")
-	case owner >= 0 && owner != self:
+	case ok:
+		d.report.fail(c, time.Since(began), "the gateway does not use it, since who can change the journal can change the outcome of writes: "+unsafe.Path+" "+unsafe.Found, unsafe.Do)
+	case err != nil:
+		d.report.fail(c, time.Since(began), onOneLine(err), "run this command as the user of the gateway; if it is, make that user the owner of the folder")
+	case info.Mode().Perm()&0o020 != 0:
+		d.report.note(c, time.Since(began), found+": all users in its group can remove the journal", "chmod g-w "+folder+", unless the gateway has the folder by its group, such as a volume with an fsGroup")
+	case owner > 0 && owner != self:
 		d.report.note(c, time.Since(began), fmt.Sprintf("%s, and this command runs as the user with id %d: whether the gateway can use it is shown only as its user", found, self), "run this command as the user of the gateway")
 	default:
 		d.report.ok(c, time.Since(began), found)
 	}
+	return err == nil
 }
 
 // probe writes a file of its own in a folder and removes it again. It syncs the file that
@@ -231,6 +241,9 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 
 // explainFormat explains why the database cannot be examined.
 func explainFormat(err error) (cause, do string) {
+	if unsafe, ok := errors.AsType[*bolt.UnsafeError](err); ok {
+		return "the gateway does not use it: " + unsafe.Path + " " + unsafe.Found, unsafe.Do
+	}
 	if errors.Is(err, fs.ErrPermission) {
 		return "this user may not read the database: " + onOneLine(err),
 			"run this command as the user of the gateway; if it is, make that user the owner of the folder and its files"
@@ -249,6 +262,9 @@ func (d *doctor) checkRunningJournal(ctx context.Context, folder string) {
 		d.report.note(c, time.Since(began), "a process has the journal open, and this user may not ask it: "+onOneLine(err), "run this command as the user of the gateway")
 	case errors.Is(err, errOtherVersion):
 		d.report.note(c, time.Since(began), onOneLine(err), "run this command in the version of the gateway")
+	case isUnsafe(err):
+		cause, do := explainFormat(err)
+		d.report.fail(c, time.Since(began), cause, do)
 	case err != nil:
 		d.report.fail(c, time.Since(began), "another process has the database open, and no gateway answers at "+filepath.Join(folder, controlSocket),
 			"two gateways cannot share a folder: give each its own, or use journal.store postgres; otherwise end the process that uses it")
@@ -258,4 +274,10 @@ func (d *doctor) checkRunningJournal(ctx context.Context, folder string) {
 		found := fmt.Sprintf("the gateway %s has it open and can use it; format %d, %s", state.Version, state.Format, numbered(state.Unresolved, "write is unknown", "writes are unknown"))
 		d.report.ok(c, time.Since(began), found)
 	}
+}
+
+// isUnsafe reports whether another user may have written what is at a path of the journal.
+func isUnsafe(err error) bool {
+	_, unsafe := errors.AsType[*bolt.UnsafeError](err)
+	return unsafe
 }

@@ -128,6 +128,9 @@ func openFolderManager(ctx context.Context, j config.Journal) (manager, error) {
 	if refused == nil {
 		return running, nil
 	}
+	if isUnsafe(refused) {
+		return nil, refused
+	}
 	if errors.Is(refused, fs.ErrPermission) {
 		return nil, fmt.Errorf("the gateway that uses %s: %w: run the command as the user of the gateway", j.Folder, refused)
 	}

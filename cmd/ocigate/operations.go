@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -211,15 +212,15 @@ func noneOr(text string) string {
 	return text
 }
 
-// mayWrite returns an error if this process would write to the folder of another user: the
+// mayWrite returns an error if this process would write to the journal of another user: the
 // gateway could not write files that it creates there.
 func mayWrite(m manager) error {
 	direct, ok := m.(*storeManager)
 	if !ok || direct.folder == "" {
 		return nil
 	}
-	if owner := ownerOf(direct.folder); owner >= 0 && owner != os.Geteuid() {
-		return fmt.Errorf("no gateway runs, and %s belongs to the user with id %d: run the command as that user", direct.folder, owner)
+	if owner := ownerOf(filepath.Join(direct.folder, operationsDatabase)); owner >= 0 && owner != os.Geteuid() {
+		return fmt.Errorf("no gateway runs, and the journal in %s belongs to the user with id %d: run the command as that user", direct.folder, owner)
 	}
 	return nil
 }

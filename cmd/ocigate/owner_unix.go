@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// ownerOf returns the id of the user that a folder belongs to, and -1 if it is not known.
-func ownerOf(folder string) int {
-	info, err := os.Stat(folder)
+// ownerOf returns the id of the user that a file or folder belongs to, and -1 if it is not known.
+func ownerOf(path string) int {
+	info, err := os.Stat(path)
 	if err != nil {
 		return -1
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -54,10 +55,11 @@ type database struct {
 
 // openDatabase opens a database, or creates one. It removes a file that it could not
 // complete, since that would not be accepted as a database the next time.
-func openDatabase(path string, noSync bool) (*database, error) {
-	info, err := os.Stat(path)
+func openDatabase(folder string, noSync bool) (*database, error) {
+	path := filepath.Join(folder, databaseFile)
+	info, err := os.Lstat(path)
 	isNew := errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0
-	d, err := openOrCreate(path, noSync)
+	d, err := openOrCreate(folder, noSync)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, errors.New("another process uses the folder")
 	}
@@ -76,21 +78,17 @@ func removeIfThere(path string) error {
 
 // openOrCreate opens or creates a database. If the error is a [*corruptError], a mapping
 // of the file may remain.
-func openOrCreate(path string, noSync bool) (*database, error) {
+func openOrCreate(folder string, noSync bool) (*database, error) {
 	d := &database{}
 	err := guard(func() error {
 		var err error
-		d.bolt, err = bbolt.Open(path, fileMode, &bbolt.Options{
+		d.bolt, err = bbolt.Open(filepath.Join(folder, databaseFile), fileMode, &bbolt.Options{
 			Timeout:      lockTimeout,
 			NoSync:       noSync,
 			NoGrowSync:   noSync,
 			NoStatistics: true,
 			FreelistType: bbolt.FreelistMapType,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				file, err := os.OpenFile(name, flag, mode) //nolint:gosec // the operator names the folder
-				d.file = file
-				return file, err
-			},
+			OpenFile:     d.openIn(folder),
 		})
 		return err
 	})
@@ -109,6 +107,14 @@ func openOrCreate(path string, noSync bool) (*database, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// openIn returns the function by which bbolt opens the file of the database in a folder.
+func (d *database) openIn(folder string) func(string, int, os.FileMode) (*os.File, error) {
+	return func(_ string, flag int, _ os.FileMode) (file *os.File, err error) {
+		d.file, err = openFile(folder, databaseFile, flag)
+		return d.file, err
+	}
 }
 
 // close closes the file and releases its lock.

@@ -12,6 +12,8 @@ const (
 	folderMode = 0o700
 	fileMode   = 0o600
 
+	probeFile = "probe" // a process that was killed may leave it
+
 	// roomNeeded is how many bytes a probe writes: more than a few records take.
 	roomNeeded = 64 << 10
 )
@@ -41,21 +43,29 @@ func syncFolder(folder string) error {
 // not for one that only changes. Without sync, the data need not reach the disk, but the
 // disk must have the room for them.
 func probe(folder string, sync bool) error {
-	f, err := os.OpenFile(filepath.Join(folder, "probe"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode) //nolint:gosec // the operator names the folder
+	root, _, err := openFolder(folder, false)
 	if err != nil {
 		return err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written to it
+	if left, err := root.Lstat(probeFile); err == nil && !left.IsDir() {
+		_ = root.Remove(probeFile) // creating it fails if it is still there
+	}
+	f, err := root.OpenFile(probeFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	if err != nil {
+		return at(filepath.Join(folder, probeFile), err)
 	}
 	_, err = f.Write(make([]byte, roomNeeded))
 	if err == nil && sync {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	return errors.Join(err, f.Close(), root.Remove(probeFile))
 }
 
 // isAt returns an error if an open file is no longer the one at its path. It may have
 // been deleted or moved, or the disk may have been unmounted.
 func isAt(path string, open os.FileInfo) error {
-	now, err := os.Stat(path)
+	now, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (c *corruption) applies(path string) bool {
 	if c == nil || !time.Now().Before(c.until) {
 		return false
 	}
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	return err == nil && os.SameFile(info, c.info) && info.Size() == c.info.Size() && info.ModTime().Equal(c.info.ModTime())
 }
 
@@ -55,7 +55,7 @@ func (s *Store) openDatabaseLocked() error {
 		err = makeFolder(s.folder)
 	}
 	if err == nil {
-		s.database, err = openDatabase(s.path(), s.noSync)
+		s.database, err = openDatabase(s.folder, s.noSync)
 	}
 	if err == nil && s.database.fresh {
 		err = syncFolder(s.folder)
@@ -77,7 +77,7 @@ func (s *Store) missingLocked() error {
 	if !s.known {
 		return nil
 	}
-	_, err := os.Stat(s.path())
+	_, err := os.Lstat(s.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is gone: bring it back, or restart to do without it", s.path())
 	}
@@ -165,7 +165,7 @@ func (s *Store) failLocked(err error) error {
 	s.suspect = true
 	err = s.unusable(err)
 	if isCorrupt(err) {
-		if info, statErr := os.Stat(s.path()); statErr == nil {
+		if info, statErr := os.Lstat(s.path()); statErr == nil {
 			s.corrupt = &corruption{info, time.Now().Add(corruptPause), err}
 		}
 	}

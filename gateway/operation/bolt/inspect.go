@@ -26,11 +26,15 @@ type Inspection struct {
 
 // Inspect reads the format of the database in a folder, and changes nothing. The error
 // is [ErrInUse] if a store has the folder open, or the reason why no store can open the
-// database: it is corrupt, it is not a database, or its format is a newer one. While it
+// database: an [*UnsafeError], or it is corrupt, not a database, or of a newer format. While it
 // reads, for some milliseconds, no store can open the folder.
 func Inspect(folder string) (Inspection, error) {
 	path := filepath.Join(folder, databaseFile)
-	info, err := os.Stat(path)
+	err := CheckFolder(folder)
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Lstat(path)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Inspection{}, nil
@@ -44,11 +48,7 @@ func Inspect(folder string) (Inspection, error) {
 	err = guard(func() (err error) {
 		d.bolt, err = bbolt.Open(path, fileMode, &bbolt.Options{
 			ReadOnly: true, Timeout: lockTimeout, NoStatistics: true,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				file, err := os.OpenFile(name, flag, mode) //nolint:gosec // the operator names the folder
-				d.file = file
-				return file, err
-			},
+			OpenFile: d.openIn(folder),
 		})
 		return err
 	})

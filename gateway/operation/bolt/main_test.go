@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -24,10 +25,36 @@ import (
 // which it is to record as much as it can.
 const childFolder = "OCIGATE_TEST_BOLT_FOLDER"
 
+// childOnce names, to a process that runs as another user, the folder in which it is to
+// record one operation. It prints "recorded" or the error.
+const childOnce = "OCIGATE_TEST_BOLT_ONCE"
+
+// moment is a time that the tests need no other one for.
+var moment = time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+
+// recordOnce records one operation.
+func recordOnce(folder string) error {
+	s := bolt.Open(folder, bolt.Options{NoSync: true})
+	op := newOp(fmt.Sprintf("op-%d", os.Getpid()))
+	err := s.Begin(context.Background(), op)
+	if err == nil {
+		err = record(context.Background(), s, in(operation.Intent, op))
+	}
+	return errors.Join(err, s.Close())
+}
+
 func TestMain(m *testing.M) {
 	if folder := os.Getenv(childFolder); folder != "" {
 		fmt.Fprintln(os.Stderr, recordForever(folder))
 		os.Exit(1)
+	}
+	if folder := os.Getenv(childOnce); folder != "" {
+		if err := recordOnce(folder); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("recorded")
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

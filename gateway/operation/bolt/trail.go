@@ -41,13 +41,17 @@ func trailFiles(folder string) ([]string, error) {
 // ends the iteration.
 func Trail(folder string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		names, err := trailFiles(folder)
+		err := CheckFolder(folder)
+		var names []string
+		if err == nil {
+			names, err = trailFiles(folder)
+		}
 		if err != nil {
 			yield(nil, fmt.Errorf("bolt: audit trail: %w", err))
 			return
 		}
 		for i, name := range names {
-			if !readLines(filepath.Join(folder, name), i == len(names)-1, yield) {
+			if !readLines(folder, name, i == len(names)-1, yield) {
 				return
 			}
 		}
@@ -57,8 +61,8 @@ func Trail(folder string) iter.Seq2[[]byte, error] {
 // readLines yields the lines of a file, and reports whether to continue. An incomplete
 // line in a file that is not the last is yielded like other lines: its hash shows that it
 // is incomplete.
-func readLines(path string, last bool, yield func([]byte, error) bool) bool {
-	file, err := os.Open(path) //nolint:gosec // the operator names the folder
+func readLines(folder, name string, last bool, yield func([]byte, error) bool) bool {
+	file, err := openFile(folder, name, os.O_RDONLY)
 	if err != nil {
 		yield(nil, fmt.Errorf("bolt: audit trail: %w", err))
 		return false
@@ -134,7 +138,7 @@ func (t *trail) resume(names []string, log *slog.Logger) error {
 	t.size = end
 	for i := len(earlier); line == nil && i > 0; i-- {
 		name = earlier[i-1]
-		if line, err = lastLineOf(filepath.Join(t.folder, name)); err != nil {
+		if line, err = lastLineOf(t.folder, name); err != nil {
 			return err
 		}
 	}
@@ -149,7 +153,7 @@ func (t *trail) resume(names []string, log *slog.Logger) error {
 
 // use opens the file that lines are added to.
 func (t *trail) use(name string, flag int) error {
-	file, err := os.OpenFile(filepath.Join(t.folder, name), flag, fileMode) //nolint:gosec // the operator names the folder
+	file, err := openFile(t.folder, name, flag)
 	if err != nil {
 		return err
 	}
@@ -245,8 +249,8 @@ func (t *trail) write(lines []byte, head operation.Head) error {
 }
 
 // lastLineOf returns the last line of a file that is not the last of the trail.
-func lastLineOf(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the folder
+func lastLineOf(folder, name string) ([]byte, error) {
+	file, err := openFile(folder, name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +261,7 @@ func lastLineOf(path string) ([]byte, error) {
 	}
 	line, end, err := lastLine(file, info.Size())
 	if err == nil && end != info.Size() {
-		err = fmt.Errorf("%s ends in the middle of a line", path)
+		err = fmt.Errorf("%s ends in the middle of a line", file.Name())
 	}
 	return line, err
 }
