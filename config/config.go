@@ -252,6 +252,8 @@ type Journal struct {
 	Store        JournalStore  `yaml:"store" doc:"Store of the journal: a folder of this replica alone, or a PostgreSQL database that all replicas share."`
 	Folder       string        `yaml:"folder" doc:"Folder of the embedded store, created if it does not exist: its database and the files of the audit trail. Required with store embedded. Keep it on a local disk that outlives the process."`
 	PostgresURL  Secret        `yaml:"postgres_url" doc:"Address of the database, as postgres://user:password@host:5432/database?sslmode=verify-full. Special characters in the password are percent-encoded. Without sslmode, a host that is neither localhost, nor a loopback address, nor a Unix socket needs verify-full: TLS, with a certificate for the host that an authority of the system or of sslrootcert has issued. Required with store postgres."`
+	Schema       string        `yaml:"postgres_schema" rule:"required,schema_name" doc:"Schema of the tables in the database, the same for all replicas. It is created if it does not exist. Only the role of the gateway, the owner of the database, superusers and postgres_owner may own it or create objects in it."`
+	Owner        string        `yaml:"postgres_owner" rule:"token" doc:"Role that may own the schema and the tables, beside the role of the gateway, the owner of the database and superusers: the one that creates them, if the gateway may not."`
 	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list that does not show the effect of the write proves that the write was not done."`
 	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to confirm it."`
 	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept forever."`
@@ -435,7 +437,7 @@ func Default() Config {
 		},
 		Journal: Journal{
 			Store: StoreEmbedded, Folder: "journal",
-			Settle: 30 * time.Second, Recheck: 5 * time.Minute, UnreadyAfter: 10 * time.Second,
+			Schema: "ocigate", Settle: 30 * time.Second, Recheck: 5 * time.Minute, UnreadyAfter: 10 * time.Second,
 			Keep: 30 * 24 * time.Hour, KeepKeys: 24 * time.Hour,
 		},
 		Platform: Platform{

@@ -126,6 +126,7 @@ var forms = map[string]form{
 	"address":       {"host:port, both given", func(s string) bool { return isAddress(s, 1) && !strings.HasPrefix(s, ":") }},
 	"id":            pattern("1 to 64 of A-Z, a-z, 0-9, _ and -", `[A-Za-z0-9_-]{1,64}`),
 	"endpoint_name": pattern("1 to 32 of a-z, 0-9, _ and -", `[a-z0-9_-]{1,32}`),
+	"schema_name":   {"the name of a schema: 1 to 63 of a-z, 0-9 and _, not beginning with a digit or pg_", isSchemaName},
 	"issuer":        {"an address that begins with https:// (or http:// for a loopback address), without user, query and fragment, of 512 bytes at most", isIssuer},
 	"claim":         {"the path of a claim: names separated by dots, or a JSON pointer, of 256 bytes at most", isClaim},
 	"error_name":    pattern("an error's name in capitals, such as NOT_AVAILABLE_FOR_ASSIGNMENT", `[A-Z][A-Z0-9_]{0,63}`),
@@ -144,6 +145,13 @@ var forms = map[string]form{
 func pattern(text, expression string) form {
 	return form{text, regexp.MustCompile(`\A(?:` + expression + `)\z`).MatchString}
 }
+
+// isSchemaName reports whether PostgreSQL accepts a name for a schema without quotes.
+func isSchemaName(s string) bool {
+	return schemaName(s) && !strings.HasPrefix(s, "pg_")
+}
+
+var schemaName = regexp.MustCompile(`\A[a-z_][a-z0-9_]{0,62}\z`).MatchString
 
 func isAddress(s string, leastPort uint64) bool {
 	_, port, err := net.SplitHostPort(s)

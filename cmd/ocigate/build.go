@@ -226,6 +226,7 @@ func (t writeTimeouts) lease() time.Duration {
 // openPostgres returns the store in the database of the configuration. It connects when
 // it is first used.
 func openPostgres(c config.Journal, o postgres.Options) (*postgres.Store, error) {
+	o.Schema, o.Owner = c.Schema, c.Owner
 	store, err := postgres.Open(c.PostgresURL.Reveal(), o)
 	if err != nil {
 		return nil, &valueError{"journal.postgres_url", err}

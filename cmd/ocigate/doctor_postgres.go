@@ -37,7 +37,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	c.Tried = "connect to the database " + store.Address()
 	limited, cancel := context.WithTimeout(ctx, d.limit(databaseLimit))
 	defer cancel()
-	found, err := postgres.Inspect(limited, d.config.Journal.PostgresURL.Reveal())
+	found, err := postgres.Inspect(limited, d.config.Journal.PostgresURL.Reveal(), postgres.Options{Schema: d.config.Journal.Schema, Owner: d.config.Journal.Owner})
 	failed, ok := errors.AsType[*postgres.InspectError](err)
 	if ok && failed.Stage != postgres.StageRead {
 		cause, do := d.explainDatabase(failed)
@@ -92,19 +92,21 @@ func (d *doctor) checkTables(began time.Time, found postgres.Inspection, err err
 	c := journalCheck(nameTables, "read the format of the tables, and the privileges on them")
 	switch {
 	case err != nil:
-		d.report.fail(c, time.Since(began), "the tables cannot be used: "+onOneLine(err), "run the version of the gateway that has made them, or a later one; if the role may not read them, grant it the privileges")
+		d.report.fail(c, time.Since(began), "the tables cannot be used: "+onOneLine(err), "if another role has made them, or can change them, do what the cause says, as in PostgreSQL in the page about the journal; if a later version has written them, run that one; if the role may not read them, grant it the privileges")
 	case found.Encoding != "UTF8":
 		d.report.fail(c, time.Since(began), "the database is encoded in "+found.Encoding, "make a database with ENCODING 'UTF8'")
 	case found.Format == 0 && !found.MayCreate:
-		d.report.fail(c, time.Since(began), fmt.Sprintf("there are no tables yet, and the role %s may not create them", found.Role), "grant it CREATE on the first schema of its search path, or let another role start a gateway once")
+		d.report.fail(c, time.Since(began), fmt.Sprintf("there are no tables yet, and the role %s may not create them", found.Role), "grant it CREATE on the database, or on the schema "+found.Schema+" if there is one, or let the owner of the database make them once")
 	case found.Format == 0:
 		d.report.ok(c, time.Since(began), "there are no tables yet; the start of a gateway makes them")
+	case found.Former != "":
+		d.report.note(c, time.Since(began), fmt.Sprintf("format %d: the start of this version moves the tables from the schema %s to %s and migrates them to format %d, which earlier versions cannot use", found.Format, found.Former, found.Schema, operation.Format), "back the database up before the first start of this version; a role that does not own the tables needs USAGE on the new schema")
 	case found.Format < operation.Format:
 		d.report.note(c, time.Since(began), fmt.Sprintf("format %d: the start of this version migrates the tables to format %d, which earlier versions cannot use", found.Format, operation.Format), "back the database up before the first start of this version")
 	case found.Missing != "":
 		d.report.fail(c, time.Since(began), fmt.Sprintf("the role %s lacks the privileges %s", found.Role, found.Missing), "grant them")
 	default:
-		d.report.ok(c, time.Since(began), fmt.Sprintf("format %d, and the role has the privileges that it needs", found.Format))
+		d.report.ok(c, time.Since(began), fmt.Sprintf("format %d in the schema %s, and the role has the privileges that it needs", found.Format, found.Schema))
 		return true
 	}
 	return false

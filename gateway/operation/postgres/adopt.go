@@ -46,8 +46,8 @@ func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	adopted, err := collect(s.pool.Query(ctx, `SELECT record FROM ocigate_operations
-		WHERE open AND owner = $1 AND adoption = $2 ORDER BY begun`, owner, adoption))
+	adopted, err := s.operations(ctx, `SELECT record FROM ocigate_operations
+		WHERE open AND owner = $1 AND adoption = $2 ORDER BY begun`, owner, adoption)
 	if err != nil {
 		return nil, s.unusable("adopt", err)
 	}
@@ -81,7 +81,7 @@ func (s *Store) renew(ctx context.Context, owner string) error {
 func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, error) {
 	abandoned, err := collect(tx.Query(ctx, `SELECT record FROM ocigate_operations o
 		WHERE open AND owner <> $1 AND NOT EXISTS (
-			SELECT FROM ocigate_replicas r WHERE r.owner = o.owner AND r.seen + r.lease > clock_timestamp())
+			SELECT FROM ocigate_replicas r WHERE r.owner = o.owner AND r.renewed + r.lease > clock_timestamp())
 		LIMIT $2 FOR UPDATE OF o SKIP LOCKED`, owner, adoptBatch))
 	if err != nil {
 		return 0, err

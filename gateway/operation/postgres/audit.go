@@ -72,12 +72,12 @@ type numbered struct {
 }
 
 // page returns up to trailPage lines from a sequence number.
-func (s *Store) page(ctx context.Context, from int64) ([]numbered, error) {
+func (s *Store) page(ctx context.Context, from int64) (lines []numbered, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	rows, err := s.pool.Query(ctx, `SELECT seq, line FROM ocigate_audit WHERE seq >= $1 ORDER BY seq LIMIT $2`, from, trailPage)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[numbered])
+	err = s.query(ctx, func(rows pgx.Rows) error {
+		lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[numbered])
+		return err
+	}, `SELECT seq, line FROM ocigate_audit WHERE seq >= $1 ORDER BY seq LIMIT $2`, from, trailPage)
+	return lines, err
 }

@@ -37,10 +37,17 @@ var missingPrivileges = func() string {
 // may have vanished with a lock on it. Prune removes it a day after the last check.
 func newChecker() string { return "check-" + rand.Text() }
 
-// Check implements [operation.Store]. It checks that the role has the privileges that it
-// needs, and that the server accepts a transaction that writes, and makes it durable.
+// Check implements [operation.Store]. It checks that the tables can be trusted, that the
+// role has the privileges that it needs, and that the server accepts a transaction that writes, and makes it durable.
 func (s *Store) Check(ctx context.Context) error {
 	return s.transact(ctx, "check", durably, func(ctx context.Context, tx pgx.Tx) error {
+		found, err := s.place.look(ctx, tx, s.place.schema, nil)
+		if err == nil {
+			err = found.check(s.place.schema)
+		}
+		if err != nil {
+			return err
+		}
 		var missing *string
 		var role string
 		if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil {
@@ -49,8 +56,8 @@ func (s *Store) Check(ctx context.Context) error {
 		if missing != nil {
 			return fmt.Errorf("the role %s lacks the privileges %s", role, *missing)
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease) VALUES ($1, clock_timestamp(), interval '0')
-			ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen`, s.checker)
+		_, err = tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, renewed, lease) VALUES ($1, clock_timestamp(), interval '0')
+			ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed`, s.checker)
 		return err
 	})
 }

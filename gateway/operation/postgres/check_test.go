@@ -86,7 +86,7 @@ func TestPrivileges(t *testing.T) {
 	s := open(t, mine, Options{})
 	useAll(t, s, "granted")
 
-	named := regexp.MustCompile(`^GRANT (.*) ON (ocigate_\w+) TO gateway;$`)
+	named := regexp.MustCompile(`^GRANT (.*) ON ocigate\.(ocigate_\w+) TO gateway;$`)
 	tables := 0
 	for _, sql := range statements {
 		found := named.FindStringSubmatch(sql)
@@ -95,7 +95,7 @@ func TestPrivileges(t *testing.T) {
 		}
 		tables++
 		for privilege := range strings.SplitSeq(found[1], ", ") {
-			server.Exec(t, address, "REVOKE "+privilege+" ON "+found[2]+" FROM "+grantedRole)
+			server.Exec(t, address, "REVOKE "+privilege+" ON ocigate."+found[2]+" FROM "+grantedRole)
 			want := "the role gateway lacks the privileges " + privilege + " on " + found[2]
 			fresh := open(t, mine, Options{})
 			if err := fresh.Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) && found[2] != "ocigate_schema" {
@@ -103,7 +103,7 @@ func TestPrivileges(t *testing.T) {
 			} else if !strings.Contains(err.Error(), found[2]) {
 				t.Errorf("without %s on %s: %v, which does not name the table", privilege, found[2], err)
 			}
-			server.Exec(t, address, "GRANT "+privilege+" ON "+found[2]+" TO "+grantedRole)
+			server.Exec(t, address, "GRANT "+privilege+" ON ocigate."+found[2]+" TO "+grantedRole)
 		}
 	}
 	if tables != len(privileges) {
@@ -113,17 +113,29 @@ func TestPrivileges(t *testing.T) {
 }
 
 func TestPrivilegesToMakeTheTables(t *testing.T) {
-	server, address := database(t)
-	mine := asGranted(t, server, address)
-	s := open(t, mine, Options{})
-	for _, sql := range []string{"SELECT", "GRANT USAGE ON SCHEMA public TO " + grantedRole} {
-		server.Exec(t, address, sql)
-		if err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "needs CREATE on the first schema") {
-			t.Errorf("after %s: %v", sql, err)
+	t.Run("and the schema", func(t *testing.T) {
+		server, address := database(t)
+		mine := asGranted(t, server, address)
+		s := open(t, mine, Options{})
+		if err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "needs CREATE on the database") {
+			t.Errorf("without a privilege: %v", err)
 		}
-	}
-	server.Exec(t, address, "GRANT CREATE ON SCHEMA public TO "+grantedRole)
-	useAll(t, s, "made")
+		server.Exec(t, address, "DO $$ BEGIN EXECUTE 'GRANT CREATE ON DATABASE ' || current_database() || ' TO "+grantedRole+"'; END $$")
+		useAll(t, s, "made")
+	})
+	t.Run("in a schema that another role has made", func(t *testing.T) {
+		server, address := database(t)
+		mine := asGranted(t, server, address)
+		s := open(t, mine, Options{})
+		for _, sql := range []string{"CREATE SCHEMA ocigate", "GRANT USAGE ON SCHEMA ocigate TO " + grantedRole} {
+			server.Exec(t, address, sql)
+			if err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "or on the schema ocigate") {
+				t.Errorf("after %s: %v", sql, err)
+			}
+		}
+		server.Exec(t, address, "GRANT CREATE ON SCHEMA ocigate TO "+grantedRole)
+		useAll(t, s, "made")
+	})
 }
 
 func TestCheck(t *testing.T) {

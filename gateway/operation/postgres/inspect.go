@@ -49,6 +49,9 @@ type Inspection struct {
 	Encoding string
 	// ReadOnly reports that the server accepts no writes, such as a standby.
 	ReadOnly bool
+	// Schema is the one of the tables. Former is that of tables of an older format before
+	// they are moved to it; otherwise it is empty.
+	Schema, Former string
 	// Format is that of the tables; 0 if there are none. A store migrates tables of an
 	// older format than [operation.Format] when it connects.
 	Format int
@@ -62,11 +65,16 @@ type Inspection struct {
 	Ahead, Uncertain time.Duration
 }
 
-// Inspect connects to a database once and reads what a [Store] needs there. It changes
-// nothing, and makes no tables. The error is an [*InspectError]. It also means that no
-// store can use the tables, because a later version of the gateway has written them.
-func Inspect(ctx context.Context, address string) (Inspection, error) {
-	config, err := parse(address)
+// Inspect connects to a database once and reads what a [Store] with these options needs
+// there. It changes nothing, and makes no tables. The error is an [*InspectError]. It also
+// means that no store can use the tables, because a later version of the gateway has
+// written them, or because a role that is not trusted owns or can change them.
+func Inspect(ctx context.Context, address string, o Options) (Inspection, error) {
+	err := o.check()
+	var config *connection
+	if err == nil {
+		config, err = parse(address)
+	}
 	if err != nil {
 		return Inspection{}, &InspectError{StageLogin, err}
 	}
@@ -78,44 +86,72 @@ func Inspect(ctx context.Context, address string) (Inspection, error) {
 		return Inspection{}, &InspectError{stageOf(err), config.explain(err)}
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing was written
-	found := Inspection{}
+	found := Inspection{Schema: o.place().schema}
 	_, found.Secured = conn.PgConn().Conn().(*tls.Conn)
-	if err := found.read(ctx, conn); err != nil {
+	if err := found.read(ctx, conn, o.place()); err != nil {
 		return found, &InspectError{StageRead, err}
 	}
 	return found, nil
 }
 
 // read reads everything about the server and the tables.
-func (i *Inspection) read(ctx context.Context, conn *pgx.Conn) error {
+func (i *Inspection) read(ctx context.Context, conn *pgx.Conn, p place) error {
+	if err := i.readServer(ctx, conn); err != nil {
+		return err
+	}
+	found, err := p.read(ctx, conn)
+	if err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN READ ONLY; SELECT " + p.setPath()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // it has changed nothing
+	if err := i.readTables(ctx, tx, p, found); err != nil || i.Format != len(migrations) {
+		return err
+	}
+	var missing *string
+	var role string
+	if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil || missing == nil {
+		return err
+	}
+	i.Missing = *missing
+	return nil
+}
+
+// readServer reads what does not depend on the tables.
+func (i *Inspection) readServer(ctx context.Context, conn *pgx.Conn) error {
 	var clock time.Time
 	began := time.Now()
-	err := conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&clock)
+	err := conn.QueryRow(ctx, `SELECT pg_catalog.clock_timestamp()`).Scan(&clock)
 	took := time.Since(began)
 	if err != nil {
 		return err
 	}
 	i.Ahead, i.Uncertain = clock.Sub(began.Add(took/2)), took/2
-	var made bool
-	if err := conn.QueryRow(ctx, `SELECT current_setting('server_version'), current_database(), current_user, current_setting('server_encoding'),
-			pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
-			coalesce(has_schema_privilege(current_schema(), 'CREATE'), false), to_regclass('ocigate_schema') IS NOT NULL`).
-		Scan(&i.Server, &i.Database, &i.Role, &i.Encoding, &i.ReadOnly, &i.MayCreate, &made); err != nil || !made {
+	return conn.QueryRow(ctx, `SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_database(), current_user, pg_catalog.current_setting('server_encoding'),
+			pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('transaction_read_only')::boolean`).
+		Scan(&i.Server, &i.Database, &i.Role, &i.Encoding, &i.ReadOnly)
+}
+
+// readTables reads the format of the tables, and whether they can be created.
+func (i *Inspection) readTables(ctx context.Context, tx pgx.Tx, p place, found layout) error {
+	may, of := `has_database_privilege($1, 'CREATE')`, i.Database
+	if found.exists {
+		may, of = `has_schema_privilege($1, 'CREATE')`, p.schema
+	}
+	if err := tx.QueryRow(ctx, "SELECT "+may, of).Scan(&i.MayCreate); err != nil {
 		return err
 	}
-	if err := conn.QueryRow(ctx, `SELECT version FROM ocigate_schema`).Scan(&i.Format); err != nil {
-		return err
-	}
-	if i.Format != len(migrations) {
+	if i.Format = found.version; i.Format != 0 {
 		return operation.CheckFormat(i.Format)
 	}
-	var missing *string
-	var role string
-	if err := conn.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil || missing == nil {
-		return err
+	version, _, err := p.formerVersion(ctx, tx, found.former)
+	if i.Format = version; version > 0 {
+		i.Former = found.former
 	}
-	i.Missing = *missing
-	return nil
+	return err
 }
 
 // stageOf returns the step at which a connection has failed.

@@ -110,9 +110,9 @@ func (l *leases) known() []string {
 // storeLease renews an owner's lease.
 func (s *Store) storeLease(ctx context.Context, tx pgx.Tx, owner string) error {
 	lease := s.leases.present()
-	_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
+	_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, renewed, lease)
 		VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond')
-		ON CONFLICT (owner) DO UPDATE SET seen = excluded.seen, lease = excluded.lease`,
+		ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed, lease = excluded.lease`,
 		owner, lease.Microseconds())
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *Store) storeLease(ctx context.Context, tx pgx.Tx, owner string) error {
 func (s *Store) addOwner(ctx context.Context, tx pgx.Tx, owner string) error {
 	s.leases.add(owner)
 	lease := s.leases.present()
-	added, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, seen, lease)
+	added, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, renewed, lease)
 		VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond') ON CONFLICT DO NOTHING`,
 		owner, lease.Microseconds())
 	if err != nil || added.RowsAffected() == 0 {

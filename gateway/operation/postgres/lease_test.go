@@ -114,7 +114,7 @@ func TestLease(t *testing.T) {
 		server, address := database(t)
 		long, short := open(t, address, Options{Lease: time.Hour}), open(t, address, Options{Lease: time.Second})
 		beginAll(t, long, received("op", "a", "1"))
-		server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - interval '50 minutes'`)
+		server.Exec(t, address, `UPDATE ocigate_replicas SET renewed = renewed - interval '50 minutes'`)
 		if _, err := short.Adopt(t.Context(), "b"); err != nil {
 			t.Fatal(err)
 		}

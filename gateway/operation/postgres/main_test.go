@@ -136,7 +136,13 @@ func beginAll(t *testing.T, s *Store, ops ...operation.Operation) {
 // expire lets an owner's lease run out.
 func expire(t *testing.T, server *postgrestest.Server, address, owner string) {
 	t.Helper()
-	server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - lease - interval '1 second' WHERE owner = $1`, owner)
+	expireIn(t, server, address, "", owner)
+}
+
+// expireIn does so in a schema, which ends in a dot.
+func expireIn(t *testing.T, server *postgrestest.Server, address, schema, owner string) {
+	t.Helper()
+	server.Exec(t, address, `UPDATE `+schema+`ocigate_replicas SET renewed = renewed - lease - interval '1 second' WHERE owner = $1`, owner)
 }
 
 func ids(ops []operation.Operation) []string {

@@ -25,6 +25,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"a bad parameter of the pool", "postgres://u:hush@h/d?pool_max_conns=hush", Options{}, "postgres: the URL: cannot parse `postgres://u@h/d?pool_max_conns=hush`"},
 		{"a lease without length", "postgres://u@h/d", Options{Lease: -1}, "postgres: Lease: must be positive, is -1ns"},
 		{"a timeout that nothing meets", "postgres://u@h/d", Options{Timeout: 1}, "postgres: Timeout: must be at least 1ms, is 1ns"},
+		{"a schema of the server", "postgres://u@h/d", Options{Schema: "pg_toast"}, `postgres: Schema: must be the name of a schema, is "pg_toast"`},
+		{"a schema that would have to be quoted", "postgres://u@h/d", Options{Schema: `a", public; --`}, `postgres: Schema: must be the name of a schema, is "a\", public; --"`},
 		{"fewer connections than none", "postgres://u@h/d", Options{Connections: -1}, "postgres: Connections: must be positive, is -1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

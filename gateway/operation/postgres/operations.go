@@ -253,7 +253,7 @@ func enterLate(ctx context.Context, tx pgx.Tx, op *operation.Operation, body str
 // before another owner can take the operation over.
 func (s *Store) checkLease(ctx context.Context, tx pgx.Tx, owner string) error {
 	var valid bool
-	err := tx.QueryRow(ctx, `SELECT seen + lease / 2 > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&valid)
+	err := tx.QueryRow(ctx, `SELECT renewed + lease / 2 > clock_timestamp() FROM ocigate_replicas WHERE owner = $1`, owner).Scan(&valid)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return s.addOwner(ctx, tx, owner)
 	}
@@ -279,7 +279,7 @@ func keepKey(ctx context.Context, tx pgx.Tx, op *operation.Operation) error {
 func (s *Store) Get(ctx context.Context, id string) (operation.Operation, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	found, err := collect(s.pool.Query(ctx, `SELECT record FROM ocigate_operations WHERE id = $1`, id))
+	found, err := s.operations(ctx, `SELECT record FROM ocigate_operations WHERE id = $1`, id)
 	if err != nil {
 		return operation.Operation{}, s.unusable("get", err)
 	}
@@ -305,28 +305,27 @@ func (s *Store) List(ctx context.Context, q operation.Query) ([]operation.Operat
 // rows that it has returned.
 func (s *Store) listPage(ctx context.Context, q operation.Query) (page *operation.Page, more bool, err error) {
 	sql, args := listing(q)
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, false, err
-	}
-	defer rows.Close()
 	page = operation.NewPage(q)
-	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&body, &more); err != nil {
-			return nil, false, err
+	err = s.query(ctx, func(rows pgx.Rows) error {
+		defer rows.Close()
+		for rows.Next() {
+			var body []byte
+			if err := rows.Scan(&body, &more); err != nil {
+				return err
+			}
+			if page.Full(len(body)) {
+				break
+			}
+			op, err := decode(body)
+			if err != nil {
+				return err
+			}
+			page.Add(op, len(body))
 		}
-		if page.Full(len(body)) {
-			break
-		}
-		op, err := decode(body)
-		if err != nil {
-			return nil, false, err
-		}
-		page.Add(op, len(body))
-	}
-	rows.Close() // an error may come with the end of the rows
-	return page, more, rows.Err()
+		rows.Close() // an error may come with the end of the rows
+		return rows.Err()
+	}, sql, args...)
+	return page, more, err
 }
 
 // listing returns the SQL and the arguments of a query. It has conditions only for what
@@ -425,7 +424,7 @@ var prunes = []struct {
 		AND NOT EXISTS (SELECT FROM ocigate_keys k WHERE k.operation = o.id)
 		LIMIT $1 FOR UPDATE SKIP LOCKED))`, true},
 	{`DELETE FROM ocigate_replicas WHERE ctid = ANY(ARRAY(
-		SELECT ctid FROM ocigate_replicas WHERE seen + lease < now() - interval '1 day'
+		SELECT ctid FROM ocigate_replicas WHERE renewed + lease < now() - interval '1 day'
 		LIMIT $1 FOR UPDATE SKIP LOCKED))`, false},
 }
 

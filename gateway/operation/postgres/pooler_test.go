@@ -39,15 +39,16 @@ func TestStoreBehindPooler(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Rig {
 		server, address := database(t)
 		pooled := pooler.URL(t, address)
-		reader := open(t, pooled, Options{})
+		// Not the schema that the search path of the role has.
+		reader := open(t, pooled, Options{Schema: "journal"})
 		return storetest.Rig{
 			Open: func() operation.Store {
-				s, err := Open(pooled, Options{})
+				s, err := Open(pooled, Options{Schema: "journal"})
 				must(t, err)
 				return s
 			},
 			Shared: true,
-			Expire: func(owner string) { expire(t, server, address, owner) },
+			Expire: func(owner string) { expireIn(t, server, address, "journal.", owner) },
 			Trail:  func() iter.Seq2[[]byte, error] { return reader.Trail(t.Context()) },
 		}
 	})

@@ -2,12 +2,10 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"ocigate/gateway/operation"
 )
@@ -99,8 +97,12 @@ CREATE INDEX ocigate_operations_freed ON ocigate_operations (tenant_id, freed_at
 ALTER TABLE ocigate_holds RENAME COLUMN entry TO key;
 `
 
-// tables3 adds the revocations of tokens.
+// tables3 adds the revocations of tokens. It renames the time of a lease, so that a program
+// that supports only version 2 can begin and send nothing on a connection that it has
+// opened before, and whose search path leads to the schema. It can still record the
+// outcomes of what it has sent.
 const tables3 = `
+ALTER TABLE ocigate_replicas RENAME COLUMN seen TO renewed;
 CREATE TABLE ocigate_revocations (
 	kind     text COLLATE "C",             -- token, or principal for all of their tokens
 	subject  text COLLATE "C",             -- the id of the token, or the name of the principal
@@ -151,17 +153,17 @@ func rewrite1(ctx context.Context, tx pgx.Tx) error {
 // schemaLock is the advisory lock of the migrations: "ocigate" in ASCII.
 const schemaLock = 0x6f636967617465
 
-// prepare creates or migrates the tables, if necessary, before a new connection is used.
-// So it is also done if the server restarts with another database.
+// prepare checks the tables, and creates or migrates them if necessary, before a new
+// connection is used. So it is also done if the server restarts with another database.
 func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
-	version, err := s.schemaVersion(ctx, conn)
-	if err == nil && version < len(migrations) {
-		if version, err = s.migrate(ctx, conn); mayNotCreate(err) {
-			err = fmt.Errorf("making them: %w: the role needs CREATE on the first schema of its search path, or another role makes them once", err)
+	found, err := s.read(ctx, conn)
+	if err == nil && found.version < len(migrations) {
+		if found.version, err = s.migrate(ctx, conn, found.former); mayNotCreate(err) {
+			err = s.place.explain(err)
 		}
 	}
 	if err == nil {
-		err = operation.CheckFormat(version)
+		err = operation.CheckFormat(found.version)
 	}
 	if err != nil {
 		return fmt.Errorf("the tables cannot be used: %w", err)
@@ -169,32 +171,21 @@ func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// mayNotCreate reports whether the error means that the role may not create tables, or has
-// no schema for them.
-func mayNotCreate(err error) bool {
-	refusal, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (refusal.Code == "42501" || refusal.Code == "3F000") // insufficient_privilege, invalid_schema_name
-}
-
-// schemaVersion returns how many of the migrations were made.
-func (s *Store) schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+// read returns what a new connection finds.
+func (s *Store) read(ctx context.Context, conn *pgx.Conn) (layout, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	var made bool
-	err = conn.QueryRow(ctx, `SELECT to_regclass('ocigate_schema') IS NOT NULL`).Scan(&made)
-	if err == nil && made {
-		err = conn.QueryRow(ctx, `SELECT version FROM ocigate_schema`).Scan(&version)
-	}
-	return version, err
+	return s.place.read(ctx, conn)
 }
 
 // migrationTimeout limits all migrations together. Each of their statements has the
 // store's timeout.
 const migrationTimeout = 10 * time.Minute
 
-// migrate makes the migrations that were not made yet, all or none, and returns
-// the version of the schema afterwards.
-func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+// migrate makes the migrations that were not made yet, all or none, and returns the version
+// of the schema afterwards. Tables of an earlier gateway in the former schema are moved
+// first.
+func (s *Store) migrate(ctx context.Context, conn *pgx.Conn, former string) (version int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, migrationTimeout)
 	defer cancel()
 	tx, err := conn.BeginTx(ctx, s.begin(durably))
@@ -208,14 +199,44 @@ func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err e
 	if err := checkEncoding(ctx, tx); err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(ctx, `
-		CREATE TABLE IF NOT EXISTS ocigate_schema (version integer NOT NULL);
-		INSERT INTO ocigate_schema SELECT 0 WHERE NOT EXISTS (SELECT FROM ocigate_schema)`); err != nil {
+	if version, err = s.place.enter(ctx, tx, former); err != nil {
 		return 0, err
 	}
-	if err := tx.QueryRow(ctx, `SELECT version FROM ocigate_schema`).Scan(&version); err != nil {
+	if version, err = makeMigrations(ctx, tx, version); err != nil {
 		return 0, err
 	}
+	if err := s.place.leaveVersion(ctx, tx, former, version); err != nil {
+		return 0, err
+	}
+	return version, tx.Commit(ctx)
+}
+
+// enter creates the schema if there is none, and returns the version of the tables that are
+// there or were moved there.
+func (p place) enter(ctx context.Context, tx pgx.Tx, former string) (version int, err error) {
+	found, err := p.look(ctx, tx, p.schema, nil) // again: another replica may have been faster
+	if err == nil {
+		err = found.check(p.schema)
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case found.made:
+		return version, tx.QueryRow(ctx, `SELECT version FROM ocigate_schema`).Scan(&version)
+	case !found.exists:
+		if _, err := tx.Exec(ctx, "CREATE SCHEMA "+quoted(p.schema)); err != nil {
+			return 0, err
+		}
+	}
+	if version, err = p.moveFormer(ctx, tx, former); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `CREATE TABLE ocigate_schema (version integer NOT NULL); INSERT INTO ocigate_schema VALUES (0)`)
+	return version, err
+}
+
+// makeMigrations makes the migrations from a version on, and returns the new version.
+func makeMigrations(ctx context.Context, tx pgx.Tx, version int) (int, error) {
 	for ; version < len(migrations); version++ {
 		m := migrations[version]
 		if _, err := tx.Exec(ctx, m.sql); err != nil {
@@ -228,10 +249,8 @@ func (s *Store) migrate(ctx context.Context, conn *pgx.Conn) (version int, err e
 			return 0, err
 		}
 	}
-	if _, err := tx.Exec(ctx, `UPDATE ocigate_schema SET version = $1`, version); err != nil {
-		return 0, err
-	}
-	return version, tx.Commit(ctx)
+	_, err := tx.Exec(ctx, `UPDATE ocigate_schema SET version = $1`, version)
+	return version, err
 }
 
 // checkEncoding returns an error unless the database is encoded in UTF8: a line of the

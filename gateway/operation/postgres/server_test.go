@@ -109,7 +109,7 @@ func TestErrorsOfTheServer(t *testing.T) {
 	for _, c := range []struct{ name, address, want string }{
 		{"a wrong password", server.URL(postgrestest.User, "wr0ng/secret", name), "password authentication failed"},
 		{"a database that is not there", server.URL(postgrestest.User, postgrestest.Password, "nowhere"), `database "nowhere" does not exist`},
-		{"a role that may not make tables", server.URL("guest_"+name, "hush", name), "permission denied for schema public"},
+		{"a role that may not make tables", server.URL("guest_"+name, "hush", name), "permission denied for database "},
 		{"another encoding", server.URL(postgrestest.User, postgrestest.Password, "latin_"+name), "the database is encoded in LATIN1, and must be in UTF8"},
 		{"tables of a later program", newer, "format 1000, and this program supports none above"},
 	} {

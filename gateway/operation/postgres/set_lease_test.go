@@ -93,7 +93,7 @@ func TestSetLease(t *testing.T) {
 		beginAll(t, s, op)
 		must(t, s.SetLease(t.Context(), time.Hour))
 		wantLease(t, s, time.Hour)
-		server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - interval '29 minutes'`)
+		server.Exec(t, address, `UPDATE ocigate_replicas SET renewed = renewed - interval '29 minutes'`)
 		record(t, s, op, operation.Intent)
 		beginAll(t, s, received("second", "b", "2"))
 		if got := leaseOf(t, s, "b"); got != time.Hour {
@@ -165,7 +165,7 @@ func TestSetLeaseDuringARenewal(t *testing.T) {
 			},
 		},
 		"of a new owner": {
-			`INSERT INTO ocigate_replicas (owner, seen, lease) VALUES ('a', clock_timestamp(), interval '0')`,
+			`INSERT INTO ocigate_replicas (owner, renewed, lease) VALUES ('a', clock_timestamp(), interval '0')`,
 			func(t *testing.T, s *Store) error { return s.Begin(t.Context(), received("op", "a", "1")) },
 		},
 	} {

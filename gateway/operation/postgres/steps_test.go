@@ -57,7 +57,7 @@ func TestLeaseBetweenSteps(t *testing.T) {
 		server, address := database(t)
 		s := open(t, address, Options{})
 		w := twoSteps(t, keeper(t, withoutAdopt{s}))
-		server.Exec(t, address, `UPDATE ocigate_replicas SET seen = seen - lease / 2 WHERE owner = 'a'`)
+		server.Exec(t, address, `UPDATE ocigate_replicas SET renewed = renewed - lease / 2 WHERE owner = 'a'`)
 		before, err := s.Get(t.Context(), "op")
 		must(t, err)
 		for range 2 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +30,13 @@ type Options struct {
 	// Connections is the greatest number of connections, whatever the URL says.
 	// Default 8.
 	Connections int
+	// Schema is the schema of the tables, which only trusted roles may own or create
+	// objects in: the role of the URL, the owner of the database, superusers, and
+	// Owner. Its name has 1 to 63 of a-z, 0-9 and _, and does not begin with a digit
+	// or pg_. Default ocigate.
+	Schema string
+	// Owner is a role that may own the schema and the tables, too. Default none.
+	Owner string
 }
 
 // Defaults for the zero values of Options.
@@ -47,13 +55,19 @@ func (o Options) check() error {
 		return fmt.Errorf("postgres: Timeout: must be at least 1ms, is %v", o.Timeout)
 	case o.Connections < 0 || o.Connections > math.MaxInt32:
 		return fmt.Errorf("postgres: Connections: must be positive, is %d", o.Connections)
+	case o.Schema != "" && (!schemaName.MatchString(o.Schema) || strings.HasPrefix(o.Schema, "pg_")):
+		return fmt.Errorf("postgres: Schema: must be the name of a schema, is %q", o.Schema)
 	}
 	return nil
 }
 
+// place returns where the tables are.
+func (o Options) place() place { return place{cmp.Or(o.Schema, defaultSchema), o.Owner} }
+
 // Store is an [operation.Store] in a PostgreSQL database.
 type Store struct {
 	pool    *pgxpool.Pool
+	place   place
 	leases  leases
 	timeout time.Duration
 	checker string            // the owner that Check uses
@@ -87,6 +101,7 @@ func Open(address string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
+		place:   o.place(),
 		leases:  newLeases(cmp.Or(o.Lease, defaultLease)),
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
@@ -142,6 +157,7 @@ func (s *Store) begin(commit string) pgx.TxOptions {
 		synchronous = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
 	}
 	return pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT" +
+		" " + s.place.setPath() + "," +
 		" set_config('synchronous_commit', " + synchronous + ", true)," +
 		" set_config('lock_timeout', " + limit + ", true)," +
 		" set_config('statement_timeout', " + limit + ", true)," +
