@@ -182,7 +182,7 @@ func TestTLSIsUsedWithoutAMode(t *testing.T) {
 			if got := server.has(canary); got != trusted {
 				t.Errorf("the server has the password: %v (%v)", got, err)
 			}
-			if _, err = Inspect(t.Context(), address); server.has(canary) != trusted || strings.Contains(err.Error(), "sets no sslmode") == trusted {
+			if _, err = Inspect(t.Context(), address, Options{}); server.has(canary) != trusted || strings.Contains(err.Error(), "sets no sslmode") == trusted {
 				t.Errorf("Inspect: %v", err)
 			}
 		})
@@ -237,7 +237,7 @@ func TestNothingOfAPasswordIsPrinted(t *testing.T) {
 				printed += err.Error()
 			} else {
 				printed += s.Address() + fmt.Sprint(s.Check(t.Context()))
-				_, err := Inspect(t.Context(), address)
+				_, err := Inspect(t.Context(), address, Options{})
 				printed += fmt.Sprint(err)
 				must(t, s.Close())
 			}
