@@ -120,7 +120,7 @@ func TestDoctorReportsAJournalThatAGatewayCannotUse(t *testing.T) {
 	r.machine.wait = askTime
 	waitFor(t, func() bool { _, err := os.Stat(filepath.Join(folder, controlSocket)); return err == nil })
 	// The gateway's probe of the disk cannot write its file.
-	r.mustMake(filepath.Join(folder, "probe"))
+	waitFor(t, func() bool { return os.Mkdir(filepath.Join(folder, "probe"), 0o700) == nil }) // unless one is being made
 	waitFor(t, func() bool {
 		state, err := askJournal(t.Context(), folder, askTime)
 		return err == nil && !state.Usable
@@ -248,7 +248,7 @@ func TestDoctorOfADatabase(t *testing.T) {
 	server.Exec(t, database, "CREATE ROLE weak LOGIN PASSWORD '"+canaryURL+"'")
 	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", server.URL("weak", canaryURL, name))
 	wantChecks(exitJournal, "journal_database: ok", "journal_tables: failed", "journal_commit: skipped")
-	server.Exec(t, database, "GRANT SELECT ON ocigate_schema TO weak")
+	server.Exec(t, database, "GRANT USAGE ON SCHEMA ocigate TO weak; GRANT SELECT ON ocigate.ocigate_schema TO weak")
 	result := wantChecks(exitJournal, "journal_tables: failed")
 	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "INSERT on ocigate_audit") {
 		t.Error(c)

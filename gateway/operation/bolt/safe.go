@@ -160,32 +160,43 @@ func (p principal) checkFolder(folder string, info fs.FileInfo) error {
 	if by, known := ownerOf(link); known && link.Mode().Type() == fs.ModeSymlink && by.uid != p.uid && by.uid != of.uid && by.uid != 0 {
 		return &UnsafeError{folder, fmt.Sprintf("is a symbolic link of the user with id %d", by.uid), "remove the link, or configure the path of the folder itself"}
 	}
-	return checkAbove(folder)
+	return checkAbove(folder, info)
 }
 
 // checkAbove checks the folders above a folder. Who can write to one of them could put
 // another folder in the place of the journal, such as an older copy, or none. The owner of
 // a folder above is not checked: in a user namespace it is often not known.
-func checkAbove(folder string) error {
-	real, err := filepath.Abs(folder)
+func checkAbove(folder string, info fs.FileInfo) error {
+	// By "..", which needs no path of the working directory, and is the folder above
+	// the one that a symbolic link leads to.
+	for path, levels := folder+"/..", 1; ; path, levels = path+"/..", levels+1 {
+		above, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return err
+		case os.SameFile(above, info):
+			return nil // the root is above itself
+		case above.Mode().Perm()&0o002 != 0 && above.Mode()&fs.ModeSticky == 0:
+			name := nameAbove(folder, levels)
+			return &UnsafeError{name, fmt.Sprintf("is writable for every user (mode %v), so that each of them can replace %s", above.Mode(), folder), "chmod o-w " + name}
+		}
+		info = above
+	}
+}
+
+// nameAbove returns the path of the folder that is so many levels above a folder.
+func nameAbove(folder string, levels int) string {
+	path, err := filepath.EvalSymlinks(folder)
 	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
+		path, err = filepath.Abs(path)
 	}
 	if err != nil {
-		return err
+		path = folder
 	}
-	for above := filepath.Dir(real); ; above = filepath.Dir(above) {
-		info, err := os.Stat(above)
-		if err != nil {
-			return err
-		}
-		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-			return &UnsafeError{above, fmt.Sprintf("is writable for every user (mode %v), so that each of them can replace %s", info.Mode(), folder), "chmod o-w " + above}
-		}
-		if above == filepath.Dir(above) {
-			return nil
-		}
+	for range levels {
+		path = filepath.Join(path, "..")
 	}
+	return path
 }
 
 // checkFile checks a file of a type: 0 for a regular one.

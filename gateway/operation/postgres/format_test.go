@@ -14,8 +14,9 @@ import (
 	"ocigate/gateway/operation/storetest"
 )
 
-// These tests specify the migration of data of format 1, in testdata. To add a case, add a
-// subtest of TestMigration that changes the tables before a store opens them.
+// These tests specify the migration of data of format 1, in testdata, and of format 2. To add
+// a case, add a subtest of TestMigration that changes the tables before a store opens them.
+// The move to the schema is in move_test.go.
 
 // format1 returns a database with the data of a gateway of format 1.
 func format1(t *testing.T) (address string, lines int64) {

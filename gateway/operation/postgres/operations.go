@@ -380,18 +380,17 @@ func (s *Store) Touched(ctx context.Context, op operation.Operation) (map[operat
 	defer cancel()
 	keys := op.Keys()
 	texts := columnOf(keys)
-	rows, err := s.pool.Query(ctx, touched, op.ID, texts)
-	if err != nil {
-		return nil, s.unusable("touched", err)
-	}
 	byEntry, found := map[string]string{}, false
 	var entry, id *string
-	if _, err := pgx.ForEachRow(rows, []any{&entry, &id}, func() error {
-		if found = true; entry != nil && id != nil {
-			byEntry[*entry] = *id
-		}
-		return nil
-	}); err != nil {
+	if err := s.query(ctx, func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{&entry, &id}, func() error {
+			if found = true; entry != nil && id != nil {
+				byEntry[*entry] = *id
+			}
+			return nil
+		})
+		return err
+	}, touched, op.ID, texts); err != nil {
 		return nil, s.unusable("touched", err)
 	}
 	if !found {
