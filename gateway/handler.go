@@ -162,6 +162,9 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		if errors.Is(err, auth.ErrBadCredentials) {
 			failure.Message = "The credentials were not accepted."
 		}
+		if errors.Is(err, auth.ErrRevocationsUnread) {
+			failure.Message = "The token is older than this gateway process, which cannot read yet whether the token was revoked. Log in again, or get a new token."
+		}
 		for _, challenge := range g.options.Auth.Challenges(c.Request()) {
 			challenge = withTokenError(challenge, err)
 			c.Response().Header().Add(echo.HeaderWWWAuthenticate, challenge)

@@ -128,8 +128,13 @@ func (g *Gateway) auditLogin(ctx context.Context, c echo.Context, username strin
 // audit adds an event that belongs to no operation to the audit trail. The keeper
 // counts and logs a failure.
 func (g *Gateway) audit(ctx context.Context, c echo.Context, event operation.Event) error {
+	return g.options.Operations.Note(ctx, eventNow(c, event))
+}
+
+// eventNow returns the event with the time and the route of the request.
+func eventNow(c echo.Context, event operation.Event) operation.Event {
 	event.Time, event.Route = time.Now().UTC(), infoOf(c).route
-	return g.options.Operations.Note(ctx, event)
+	return event
 }
 
 // loginResult returns the label of a login in the metrics.
@@ -140,21 +145,22 @@ func loginResult(c echo.Context, err error) string {
 	return disconnectError(c, errcode.Of(err)).Code.Name
 }
 
-// logout revokes the token that the request carries. A failure to record that does not
-// fail it: the token has ended.
+// logout revokes the token that the request carries: at once in this process, and in the
+// journal for the next one and for other replicas. While the journal is not usable, the
+// keeper stores it later.
 func (g *Gateway) logout(ctx context.Context, c echo.Context) error {
 	if err := checkLength(c.Request(), maxSessionBytes); err != nil {
 		return err
 	}
-	who, err := g.options.Auth.Logout(c.Request().WithContext(ctx))
+	who, revoked, err := g.options.Auth.Logout(c.Request().WithContext(ctx))
 	if err != nil {
 		return g.credentialsFailure(c, err)
 	}
 	infoOf(c).principal = who
-	_ = g.audit(ctx, c, operation.Event{
+	_ = g.options.Operations.Revoke(ctx, operation.Revocation(revoked), eventNow(c, operation.Event{
 		Kind: operation.EventLogout, Caller: callerOf(c), Outcome: resultOK,
 		TenantID: who.TenantID, GroupID: who.GroupID,
-	})
+	})) // the keeper reports the error, and tries again
 	c.SetCookie(g.options.Auth.ClearCookie())
 	return writeJSON(c, http.StatusOK, struct{}{})
 }

@@ -125,7 +125,7 @@ func (c *controlServer) keepOpen(ctx context.Context) {
 	}
 	if err.Error() != c.failure {
 		c.failure = err.Error()
-		c.logger.Warn("the control socket cannot be opened: operations cannot be listed or released while this gateway runs", "cause", c.failure)
+		c.logger.Warn("the control socket cannot be opened: operations cannot be listed or released, and tokens cannot be revoked, while this gateway runs", "cause", c.failure)
 	}
 }
 
@@ -201,6 +201,7 @@ func withShortPath(path string, do func(short string) error) error {
 const (
 	controlOperations = "/v1/operations"
 	controlRelease    = "/release"
+	controlEndTokens  = "/v1/tokens/revoke"
 )
 
 // controlHandler serves a manager by HTTP.
@@ -230,6 +231,15 @@ func controlHandler(m manager) http.Handler {
 		released, err := m.release(r.Context(), order)
 		answer(w, released, err)
 	})
+	mux.HandleFunc("POST "+controlEndTokens, func(w http.ResponseWriter, r *http.Request) {
+		var order operation.EndTokens
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxControlBytes)).Decode(&order)
+		if err != nil {
+			answer(w, nil, &operation.OrderError{Reason: err.Error()})
+			return
+		}
+		answer(w, struct{}{}, m.endTokens(r.Context(), order))
+	})
 	return mux
 }
 
@@ -241,12 +251,13 @@ type failure struct {
 // answer writes the body, or the error with its status.
 func answer(w http.ResponseWriter, body any, err error) {
 	status := http.StatusOK
-	_, refused := errors.AsType[*operation.ReleaseError](err)
+	_, unreleased := errors.AsType[*operation.ReleaseError](err)
+	_, refused := errors.AsType[*operation.OrderError](err)
 	switch {
 	case err == nil:
 	case errors.Is(err, operation.ErrNotFound):
 		status = http.StatusNotFound
-	case refused:
+	case unreleased, refused:
 		status = http.StatusConflict
 	default:
 		status = http.StatusServiceUnavailable

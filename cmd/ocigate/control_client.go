@@ -87,6 +87,11 @@ func (c *controlClient) release(ctx context.Context, order operation.Release) (r
 	return released, err
 }
 
+func (c *controlClient) endTokens(ctx context.Context, order operation.EndTokens) error {
+	var done struct{}
+	return c.call(ctx, http.MethodPost, controlEndTokens, nil, order, &done)
+}
+
 func (c *controlClient) close() error {
 	c.client.CloseIdleConnections()
 	return nil

@@ -34,6 +34,7 @@ func (p *Program) generate(parts *parts, services gateway.Services, before *gene
 		return nil, fmt.Errorf("auth.verify: %w", err)
 	}
 	options := authOptions(g.config, verifier)
+	options.Revocations = p.revoked
 	var replaces *gateway.Gateway
 	if before == nil {
 		g.auth, err = auth.New(options)

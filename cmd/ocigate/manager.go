@@ -19,7 +19,7 @@ import (
 // folder.
 const operationsDatabase = "operations.db"
 
-// manager lets operators inspect and release operations. It is either a running gateway
+// manager lets operators inspect and release operations, and revoke tokens. It is either a running gateway
 // that has the journal open (controlClient), or the journal itself (storeManager).
 type manager interface {
 	// list returns a page. It may be shorter than q.Limit although there are more.
@@ -27,6 +27,8 @@ type manager interface {
 	show(ctx context.Context, id string) (operationStatus, error)
 	// release frees entries and returns the changed operation.
 	release(ctx context.Context, order operation.Release) (operationStatus, error)
+	// endTokens revokes the tokens of a user.
+	endTokens(ctx context.Context, order operation.EndTokens) error
 	close() error
 }
 
@@ -71,6 +73,14 @@ func (m *storeManager) show(ctx context.Context, id string) (operationStatus, er
 func (m *storeManager) release(ctx context.Context, order operation.Release) (operationStatus, error) {
 	op, err := order.Record(ctx, m.store, m.settle)
 	return m.status(op), err
+}
+
+func (m *storeManager) endTokens(ctx context.Context, order operation.EndTokens) error {
+	err := order.Record(ctx, m.store)
+	if err == nil && m.keeper != nil {
+		_ = m.keeper.ReadRevocations(ctx) // otherwise it does so soon
+	}
+	return err
 }
 
 func (m *storeManager) close() error { return m.store.Close() }

@@ -33,6 +33,7 @@ type Program struct {
 	client  *oci.Client
 	store   operation.Store
 	keeper  *operation.Keeper
+	revoked *auth.Revocations // of all generations
 	control *controlServer
 	api     *listener
 	admin   *listener
@@ -99,7 +100,10 @@ func (p *Program) assemble(parts *parts) error {
 		return err
 	}
 	trace := withJournalLog(withOperationsLog(p.metrics.Operations(), logger), logger)
-	p.keeper = operation.NewKeeper(keeperOptions(c.Journal, p.store, services.Observer(), trace))
+	p.revoked = auth.NewRevocations()
+	options := keeperOptions(c.Journal, p.store, services.Observer(), trace)
+	options.Revoked = loadInto(p.revoked)
+	p.keeper = operation.NewKeeper(options)
 	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)
 	p.wires = gateway.NewWireTraces(logger, p.keeper.Note)
 	first, err := p.generate(parts, services, nil)
@@ -163,6 +167,7 @@ func platformCertificates(stats oci.Stats) []gateway.Certificate {
 // a part of the program hangs. Run cuts off unfinished requests after that time, and
 // returns an error that names them.
 func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) error {
+	p.awaitRevocations(ctx)
 	for _, l := range []*listener{p.admin, p.api} {
 		if err := l.listen(ctx); err != nil {
 			return errors.Join(err, p.admin.close(), p.stop(ctx))

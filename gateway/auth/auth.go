@@ -24,12 +24,15 @@
 //
 // # State of a replica
 //
-// Tokens are signed, so every replica with the same keys accepts them. The list
-// of logged-out tokens, the cache of verified clients and the counters of failed
-// attempts belong to one [Authenticator] and its successors ([Authenticator.With])
-// in one process. A token that was logged
-// out at one replica is therefore accepted by the others until it expires, so
-// tokens should be short-lived. N replicas allow N times the guesses of one.
+// Tokens are signed, so every replica with the same keys accepts them. The cache of
+// verified clients and the counters of failed attempts belong to one [Authenticator]
+// and its successors ([Authenticator.With]) in one process, so N replicas allow N times
+// the guesses of one.
+//
+// [Revocations] has the revoked tokens of a process. The caller stores the [Revocation]
+// that a logout returns where other processes find it, and gives them to
+// [Revocations.Load]: that is how a token that was logged out stays revoked after a
+// restart, and becomes revoked at other replicas. This package does not store anything.
 //
 // The package does not decide what a caller may do, but [Principal.May] helps
 // with that, and it writes no HTTP responses. An Authenticator starts no
@@ -72,11 +75,9 @@ type Options struct {
 	// TokenTTL is how long a token lasts, 1 second to 24 hours, counted in
 	// whole seconds. Default 15 minutes.
 	TokenTTL time.Duration
-	// RevokedTokens is the largest number of logged-out tokens in the list of
-	// revoked tokens. If there are more, the one logged out longest ago is
-	// removed from the list, and is valid again unless it has expired.
-	// Default 65,536.
-	RevokedTokens int
+	// Revocations is the set of revoked tokens. Default an empty one, for a process
+	// whose revocations end with it.
+	Revocations *Revocations
 
 	// InsecureCookie omits the Secure attribute of the cookie, for gateways
 	// that are reached over plain HTTP.
@@ -122,7 +123,6 @@ type Options struct {
 const (
 	defaultAudience        = "ocigate"
 	defaultTokenTTL        = 15 * time.Minute
-	defaultRevokedTokens   = 1 << 16
 	defaultRememberFor     = 10 * time.Second
 	defaultHashConcurrency = 2
 )
@@ -138,7 +138,6 @@ func defaultAddressLimit() Limit {
 func (o *Options) setDefaults() {
 	setDefault(&o.Audience, defaultAudience)
 	setDefault(&o.TokenTTL, defaultTokenTTL)
-	setDefault(&o.RevokedTokens, defaultRevokedTokens)
 	setDefault(&o.SameSite, http.SameSiteStrictMode)
 	setDefault(&o.RememberFor, defaultRememberFor)
 	setDefault(&o.HashConcurrency, defaultHashConcurrency)
@@ -163,8 +162,7 @@ func (o *Options) check() error {
 		}
 	}
 	refuseIf(o.Verifier == nil, "Verifier: is required")
-	refuseIf(o.TokenTTL < time.Second || o.TokenTTL > 24*time.Hour, "TokenTTL: must be from 1s to 24h, not %v", o.TokenTTL)
-	refuseIf(o.RevokedTokens < 1, "RevokedTokens: must be 1 or more, not %d", o.RevokedTokens)
+	refuseIf(o.TokenTTL < time.Second || o.TokenTTL > maxTokenTTL, "TokenTTL: must be from 1s to 24h, not %v", o.TokenTTL)
 	refuseIf(o.SameSite == http.SameSiteNoneMode && o.InsecureCookie, "SameSite: None needs a secure cookie")
 	refuseIf(o.HashConcurrency < 1, "HashConcurrency: must be 1 or more, not %d", o.HashConcurrency)
 	errs = append(errs, o.AccountLimit.check("AccountLimit"), o.AddressLimit.check("AddressLimit"))
@@ -240,7 +238,8 @@ func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.ephemeral }
 // for the address clientIP, unless it is invalid (a Unix socket). Its errors are
 //
 //   - [ErrNoCredentials] if the request has none,
-//   - [ErrBadCredentials], wrapped with the reason, if they are not valid,
+//   - [ErrBadCredentials], wrapped with the reason, if they are not valid; the reason
+//     may be [ErrRevocationsUnread],
 //   - a [*ThrottledError] if they were not verified because of the limits,
 //   - a [*TokenError], which wraps ErrBadCredentials, if they are a token of the
 //     external issuer that is not valid,
@@ -349,24 +348,24 @@ func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, usernam
 	return identity, err
 }
 
-// Logout revokes the token of the request in this process (see the package
-// comment) and returns its principal. Clients that send their secret with each
-// request have no token: for them, the error is [ErrNoCredentials]. The other
+// Logout revokes the token of the request in this process, and returns its principal and
+// the revocation, which the caller stores (see the package comment). That may be one of
+// all tokens of the principal until now: see [Revocations]. Clients that send their secret
+// with each request have no token: for them, the error is [ErrNoCredentials]. The other
 // errors are those of [Authenticator.Authenticate].
-func (a *Authenticator) Logout(r *http.Request) (Principal, error) {
+func (a *Authenticator) Logout(r *http.Request) (Principal, Revocation, error) {
 	cred, err := readCredential(r)
 	if err != nil {
-		return Principal{}, err
+		return Principal{}, Revocation{}, err
 	}
 	if !cred.method.isToken() {
-		return Principal{}, fmt.Errorf("%w: only a token can be logged out", ErrNoCredentials)
+		return Principal{}, Revocation{}, fmt.Errorf("%w: only a token can be logged out", ErrNoCredentials)
 	}
 	t, err := a.session(r, cred)
 	if err != nil {
-		return Principal{}, err
+		return Principal{}, Revocation{}, err
 	}
-	a.tokens.revoke(t)
-	return t.principal, nil
+	return t.principal, a.tokens.revoked.revoke(t), nil
 }
 
 // cookieName is the name of the cookie in the API's specification.

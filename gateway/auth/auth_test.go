@@ -160,7 +160,7 @@ func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 	}
 
 	t.Run("a cross-site logout ends nothing", func(t *testing.T) {
-		_, err := a.Logout(request(http.MethodPost, append(cookie, "Sec-Fetch-Site", "cross-site")...))
+		_, _, err := a.Logout(request(http.MethodPost, append(cookie, "Sec-Fetch-Site", "cross-site")...))
 		wantError(t, err, auth.ErrCrossOrigin)
 		if _, err := a.Authenticate(request(http.MethodGet, cookie...), here); err != nil {
 			t.Error(err)
@@ -327,7 +327,7 @@ func TestLogout(t *testing.T) {
 	a := newAuth(t, auth.Options{Clients: []auth.Client{portal(t)}})
 	t.Run("ends the token, as a header and as a cookie", func(t *testing.T) {
 		s, other := login(t, a), login(t, a)
-		p, err := a.Logout(request(http.MethodPost, "Cookie", "sessionid="+string(s.Token)))
+		p, _, err := a.Logout(request(http.MethodPost, "Cookie", "sessionid="+string(s.Token)))
 		if err != nil || p.Name != "admin@example.com" || p.Method != auth.MethodCookie {
 			t.Errorf("logout of %+v: %v", p, err)
 		}
@@ -335,7 +335,7 @@ func TestLogout(t *testing.T) {
 		wantError(t, err, auth.ErrBadCredentials)
 		_, err = a.Authenticate(request(http.MethodGet, "Cookie", "sessionid="+string(s.Token)), here)
 		wantError(t, err, auth.ErrBadCredentials)
-		_, err = a.Logout(bearer(s.Token))
+		_, _, err = a.Logout(bearer(s.Token))
 		wantError(t, err, auth.ErrBadCredentials)
 		if _, err := a.Authenticate(bearer(other.Token), here); err != nil {
 			t.Errorf("another session of the same caller: %v", err)
@@ -350,24 +350,10 @@ func TestLogout(t *testing.T) {
 		"refuses a broken token":                {request(http.MethodPost, "Authorization", "Bearer x"), auth.ErrBadCredentials},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := a.Logout(c.r)
+			_, _, err := a.Logout(c.r)
 			wantError(t, err, c.err)
 		})
 	}
-	t.Run("removes the oldest when the list is full", func(t *testing.T) {
-		a := newAuth(t, auth.Options{RevokedTokens: 1})
-		first, second := login(t, a), login(t, a)
-		for _, s := range []auth.Session{first, second} {
-			if _, err := a.Logout(bearer(s.Token)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := a.Authenticate(bearer(first.Token), here); err != nil {
-			t.Error(err)
-		}
-		_, err := a.Authenticate(bearer(second.Token), here)
-		wantError(t, err, auth.ErrBadCredentials)
-	})
 }
 
 func TestChallenges(t *testing.T) {
@@ -430,7 +416,6 @@ func TestNewNamesEveryProblem(t *testing.T) {
 	_, err := auth.New(auth.Options{
 		Keys:            []auth.Key{short, short, short},
 		TokenTTL:        time.Millisecond,
-		RevokedTokens:   -1,
 		SameSite:        http.SameSiteNoneMode,
 		InsecureCookie:  true,
 		HashConcurrency: -1,
@@ -450,7 +435,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"Verifier: ", "TokenTTL: ", "RevokedTokens: ", "SameSite: ", "HashConcurrency: ",
+		"Verifier: ", "TokenTTL: ", "SameSite: ", "HashConcurrency: ",
 		"AccountLimit.FreeAttempts: ", "AccountLimit.DecayAfter: ", "AccountLimit.Records: ", "AddressLimit.MaxDelay: ",
 		"Keys: must have at most 2 entries, not 3", "Keys[0].ID: ", "Keys[0].Secret: ", "Keys[1].ID: \"kid one\" must be given only once",
 		"Clients[1]: ID: \"portal\" must be given only once", "Clients[2]: ID: must be", "Clients[3]: Hash: ",

@@ -42,7 +42,7 @@ func TestDeepTokensAreRejected(t *testing.T) {
 		if got := claimedIssuer(text) != of; got != c.isDeep {
 			t.Errorf("%s: it is rejected: %v, want %v", name, got, c.isDeep)
 		}
-		tokens, err := newTokens(Options{Audience: "ocigate", RevokedTokens: 1})
+		tokens, err := newTokens(Options{Audience: "ocigate"})
 		if err != nil {
 			t.Fatal(err)
 		}

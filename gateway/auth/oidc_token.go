@@ -66,10 +66,11 @@ func (a *Authenticator) externalSession(ctx context.Context, from *Issuer, cred 
 	switch {
 	case err != nil:
 		return token{}, err
-	case a.tokens.revoked.Contains(read.id):
-		return token{}, &TokenError{errors.New("it was logged out")}
 	case read.refused != nil:
 		return token{}, read.refused
+	}
+	if err := a.tokens.revoked.check(read.token); err != nil {
+		return token{}, &TokenError{err}
 	}
 	return read.token, nil
 }
@@ -215,7 +216,16 @@ func (i *Issuer) read(verified *jwt.Token) (externalToken, error) {
 			return externalToken{}, err
 		}
 		read.refused = refused
+		return read, nil
 	}
+	read.owner = externalPrincipal(read.principal.Name)
+	read.ends = read.expires.Add(i.options.Skew + leeway)
+	// Tokens without a time of issue have the order in which they expire.
+	read.counted = read.expires.Add(-maxTokenTTL)
+	if issued, err := claims.GetIssuedAt(); err == nil && issued != nil {
+		read.counted = issued.Time
+	}
+	read.counted = read.counted.Truncate(time.Microsecond) // as stores keep it
 	return read, nil
 }
 

@@ -261,7 +261,7 @@ func TestExternalTokenCanBeLoggedOut(t *testing.T) {
 	a := newExternalAuth(t, issuerOptions(from))
 	token, other := from.Token(nil), from.Token(values{"sub": "bob"})
 	a.accept(token)
-	p, err := a.Logout(bearer(auth.Secret(token)))
+	p, _, err := a.Logout(bearer(auth.Secret(token)))
 	if err != nil || p.Name != from.URL+"#ada" {
 		t.Errorf("principal %+v, error %v", p, err)
 	}

@@ -46,6 +46,10 @@ type claims struct {
 	TenantID string `json:"tid,omitempty"`
 	GroupID  string `json:"gid,omitempty"`
 	UserID   string `json:"uid,omitempty"`
+	// After is the time, in microseconds since 1970, until which all tokens of the user
+	// were revoked as far as was known at the login. This token was issued after that,
+	// even if iat, which has only seconds and comes from another clock, is not later.
+	After int64 `json:"rev,omitempty"`
 }
 
 // token is a token that was verified.
@@ -53,6 +57,12 @@ type token struct {
 	id              string
 	principal       Principal
 	issued, expires time.Time
+
+	owner string // the Principal of its revocations
+	// counted is when the token counts as issued for revocations: later than the last
+	// revocation of all tokens of the owner that its issuer knew.
+	counted time.Time
+	ends    time.Time // no replica accepts it from then on
 }
 
 // current reports whether the token is valid at a time: issued before and not
@@ -71,7 +81,7 @@ type tokens struct {
 	audience string
 	ttl      time.Duration
 	parser   *jwt.Parser
-	revoked  *lru.Cache[string, struct{}] // by the tokens' ids; shared by all successors
+	revoked  *Revocations // shared by all successors
 }
 
 // keyring holds the keys at one time, and the cache of tokens that were verified
@@ -91,14 +101,15 @@ func newTokens(o Options) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	revoked, err := lru.New[string, struct{}](o.RevokedTokens)
-	if err != nil {
-		return nil, err
+	revoked := o.Revocations
+	if revoked == nil {
+		revoked = NewRevocations()
+		revoked.Load(nil)
 	}
 	return tokensWith(o, ring, revoked), nil
 }
 
-func tokensWith(o Options, ring *keyring, revoked *lru.Cache[string, struct{}]) *tokens {
+func tokensWith(o Options, ring *keyring, revoked *Revocations) *tokens {
 	t := &tokens{
 		audience: o.Audience,
 		ttl:      o.TokenTTL.Truncate(time.Second),
@@ -179,6 +190,7 @@ func (t *tokens) issue(p Principal) (Secret, error) {
 		TenantID: p.TenantID,
 		GroupID:  p.GroupID,
 		UserID:   p.UserID,
+		After:    microseconds(t.revoked.lastOf(UserPrincipal(p.Name))),
 	})
 	unsigned.Header["kid"] = signing.ID
 	signed, err := unsigned.SignedString([]byte(signing.Secret))
@@ -204,8 +216,8 @@ func (t *tokens) parse(text string) (token, error) {
 		}
 		ring.known.Add(strings.Clone(text), read) // the text shares memory with the request's header
 	}
-	if t.revoked.Contains(read.id) {
-		return token{}, malformed("the token was logged out")
+	if err := t.revoked.check(read); err != nil {
+		return token{}, err
 	}
 	return read, nil
 }
@@ -233,7 +245,24 @@ func (t *tokens) read(text string, ring *keyring) (token, error) {
 	if err := p.checkScope(); err != nil {
 		return token{}, fmt.Errorf("%w: the token's scope: %w", ErrBadCredentials, err)
 	}
-	return token{id: c.ID, principal: p, issued: c.IssuedAt.Time, expires: c.ExpiresAt.Time}, nil
+	read := token{id: c.ID, principal: p, issued: c.IssuedAt.Time, expires: c.ExpiresAt.Time}
+	read.owner = UserPrincipal(p.Name)
+	read.counted = read.issued
+	if c.After != 0 {
+		read.counted = later(read.issued, time.UnixMicro(c.After+1))
+	}
+	// One leeway for the expiry, and one because the clock of the replica that removes
+	// the revocation may be ahead.
+	read.ends = read.expires.Add(2 * leeway)
+	return read, nil
+}
+
+// microseconds returns a time in microseconds since 1970, and 0 for the zero time.
+func microseconds(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMicro()
 }
 
 // key returns the key that a token names. The token's header must have exactly the
@@ -250,7 +279,3 @@ func (k *keyring) key(unverified *jwt.Token) (any, error) {
 	}
 	return []byte(key.Secret), nil
 }
-
-// revoke revokes a token. The list needs no maintenance: a revoked token expires,
-// and the list removes its oldest entries.
-func (t *tokens) revoke(ended token) { t.revoked.Add(ended.id, struct{}{}) }

@@ -16,8 +16,8 @@ import (
 //   - The failed attempts and the delays. The limits of the new options apply to both
 //     from now on; a delay that has begun is not prolonged, but is cut to what the new
 //     limit allows.
-//   - The logged-out tokens: a token that either of them logs out is refused by both.
-//     RevokedTokens applies to both, too.
+//   - The revoked tokens: a token that either of them logs out is refused by both.
+//     Revocations is not used.
 //   - The random key, if neither has keys.
 //   - The verified credentials of a listed client, as far as its id and its hash are the
 //     same, with the exemption from the limits that they give.
@@ -36,13 +36,12 @@ func (a *Authenticator) With(o Options) (*Authenticator, error) {
 		return nil, err
 	}
 	a.throttle.setLimits(v.options.AccountLimit, v.options.AddressLimit)
-	a.tokens.revoked.Resize(v.options.RevokedTokens)
 	next := v.authenticator(tokens, a.clients.successor(v.clients, v.options), a.throttle)
 	next.external.Store(a.external.Load())
 	return next, nil
 }
 
-// successor returns the tokens for other options. They share the list of revoked tokens.
+// successor returns the tokens for other options. They share the revoked tokens.
 func (t *tokens) successor(o Options) (*tokens, error) {
 	ring, err := t.ring.next(o.Keys)
 	if err != nil {

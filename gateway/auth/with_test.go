@@ -34,15 +34,15 @@ func with(t *testing.T, a *auth.Authenticator, o auth.Options) *auth.Authenticat
 func TestWithRefusesBadOptionsAsNewDoes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}, AccountLimit: tight, AddressLimit: loose, RevokedTokens: 2})
+		a := newAuth(t, auth.Options{Keys: []auth.Key{oldKey}, AccountLimit: tight, AddressLimit: loose})
 		gone := []auth.Session{login(t, a), login(t, a)}
 		for _, s := range gone {
-			if _, err := a.Logout(bearer(s.Token)); err != nil {
+			if _, _, err := a.Logout(bearer(s.Token)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		bad := auth.Options{
-			AccountLimit: auth.Limit{FreeAttempts: 1}, AddressLimit: auth.Limit{FreeAttempts: -1}, RevokedTokens: 1,
+			AccountLimit: auth.Limit{FreeAttempts: 1}, AddressLimit: auth.Limit{FreeAttempts: -1},
 			Keys: []auth.Key{{ID: "k", Secret: "short"}}, Clients: []auth.Client{{ID: "c", Hash: "plain text"}}, TrustedOrigins: []string{"*"},
 		}
 		_, want := auth.New(bad)
@@ -176,7 +176,7 @@ func TestWithSharesLoggedOutTokens(t *testing.T) {
 	s := []auth.Session{login(t, a), login(t, a), login(t, a)}
 	logout := func(at *auth.Authenticator, i int) {
 		t.Helper()
-		if _, err := at.Logout(bearer(s[i].Token)); err != nil {
+		if _, _, err := at.Logout(bearer(s[i].Token)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,10 +193,9 @@ func TestWithSharesLoggedOutTokens(t *testing.T) {
 		refused(a, i)
 		refused(next, i)
 	}
-	with(t, next, auth.Options{Keys: o.Keys, RevokedTokens: 1})
-	refused(a, 2)
-	if _, err := a.Authenticate(bearer(s[0].Token), here); err != nil {
-		t.Errorf("the list has more than one token: %v", err)
+	with(t, next, auth.Options{Keys: o.Keys, Revocations: auth.NewRevocations()})
+	for i := range s {
+		refused(a, i)
 	}
 }
 
@@ -323,7 +322,7 @@ func TestWithCarriesTheExternalIssuerOver(t *testing.T) {
 	_, err := next.Authenticate(bearer(token), here)
 	wantError(t, err, auth.ErrBadCredentials)
 	a.accept(string(token))
-	if _, err := a.Logout(bearer(token)); err != nil {
+	if _, _, err := a.Logout(bearer(token)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = with(t, a.Authenticator, auth.Options{}).Authenticate(bearer(token), here)
@@ -338,7 +337,7 @@ func TestWithConcurrentRequests(t *testing.T) {
 		{Keys: []auth.Key{oldKey}, Clients: []auth.Client{portal(t)}, AccountLimit: loose, AddressLimit: loose, Verifier: groupAdmin()},
 		{
 			Keys: []auth.Key{newKey, oldKey}, Clients: []auth.Client{portal(t)}, AccountLimit: loose, AddressLimit: tight, Verifier: groupAdmin(),
-			HashConcurrency: 1, RevokedTokens: 1 << 10, Audience: "ocigate", TokenTTL: time.Minute,
+			HashConcurrency: 1, Audience: "ocigate", TokenTTL: time.Minute,
 		},
 	}
 	options[1].Clients[0].TenantID = "Other"
@@ -364,7 +363,7 @@ func TestWithConcurrentRequests(t *testing.T) {
 				if err != nil {
 					continue // canceled
 				}
-				if _, err := at.Logout(bearer(s.Token)); err != nil {
+				if _, _, err := at.Logout(bearer(s.Token)); err != nil {
 					t.Error(err)
 				}
 				stored, _ = current.Load(0)

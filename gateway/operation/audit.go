@@ -23,6 +23,7 @@ const (
 	EventRelease    EventKind = "release"    // an operator has freed entries of a write whose outcome is unknown
 	EventLogin      EventKind = "login"
 	EventLogout     EventKind = "logout"
+	EventRevocation EventKind = "revocation" // an operator has revoked the tokens of a user
 	EventWireTrace  EventKind = "wire_trace" // an operator has begun or ended the trace of a tenant, or its time was over
 )
 
@@ -36,7 +37,9 @@ type Event struct {
 	Operation string    `json:"operation_id,omitempty"`
 	TenantID  string    `json:"tenant_id,omitempty"`
 	GroupID   string    `json:"group_id,omitempty"`
-	UserID    string    `json:"user_id,omitempty"`
+	// UserID is the user that the operation is about or, of a revocation, the one whose
+	// tokens are revoked.
+	UserID string `json:"user_id,omitempty"`
 	// Entries have the values before the change and those that it is to make. Their
 	// outcomes report which of them they have. Those of a release are the ones that
 	// it freed.
@@ -47,7 +50,7 @@ type Event struct {
 	// a record that failed.
 	Outcome string `json:"outcome,omitempty"`
 	Basis   Basis  `json:"basis,omitempty"`
-	// Reason is why an operator has freed the entries, in their words.
+	// Reason is why an operator has freed the entries or revoked the tokens, in their words.
 	Reason string `json:"reason,omitempty"`
 }
 

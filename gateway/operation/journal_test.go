@@ -27,6 +27,8 @@ type journal struct {
 	leases map[string]time.Time
 	trail  []operation.Event
 
+	revoked []operation.Revocation // the revision of each is its place, from 1
+
 	// watch is called with every record before it is made, with mu held.
 	watch func(before, after operation.Operation)
 }
@@ -416,6 +418,28 @@ func (s *store) Append(ctx context.Context, event operation.Event) error {
 		s.trail = append(s.trail, event)
 		return nil
 	})
+}
+
+// Revoke keeps each revocation that it is given.
+func (s *store) Revoke(ctx context.Context, r operation.Revocation, event operation.Event) error {
+	return s.do(ctx, "Revoke", r.Token, func(half bool) error {
+		if event.Kind != "" {
+			s.trail = append(s.trail, event)
+		}
+		if !half {
+			s.revoked = append(s.revoked, r.At(time.Now()))
+		}
+		return nil
+	})
+}
+
+func (s *store) Revocations(ctx context.Context, after int64) (list []operation.Revocation, last int64, err error) {
+	err = s.do(ctx, "Revocations", "", func(bool) error {
+		last = int64(len(s.revoked))
+		list = slices.Clone(s.revoked[min(after, last):])
+		return nil
+	})
+	return list, last, err
 }
 
 func (s *store) Prune(ctx context.Context, before time.Time) error {

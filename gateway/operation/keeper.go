@@ -30,6 +30,12 @@ type Options struct {
 	// how long an idempotency key is kept after its request, default 1 day.
 	Keep, KeepKeys time.Duration
 
+	// Revoked is called with the revocations of the store: at first with all of them,
+	// as soon as they can be read, and then with those that were added, by any process.
+	// It may be called with the same ones again. It must not call the keeper. Nil means
+	// that they are not read.
+	Revoked func([]Revocation)
+
 	// Trace reports events.
 	Trace Trace
 }
@@ -95,6 +101,10 @@ type Keeper struct {
 	open       map[string]*openOperation // by operation id: this process reads it back
 	unrecorded map[string]*pendingRecord // by operation id: the store has not taken it yet
 	unreadable bool                      // the store; no reading proves anything until a check succeeds
+
+	follower follower                  // of the revocations
+	unstored map[int]pendingRevocation // by number: the store has not taken it yet; mu guards it
+	revoked  int                       // the last number; mu guards it
 }
 
 // NewKeeper returns a keeper and starts its work in the background: it takes over
@@ -111,11 +121,13 @@ func NewKeeper(o Options) *Keeper {
 		readings: make(chan struct{}, maxReadings),
 		health:   health{checkNow: make(chan struct{}, 1)},
 		running:  map[string]*Write{}, open: map[string]*openOperation{}, unrecorded: map[string]*pendingRecord{},
+		follower: newFollower(), unstored: map[int]pendingRevocation{},
 	}
 	k.SetObserve(o.Observe)
 	k.life, k.end = context.WithCancel(context.Background())
 	k.work.Go(k.maintain)
 	k.work.Go(k.watchJournal)
+	k.work.Go(k.followRevocations)
 	return k
 }
 
@@ -138,6 +150,7 @@ func (k *Keeper) Close(ctx context.Context) {
 	k.end()
 	k.work.Wait()
 	k.retryUnrecorded(ctx)
+	k.retryRevocations(ctx)
 }
 
 // NewID returns a new id for an operation.

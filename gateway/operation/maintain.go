@@ -157,7 +157,7 @@ func (k *Keeper) takeBack(op Operation) bool {
 	return true
 }
 
-// prune removes operations that ended before the keep time, and expired keys.
+// prune removes operations that ended before the keep time, expired keys and revocations.
 func (k *Keeper) prune(now time.Time) {
 	ctx, cancel := context.WithTimeout(k.life, storeTimeout)
 	defer cancel()

@@ -36,7 +36,7 @@ type Release struct {
 	Reason  string   `json:"reason"` // 1 to [MaxReason] characters, all printable
 }
 
-// MaxReason is the greatest length of the reason of a release, in characters.
+// MaxReason is the greatest length of the reason of an operator's order, in characters.
 const MaxReason = 500
 
 // ReleaseError is the reason why entries are not released. Nothing was changed.
@@ -70,8 +70,8 @@ const releaseTries = 5
 // The error is [ErrNotFound] or a [*ReleaseError]. Any other error means that the store
 // is not usable; then it is not known whether the entries were released.
 func (r Release) Record(ctx context.Context, store Store, settle time.Duration) (Operation, error) {
-	if err := r.check(); err != nil {
-		return Operation{}, err
+	if problem := orderProblem(r.By, r.Reason); problem != "" {
+		return Operation{}, &ReleaseError{problem}
 	}
 	for range releaseTries {
 		op, err := store.Get(ctx, r.ID)
@@ -89,19 +89,25 @@ func (r Release) Record(ctx context.Context, store Store, settle time.Duration) 
 	return Operation{}, refuseRelease("others keep recording it")
 }
 
-// check validates the reason and the name of the operator.
-func (r Release) check() error {
+// orderProblem returns what is wrong with the name of an operator or with the reason of
+// their order, and an empty text if nothing is.
+func orderProblem(by, reason string) string {
 	switch {
-	case strings.TrimSpace(r.Reason) == "":
-		return refuseRelease("it needs a reason, which the audit trail keeps")
-	case utf8.RuneCountInString(r.Reason) > MaxReason:
-		return refuseRelease("the reason has more than %d characters", MaxReason)
-	case !utf8.ValidString(r.Reason) || strings.ContainsFunc(r.Reason, func(c rune) bool { return !unicode.IsPrint(c) }):
-		return refuseRelease("the reason must be one line of printable characters")
-	case strings.TrimSpace(r.By) == "":
-		return refuseRelease("it needs the name of who orders it")
+	case strings.TrimSpace(reason) == "":
+		return "it needs a reason, which the audit trail keeps"
+	case utf8.RuneCountInString(reason) > MaxReason:
+		return fmt.Sprintf("the reason has more than %d characters", MaxReason)
+	case !isPrintable(reason):
+		return "the reason must be one line of printable characters"
+	case strings.TrimSpace(by) == "":
+		return "it needs the name of who orders it"
 	}
-	return nil
+	return ""
+}
+
+// isPrintable reports whether a text has only printable characters.
+func isPrintable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
 // apply frees the entries in op, and returns the event for the audit trail.

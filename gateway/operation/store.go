@@ -7,7 +7,7 @@ import (
 	"ocigate/translate/scope"
 )
 
-// Store keeps operations, idempotency keys and the audit trail. Its methods can be
+// Store keeps operations, idempotency keys, revocations and the audit trail. Its methods can be
 // called by several goroutines at the same time.
 //
 // An error that is none of the named ones means that the store is not usable at the
@@ -72,8 +72,21 @@ type Store interface {
 	// Append adds an event to the audit trail that belongs to no operation.
 	Append(ctx context.Context, event Event) error
 
+	// Revoke adds a revocation, together with the event of the audit trail, unless that
+	// is the zero Event. If it fails, either may have been stored without the other. It
+	// replaces a revocation of the same principal and token, and those that the new one
+	// covers ([Revocation.Merge]). Times are kept to the microsecond.
+	Revoke(ctx context.Context, r Revocation, event Event) error
+
+	// Revocations returns the revocations that were added after that revision, in
+	// order, and the revision of the last one. It may return only some of them: there
+	// are no more if it returns none. Revisions are greater than 0. A revocation is
+	// returned by every later call with a lower revision, until it has expired or is
+	// replaced, also if others are added at the same time.
+	Revocations(ctx context.Context, after int64) ([]Revocation, int64, error)
+
 	// Prune removes the operations that were over before that time and are not
-	// open, and all keys that have expired.
+	// open, and all keys and revocations that have expired.
 	Prune(ctx context.Context, before time.Time) error
 
 	// Check returns nil if an operation could be recorded now, and otherwise the

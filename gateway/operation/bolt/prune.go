@@ -40,7 +40,10 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	if err := s.sweep(ctx, ended); err != nil {
 		return err
 	}
-	return s.sweep(ctx, expired)
+	if err := s.sweep(ctx, expired); err != nil {
+		return err
+	}
+	return s.sweep(ctx, expiredRevocations(now))
 }
 
 // sweep checks the elements of a bucket, in order, and removes some.

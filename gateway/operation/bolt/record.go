@@ -14,11 +14,12 @@ import (
 )
 
 // record is to be made durable: an event, unless it is the zero Event, and the operation
-// that it is about, unless op is nil.
+// that it is about, unless op is nil, or the revocation, unless that is nil.
 type record struct {
-	op    *operation.Operation
-	value []byte // op as JSON
-	event operation.Event
+	op         *operation.Operation
+	value      []byte // op as JSON
+	revocation *operation.Revocation
+	event      operation.Event
 	// taken reports that it was taken from the queue, and err is the result. The
 	// lock of the store guards both.
 	taken bool
@@ -113,7 +114,7 @@ func (s *Store) writeLocked(batch []*record) {
 		return
 	}
 	var events []operation.Event
-	var intents, others []*record
+	var intents, others, revocations []*record
 	for _, r := range batch {
 		switch {
 		case r.err != nil:
@@ -122,6 +123,8 @@ func (s *Store) writeLocked(batch []*record) {
 			intents = append(intents, r)
 		case r.op != nil:
 			others = append(others, r)
+		case r.revocation != nil:
+			revocations = append(revocations, r)
 		}
 		if !isZero(&r.event) {
 			events = append(events, r.event)
@@ -136,7 +139,11 @@ func (s *Store) writeLocked(batch []*record) {
 		return
 	}
 	if err := s.storeLocked(others); err != nil {
-		failAll(others, err)
+		failAll(slices.Concat(others, revocations), err)
+		return
+	}
+	if err := s.storeRevocationsLocked(revocations); err != nil {
+		failAll(revocations, err)
 	}
 }
 

@@ -16,6 +16,7 @@ var privileges = []struct{ table, needed string }{
 	{"ocigate_keys", "SELECT, INSERT, UPDATE, DELETE"},
 	{"ocigate_holds", "SELECT, INSERT, DELETE"},
 	{"ocigate_replicas", "SELECT, INSERT, UPDATE, DELETE"},
+	{"ocigate_revocations", "SELECT, INSERT, UPDATE, DELETE"},
 	{"ocigate_audit", "SELECT, INSERT"},
 	{"ocigate_audit_head", "SELECT, UPDATE"},
 }

@@ -425,6 +425,9 @@ var prunes = []struct {
 	{`DELETE FROM ocigate_replicas WHERE ctid = ANY(ARRAY(
 		SELECT ctid FROM ocigate_replicas WHERE renewed + lease < now() - interval '1 day'
 		LIMIT $1 FOR UPDATE SKIP LOCKED))`, false},
+	{`DELETE FROM ocigate_revocations WHERE ctid = ANY(ARRAY(
+		SELECT ctid FROM ocigate_revocations WHERE expires <= now()
+		LIMIT $1 FOR UPDATE SKIP LOCKED))`, false},
 }
 
 // Prune implements [operation.Store]. It also removes owners whose lease ran out a day ago.

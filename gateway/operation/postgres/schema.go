@@ -104,12 +104,12 @@ ALTER TABLE ocigate_holds RENAME COLUMN entry TO key;
 const tables3 = `
 ALTER TABLE ocigate_replicas RENAME COLUMN seen TO renewed;
 CREATE TABLE ocigate_revocations (
-	kind     text COLLATE "C",             -- token, or principal for all of their tokens
-	subject  text COLLATE "C",             -- the id of the token, or the name of the principal
-	revision bigint GENERATED ALWAYS AS IDENTITY, -- in the order of the revocations
-	before   timestamptz NOT NULL,         -- tokens that were issued until then are revoked
-	expires  timestamptz NOT NULL,         -- when none of these tokens can be valid any more
-	PRIMARY KEY (kind, subject)
+	principal text COLLATE "C",
+	token     text COLLATE "C",                    -- its id, empty for all tokens of the principal
+	revision  bigint GENERATED ALWAYS AS IDENTITY, -- in the order in which the transactions end
+	issued    timestamptz NOT NULL,                -- tokens that were issued until then are revoked
+	expires   timestamptz NOT NULL,                -- when none of these tokens can be valid any more
+	PRIMARY KEY (principal, token)
 );
 CREATE INDEX ocigate_revocations_revision ON ocigate_revocations (revision);
 CREATE INDEX ocigate_revocations_expires ON ocigate_revocations (expires);

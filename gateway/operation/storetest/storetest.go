@@ -50,6 +50,7 @@ func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 		{"Trail", trailTests},
 		{"Prune", pruneTests},
 		{"Release", releaseTests},
+		{"Revocations", revocationTests},
 		{"Steps", stepTests},
 		{"Races", slices.Concat(raceTests, stepRaces)},
 	} {
