@@ -139,7 +139,7 @@ func anyText(text string) string {
 
 // actingCommand is a command that changes something, so it is run once. The others are
 // repeated until they print what the page shows.
-var actingCommand = regexp.MustCompile(`^(?:ocigate (?:reload|operations release|call itc_\w+_(?:assign|remove|set))|openssl req|cp|mv|mkdir|rm|echo|printf|psql|pg_dump) | -X `)
+var actingCommand = regexp.MustCompile(`^(?:ocigate (?:reload|operations release|tokens revoke|call itc_\w+_(?:assign|remove|set))|openssl req|cp|mv|mkdir|rm|echo|printf|psql|pg_dump) | -X `)
 
 // command runs a command, and compares what it prints with what the page shows.
 func (s *site) command(e example) {
