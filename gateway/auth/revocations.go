@@ -94,20 +94,6 @@ func (r *Revocations) Load(list []Revocation) {
 	r.known.Store(true)
 }
 
-// Len returns the number of entries, of which some may have expired.
-func (r *Revocations) Len() int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	n := 0
-	for _, of := range r.principals {
-		n += len(of.tokens)
-		if !of.all.expires.IsZero() {
-			n++
-		}
-	}
-	return n
-}
-
 // revoke adds the revocation of a token. It returns the revocation to be kept: that, or the
 // one that takes the place of all those of the principal.
 func (r *Revocations) revoke(t token) Revocation {

@@ -20,8 +20,9 @@
 // later steps were not sent.
 //
 // A store also keeps the idempotency keys, with which callers can repeat a request
-// safely, and the audit trail: a chain of lines in which every change, omission or
-// reordering of lines can be detected.
+// safely, the audit trail: a chain of lines in which every change, omission or
+// reordering of lines can be detected, and the revocations of callers' tokens, which the
+// keeper reads for package auth.
 //
 // The package depends neither on HTTP nor on the platform's protocol: the entries of
 // a write are given to it, and an [Observe] function reports which entries have the

@@ -261,6 +261,7 @@ func use(ctx context.Context, s *bolt.Store) map[string]error {
 		"Get": getErr, "List": listErr, "List of a tenant": tenantErr, "Adopt": adoptErr, "Touched": touchedErr,
 		"Begin": s.Begin(ctx, newOp("op-000101")), "Record": record(ctx, s, in(operation.Intent, newOp("op-000101"))),
 		"Append": s.Append(ctx, login(time.Now())), "Prune": s.Prune(ctx, time.Now()),
+		"Revoke": s.Revoke(ctx, operation.Revocation{Principal: "user"}, operation.Event{}),
 	}
 }
 

@@ -18,14 +18,17 @@ func (s *Store) Revoke(ctx context.Context, r operation.Revocation, event operat
 		if err := extendOrLock(ctx, tx, event); err != nil {
 			return err
 		}
-		var clock time.Time
-		if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&clock); err != nil {
-			return err
+		now := time.Now()
+		if r.Issued.IsZero() {
+			var clock time.Time
+			if err := tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&clock); err != nil {
+				return err
+			}
+			if clock.After(now) {
+				now = clock
+			}
 		}
-		if now := time.Now(); now.After(clock) {
-			clock = now
-		}
-		return putRevocation(ctx, tx, r.At(clock))
+		return putRevocation(ctx, tx, r.At(now))
 	})
 }
 

@@ -57,16 +57,18 @@ func TestServerIsAway(t *testing.T) {
 func everyMethod(t *testing.T, s *Store, op operation.Operation) map[string]func() error {
 	ctx := t.Context()
 	return map[string]func() error{
-		"Begin":   func() error { return s.Begin(ctx, received("other", "a", "2")) },
-		"Abandon": func() error { return s.Abandon(ctx, op) },
-		"Record":  func() error { return s.Record(ctx, op, event(op)) },
-		"Get":     func() error { _, err := s.Get(ctx, op.ID); return err },
-		"List":    func() error { _, _, err := s.List(ctx, operation.Query{Limit: 1}); return err },
-		"Adopt":   func() error { _, err := s.Adopt(ctx, "a"); return err },
-		"Touched": func() error { _, err := s.Touched(ctx, op); return err },
-		"Append":  func() error { return s.Append(ctx, event(op)) },
-		"Prune":   func() error { return s.Prune(ctx, moment()) },
-		"Trail":   func() error { _, err := operation.Verify(s.Trail(ctx)); return err },
+		"Begin":       func() error { return s.Begin(ctx, received("other", "a", "2")) },
+		"Abandon":     func() error { return s.Abandon(ctx, op) },
+		"Record":      func() error { return s.Record(ctx, op, event(op)) },
+		"Get":         func() error { _, err := s.Get(ctx, op.ID); return err },
+		"List":        func() error { _, _, err := s.List(ctx, operation.Query{Limit: 1}); return err },
+		"Adopt":       func() error { _, err := s.Adopt(ctx, "a"); return err },
+		"Touched":     func() error { _, err := s.Touched(ctx, op); return err },
+		"Append":      func() error { return s.Append(ctx, event(op)) },
+		"Revoke":      func() error { return s.Revoke(ctx, operation.Revocation{Principal: "user"}, operation.Event{}) },
+		"Revocations": func() error { _, _, err := s.Revocations(ctx, 0); return err },
+		"Prune":       func() error { return s.Prune(ctx, moment()) },
+		"Trail":       func() error { _, err := operation.Verify(s.Trail(ctx)); return err },
 	}
 }
 
