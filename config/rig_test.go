@@ -131,6 +131,7 @@ func fullConfig() config.Config {
 		Log:    config.Log{Level: config.LogDebug, Format: config.LogText},
 		API: config.API{
 			AvailableFrom: config.AvailableFromTenant,
+			MaxEntries:    2500,
 			PlatformErrors: []config.PlatformError{
 				{Number: 4999, Error: "NOT_AVAILABLE_FOR_ASSIGNMENT"}, {Text: "Service is being restarted", Error: "PLATFORM_UNAVAILABLE"},
 			},

@@ -18,7 +18,7 @@ func TestReadsRefuseUnknownParameters(t *testing.T) {
 	r := start(t, setup{})
 	const (
 		none = " is not a parameter here: there are none"
-		list = " is not a parameter here; the parameters are: tenant_id, group_id, state, before, limit"
+		list = " is not a parameter here; the parameters are: tenant_id, group_id, state, before, limit, entries"
 		// Of a list of the platform: those with a rule are named by it.
 		known = "; the parameters are: phoneNumber, active, assigned, startIndex, pageSize, responseSizeLimit, sortOrders, " +
 			"{sensitive|insensitive}{GroupId|UserId|UserLastName|UserFirstName|Extension|DepartmentFullPath|EmailAddress|EnterpriseTrunk|ExtensionLength}{Starts|Contains|Equals}"
