@@ -50,10 +50,10 @@ func TestMain(m *testing.M) {
 	}
 	if folder := os.Getenv(childOnce); folder != "" {
 		if err := recordOnce(folder); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			os.Exit(1)
 		}
-		fmt.Println("recorded")
+		fmt.Fprintln(os.Stdout, "recorded")
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -8,7 +8,8 @@
 //	audit-2026-11.jsonl
 //
 // The chain of the trail continues from one file to the next. Only one process can use
-// the folder at a time. Package operation defines what happens to operations, and what
+// the folder at a time. A folder or file that another user can change is an [*UnsafeError],
+// and no link is followed: see [CheckFolder]. Package operation defines what happens to operations, and what
 // the lines contain.
 //
 // [Open] returns a [Store], which a keeper then uses:

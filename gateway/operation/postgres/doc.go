@@ -39,18 +39,27 @@
 //
 // # The database
 //
-// The store creates the tables on first use, in the first schema of the role's search
-// path, in which the role must be allowed to create them. Their names begin with ocigate_.
-// The database must be encoded in UTF8. Callers' names, routes and idempotency keys are
-// in one index, which has room for about 2,700 bytes of them.
+// The store creates a schema ([Options.Schema]) and the tables in it on first use, which the
+// role must be allowed to do unless another role has done it. Their names begin with
+// ocigate_. The database must be encoded in UTF8. Callers' names, routes and idempotency
+// keys are in one index, which has room for about 2,700 bytes of them.
+//
+// Each new connection, and Check, make sure that no role that is not trusted owns the schema or
+// the tables, or can create objects in the schema, and that nothing is attached to the
+// tables that changes what statements do, such as a trigger. Trusted are the role itself, the
+// owner of the database, superusers and [Options.Owner]. All statements name tables and
+// functions by a search path of their own, which has the schema and that of the server.
+//
+// Tables of formats 1 and 2 are found by the search path of the role, checked in the same way
+// and moved to the schema. Where they were, or would have been, the table ocigate_schema
+// remains, so that a program of these formats does not begin another journal.
 //
 // # Poolers
 //
 // The store works behind a pooler in transaction mode, such as PgBouncer: its sessions
 // have no state outside of transactions. It uses no prepared statements, its settings end
-// with the transaction, and so does the lock of the migrations. Such a pooler refuses
-// parameters of the URL that it does not support, search_path among them: set that for
-// the role.
+// with the transaction, and so do its search path and the lock of the migrations. Such a
+// pooler refuses parameters of the URL that it does not support, search_path among them.
 //
 // The users of the store read operations back, and decide when to call Adopt and Prune.
 package postgres

@@ -43,7 +43,7 @@ const formerPlace = `SELECT coalesce(
 		WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('ocigate_schema')::oid),
 	pg_catalog.current_schema()::text, '')`
 
-// unsafe is a query for what is wrong with a schema and the tables of the gateway in it. $1 is
+// contents is a query for what is wrong with a schema and the tables of the gateway in it. $1 is
 // the schema, and $2 the additional owner that is trusted. $3 has the names of the tables;
 // if it is null, all with the prefix of the gateway count, and so does the schema itself.
 // It returns whether the schema exists, whether it has the table of the version, and that of
@@ -51,7 +51,7 @@ const formerPlace = `SELECT coalesce(
 //
 // Roles are trusted if they can change the tables anyway: this role, the owner of the
 // database and superusers.
-const unsafe = `WITH trusted AS (
+const contents = `WITH trusted AS (
 	SELECT oid FROM pg_roles WHERE rolsuper OR rolname IN (current_user, 'pg_database_owner', $2::text)
 	UNION ALL SELECT datdba FROM pg_database WHERE datname = current_database()
 ), place AS (
@@ -123,7 +123,7 @@ type queryer interface {
 // look returns what a schema has of the tables, or of all of the gateway if there are no
 // names. The search path must be that of the place.
 func (p place) look(ctx context.Context, tx queryer, schema string, tables []string) (content, error) {
-	return scanContent(tx.QueryRow(ctx, unsafe, schema, p.owner, tables))
+	return scanContent(tx.QueryRow(ctx, contents, schema, p.owner, tables))
 }
 
 func scanContent(row pgx.Row) (found content, err error) {
@@ -144,7 +144,7 @@ func (p place) read(ctx context.Context, conn *pgx.Conn) (layout, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(formerPlace)
 	batch.Queue("SELECT " + p.setPath()) // without BEGIN, a batch is one transaction
-	batch.Queue(unsafe, p.schema, p.owner, []string(nil))
+	batch.Queue(contents, p.schema, p.owner, []string(nil))
 	batch.Queue("SELECT version FROM " + quoted(p.schema, "ocigate_schema"))
 	results := conn.SendBatch(ctx, batch)
 	defer results.Close() //nolint:errcheck // it fails if there are no tables

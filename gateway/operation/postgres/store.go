@@ -148,7 +148,8 @@ const (
 
 // begin returns how a transaction begins, in one round trip. It sets the kind of the
 // transaction, because the server's defaults may differ, and settings that end with the
-// transaction. The server itself limits all waits, so that a replica that vanishes in a
+// transaction. The search path comes first: it decides what the names of functions mean in the
+// statements after it. The server itself limits all waits, so that a replica that vanishes in a
 // transaction does not keep its locks for long.
 func (s *Store) begin(commit string) pgx.TxOptions {
 	limit := fmt.Sprintf("'%dms'", s.timeout.Milliseconds())
@@ -156,8 +157,7 @@ func (s *Store) begin(commit string) pgx.TxOptions {
 	if commit == durably {
 		synchronous = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
 	}
-	return pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT" +
-		" " + s.place.setPath() + "," +
+	return pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT " + s.place.setPath() + "; SELECT" +
 		" set_config('synchronous_commit', " + synchronous + ", true)," +
 		" set_config('lock_timeout', " + limit + ", true)," +
 		" set_config('statement_timeout', " + limit + ", true)," +
