@@ -54,17 +54,22 @@ type verifier struct {
 }
 
 // Verify implements auth.Verifier. The platform's messages about credentials do not
-// reach the caller.
+// reach the caller, and every refusal of credentials is the same error, except that
+// the platform is unavailable. Errors about the gateway's own account are none about
+// credentials.
 func (v verifier) Verify(ctx context.Context, userID, password string) (auth.Identity, error) {
 	who, err := v.check(ctx, userID, oci.Secret(password))
-	if _, unsupported := errors.AsType[*oci.UnsupportedError](err); unsupported {
-		return auth.Identity{}, errcode.Wrap(errcode.PlatformError, err)
-	}
-	if oci.NotDone(err) {
+	_, unsupported := errors.AsType[*oci.UnsupportedError](err)
+	if oci.NotDone(err) && !unsupported {
 		return auth.Identity{}, err // such an error is about the gateway's own account
 	}
 	if refused, ok := errors.AsType[*oci.ErrorReply](err); ok {
+		// Also in an UnsupportedError: the platform refused these credentials in every
+		// form, as it does if the name or the password does not fit its schema.
 		return auth.Identity{}, verificationError(v.table.LoginRefused(refused, userID))
+	}
+	if unsupported {
+		return auth.Identity{}, errcode.Wrap(errcode.PlatformError, err)
 	}
 	if _, unreached := errors.AsType[*oci.ConnectError](err); unreached {
 		return auth.Identity{}, &errcode.Error{Code: errcode.PlatformUnavailable, RetryAfter: shortly, Cause: err}

@@ -116,12 +116,19 @@ func loginRefused(t *testing.T, table translate.PlatformErrors, reply string) er
 }
 
 func TestLoginRefused(t *testing.T) {
-	own := translate.NewPlatformErrors(map[int]*errcode.Code{4008: errcode.GroupNotFound, 4998: errcode.Unauthenticated})
+	own := translate.NewPlatformErrors(map[int]*errcode.Code{
+		4008: errcode.GroupNotFound, 4998: errcode.Unauthenticated, 4997: errcode.Forbidden, 4996: errcode.PlatformBusy, 6004: errcode.PlatformUnavailable,
+	})
 	for name, number := range map[string]int{
 		"is refused for a wrong password":                        4962,
 		"is refused for a disabled account":                      5202,
 		"is refused for an unknown user, whatever the table has": 4008,
 		"is refused for a number of the table":                   4998,
+		"is refused for another number of the table":             4997,
+		"is refused for a number that means a busy platform":     4996,
+		"is refused for a group that is unknown":                 4152,
+		"is refused for a service that is not assigned":          4410,
+		"is refused for a transaction that is not authorized":    5404,
 		"is refused for an unknown number":                       4999,
 		"is refused for credentials that do not fit the schema":  6004,
 	} {
@@ -156,17 +163,12 @@ func TestLoginRefused(t *testing.T) {
 			}
 		})
 	}
-	for name, reply := range map[string]string{
-		"is another error if the gateway has no right": refusal("Error", 5404, "x"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := loginRefused(t, own, reply)
-			code(t, err, errcode.PlatformError)
-			if errors.Is(err, translate.ErrNotVerified) {
-				t.Error("the error is ErrNotVerified")
-			}
-		})
-	}
+	t.Run("is refused by a warning, whatever its number", func(t *testing.T) {
+		own := translate.NewPlatformErrors(map[int]*errcode.Code{4997: errcode.PlatformUnavailable})
+		if err := loginRefused(t, own, refusal("Warning", 4997, "x")); !errors.Is(err, translate.ErrNotVerified) {
+			t.Errorf("the error is %v", err)
+		}
+	})
 }
 
 // saying returns a refusal in two languages, whose detail repeats a password.

@@ -12,30 +12,32 @@ import (
 var ErrNotVerified = errors.New("translate: the platform did not accept the credentials")
 
 // LoginRefused returns the error for a refusal of the platform to accept a
-// caller's credentials. It is [ErrNotVerified], unless the table gives the number
-// of the refusal, or a text in it, a code other than Unauthenticated; then it is
-// an [*errcode.Error] of that code.
+// caller's credentials. It is [ErrNotVerified] whatever the number of the refusal
+// is, and whatever code the table has for it: a caller who guesses must not be
+// able to tell one refusal from another, and every attempt must be counted.
 //
-// A text that is one of the user ids, or a part of one, does not count: the
-// caller has chosen it, and the attempt must be counted. The numbers that are
-// known to refuse a login always mean ErrNotVerified, whatever the table has for
-// them, so that a wrong password and an unknown user look the same. A validation
-// error is one of these numbers: it refuses credentials that do not fit the
-// platform's schema, since the client sends every form of the command that a
-// platform may support.
+// The exception is a platform that is unavailable: then the error is an
+// [*errcode.Error] of the code PlatformUnavailable, because the platform has not
+// looked at the credentials. The table must say so, by the number or by a text,
+// and the refusal must be an error, not a warning or an information. A text that
+// is one of the user ids, or a part of one, does not count, because the caller
+// has chosen it. Neither does a number that is publicly known to refuse a login.
 //
 // The error shows the caller none of the platform's words. Its cause is for the
 // log, and the text of the cause omits the detail, which can contain the refused
 // command with the password.
 func (e PlatformErrors) LoginRefused(refusal *oci.ErrorReply, userIDs ...string) error {
-	code, known := e.codeOf(refusal, userIDs)
-	if known && code != errcode.Unauthenticated && !refusesLogin(refusal.Number) {
+	code, _ := e.codeOf(refusal, userIDs)
+	if code == errcode.PlatformUnavailable && refusal.Severity == oci.SeverityError && !refusesLogin(refusal.Number) {
 		return refusalErrorWithoutText(code, refusal)
 	}
 	return fmt.Errorf("%w: %w", ErrNotVerified, refusal)
 }
 
-// refusesLogin reports whether the number is publicly known to refuse a login.
+// refusesLogin reports whether the number is publicly known to refuse a login. A
+// validation error is among these numbers: it refuses credentials that do not fit
+// the platform's schema, since the client sends every form of the command that a
+// platform may support.
 func refusesLogin(number int) bool {
 	switch number {
 	case 4008, // user not found
