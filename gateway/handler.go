@@ -154,7 +154,11 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		return failure
 	}
 	switch {
-	case errors.Is(err, auth.ErrCrossOrigin), errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
+	case errors.Is(err, auth.ErrCrossOrigin):
+		failure := errcode.Wrap(errcode.Forbidden, err)
+		failure.Message = "A page of another origin may have sent this request, and that origin may not do so: nothing was done."
+		return failure
+	case errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
 		return errcode.Wrap(errcode.Forbidden, err)
 	case errors.Is(err, auth.ErrNoCredentials), errors.Is(err, auth.ErrBadCredentials):
 		failure := errcode.Wrap(errcode.Unauthenticated, err)

@@ -210,6 +210,36 @@ func TestTokens(t *testing.T) {
 	})
 }
 
+// A browser keeps the Basic credentials that its user once entered, and sends them with
+// every request, whose page may be of another site. The request needs no permission of
+// CORS if it has no Content-Type.
+func TestBasicFromAnotherSiteChangesNothing(t *testing.T) {
+	r := start(t, setup{})
+	for name, browser := range map[string]http.Header{
+		"by its origin": {"Origin": {"https://evil.example"}},
+		"by its site":   {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, w := range writeCases() {
+				asked := w.call
+				asked.client, asked.header = system, browser.Clone()
+				request := r.request(t, asked)
+				request.Header.Del("Content-Type")
+				got := r.do(t, request)
+				if failure := got.wantError(t, http.StatusForbidden, "FORBIDDEN"); !strings.Contains(failure.Message, "another origin") {
+					t.Errorf("%s: the message is %q", w.route, failure.Message)
+				}
+			}
+			r.wantWrites(t, 0, 0)
+		})
+	}
+	t.Run("but a service that is no browser may", func(t *testing.T) {
+		request := r.request(t, assignFreeRange())
+		request.Header.Del("Content-Type")
+		r.do(t, request).wantStatus(t, http.StatusCreated)
+	})
+}
+
 func TestCookieAttributes(t *testing.T) {
 	for name, c := range map[string]struct {
 		auth   func(*auth.Options)

@@ -84,8 +84,8 @@ type Options struct {
 	InsecureCookie bool
 	// SameSite controls whether browsers send the cookie along from other
 	// sites. Default http.SameSiteStrictMode. With every value, changes that
-	// pages of another origin request with the cookie alone are rejected,
-	// except those of TrustedOrigins with TrustCookies.
+	// pages of another origin request with the cookie or with Basic are
+	// rejected, except those of TrustedOrigins with TrustCookies.
 	SameSite http.SameSite
 
 	// TrustedOrigins are the origins whose pages may request logins, in the form
@@ -93,7 +93,8 @@ type Options struct {
 	// only pages of the gateway's own origin may.
 	TrustedOrigins []string
 	// TrustCookies lets pages of the trusted origins also request changes with
-	// the cookie. Browsers send it along only if SameSite permits that.
+	// what the browser adds by itself: the cookie, which it sends along only if
+	// SameSite permits that, and Basic.
 	TrustCookies bool
 
 	// Clients are the listed clients. As with any account, continued guesses
@@ -245,8 +246,8 @@ func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.ephemeral }
 //     external issuer that is not valid,
 //   - a [*ClaimError] if that token is valid, but gives its caller no rights,
 //   - an [*UnavailableError] if the keys of the external issuer are not available,
-//   - [ErrCrossOrigin] if they are a valid cookie, but a page of another site
-//     may have sent the request,
+//   - [ErrCrossOrigin] if they are a valid cookie or any Basic, but a page of
+//     another origin may have sent the request,
 //   - the context's error if the request ended before its secret was hashed.
 func (a *Authenticator) Authenticate(r *http.Request, clientIP netip.Addr) (Principal, error) {
 	cred, err := readCredential(r)
@@ -254,6 +255,10 @@ func (a *Authenticator) Authenticate(r *http.Request, clientIP netip.Addr) (Prin
 		return Principal{}, err
 	}
 	if !cred.method.isToken() {
+		// Before the secret is hashed: nothing is done with it.
+		if err := a.origins.check(r, cred.method); err != nil {
+			return Principal{}, err
+		}
 		return a.clients.authenticate(r.Context(), clientIP, cred)
 	}
 	t, err := a.session(r, cred)
@@ -272,10 +277,8 @@ func (a *Authenticator) session(r *http.Request, cred credential) (token, error)
 		return token{}, err
 	}
 	t.principal.Method = cred.method
-	if cred.method == MethodCookie {
-		if err := a.origins.checkCookie(r); err != nil {
-			return token{}, err
-		}
+	if err := a.origins.check(r, cred.method); err != nil {
+		return token{}, err
 	}
 	return t, nil
 }

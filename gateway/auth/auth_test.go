@@ -103,39 +103,56 @@ func TestBasicIsNotSentToThePlatform(t *testing.T) {
 	}
 }
 
-func TestCookieIsProtectedFromOtherSites(t *testing.T) {
+// browserMethods has, for every method of credentials, whether browsers add them by
+// themselves.
+var browserMethods = map[auth.Method]bool{
+	auth.MethodToken: false, auth.MethodAPIKey: false, auth.MethodOIDC: false,
+	auth.MethodCookie: true, auth.MethodBasic: true,
+}
+
+func TestWhatBrowsersAddIsProtectedFromOtherSites(t *testing.T) {
 	t.Parallel()
 	a := newAuth(t, auth.Options{Clients: []auth.Client{portal(t)}})
 	token := string(login(t, a).Token)
-	cookie, header := []string{"Cookie", "sessionid=" + token}, []string{"Authorization", "Bearer " + token}
-	for _, c := range []struct {
-		name, method string
-		credential   []string
-		browser      []string
-		err          error
-	}{
-		{"refuses a write from another site", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "cross-site"}, auth.ErrCrossOrigin},
-		{"refuses a write from another origin of the site", http.MethodDelete, cookie, []string{"Sec-Fetch-Site", "same-site"}, auth.ErrCrossOrigin},
-		{"refuses a write from an old browser", http.MethodPost, cookie, []string{"Origin", "https://evil.example"}, auth.ErrCrossOrigin},
-		{"accepts a write from its own origin", http.MethodPost, cookie, []string{"Sec-Fetch-Site", "same-origin"}, nil},
-		{"accepts a write from no browser", http.MethodPost, cookie, nil, nil},
-		{"accepts a read from another site", http.MethodGet, cookie, []string{"Sec-Fetch-Site", "cross-site"}, nil},
-		{"accepts a token from another site", http.MethodPost, header, []string{"Sec-Fetch-Site", "cross-site"}, nil},
-		{"accepts Basic from another site", http.MethodPost, []string{"Authorization", basic("portal", portalSecret)}, []string{"Sec-Fetch-Site", "cross-site"}, nil},
-		{"reports a bad cookie before the origin", http.MethodPost, []string{"Cookie", "sessionid=x"}, []string{"Sec-Fetch-Site", "cross-site"}, auth.ErrBadCredentials},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := request(c.method, slices.Concat(c.credential, c.browser)...)
-			p, err := a.Authenticate(r, here)
-			wantError(t, err, c.err)
-			if (p == auth.Principal{}) != (c.err != nil) {
-				t.Errorf("principal %+v with error %v", p, err)
-			}
-		})
+	credentials := map[auth.Method][]string{
+		auth.MethodCookie: {"Cookie", "sessionid=" + token},
+		auth.MethodToken:  {"Authorization", "Bearer " + token},
+		auth.MethodBasic:  {"Authorization", basic("portal", portalSecret)},
+		auth.MethodAPIKey: {"X-API-Key", "portal." + portalSecret},
 	}
+	cookie := credentials[auth.MethodCookie]
+	for method, credential := range credentials {
+		for _, c := range []struct {
+			name, method string
+			browser      []string
+			refused      bool // if browsers add the credential by themselves
+		}{
+			{"a write from another site", http.MethodPost, []string{"Sec-Fetch-Site", "cross-site"}, true},
+			{"a write from another origin of the site", http.MethodDelete, []string{"Sec-Fetch-Site", "same-site"}, true},
+			{"a write from an old browser", http.MethodPut, []string{"Origin", "https://evil.example"}, true},
+			{"a write from a page without an origin", http.MethodPost, []string{"Origin", "null"}, true},
+			{"a write from its own origin", http.MethodPost, []string{"Sec-Fetch-Site", "same-origin"}, false},
+			{"a write from its own origin in an old browser", http.MethodPost, []string{"Origin", "https://api.example.com"}, false},
+			{"a write that the browser's user began", http.MethodPost, []string{"Sec-Fetch-Site", "none"}, false},
+			{"a write from no browser", http.MethodPost, nil, false},
+			{"a read from another site", http.MethodGet, []string{"Sec-Fetch-Site", "cross-site"}, false},
+		} {
+			t.Run(string(method)+"/"+c.name, func(t *testing.T) {
+				p, err := a.Authenticate(request(c.method, slices.Concat(credential, c.browser)...), here)
+				refused := c.refused && browserMethods[method]
+				if errors.Is(err, auth.ErrCrossOrigin) != refused || (err != nil) != refused || (p == auth.Principal{}) != refused {
+					t.Errorf("principal %+v, error %v", p, err)
+				}
+			})
+		}
+	}
+	t.Run("reports a bad cookie before the origin", func(t *testing.T) {
+		_, err := a.Authenticate(request(http.MethodPost, "Cookie", "sessionid=x", "Sec-Fetch-Site", "cross-site"), here)
+		wantError(t, err, auth.ErrBadCredentials)
+	})
 
 	trusting := func(cookies bool) *auth.Authenticator {
-		return newAuth(t, auth.Options{TrustedOrigins: []string{"https://portal.example.com"}, TrustCookies: cookies})
+		return newAuth(t, auth.Options{TrustedOrigins: []string{"https://portal.example.com"}, TrustCookies: cookies, Clients: []auth.Client{portal(t)}})
 	}
 	for _, c := range []struct {
 		name, origin string
@@ -151,6 +168,8 @@ func TestCookieIsProtectedFromOtherSites(t *testing.T) {
 			a := trusting(c.cookies)
 			browser := []string{"Sec-Fetch-Site", "cross-site", "Origin", c.origin}
 			_, err := a.Authenticate(request(http.MethodPost, append([]string{"Cookie", "sessionid=" + string(login(t, a).Token)}, browser...)...), here)
+			wantError(t, err, c.asks)
+			_, err = a.Authenticate(request(http.MethodPost, append(slices.Clone(credentials[auth.MethodBasic]), browser...)...), here)
 			wantError(t, err, c.asks)
 			wantError(t, a.CheckOrigin(request(http.MethodPost, browser...)), c.logsIn)
 		})

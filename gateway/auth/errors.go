@@ -14,7 +14,8 @@ var (
 	// [Verifier] returns it for a wrong name or password.
 	ErrBadCredentials = errors.New("bad credentials")
 	// ErrCrossOrigin is returned if a page of another origin may have sent the
-	// request with the browser's cookie.
+	// request with a credential that the browser added by itself: the cookie
+	// or Basic.
 	ErrCrossOrigin = errors.New("cross-origin request")
 	// ErrUnsupportedLoginType is returned if the platform accepted the
 	// credentials, but the user's login type has no level in the API.

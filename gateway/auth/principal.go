@@ -104,6 +104,13 @@ const (
 	MethodOIDC   Method = "oidc" // a token of an external issuer
 )
 
+// addedByBrowsers reports whether a browser adds a credential of this method to requests
+// by itself, also to those of a page of another origin: the cookie, and a Basic
+// credential that its user once entered in the browser's dialog. A Bearer token and an
+// API key are sent only by a script that knows them, and a script of another origin may
+// set their headers only if CORS permits it.
+func (m Method) addedByBrowsers() bool { return m == MethodCookie || m == MethodBasic }
+
 // isToken reports whether a credential of a request is a token.
 func (m Method) isToken() bool { return m == MethodToken || m == MethodCookie }
 
