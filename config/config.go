@@ -174,8 +174,9 @@ type Auth struct {
 
 // Tokens configures how long a login lasts and which keys sign it.
 type Tokens struct {
-	TTL  time.Duration `yaml:"ttl" rule:"1s..24h" doc:"How long a token is valid."`
-	Keys []TokenKey    `yaml:"keys" doc:"At most two keys: the first signs, both verify. Without any, each start makes a random key, and tokens end with the process."`
+	TTL      time.Duration `yaml:"ttl" rule:"1s..24h" doc:"How long a token is valid."`
+	Audience string        `yaml:"audience" rule:"required,audience" doc:"Installation that the tokens are for: the same at all replicas of one installation, and another one at each other installation that has the same keys, such as staging. Tokens of another audience are refused, so a change ends all tokens."`
+	Keys     []TokenKey    `yaml:"keys" doc:"At most two keys: the first signs, both verify. Without any, each start makes a random key, and tokens end with the process."`
 }
 
 // TokenKey is a key that signs tokens.
@@ -187,7 +188,7 @@ type TokenKey struct {
 // Cookie holds the attributes of the sessionid cookie.
 type Cookie struct {
 	Secure   bool     `yaml:"secure" doc:"Whether browsers send the cookie over HTTPS only."`
-	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure. Changes requested by pages of another origin are refused with every value."`
+	SameSite SameSite `yaml:"same_site" doc:"Whether browsers send the cookie along from other sites; none needs secure. Changes requested by pages of another origin are refused with every value, as they are with Basic."`
 }
 
 // SameSite is the attribute of that name of the cookie.
@@ -428,7 +429,7 @@ func Default() Config {
 		Log:   Log{Level: LogInfo, Format: LogJSON},
 		API:   API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second, MaxEntries: 1000, WireTrace: true},
 		Auth: Auth{
-			Tokens:      Tokens{TTL: 15 * time.Minute},
+			Tokens:      Tokens{TTL: 15 * time.Minute, Audience: "ocigate"},
 			Cookie:      Cookie{Secure: true, SameSite: SameSiteStrict},
 			Verify:      VerifyAuto,
 			VerifiedFor: 10 * time.Second,

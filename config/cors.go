@@ -15,7 +15,7 @@ import (
 // CORS lists the pages of other origins whose scripts may use the API.
 type CORS struct {
 	Origins     []Origin      `yaml:"origins" doc:"Origins of these pages, each as browsers send it. There are no wildcards: a listed page may request logins and, with credentials, changes in the name of its user."`
-	Credentials bool          `yaml:"credentials" doc:"Whether the browser sends the sessionid cookie along with the requests of these pages, as far as auth.cookie.same_site permits it. Without it, they use the token of a login. It needs origins."`
+	Credentials bool          `yaml:"credentials" doc:"Whether the browser adds credentials of its own to the requests of these pages: the sessionid cookie, as far as auth.cookie.same_site permits it, and Basic, if its user has entered that. Without it, the pages use the token of a login. It needs origins."`
 	MaxAge      time.Duration `yaml:"max_age" rule:"0s..24h" doc:"How long a browser may keep the response to a preflight, in whole seconds; 0s for not at all."`
 }
 

@@ -137,7 +137,7 @@ func fullConfig() config.Config {
 			},
 		},
 		Auth: config.Auth{
-			Tokens: config.Tokens{TTL: time.Hour, Keys: []config.TokenKey{
+			Tokens: config.Tokens{TTL: time.Hour, Audience: "staging", Keys: []config.TokenKey{
 				{ID: "2026-11", Secret: config.NewSecret("a key for the tests that is long enough")},
 				{ID: "2026-10", Secret: config.NewSecret("the key of the month before, and it is long")},
 			}},

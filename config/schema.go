@@ -125,6 +125,7 @@ var forms = map[string]form{
 	"listen":        {"host:port", func(s string) bool { return isAddress(s, 0) }},
 	"address":       {"host:port, both given", func(s string) bool { return isAddress(s, 1) && !strings.HasPrefix(s, ":") }},
 	"id":            pattern("1 to 64 of A-Z, a-z, 0-9, _ and -", `[A-Za-z0-9_-]{1,64}`),
+	"audience":      pattern("1 to 128 visible characters of ASCII, without blanks", `[!-~]{1,128}`),
 	"endpoint_name": pattern("1 to 32 of a-z, 0-9, _ and -", `[a-z0-9_-]{1,32}`),
 	"schema_name":   {"the name of a schema: 1 to 63 of a-z, 0-9 and _, not beginning with a digit or pg_", isSchemaName},
 	"issuer":        {"an address that begins with https:// (or http:// for a loopback address), without user, query and fragment, of 512 bytes at most", isIssuer},

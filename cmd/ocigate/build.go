@@ -268,6 +268,7 @@ func authOptions(all *config.Config, verifier auth.Verifier) auth.Options {
 	o := auth.Options{
 		Verifier:       verifier,
 		TokenTTL:       c.Tokens.TTL,
+		Audience:       c.Tokens.Audience,
 		InsecureCookie: !c.Cookie.Secure,
 		SameSite:       sameSite[c.Cookie.SameSite],
 		RememberFor:    orNever(c.VerifiedFor),

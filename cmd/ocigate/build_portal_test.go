@@ -28,6 +28,17 @@ func TestCORSOptions(t *testing.T) {
 	}
 }
 
+func TestAudienceOfTokens(t *testing.T) {
+	c := config.Default()
+	if got := authOptions(&c, noPlatform{}).Audience; got != "ocigate" {
+		t.Errorf("by default the audience is %q", got)
+	}
+	c.Auth.Tokens.Audience = "staging"
+	if got := authOptions(&c, noPlatform{}).Audience; got != "staging" {
+		t.Errorf("the audience is %q", got)
+	}
+}
+
 func TestCallerLimits(t *testing.T) {
 	c := config.Default()
 	c.Auth.Clients = []config.Client{{ID: "a"}, {ID: "b", Limit: config.CallerLimit{PerSecond: 0.5, Burst: 3}}}
