@@ -273,7 +273,10 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	}
 	verifier, err := gateway.NewVerifier(s.verify, r.client, table)
 	must(t, err)
-	authOptions := auth.Options{Verifier: verifier, Clients: listedClients()}
+	authOptions := auth.Options{
+		Verifier: verifier, Clients: listedClients(), Charset: encoding,
+		ReservedUsers: []string{gatewayUser}, DefaultDomain: r.client.DefaultDomain,
+	}
 	change(s.auth, &authOptions)
 	authenticator, err := auth.New(authOptions)
 	must(t, err)

@@ -42,6 +42,26 @@ func (e *endpoint) refusesCredentials(err error) bool {
 	return refused && !e.live.Load().Temporary(refusal)
 }
 
+// noteLoggedIn records that the account of an endpoint has logged in. It is called
+// without the mutex.
+func (p *pool) noteLoggedIn(e *endpoint, who Identity) {
+	if who.UserDomain != "" {
+		p.userDomain.Store(&who.UserDomain)
+	}
+	p.options().Trace.loggedIn(e.Name, who)
+}
+
+// DefaultDomain returns the domain that the platform assumes for a user id without one,
+// and an empty text if that is not known yet. It is the userDomain in the reply to the
+// last login of the client's own account: by the published schema, a user id without a
+// domain has the system default domain, and an administrator of the system has no other.
+func (c *Client) DefaultDomain() string {
+	if domain := c.pool.userDomain.Load(); domain != nil {
+		return *domain
+	}
+	return ""
+}
+
 // noteRefusalLocked puts an account that an endpoint has refused in backoff, and
 // returns for how long. The caller holds the pool's mutex.
 func (p *pool) noteRefusalLocked(e *endpoint, password Secret, now time.Time, err error) time.Duration {

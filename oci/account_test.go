@@ -264,6 +264,32 @@ func TestLoginsOfCallersDoNotTouchTheAccount(t *testing.T) {
 	})
 }
 
+// The domain that the platform assumes is that of the client's own account, never that of
+// a caller.
+func TestDefaultDomainIsThatOfTheOwnAccount(t *testing.T) {
+	domains := make(chan string, 2)
+	domains <- "default.example"
+	domains <- "customer.example"
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] != "LoginRequest14sp4" {
+			wellAnswered(p, c, r)
+			return
+		}
+		c.reply(r, "LoginResponse14sp4", "<loginType>System</loginType><isEnterprise>false</isEnterprise><userDomain>"+<-domains+"</userDomain>")
+	}}
+	run(t, p, nil, func(t *testing.T, c *Client) {
+		if _, err := c.Read(t.Context(), question); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Authenticate(t.Context(), "caller", "secret"); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.DefaultDomain(); got != "default.example" || len(domains) != 0 {
+			t.Errorf("the domain is %q", got)
+		}
+	})
+}
+
 func TestWhoIsLoggedInIsReported(t *testing.T) {
 	var who []Identity
 	g := &guard{}

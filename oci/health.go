@@ -239,7 +239,7 @@ func (p *pool) probeLogin(ctx context.Context, e *endpoint, password Secret) (*s
 	if err != nil {
 		return nil, err
 	}
-	p.options().Trace.loggedIn(e.Name, who)
+	p.noteLoggedIn(e, who)
 	if err := s.ping(ctx); err != nil {
 		return s, e.noAnswers(whyEnded(err))
 	}

@@ -35,7 +35,10 @@ type Identity struct {
 	LoginType         string // such as "System", "Service Provider", "Group", "User"
 	ServiceProviderID string // empty if the login type has none
 	GroupID           string // empty if the login type has none
-	IsEnterprise      bool   // the service provider is an enterprise
+	// UserDomain is the domain of the user. Only replies to a login have it, not those
+	// to a verification.
+	UserDomain   string
+	IsEnterprise bool // the service provider is an enterprise
 	// PasswordExpiresDays is nil if the password does not expire.
 	PasswordExpiresDays *int
 }
@@ -227,7 +230,7 @@ func IdentityOf(reply Reply, userID string) (Identity, error) {
 		into    *string
 	}{
 		{"loginType", &who.LoginType}, {"userId", &who.UserID}, {"serviceProviderId", &who.ServiceProviderID},
-		{"groupId", &who.GroupID}, {"passwordExpiresDays", &days},
+		{"groupId", &who.GroupID}, {"userDomain", &who.UserDomain}, {"passwordExpiresDays", &days},
 	} {
 		var err error
 		if *text.into, present[text.element], err = reply.Text(text.element); err != nil {

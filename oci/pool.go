@@ -43,6 +43,9 @@ type pool struct {
 	// held. They are read anywhere, with and without mu.
 	live atomic.Pointer[Options]
 
+	// userDomain is the domain of the account that logged in last; nil before that.
+	userDomain atomic.Pointer[string]
+
 	closing      context.Context // canceled when close begins
 	beginClosing context.CancelFunc
 	cutOff       context.Context // canceled when close stops to wait

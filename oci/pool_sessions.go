@@ -121,7 +121,7 @@ func (p *pool) makeSession() (*session, error) {
 		refused := p.endAttempt(ctx, e, password, err)
 		p.options().Trace.sessionTried(e.Name, time.Since(start), err)
 		if err == nil {
-			p.options().Trace.loggedIn(e.Name, who)
+			p.noteLoggedIn(e, who)
 			return s, nil
 		}
 		if refused > 0 {

@@ -71,6 +71,8 @@ var onlyIn = map[string][]string{
 	"github.com/hashicorp/golang-lru/v2":       {"gateway", "gateway/auth", "translate"},
 	"golang.org/x/time":                        {"gateway"},
 	"github.com/go-viper/mapstructure/v2":      {"config"},
+	"golang.org/x/text/cases":                  {"gateway/auth"},
+	"golang.org/x/text/unicode/norm":           {"gateway/auth"},
 	"golang.org/x/text/encoding":               {"oci", "oci/ocisim", "cmd/bench", "cmd/bench/facade"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"gateway/openapi/openapitest"},
 	"github.com/swaggest/swgui":                {"gateway/docs"},

@@ -265,8 +265,11 @@ func ownerName() string {
 
 func authOptions(all *config.Config, verifier auth.Verifier) auth.Options {
 	c := all.Auth
+	// The name of an encoding that does not exist is an error of platformOptions.
+	charset, _ := oci.EncodingByName(string(all.Platform.Encoding))
 	o := auth.Options{
 		Verifier:       verifier,
+		Charset:        charset,
 		TokenTTL:       c.Tokens.TTL,
 		Audience:       c.Tokens.Audience,
 		InsecureCookie: !c.Cookie.Secure,

@@ -35,6 +35,7 @@ func (p *Program) generate(parts *parts, services gateway.Services, before *gene
 	}
 	options := authOptions(g.config, verifier)
 	options.Revocations = p.revoked
+	options.DefaultDomain = p.client.DefaultDomain
 	var replaces *gateway.Gateway
 	if before == nil {
 		g.auth, err = auth.New(options)

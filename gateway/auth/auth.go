@@ -46,10 +46,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"ocigate/translate/scope"
 )
 
 // Options are the settings of an [Authenticator]. In a field with a documented
@@ -58,9 +58,19 @@ type Options struct {
 	// Verifier verifies the credentials of logins. Required.
 	Verifier Verifier
 
-	// ReservedUsers cannot log in, in any letter case. Their credentials are
-	// not sent to the verifier, so that guesses at the gateway's own account
-	// do not make the platform lock it.
+	// Charset reports which user names the platform can hold; the others are
+	// refused. If it is nil, it can hold every text.
+	Charset scope.Charset
+	// DefaultDomain returns the domain that the platform assumes for a user id
+	// without one, and an empty text as long as that is not known. If it is
+	// nil, it never is. It is called for each login.
+	DefaultDomain func() string
+	// ReservedUsers cannot log in, in any letter case, with or without the
+	// default domain. As long as that is not known, neither can users of the
+	// same name in any domain, unless the reserved one has another domain. The
+	// verifier gets random credentials instead, so that guesses at the
+	// gateway's own account do not make the platform lock it and take as long
+	// as other guesses.
 	ReservedUsers []string
 
 	// Keys sign and verify tokens: the first signs, all verify. At most two,
@@ -174,7 +184,7 @@ func (o *Options) check() error {
 // one, and [Authenticator.With] makes one with other options that shares its state.
 type Authenticator struct {
 	verifier       Verifier
-	reserved       []string
+	names          *userNames
 	tokens         *tokens
 	clients        *clients
 	throttle       *throttle
@@ -221,7 +231,7 @@ func validate(o Options) (validated, error) {
 func (v validated) authenticator(tokens *tokens, clients *clients, throttle *throttle) *Authenticator {
 	return &Authenticator{
 		verifier:       v.options.Verifier,
-		reserved:       v.options.ReservedUsers,
+		names:          newUserNames(v.options),
 		tokens:         tokens,
 		clients:        clients,
 		throttle:       throttle,
@@ -302,11 +312,12 @@ type Session struct {
 // means that it is not known whether the password is correct.
 //
 // Names are sent to the platform unchanged, but failed attempts are counted
-// without regard to letter case. If the platform lets users omit their domain,
-// the short name is counted separately from the full one. A login whose context
-// is canceled counts as a failed attempt.
+// without regard to letter case, and a name without a domain as one with the
+// default domain, once that is known. A name that cannot be the form in which the
+// platform holds it is refused. A login whose context is canceled counts as a
+// failed attempt.
 func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username, password string) (Session, error) {
-	if err := checkLogin(username, password); err != nil {
+	if err := a.names.checkLogin(username, password); err != nil {
 		return Session{}, err
 	}
 	identity, err := a.verify(ctx, clientIP, username, password)
@@ -332,16 +343,19 @@ func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username
 
 // verify has the verifier check a password, unless the limits reject the attempt.
 func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, username, password string) (Identity, error) {
-	attempt, err := a.throttle.admit(accountOfUser(username), clientIP)
+	attempt, err := a.throttle.admit(a.names.account(username), clientIP)
 	if err != nil {
 		return Identity{}, throttledBy(MethodToken, err)
 	}
 	defer attempt.end()
-	if slices.ContainsFunc(a.reserved, func(user string) bool { return strings.EqualFold(user, username) }) {
-		attempt.fail()
-		return Identity{}, fmt.Errorf("%w: the user is reserved", ErrBadCredentials)
+	reserved := a.names.isReserved(username)
+	if reserved {
+		username, password = substitute(username, password)
 	}
 	identity, err := a.verifier.Verify(ctx, username, password)
+	if err == nil && (reserved || a.names.isReservedIdentity(username, identity)) {
+		identity, err = Identity{}, fmt.Errorf("%w: the user is reserved", ErrBadCredentials)
+	}
 	switch {
 	case err == nil:
 		attempt.succeed()

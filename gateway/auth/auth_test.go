@@ -478,18 +478,3 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		t.Log(err)
 	}
 }
-
-func TestReservedUsersAreRefusedWithoutThePlatform(t *testing.T) {
-	t.Parallel()
-	p := groupAdmin()
-	a := newAuth(t, auth.Options{Verifier: p, ReservedUsers: []string{"Gateway@example.com"}, AccountLimit: auth.Limit{FreeAttempts: 2}})
-	for _, name := range []string{"Gateway@example.com", "gateway@EXAMPLE.com"} {
-		_, err := a.Login(t.Context(), here, name, "secret")
-		wantError(t, err, auth.ErrBadCredentials)
-	}
-	_, err := a.Login(t.Context(), there, "gateway@example.com", "secret")
-	wantThrottled(t, err)
-	if n := p.asked.Load(); n != 0 {
-		t.Errorf("the platform was asked %d times", n)
-	}
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -176,11 +175,8 @@ func (l *limiter[K]) clear(key K) { l.records.Remove(key) }
 // the same size.
 type account [sha256.Size]byte
 
-// accountOfUser returns the account of a user name. Names that differ only in letter
-// case are one account, because the platform may ignore the case.
-func accountOfUser(name string) account {
-	return sha256.Sum256([]byte("user\x00" + strings.ToLower(name)))
-}
+// accountOfUser returns the account of a folded user id: see userNames.account.
+func accountOfUser(folded string) account { return sha256.Sum256([]byte("user\x00" + folded)) }
 
 // accountOfClient returns the account of a listed client.
 func accountOfClient(id string) account { return sha256.Sum256([]byte("client\x00" + id)) }

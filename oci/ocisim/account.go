@@ -1,6 +1,9 @@
 package ocisim
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // account is an account that can log in: an administrator or a user. The
 // platform's mu guards failures and lockedSince; the other fields never change.
@@ -43,6 +46,24 @@ var loginTypes = map[string]level{
 	"Reseller":         resellerLevel,
 	"Provisioning":     provisioningLevel,
 	"System":           provisioningLevel,
+}
+
+// systemDomain is the system default domain.
+const systemDomain = "example.com"
+
+// account returns the account that can log in with a user id, or nil. By the published
+// schema, an id without a domain has the system default domain.
+func (s *state) account(id string) *account {
+	if a := s.accounts[id]; a != nil {
+		return a
+	}
+	if short, ok := strings.CutSuffix(id, "@"+systemDomain); ok {
+		return s.accounts[short]
+	}
+	if strings.Contains(id, "@") {
+		return nil
+	}
+	return s.accounts[id+"@"+systemDomain]
 }
 
 // failLocked counts a failed login and locks the account after too many. The

@@ -143,7 +143,7 @@ func (c *call) login(matches func(password string) bool, form replyForm) ([]node
 		return nil, err
 	}
 	c.session.setAccount(a)
-	domain := "example.com"
+	domain := systemDomain
 	if a.tenant != nil {
 		domain = a.tenant.domain
 	}
@@ -174,7 +174,7 @@ func verifyAuthentication(form replyForm) func(*call) ([]node, *refusal) {
 // cannot express the login type, only after a correct password.
 func (c *call) verify(matches func(password string) bool, form replyForm) (*account, *refusal) {
 	id := c.request.get("userId")
-	a := c.state.accounts[id]
+	a := c.state.account(id)
 	switch {
 	case a == nil:
 		return nil, refuse(userNotFound, id)

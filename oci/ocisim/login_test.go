@@ -30,6 +30,8 @@ func TestLogin(t *testing.T) {
 	}{
 		{"accepts the right password", "gateway", "gateway-demo", 0},
 		{"refuses a wrong password", "gateway", "wrong", 4962},
+		{"accepts an administrator with the default domain", "gateway@example.com", "gateway-demo", 0},
+		{"refuses an administrator with another domain", "gateway@other.example", "gateway-demo", 4008},
 		{"refuses an unknown user", "unknown", "x", 4008},
 		{"refuses a disabled account", "disabled", "disabled-demo", 5202},
 		{"refuses an expired password", "expired", "expired-demo", 9903},
