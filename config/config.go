@@ -166,6 +166,7 @@ type Auth struct {
 	Tokens      Tokens        `yaml:"tokens" doc:"Tokens that a login returns."`
 	Cookie      Cookie        `yaml:"cookie" doc:"The sessionid cookie that a login sets. It is always HttpOnly."`
 	Verify      Verify        `yaml:"verify" doc:"How the platform verifies a caller's password: by a command, which needs TLS on every endpoint, by a separate login, or, with auto, by the command if every endpoint has TLS."`
+	CheckAdmins bool          `yaml:"check_admins" doc:"Whether the platform is asked, at each login of an administrator of the system or of a tenant, if it restricts them: read-only ones may only read, and those for the reset of passwords may not log in. If it cannot be asked, the login fails. With false, they have all rights of their level: only for a platform that does not let the account of platform.user_id read administrators."`
 	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's verified credential is cached after its last use, 0s for not at all."`
 	Clients     []Client      `yaml:"clients" doc:"Clients that authenticate by HTTP Basic or an API key. They are listed here and are not users of the platform."`
 	OIDC        OIDC          `yaml:"oidc" doc:"Tokens of an external OpenID Connect issuer, for single sign-on."`
@@ -432,6 +433,7 @@ func Default() Config {
 			Tokens:      Tokens{TTL: 15 * time.Minute, Audience: "ocigate"},
 			Cookie:      Cookie{Secure: true, SameSite: SameSiteStrict},
 			Verify:      VerifyAuto,
+			CheckAdmins: true,
 			VerifiedFor: 10 * time.Second,
 			OIDC:        defaultOIDC(),
 			Throttle:    Throttle{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, Remembered: 10000},

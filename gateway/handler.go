@@ -104,10 +104,15 @@ func (g *Gateway) pathProblems(route Route, target scope.Target) []errcode.Probl
 }
 
 // authorize returns an error if the caller's level is too low, or if their scope
-// does not cover the target of the path. A route that reads the journal has no
+// does not cover the target of the path, or if it is a change and the platform lets
+// the caller only read. A route that reads the journal has no
 // target in its path: its handler checks the scope.
 func (r Route) authorize(who auth.Principal, target scope.Target) error {
 	switch {
+	case r.Change != nil && who.ReadOnly:
+		failure := errcode.New(errcode.Forbidden)
+		failure.Message = "The platform lets this administrator read, but not change anything."
+		return failure
 	case r.Journal != nil && who.Level >= r.Level,
 		r.Journal == nil && who.May(r.Level, target),
 		r.Self && who.Is(target):
@@ -158,7 +163,7 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		failure := errcode.Wrap(errcode.Forbidden, err)
 		failure.Message = "A page of another origin may have sent this request, and that origin may not do so: nothing was done."
 		return failure
-	case errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope):
+	case errors.Is(err, auth.ErrUnsupportedLoginType), errors.Is(err, auth.ErrNoScope), errors.Is(err, auth.ErrNoRights):
 		return errcode.Wrap(errcode.Forbidden, err)
 	case errors.Is(err, auth.ErrNoCredentials), errors.Is(err, auth.ErrBadCredentials):
 		failure := errcode.Wrap(errcode.Unauthenticated, err)

@@ -49,6 +49,7 @@ type indexProfile struct {
 	Name      string     `json:"name" doc:"The name of the user or client." example:"portal"`
 	Level     auth.Level `json:"user_level" values:"levels" doc:"The caller's level." example:"8"`
 	LevelName string     `json:"level_name" doc:"The name of the level." example:"Group Admin"`
+	ReadOnly  bool       `json:"read_only,omitempty" doc:"Whether the platform lets the caller only read. Absent if not."`
 }
 
 // indexLink is a route that the caller may use.
@@ -68,7 +69,7 @@ type indexLink struct {
 func (g *Gateway) index(_ context.Context, c echo.Context, who auth.Principal, _ translate.Params) error {
 	body := indexBody{
 		IDs:     indexIDs{who.TenantID, who.GroupID, who.UserID},
-		Profile: indexProfile{who.Name, who.Level, who.Level.String()},
+		Profile: indexProfile{who.Name, who.Level, who.Level.String(), who.ReadOnly},
 		Links:   []indexLink{},
 	}
 	if g.options.Docs != nil {
@@ -87,6 +88,8 @@ func (g *Gateway) index(_ context.Context, c echo.Context, who auth.Principal, _
 func (r Route) usableBy(who auth.Principal) (least auth.Level, may bool) {
 	switch {
 	case r.Name == logoutRoute && (who.Method == auth.MethodBasic || who.Method == auth.MethodAPIKey): // there is no token to log out
+		return 0, false
+	case r.Change != nil && who.ReadOnly:
 		return 0, false
 	case who.Level >= r.Level:
 		return r.Level, true

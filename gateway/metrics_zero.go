@@ -110,8 +110,8 @@ var errorsOfRoutes = sync.OnceValue(func() map[string][]*errcode.Code {
 // are as in [Metrics.startRequests].
 func (r Route) codes(configured []*errcode.Code) []*errcode.Code {
 	codes := slices.Clone(errorsOfRoutes()[r.Name])
-	if r.Query == nil && r.Change == nil && r.Name != loginRoute {
-		return codes // it sends no commands to the platform
+	if r.Query == nil && r.Change == nil {
+		return codes // it sends no commands, or logs in, and all refusals of a login are one
 	}
 	for _, code := range configured {
 		if r.Change == nil || code.PromisesNotDone() || code == errcode.Internal {
@@ -158,13 +158,16 @@ var (
 var sentCommands = sync.OnceValues(listSentCommands)
 
 // listSentCommands returns the names of the commands that are counted: those of the routes,
-// in all their forms, and those that verify credentials. reads are the reads among them,
+// in all their forms, and those that verify credentials and read administrators. reads are the reads among them,
 // which callers can share. Commands that log a session in or keep it are not counted.
 func listSentCommands() (reads, all []string) {
 	var writes []string
 	for _, route := range Table() {
 		described := route.Describe()
 		reads, writes = append(reads, described.Reads...), append(writes, described.Writes...)
+	}
+	for _, p := range profiles {
+		reads = append(reads, p.command)
 	}
 	slices.Sort(reads)
 	reads = slices.Compact(reads)

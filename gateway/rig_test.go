@@ -274,7 +274,7 @@ func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.En
 	verifier, err := gateway.NewVerifier(s.verify, r.client, table)
 	must(t, err)
 	authOptions := auth.Options{
-		Verifier: verifier, Clients: listedClients(), Charset: encoding,
+		Verifier: gateway.CheckAdministrators(verifier, r.client), Clients: listedClients(), Charset: encoding,
 		ReservedUsers: []string{gatewayUser}, DefaultDomain: r.client.DefaultDomain,
 	}
 	change(s.auth, &authOptions)

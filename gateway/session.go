@@ -31,6 +31,7 @@ type loginBody struct {
 	Profile struct {
 		Level      auth.Level `json:"user_level" values:"levels" doc:"0 End User, 4 Department Admin, 8 Group Admin, 12 Tenant Admin, 16 System Admin." example:"8"`
 		FirstLogin bool       `json:"is_first_login" doc:"Whether the platform wants a new password." example:"false"`
+		ReadOnly   bool       `json:"read_only,omitempty" doc:"Whether the platform lets the caller only read. Absent if not."`
 	} `json:"profile" doc:"The caller's level."`
 	AccessToken string `json:"access_token" doc:"Send it as Authorization: Bearer." example:"eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"`
 	TokenType   string `json:"token_type" doc:"Always Bearer." example:"Bearer"`
@@ -56,6 +57,7 @@ func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 	body.IDs.UserID = session.Principal.UserID
 	body.Profile.Level = session.Principal.Level
 	body.Profile.FirstLogin = session.MustChangePassword
+	body.Profile.ReadOnly = session.Principal.ReadOnly
 	return writeJSON(c, http.StatusOK, body)
 }
 

@@ -33,6 +33,9 @@ func (p *Program) generate(parts *parts, services gateway.Services, before *gene
 	if err != nil {
 		return nil, fmt.Errorf("auth.verify: %w", err)
 	}
+	if g.config.Auth.CheckAdmins {
+		verifier = gateway.CheckAdministrators(verifier, p.client)
+	}
 	options := authOptions(g.config, verifier)
 	options.Revocations = p.revoked
 	options.DefaultDomain = p.client.DefaultDomain

@@ -307,8 +307,8 @@ type Session struct {
 
 // Login verifies a password with the platform and returns a session with a new
 // token. Its errors are an [*InputError], [ErrBadCredentials], a
-// [*ThrottledError], and, if the password is correct but the user has no scope,
-// [ErrUnsupportedLoginType] or [ErrNoScope]. Any other error is the verifier's and
+// [*ThrottledError], and, if the password is correct but the user has no scope or
+// no rights, [ErrUnsupportedLoginType], [ErrNoScope] or [ErrNoRights]. Any other error is the verifier's and
 // means that it is not known whether the password is correct.
 //
 // Names are sent to the platform unchanged, but failed attempts are counted

@@ -20,6 +20,9 @@ var (
 	// ErrUnsupportedLoginType is returned if the platform accepted the
 	// credentials, but the user's login type has no level in the API.
 	ErrUnsupportedLoginType = errors.New("unsupported login type")
+	// ErrNoRights is returned if the platform accepted the credentials, but restricts
+	// the user to what the API does not have.
+	ErrNoRights = errors.New("the platform gives the user no rights here")
 	// ErrNoScope is returned if the platform returned no tenant, group or user
 	// for a login type that needs one.
 	ErrNoScope = errors.New("the platform named no scope")

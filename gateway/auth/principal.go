@@ -81,6 +81,16 @@ type Verifier interface {
 	Verify(ctx context.Context, userID, password string) (Identity, error)
 }
 
+// Rights are what the platform lets a user do within their level and scope.
+type Rights int
+
+// The rights. The zero value is for users whom the platform does not restrict.
+const (
+	AllRights   Rights = iota
+	ReadingOnly        // they may not change anything
+	NoRights           // they may not use the API
+)
+
 // Identity is the platform's description of a user whose password it verified.
 type Identity struct {
 	LoginType string // as in the published OCI schema: "System", "Group", …
@@ -90,6 +100,7 @@ type Identity struct {
 	// platform sends none; then the name of the login is used.
 	UserID             string
 	MustChangePassword bool // the platform wants a new password
+	Rights             Rights
 }
 
 // Method is the method by which a request was authenticated.
@@ -125,6 +136,9 @@ type Principal struct {
 	// the level has are set; UserID is set for users, not for administrators.
 	TenantID, GroupID, UserID string
 	Method                    Method
+	// ReadOnly means that the platform does not let the caller change anything,
+	// whatever their level is.
+	ReadOnly bool
 	// Hash is the hash that the secret of a listed client matches, if the client
 	// has two, and empty otherwise.
 	Hash HashName
@@ -164,9 +178,12 @@ func principalOf(username string, id Identity) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
+	if id.Rights == NoRights {
+		return Principal{}, fmt.Errorf("%w: login type %q", ErrNoRights, id.LoginType)
+	}
 	name := id.UserID
 	setDefault(&name, username)
-	p := Principal{Name: name, Level: level}
+	p := Principal{Name: name, Level: level, ReadOnly: id.Rights != AllRights}
 	scope := levels[level]
 	if scope.tenant {
 		p.TenantID = id.TenantID

@@ -49,7 +49,8 @@ type claims struct {
 	// After is the time, in microseconds since 1970, until which all tokens of the user
 	// were revoked as far as was known at the login. This token was issued after that,
 	// even if iat, which has only seconds and comes from another clock, is not later.
-	After int64 `json:"rev,omitempty"`
+	After    int64 `json:"rev,omitempty"`
+	ReadOnly bool  `json:"ro,omitempty"`
 }
 
 // token is a token that was verified.
@@ -191,6 +192,7 @@ func (t *tokens) issue(p Principal) (Secret, error) {
 		GroupID:  p.GroupID,
 		UserID:   p.UserID,
 		After:    microseconds(t.revoked.lastOf(UserPrincipal(p.Name))),
+		ReadOnly: p.ReadOnly,
 	})
 	unsigned.Header["kid"] = signing.ID
 	signed, err := unsigned.SignedString([]byte(signing.Secret))
@@ -241,7 +243,7 @@ func (t *tokens) read(text string, ring *keyring) (token, error) {
 	if c.IssuedAt == nil || c.ID == "" || c.Subject == "" || c.Level == nil {
 		return token{}, malformed("a claim of the token is missing")
 	}
-	p := Principal{Name: c.Subject, Level: *c.Level, TenantID: c.TenantID, GroupID: c.GroupID, UserID: c.UserID}
+	p := Principal{Name: c.Subject, Level: *c.Level, TenantID: c.TenantID, GroupID: c.GroupID, UserID: c.UserID, ReadOnly: c.ReadOnly}
 	if err := p.checkScope(); err != nil {
 		return token{}, fmt.Errorf("%w: the token's scope: %w", ErrBadCredentials, err)
 	}

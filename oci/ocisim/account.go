@@ -18,6 +18,8 @@ type account struct {
 	group      *group
 	department *department
 	user       *user
+	readOnly   bool   // of an administrator of the system
+	adminType  string // of an administrator of a tenant; empty means Normal
 
 	failures    int       // in a row
 	lockedSince time.Time // zero unless the account is locked

@@ -233,6 +233,7 @@ func (b *builder) administrator(where string, seed Administrator) {
 			b.problem(where+"."+f.key, "must %s for the type %s", map[bool]string{true: "be given", false: "be empty"}[f.need], seed.Type)
 		}
 	}
+	b.restrictions(where, a, seed)
 	b.place(where, a, seed)
 }
 

@@ -20,7 +20,8 @@ type call struct {
 // authorize checks whether the login may send the command about the tenant, group
 // and user that it names. The refusal for a tenant or group outside the login's
 // limits does not depend on whether it exists. Any login can learn that a user does
-// not exist.
+// not exist. No public document has the refusal of a write of a restricted
+// administrator; here it is that of any other lack of rights.
 func (c *call) authorize(row *commandRow) *refusal {
 	if row.least == noLogin {
 		return nil
@@ -36,7 +37,7 @@ func (c *call) authorize(row *commandRow) *refusal {
 		}
 		tenantID, groupID = of.group.tenant.id, of.group.id
 	}
-	if c.account.level < row.least || !c.covers(tenantID, groupID, of) {
+	if c.account.level < row.least || row.writes && !c.account.mayWrite() || !c.covers(tenantID, groupID, of) {
 		return refuse(unauthorized, "")
 	}
 	return nil

@@ -29,7 +29,7 @@ type commandRow struct {
 }
 
 // commandTable has every command of the platform by name.
-var commandTable = tabulate(loginCommands, tenantCommands, groupCommands, userCommands, authorizationCommands, serviceCommands())
+var commandTable = tabulate(loginCommands, administratorCommands, tenantCommands, groupCommands, userCommands, authorizationCommands, serviceCommands())
 
 func tabulate(lists ...[]commandRow) map[string]*commandRow {
 	rows := map[string]*commandRow{}

@@ -31,7 +31,7 @@ const (
 
 func TestCommands(t *testing.T) {
 	names := slices.Collect(ocisim.Commands())
-	if !slices.IsSorted(names) || len(names) != 13+8+8+14+4+4+5 {
+	if !slices.IsSorted(names) || len(names) != 13+2+8+8+14+4+4+5 {
 		t.Errorf("%d commands: %q", len(names), names)
 	}
 	for _, name := range names {
@@ -175,6 +175,10 @@ func TestRights(t *testing.T) {
 		{"SystemSoftwareVersionGetRequest", "", group + " departmentadmin user", 0},
 		{"AuthenticationVerifyRequest14sp8", text("userId", "gateway") + text("password", "gateway-demo"), system, 0},
 		{"AuthenticationVerifyRequest22V4", text("userId", "gateway") + text("password", "gateway-demo"), system, 0},
+		{"SystemAdminGetRequest", text("userId", "provisioning"), system, 0},
+		{"SystemAdminGetRequest", text("userId", "tenantadmin"), system, 4008},
+		{"ServiceProviderAdminGetRequest14", text("userId", "tenantadmin"), system, 0},
+		{"ServiceProviderAdminGetRequest14", text("userId", "groupadmin"), system, 4008},
 		{"ServiceProviderGetListRequest", "", reseller, 0},
 		{"ServiceProviderGetRequest22V4", text("serviceProviderId", "ApioSpTest"), tenant, 0},
 		{"ServiceProviderGetRequest22V4", text("serviceProviderId", "footenant"), system, 0},

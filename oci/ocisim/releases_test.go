@@ -25,9 +25,11 @@ var firstIn = map[int][]string{
 		"GroupServiceGetAuthorizationListRequest",
 		"LoginRequest14sp4",
 		"LogoutRequest",
+		"ServiceProviderAdminGetRequest14",
 		"ServiceProviderGetListRequest",
 		"ServiceProviderGetRequest17sp1",
 		"ServiceProviderServiceGetAuthorizationListRequest",
+		"SystemAdminGetRequest",
 		"SystemSoftwareVersionGetRequest",
 		"UserGetListInGroupRequest",
 		"UserGetRequest17sp4",
@@ -121,6 +123,8 @@ func valid(name string) string {
 		return group + text("userServiceName", "Route List")
 	case name == "GroupDepartmentGetListRequest18":
 		return group + text("includeEnterpriseDepartments", "true")
+	case name == "SystemAdminGetRequest", name == "ServiceProviderAdminGetRequest14":
+		return text("userId", "unknown")
 	case name == "ServiceProviderGetListRequest", strings.HasPrefix(name, "System"), strings.HasPrefix(name, "VerifySession"):
 		return ""
 	case strings.HasSuffix(name, "RangeAddListRequest22"):

@@ -82,7 +82,12 @@ type Administrator struct {
 	Tenant     string   `yaml:"tenant"`
 	Group      string   `yaml:"group"`
 	Department []string `yaml:"department"`
-	Condition  `yaml:",inline"`
+	// ReadOnly restricts an administrator of the types System and Provisioning.
+	ReadOnly bool `yaml:"read_only"`
+	// AdminType is the type of an administrator of the type Service Provider: Normal,
+	// Customer or Password Reset Only; empty means Normal.
+	AdminType string `yaml:"admin_type"`
+	Condition `yaml:",inline"`
 }
 
 // Condition is the reason why an account cannot log in, if any.
