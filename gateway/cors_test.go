@@ -212,8 +212,8 @@ func TestLoginsOfOtherOrigins(t *testing.T) {
 func TestHeadersOfWritesAreExposed(t *testing.T) {
 	r := start(t, withCORS(false))
 	got := r.call(t, call{
-		method: http.MethodPost, path: ownList("numbers"), client: tenant, body: `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`,
-		header: http.Header{"Idempotency-Key": {"a"}, "Origin": {listedOrigin}},
+		method: http.MethodPost, path: ownList("numbers"), body: `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`,
+		header: http.Header{"Idempotency-Key": {"a"}, "Origin": {listedOrigin}, "X-Api-Key": {tenant + "." + clientSecret}},
 	})
 	got.wantStatus(t, http.StatusCreated)
 	standard := []string{"Content-Length", "Content-Type", "Cache-Control", "Date", "Vary", "X-Content-Type-Options"}

@@ -51,7 +51,7 @@ func TestAccountOfTheGatewayCannotLogIn(t *testing.T) {
 	for _, way := range waysToVerify[:3] {
 		t.Run(way.name, func(t *testing.T) {
 			s := way.setup
-			s.faults = []string{"slow delay=3ms command=" + verifications[way.setup.verify]}
+			s.faults = []string{withCommand("slow delay=3ms", commandsThatVerify(s))}
 			s.auth = func(o *auth.Options) { o.AccountLimit = auth.Limit{FreeAttempts: 100} }
 			inBubble(t, s, func(t *testing.T, r *rig) {
 				r.login(t, "tenantadmin") // so that the gateway has logged in

@@ -351,13 +351,6 @@ func refusals(own map[int]*errcode.Code) []int {
 	return slices.Compact(numbers)
 }
 
-// verifications are the patterns of the commands by which the platform verifies the
-// password of a caller who is not the gateway. The account of the gateway has logged in
-// before.
-var verifications = map[gateway.VerifyBy]string{
-	gateway.VerifyByCommand: "AuthenticationVerifyRequest*", gateway.VerifyByLogin: "LoginRequest*",
-}
-
 // Every refusal of a login looks the same, is counted and is audited, whatever its number
 // and whatever the operator's table has for it.
 func TestEveryRefusalOfALoginIsTheSame(t *testing.T) {
@@ -389,9 +382,7 @@ func TestEveryRefusalOfALoginIsTheSame(t *testing.T) {
 				}
 				numbers := refusals(own)
 				for _, number := range numbers {
-					fault := fmt.Sprintf("error-before-apply number=%d command=%s times=1", number, verifications[way.setup.verify])
-					_, err := r.platform.Inject(parseFault(t, fault))
-					must(t, err)
+					r.inject(t, withCommand(fmt.Sprintf("error-before-apply number=%d times=1", number), commandsThatVerify(s)))
 					username := fmt.Sprintf("user-%d", number)
 					if got := attempt(username); got != want {
 						t.Errorf("number %d: the response is\n%s\nand for a wrong password\n%s", number, got, want)

@@ -110,7 +110,7 @@ var (
 		Caller)
 	Forbidden = declare(1001, "FORBIDDEN", 403,
 		"You may not do this here.",
-		"The caller's level is below the minimum of the route, or the tenant, group or user is not the caller's own. The platform was not asked.",
+		"The caller's level is below the minimum of the route, the tenant, group or user is not the caller's own, the platform lets the caller only read, or a page of another origin may have sent the request. Nothing was changed.",
 		Caller, TenantAdmin)
 	TenantNotFound = declare(1002, "TENANT_NOT_FOUND", 404,
 		"There is no such tenant.",
