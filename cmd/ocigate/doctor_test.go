@@ -254,6 +254,13 @@ func TestDoctorOfADatabase(t *testing.T) {
 		t.Error(c)
 	}
 	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", database)
+	server.Exec(t, database, "ALTER TABLE ocigate.ocigate_keys OWNER TO weak")
+	result = wantChecks(exitJournal, "journal_tables: failed", "journal_commit: skipped")
+	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "ocigate.ocigate_keys belongs to the role weak, which is not trusted") {
+		t.Error(c)
+	}
+	r.journal += ", postgres_owner: weak"
+	wantChecks(0, "journal_tables: ok")
 	server.Exec(t, database, "UPDATE ocigate_schema SET version = 1")
 	wantChecks(0, "journal_tables: note", "journal_commit: skipped")
 	server.Exec(t, database, "UPDATE ocigate_schema SET version = 99")
