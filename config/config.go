@@ -170,7 +170,7 @@ type Auth struct {
 	VerifiedFor time.Duration `yaml:"verified_for" rule:"0s..60s" doc:"How long a listed client's verified credential is cached after its last use, 0s for not at all."`
 	Clients     []Client      `yaml:"clients" doc:"Clients that authenticate by HTTP Basic or an API key. They are listed here and are not users of the platform."`
 	OIDC        OIDC          `yaml:"oidc" doc:"Tokens of an external OpenID Connect issuer, for single sign-on."`
-	Throttle    Throttle      `yaml:"throttle" doc:"Delays after failed attempts, against guessing at an account. An address, which many callers may share, has ten times the free attempts."`
+	Throttle    Throttle      `yaml:"throttle" doc:"Delays after failed attempts, against guessing at an account, and limits of logins. An address (with IPv6, its /64), which many callers may share, has ten times the free attempts, and a network (a /24, or a /48) a hundred times. Each replica counts for itself."`
 }
 
 // Tokens configures how long a login lasts and which keys sign it.
@@ -241,12 +241,29 @@ const (
 
 func (ClientLevel) choices() []string { return names(LevelSystem, LevelTenant, LevelGroup) }
 
-// Throttle slows down guessing.
+func defaultThrottle() Throttle {
+	return Throttle{
+		FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, Remembered: 10000,
+		AccountLogins: LoginLimit{PerSecond: 1, Burst: 60}, AddressLogins: LoginLimit{PerSecond: 20, Burst: 600},
+		Concurrent: 8,
+	}
+}
+
+// Throttle slows down guessing, and limits logins.
 type Throttle struct {
-	FreeAttempts int           `yaml:"free_attempts" rule:"1..100" doc:"Failed attempts before the first delay."`
-	BaseDelay    time.Duration `yaml:"base_delay" rule:"100ms..1m" doc:"First delay; every further failure doubles it."`
-	MaxDelay     time.Duration `yaml:"max_delay" rule:"100ms..24h" doc:"Longest delay, not shorter than base_delay."`
-	Remembered   int           `yaml:"remembered" rule:"100..10000000" doc:"Largest number of accounts, and of addresses, whose failed attempts are counted."`
+	FreeAttempts  int           `yaml:"free_attempts" rule:"1..100" doc:"Failed attempts at one account before the first delay, from all addresses from which it has not logged in within 30 days: half of them, rounded up, are for addresses that have not failed at the account, and the others for those that have. Each address from which the account has logged in has as many of its own. Keep it below the number of failures at which the platform locks an account."`
+	BaseDelay     time.Duration `yaml:"base_delay" rule:"100ms..1m" doc:"First delay; every further failure doubles it."`
+	MaxDelay      time.Duration `yaml:"max_delay" rule:"100ms..24h" doc:"Longest delay, not shorter than base_delay."`
+	Remembered    int           `yaml:"remembered" rule:"100..10000000" doc:"Largest number of accounts, of addresses, and of pairs of them, for which attempts are counted; about 2 KiB each. What is under delay is never forgotten."`
+	AccountLogins LoginLimit    `yaml:"account_logins" doc:"Limit of the successful logins of one account."`
+	AddressLogins LoginLimit    `yaml:"address_logins" doc:"Limit of the successful logins from one address: portals and address translation let many users share one."`
+	Concurrent    int           `yaml:"concurrent" rule:"2..1000" doc:"Logins that the platform verifies at a time. A quarter of them, at least one, is reserved for accounts at addresses from which they have logged in."`
+}
+
+// LoginLimit limits successful logins.
+type LoginLimit struct {
+	PerSecond float64 `yaml:"per_second" rule:"0.01..100000" doc:"Logins per second in the long run."`
+	Burst     int     `yaml:"burst" rule:"1..1000000" doc:"Logins at a time, after a pause."`
 }
 
 // Journal configures where writes and their outcomes are recorded.
@@ -436,7 +453,7 @@ func Default() Config {
 			CheckAdmins: true,
 			VerifiedFor: 10 * time.Second,
 			OIDC:        defaultOIDC(),
-			Throttle:    Throttle{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, Remembered: 10000},
+			Throttle:    defaultThrottle(),
 		},
 		Journal: Journal{
 			Store: StoreEmbedded, Folder: "journal",

@@ -164,7 +164,7 @@ func fullConfig() config.Config {
 					Required: []config.OIDCClaim{{Claim: "azp", Value: "portal"}},
 				},
 			},
-			Throttle: config.Throttle{FreeAttempts: 3, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Remembered: 100},
+			Throttle: config.Throttle{FreeAttempts: 3, BaseDelay: 500 * time.Millisecond, MaxDelay: time.Minute, Remembered: 100, AccountLogins: config.LoginLimit{PerSecond: 0.5, Burst: 10}, AddressLogins: config.LoginLimit{PerSecond: 2, Burst: 30}, Concurrent: 4},
 		},
 		Journal: config.Journal{
 			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate?sslmode=verify-full"),

@@ -152,7 +152,7 @@ func (g *Gateway) credentialsFailure(c echo.Context, err error) error {
 // authFailure returns the error for a caller who could not be authenticated.
 func (g *Gateway) authFailure(c echo.Context, err error) error {
 	if throttled, ok := errors.AsType[*auth.ThrottledError](err); ok {
-		g.options.Metrics.throttled(throttled.Method)
+		g.options.Metrics.throttled(throttled)
 		return &errcode.Error{Code: errcode.RateLimited, RetryAfter: throttled.RetryAfter, Cause: err}
 	}
 	if failure := externalFailure(err); failure != nil {

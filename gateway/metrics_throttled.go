@@ -13,15 +13,24 @@ var throttledWays = map[auth.Method]string{
 	auth.MethodAPIKey: "api_key",
 }
 
-// newThrottledCounter returns the counter of requests that got status 429 because of
-// failed attempts before them.
+// throttledReasons are the labels of the reasons.
+func throttledReasons() []string {
+	var reasons []string
+	for _, reason := range auth.Reasons() {
+		reasons = append(reasons, string(reason))
+	}
+	return reasons
+}
+
+// newThrottledCounter returns the counter of requests that got status 429 without a
+// verification of their credentials.
 func newThrottledCounter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_logins_throttled_total",
-		Help: "Attempts to authenticate that were refused unchecked, with 429, because too many earlier ones failed, by way: login for /login/, and basic or api_key for those of listed clients.",
-	}, []string{"way"})
+		Help: "Attempts to authenticate that were refused unchecked, with 429, by way: login for /login/, and basic or api_key for those of listed clients, and by reason: failures (too many earlier ones failed), in_progress (others of the account or address were), logins (too many succeeded) or busy (no capacity).",
+	}, []string{"way", "reason"})
 }
 
-func (m *Metrics) throttled(by auth.Method) {
-	m.loginsThrottled.WithLabelValues(throttledWays[by]).Inc()
+func (m *Metrics) throttled(e *auth.ThrottledError) {
+	m.loginsThrottled.WithLabelValues(throttledWays[e.Method], string(e.Reason)).Inc()
 }

@@ -168,7 +168,7 @@ func TestSeriesAreThereFromTheStart(t *testing.T) {
 		"ocigate_http_requests_total endpoint=none error=METHOD_NOT_ALLOWED method=other status=405",
 		"ocigate_http_request_duration_seconds endpoint=login method=POST",
 		"ocigate_logins_total result=PLATFORM_TIMEOUT",
-		"ocigate_logins_throttled_total way=api_key",
+		"ocigate_logins_throttled_total reason=busy way=api_key",
 		"ocigate_operations_total endpoint=itc_prefixes_remove_by_post outcome=unknown",
 		"ocigate_operations_resolved_total endpoint=itc_prefixes_remove outcome=partly_done",
 		"ocigate_operation_corrections_total endpoint=itc_numbers_remove",

@@ -268,17 +268,20 @@ func authOptions(all *config.Config, verifier auth.Verifier) auth.Options {
 	// The name of an encoding that does not exist is an error of platformOptions.
 	charset, _ := oci.EncodingByName(string(all.Platform.Encoding))
 	o := auth.Options{
-		Verifier:       verifier,
-		Charset:        charset,
-		TokenTTL:       c.Tokens.TTL,
-		Audience:       c.Tokens.Audience,
-		InsecureCookie: !c.Cookie.Secure,
-		SameSite:       sameSite[c.Cookie.SameSite],
-		RememberFor:    orNever(c.VerifiedFor),
-		AccountLimit:   limit(c.Throttle, c.Throttle.FreeAttempts),
-		AddressLimit:   limit(c.Throttle, attemptsPerAddress*c.Throttle.FreeAttempts),
-		TrustedOrigins: corsOptions(all.HTTP.CORS).Origins,
-		TrustCookies:   all.HTTP.CORS.Credentials,
+		Verifier:         verifier,
+		Charset:          charset,
+		TokenTTL:         c.Tokens.TTL,
+		Audience:         c.Tokens.Audience,
+		InsecureCookie:   !c.Cookie.Secure,
+		SameSite:         sameSite[c.Cookie.SameSite],
+		RememberFor:      orNever(c.VerifiedFor),
+		AccountLimit:     limit(c.Throttle, c.Throttle.FreeAttempts),
+		AddressLimit:     limit(c.Throttle, attemptsPerAddress*c.Throttle.FreeAttempts),
+		AccountLogins:    loginLimit(c.Throttle.AccountLogins),
+		AddressLogins:    loginLimit(c.Throttle.AddressLogins),
+		LoginConcurrency: c.Throttle.Concurrent,
+		TrustedOrigins:   corsOptions(all.HTTP.CORS).Origins,
+		TrustCookies:     all.HTTP.CORS.Credentials,
 	}
 	for _, e := range all.Platform.Endpoints {
 		userID, _ := all.Platform.Account(e)
@@ -302,6 +305,10 @@ const attemptsPerAddress = 10
 
 func limit(c config.Throttle, free int) auth.Limit {
 	return auth.Limit{FreeAttempts: free, BaseDelay: c.BaseDelay, MaxDelay: c.MaxDelay, Records: c.Remembered}
+}
+
+func loginLimit(c config.LoginLimit) auth.LoginLimit {
+	return auth.LoginLimit{Burst: c.Burst, PerSecond: c.PerSecond}
 }
 
 // orNever returns -1 for a duration of 0, because 0 means the default in packages auth

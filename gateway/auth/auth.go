@@ -116,34 +116,64 @@ type Options struct {
 	// hashing it again, counted from its last use. Default 10 seconds;
 	// a negative value disables this.
 	RememberFor time.Duration
-	// HashConcurrency is how many secrets are hashed at a time; each needs
-	// the memory that its hash specifies, up to 256 MiB. Default 2.
+	// HashConcurrency is how many secrets of listed clients that were not verified
+	// before are hashed at a time. Those that were have as many slots again, so guesses
+	// do not delay them. Each needs the memory that its hash specifies, up to 256 MiB;
+	// those of one kind together use no more than that either. A guess that waits
+	// longer than 1 second is refused. Default: half of the cores, at least 1.
 	HashConcurrency int
 
-	// AccountLimit slows down guessing at one account, from any address.
-	// Default: 5 free attempts, delays from 1 second to 5 minutes, one failure
-	// removed every 15 minutes, 65,536 records.
+	// AccountLimit slows down guessing at one account, from any number of addresses. Half
+	// of its free attempts, rounded up, are for addresses that have not failed at the
+	// account, and the other half for those that have. An address
+	// from which the account has logged in within 30 days has a limit of its own, with
+	// all free attempts, and is not delayed by failures from elsewhere. Default:
+	// 5 free attempts, delays from 1 second to 5 minutes, one failure removed every 15
+	// minutes, 65,536 records.
 	AccountLimit Limit
 	// AddressLimit slows down guessing from one address, at any account; many
-	// callers may share an address. Default: 50 free attempts, delays from
-	// 1 second to 1 minute, one failure removed every minute, 65,536 records.
+	// callers may share an address. An IPv6 address is its /64. Default: 50 free
+	// attempts, delays from 1 second to 1 minute, one failure removed every minute,
+	// 65,536 records.
 	AddressLimit Limit
+	// NetworkLimit slows down guessing from one network: a /24, or a /48 of IPv6.
+	// Default: that of AddressLimit with ten times its free attempts, and failures that
+	// are removed ten times as fast.
+	NetworkLimit Limit
+
+	// AccountLogins and AddressLogins limit successful logins of one account, and from
+	// one address. Default: 60 at a time and then 1 per second for an account, 600 at a
+	// time and then 20 per second for an address.
+	AccountLogins, AddressLogins LoginLimit
+	// LoginConcurrency is how many passwords the verifier is asked about at a time.
+	// A quarter of that, at least one, is reserved for accounts and addresses that have
+	// logged in before. At least 2. Default 8.
+	LoginConcurrency int
 }
 
 // Defaults for the zero values of Options.
 const (
-	defaultAudience        = "ocigate"
-	defaultTokenTTL        = 15 * time.Minute
-	defaultRememberFor     = 10 * time.Second
-	defaultHashConcurrency = 2
+	defaultAudience         = "ocigate"
+	defaultTokenTTL         = 15 * time.Minute
+	defaultRememberFor      = 10 * time.Second
+	defaultLoginConcurrency = 8
+	defaultRecords          = 1 << 16
+	networkFactor           = 10 // between the limits of an address and of a network
 )
 
 func defaultAccountLimit() Limit {
-	return Limit{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, DecayAfter: 15 * time.Minute, Records: 1 << 16}
+	return Limit{FreeAttempts: 5, BaseDelay: time.Second, MaxDelay: 5 * time.Minute, DecayAfter: 15 * time.Minute, Records: defaultRecords}
 }
 
 func defaultAddressLimit() Limit {
-	return Limit{FreeAttempts: 50, BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: time.Minute, Records: 1 << 16}
+	return Limit{FreeAttempts: 50, BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: time.Minute, Records: defaultRecords}
+}
+
+// defaultNetworkLimit returns the limit of networks for that of addresses.
+func defaultNetworkLimit(address Limit) Limit {
+	address.FreeAttempts *= networkFactor
+	address.DecayAfter = max(address.DecayAfter/networkFactor, 1)
+	return address
 }
 
 func (o *Options) setDefaults() {
@@ -151,9 +181,21 @@ func (o *Options) setDefaults() {
 	setDefault(&o.TokenTTL, defaultTokenTTL)
 	setDefault(&o.SameSite, http.SameSiteStrictMode)
 	setDefault(&o.RememberFor, defaultRememberFor)
-	setDefault(&o.HashConcurrency, defaultHashConcurrency)
+	setDefault(&o.HashConcurrency, defaultHashConcurrency())
+	setDefault(&o.LoginConcurrency, defaultLoginConcurrency)
 	o.AccountLimit.setDefaults(defaultAccountLimit())
 	o.AddressLimit.setDefaults(defaultAddressLimit())
+	o.NetworkLimit.setDefaults(defaultNetworkLimit(o.AddressLimit))
+	o.AccountLogins.setDefaults(LoginLimit{Burst: 60, PerSecond: 1})
+	o.AddressLogins.setDefaults(LoginLimit{Burst: 600, PerSecond: 20})
+}
+
+// limits returns the limits of the throttle.
+func (o *Options) limits() limits {
+	return limits{
+		account: o.AccountLimit, address: o.AddressLimit, network: o.NetworkLimit,
+		accountLogins: o.AccountLogins, addressLogins: o.AddressLogins,
+	}
 }
 
 func setDefault[T comparable](value *T, otherwise T) {
@@ -176,7 +218,9 @@ func (o *Options) check() error {
 	refuseIf(o.TokenTTL < time.Second || o.TokenTTL > maxTokenTTL, "TokenTTL: must be from 1s to 24h, not %v", o.TokenTTL)
 	refuseIf(o.SameSite == http.SameSiteNoneMode && o.InsecureCookie, "SameSite: None needs a secure cookie")
 	refuseIf(o.HashConcurrency < 1, "HashConcurrency: must be 1 or more, not %d", o.HashConcurrency)
-	errs = append(errs, o.AccountLimit.check("AccountLimit"), o.AddressLimit.check("AddressLimit"))
+	refuseIf(o.LoginConcurrency < 2, "LoginConcurrency: must be 2 or more, not %d", o.LoginConcurrency)
+	errs = append(errs, o.AccountLimit.check("AccountLimit"), o.AddressLimit.check("AddressLimit"), o.NetworkLimit.check("NetworkLimit"),
+		o.AccountLogins.check("AccountLogins"), o.AddressLogins.check("AddressLogins"))
 	return errors.Join(errs...)
 }
 
@@ -188,6 +232,7 @@ type Authenticator struct {
 	tokens         *tokens
 	clients        *clients
 	throttle       *throttle
+	verifying      *slots
 	origins        origins
 	external       atomic.Pointer[Issuer] // nil without an external issuer
 	insecureCookie bool
@@ -205,9 +250,9 @@ func New(o Options) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	throttle := newThrottle(v.options.AccountLimit, v.options.AddressLimit)
+	throttle := newThrottle(v.options.limits())
 	clients := newClients(v.clients, v.options.RememberFor, v.options.HashConcurrency, throttle)
-	return v.authenticator(tokens, clients, throttle), nil
+	return v.authenticator(tokens, clients, throttle, newVerifying(v.options.LoginConcurrency)), nil
 }
 
 // validated holds options without a problem, and what is made of them.
@@ -228,13 +273,14 @@ func validate(o Options) (validated, error) {
 }
 
 // authenticator returns an Authenticator with these options and that state.
-func (v validated) authenticator(tokens *tokens, clients *clients, throttle *throttle) *Authenticator {
+func (v validated) authenticator(tokens *tokens, clients *clients, throttle *throttle, verifying *slots) *Authenticator {
 	return &Authenticator{
 		verifier:       v.options.Verifier,
 		names:          newUserNames(v.options),
 		tokens:         tokens,
 		clients:        clients,
 		throttle:       throttle,
+		verifying:      verifying,
 		origins:        v.origins,
 		insecureCookie: v.options.InsecureCookie,
 		sameSite:       v.options.SameSite,
@@ -314,8 +360,8 @@ type Session struct {
 // Names are sent to the platform unchanged, but failed attempts are counted
 // without regard to letter case, and a name without a domain as one with the
 // default domain, once that is known. A name that cannot be the form in which the
-// platform holds it is refused. A login whose context is canceled counts as a
-// failed attempt.
+// platform holds it is refused. A login whose context is canceled while the verifier
+// is asked counts as a failed attempt.
 func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username, password string) (Session, error) {
 	if err := a.names.checkLogin(username, password); err != nil {
 		return Session{}, err
@@ -343,7 +389,7 @@ func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username
 
 // verify has the verifier check a password, unless the limits reject the attempt.
 func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, username, password string) (Identity, error) {
-	attempt, err := a.throttle.admit(a.names.account(username), clientIP)
+	attempt, err := a.throttle.admit(ctx, userTarget(a.names.account(username), clientIP))
 	if err != nil {
 		return Identity{}, throttledBy(MethodToken, err)
 	}
@@ -352,6 +398,11 @@ func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, usernam
 	if reserved {
 		username, password = substitute(username, password)
 	}
+	slot := &ticket{known: attempt.lane == laneKnown, rank: attempt.rank}
+	if err := a.verifying.acquire(ctx, slot); err != nil {
+		return Identity{}, throttledBy(MethodToken, err)
+	}
+	defer a.verifying.release(slot)
 	identity, err := a.verifier.Verify(ctx, username, password)
 	if err == nil && (reserved || a.names.isReservedIdentity(username, identity)) {
 		identity, err = Identity{}, fmt.Errorf("%w: the user is reserved", ErrBadCredentials)
@@ -417,7 +468,7 @@ func (a *Authenticator) cookie(value string, maxAge int) *http.Cookie {
 func (a *Authenticator) Challenges(r *http.Request) []string {
 	challenges := []string{`Bearer realm="ocigate"`}
 	inBrowser := r.Header.Get("Sec-Fetch-Mode") != ""
-	if len(a.clients.listing.Load().list) > 0 && !inBrowser {
+	if len(a.clients.list) > 0 && !inBrowser {
 		challenges = append(challenges, `Basic realm="ocigate", charset="UTF-8"`)
 	}
 	return challenges

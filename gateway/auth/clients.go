@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -72,79 +71,59 @@ func checkClientID(id string, seen map[string]bool) error {
 	return nil
 }
 
-// clients verifies the credentials of listed clients.
+// clients verifies the credentials of listed clients. It is immutable, except for the
+// state that it shares with its successors.
 type clients struct {
-	listing     atomic.Pointer[listing] // replaced as a unit
+	list        []*client
+	byID        map[string]*client
 	rememberFor time.Duration
 	throttle    *throttle
 	macKey      []byte
-	hashing     chan struct{} // a semaphore: one element for each hash in progress
+	hashing     *hashing
 	flights     *flights
-}
-
-// listing is the list of clients at one time. It is immutable; [clients.replace]
-// stores another one.
-type listing struct {
-	list []*client
-	byID map[string]*client
-}
-
-func newListing(list []*client) *listing {
-	l := &listing{list: list, byID: make(map[string]*client, len(list))}
-	for _, listed := range list {
-		l.byID[listed.principal.Name] = listed
-	}
-	return l
 }
 
 func newClients(list []*client, rememberFor time.Duration, hashConcurrency int, throttle *throttle) *clients {
 	c := &clients{
+		list:        list,
+		byID:        clientsByID(list),
 		rememberFor: rememberFor,
 		throttle:    throttle,
 		macKey:      make([]byte, sha256.Size),
-		hashing:     make(chan struct{}, hashConcurrency),
+		hashing:     newHashing(hashConcurrency),
 		flights:     &flights{running: map[flightKey]*flight{}},
 	}
 	_, _ = rand.Read(c.macKey) // it never fails: it would rather end the program
-	c.listing.Store(newListing(list))
 	return c
 }
 
-// shown is a credential together with the listing that it is verified against. The
-// client listed is nil if the id is unknown.
+func clientsByID(list []*client) map[string]*client {
+	byID := make(map[string]*client, len(list))
+	for _, listed := range list {
+		byID[listed.principal.Name] = listed
+	}
+	return byID
+}
+
+// shown is a credential with the listed client of its id, nil if the id is unknown.
 type shown struct {
 	credential
-	mac     mac
-	listing *listing
-	listed  *client
+	mac    mac
+	listed *client
 }
 
-// show looks a credential up in the present listing.
 func (c *clients) show(cred credential) shown {
-	l := c.listing.Load()
-	return shown{credential: cred, mac: c.mac(cred.id, cred.secret), listing: l, listed: l.byID[cred.id]}
+	return shown{credential: cred, mac: c.mac(cred.id, cred.secret), listed: c.byID[cred.id]}
 }
 
-// authenticate verifies the credential of a listed client against the listing that
-// is effective when it returns: the verification may wait for other hashes, and a
-// secret that is replaced in the meantime is rejected.
+// authenticate verifies the credential of a listed client. The cache is consulted before
+// the limits, so that guesses at the secret of a client cannot lock the client out after
+// it was authenticated once.
 func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred credential) (Principal, error) {
-	for {
-		s := c.show(cred)
-		p, err := c.authenticateShown(ctx, addr, s)
-		if c.listing.Load().byID[cred.id] == s.listed {
-			return p, err
-		}
-	}
-}
-
-// authenticateShown verifies a credential against one listing. The cache is
-// consulted before the limits, so that guesses at the secret of a client cannot
-// lock the client out after it was authenticated once.
-func (c *clients) authenticateShown(ctx context.Context, addr netip.Addr, s shown) (Principal, error) {
-	if len(s.listing.list) == 0 {
+	if len(c.list) == 0 {
 		return Principal{}, ErrBadCredentials
 	}
+	s := c.show(cred)
 	if _, fresh := s.listed.recall(s.mac, c.rememberFor); !fresh {
 		err := c.flights.do(ctx, flightKey{s.mac, addressBlock(addr), s.listed}, func() error {
 			return c.admit(ctx, addr, s)
@@ -166,7 +145,7 @@ func (c *clients) admit(ctx context.Context, addr netip.Addr, s shown) error {
 	case fresh:
 		return nil
 	case proven:
-		return c.verify(ctx, s)
+		return c.verify(ctx, s, true, rank{})
 	}
 	return c.guess(ctx, addr, s)
 }
@@ -174,12 +153,12 @@ func (c *clients) admit(ctx context.Context, addr netip.Addr, s shown) error {
 // guess verifies a credential that was not verified before. It counts as an
 // attempt for the limits.
 func (c *clients) guess(ctx context.Context, addr netip.Addr, s shown) error {
-	attempt, err := c.throttle.admit(accountOfClient(s.id), addr)
+	attempt, err := c.throttle.admit(ctx, clientTarget(s.id, addr))
 	if err != nil {
 		return err
 	}
 	defer attempt.end()
-	err = c.verify(ctx, s)
+	err = c.verify(ctx, s, false, attempt.rank)
 	switch {
 	case err == nil:
 		attempt.succeed()
@@ -189,21 +168,19 @@ func (c *clients) guess(ctx context.Context, addr netip.Addr, s shown) error {
 	return err
 }
 
-// verify hashes a secret as soon as the number of hashes in progress permits it, and
-// remembers the credential if the secret is correct. No lock is held.
-func (c *clients) verify(ctx context.Context, s shown) error {
-	select {
-	case c.hashing <- struct{}{}:
-		defer func() { <-c.hashing }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// verify hashes a secret as soon as there is a slot, and remembers the credential if the
+// secret is correct. For an unknown id it computes the hashes of a listed client, in the
+// same slots.
+func (c *clients) verify(ctx context.Context, s shown, proven bool, rank rank) error {
+	hashed := s.listed
+	if hashed == nil {
+		hashed = c.dummy(s)
 	}
-	if s.listed == nil {
-		c.dummy(s).matches(s.secret)
-		return ErrBadCredentials
-	}
-	index := s.listed.matches(s.secret)
-	if index < 0 {
+	index, err := c.hashing.matches(ctx, hashed, s.secret, proven, rank)
+	switch {
+	case err != nil:
+		return err
+	case index < 0 || s.listed == nil:
 		return ErrBadCredentials
 	}
 	s.listed.hashes[index].remember(s.mac)
@@ -214,8 +191,8 @@ func (c *clients) verify(ctx context.Context, s shown) error {
 // the same client for one id, so that measurements of the time do not reveal
 // whether an id is a client's.
 func (c *clients) dummy(s shown) *client {
-	m, list := c.mac(s.id, ""), s.listing.list
-	return list[binary.BigEndian.Uint64(m[:8])%uint64(len(list))]
+	m := c.mac(s.id, "")
+	return c.list[binary.BigEndian.Uint64(m[:8])%uint64(len(c.list))]
 }
 
 // mac returns the MAC of a credential.
@@ -268,7 +245,7 @@ func (f *flights) do(ctx context.Context, key flightKey, verify func() error) er
 				return current.err
 			}
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return waitEnded(ctx, ReasonBusy)
 		}
 	}
 }
@@ -295,7 +272,7 @@ func (f *flights) lead(ctx context.Context, key flightKey, mine *flight, verify 
 		close(mine.done)
 	}()
 	err := verify()
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+	if ctx.Err() == nil || err == nil || errors.Is(err, ErrBadCredentials) {
 		mine.err = err
 	}
 	return err

@@ -31,7 +31,22 @@ func (h *slowHash) matches(secret string) bool {
 	return secret == h.secret
 }
 
-var testLimit = Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: time.Hour, Records: 100}
+func (h *slowHash) memoryBytes() int64 { return 0 }
+
+// testLimit gives an account three free attempts from one address: one in the new lane,
+// and two in the failed lane.
+var testLimit = Limit{FreeAttempts: 4, BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: time.Hour, Records: 100}
+
+// freeOf is how many attempts testLimit has for an account from one address.
+const freeOf = 3
+
+// onlyAccounts are limits with testLimit for accounts and none that a test would reach.
+func onlyAccounts(l Limit) limits {
+	loose := l
+	loose.FreeAttempts = 1 << 20
+	logins := LoginLimit{Burst: 1 << 20, PerSecond: 1}
+	return limits{account: l, address: loose, network: loose, accountLogins: logins, addressLogins: logins}
+}
 
 // clientsOf returns clients named c0, c1, … with these hashes.
 func clientsOf(concurrency int, hashes ...*slowHash) *clients {
@@ -39,9 +54,7 @@ func clientsOf(concurrency int, hashes ...*slowHash) *clients {
 	for i, h := range hashes {
 		list[i] = &client{principal: Principal{Name: fmt.Sprint("c", i), Level: SystemAdmin}, hashes: []*clientHash{{hash: h}}}
 	}
-	loose := testLimit
-	loose.FreeAttempts = 1 << 20
-	return newClients(list, 10*time.Second, concurrency, newThrottle(testLimit, loose))
+	return newClients(list, 10*time.Second, concurrency, newThrottle(onlyAccounts(testLimit)))
 }
 
 func (c *clients) try(ctx context.Context, id, secret string) error {
@@ -88,7 +101,7 @@ func TestGuessingDoesNotLockOutAVerifiedClient(t *testing.T) {
 		if err := c.try(t.Context(), "c0", "good"); err != nil {
 			t.Fatal(err)
 		}
-		for range testLimit.FreeAttempts {
+		for range freeOf {
 			if err := c.try(t.Context(), "c0", "bad"); !errors.Is(err, ErrBadCredentials) {
 				t.Error(err)
 			}
@@ -149,8 +162,8 @@ func TestBurstOfGuessesAtOneClient(t *testing.T) {
 		synctest.Wait()
 		close(h.wait)
 		wg.Wait()
-		if n := h.started.Load(); n != int64(testLimit.FreeAttempts) {
-			t.Errorf("%d guesses were verified, want %d", n, testLimit.FreeAttempts)
+		if n := h.started.Load(); n != freeOf {
+			t.Errorf("%d guesses were verified, want %d", n, freeOf)
 		}
 	})
 }
@@ -231,7 +244,7 @@ func TestRequestThatEndsDoesNotDecideForOthers(t *testing.T) {
 		if n := h.started.Load(); n != 1 {
 			t.Errorf("%d hashes", n)
 		}
-		if len(c.flights.running) != 0 || len(c.throttle.accounts.pending) != 0 || len(c.throttle.addresses.pending) != 0 {
+		if len(c.flights.running) != 0 || len(c.throttle.gates) != 0 {
 			t.Error("a verification or an attempt was not removed")
 		}
 	})
@@ -302,7 +315,7 @@ func BenchmarkClient(b *testing.B) {
 		b.Fatal(err)
 	}
 	listed := &client{principal: Principal{Name: "c0"}, hashes: []*clientHash{{hash: h}}}
-	c := newClients([]*client{listed}, time.Hour, 1, newThrottle(testLimit, testLimit))
+	c := newClients([]*client{listed}, time.Hour, 1, newThrottle(onlyAccounts(testLimit)))
 	authenticate := func(b *testing.B) {
 		if err := c.try(b.Context(), "c0", "good"); err != nil {
 			b.Fatal(err)

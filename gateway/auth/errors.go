@@ -3,6 +3,8 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,12 +30,35 @@ var (
 	ErrNoScope = errors.New("the platform named no scope")
 )
 
-// ThrottledError is returned if an attempt was rejected without verification,
-// because too many earlier ones failed or too many others are in progress.
+// Reason is why an attempt was rejected without verification.
+type Reason string
+
+// The reasons of a [ThrottledError].
+const (
+	ReasonFailures   Reason = "failures"    // too many earlier attempts failed
+	ReasonInProgress Reason = "in_progress" // too many others of the account or address are in progress
+	ReasonLogins     Reason = "logins"      // too many logins of the account or address succeeded
+	ReasonBusy       Reason = "busy"        // there was no capacity to verify it
+)
+
+// reasonTexts are the reasons as clauses.
+var reasonTexts = map[Reason]string{
+	ReasonFailures:   "too many failed attempts",
+	ReasonInProgress: "too many attempts in progress",
+	ReasonLogins:     "too many logins",
+	ReasonBusy:       "too many credentials to verify",
+}
+
+// Reasons returns all reasons, sorted.
+func Reasons() []Reason { return slices.Sorted(maps.Keys(reasonTexts)) }
+
+// ThrottledError is returned if an attempt was rejected without verification.
 type ThrottledError struct {
 	// RetryAfter is how long to wait before another attempt is accepted. It is
 	// more than 0.
 	RetryAfter time.Duration
+	// Reason is why the attempt was rejected.
+	Reason Reason
 	// Method is the method of the attempt: MethodBasic or MethodAPIKey, and
 	// MethodToken for a login.
 	Method Method
@@ -43,14 +68,14 @@ type ThrottledError struct {
 // error is returned unchanged.
 func throttledBy(method Method, err error) error {
 	if throttled, ok := errors.AsType[*ThrottledError](err); ok {
-		return &ThrottledError{RetryAfter: throttled.RetryAfter, Method: method}
+		return &ThrottledError{RetryAfter: throttled.RetryAfter, Reason: throttled.Reason, Method: method}
 	}
 	return err
 }
 
 // Error returns the reason and the time to wait.
 func (e *ThrottledError) Error() string {
-	return fmt.Sprintf("too many failed attempts: retry after %v", e.RetryAfter)
+	return fmt.Sprintf("%s: retry after %v", reasonTexts[e.Reason], e.RetryAfter)
 }
 
 // prefixed adds a prefix to each of the errors that are not nil, and joins them.

@@ -18,6 +18,8 @@ type hash interface {
 	// matches reports whether the hash was made of this secret. It is slow by
 	// design.
 	matches(secret string) bool
+	// memoryBytes returns how many bytes matches allocates, approximately.
+	memoryBytes() int64
 }
 
 // Parameters of the hashes that Hash makes: the first recommendation of the OWASP
@@ -39,7 +41,8 @@ const (
 	minSalt, maxSalt     = 8, 64  // bytes
 	minKeyLen, maxKeyLen = 16, 64 // bytes
 	minCost, maxCost     = 10, 15
-	maxBcryptSecret      = 72 // bytes; bcrypt ignores the rest
+	maxBcryptSecret      = 72      // bytes; bcrypt ignores the rest
+	bcryptMemory         = 4 << 10 // bytes, of the state of Blowfish
 )
 
 const (
@@ -89,6 +92,8 @@ func (h argonHash) derive(secret string, keyLen uint32) []byte {
 func (h argonHash) matches(secret string) bool {
 	return subtle.ConstantTimeCompare(h.derive(secret, uint32(len(h.key))), h.key) == 1 //nolint:gosec // 16..64
 }
+
+func (h argonHash) memoryBytes() int64 { return int64(h.memory) << 10 }
 
 // encode returns the PHC string.
 func (h argonHash) encode() string {
@@ -156,3 +161,5 @@ func (h bcryptHash) matches(secret string) bool {
 	err := bcrypt.CompareHashAndPassword(h, []byte(seen))
 	return err == nil && seen == secret
 }
+
+func (bcryptHash) memoryBytes() int64 { return bcryptMemory }

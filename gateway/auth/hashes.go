@@ -56,6 +56,16 @@ func (c *client) matches(secret string) int {
 	return slices.IndexFunc(c.hashes, func(h *clientHash) bool { return h.hash.matches(secret) })
 }
 
+// hashMemory returns how many bytes it takes to compute the hashes of a client, one after
+// the other.
+func (c *client) hashMemory() int64 {
+	var most int64
+	for _, h := range c.hashes {
+		most = max(most, h.hash.memoryBytes())
+	}
+	return most
+}
+
 // remember stores a credential that the hash has verified.
 func (h *clientHash) remember(m mac) {
 	h.mu.Lock()
@@ -127,7 +137,7 @@ func (c *client) shareHashes(earlier *client) {
 // the order of the list. The hashes of [Principal.Hash] are theirs.
 func (a *Authenticator) ClientsWithTwoHashes() []string {
 	var ids []string
-	for _, c := range a.clients.listing.Load().list {
+	for _, c := range a.clients.list {
 		if len(c.hashes) == len(hashNames) {
 			ids = append(ids, c.principal.Name)
 		}

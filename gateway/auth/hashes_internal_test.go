@@ -106,10 +106,10 @@ func TestRotationOfASecret(t *testing.T) {
 		}
 		step("before", "old", "", nil)
 		step("before", "new", "", ErrBadCredentials)
-		c.replace([]*client{withTwo(old, next)})
+		c = c.replaced(withTwo(old, next))
 		step("with both", "old", FirstHash, nil)
 		step("with both", "new", SecondHash, nil)
-		c.replace([]*client{withHash("portal", "new", next)})
+		c = c.replaced(withHash("portal", "new", next))
 		step("after", "old", "", ErrBadCredentials)
 		step("after", "new", "", nil)
 		if n := old.started.Load(); n != 3 { // two guesses of new, and the first old

@@ -14,20 +14,16 @@ import (
 // These tests specify which state of a client is kept when its entry is replaced, also
 // during a verification. A slowHash takes the place of a real hash.
 
-// withHash returns a client with that id whose hash has that text and is h.
-// replace makes another list effective, as a successor has it from the beginning.
-func (c *clients) replace(list []*client) {
-	c.listing.Store(c.listing.Load().successor(list))
-}
+// replaced returns the successor with another list.
+func (c *clients) replaced(list ...*client) *clients { return c.successor(list, successorOptions) }
 
+// withHash returns a client with that id whose hash has that text and is h.
 func withHash(id, text string, h hash) *client {
 	return &client{principal: Principal{Name: id, Level: SystemAdmin}, hashes: []*clientHash{{hash: h, text: Secret(text)}}}
 }
 
 func listed(list ...*client) *clients {
-	loose := testLimit
-	loose.FreeAttempts = 1 << 20
-	return newClients(list, testLimit.MaxDelay, 1, newThrottle(testLimit, loose))
+	return newClients(list, testLimit.MaxDelay, 1, newThrottle(onlyAccounts(testLimit)))
 }
 
 func TestReplacedHashIsRefusedImmediately(t *testing.T) {
@@ -43,16 +39,16 @@ func TestReplacedHashIsRefusedImmediately(t *testing.T) {
 		}
 		show("portal", "old", nil)
 		show("other", "good", nil)
-		c.replace([]*client{withHash("portal", "2", after), withHash("other", "x", &slowHash{secret: "good"})})
+		c = c.replaced(withHash("portal", "2", after), withHash("other", "x", &slowHash{secret: "good"}))
 		show("portal", "old", ErrBadCredentials)
 		show("portal", "new", nil)
 		show("other", "good", nil)
 		if n := other.started.Load(); n != 1 {
 			t.Errorf("the client whose hash is the same was hashed %d times, want once", n)
 		}
-		c.replace([]*client{withHash("portal", "2", after)})
+		c = c.replaced(withHash("portal", "2", after))
 		show("other", "good", ErrBadCredentials)
-		c.replace(nil)
+		c = c.replaced()
 		show("portal", "new", ErrBadCredentials)
 	})
 }
@@ -66,7 +62,7 @@ func TestReplacedScopeKeepsTheVerifiedCredential(t *testing.T) {
 	}
 	other := withHash("portal", "1", h)
 	other.principal.Level, other.principal.TenantID = TenantAdmin, "T"
-	c.replace([]*client{other})
+	c = c.replaced(other)
 	p, err := c.authenticate(t.Context(), netip.MustParseAddr("192.0.2.1"), credential{method: MethodBasic, id: "portal", secret: "good"})
 	if want := (Principal{Name: "portal", Level: TenantAdmin, TenantID: "T", Method: MethodBasic}); err != nil || p != want {
 		t.Errorf("%+v, %v, want %+v", p, err, want)
@@ -77,32 +73,33 @@ func TestReplacedScopeKeepsTheVerifiedCredential(t *testing.T) {
 }
 
 // TestReplaceWhileASecretIsHashed checks requests whose verification begins before
-// the hash is replaced and ends after that: one that hashes, one that waits to
-// hash, and one that sends the same secret after the replacement.
+// the hash is replaced and ends after that: they finish with the list that they began
+// with. One that is sent after the replacement does not share their outcome.
 func TestReplaceWhileASecretIsHashed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		before := &slowHash{secret: "old", wait: make(chan struct{})}
-		c := listed(withHash("portal", "1", before))
-		show := func(secret string) <-chan error {
+		former := listed(withHash("portal", "1", before))
+		show := func(to *clients, secret string) <-chan error {
 			got := make(chan error, 1)
-			go func() { got <- c.try(t.Context(), "portal", secret) }()
+			go func() { got <- to.try(t.Context(), "portal", secret) }()
 			synctest.Wait()
 			return got
 		}
-		hashing, early := show("old"), show("new")
-		c.replace([]*client{withHash("portal", "2", &slowHash{secret: "new"})})
-		late := show("old")
+		hashing := show(former, "old")
+		next := former.replaced(withHash("portal", "2", &slowHash{secret: "new"}))
+		late := show(next, "old")
 		close(before.wait)
-		for name, got := range map[string]<-chan error{"hashed when it was replaced": hashing, "sent after that": late} {
-			if err := <-got; !errors.Is(err, ErrBadCredentials) {
-				t.Errorf("the old secret, %s: %v", name, err)
-			}
+		if err := <-hashing; err != nil {
+			t.Errorf("the old secret, hashed when it was replaced: %v", err)
 		}
-		if err := <-early; err != nil {
-			t.Errorf("the new secret, sent before the replacement: %v", err)
+		if err := <-late; !errors.Is(err, ErrBadCredentials) {
+			t.Errorf("the old secret, sent after that: %v", err)
 		}
-		if len(c.flights.running) != 0 || len(c.throttle.accounts.pending) != 0 {
+		if err := <-show(next, "new"); err != nil {
+			t.Errorf("the new secret: %v", err)
+		}
+		if len(next.flights.running) != 0 || len(next.throttle.gates) != 0 {
 			t.Error("a verification or an attempt was not removed")
 		}
 	})
@@ -112,12 +109,12 @@ func TestReplaceKeepsTheCountsOfFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := listed(withHash("portal", "1", &slowHash{secret: "old"}))
-		for i := range testLimit.FreeAttempts {
+		for i := range freeOf {
 			if err := c.try(t.Context(), "portal", fmt.Sprint("guess", i)); !errors.Is(err, ErrBadCredentials) {
 				t.Fatal(err)
 			}
 		}
-		c.replace([]*client{withHash("portal", "2", &slowHash{secret: "new"})})
+		c = c.replaced(withHash("portal", "2", &slowHash{secret: "new"}))
 		if _, ok := errors.AsType[*ThrottledError](c.try(t.Context(), "portal", "guess")); !ok {
 			t.Error("another hash reset the count of failures")
 		}
@@ -136,13 +133,15 @@ func TestReplaceWithConcurrentRequests(t *testing.T) {
 			withHash("steady", "always", &slowHash{secret: "good"}),
 		}
 	}
-	c := listed(listOf(0)...)
 	loose := testLimit
 	loose.FreeAttempts = 1 << 20
-	c.throttle = newThrottle(loose, loose)
-	if err := c.try(t.Context(), "steady", "good"); err != nil {
+	first := newClients(listOf(0), testLimit.MaxDelay, 1, newThrottle(onlyAccounts(loose)))
+	if err := first.try(t.Context(), "steady", "good"); err != nil {
 		t.Fatal(err)
 	}
+	var current atomic.Pointer[clients]
+	current.Store(first)
+	try := func(id, secret string) error { return current.Load().try(t.Context(), id, secret) }
 	var done atomic.Int64 // the last generation that is certainly effective
 	var accepted atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
@@ -151,29 +150,29 @@ func TestReplaceWithConcurrentRequests(t *testing.T) {
 		callers.Go(func() {
 			for ctx.Err() == nil {
 				before := done.Load()
-				switch err := c.try(t.Context(), "portal", secretOf(before)); {
+				switch err := try("portal", secretOf(before)); {
 				case err == nil:
 					accepted.Add(1)
 				case done.Load() == before && !errors.Is(err, ErrBadCredentials):
 					t.Errorf("the secret of generation %d: %v", before, err)
 				}
 				if before > 0 {
-					if err := c.try(t.Context(), "portal", secretOf(before-1)); err == nil {
+					if err := try("portal", secretOf(before-1)); err == nil {
 						t.Errorf("the secret of generation %d was accepted after %d was effective", before-1, before)
 					}
 				}
-				if err := c.try(t.Context(), "steady", "good"); err != nil {
+				if err := try("steady", "good"); err != nil {
 					t.Errorf("the client that stays the same: %v", err)
 				}
 			}
 		})
 	}
 	for generation := int64(1); generation <= generations; generation++ {
-		c.replace(listOf(generation))
+		current.Store(current.Load().replaced(listOf(generation)...))
 		seen := accepted.Load()
 		done.Store(generation)
 		for accepted.Load() == seen { // until a request with the new secret is accepted
-			if err := c.try(t.Context(), "portal", secretOf(generation)); err != nil {
+			if err := try("portal", secretOf(generation)); err != nil {
 				t.Errorf("the secret of generation %d: %v", generation, err)
 				break
 			}

@@ -1,175 +1,73 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// Limit slows down guessing. A delay begins with the FreeAttempts-th failure and
-// with each failure after it. The first delay is BaseDelay; each further one is
-// twice the one before, up to MaxDelay. During a delay, attempts are rejected
-// without verification and do not count. In each field, 0 means the default.
+// # Limits on guessing
 //
-// Attempts in progress count as if they were going to fail: at most FreeAttempts
-// minus the failures run at a time, and one at a time after that.
-type Limit struct {
-	FreeAttempts        int
-	BaseDelay, MaxDelay time.Duration
-	// DecayAfter is the time after which one failure is removed from the
-	// count.
-	DecayAfter time.Duration
-	// Records is the largest number of accounts, or addresses, whose failures
-	// are counted. Only a verified failure makes a record, and the record
-	// used least recently is removed to make room. An attacker who wants to
-	// remove the record of one account has to fail at Records others, and
-	// each address used for that has only the FreeAttempts of the address
-	// limit immediately, and then one for each DecayAfter or MaxDelay,
-	// whichever is shorter.
-	Records int
-}
-
-func (l *Limit) setDefaults(d Limit) {
-	setDefault(&l.FreeAttempts, d.FreeAttempts)
-	setDefault(&l.BaseDelay, d.BaseDelay)
-	setDefault(&l.MaxDelay, d.MaxDelay)
-	setDefault(&l.DecayAfter, d.DecayAfter)
-	setDefault(&l.Records, d.Records)
-}
-
-// check returns an error with all invalid fields.
-func (l *Limit) check(name string) error {
-	var errs []error
-	if l.FreeAttempts < 1 {
-		errs = append(errs, fmt.Errorf("%s.FreeAttempts: must be 1 or more, not %d", name, l.FreeAttempts))
-	}
-	if l.BaseDelay < 0 {
-		errs = append(errs, fmt.Errorf("%s.BaseDelay: must not be negative: %v", name, l.BaseDelay))
-	}
-	if l.MaxDelay < l.BaseDelay {
-		errs = append(errs, fmt.Errorf("%s.MaxDelay: must not be less than BaseDelay: %v", name, l.MaxDelay))
-	}
-	if l.DecayAfter < 0 {
-		errs = append(errs, fmt.Errorf("%s.DecayAfter: must not be negative: %v", name, l.DecayAfter))
-	}
-	if l.Records < 1 {
-		errs = append(errs, fmt.Errorf("%s.Records: must be 1 or more, not %d", name, l.Records))
-	}
-	return errors.Join(errs...)
-}
-
-// delay returns the delay after that many failures.
-func (l *Limit) delay(failures int) time.Duration {
-	if failures < l.FreeAttempts {
-		return 0
-	}
-	delay := l.BaseDelay
-	for range failures - l.FreeAttempts {
-		if delay > l.MaxDelay/2 {
-			return l.MaxDelay
-		}
-		delay *= 2
-	}
-	return delay
-}
-
-// record holds the failures of one account or address.
-type record struct {
-	failures int
-	counted  time.Time // time of the last reduction of failures
-	until    time.Time // end of the delay
-}
-
-// limiter applies a limit to all accounts, or to all addresses. It is not safe for
-// concurrent use: throttle.mu guards both limiters, and all methods need it held.
-type limiter[K comparable] struct {
-	limit   Limit
-	records *simplelru.LRU[K, *record]
-	// pending counts the attempts in progress. It is separate from the
-	// records, so that removing a record does not lose them.
-	pending map[K]int
-}
-
-func newLimiter[K comparable](limit Limit) *limiter[K] {
-	records, err := simplelru.NewLRU[K, *record](limit.Records, nil)
-	if err != nil {
-		panic(err) // the size was checked
-	}
-	return &limiter[K]{limit: limit, records: records, pending: map[K]int{}}
-}
-
-// setLimit replaces the limit. Failures are kept, except those of the records for which
-// there is no room any more. A delay that has begun ends no later than if it began now
-// under the new limit.
-func (l *limiter[K]) setLimit(limit Limit, now time.Time) {
-	if l.limit == limit {
-		return
-	}
-	l.limit = limit
-	l.records.Resize(limit.Records)
-	for _, r := range l.records.Values() {
-		if latest := now.Add(limit.delay(r.failures)); r.until.After(latest) {
-			r.until = latest
-		}
-	}
-}
-
-// record returns the record of a key, without the failures that are too old by now.
-// If there is none, it returns an empty record that is not stored yet.
-func (l *limiter[K]) record(key K, now time.Time) *record {
-	r, ok := l.records.Get(key)
-	if !ok {
-		return &record{counted: now}
-	}
-	expired := int(now.Sub(r.counted) / l.limit.DecayAfter)
-	r.failures = max(r.failures-expired, 0)
-	r.counted = r.counted.Add(time.Duration(expired) * l.limit.DecayAfter)
-	return r
-}
-
-// wait returns how long a new attempt has to wait. 0 means not at all.
-func (l *limiter[K]) wait(key K, now time.Time) time.Duration {
-	r := l.record(key, now)
-	if delay := r.until.Sub(now); delay > 0 {
-		return delay
-	}
-	if l.pending[key] >= max(l.limit.FreeAttempts-r.failures, 1) {
-		return l.limit.BaseDelay
-	}
-	return 0
-}
-
-// reserve counts an attempt in progress.
-func (l *limiter[K]) reserve(key K) { l.pending[key]++ }
-
-// release ends an attempt in progress.
-func (l *limiter[K]) release(key K) {
-	l.pending[key]--
-	if l.pending[key] == 0 {
-		delete(l.pending, key)
-	}
-}
-
-// fail counts a failure. Failures beyond the longest delay are not counted, so that
-// they do not prolong the time until the count is 0.
-func (l *limiter[K]) fail(key K, now time.Time) {
-	r := l.record(key, now)
-	if l.limit.delay(r.failures) < l.limit.MaxDelay {
-		r.failures++
-	}
-	if delay := l.limit.delay(r.failures); delay > 0 {
-		r.until = now.Add(delay)
-	}
-	l.records.Add(key, r)
-}
-
-// clear removes the failures of a key.
-func (l *limiter[K]) clear(key K) { l.records.Remove(key) }
+// An attempt is a credential that has to be verified: a login, or the secret of a listed
+// client that was not verified before. It has an account, and an address block: the IPv4
+// address, or the /64 of an IPv6 address, which is the smallest block that one subscriber
+// gets. Callers without an address (a Unix socket) are one block.
+//
+// Failures are counted in these places. Each has its own free attempts and then its own
+// delays (see [Limit]):
+//
+//   - Lanes of the account. A pair of account and block that has logged in within
+//     knownFor has a lane of its own, the pair lane: failures from elsewhere do not delay
+//     it. A block that has never failed at the account uses the account's new lane. A
+//     block that has failed uses the account's failed lane. So an address that guesses
+//     delays itself, and neither pairs that are known nor addresses that are new. A
+//     guesser with many addresses delays new addresses, but not known pairs.
+//   - The block, at all accounts.
+//   - The network (/24, or /48) at all accounts, with more free attempts. Known pairs are
+//     not delayed by it: other addresses of the network are elsewhere.
+//
+// # The bound at one account
+//
+// AccountLimit.FreeAttempts F is split: the new lane has F-F/2 and the failed lane has
+// F/2 (integer division; with F=1, a failure in the new lane counts in the failed one
+// too). So blocks that are not known have F attempts at once, all together, and a single
+// block has 1+F/2 of them. A known pair has F of its own, but only a guesser at
+// that address can use them. After the free attempts, each lane admits one
+// attempt for each delay. In a time T, a lane therefore admits at most
+//
+//	free + log2(MaxDelay/BaseDelay)+1 + T/MaxDelay + T/DecayAfter
+//
+// attempts that fail. No success resets a lane of the account: a success makes the pair
+// known and clears only the failures of the pair. (If it reset the lanes, each login of
+// the user would give a guesser F attempts again.) Failures at the account are removed
+// with time only.
+//
+// # Attempts in progress
+//
+// Attempts in progress count as if they were going to fail, so that many at the same time
+// are not more than the limit. An attempt that exceeds a limit only because of
+// them waits for their outcome, in the order of arrival: a success admits it, and a
+// failure that starts a delay refuses it at once. From one new block, one
+// attempt at a time is in progress at an account: its outcome decides the lane of the
+// others. The number of waiting attempts and the time are bounded (see throttle_wait.go).
+//
+// # Memory
+//
+// Tables of failures have at most Limit.Records records. A record under delay is never
+// removed. See table.
+//
+// # Successes
+//
+// Each login costs the platform a verification and the audit trail a line, so successes
+// are limited too, by [LoginLimit], per account and per block.
+//
+// # Capacity
+//
+// An admitted attempt still waits for a slot: verifications at the platform, and hashes
+// of listed clients, are limited in total. There, known pairs and proven credentials come
+// first, and guesses are ordered by the failures of their address. See slots.
 
 // account identifies the target of guesses. It is a digest, so that all records have
 // the same size.
@@ -181,95 +79,245 @@ func accountOfUser(folded string) account { return sha256.Sum256([]byte("user\x0
 // accountOfClient returns the account of a listed client.
 func accountOfClient(id string) account { return sha256.Sum256([]byte("client\x00" + id)) }
 
-// addressBlock returns the block that an address is counted as: the address itself
-// for IPv4, and its /64 for IPv6, the smallest block that one subscriber gets. It
-// is invalid for an invalid address.
-func addressBlock(addr netip.Addr) netip.Prefix {
+// Lengths of the prefixes that count as one address, and as one network.
+const (
+	blockBits4, blockBits6     = 32, 64
+	networkBits4, networkBits6 = 24, 48
+)
+
+// addressBlock returns the block that an address is counted as. It is invalid for an
+// invalid address.
+func addressBlock(addr netip.Addr) netip.Prefix { return prefixOf(addr, blockBits4, blockBits6) }
+
+// addressNetwork returns the network of an address, which is invalid for an invalid
+// address.
+func addressNetwork(addr netip.Addr) netip.Prefix {
+	return prefixOf(addr, networkBits4, networkBits6)
+}
+
+func prefixOf(addr netip.Addr, bits4, bits6 int) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
-	bits := addr.BitLen()
+	bits := bits4
 	if addr.Is6() {
-		bits = 64
+		bits = bits6
 	}
-	block, _ := addr.Prefix(bits) // bits fits the address
-	return block
+	prefix, _ := addr.Prefix(bits) // bits fits the address
+	return prefix
+}
+
+// limits are the settings of a throttle.
+type limits struct {
+	account, address, network    Limit
+	accountLogins, addressLogins LoginLimit
+}
+
+// newLane returns the limit of the lane for blocks without failures at the account.
+func (l *limits) newLane() Limit {
+	lane := l.account
+	lane.FreeAttempts -= l.account.FreeAttempts / 2
+	return lane
+}
+
+// failedLane returns the limit of the lane for blocks that have failed at the account.
+func (l *limits) failedLane() Limit {
+	lane := l.account
+	lane.FreeAttempts = max(l.account.FreeAttempts/2, 1)
+	return lane
 }
 
 // throttle limits attempts by account and by address.
 type throttle struct {
-	mu        sync.Mutex // guards accounts and addresses; not held during a verification
-	accounts  *limiter[account]
-	addresses *limiter[netip.Prefix]
+	mu     sync.Mutex // guards the fields below; not held during a verification
+	limits limits
+	// fresh and failed are the new lane and the failed lane of the accounts.
+	fresh, failed *table[account]
+	pairs         *pairs
+	blocks        *table[netip.Prefix]
+	networks      *table[netip.Prefix]
+	// logins of accounts and of blocks
+	accountLogins *meter[account]
+	blockLogins   *meter[netip.Prefix]
+	gates         map[gateKey]*gate
+	waiting       int // attempts that wait at all gates
 }
 
-func newThrottle(accounts, addresses Limit) *throttle {
+func newThrottle(l limits) *throttle {
 	return &throttle{
-		accounts:  newLimiter[account](accounts),
-		addresses: newLimiter[netip.Prefix](addresses),
+		limits:        l,
+		fresh:         newTable[account](l.newLane()),
+		failed:        newTable[account](l.failedLane()),
+		pairs:         newPairs(l.account),
+		blocks:        newTable[netip.Prefix](l.address),
+		networks:      newTable[netip.Prefix](l.network),
+		accountLogins: newMeter[account](l.accountLogins, l.account.Records),
+		blockLogins:   newMeter[netip.Prefix](l.addressLogins, l.address.Records),
+		gates:         map[gateKey]*gate{},
 	}
 }
 
-// setLimits replaces both limits.
-func (t *throttle) setLimits(accounts, addresses Limit) {
+// setLimits replaces the limits. What was counted is kept.
+func (t *throttle) setLimits(l limits) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	t.accounts.setLimit(accounts, now)
-	t.addresses.setLimit(addresses, now)
+	t.limits = l
+	t.fresh.setLimit(l.newLane(), now)
+	t.failed.setLimit(l.failedLane(), now)
+	t.pairs.setLimit(l.account, now)
+	t.blocks.setLimit(l.address, now)
+	t.networks.setLimit(l.network, now)
+	t.accountLogins.setLimit(l.accountLogins, l.account.Records, now)
+	t.blockLogins.setLimit(l.addressLogins, l.address.Records, now)
+}
+
+// target is what an attempt is made at, and from where.
+type target struct {
+	pair
+	network netip.Prefix
+	// keep reports whether a success makes the pair known. That is so for users. A
+	// listed client whose secret was verified is not subject to the limits at all, and
+	// one that was not must have the same limits as an unknown id.
+	keep bool
+}
+
+func userTarget(user account, addr netip.Addr) target {
+	return target{pair{user, addressBlock(addr)}, addressNetwork(addr), true}
+}
+
+func clientTarget(id string, addr netip.Addr) target {
+	return target{pair{accountOfClient(id), addressBlock(addr)}, addressNetwork(addr), false}
 }
 
 // attempt is the permission to verify one credential. If the verification had a
 // result, one of fail and succeed is called; end is called in any case.
 type attempt struct {
 	throttle *throttle
-	account  account
-	address  netip.Prefix
+	target   target
+	lane     lane
+	rank     rank
+	gates    []gateKey // where it is in progress
 }
 
-// admit returns an attempt, or a [*ThrottledError].
-func (t *throttle) admit(account account, addr netip.Addr) (*attempt, error) {
-	a := &attempt{throttle: t, account: account, address: addressBlock(addr)}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	wait := t.accounts.wait(a.account, now)
-	if a.address.IsValid() {
-		wait = max(wait, t.addresses.wait(a.address, now))
+// admit returns an attempt. It may wait for others that are in progress. Its error is a
+// [*ThrottledError], or the context's.
+func (t *throttle) admit(ctx context.Context, target target) (*attempt, error) {
+	a := &attempt{throttle: t, target: target}
+	w, err := t.enter(a)
+	if w != nil {
+		err = t.await(ctx, w)
 	}
-	if wait > 0 {
-		return nil, &ThrottledError{RetryAfter: wait}
-	}
-	t.accounts.reserve(a.account)
-	if a.address.IsValid() {
-		t.addresses.reserve(a.address)
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
 }
 
-// fail counts a failure of the account and of the address.
+// demand is the state of one gate for an attempt.
+type demand struct {
+	key      gateKey
+	delay    time.Duration // of the failures that are counted there
+	capacity int           // attempts that may be in progress, 1 or more
+}
+
+// demandsLocked sets the lane and the rank of an attempt, and returns the gates that it
+// has to pass.
+func (t *throttle) demandsLocked(a *attempt, now time.Time) []demand {
+	to := a.target
+	a.lane = t.pairs.laneOf(to.pair, now)
+	demands := make([]demand, 0, 4)
+	add := func(key gateKey, free, failures int, delay time.Duration) {
+		demands = append(demands, demand{key, delay, max(free-failures, 1)})
+	}
+	switch a.lane {
+	case laneKnown:
+		failures, delay := t.pairs.state(to.pair, now)
+		add(gateKey{kind: gatePair, account: to.account, prefix: to.block}, t.limits.account.FreeAttempts, failures, delay)
+	case laneFailed:
+		failures, delay := t.failed.state(to.account, now)
+		add(gateKey{kind: gateFailed, account: to.account}, t.failed.limit.FreeAttempts, failures, delay)
+	case laneNew:
+		add(gateKey{kind: gatePair, account: to.account, prefix: to.block}, 1, 0, 0)
+		failures, delay := t.fresh.state(to.account, now)
+		add(gateKey{kind: gateNew, account: to.account}, t.fresh.limit.FreeAttempts, failures, delay)
+	}
+	if !to.block.IsValid() {
+		return demands
+	}
+	failures, delay := t.blocks.state(to.block, now)
+	a.rank.block = failures
+	add(gateKey{kind: gateBlock, prefix: to.block}, t.blocks.limit.FreeAttempts, failures, delay)
+	failures, delay = t.networks.state(to.network, now)
+	a.rank.network = failures
+	if a.lane != laneKnown {
+		add(gateKey{kind: gateNetwork, prefix: to.network}, t.networks.limit.FreeAttempts, failures, delay)
+	}
+	return demands
+}
+
+// refusedLocked returns a [*ThrottledError] if an attempt has to wait for the end of a
+// delay, or exceeds the limits of logins.
+func (t *throttle) refusedLocked(to target, demands []demand, now time.Time) error {
+	var delay time.Duration
+	for _, d := range demands {
+		delay = max(delay, d.delay)
+	}
+	if delay > 0 {
+		return &ThrottledError{RetryAfter: delay, Reason: ReasonFailures}
+	}
+	delay = t.accountLogins.wait(to.account, now)
+	if to.block.IsValid() {
+		delay = max(delay, t.blockLogins.wait(to.block, now))
+	}
+	if delay > 0 {
+		return &ThrottledError{RetryAfter: delay, Reason: ReasonLogins}
+	}
+	return nil
+}
+
+// fail counts a failure in the lane of the attempt, and of its block and network.
 func (a *attempt) fail() {
-	a.throttle.mu.Lock()
-	defer a.throttle.mu.Unlock()
+	t, to := a.throttle, a.target
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	now := time.Now()
-	a.throttle.accounts.fail(a.account, now)
-	if a.address.IsValid() {
-		a.throttle.addresses.fail(a.address, now)
+	switch {
+	case a.lane == laneKnown && t.pairs.fail(to.pair, now):
+	case a.lane == laneNew:
+		t.fresh.fail(to.account, now)
+		if t.limits.account.FreeAttempts < 2 {
+			t.failed.fail(to.account, now)
+		}
+		t.pairs.noteFailed(to.pair, now)
+	default:
+		t.failed.fail(to.account, now)
+		t.pairs.noteFailed(to.pair, now)
+	}
+	if to.block.IsValid() {
+		t.blocks.fail(to.block, now)
+		t.networks.fail(to.network, now)
 	}
 }
 
-// succeed removes the failures of the account. The address keeps its failures:
-// otherwise an attacker with one account could guess at others without limit.
+// succeed makes the pair known, clears its own failures, and counts a login. The lanes of
+// the account and the block keep their failures: otherwise an attacker with one account
+// could guess at others without limit.
 func (a *attempt) succeed() {
-	a.throttle.mu.Lock()
-	defer a.throttle.mu.Unlock()
-	a.throttle.accounts.clear(a.account)
+	t, to := a.throttle, a.target
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if to.keep {
+		t.pairs.noteSuccess(to.pair, now)
+	}
+	t.accountLogins.take(to.account, now)
+	if to.block.IsValid() {
+		t.blockLogins.take(to.block, now)
+	}
 }
 
-// end ends the attempt.
+// end ends the attempt, and decides those that wait for it.
 func (a *attempt) end() {
 	a.throttle.mu.Lock()
 	defer a.throttle.mu.Unlock()
-	a.throttle.accounts.release(a.account)
-	if a.address.IsValid() {
-		a.throttle.addresses.release(a.address)
-	}
+	a.throttle.leaveLocked(a)
 }

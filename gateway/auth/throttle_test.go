@@ -20,9 +20,15 @@ import (
 // These tests specify the limits on failed attempts, in the fake time of synctest. To add
 // a rule, add an entry to the map of TestThrottle or TestThrottleCountsFailures.
 
+// fromOne is how many free attempts tight gives an account from one address: one in the
+// lane of new addresses, and two in that of addresses that have failed. It is also how
+// many narrow gives an address.
+const fromOne = 3
+
 var (
-	tight = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, DecayAfter: time.Hour, Records: 100}
-	loose = auth.Limit{FreeAttempts: 1 << 20, BaseDelay: time.Second, MaxDelay: time.Second, DecayAfter: time.Hour, Records: 100}
+	tight  = auth.Limit{FreeAttempts: 4, BaseDelay: time.Second, MaxDelay: 10 * time.Second, DecayAfter: time.Hour, Records: 100}
+	narrow = auth.Limit{FreeAttempts: 3, BaseDelay: time.Second, MaxDelay: 10 * time.Second, DecayAfter: time.Hour, Records: 100}
+	loose  = auth.Limit{FreeAttempts: 1 << 20, BaseDelay: time.Second, MaxDelay: time.Second, DecayAfter: time.Hour, Records: 100}
 )
 
 func try(a *auth.Authenticator, addr netip.Addr, name, password string) error {
@@ -63,15 +69,15 @@ func TestThrottleDelaysGrow(t *testing.T) {
 			other++
 			return try(a, netip.Addr{}, []string{"admin", "ADMIN", "Admin"}[other%3], "wrong")
 		}},
-		"for an address, whatever the account": {loose, tight, func(a *auth.Authenticator) error {
+		"for an address, whatever the account": {loose, narrow, func(a *auth.Authenticator) error {
 			other++
 			return try(a, here, fmt.Sprint("admin", other), "wrong")
 		}},
-		"for an IPv6 network": {loose, tight, func(a *auth.Authenticator) error {
+		"for an IPv6 network": {loose, narrow, func(a *auth.Authenticator) error {
 			other++
 			return try(a, netip.MustParseAddr(fmt.Sprintf("2001:db8:1:2::%x", other)), "admin", "wrong")
 		}},
-		"for IPv4 written as IPv6": {loose, tight, func(a *auth.Authenticator) error {
+		"for IPv4 written as IPv6": {loose, narrow, func(a *auth.Authenticator) error {
 			other++
 			return try(a, netip.MustParseAddr([]string{"192.0.2.1", "::ffff:192.0.2.1"}[other%2]), "admin", "wrong")
 		}},
@@ -124,7 +130,7 @@ func TestThrottle(t *testing.T) {
 			p := groupAdmin()
 			a := newAuth(t, auth.Options{Verifier: p, AccountLimit: tight})
 			fail(t, a, here, "admin", 3)
-			if got := wantThrottled(t, try(a, there, "admin", "secret")); got.RetryAfter != time.Second {
+			if got := wantThrottled(t, try(a, here, "admin", "secret")); got.RetryAfter != time.Second {
 				t.Errorf("%v", got)
 			}
 			if n := p.asked.Load(); n != 3 {
@@ -140,15 +146,16 @@ func TestThrottle(t *testing.T) {
 			}
 		},
 		"does not affect other accounts and networks": func(t *testing.T) {
-			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: tight})
+			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: narrow})
 			fail(t, a, netip.MustParseAddr("2001:db8::1"), "admin", 3)
 			wantThrottled(t, try(a, netip.MustParseAddr("2001:db8::2"), "other", "secret"))
-			wantThrottled(t, try(a, netip.MustParseAddr("2001:db8:0:1::1"), "admin", "secret"))
-			if err := try(a, netip.MustParseAddr("2001:db8:0:1::1"), "other", "secret"); err != nil {
-				t.Error(err)
+			for _, name := range []string{"admin", "other"} {
+				if err := try(a, netip.MustParseAddr("2001:db8:0:1::1"), name, "secret"); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
 			}
 		},
-		"a success clears the account": func(t *testing.T) {
+		"a success clears the account for its address": func(t *testing.T) {
 			a := newAuth(t, auth.Options{AccountLimit: tight})
 			for range 10 {
 				fail(t, a, here, "admin", 2)
@@ -158,7 +165,7 @@ func TestThrottle(t *testing.T) {
 			}
 		},
 		"a success does not clear the address": func(t *testing.T) {
-			a := newAuth(t, auth.Options{AddressLimit: tight})
+			a := newAuth(t, auth.Options{AddressLimit: narrow})
 			fail(t, a, here, "victim", 2)
 			if err := try(a, here, "own", "secret"); err != nil {
 				t.Fatal(err)
@@ -179,7 +186,7 @@ func TestThrottleCountsFailures(t *testing.T) {
 			fail(t, a, here, "admin", 1)
 			wantThrottled(t, try(a, here, "admin", "wrong"))
 			time.Sleep(3 * time.Hour)
-			fail(t, a, here, "admin", 3)
+			fail(t, a, here, "admin", 2) // the address is not new for a day
 			wantThrottled(t, try(a, here, "admin", "wrong"))
 		},
 		"failures beyond the longest delay do not prolong the time": func(t *testing.T) {
@@ -188,12 +195,12 @@ func TestThrottleCountsFailures(t *testing.T) {
 				fail(t, a, here, "admin", 1)
 				time.Sleep(tight.MaxDelay)
 			}
-			time.Sleep(7 * time.Hour) // 3 free ones and 4 that double the delay
-			fail(t, a, here, "admin", 3)
+			time.Sleep(6 * time.Hour) // 2 free ones and 4 that double the delay
+			fail(t, a, here, "admin", 2)
 			wantThrottled(t, try(a, here, "admin", "wrong"))
 		},
 		"valid tokens are not counted": func(t *testing.T) {
-			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: tight})
+			a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: narrow})
 			s := login(t, a)
 			fail(t, a, here, "admin@example.com", 3)
 			for range 10 {
@@ -202,17 +209,24 @@ func TestThrottleCountsFailures(t *testing.T) {
 				}
 			}
 		},
-		"a full list removes the account least recently tried": func(t *testing.T) {
+		"a full list removes the account with the fewest failures": func(t *testing.T) {
 			two := tight
 			two.Records = 2
-			a := newAuth(t, auth.Options{AccountLimit: two, AddressLimit: loose})
-			fail(t, a, here, "first", 3)
-			fail(t, a, here, "second", 3)
-			wantThrottled(t, try(a, here, "first", "secret"))
-			fail(t, a, here, "third", 1)
-			wantThrottled(t, try(a, here, "first", "secret"))
-			if err := try(a, here, "second", "secret"); err != nil {
-				t.Error(err)
+			a := newAuth(t, auth.Options{AccountLimit: two, AddressLimit: loose, LoginConcurrency: 2})
+			others := netip.MustParseAddr("203.0.113.9")
+			fail(t, a, here, "first", 1)  // in the lane of new addresses
+			fail(t, a, there, "first", 1) // there its delay begins
+			for i := range 10 {
+				fail(t, a, others, fmt.Sprint("other", i), 1)
+			}
+			wantThrottled(t, try(a, others, "first", "secret"))
+			time.Sleep(time.Second)
+			for i := range 10 {
+				fail(t, a, others, fmt.Sprint("other", i+10), 1)
+			}
+			fail(t, a, others, "first", 1)
+			if got := wantThrottled(t, try(a, netip.MustParseAddr("203.0.113.10"), "first", "secret")); got.RetryAfter != 2*time.Second {
+				t.Errorf("the third failure has a delay of %v: those before are forgotten", got.RetryAfter)
 			}
 		},
 		"successes make no records": func(t *testing.T) {
@@ -274,12 +288,15 @@ func TestBurstOfGuesses(t *testing.T) {
 	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
 	for name, c := range map[string]struct {
 		account, address auth.Limit
-		try              func(a *auth.Authenticator, i int) error
+		// atOnce are verified before a delay, and later after it: of an account, one of a
+		// new address, and the two of the lane of addresses that have failed.
+		atOnce, later int64
+		try           func(a *auth.Authenticator, i int) error
 	}{
-		"at one account from many addresses": {tight, tight, func(a *auth.Authenticator, i int) error {
+		"at one account from many addresses": {tight, narrow, 2, 1 + 2, func(a *auth.Authenticator, i int) error {
 			return try(a, address(i), "admin", "wrong")
 		}},
-		"from one address at many accounts": {tight, tight, func(a *auth.Authenticator, i int) error {
+		"from one address at many accounts": {tight, narrow, fromOne, 1, func(a *auth.Authenticator, i int) error {
 			return try(a, here, fmt.Sprint("admin", i), "wrong")
 		}},
 	} {
@@ -300,7 +317,7 @@ func TestBurstOfGuesses(t *testing.T) {
 					synctest.Wait()
 				}
 				burst()
-				if n := asked.Load(); n != 3 {
+				if n := asked.Load(); n != c.atOnce {
 					t.Errorf("%d guesses were verified at a time", n)
 				}
 				close(release)
@@ -309,8 +326,8 @@ func TestBurstOfGuesses(t *testing.T) {
 
 				time.Sleep(time.Second) // the delay after the three
 				burst()
-				if n := asked.Load(); n != 4 {
-					t.Errorf("%d guesses were verified after a delay, want 1", n-3)
+				if n := asked.Load(); n != c.atOnce+c.later {
+					t.Errorf("%d guesses were verified after a delay, want %d", n-c.atOnce, c.later)
 				}
 				close(release)
 				wg.Wait()
@@ -323,7 +340,7 @@ func TestBurstOfGuesses(t *testing.T) {
 func TestVerifierThatPanicsEndsTheAttempt(t *testing.T) {
 	t.Parallel()
 	one := tight
-	one.FreeAttempts = 1
+	one.FreeAttempts = 1 // one lane, and one attempt at a time
 	panics := true
 	p := groupAdmin()
 	a := newAuth(t, auth.Options{AccountLimit: one, Verifier: verifierFunc(func(ctx context.Context, u, pw string) (auth.Identity, error) {

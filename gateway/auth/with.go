@@ -13,16 +13,17 @@ import (
 //
 // Both share the state that must survive the change:
 //
-//   - The failed attempts and the delays. The limits of the new options apply to both
-//     from now on; a delay that has begun is not prolonged, but is cut to what the new
-//     limit allows.
+//   - The failed attempts and the delays, the known pairs of account and address, and the
+//     counts of logins. The limits of the new options apply to both from now on; a delay
+//     that has begun is not prolonged, but is cut to what the new limit allows.
 //   - The revoked tokens: a token that either of them logs out is refused by both.
 //     Revocations is not used.
 //   - The random key, if neither has keys.
 //   - The verified credentials of a listed client, as far as its id and its hash are the
 //     same, with the exemption from the limits that they give.
-//   - The bound on hashes in progress, if HashConcurrency is the same, and verifications
-//     in progress, which requests with the same credential share.
+//   - The bounds on hashes and on verifications in progress, which are those of the new
+//     options from now on, and hashes in progress, which requests with the same credential
+//     share.
 //
 // The successor accepts the external issuer of its predecessor until ReplaceIssuer
 // replaces it for the successor alone.
@@ -35,8 +36,9 @@ func (a *Authenticator) With(o Options) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.throttle.setLimits(v.options.AccountLimit, v.options.AddressLimit)
-	next := v.authenticator(tokens, a.clients.successor(v.clients, v.options), a.throttle)
+	a.throttle.setLimits(v.options.limits())
+	a.verifying.resize(v.options.LoginConcurrency, guessesOf(v.options.LoginConcurrency))
+	next := v.authenticator(tokens, a.clients.successor(v.clients, v.options), a.throttle, a.verifying)
 	next.external.Store(a.external.Load())
 	return next, nil
 }
@@ -65,20 +67,16 @@ func (k *keyring) withoutKnown() (*keyring, error) {
 	return &keyring{given: slices.Clone(k.given), signing: k.signing, keys: k.keys, ephemeral: k.ephemeral, known: known}, nil
 }
 
-// successor returns the clients for other options, whose list is not shared yet.
+// successor returns the clients for other options, whose list is not shared yet. Clients
+// of the same id keep what their hashes have verified.
 func (c *clients) successor(list []*client, o Options) *clients {
-	next := &clients{
-		rememberFor: o.RememberFor,
-		throttle:    c.throttle,
-		macKey:      c.macKey,
-		hashing:     c.hashing,
-		flights:     c.flights,
+	for i, listed := range list {
+		list[i] = listed.after(c.byID[listed.principal.Name])
 	}
-	if cap(c.hashing) != o.HashConcurrency {
-		next.hashing = make(chan struct{}, o.HashConcurrency)
-	}
-	next.listing.Store(c.listing.Load().successor(list))
-	return next
+	next := *c
+	next.list, next.byID, next.rememberFor = list, clientsByID(list), o.RememberFor
+	next.hashing.resize(o.HashConcurrency)
+	return &next
 }
 
 // next returns the keyring of the given keys: the same keyring if they are the same.
@@ -87,15 +85,6 @@ func (k *keyring) next(keys []Key) (*keyring, error) {
 		return k, nil
 	}
 	return newKeyring(keys)
-}
-
-// successor returns a listing of other clients, which are not shared yet. Clients of the
-// same id keep what their hashes have verified.
-func (l *listing) successor(list []*client) *listing {
-	for i, listed := range list {
-		list[i] = listed.after(l.byID[listed.principal.Name])
-	}
-	return newListing(list)
 }
 
 // after returns the client with those hashes of its earlier entry that are the same, and

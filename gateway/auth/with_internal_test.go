@@ -54,7 +54,7 @@ func TestSuccessorKeepsVerifiedCredentials(t *testing.T) {
 					if n := h.started.Load(); n != c.hashes {
 						t.Errorf("%d hashes, want %d", n, c.hashes)
 					}
-					if got := next.listing.Load().byID[entry.principal.Name].principal; got != entry.principal {
+					if got := next.byID[entry.principal.Name].principal; got != entry.principal {
 						t.Errorf("the successor has %+v, want %+v", got, entry.principal)
 					}
 				})
@@ -71,7 +71,7 @@ func TestSuccessorKeepsTheExemptionFromTheLimits(t *testing.T) {
 		if err := former.try(t.Context(), "portal", "good"); err != nil {
 			t.Fatal(err)
 		}
-		for i := range testLimit.FreeAttempts {
+		for i := range freeOf {
 			_ = former.try(t.Context(), "portal", fmt.Sprint("guess", i))
 		}
 		next := former.successor([]*client{withHash("portal", "1", h)}, Options{RememberFor: -1, HashConcurrency: 1})

@@ -67,14 +67,14 @@ func TestWithSharesFailedAttempts(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]auth.Options{
 		"of an account": {AccountLimit: tight, AddressLimit: loose},
-		"of an address": {AccountLimit: loose, AddressLimit: tight},
+		"of an address": {AccountLimit: loose, AddressLimit: narrow},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				a := newAuth(t, o)
 				next := with(t, a, o)
-				for i := range tight.FreeAttempts {
+				for i := range fromOne {
 					wantError(t, try([]*auth.Authenticator{a, next}[i%2], here, "admin", "wrong"), auth.ErrBadCredentials)
 				}
 				for _, of := range []*auth.Authenticator{a, next, with(t, next, o)} {
@@ -99,7 +99,7 @@ func TestWithCountsAttemptsInProgressTogether(t *testing.T) {
 		a := newAuth(t, o)
 		next := with(t, a, o)
 		var all sync.WaitGroup
-		for range tight.FreeAttempts {
+		for range fromOne {
 			all.Go(func() { _ = try(a, here, "admin", "guess") })
 		}
 		synctest.Wait()
@@ -120,12 +120,12 @@ func TestWithAppliesTheNewLimitsToBoth(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		limit auth.Limit
-		want  time.Duration // the rest of the delay after four failures: two seconds by tight
+		want  time.Duration // the rest of the delay after four failures, three of them in the failed lane: two seconds by tight
 		next  time.Duration // the delay after the next failure
 	}{
 		"the same limit":                  {tight, 2 * time.Second, 4 * time.Second},
-		"more free attempts":              {limitedTo(func(l *auth.Limit) { l.FreeAttempts = 5 }), 0, time.Second},
-		"fewer free attempts":             {limitedTo(func(l *auth.Limit) { l.FreeAttempts = 1 }), 2 * time.Second, 10 * time.Second},
+		"more free attempts":              {limitedTo(func(l *auth.Limit) { l.FreeAttempts = 8 }), 0, time.Second},
+		"fewer free attempts":             {limitedTo(func(l *auth.Limit) { l.FreeAttempts = 1 }), 2 * time.Second, 8 * time.Second},
 		"a shorter longest delay":         {limitedTo(func(l *auth.Limit) { l.MaxDelay = time.Second }), time.Second, time.Second},
 		"a shorter first delay":           {limitedTo(func(l *auth.Limit) { l.BaseDelay = 100 * time.Millisecond }), 200 * time.Millisecond, 400 * time.Millisecond},
 		"a longer delay does not prolong": {limitedTo(func(l *auth.Limit) { l.BaseDelay = 5 * time.Second }), 2 * time.Second, 10 * time.Second},
@@ -154,18 +154,20 @@ func TestWithAppliesTheNewLimitsToBoth(t *testing.T) {
 	}
 }
 
+// Fewer records forget no account under delay.
 func TestWithBoundsTheRecordsOfBoth(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuth(t, auth.Options{AccountLimit: tight, AddressLimit: loose})
-		for _, user := range []string{"first", "second"} {
-			for range tight.FreeAttempts {
-				wantError(t, try(a, here, user, "wrong"), auth.ErrBadCredentials)
-			}
+		users := []string{"first", "second"}
+		for _, user := range users {
+			fail(t, a, here, user, 1)
+			fail(t, a, there, user, 1)
 		}
 		with(t, a, auth.Options{AccountLimit: limitedTo(func(l *auth.Limit) { l.Records = 1 }), AddressLimit: loose})
-		wantThrottled(t, try(a, here, "second", "wrong"))
-		wantError(t, try(a, here, "first", "wrong"), auth.ErrBadCredentials)
+		for _, user := range users {
+			wantThrottled(t, try(a, netip.MustParseAddr("203.0.113.9"), user, "secret"))
+		}
 	})
 }
 
@@ -336,7 +338,7 @@ func TestWithConcurrentRequests(t *testing.T) {
 	options := []auth.Options{
 		{Keys: []auth.Key{oldKey}, Clients: []auth.Client{portal(t)}, AccountLimit: loose, AddressLimit: loose, Verifier: groupAdmin()},
 		{
-			Keys: []auth.Key{newKey, oldKey}, Clients: []auth.Client{portal(t)}, AccountLimit: loose, AddressLimit: tight, Verifier: groupAdmin(),
+			Keys: []auth.Key{newKey, oldKey}, Clients: []auth.Client{portal(t)}, AccountLimit: loose, AddressLimit: narrow, Verifier: groupAdmin(),
 			HashConcurrency: 1, Audience: "ocigate", TokenTTL: time.Minute,
 		},
 	}
