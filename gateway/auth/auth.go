@@ -389,7 +389,9 @@ func (a *Authenticator) Login(ctx context.Context, clientIP netip.Addr, username
 
 // verify has the verifier check a password, unless the limits reject the attempt.
 func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, username, password string) (Identity, error) {
-	attempt, err := a.throttle.admit(ctx, userTarget(a.names.account(username), clientIP))
+	patience, cancel := context.WithTimeout(ctx, loginPatience)
+	defer cancel()
+	attempt, err := a.throttle.admit(patience, userTarget(a.names.account(username), clientIP))
 	if err != nil {
 		return Identity{}, throttledBy(MethodToken, err)
 	}
@@ -399,7 +401,10 @@ func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, usernam
 		username, password = substitute(username, password)
 	}
 	slot := &ticket{known: attempt.lane == laneKnown, rank: attempt.rank}
-	if err := a.verifying.acquire(ctx, slot); err != nil {
+	if slot.known {
+		patience = ctx
+	}
+	if err := a.verifying.acquire(patience, slot); err != nil {
 		return Identity{}, throttledBy(MethodToken, err)
 	}
 	defer a.verifying.release(slot)

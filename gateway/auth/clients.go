@@ -153,6 +153,8 @@ func (c *clients) admit(ctx context.Context, addr netip.Addr, s shown) error {
 // guess verifies a credential that was not verified before. It counts as an
 // attempt for the limits.
 func (c *clients) guess(ctx context.Context, addr netip.Addr, s shown) error {
+	ctx, cancel := context.WithTimeout(ctx, hashPatience)
+	defer cancel()
 	attempt, err := c.throttle.admit(ctx, clientTarget(s.id, addr))
 	if err != nil {
 		return err

@@ -16,7 +16,8 @@ type hashing struct {
 }
 
 const (
-	// hashPatience is how long a guess waits to be hashed.
+	// hashPatience is how long a guess waits for others of its account or address, and to
+	// be hashed, both together.
 	hashPatience = time.Second
 	// hashQueue is how many guesses wait to be hashed: more than can be hashed in
 	// hashPatience.
@@ -33,7 +34,7 @@ func defaultHashConcurrency() int { return max(runtime.GOMAXPROCS(0)/2, 1) }
 
 func newHashing(guesses int) *hashing {
 	return &hashing{slots: newSlots(slotBounds{
-		total: 2 * guesses, guesses: guesses, memory: hashMemoryBound, queue: hashQueue, patience: hashPatience,
+		total: 2 * guesses, guesses: guesses, memory: hashMemoryBound, queue: hashQueue,
 	})}
 }
 

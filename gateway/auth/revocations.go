@@ -119,13 +119,6 @@ func (r *Revocations) revoke(t token) Revocation {
 	return all
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // addLocked adds one revocation. The caller holds mu.
 func (r *Revocations) addLocked(v Revocation) {
 	of := r.principals[v.Principal]

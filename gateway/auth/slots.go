@@ -6,20 +6,18 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 )
 
 // slots bound how many verifications run at a time. Those of credentials that are known
 // never wait for guesses: guesses have a share of the slots only, and get none as long as
 // a known one waits.
 //
-// Guesses wait in a queue of bounded length and for a bounded time, those whose address
-// has failed least first, then in the order of arrival. If the queue is full, the last of
-// them is refused, which may be the new one.
+// Guesses wait in a queue of bounded length, those whose address has failed least first,
+// then in the order of arrival. If the queue is full, the last of them is refused, which
+// may be the new one. The callers bound the time.
 type slots struct {
-	bounds slotBounds // the parts total and guesses may change: mu guards them
-
 	mu      sync.Mutex // guards the fields below; not held during a verification
+	bounds  slotBounds
 	running [2]slotUse // of guesses and of known ones
 	known   list.List  // of *ticket, in the order of arrival
 	guesses []*ticket  // by their rank
@@ -35,8 +33,6 @@ type slotBounds struct {
 	memory int64
 	// queue is how many guesses wait at most, and as many known ones.
 	queue int
-	// patience is how long a guess waits.
-	patience time.Duration
 }
 
 // slotUse is what the running verifications of one kind use.
@@ -80,8 +76,8 @@ func (s *slots) resize(total, guesses int) {
 	s.startLocked()
 }
 
-// acquire waits for a slot. The caller calls release with the ticket after the
-// verification. Its error is a [*ThrottledError], or the context's.
+// acquire waits for a slot until the context ends. The caller calls release with the
+// ticket after the verification. Its error is a [*ThrottledError], or the context's.
 func (s *slots) acquire(ctx context.Context, t *ticket) error {
 	t.started = make(chan error, 1)
 	s.enqueue(t)
@@ -90,17 +86,9 @@ func (s *slots) acquire(ctx context.Context, t *ticket) error {
 		return err
 	default:
 	}
-	var patience <-chan time.Time
-	if !t.known {
-		timer := time.NewTimer(s.bounds.patience)
-		defer timer.Stop()
-		patience = timer.C
-	}
 	select {
 	case err := <-t.started:
 		return err
-	case <-patience:
-		return s.leave(t, errSlots())
 	case <-ctx.Done():
 		return s.leave(t, waitEnded(ctx, ReasonBusy))
 	}

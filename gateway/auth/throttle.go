@@ -51,7 +51,7 @@ import (
 // them waits for their outcome, in the order of arrival: a success admits it, and a
 // failure that starts a delay refuses it at once. From one new block, one
 // attempt at a time is in progress at an account: its outcome decides the lane of the
-// others. The number of waiting attempts and the time are bounded (see throttle_wait.go).
+// others. The number of waiting attempts and the time are bounded.
 //
 // # Memory
 //

@@ -72,6 +72,12 @@ func (l *Limit) delay(failures int) time.Duration {
 	return delay
 }
 
+// sameDelays reports whether two limits differ in nothing but their records.
+func (l *Limit) sameDelays(other Limit) bool {
+	other.Records = l.Records
+	return *l == other
+}
+
 // counter counts failures under a limit. The zero value has none.
 type counter struct {
 	failures int
@@ -111,7 +117,7 @@ func (c *counter) fail(l *Limit, now time.Time) {
 		c.failures++
 	}
 	if delay := l.delay(c.failures); delay > 0 {
-		c.until = now.Add(delay)
+		c.until = later(c.until, now.Add(delay)) // a shared record may be under a longer one
 	}
 }
 
@@ -125,10 +131,14 @@ func (c *counter) shorten(l *Limit, now time.Time) {
 // merge makes c count no less than the other counter does.
 func (c *counter) merge(other counter) {
 	c.failures = max(c.failures, other.failures)
-	if other.until.After(c.until) {
-		c.until = other.until
+	c.until = later(c.until, other.until)
+	c.counted = later(c.counted, other.counted)
+}
+
+// later returns the later of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	if other.counted.After(c.counted) {
-		c.counted = other.counted
-	}
+	return b
 }

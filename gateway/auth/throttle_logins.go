@@ -54,13 +54,6 @@ func newMeter[K comparable](limit LoginLimit, records int) *meter[K] {
 	return m
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // fullAt returns when the bucket of a key is full: now, or later.
 func (m *meter[K]) fullAt(key K, now time.Time) time.Time {
 	full, ok := m.full.Peek(key)

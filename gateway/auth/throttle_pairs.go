@@ -139,12 +139,13 @@ func (p *pairs) dropBlock(key pair) {
 
 // setLimit replaces the limit. See [table.setLimit].
 func (p *pairs) setLimit(limit Limit, now time.Time) {
-	if p.limit == limit {
-		return
-	}
+	same := p.limit.sameDelays(limit)
 	p.limit = limit
 	p.known.Resize(limit.Records)
 	p.failed.Resize(limit.Records)
+	if same {
+		return
+	}
 	for _, k := range p.known.Values() {
 		k.shorten(&limit, now)
 	}

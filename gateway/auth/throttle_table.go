@@ -157,20 +157,25 @@ func (t *table[K]) sharedOf(key K) *counter {
 // there is no room any more and that are not under delay: those that are go into shared
 // records. A delay that has begun ends no later than if it began now under the new limit.
 func (t *table[K]) setLimit(limit Limit, now time.Time) {
-	if t.limit == limit {
-		return
-	}
+	same := t.limit.sameDelays(limit)
 	t.limit = limit
-	for _, e := range t.records {
-		recordOf[K](e).shorten(&limit, now)
-	}
-	for i := range t.shared {
-		t.shared[i].shorten(&limit, now)
+	if !same {
+		t.shorten(now)
 	}
 	for len(t.records) > limit.Records {
 		if !t.evict(now) {
 			t.share()
 		}
+	}
+}
+
+// shorten makes each delay end no later than if it began now under the limit.
+func (t *table[K]) shorten(now time.Time) {
+	for _, e := range t.records {
+		recordOf[K](e).shorten(&t.limit, now)
+	}
+	for i := range t.shared {
+		t.shared[i].shorten(&t.limit, now)
 	}
 }
 

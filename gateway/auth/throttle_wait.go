@@ -43,11 +43,11 @@ type waiter struct {
 	done    chan error // gets nil when the attempt is admitted, or the refusal; buffered
 }
 
-// Bounds of the attempts that wait for the outcome of others.
+// Bounds of the attempts that wait for the outcome of others, at one gate and in total.
+// The callers of admit bound the time.
 const (
-	maxWaitAtGate = 5 * time.Second
-	maxAtGate     = 128
-	maxWaiting    = 4096
+	maxAtGate  = 512
+	maxWaiting = 4096
 )
 
 // waitAgain is the Retry-After of attempts for which there was no room or time to wait.
@@ -145,18 +145,12 @@ func (t *throttle) dropGateLocked(key gateKey, g *gate) {
 	}
 }
 
-// await waits until it is decided about an attempt, for a bounded time.
+// await waits until it is decided about an attempt, or the context ends.
 func (t *throttle) await(ctx context.Context, w *waiter) error {
-	timer := time.NewTimer(maxWaitAtGate)
-	defer timer.Stop()
-	var gaveUp error
 	select {
 	case err := <-w.done:
 		return err
-	case <-timer.C:
-		gaveUp = &ThrottledError{RetryAfter: waitAgain, Reason: ReasonInProgress}
 	case <-ctx.Done():
-		gaveUp = waitEnded(ctx, ReasonInProgress)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -169,7 +163,7 @@ func (t *throttle) await(ctx context.Context, w *waiter) error {
 		t.gates[w.at].waiters.Remove(w.element)
 		t.waiting--
 	}
-	return gaveUp
+	return waitEnded(ctx, ReasonInProgress)
 }
 
 // waitEnded returns the error of an attempt whose context ended while it waited for its
