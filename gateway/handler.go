@@ -139,7 +139,7 @@ func (g *Gateway) authenticate(ctx context.Context, c echo.Context) (auth.Princi
 // could not verify.
 func (g *Gateway) credentialsFailure(c echo.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		// The request waited for its turn to be hashed, or for the keys of an issuer.
+		// The request waited for the keys of an issuer.
 		// Nothing was sent, and the status of a write must promise that.
 		return &errcode.Error{
 			Code: errcode.PlatformBusy, Message: "The credentials could not be verified in time; nothing was changed.",

@@ -18,12 +18,13 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	requests        *prometheus.CounterVec
-	requestDuration *prometheus.HistogramVec
-	inFlight        prometheus.Gauge
-	logins          *prometheus.CounterVec
-	loginsThrottled *prometheus.CounterVec
-	clientHashes    *prometheus.CounterVec
+	requests         *prometheus.CounterVec
+	requestDuration  *prometheus.HistogramVec
+	inFlight         prometheus.Gauge
+	logins           *prometheus.CounterVec
+	loginsThrottled  *prometheus.CounterVec
+	throttledReasons *prometheus.CounterVec
+	clientHashes     *prometheus.CounterVec
 
 	forwardedUnparsed prometheus.Counter
 
@@ -81,10 +82,10 @@ func (m *Metrics) makeRequests() {
 	m.logins = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_logins_total", Help: "Logins of callers, by result: ok, or the name of the error.",
 	}, []string{"result"})
-	m.loginsThrottled = newThrottledCounter()
+	m.loginsThrottled, m.throttledReasons = newThrottledCounter(), newThrottledReasons()
 	m.clientHashes = newClientHashCounter()
 	m.forwardedUnparsed = newUnparsedCounter()
-	m.registry.MustRegister(m.requests, m.requestDuration, m.inFlight, m.logins, m.loginsThrottled, m.clientHashes, m.forwardedUnparsed)
+	m.registry.MustRegister(m.requests, m.requestDuration, m.inFlight, m.logins, m.loginsThrottled, m.throttledReasons, m.clientHashes, m.forwardedUnparsed)
 }
 
 // Registry returns the registry from which the metrics are gathered.

@@ -13,6 +13,23 @@ var throttledWays = map[auth.Method]string{
 	auth.MethodAPIKey: "api_key",
 }
 
+// newThrottledCounter returns the counter of requests that got status 429 without a
+// verification of their credentials.
+func newThrottledCounter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_logins_throttled_total",
+		Help: "Attempts to authenticate that were refused unchecked, with 429, by way: login for /login/, and basic or api_key for those of listed clients.",
+	}, []string{"way"})
+}
+
+// newThrottledReasons returns the counter of the same requests by reason.
+func newThrottledReasons() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_logins_throttled_reasons_total",
+		Help: "The same attempts by reason: failures (too many earlier ones failed), in_progress (too many others of the account or address), logins (too many succeeded), or busy (there was no capacity to verify them).",
+	}, []string{"reason"})
+}
+
 // throttledReasons are the labels of the reasons.
 func throttledReasons() []string {
 	var reasons []string
@@ -22,15 +39,7 @@ func throttledReasons() []string {
 	return reasons
 }
 
-// newThrottledCounter returns the counter of requests that got status 429 without a
-// verification of their credentials.
-func newThrottledCounter() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ocigate_logins_throttled_total",
-		Help: "Attempts to authenticate that were refused unchecked, with 429, by way: login for /login/, and basic or api_key for those of listed clients, and by reason: failures (too many earlier ones failed), in_progress (others of the account or address were), logins (too many succeeded) or busy (no capacity).",
-	}, []string{"way", "reason"})
-}
-
 func (m *Metrics) throttled(e *auth.ThrottledError) {
-	m.loginsThrottled.WithLabelValues(throttledWays[e.Method], string(e.Reason)).Inc()
+	m.loginsThrottled.WithLabelValues(throttledWays[e.Method]).Inc()
+	m.throttledReasons.WithLabelValues(string(e.Reason)).Inc()
 }

@@ -54,7 +54,8 @@ func (m *Metrics) start() {
 	startAtZero(m.readsJoined, reads)
 	startAtZero(m.waits, []string{resultOK, waitFailed, waitLeft})
 
-	startAtZero(m.loginsThrottled, slices.Collect(maps.Values(throttledWays)), throttledReasons())
+	startAtZero(m.loginsThrottled, slices.Collect(maps.Values(throttledWays)))
+	startAtZero(m.throttledReasons, throttledReasons())
 	startAtZero(m.logins, []string{resultOK})
 	m.startRequests(nil)
 }

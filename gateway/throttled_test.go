@@ -26,7 +26,8 @@ func TestThrottledAttemptsAreCounted(t *testing.T) {
 			for range 2 {
 				r.call(t, guess).wantError(t, http.StatusTooManyRequests, "RATE_LIMITED")
 			}
-			wantCounted(t, r, "ocigate_logins_throttled_total", map[string]float64{"failures " + way: 2})
+			wantCounted(t, r, "ocigate_logins_throttled_total", map[string]float64{way: 2})
+			wantCounted(t, r, "ocigate_logins_throttled_reasons_total", map[string]float64{"failures": 2})
 		})
 	}
 }

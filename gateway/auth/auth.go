@@ -304,7 +304,8 @@ func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.ephemeral }
 //   - an [*UnavailableError] if the keys of the external issuer are not available,
 //   - [ErrCrossOrigin] if they are a valid cookie or any Basic, but a page of
 //     another origin may have sent the request,
-//   - the context's error if the request ended before its secret was hashed.
+//   - a ThrottledError too if the request's time was over before its secret was
+//     hashed, and the context's error if it was canceled.
 func (a *Authenticator) Authenticate(r *http.Request, clientIP netip.Addr) (Principal, error) {
 	cred, err := readCredential(r)
 	if err != nil {

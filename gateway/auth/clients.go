@@ -128,6 +128,10 @@ func (c *clients) authenticate(ctx context.Context, addr netip.Addr, cred creden
 		err := c.flights.do(ctx, flightKey{s.mac, addressBlock(addr), s.listed}, func() error {
 			return c.admit(ctx, addr, s)
 		})
+		if err == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			// The next step of the request would fail as if the platform were to blame.
+			err = waitEnded(ctx, ReasonBusy)
+		}
 		if err != nil {
 			// Requests that share a verification may differ in the method.
 			return Principal{}, throttledBy(s.method, err)

@@ -210,6 +210,35 @@ func TestHashingIsBounded(t *testing.T) {
 	})
 }
 
+// A request whose time is over before its secret is hashed is refused because of the load,
+// whenever that is; the next one finds the credential verified.
+func TestTimeThatEndsBeforeASecretIsHashed(t *testing.T) {
+	t.Parallel()
+	for name, timeout := range map[string]time.Duration{
+		"before it waits": 0, "while it waits": 10 * time.Millisecond, "while it is hashed": 40 * time.Millisecond,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := attackedClients(t, &hashUse{takes: 30 * time.Millisecond}, 1)
+				var other sync.WaitGroup
+				other.Go(func() { _ = c.tryFrom(t.Context(), userAddr(1), "unknown", "guess") })
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(t.Context(), timeout)
+				defer cancel()
+				err := c.tryFrom(ctx, userAddr(2), "other", "good")
+				if throttled, ok := errors.AsType[*ThrottledError](err); !ok || throttled.Reason != ReasonBusy {
+					t.Errorf("error %v", err)
+				}
+				other.Wait()
+				if err := c.tryFrom(t.Context(), userAddr(2), "other", "good"); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func TestRequestThatEndsDoesNotDecideForOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

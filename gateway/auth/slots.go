@@ -79,13 +79,11 @@ func (s *slots) resize(total, guesses int) {
 // acquire waits for a slot until the context ends. The caller calls release with the
 // ticket after the verification. Its error is a [*ThrottledError], or the context's.
 func (s *slots) acquire(ctx context.Context, t *ticket) error {
+	if ctx.Err() != nil { // it could not be used any more
+		return waitEnded(ctx, ReasonBusy)
+	}
 	t.started = make(chan error, 1)
 	s.enqueue(t)
-	select { // also if the context has ended: what has a slot is verified
-	case err := <-t.started:
-		return err
-	default:
-	}
 	select {
 	case err := <-t.started:
 		return err

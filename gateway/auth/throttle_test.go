@@ -252,7 +252,7 @@ func TestCanceledLoginCounts(t *testing.T) {
 	}{
 		"as a failure if the caller disconnected": {func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
-			cancel()
+			time.AfterFunc(time.Second, cancel)
 			return ctx, cancel
 		}, true},
 		"as nothing if the platform was too slow": {func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -269,8 +269,8 @@ func TestCanceledLoginCounts(t *testing.T) {
 				for range 3 {
 					ctx, cancel := c.abandon(t.Context())
 					_, err := a.Login(ctx, here, "admin", "guess")
-					cancel()
 					wantError(t, err, ctx.Err())
+					cancel()
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
