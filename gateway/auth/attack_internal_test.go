@@ -301,7 +301,7 @@ func attackTable(t *testing.T, name string, f flood) {
 	}
 	_, before := a.throttle.fresh.state(account, time.Now())
 	counted := 0
-	for i := 0; counted < f.failures && i < 5*f.failures; i++ {
+	for i := 0; counted < f.failures && i < 2*f.failures; i++ {
 		err := a.loginFrom(t.Context(), ip6(i%f.blocks, f.perNetwork), fmt.Sprint("random", i/max(f.each, 1)), "guess")
 		if errors.Is(err, ErrBadCredentials) {
 			counted++

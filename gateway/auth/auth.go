@@ -25,9 +25,9 @@
 // # State of a replica
 //
 // Tokens are signed, so every replica with the same keys accepts them. The cache of
-// verified clients and the counters of failed attempts belong to one [Authenticator]
-// and its successors ([Authenticator.With]) in one process, so N replicas allow N times
-// the guesses of one.
+// verified clients and the counters of failed attempts and of logins belong to one
+// [Authenticator] and its successors ([Authenticator.With]) in one process, so N
+// replicas allow N times the guesses of one.
 //
 // [Revocations] has the revoked tokens of a process. The caller stores the [Revocation]
 // that a logout returns where other processes find it, and gives them to

@@ -19,7 +19,7 @@ import (
 // a few blocks at a few accounts.
 func TestThrottleInvariants(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			newRandomAttempts(t, seed).run()
 		})
@@ -178,7 +178,7 @@ func TestFreeAttemptsOfStrangers(t *testing.T) {
 // TestTableForgetsNoDelay compares a table that is too small with the delays that began.
 func TestTableForgetsNoDelay(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(50) {
+	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			limit := Limit{FreeAttempts: 1 + r.IntN(3), BaseDelay: time.Second, MaxDelay: time.Minute, DecayAfter: 20 * time.Second, Records: 1 + r.IntN(20)}

@@ -111,7 +111,7 @@ type ErrorCount struct {
 type Logins struct {
 	OK        uint64 `json:"ok" doc:"successful logins at /login/"`
 	Failed    uint64 `json:"failed" doc:"other logins"`
-	Throttled uint64 `json:"throttled" doc:"attempts to authenticate that were refused unchecked, because too many before had failed"`
+	Throttled uint64 `json:"throttled" doc:"attempts to authenticate that were refused unchecked, with 429 RATE_LIMITED"`
 }
 
 // Journal is the state of the journal.

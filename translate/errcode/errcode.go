@@ -141,7 +141,7 @@ var (
 		"The message gives the limit. Split the list and send it in several requests.",
 		Caller, GatewayOperator)
 	RateLimited = declare(1009, "RATE_LIMITED", 429,
-		"Too many failed attempts.",
+		"Too many attempts to authenticate.",
 		"Wait as long as the Retry-After header says.",
 		Caller)
 	PlatformRefused = declare(1010, "PLATFORM_REFUSED", 400,
