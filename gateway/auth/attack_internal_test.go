@@ -289,7 +289,7 @@ type flood struct {
 // other names, and guesses again.
 func attackTable(t *testing.T, name string, f flood) {
 	a := attacked(t, asConfigured(newSlowPlatform(0)))
-	account := accountOfUser("victim")
+	account := a.names.account("victim")
 	guesses, start := 0, time.Now()
 	guess := func(from int) {
 		if errors.Is(a.loginFrom(t.Context(), ip4(from), "victim", "guess"), ErrBadCredentials) {

@@ -3,7 +3,6 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,9 +38,9 @@ const (
 var ErrRevocationsUnread = errors.New("the revocations could not be read since the start, and the token was issued before it")
 
 // UserPrincipal returns the Principal of the revocations of a platform user's tokens. Names
-// that differ only in letter case are one principal, because the platform may ignore the
-// case.
-func UserPrincipal(name string) string { return "user " + strings.ToLower(name) }
+// that a platform may take for one, such as those that differ only in letter case, are one
+// principal. A name without a domain and the same one with a domain are two.
+func UserPrincipal(name string) string { return "user " + foldName(name) }
 
 // externalPrincipal returns the Principal of the revocations of tokens of an external
 // issuer. The name has the issuer and the subject, whose letter case counts.

@@ -58,11 +58,14 @@ func wantAccepted(t testing.TB, a *auth.Authenticator, s auth.Session) {
 	}
 }
 
+// unlimited is a limit of logins that no test reaches.
+var unlimited = auth.LoginLimit{Burst: 1 << 20, PerSecond: 1e6}
+
 // replica returns an Authenticator of another process with the same keys, and its set.
 func replica(t testing.TB) (*auth.Authenticator, *auth.Revocations) {
 	t.Helper()
 	set := auth.NewRevocations()
-	return newAuth(t, auth.Options{Verifier: anyone(), Keys: []auth.Key{newKey}, Revocations: set}), set
+	return newAuth(t, auth.Options{Verifier: anyone(), Keys: []auth.Key{newKey}, Revocations: set, AccountLogins: unlimited, AddressLogins: unlimited}), set
 }
 
 func TestTokenStaysRevokedAfterLogoutsOfOthers(t *testing.T) {
