@@ -436,3 +436,85 @@ func TestLoginsAreLimited(t *testing.T) {
 		want("d", time.Second)
 	})
 }
+
+// A network under delay delays its addresses, but not the known pairs among them.
+func TestKnownPairInANetworkUnderDelay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := onlyAccounts(testLimit)
+		l.network.FreeAttempts = 3
+		throttle := newThrottle(l)
+		login := func(addr, user string, good bool) error {
+			attempt, err := throttle.admit(t.Context(), userTarget(user, netip.MustParseAddr(addr)))
+			if err != nil {
+				return err
+			}
+			defer attempt.end()
+			if good {
+				attempt.succeed()
+			} else {
+				attempt.fail()
+			}
+			return nil
+		}
+		if err := login("2001:db8::1", "user", true); err != nil {
+			t.Fatal(err)
+		}
+		for _, addr := range []string{"2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:0:3::1"} {
+			if err := login(addr, addr, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if login("2001:db8:0:4::1", "user", true) == nil {
+			t.Error("an address of the network is not delayed")
+		}
+		if err := login("2001:db8::1", "user", true); err != nil {
+			t.Errorf("the known pair: %v", err)
+		}
+		if err := login("2001:db8:1::1", "other", true); err != nil {
+			t.Errorf("another network: %v", err)
+		}
+	})
+}
+
+// A new attempt waits behind those that wait already, also when failures have expired and
+// there would be room for it.
+func TestNewAttemptsWaitBehindOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		throttle := newThrottle(onlyAccounts(testLimit)) // two of new addresses at a time
+		failing, err := throttle.admit(t.Context(), userTarget("user", ip4(0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		failing.fail()
+		failing.end()
+		first, err := throttle.admit(t.Context(), userTarget("user", ip4(1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		order := make(chan string, 2)
+		wait := func(name string, from int) {
+			go func() {
+				attempt, err := throttle.admit(t.Context(), userTarget("user", ip4(from)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				order <- name
+				attempt.end()
+			}()
+			synctest.Wait()
+		}
+		wait("earlier", 2)
+		time.Sleep(testLimit.DecayAfter)
+		wait("later", 3)
+		if len(order) > 0 {
+			t.Errorf("%s is admitted first", <-order)
+		}
+		first.end()
+		for range 2 {
+			<-order
+		}
+	})
+}
