@@ -8,6 +8,7 @@ import (
 
 	"ocigate/config"
 	"ocigate/gateway"
+	"ocigate/gateway/auth"
 )
 
 // The settings for portals, as options of the packages that use them.
@@ -50,6 +51,26 @@ func TestCallerLimits(t *testing.T) {
 	want.Each = gateway.CallerLimit{PerSecond: 10, Burst: 50}
 	if diff := cmp.Diff(want, callerLimits(&c)); diff != "" {
 		t.Errorf("with a limit of all callers (-want +got):\n%s", diff)
+	}
+}
+
+func TestThrottleOptions(t *testing.T) {
+	c := config.Default()
+	c.Auth.Throttle = config.Throttle{
+		FreeAttempts: 3, BaseDelay: 2 * time.Second, MaxDelay: time.Minute, Remembered: 200,
+		AccountLogins: config.LoginLimit{PerSecond: 0.5, Burst: 6}, AddressLogins: config.LoginLimit{PerSecond: 7, Burst: 80},
+		Concurrent: 9,
+	}
+	got := authOptions(&c, noPlatform{})
+	want := auth.Options{
+		AccountLimit:  auth.Limit{FreeAttempts: 3, BaseDelay: 2 * time.Second, MaxDelay: time.Minute, Records: 200},
+		AddressLimit:  auth.Limit{FreeAttempts: 30, BaseDelay: 2 * time.Second, MaxDelay: time.Minute, Records: 200},
+		AccountLogins: auth.LoginLimit{PerSecond: 0.5, Burst: 6}, AddressLogins: auth.LoginLimit{PerSecond: 7, Burst: 80},
+		LoginConcurrency: 9,
+	}
+	if got.AccountLimit != want.AccountLimit || got.AddressLimit != want.AddressLimit || got.AccountLogins != want.AccountLogins ||
+		got.AddressLogins != want.AddressLogins || got.LoginConcurrency != want.LoginConcurrency {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

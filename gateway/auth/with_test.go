@@ -154,6 +154,40 @@ func TestWithAppliesTheNewLimitsToBoth(t *testing.T) {
 	}
 }
 
+func TestWithAppliesTheNewLimitsOfLogins(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]func(auth.LoginLimit) auth.Options{
+		"of an account":   func(l auth.LoginLimit) auth.Options { return auth.Options{AccountLogins: l} },
+		"from an address": func(l auth.LoginLimit) auth.Options { return auth.Options{AddressLogins: l} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := groupAdmin()
+				two := limit(auth.LoginLimit{Burst: 2, PerSecond: 1})
+				two.Verifier = p
+				a := newAuth(t, two)
+				loggedIn := func(times int) {
+					t.Helper()
+					for range times {
+						wantError(t, try(a, here, "admin", "secret"), nil)
+					}
+					got := wantThrottled(t, try(a, here, "admin", "secret"))
+					if got.RetryAfter != time.Second || got.Reason != auth.ReasonLogins || got.Method != auth.MethodToken {
+						t.Errorf("refused as %+v", got)
+					}
+				}
+				loggedIn(2)
+				a = with(t, a, limit(auth.LoginLimit{Burst: 5, PerSecond: 1}))
+				loggedIn(3)
+				if n := p.asked.Load(); n != 2 {
+					t.Errorf("the platform was asked %d times about what was refused", n-2)
+				}
+			})
+		})
+	}
+}
+
 // Fewer records forget no account under delay.
 func TestWithBoundsTheRecordsOfBoth(t *testing.T) {
 	t.Parallel()
