@@ -21,7 +21,7 @@ func (m *Metrics) makeOperations() {
 		Name: "ocigate_operation_replays_total", Help: "Requests that got the outcome of the first one with the same Idempotency-Key.",
 	}, []string{"endpoint"})
 	m.journalFailures = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "ocigate_journal_failures_total", Help: "Failures to record writes or logins; the log has the cause of each.",
+		Name: "ocigate_journal_failures_total", Help: "Failures to record writes, logins or logouts; the log has the cause of each.",
 	})
 	m.readingsFailed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ocigate_operation_readings_failed_total", Help: "Failures to read back the outcome of a write from the platform.",

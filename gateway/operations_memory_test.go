@@ -26,14 +26,13 @@ import (
 
 // A journal of writes that each have as many entries as a write may have at most.
 const (
-	largeWrites  = 24
 	entriesOfOne = 10_000
 	slowCallers  = 8
 	megabyte     = 1e6
 )
 
-// largeJournal makes a journal of large writes, and gives its folder.
-func largeJournal(t *testing.T) string {
+// largeJournal makes a journal of that many large writes, and gives its folder.
+func largeJournal(t *testing.T, writes int) string {
 	t.Helper()
 	folder := filepath.Join(memoryDir(t), "journal")
 	store := bolt.Open(folder, bolt.Options{NoSync: true})
@@ -51,7 +50,7 @@ func largeJournal(t *testing.T) string {
 			Before: json.RawMessage(`{"groupId":null}`), After: json.RawMessage(`{"groupId":"ApioGrpTest"}`), Step: 1, Outcome: operation.Done,
 		})
 	}
-	for range largeWrites {
+	for range writes {
 		op.ID = operation.NewID()
 		must(t, store.Record(t.Context(), op, operation.Event{}))
 	}
@@ -115,7 +114,7 @@ func heldBySlowCallers(serve func(http.ResponseWriter)) uint64 {
 // larger. Callers who read slowly keep no more of it than their page.
 func TestMemoryOfTheListOfOperations(t *testing.T) {
 	var options gateway.Options
-	r := startInBubble(t, setup{folder: largeJournal(t), gateway: func(o *gateway.Options) { options = *o }})
+	r := startInBubble(t, setup{folder: largeJournal(t, 24), gateway: func(o *gateway.Options) { options = *o }})
 	handler := gateway.New(options) // without what watches the responses of the rig
 	for _, c := range []struct {
 		query                 string
@@ -150,7 +149,8 @@ func TestMemoryOfTheListOfOperations(t *testing.T) {
 
 // Pages that end early lead to all writes, each with all of its entries.
 func TestPagesOfLargeOperations(t *testing.T) {
-	r := startInBubble(t, setup{folder: largeJournal(t)})
+	const writes = 3
+	r := startInBubble(t, setup{folder: largeJournal(t, writes)})
 	for _, query := range []string{"?limit=1000", "?limit=1000&entries=true"} {
 		var ids []string
 		before, tags := "", map[string]bool{}
@@ -177,7 +177,7 @@ func TestPagesOfLargeOperations(t *testing.T) {
 			}
 			before = "&before=" + page.Next
 		}
-		if !slices.IsSortedFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) || len(slices.Compact(ids)) != largeWrites {
+		if !slices.IsSortedFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) || len(slices.Compact(ids)) != writes {
 			t.Errorf("%s: %d writes: %v", query, len(ids), ids)
 		}
 	}
