@@ -168,6 +168,7 @@ func fullConfig() config.Config {
 		},
 		Journal: config.Journal{
 			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate?sslmode=verify-full"),
+			Schema: "journal", Owner: "dba",
 			Settle: time.Minute, Recheck: time.Hour, Keep: 48 * time.Hour, KeepKeys: 48 * time.Hour, UnreadyAfter: time.Minute,
 		},
 		Platform: config.Platform{

@@ -89,8 +89,8 @@ func openFile(folder, name string, flag int) (*os.File, error) {
 	path := filepath.Join(folder, name)
 	before, err := root.Lstat(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		flag |= os.O_EXCL // means nothing without os.O_CREATE
+	case errors.Is(err, fs.ErrNotExist) && flag&os.O_CREATE != 0:
+		flag |= os.O_EXCL // what appears meanwhile is not opened
 	case err != nil:
 		return nil, at(path, err)
 	default:
