@@ -286,7 +286,11 @@ func TestVolumeOfKubernetes(t *testing.T) {
 	must(t, os.Chmod(folder, 0o770|os.ModeSetgid))
 	own, err := os.Executable()
 	must(t, err)
-	must(t, os.WriteFile(program, read(t, own), 0o755))
+	content := read(t, own)
+	syscall.ForkLock.RLock() // a process that starts now would have the file open for writing
+	err = os.WriteFile(program, content, 0o755)
+	syscall.ForkLock.RUnlock()
+	must(t, err)
 	run := func(groups ...uint32) string {
 		command := exec.CommandContext(t.Context(), program)
 		command.Dir = shared
