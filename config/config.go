@@ -275,9 +275,17 @@ type Journal struct {
 	Owner        string        `yaml:"postgres_owner" rule:"token" doc:"Role that may own the schema and the tables, beside the role of the gateway, the owner of the database and superusers: the one that creates them, if the gateway may not."`
 	Settle       time.Duration `yaml:"settle" rule:"1s..1h" doc:"How long the platform may take to carry out a write whose session has ended. Only after that, a list that does not show the effect of the write proves that the write was not done."`
 	Recheck      time.Duration `yaml:"recheck" rule:"1s..24h" doc:"How long after a write was found not to be done the lists are read once more, to confirm it."`
-	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read. The audit trail is kept forever."`
+	Keep         time.Duration `yaml:"keep" rule:"1h..87600h" doc:"How long the outcome of a write can be read."`
 	KeepKeys     time.Duration `yaml:"keep_keys" rule:"1m..720h" doc:"How long an Idempotency-Key identifies its request, not longer than keep."`
 	UnreadyAfter time.Duration `yaml:"unready_after" rule:"0s..1h" doc:"How long the embedded store may be unusable before readyz goes off, until it is usable again. With store postgres readyz stays on: all replicas share the database and would all become unready at the same time."`
+	Audit        Audit         `yaml:"audit" doc:"The audit trail."`
+}
+
+// Audit configures the audit trail of the journal.
+type Audit struct {
+	Anchor       time.Duration `yaml:"anchor" rule:"1m..24h" doc:"How often the number and the hash of the last line are logged, if they have changed. A log that is collected elsewhere then shows if the end of the trail was removed, or all of it was written again."`
+	Keep         time.Duration `yaml:"keep" rule:"0s..876000h" doc:"How long lines are kept, not shorter than journal.keep; 0s is forever. The embedded store removes whole files whose last line is older, with a line that says so. With store postgres it must be 0s, because the role of the gateway need not be able to remove lines: use ocigate audit archive."`
+	MaxFileBytes int           `yaml:"max_file_bytes" rule:"0..1073741824" doc:"Size of a file of the embedded store, in bytes, after which the next file is begun, such as audit-2026-11.part0002.jsonl. With 0 there is one file for each month."`
 }
 
 // JournalStore is the kind of store that keeps the journal.
@@ -459,6 +467,7 @@ func Default() Config {
 			Store: StoreEmbedded, Folder: "journal",
 			Schema: "ocigate", Settle: 30 * time.Second, Recheck: 5 * time.Minute, UnreadyAfter: 10 * time.Second,
 			Keep: 30 * 24 * time.Hour, KeepKeys: 24 * time.Hour,
+			Audit: Audit{Anchor: 10 * time.Minute},
 		},
 		Platform: Platform{
 			Login:         LoginAuto,

@@ -170,6 +170,7 @@ func fullConfig() config.Config {
 			Store: config.StorePostgres, PostgresURL: config.NewSecret("postgres://ocigate:word@db.example.com/ocigate?sslmode=verify-full"),
 			Schema: "journal", Owner: "dba",
 			Settle: time.Minute, Recheck: time.Hour, Keep: 48 * time.Hour, KeepKeys: 48 * time.Hour, UnreadyAfter: time.Minute,
+			Audit: config.Audit{Anchor: time.Hour, MaxFileBytes: 1 << 20},
 		},
 		Platform: config.Platform{
 			Endpoints: []config.Endpoint{

@@ -108,6 +108,10 @@ func (l *loader) validateJournal(j Journal) {
 	l.conflict(j.Store == StorePostgres && !j.PostgresURL.IsSet(), "is required, since journal.store is postgres", "journal.postgres_url", "journal.store")
 	l.conflict(j.Store == StoreEmbedded && j.PostgresURL.IsSet(), "must be postgres, since journal.postgres_url is given", "journal.store", "journal.postgres_url")
 	l.order("journal.keep_keys", j.KeepKeys, "journal.keep", j.Keep)
+	l.conflict(j.Store == StorePostgres && j.Audit.Keep > 0, "must be 0s, since journal.store is postgres", "journal.audit.keep", "journal.store")
+	if j.Audit.Keep > 0 {
+		l.order("journal.keep", j.Keep, "journal.audit.keep", j.Audit.Keep)
+	}
 }
 
 // validateScope checks that a client has exactly the ids that its level needs.

@@ -4,12 +4,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"ocigate/gateway/operation"
 )
 
 // A JournalWatcher reports the state of a journal. *operation.Keeper implements it.
 type JournalWatcher interface {
 	JournalState() (unusableSince time.Time, err error)
 	OldestUnresolved() time.Time
+	TrailHead() operation.Head
 }
 
 // WatchJournal adds the state of the journal. It is read when the metrics are gathered.
@@ -21,6 +24,9 @@ func (m *Metrics) WatchJournal(keeper JournalWatcher) {
 			_, err := keeper.JournalState()
 			return float64(oneIf(err == nil))
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ocigate_audit_lines", Help: "Number of the last line of the audit trail, read every minute; 0 until it could be read.",
+		}, func() float64 { return float64(keeper.TrailHead().Sequence) }),
 		// An age and not a timestamp: without such a write, a timestamp of 0 would
 		// look like an age of decades.
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

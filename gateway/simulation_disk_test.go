@@ -215,6 +215,11 @@ func (d *disk) Append(ctx context.Context, event operation.Event) error {
 	return d.do(ctx, "Append", func() error { return d.Store.Append(ctx, event) }, nil)
 }
 
+func (d *disk) Head(ctx context.Context) (head operation.Head, err error) {
+	err = d.do(ctx, "Head", func() (err error) { head, err = d.Store.Head(ctx); return err }, nil)
+	return head, err
+}
+
 func (d *disk) Touched(ctx context.Context, op operation.Operation) (touched map[operation.Claim]string, err error) {
 	err = d.do(ctx, "Touched", func() (err error) { touched, err = d.Store.Touched(ctx, op); return err }, nil)
 	return touched, err

@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -153,7 +155,7 @@ func (g *process) kill(where string) {
 // replace closes the gateway and starts the next one.
 func (g *process) replace() {
 	g.calls.Wait()
-	_ = g.store.Close()
+	g.sim.crash(g.store)
 	if g.lostIntent != "" {
 		g.sim.truncateTrail(g.lostIntent)
 	}
@@ -163,6 +165,20 @@ func (g *process) replace() {
 	case <-g.sim.recovered:
 	}
 	g.sim.startProcess(g.number + 1)
+}
+
+// crash closes a store without what it does at the end of a process that is not killed: it
+// leaves the database as it is.
+func (s *simulation) crash(store *bolt.Store) {
+	path := filepath.Join(s.folder, "operations.db")
+	database, err := os.ReadFile(path)
+	_ = store.Close()
+	if err == nil {
+		err = os.WriteFile(path, database, 0o600)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		must(s.t, err)
+	}
 }
 
 // close closes what is left of a killed gateway, whose calls all fail.
@@ -187,10 +203,18 @@ func (s *simulation) truncateTrail(id string) {
 	if last := content[start:]; !bytes.Contains(last, []byte(id)) || !bytes.Contains(last, []byte(`"event":"intent"`)) {
 		return // another line was written after it
 	}
+	head, _, err := operation.HeadOf(bytes.TrimSuffix(content[start:], []byte("\n")))
+	must(s.t, err)
+	found, err := bolt.Inspect(s.folder)
+	must(s.t, err)
+	if found.Trail.Head == head {
+		return // a transaction was made after it
+	}
 	keep := start
 	if s.dice.oneIn(2) {
 		keep += s.dice.below(len(content) - start)
 	}
+	s.count("the line of an intent is lost")
 	s.logf("the last %d bytes of the audit trail never reached the disk", len(content)-keep)
 	must(s.t, os.Truncate(name, int64(keep)))
 }

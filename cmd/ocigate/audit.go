@@ -2,13 +2,11 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"iter"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,82 +20,15 @@ import (
 func newAudit() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "Show and verify the audit trail",
-		Long: "Show and verify the audit trail: a line of JSON for each login and for each step of\n" +
-			"a write. Every line contains the hash of the line before it, so no line can be\n" +
+		Short: "Show, verify and archive the audit trail",
+		Long: "Show, verify and archive the audit trail: a line of JSON for each login and for each\n" +
+			"step of a write. Every line contains the hash of the line before it, so no line can be\n" +
 			"changed, removed or moved undetected. The gateway may be running at the same time.",
 		Args: cobra.NoArgs,
 		RunE: showHelp,
 	}
-	c.AddCommand(newAuditVerify(), newAuditTail())
+	c.AddCommand(newAuditVerify(), newAuditTail(), newAuditArchive(), newAuditAccept())
 	return c
-}
-
-func newAuditVerify() *cobra.Command {
-	var expected string
-	c := withTrail(&cobra.Command{
-		Use:   "verify",
-		Short: "Verify that the audit trail was not changed after it was written",
-		Long: "Verify that the audit trail was not changed after it was written, and print its head:\n" +
-			"the number and the hash of the last line. Missing lines at the end can only be\n" +
-			"detected by an earlier head: store a head from time to time in a place where it\n" +
-			"cannot be changed, and give it with --head.",
-	}, func(c *cobra.Command, trail operation.Trail) error {
-		want, err := parseHead(expected)
-		if err != nil {
-			return err
-		}
-		first, head, err := verifyTrail(trail, want)
-		if err != nil {
-			return err
-		}
-		switch {
-		case first == 0:
-			_, err = fmt.Fprintln(c.OutOrStdout(), "The audit trail has no lines.")
-		case first > 1:
-			_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole from line %d on; lines 1 to %d are not there. Its head is %s\n", first, first-1, head)
-		default:
-			_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole. Its head is %s\n", head)
-		}
-		return err
-	})
-	c.Flags().StringVar(&expected, "head", "", "an earlier head, which the trail must contain")
-	return c
-}
-
-// verifyTrail verifies a trail. It returns the number of its first line, 0 if it has none,
-// and its head. Unless want is the zero Head, the trail must contain that line.
-func verifyTrail(trail operation.Trail, want operation.Head) (first int64, head operation.Head, err error) {
-	found := want == operation.Head{}
-	head, err = operation.Verify(func(yield func([]byte, error) bool) {
-		for line, err := range trail {
-			if err == nil && (first == 0 || !found) {
-				at, _, broken := operation.HeadOf(line)
-				found = found || broken == nil && at == want
-				first = cmp.Or(first, at.Sequence)
-			}
-			if !yield(line, err) {
-				return
-			}
-		}
-	})
-	if err == nil && !found {
-		err = fmt.Errorf("the audit trail does not contain the line %s: lines are missing, or the trail was written again", want)
-	}
-	return first, head, err
-}
-
-// parseHead parses the output of Head.String. An empty text is the zero Head.
-func parseHead(text string) (operation.Head, error) {
-	if text == "" {
-		return operation.Head{}, nil
-	}
-	number, hash, ok := strings.Cut(text, ":")
-	sequence, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil {
-		return operation.Head{}, fmt.Errorf("--head must be a number, a colon and a hash, as verify prints them, not %q", text)
-	}
-	return operation.Head{Sequence: sequence, Hash: hash}, nil
 }
 
 func newAuditTail() *cobra.Command {

@@ -88,7 +88,7 @@ func readFile(t *testing.T, path string) string {
 func TestAuditVerify(t *testing.T) {
 	made := newTrail(t)
 	head := "Its head is " + made.heads[3] + "\n"
-	whole, archived, empty := "The audit trail is whole. "+head, "The audit trail is whole from line 3 on; lines 1 to 2 are not there. "+head, "The audit trail has no lines.\n"
+	whole, rest, empty := "The audit trail is whole. "+head, "The audit trail is whole from line 3 on; lines 1 to 2 are not in these files. "+head, "The audit trail has no lines.\n"
 	nothing := filepath.Join(t.TempDir(), "nothing")
 	writeFile(t, nothing, "")
 	halves := []string{filepath.Join(t.TempDir(), "1"), filepath.Join(t.TempDir(), "2")}
@@ -103,12 +103,20 @@ func TestAuditVerify(t *testing.T) {
 		"accepts several files":             {halves, ""},
 		"finds its own head":                {[]string{"--head", made.heads[3], made.file}, ""},
 		"finds an earlier head":             {[]string{"--head", made.heads[0], "--config", made.config}, ""},
-		"misses a head that is further on":  {[]string{"--head", "5" + made.heads[3][1:], made.file}, "does not contain the line 5:"},
-		"misses a head of another hash":     {[]string{"--head", "4" + made.heads[2][1:], made.file}, "does not contain the line 4:"},
-		"misses a head that is archived":    {[]string{"--head", made.heads[0], halves[1]}, "does not contain the line 1:"},
-		"refuses a head without a hash":     {[]string{"--head", "4", made.file}, "--head must be"},
-		"refuses a head without a number":   {[]string{"--head", "x" + made.heads[3], made.file}, "--head must be"},
-		"refuses files in another order":    {[]string{halves[1], halves[0]}, "line 3"},
+		"finds several heads":               {[]string{"--head", made.heads[0], "--head", made.heads[2], made.file}, ""},
+		"goes on in the journal":            {[]string{"--journal", "--config", made.config, made.file}, "line 5 has number 1"},
+		"misses a head that is further on":  {[]string{"--head", "5" + made.heads[3][1:], made.file}, "does not have the line 5:"},
+		"misses a head of another hash":     {[]string{"--head", "4" + made.heads[2][1:], made.file}, "does not have the line 4:"},
+		"misses a head that is archived":    {[]string{"--from", made.heads[1], "--head", made.heads[0], halves[1]}, "does not have the line 1:"},
+		"misses the lines before the files": {[]string{halves[1]}, "with --from"},
+		"misses lines behind --from":        {[]string{"--from", made.heads[0], halves[1]}, "has number 3 where 2 is due"},
+		"refuses another line for --from":   {[]string{"--from", "2" + made.heads[0][1:], halves[1]}, "does not follow"},
+		"refuses --from without files":      {[]string{"--from", made.heads[0], "--config", made.config}, "are for files"},
+		"refuses --journal without files":   {[]string{"--journal", "--config", made.config}, "are for files"},
+		"refuses a head without a hash":     {[]string{"--head", "4", made.file}, "--head: a head is"},
+		"refuses a head without a number":   {[]string{"--head", "x" + made.heads[3], made.file}, "--head: a head is"},
+		"refuses --from without a hash":     {[]string{"--from", "4", made.file}, "--from: a head is"},
+		"refuses files in another order":    {[]string{halves[1], halves[0]}, "line 1 has number 3"},
 		"reports a missing file":            {[]string{made.file + "x"}, "no such file"},
 		"reports a missing configuration":   {[]string{"--config", made.config + "x"}, "no such file"},
 	} {
@@ -122,12 +130,15 @@ func TestAuditVerify(t *testing.T) {
 			}
 		})
 	}
-	for name, c := range map[string]struct{ file, want string }{
-		"reports which lines are missing": {halves[1], archived}, // they may be archived, or deleted
-		"reports that there is no line":   {nothing, empty},
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"reports which lines are missing": {[]string{"--from", made.heads[1], halves[1]}, rest},
+		"reports that there is no line":   {[]string{nothing}, empty},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if out, _, err := execute(t, "", "audit", "verify", c.file); err != nil || out != c.want {
+			if out, _, err := execute(t, "", append([]string{"audit", "verify"}, c.args...)...); err != nil || out != c.want {
 				t.Errorf("%v, wrote %q, want %q", err, out, c.want)
 			}
 		})

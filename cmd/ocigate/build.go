@@ -193,7 +193,9 @@ func (p *parts) services(client *oci.Client) (gateway.Services, error) {
 // journal returns the store of operations that the configuration selects.
 func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 	if c.Journal.Store != config.StorePostgres {
-		return bolt.Open(c.Journal.Folder, bolt.Options{Logger: logger}), nil
+		return bolt.Open(c.Journal.Folder, bolt.Options{
+			Logger: logger, KeepTrail: c.Journal.Audit.Keep, MostTrail: int64(c.Journal.Audit.MaxFileBytes),
+		}), nil
 	}
 	store, err := openPostgres(c.Journal, postgres.Options{Lease: timeoutsOfWrites(c).lease()})
 	if err != nil {
@@ -249,7 +251,7 @@ func checkJournal(c config.Journal) error {
 func keeperOptions(c config.Journal, store operation.Store, observe operation.Observe, trace operation.Trace) operation.Options {
 	return operation.Options{
 		Store: store, Observe: observe, Owner: ownerName(),
-		Settle: c.Settle, Recheck: c.Recheck, Keep: c.Keep, KeepKeys: c.KeepKeys,
+		Settle: c.Settle, Recheck: c.Recheck, Keep: c.Keep, KeepKeys: c.KeepKeys, Anchor: c.Audit.Anchor,
 		Trace: trace,
 	}
 }

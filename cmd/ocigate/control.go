@@ -59,7 +59,7 @@ func startControlServer(store operation.Store, keeper *operation.Keeper, j confi
 	}
 	m := &storeManager{store: store, keeper: keeper, settle: j.Settle}
 	c := &controlServer{store: own, folder: j.Folder, logger: logger, server: &http.Server{
-		Handler: withJournalState(controlHandler(m), keeper), ReadTimeout: controlTime, WriteTimeout: 2 * controlTime,
+		Handler: withAudit(withJournalState(controlHandler(m), keeper), own), ReadTimeout: controlTime, WriteTimeout: 2 * controlTime,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}}
 	ctx, end := context.WithCancel(context.Background())

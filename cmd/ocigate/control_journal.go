@@ -48,24 +48,33 @@ var errOtherVersion = errors.New("the gateway that has the journal open does not
 // askJournal returns the state of the journal of the gateway that has a folder open. A
 // gateway opens its socket shortly after the folder, so it tries until limit has passed.
 func askJournal(ctx context.Context, folder string, limit time.Duration) (journalState, error) {
+	running, err := dialRunning(ctx, folder, limit)
+	if err != nil {
+		return journalState{}, err
+	}
+	defer func() { _ = running.close() }() // never fails
+	ctx, cancel := context.WithTimeout(ctx, max(limit, askTime))
+	defer cancel()
+	var state journalState
+	if err := running.call(ctx, http.MethodGet, controlJournal, nil, nil, &state); err != nil {
+		return state, fmt.Errorf("%w: %w", errOtherVersion, err)
+	}
+	return state, nil
+}
+
+// dialRunning connects to the gateway that has a folder open. It tries until limit has
+// passed.
+func dialRunning(ctx context.Context, folder string, limit time.Duration) (*controlClient, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		running, err := dialControl(ctx, folder)
-		if err == nil {
-			defer func() { _ = running.close() }() // never fails
-			var state journalState
-			if err := running.call(ctx, http.MethodGet, controlJournal, nil, nil, &state); err != nil {
-				return state, fmt.Errorf("%w: %w", errOtherVersion, err)
-			}
-			return state, nil
-		}
-		if isUnsafe(err) || errors.Is(err, fs.ErrPermission) {
-			return journalState{}, err
+		if err == nil || isUnsafe(err) || errors.Is(err, fs.ErrPermission) {
+			return running, err
 		}
 		select {
 		case <-ctx.Done():
-			return journalState{}, err
+			return nil, err
 		case <-time.After(askPause):
 		}
 	}

@@ -58,6 +58,20 @@ func (r *doctorRig) openJournal(folder string) *bolt.Store {
 	return store
 }
 
+// oldTrail makes a journal with an audit trail of three files, each with two lines, and
+// returns their paths.
+func (r *doctorRig) oldTrail(folder string) []string {
+	r.t.Helper()
+	store := r.openJournal(folder)
+	addOldLines(r.t, store)
+	_ = store.Close() // never fails
+	files, err := filepath.Glob(filepath.Join(folder, "audit-*.jsonl"))
+	if err != nil || len(files) != 3 {
+		r.t.Fatal(files, err)
+	}
+	return files
+}
+
 // setFormat makes a journal with that format.
 func (r *doctorRig) setFormat(folder, format string) {
 	r.t.Helper()
@@ -159,6 +173,18 @@ var journalFaults = []doctorFault{
 	{name: "a corrupt database", check: "journal_format", code: exitJournal, says: []string{"cannot be used"},
 		make: withJournalFolder(func(r *doctorRig, folder string) {
 			r.mustWrite(filepath.Join(folder, operationsDatabase), strings.Repeat("garbage ", 4096))
+		})},
+	{name: "an audit trail that was cut off", check: "journal_format", code: exitJournal, says: []string{"do not agree", "it ends with line 5"},
+		make: withJournalFolder(func(r *doctorRig, folder string) {
+			last := r.oldTrail(folder)[2]
+			content := readFile(r.t, last)
+			writeFile(r.t, last, content[:strings.IndexByte(content, '\n')+1])
+		})},
+	{name: "an audit trail without its first file", check: "journal_format", state: checkNote, says: []string{"begins behind line 2"},
+		make: withJournalFolder(func(r *doctorRig, folder string) {
+			if err := os.Remove(r.oldTrail(folder)[0]); err != nil {
+				r.t.Fatal(err)
+			}
 		})},
 	{name: "a folder that another process uses", check: "journal_format", code: exitJournal, says: []string{"another process has the database open"},
 		make: withJournalFolder(func(r *doctorRig, folder string) { r.openJournal(folder) })},

@@ -232,6 +232,10 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 		d.report.fail(c, time.Since(began), cause, do)
 	case found.Format == 0:
 		d.report.ok(c, time.Since(began), "there is no journal yet")
+	case found.TrailError != nil:
+		d.report.fail(c, time.Since(began), "the audit trail and the database do not agree: "+onOneLine(found.TrailError), "see Lines that are missing in the page about the journal; keep a copy of the folder first")
+	case found.Before != found.Trail.Archived:
+		d.report.note(c, time.Since(began), fmt.Sprintf("the audit trail begins behind line %d, and lines up to %d were archived by ocigate audit archive", found.Before.Sequence, found.Trail.Archived.Sequence), "bring the files before it back; if they were archived by other means, run ocigate audit accept")
 	case found.IsOld():
 		d.report.note(c, time.Since(began), fmt.Sprintf("format %d: the start of this version migrates it to format %d, which earlier versions cannot read", found.Format, operation.Format), "copy the folder before the first start of this version")
 	default:

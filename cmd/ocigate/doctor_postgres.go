@@ -105,6 +105,8 @@ func (d *doctor) checkTables(began time.Time, found postgres.Inspection, err err
 		d.report.note(c, time.Since(began), fmt.Sprintf("format %d: the start of this version migrates the tables to format %d, which earlier versions cannot use", found.Format, operation.Format), "back the database up before the first start of this version")
 	case found.Missing != "":
 		d.report.fail(c, time.Since(began), fmt.Sprintf("the role %s lacks the privileges %s", found.Role, found.Missing), "grant them")
+	case found.TrailError != nil:
+		d.report.fail(c, time.Since(began), "the audit trail and its head do not agree: "+onOneLine(found.TrailError), "see Lines that are missing in the page about the journal; keep a dump of the database first")
 	default:
 		d.report.ok(c, time.Since(began), fmt.Sprintf("format %d in the schema %s, and the role has the privileges that it needs", found.Format, found.Schema))
 		return true

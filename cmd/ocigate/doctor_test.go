@@ -261,6 +261,11 @@ func TestDoctorOfADatabase(t *testing.T) {
 	}
 	r.journal += ", postgres_owner: weak"
 	wantChecks(0, "journal_tables: ok")
+	server.Exec(t, database, "UPDATE ocigate_audit_head SET seq = 9")
+	result = wantChecks(exitJournal, "journal_tables: failed", "journal_commit: skipped")
+	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "do not agree") {
+		t.Error(c)
+	}
 	server.Exec(t, database, "UPDATE ocigate_schema SET version = 1")
 	wantChecks(0, "journal_tables: note", "journal_commit: skipped")
 	server.Exec(t, database, "UPDATE ocigate_schema SET version = 99")

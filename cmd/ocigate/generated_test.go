@@ -17,6 +17,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/operation"
 	"ocigate/gateway/status"
 	"ocigate/oci"
 	"ocigate/translate/errcode"
@@ -177,6 +178,7 @@ type idleKeeper struct{}
 func (idleKeeper) Unresolved() int                  { return 0 }
 func (idleKeeper) JournalState() (time.Time, error) { return time.Time{}, nil }
 func (idleKeeper) OldestUnresolved() time.Time      { return time.Time{} }
+func (idleKeeper) TrailHead() operation.Head        { return operation.Head{} }
 
 type idleLog struct{}
 

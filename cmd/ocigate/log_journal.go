@@ -7,7 +7,7 @@ import (
 )
 
 // withJournalLog returns the trace with logging added of when the journal becomes
-// unusable, and when it is usable again.
+// unusable, and when it is usable again, and of the anchors of the audit trail.
 func withJournalLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	t.Journal = func(err error) {
 		if err == nil {
@@ -15,6 +15,9 @@ func withJournalLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 			return
 		}
 		logger.Error("the journal is not usable: writes are refused", "cause", err.Error())
+	}
+	t.Anchor = func(head operation.Head) {
+		logger.Info("anchor of the audit trail", "head", head.String())
 	}
 	return t
 }

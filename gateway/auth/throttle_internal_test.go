@@ -445,7 +445,7 @@ func TestKnownPairInANetworkUnderDelay(t *testing.T) {
 		l.network.FreeAttempts = 3
 		throttle := newThrottle(l)
 		login := func(addr, user string, good bool) error {
-			attempt, err := throttle.admit(t.Context(), userTarget(user, netip.MustParseAddr(addr)))
+			attempt, err := throttle.admit(t.Context(), userTarget(accountOfUser(user), netip.MustParseAddr(addr)))
 			if err != nil {
 				return err
 			}
@@ -483,20 +483,20 @@ func TestNewAttemptsWaitBehindOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		throttle := newThrottle(onlyAccounts(testLimit)) // two of new addresses at a time
-		failing, err := throttle.admit(t.Context(), userTarget("user", ip4(0)))
+		failing, err := throttle.admit(t.Context(), userTarget(accountOfUser("user"), ip4(0)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		failing.fail()
 		failing.end()
-		first, err := throttle.admit(t.Context(), userTarget("user", ip4(1)))
+		first, err := throttle.admit(t.Context(), userTarget(accountOfUser("user"), ip4(1)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		order := make(chan string, 2)
 		wait := func(name string, from int) {
 			go func() {
-				attempt, err := throttle.admit(t.Context(), userTarget("user", ip4(from)))
+				attempt, err := throttle.admit(t.Context(), userTarget(accountOfUser("user"), ip4(from)))
 				if err != nil {
 					t.Error(err)
 					return

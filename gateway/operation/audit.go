@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +25,10 @@ const (
 	EventLogout     EventKind = "logout"
 	EventRevocation EventKind = "revocation" // an operator has revoked the tokens of a user
 	EventWireTrace  EventKind = "wire_trace" // an operator has begun or ended the trace of a tenant, or its time was over
+
+	EventTrailArchived EventKind = "audit_archive" // an operator has archived the first lines of the trail
+	EventTrailRemoved  EventKind = "audit_remove"  // the first lines of the trail were older than they are kept
+	EventTrailAccepted EventKind = "audit_accept"  // an operator has accepted that lines of the trail are missing
 )
 
 // Event is the content of one line of the audit trail: a caller, what they did and from
@@ -50,8 +54,13 @@ type Event struct {
 	// a record that failed.
 	Outcome string `json:"outcome,omitempty"`
 	Basis   Basis  `json:"basis,omitempty"`
-	// Reason is why an operator has freed the entries or revoked the tokens, in their words.
+	// Reason is why an operator has given the order, in their words.
 	Reason string `json:"reason,omitempty"`
+	// Head is a [Head] of the trail: the last line that was archived or removed, or
+	// the one that was expected at the end of a trail that was accepted without it.
+	Head string `json:"head,omitempty"`
+	// Archive is the file with the lines that were archived.
+	Archive string `json:"archive,omitempty"`
 }
 
 // EventOf returns an event about the present state of an operation.
@@ -72,6 +81,26 @@ type Head struct {
 
 // String returns the number and the hash, separated by a colon.
 func (h Head) String() string { return fmt.Sprintf("%d:%s", h.Sequence, h.Hash) }
+
+// MarshalText implements [encoding.TextMarshaler] with the text of [Head.String].
+func (h Head) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (h *Head) UnmarshalText(text []byte) (err error) {
+	*h, err = ParseHead(string(text))
+	return err
+}
+
+// ParseHead parses the text of [Head.String].
+func ParseHead(text string) (Head, error) {
+	number, hash, ok := strings.Cut(text, ":")
+	sequence, err := strconv.ParseInt(number, 10, 64)
+	_, notHex := hex.DecodeString(hash)
+	if !ok || err != nil || sequence < 0 || notHex != nil || (sequence == 0) != (hash == "") || sequence > 0 && len(hash) != 2*sha256.Size {
+		return Head{}, fmt.Errorf("a head is a number, a colon and a hash of %d digits, not %q", 2*sha256.Size, text)
+	}
+	return Head{Sequence: sequence, Hash: hash}, nil
+}
 
 // chained is a line of the trail without its hash, which is the last field.
 type chained struct {
@@ -101,63 +130,33 @@ func hashOf(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// BrokenError describes the first line at which an audit trail is not as it was written.
-type BrokenError struct {
-	Line   int64 // counted from 1 in what was read
-	Reason string
+// lineRead is what the chain needs of a line.
+type lineRead struct {
+	head     Head
+	previous string // the hash of the line before
+	kind     EventKind
 }
 
-// Error names the line and the reason.
-func (e *BrokenError) Error() string {
-	return fmt.Sprintf("operation: audit trail: line %d %s", e.Line, e.Reason)
+// readLine reads one line, and validates its hash.
+func readLine(line []byte) (lineRead, error) {
+	at := bytes.LastIndex(line, []byte(hashField))
+	if at < 0 {
+		return lineRead{}, errors.New("has no hash")
+	}
+	hash, closed := strings.CutSuffix(string(line[at+len(hashField):]), `"}`)
+	if !closed || hash != hashOf(line[:at]) {
+		return lineRead{}, errors.New("does not have the hash that it should have: it was changed")
+	}
+	var c chained
+	if err := json.Unmarshal(line, &c); err != nil {
+		return lineRead{}, fmt.Errorf("is not JSON: %w", err)
+	}
+	return lineRead{Head{c.Sequence, hash}, c.Previous, c.Kind}, nil
 }
 
 // HeadOf returns the number and the hash of one line, and validates the hash. The
 // second result is the hash of the line before.
 func HeadOf(line []byte) (Head, string, error) {
-	at := bytes.LastIndex(line, []byte(hashField))
-	if at < 0 {
-		return Head{}, "", errors.New("has no hash")
-	}
-	hash, closed := strings.CutSuffix(string(line[at+len(hashField):]), `"}`)
-	if !closed || hash != hashOf(line[:at]) {
-		return Head{}, "", errors.New("does not have the hash that it should have: it was changed")
-	}
-	var c chained
-	if err := json.Unmarshal(line, &c); err != nil {
-		return Head{}, "", fmt.Errorf("is not JSON: %w", err)
-	}
-	return Head{c.Sequence, hash}, c.Previous, nil
-}
-
-// Trail iterates over the lines of an audit trail in their order, without newlines. A
-// line is valid until the next iteration. An error ends the iteration.
-type Trail = iter.Seq2[[]byte, error]
-
-// Verify reads a trail from its first line to its last and returns its head.
-// The error is a [*BrokenError] for the first line that was changed, left out, moved or
-// added. The trail alone does not show whether lines are missing at its end: compare
-// the head with one that was noted elsewhere. The number and the previous hash of the
-// first line are not validated, since older lines may be archived.
-func Verify(trail Trail) (Head, error) {
-	var head Head
-	count := int64(0)
-	for line, err := range trail {
-		if err != nil {
-			return head, err
-		}
-		count++
-		next, previous, err := HeadOf(line)
-		switch {
-		case err != nil:
-			return head, &BrokenError{count, err.Error()}
-		case count == 1:
-		case next.Sequence != head.Sequence+1:
-			return head, &BrokenError{count, fmt.Sprintf("has number %d where %d is due: lines were left out, moved or added", next.Sequence, head.Sequence+1)}
-		case previous != head.Hash:
-			return head, &BrokenError{count, "does not follow from the line before it"}
-		}
-		head = next
-	}
-	return head, nil
+	read, err := readLine(line)
+	return read.head, read.previous, err
 }

@@ -442,6 +442,18 @@ func (s *store) Revocations(ctx context.Context, after int64) (list []operation.
 	return list, last, err
 }
 
+func (s *store) Head(ctx context.Context) (head operation.Head, err error) {
+	err = s.do(ctx, "Head", "", func(bool) error {
+		for _, event := range s.trail {
+			if _, head, err = operation.Seal(head, event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return head, err
+}
+
 func (s *store) Prune(ctx context.Context, before time.Time) error {
 	return s.do(ctx, "Prune", "", func(bool) error {
 		for _, k := range s.ops {

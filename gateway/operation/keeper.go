@@ -35,6 +35,9 @@ type Options struct {
 	// It may be called with the same ones again. It must not call the keeper. Nil means
 	// that they are not read.
 	Revoked func([]Revocation)
+	// Anchor is how often the head of the audit trail is reported ([Trace.Anchor]) if
+	// it has changed, with a minute's precision. Default 10 min.
+	Anchor time.Duration
 
 	// Trace reports events.
 	Trace Trace
@@ -64,6 +67,11 @@ type Trace struct {
 	// Journal is called with the cause when the store becomes unusable, and with
 	// nil when it is usable again.
 	Journal func(err error)
+	// Anchor is called with the last line of the audit trail: when it was read first,
+	// each [Options.Anchor] if it has changed, and when the keeper is closed. What is
+	// noted outside of the store is an anchor: a trail that does not have that line
+	// any more was cut off or written again.
+	Anchor func(head Head)
 }
 
 // Intervals and limits of a keeper.
@@ -91,6 +99,7 @@ type Keeper struct {
 	wakeup   chan struct{} // wakes maintain; holds one signal
 	readings chan struct{} // holds a token for each reading that runs in the background
 	health   health
+	head     trailHead
 	observer atomic.Pointer[Observe] // Options.Observe, or that of the last SetObserve
 
 	// mu guards the fields below, the op and lost of each Write in running, the op,
@@ -115,6 +124,7 @@ func NewKeeper(o Options) *Keeper {
 	o.Recheck = orDefault(o.Recheck, 5*time.Minute)
 	o.Keep = orDefault(o.Keep, 30*24*time.Hour)
 	o.KeepKeys = orDefault(o.KeepKeys, 24*time.Hour)
+	o.Anchor = orDefault(o.Anchor, 10*time.Minute)
 	k := &Keeper{
 		options:  o,
 		wakeup:   make(chan struct{}, 1),
@@ -128,6 +138,7 @@ func NewKeeper(o Options) *Keeper {
 	k.work.Go(k.maintain)
 	k.work.Go(k.watchJournal)
 	k.work.Go(k.followRevocations)
+	k.work.Go(k.watchTrail)
 	return k
 }
 
@@ -149,8 +160,11 @@ func orDefault(d, byDefault time.Duration) time.Duration {
 func (k *Keeper) Close(ctx context.Context) {
 	k.end()
 	k.work.Wait()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	k.retryUnrecorded(ctx)
 	k.retryRevocations(ctx)
+	k.readHead(ctx, 0)
 }
 
 // NewID returns a new id for an operation.

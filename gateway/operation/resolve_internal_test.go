@@ -210,6 +210,7 @@ func (acceptingStore) Record(context.Context, Operation, Event) error     { retu
 func (acceptingStore) Adopt(context.Context, string) ([]Operation, error) { return nil, nil }
 func (acceptingStore) Prune(context.Context, time.Time) error             { return nil }
 func (acceptingStore) Check(context.Context) error                        { return nil }
+func (acceptingStore) Head(context.Context) (Head, error)                 { return Head{}, nil }
 func (acceptingStore) Get(context.Context, string) (Operation, error) {
 	return Operation{}, ErrNotFound
 }

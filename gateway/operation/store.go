@@ -84,6 +84,8 @@ type Store interface {
 	// returned by every later call with a lower revision, until it has expired or is
 	// replaced, also if others are added at the same time.
 	Revocations(ctx context.Context, after int64) ([]Revocation, int64, error)
+	// Head returns the last line of the audit trail.
+	Head(ctx context.Context) (Head, error)
 
 	// Prune removes the operations that were over before that time and are not
 	// open, and all keys and revocations that have expired.

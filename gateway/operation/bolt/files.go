@@ -121,29 +121,64 @@ func (s *Store) closeChangedLocked() {
 	s.closeFilesLocked()
 }
 
-// openTrailLocked opens the audit trail if it is not open. The database must be open: its
-// file lock is that of the folder.
+// openTrailLocked opens the audit trail if it is not open, and checks that it is the one
+// that belongs to the database. The database must be open: its file lock is that of the
+// folder. It stays open if the two do not agree, so that operators can read it, and decide.
 func (s *Store) openTrailLocked() error {
 	if s.trail != nil {
 		return nil
 	}
-	var err error
-	if s.trail, err = openTrail(s.folder, s.noSync, s.log); err != nil {
+	b, err := s.boundsLocked()
+	if err != nil {
+		return err
+	}
+	t, err := s.newTrail(b)
+	if err != nil {
 		return s.failLocked(fmt.Errorf("audit trail: %w", err))
 	}
+	if err = s.compareLocked(t, b); err != nil {
+		t.close()
+		return s.unusable(err)
+	}
+	if err = t.mend(s.log); err != nil {
+		t.close()
+		return s.failLocked(fmt.Errorf("audit trail: %w", err))
+	}
+	s.trail, s.stored = t, b.Head
+	if !b.Known {
+		s.stored = operation.Head{Sequence: -1} // none
+		if err := s.noteLossLocked(); err != nil {
+			return err
+		}
+	}
+	return s.storeHeadLocked()
+}
+
+// newTrail opens the trail behind the archived lines.
+func (s *Store) newTrail(b operation.Bounds) (*trail, error) {
+	t, err := openTrail(s.folder, b.Archived, os.O_RDWR|os.O_APPEND)
+	if err == nil {
+		t.noSync, t.most = s.noSync, s.mostTrail
+	}
+	return t, err
+}
+
+// noteLossLocked logs that the trail or the database is missing, if the database does not
+// know the head of the trail.
+func (s *Store) noteLossLocked() error {
 	lines := s.trail.head.Sequence
 	if s.database.fresh && lines > 0 {
 		s.log.Error("the operations are lost: there is an audit trail, but there was no database", "folder", s.folder, "lines", lines)
 	}
-	if !s.database.fresh && lines == 0 {
-		return s.viewLocked(func(tx *bbolt.Tx) error {
-			if key, _ := tx.Bucket(operationsBucket).Cursor().First(); key != nil {
-				s.log.Error("the audit trail is lost: there are operations, but no lines", "folder", s.folder)
-			}
-			return nil
-		})
+	if s.database.fresh || lines > 0 {
+		return nil
 	}
-	return nil
+	return s.viewLocked(func(tx *bbolt.Tx) error {
+		if key, _ := tx.Bucket(operationsBucket).Cursor().First(); key != nil {
+			s.log.Error("the audit trail is lost: there are operations, but no lines", "folder", s.folder)
+		}
+		return nil
+	})
 }
 
 // closeFilesLocked closes the files that are open.
@@ -193,10 +228,19 @@ func (s *Store) beginReadLocked() (*bbolt.Tx, error) {
 	return tx, nil
 }
 
-// updateLocked makes the changes of f durable.
+// updateLocked makes the changes of f durable, and the head of the trail, if that is open.
 func (s *Store) updateLocked(f func(*bbolt.Tx) error) error {
-	if err := s.database.update(f); err != nil {
+	err := s.database.update(func(tx *bbolt.Tx) error {
+		if err := f(tx); err != nil || s.trail == nil {
+			return err
+		}
+		return putHead(tx, headKey, s.trail.head)
+	})
+	if err != nil {
 		return s.failLocked(err)
+	}
+	if s.trail != nil {
+		s.stored = s.trail.head
 	}
 	return nil
 }

@@ -22,6 +22,14 @@ type Inspection struct {
 	Format int
 	// Size is that of the database, in bytes.
 	Size int64
+	// Trail is what the database knows of the audit trail.
+	Trail operation.Bounds
+	// TrailError is why a store that opens the folder records nothing, because of its
+	// audit trail: a [*operation.TrailError], or an error of reading it. Nil for no reason.
+	TrailError error
+	// Before is the line before the first of the trail, if lines are missing there that
+	// were not archived; otherwise it is Trail.Archived.
+	Before operation.Head
 }
 
 // Inspect reads the format of the database in a folder, and changes nothing. The error
@@ -64,11 +72,29 @@ func Inspect(folder string) (Inspection, error) {
 	defer d.close()
 	err = d.view(func(tx *bbolt.Tx) (err error) {
 		if meta := tx.Bucket(metaBucket); meta != nil {
-			found.Format, err = readFormat(meta)
+			if found.Format, err = readFormat(meta); err != nil {
+				return err
+			}
+			if found.Trail, err = readBounds(tx); err == nil && !found.IsOld() {
+				found.TrailError = found.inspectTrail(tx, folder)
+			}
 		}
 		return err
 	})
 	return found, err
+}
+
+// inspectTrail compares the trail of a folder with what the database knows of it.
+func (i *Inspection) inspectTrail(tx *bbolt.Tx, folder string) error {
+	t, err := openTrail(folder, i.Trail.Archived, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if i.Before, err = t.before(i.Trail.Archived); err != nil {
+		return err
+	}
+	return t.compare(i.Trail, func(id string) (bool, error) { return isStored(tx, id), nil })
 }
 
 // IsOld reports whether a store would migrate the database.

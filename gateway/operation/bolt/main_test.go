@@ -121,6 +121,22 @@ func (r *rig) reopen() {
 	r.open()
 }
 
+// crash ends the process of the store without closing it.
+func (r *rig) crash() {
+	r.Helper()
+	database := read(r.T, r.database())
+	r.close()
+	replace(r.T, r.database(), database)
+}
+
+// acceptTrail accepts the trail as it is, for an operator.
+func (r *rig) acceptTrail() {
+	r.Helper()
+	if _, err := r.store.AcceptTrail(r.Context(), operation.TrailOrder{By: "anna", Reason: "ticket 4711"}); err != nil {
+		r.Fatal(err)
+	}
+}
+
 func (r *rig) path(name string) string { return filepath.Join(r.folder, name) }
 
 func (r *rig) database() string { return r.path("operations.db") }

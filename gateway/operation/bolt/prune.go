@@ -40,10 +40,18 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	if err := s.sweep(ctx, ended); err != nil {
 		return err
 	}
-	if err := s.sweep(ctx, expired); err != nil {
-		return err
+	for _, sweep := range []func() error{
+		func() error { return s.sweep(ctx, expired) },
+		func() error { return s.sweep(ctx, expiredRevocations(now)) },
+	} {
+		if err := sweep(); err != nil {
+			return err
+		}
 	}
-	return s.sweep(ctx, expiredRevocations(now))
+	if s.keepTrail == 0 {
+		return nil
+	}
+	return s.pruneTrail(ctx, now)
 }
 
 // sweep checks the elements of a bucket, in order, and removes some.

@@ -134,8 +134,8 @@ func (s *Store) writeLocked(batch []*record) {
 		failAll(batch, err)
 		return
 	}
-	if err := s.trail.append(events); err != nil {
-		failAll(batch, s.failLocked(fmt.Errorf("audit trail: %w", err)))
+	if err := s.appendLocked(events); err != nil {
+		failAll(batch, err)
 		return
 	}
 	if err := s.storeLocked(others); err != nil {
@@ -145,6 +145,20 @@ func (s *Store) writeLocked(batch []*record) {
 	if err := s.storeRevocationsLocked(revocations); err != nil {
 		failAll(revocations, err)
 	}
+}
+
+// appendLocked adds the lines of events to the trail.
+func (s *Store) appendLocked(events []operation.Event) error {
+	if s.trail.head.Sequence-s.stored.Sequence >= storeHeadAfter {
+		if err := s.storeHeadLocked(); err != nil {
+			return err
+		}
+	}
+	if err := s.trail.append(events); err != nil {
+		return s.failLocked(fmt.Errorf("audit trail: %w", err))
+	}
+	s.last = s.trail.head
+	return nil
 }
 
 func isZero(event *operation.Event) bool { return event.Kind == "" }

@@ -47,6 +47,12 @@ type Options struct {
 	// for simulations only: records survive the end of the process, but not a
 	// failure of the machine.
 	NoSync bool
+	// KeepTrail is how long lines of the audit trail are kept at least. Prune removes
+	// whole files whose last line is older. 0 keeps all.
+	KeepTrail time.Duration
+	// MostTrail is the size of a file of the audit trail, in bytes, after which the next
+	// part of the month is begun. 0 means one file for each month.
+	MostTrail int64
 }
 
 // Store is a store in a folder. It implements [operation.Store].
@@ -61,6 +67,9 @@ type Store struct {
 	log    *slog.Logger
 	queue  queue
 
+	keepTrail time.Duration
+	mostTrail int64
+
 	// locked holds one element while a goroutine has the store locked. It is a
 	// channel because waiting for it ends with a context. It guards the fields
 	// below, and unlike a mutex elsewhere it is held while files are read and
@@ -70,6 +79,9 @@ type Store struct {
 	database *database // nil until it is opened
 	trail    *trail    // nil until it is opened
 	known    bool      // there has been a database
+	// last is the head of the trail after the last line that this process has added,
+	// and stored the one that the database has, while the trail is open.
+	last, stored operation.Head
 	// suspect reports that something failed. The disk is probed before it is used
 	// again.
 	suspect bool
@@ -82,15 +94,18 @@ type Store struct {
 	closed    bool
 }
 
-var _ operation.Store = (*Store)(nil)
+var _ operation.TrailStore = (*Store)(nil)
 
 // Open returns a store in a folder. It does not access the disk and cannot fail: the
 // files are opened, or created if there are none, when they are first needed, and again
 // after a failure. Only one store can use a folder at a time.
 func Open(folder string, o Options) *Store {
 	return &Store{
-		folder:  folder,
-		noSync:  o.NoSync,
+		folder: folder,
+		noSync: o.NoSync,
+
+		keepTrail: o.KeepTrail, mostTrail: o.MostTrail,
+
 		log:     cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
 		locked:  make(chan struct{}, 1),
 		begun:   newBegun(),
@@ -98,11 +113,15 @@ func Open(folder string, o Options) *Store {
 	}
 }
 
-// Close closes the files, so that another process can use the folder.
+// Close stores the head of the audit trail and closes the files, so that another process can
+// use the folder.
 func (s *Store) Close() error {
 	s.locked <- struct{}{}
 	defer s.unlock()
 	s.closed = true
+	if err := s.storeHeadLocked(); err != nil {
+		s.log.Warn("the head of the audit trail could not be stored", "folder", s.folder, "error", err)
+	}
 	s.closeFilesLocked()
 	return nil
 }
@@ -340,7 +359,8 @@ func isLater(tx *bbolt.Tx, id string, op *operation.Operation) (bool, error) {
 	return other.IntendedAt.After(op.IntendedAt), err
 }
 
-// Adopt implements [operation.Store].
+// Adopt implements [operation.Store]. It also stores the head of the audit trail in the
+// database, which bounds for how long missing lines at its end could not be noticed.
 func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err
@@ -366,6 +386,9 @@ func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation,
 		return nil, err
 	}
 	if err := s.giveToLocked(owner, abandoned); err != nil {
+		return nil, err
+	}
+	if err := s.storeHeadLocked(); err != nil {
 		return nil, err
 	}
 	s.running[owner] = true

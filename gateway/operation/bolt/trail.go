@@ -10,7 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"ocigate/gateway/operation"
 )
@@ -20,6 +24,11 @@ import (
 // ignored.
 var ErrTorn = errors.New("bolt: the last line of the audit trail is not complete")
 
+// trailName is the form of the names of the files: one for a month, and further parts of a
+// month whose file became too large. The order of the names, in every locale, is that of
+// the files.
+var trailName = regexp.MustCompile(`^audit-\d{4}-\d{2}\.(part(\d{4})\.)?jsonl$`)
+
 // trailFiles returns the names of the files of a trail, in order.
 func trailFiles(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder) // in the order of their names
@@ -28,12 +37,24 @@ func trailFiles(folder string) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		if ok, _ := filepath.Match("audit-[0-9][0-9][0-9][0-9]-[0-9][0-9].jsonl", entry.Name()); ok {
+		if trailName.MatchString(entry.Name()) {
 			names = append(names, entry.Name())
 		}
 	}
 	return names, nil
 }
+
+// partAfter returns the name of the next file of the same month.
+func partAfter(name string) string {
+	month, part := name[:len("audit-2006-01")], 1
+	if found := trailName.FindStringSubmatch(name); found[2] != "" {
+		part, _ = strconv.Atoi(found[2]) // four digits
+	}
+	return fmt.Sprintf("%s.part%04d.jsonl", month, part+1)
+}
+
+// lastPart is the name of the last part of a month, behind which no other comes.
+const lastPart = ".part9999.jsonl"
 
 // Trail iterates over the lines of the audit trail in the folder, without their
 // newlines, from the first line of the first file to the last line of the last. A store
@@ -95,24 +116,29 @@ func readLines(folder, name string, last bool, yield func([]byte, error) bool) b
 type trail struct {
 	folder string
 	noSync bool
+	most   int64    // bytes of a file, after which the next is begun; 0 for no limit
+	names  []string // of all files when it was opened
 	name   string   // of the file, empty if there is none yet
 	file   *os.File // nil if there is none yet
 	info   os.FileInfo
 	size   int64 // of the complete lines of the file
+	torn   int64 // bytes of an incomplete last line behind them
 	head   operation.Head
 }
 
-// openTrail finds the end of the trail, and removes an incomplete last line.
-func openTrail(folder string, noSync bool, log *slog.Logger) (*trail, error) {
+// openTrail finds the end of the trail, and changes nothing. The trail of a folder without
+// lines is behind start. flag is how the last file is opened. Before lines are added, call
+// mend.
+func openTrail(folder string, start operation.Head, flag int) (*trail, error) {
 	names, err := trailFiles(folder)
 	if err != nil {
 		return nil, err
 	}
-	t := &trail{folder: folder, noSync: noSync}
+	t := &trail{folder: folder, names: names, head: start}
 	if len(names) == 0 {
 		return t, nil
 	}
-	if err := t.resume(names, log); err != nil {
+	if err := t.resume(flag); err != nil {
 		t.close()
 		return nil, err
 	}
@@ -120,34 +146,88 @@ func openTrail(folder string, noSync bool, log *slog.Logger) (*trail, error) {
 }
 
 // resume opens the last file of the trail.
-func (t *trail) resume(names []string, log *slog.Logger) error {
-	earlier, name := names[:len(names)-1], names[len(names)-1]
-	if err := t.use(name, os.O_RDWR|os.O_APPEND); err != nil {
+func (t *trail) resume(flag int) error {
+	if err := t.use(t.names[len(t.names)-1], flag); err != nil {
 		return err
 	}
-	line, end, err := lastLine(t.file, t.info.Size())
+	_, end, err := lastLine(t.file, t.info.Size())
 	if err != nil {
 		return err
 	}
-	if torn := t.info.Size() - end; torn > 0 {
-		if err := t.cut(end); err != nil {
+	t.size, t.torn = end, t.info.Size()-end
+	for at, err := range t.backwards() {
+		if err != nil {
 			return err
 		}
-		log.Warn("a line of the audit trail was not written to its end, and is cut off", "file", t.file.Name(), "bytes", torn)
+		if t.head, _, err = operation.HeadOf(at.line); err != nil {
+			return fmt.Errorf("%s: the last line %w", filepath.Join(t.folder, at.name), err)
+		}
+		break
 	}
-	t.size = end
-	for i := len(earlier); line == nil && i > 0; i-- {
-		name = earlier[i-1]
-		if line, err = lastLineOf(t.folder, name); err != nil {
-			return err
+	return nil
+}
+
+// place is a line of the trail and the name of its file.
+type place struct {
+	name string
+	line []byte
+}
+
+// backwards iterates over the complete lines of the trail, the last first. An error ends the
+// iteration.
+func (t *trail) backwards() iter.Seq2[place, error] {
+	return func(yield func(place, error) bool) {
+		for i, name := range slices.Backward(t.names) {
+			if !linesBackwards(t.folder, name, i == len(t.names)-1, func(line []byte, err error) bool { return yield(place{name, line}, err) }) {
+				return
+			}
 		}
 	}
-	if line == nil {
+}
+
+// linesBackwards yields the complete lines of a file, the last first, and reports whether
+// to continue. Only the last file of a trail may end in the middle of a line.
+func linesBackwards(folder, name string, last bool, yield func([]byte, error) bool) bool {
+	file, err := openFile(folder, name, os.O_RDONLY)
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	for size := info.Size(); ; last = true {
+		line, end, err := lastLine(file, size)
+		if err == nil && end != size && !last {
+			err = fmt.Errorf("%s ends in the middle of a line", file.Name())
+		}
+		if err != nil {
+			yield(nil, err)
+			return false
+		}
+		if line == nil {
+			return true
+		}
+		if !yield(line, nil) {
+			return false
+		}
+		size = end - int64(len(line)) - 1
+	}
+}
+
+// mend removes an incomplete last line, so that lines can be added.
+func (t *trail) mend(log *slog.Logger) error {
+	if t.torn == 0 {
 		return nil
 	}
-	if t.head, _, err = operation.HeadOf(line); err != nil {
-		return fmt.Errorf("%s: the last line %w", filepath.Join(t.folder, name), err)
+	if err := t.cut(t.size); err != nil {
+		return err
 	}
+	log.Warn("a line of the audit trail was not written to its end, and is cut off", "file", t.file.Name(), "bytes", t.torn)
+	t.torn = 0
 	return nil
 }
 
@@ -198,8 +278,7 @@ func (t *trail) checkUnchanged() error {
 func (t *trail) append(events []operation.Event) error {
 	head, lines := t.head, []byte(nil)
 	for _, event := range events {
-		// The trail never returns to the file of an earlier month.
-		if name := "audit-" + event.Time.UTC().Format("2006-01") + ".jsonl"; name > t.name {
+		if name := t.nextName(event.Time, int64(len(lines))); name > t.name {
 			if err := t.write(lines, head); err != nil {
 				return err
 			}
@@ -216,6 +295,17 @@ func (t *trail) append(events []operation.Event) error {
 		head = next
 	}
 	return t.write(lines, head)
+}
+
+// nextName returns the name of the file for an event: that of the present file, a later
+// month, or the next part of the month if the file with further bytes is full. The trail
+// never returns to the file of an earlier month.
+func (t *trail) nextName(at time.Time, more int64) string {
+	name := max(t.name, "audit-"+at.UTC().Format("2006-01")+".jsonl")
+	if name == t.name && t.most > 0 && t.size+more >= t.most && !strings.HasSuffix(name, lastPart) {
+		return partAfter(name)
+	}
+	return name
 }
 
 // create begins the next file.
@@ -248,22 +338,14 @@ func (t *trail) write(lines []byte, head operation.Head) error {
 	return nil
 }
 
-// lastLineOf returns the last line of a file that is not the last of the trail.
-func lastLineOf(folder, name string) ([]byte, error) {
-	file, err := openFile(folder, name, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // it was only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	line, end, err := lastLine(file, info.Size())
-	if err == nil && end != info.Size() {
-		err = fmt.Errorf("%s ends in the middle of a line", file.Name())
-	}
-	return line, err
+// lastLineOf returns the last line of a file that is not the last of the trail, nil if it
+// has none.
+func lastLineOf(folder, name string) (last []byte, err error) {
+	linesBackwards(folder, name, false, func(line []byte, failed error) bool {
+		last, err = line, failed
+		return false
+	})
+	return last, err
 }
 
 // lastLine returns the last complete line of a file of that size, nil if there is none,

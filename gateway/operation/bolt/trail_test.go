@@ -31,6 +31,7 @@ func TestTornLineIsCutOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	before, line := r.tail()
+	database := read(t, r.database())
 	torn := map[string][]byte{
 		"all zeros":              make([]byte, 100),
 		"some zeros at its end":  append(bytes.Clone(line[:len(line)/2]), make([]byte, 10)...),
@@ -40,8 +41,10 @@ func TestTornLineIsCutOff(t *testing.T) {
 		torn[string(line[:n+1])] = line[:n+1]
 	}
 	for _, rest := range torn {
+		r.close()
 		replace(t, r.audit(), slices.Concat(before, rest))
-		r.reopen()
+		replace(t, r.database(), database)
+		r.open()
 		r.append(time.Now())
 		r.wantLines(2)
 		if !bytes.HasPrefix(read(t, r.audit()), before) {
@@ -68,16 +71,19 @@ func TestTornLineMayBeTheOnlyOneOfItsFile(t *testing.T) {
 
 func TestNoLineIsAddedToABrokenTrail(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	before, line := r.tail()
-	broken := bytes.Replace(line, []byte("portal"), []byte("parrot"), 1)
-	for name, file := range map[string][]byte{
-		"changed":      slices.Concat(before, broken),
-		"of no use":    slices.Concat(before, []byte("\n")),
-		"not a trail":  []byte("a\nb\n"),
-		"without hash": slices.Concat(before, []byte("{}\n")),
+	for name, spoil := range map[string]func(before, line []byte) []byte{
+		"changed": func(before, line []byte) []byte {
+			return slices.Concat(before, bytes.Replace(line, []byte("portal"), []byte("parrot"), 1))
+		},
+		"of no use":    func(before, _ []byte) []byte { return slices.Concat(before, []byte("\n")) },
+		"not a trail":  func(_, _ []byte) []byte { return []byte("a\nb\n") },
+		"without hash": func(before, _ []byte) []byte { return slices.Concat(before, []byte("{}\n")) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			before, line := r.tail()
+			file := spoil(before, line)
 			replace(t, r.audit(), file)
 			r.refuses(filepath.Base(r.audit()) + ": the last line")
 			if _, err := r.try(); err == nil {
@@ -96,30 +102,40 @@ func TestNoLineIsAddedToABrokenTrail(t *testing.T) {
 
 func TestTrailIsWatched(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		change func(t *testing.T, path string, content []byte)
-		lines  int64
-	}{
-		"replaced by itself": {func(t *testing.T, path string, content []byte) { replace(t, path, content) }, 3},
-		"truncated": {func(t *testing.T, path string, content []byte) {
+	for name, change := range map[string]func(t *testing.T, path string, content []byte){
+		"truncated": func(t *testing.T, path string, content []byte) {
 			must(t, os.Truncate(path, int64(bytes.IndexByte(content, '\n')+1)))
-		}, 2},
-		"torn":     {func(t *testing.T, path string, content []byte) { must(t, os.Truncate(path, int64(len(content)-5))) }, 2},
-		"emptied":  {func(t *testing.T, path string, _ []byte) { must(t, os.Truncate(path, 0)) }, 1},
-		"removed":  {func(t *testing.T, path string, _ []byte) { must(t, os.Remove(path)) }, 1},
-		"moved on": {func(t *testing.T, path string, _ []byte) { must(t, os.Rename(path, path+".1")) }, 1},
+		},
+		"torn":     func(t *testing.T, path string, content []byte) { must(t, os.Truncate(path, int64(len(content)-5))) },
+		"emptied":  func(t *testing.T, path string, _ []byte) { must(t, os.Truncate(path, 0)) },
+		"removed":  func(t *testing.T, path string, _ []byte) { must(t, os.Remove(path)) },
+		"moved on": func(t *testing.T, path string, _ []byte) { must(t, os.Rename(path, path+".1")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.intend()
-			r.intend()
-			c.change(t, r.audit(), read(t, r.audit()))
-			r.intend()
-			r.wantLines(c.lines)
+			op := r.intend()
+			r.append(time.Now()) // the database does not know the line yet, and this process does
+			path := r.audit()
+			content := read(t, path)
+			change(t, path, content)
+			r.refuses("lines of the audit trail are missing")
 			r.wantLogged("changed by another program")
+			r.wantState(op.ID, operation.Intent)
+			replace(t, path, content)
+			r.record(in(operation.Done, op))
+			r.wantLines(3)
 		})
 	}
+	t.Run("replaced by itself", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.intend()
+		replace(t, r.audit(), read(t, r.audit()))
+		r.intend()
+		r.wantLines(2)
+		r.wantLogged("changed by another program")
+	})
 }
 
 func TestTrailReads(t *testing.T) {

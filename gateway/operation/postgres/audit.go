@@ -17,19 +17,79 @@ func (s *Store) Append(ctx context.Context, event operation.Event) error {
 }
 
 // extend adds a line to the trail. From here to the end of the transaction, all other
-// transactions that add a line wait, so it comes last.
+// transactions that add a line wait, so it comes last. The error is a
+// [*operation.TrailError] if the last line is not the one that the head names.
 func extend(ctx context.Context, tx pgx.Tx, event operation.Event) error {
-	var head operation.Head
-	if err := tx.QueryRow(ctx, `SELECT seq, hash FROM ocigate_audit_head FOR UPDATE`).Scan(&head.Sequence, &head.Hash); err != nil {
+	head, err := lockHead(ctx, tx)
+	if err != nil {
 		return err
 	}
 	line, next, err := operation.Seal(head, event)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `WITH head AS (UPDATE ocigate_audit_head SET seq = $1, hash = $2)
-		INSERT INTO ocigate_audit (seq, line) VALUES ($1, $3)`, next.Sequence, next.Hash, string(line))
-	return err
+	// The last 66 characters of a line are its hash, a quotation mark and a brace. This statement
+	// sees what was committed before the lock was granted; a subquery of
+	// lockHead's would not.
+	tag, err := tx.Exec(ctx, `WITH head AS (
+			UPDATE ocigate_audit_head SET seq = $1, hash = $2
+			WHERE EXISTS (SELECT FROM ocigate_audit WHERE seq = $4 AND right(line, 66) = $5 || '"}')
+				OR EXISTS (SELECT FROM ocigate_audit_archived WHERE seq = $4 AND hash = $5)
+			RETURNING seq)
+		INSERT INTO ocigate_audit (seq, line) SELECT seq, $3 FROM head`,
+		next.Sequence, next.Hash, string(line), head.Sequence, head.Hash)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	if _, err := agreed(ctx, tx); err != nil {
+		return err
+	}
+	return errAgain
+}
+
+// lockHead returns the head, and has all other transactions that add a line wait.
+func lockHead(ctx context.Context, tx pgx.Tx) (head operation.Head, err error) {
+	err = tx.QueryRow(ctx, `SELECT seq, hash FROM ocigate_audit_head FOR UPDATE`).Scan(&head.Sequence, &head.Hash)
+	return head, err
+}
+
+// querier is a transaction, a connection or a pool.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// agreed returns the bounds of the trail, and a [*operation.TrailError] if the last line is
+// not the head. Both are read from one snapshot, and each transaction changes both.
+func agreed(ctx context.Context, tx querier) (operation.Bounds, error) {
+	return readBounds(tx.QueryRow(ctx, bounds))
+}
+
+// agreed returns what the function returns, outside of a transaction. It can also read a
+// standby.
+func (s *Store) agreed(ctx context.Context) (b operation.Bounds, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = s.query(ctx, func(rows pgx.Rows) error {
+		b, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (operation.Bounds, error) { return readBounds(row) })
+		return err
+	}, bounds)
+	return b, err
+}
+
+// bounds is the query for the head, the archived line, and the last line that is there.
+const bounds = `SELECT h.seq, h.hash, a.seq, a.hash, coalesce(l.seq, a.seq), coalesce(left(l.tail, -2), a.hash)
+	FROM ocigate_audit_head h CROSS JOIN ocigate_audit_archived a
+	LEFT JOIN LATERAL (SELECT seq, right(line, 66) AS tail FROM ocigate_audit ORDER BY seq DESC LIMIT 1) l ON true`
+
+// readBounds reads a row of the query bounds.
+func readBounds(row pgx.Row) (b operation.Bounds, err error) {
+	var found operation.Head
+	b.Known = true
+	err = row.Scan(&b.Head.Sequence, &b.Head.Hash, &b.Archived.Sequence, &b.Archived.Hash, &found.Sequence, &found.Hash)
+	if err == nil && found != b.Head {
+		err = &operation.TrailError{Expected: b.Head, Found: found, Ahead: found.Sequence > b.Head.Sequence}
+	}
+	return b, err
 }
 
 // trailPage is how many lines of the trail are read at a time.

@@ -19,6 +19,7 @@ var privileges = []struct{ table, needed string }{
 	{"ocigate_revocations", "SELECT, INSERT, UPDATE, DELETE"},
 	{"ocigate_audit", "SELECT, INSERT"},
 	{"ocigate_audit_head", "SELECT, UPDATE"},
+	{"ocigate_audit_archived", "SELECT"},
 }
 
 // missingPrivileges is a query for the privileges that the role lacks.
@@ -39,7 +40,8 @@ var missingPrivileges = func() string {
 func newChecker() string { return "check-" + rand.Text() }
 
 // Check implements [operation.Store]. It checks that the tables can be trusted, that the
-// role has the privileges that it needs, and that the server accepts a transaction that writes, and makes it durable.
+// role has the privileges that it needs, that the audit trail ends with its head, and that
+// the server accepts a transaction that writes, and makes it durable.
 func (s *Store) Check(ctx context.Context) error {
 	return s.transact(ctx, "check", durably, func(ctx context.Context, tx pgx.Tx) error {
 		found, err := s.place.look(ctx, tx, s.place.schema, nil)
@@ -56,6 +58,9 @@ func (s *Store) Check(ctx context.Context) error {
 		}
 		if missing != nil {
 			return fmt.Errorf("the role %s lacks the privileges %s", role, *missing)
+		}
+		if _, err := agreed(ctx, tx); err != nil {
+			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, renewed, lease) VALUES ($1, clock_timestamp(), interval '0')
 			ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed`, s.checker)

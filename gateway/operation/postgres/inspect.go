@@ -60,6 +60,9 @@ type Inspection struct {
 	// Missing are the privileges that the role lacks on tables of the present format,
 	// such as "INSERT on ocigate_audit"; empty for none.
 	Missing string
+	// TrailError is that of an audit trail that does not end with its head; nil if it
+	// does, or the role may not read it.
+	TrailError *operation.TrailError
 	// Ahead is by how much the server's clock is ahead of this machine's, and
 	// Uncertain the greatest error of that.
 	Ahead, Uncertain time.Duration
@@ -113,11 +116,18 @@ func (i *Inspection) read(ctx context.Context, conn *pgx.Conn, p place) error {
 	}
 	var missing *string
 	var role string
-	if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil || missing == nil {
+	if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil {
 		return err
 	}
-	i.Missing = *missing
-	return nil
+	if missing != nil {
+		i.Missing = *missing
+		return nil
+	}
+	_, err = agreed(ctx, tx)
+	if errors.As(err, &i.TrailError) {
+		return nil
+	}
+	return err
 }
 
 // readServer reads what does not depend on the tables.

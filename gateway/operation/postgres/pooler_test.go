@@ -47,9 +47,10 @@ func TestStoreBehindPooler(t *testing.T) {
 				must(t, err)
 				return s
 			},
-			Shared: true,
-			Expire: func(owner string) { expireIn(t, server, address, "journal.", owner) },
-			Trail:  func() iter.Seq2[[]byte, error] { return reader.Trail(t.Context()) },
+			Shared:  true,
+			Expire:  func(owner string) { expireIn(t, server, address, "journal.", owner) },
+			Trail:   func() iter.Seq2[[]byte, error] { return reader.Trail(t.Context()) },
+			Rewrite: func(lines [][]byte) { rewriteIn(t, server, address, "journal.", lines) },
 		}
 	})
 }

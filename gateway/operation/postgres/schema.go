@@ -12,7 +12,7 @@ import (
 
 // migrations create the tables, one step for each version of the schema, which is also
 // the number of [operation.Format]. A released step is never changed.
-var migrations = []migration{{sql: tables1}, {sql: tables2, rewrite: rewrite1}, {sql: tables3}}
+var migrations = []migration{{sql: tables1}, {sql: tables2, rewrite: rewrite1}, {sql: tables3 + tables3Audit}}
 
 // migration is one step: statements, and then a function for what they cannot do.
 type migration struct {
@@ -113,6 +113,17 @@ CREATE TABLE ocigate_revocations (
 );
 CREATE INDEX ocigate_revocations_revision ON ocigate_revocations (revision);
 CREATE INDEX ocigate_revocations_expires ON ocigate_revocations (expires);
+`
+
+// tables3Audit adds the last line of the audit trail that was archived. The gateway's role
+// cannot change it, so it is no column of the head.
+const tables3Audit = `
+CREATE TABLE ocigate_audit_archived (
+	single boolean PRIMARY KEY DEFAULT true CHECK (single),
+	seq    bigint NOT NULL,
+	hash   text NOT NULL
+);
+INSERT INTO ocigate_audit_archived (seq, hash) VALUES (0, '');
 `
 
 // rewriteBatch is how many operations are rewritten with one statement.

@@ -29,6 +29,9 @@ type Rig struct {
 	Expire func(owner string)
 	// Trail iterates over the audit trail from its first line.
 	Trail func() iter.Seq2[[]byte, error]
+	// Rewrite replaces the lines of the audit trail behind the store's back. It is
+	// only needed by Run.
+	Rewrite func(lines [][]byte)
 }
 
 // Run tests a store. Each test has its own data, which setUp creates, and removes at the
@@ -48,6 +51,7 @@ func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 		{"Adopt", adoptTests},
 		{"Touched", touchedTests},
 		{"Trail", trailTests},
+		{"Tampering", tamperingTests},
 		{"Prune", pruneTests},
 		{"Release", releaseTests},
 		{"Revocations", revocationTests},
