@@ -159,6 +159,11 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		return failure
 	}
 	switch {
+	case errors.Is(err, auth.ErrRevocationsUnread):
+		failure := errcode.Wrap(errcode.JournalUnavailable, err)
+		failure.Message = "The token is older than this gateway process, which cannot read yet whether the token was revoked."
+		failure.RetryAfter = shortly
+		return failure
 	case errors.Is(err, auth.ErrCrossOrigin):
 		failure := errcode.Wrap(errcode.Forbidden, err)
 		failure.Message = "A page of another origin may have sent this request, and that origin may not do so: nothing was done."
@@ -170,9 +175,6 @@ func (g *Gateway) authFailure(c echo.Context, err error) error {
 		failure.Message = "Authentication is required: log in with POST " + loginPath + ", or send the credentials of a configured client."
 		if errors.Is(err, auth.ErrBadCredentials) {
 			failure.Message = "The credentials were not accepted."
-		}
-		if errors.Is(err, auth.ErrRevocationsUnread) {
-			failure.Message = "The token is older than this gateway process, which cannot read yet whether the token was revoked. Log in again, or get a new token."
 		}
 		for _, challenge := range g.options.Auth.Challenges(c.Request()) {
 			challenge = withTokenError(challenge, err)

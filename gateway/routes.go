@@ -188,7 +188,7 @@ func (r Route) reports() bool {
 func CommonErrors() []*errcode.Code {
 	return []*errcode.Code{
 		errcode.Unauthenticated, errcode.Forbidden, errcode.RateLimited, errcode.TooManyRequests, errcode.BodyTooLarge,
-		errcode.PlatformBusy, errcode.PlatformUnavailable, errcode.IssuerUnavailable, errcode.Internal,
+		errcode.PlatformBusy, errcode.PlatformUnavailable, errcode.IssuerUnavailable, errcode.JournalUnavailable, errcode.Internal,
 	}
 }
 

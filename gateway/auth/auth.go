@@ -295,8 +295,8 @@ func (a *Authenticator) EphemeralKey() bool { return a.tokens.ring.ephemeral }
 // for the address clientIP, unless it is invalid (a Unix socket). Its errors are
 //
 //   - [ErrNoCredentials] if the request has none,
-//   - [ErrBadCredentials], wrapped with the reason, if they are not valid; the reason
-//     may be [ErrRevocationsUnread],
+//   - [ErrBadCredentials], wrapped with the reason, if they are not valid,
+//   - [ErrRevocationsUnread] for a token that may have been revoked,
 //   - a [*ThrottledError] if they were not verified because of the limits,
 //   - a [*TokenError], which wraps ErrBadCredentials, if they are a token of the
 //     external issuer that is not valid,

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,8 +31,7 @@ const (
 	sweepEvery = time.Minute
 )
 
-// ErrRevocationsUnread is returned, wrapped together with [ErrBadCredentials], for a token
-// that was issued before the process started, while it is not known whether the token
+// ErrRevocationsUnread is returned for a token that was issued before the process started, while it is not known whether the token
 // was revoked.
 var ErrRevocationsUnread = errors.New("the revocations could not be read since the start, and the token was issued before it")
 
@@ -184,7 +182,7 @@ func (r *Revocations) lastOf(principal string) time.Time {
 // [ErrBadCredentials].
 func (r *Revocations) check(t token) error {
 	if !r.known.Load() && t.counted.Before(r.start()) {
-		return fmt.Errorf("%w: %w", ErrBadCredentials, ErrRevocationsUnread)
+		return ErrRevocationsUnread
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -174,7 +174,7 @@ var (
 		GatewayOperator)
 	JournalUnavailable = declare(1018, "JOURNAL_UNAVAILABLE", 503,
 		"The gateway cannot record the change at the moment, so it was not sent.",
-		"The operator must check the gateway's journal: its folder may be missing, full or read-only, or its database not reachable. Reads still work, with a token from before or the credentials of a configured client.",
+		"The operator must check the gateway's journal: its folder may be missing, full or read-only, or its database not reachable. Reads still work, with the credentials of a configured client, or with a token unless the gateway has started since.",
 		GatewayOperator)
 	EntriesHeld = declare(1019, "ENTRIES_HELD", 409,
 		"Another change of the same entries has not ended yet.",
