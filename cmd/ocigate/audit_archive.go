@@ -132,8 +132,8 @@ func archiveWith(c *cobra.Command, m manager, j config.Journal, before, to strin
 
 // isEmpty reports whether a trail has neither a line nor an error.
 func isEmpty(trail operation.Trail) bool {
-	for range trail {
-		return false
+	for line, err := range trail {
+		return line == nil && err == nil
 	}
 	return true
 }

@@ -37,7 +37,7 @@ func newAuditVerify() *cobra.Command {
 			"With files, their lines are verified in the order of the files, such as those of an\n" +
 			"archive. Missing lines at their end are only noticed by --head, or by --journal, which\n" +
 			"verifies that the trail of the journal goes on behind them.",
-		RunE: func(c *cobra.Command, files []string) error { return o.run(c, files) },
+		RunE: o.run,
 	}
 	o.config = configFlag(c)
 	flags := c.Flags()

@@ -201,7 +201,7 @@ func withShortPath(path string, do func(short string) error) error {
 const (
 	controlOperations = "/v1/operations"
 	controlRelease    = "/release"
-	controlEndTokens  = "/v1/tokens/revoke"
+	controlEndTokens  = "/v1/tokens/revoke" //nolint:gosec // it is a path
 )
 
 // controlHandler serves a manager by HTTP.

@@ -50,14 +50,14 @@ func (u *hashUse) add(n int) {
 }
 
 // attackedClients returns two listed clients; the first is proven, and not remembered any
-// more.
-func attackedClients(t *testing.T, use *hashUse, guesses int) *clients {
+// more. One guess is hashed at a time.
+func attackedClients(t *testing.T, use *hashUse) *clients {
 	t.Helper()
 	o := asConfigured(newSlowPlatform(0))
 	o.setDefaults()
 	c := newClients([]*client{
 		withHash("quiet", "1", &costlyHash{"good", use}), withHash("other", "2", &costlyHash{"good", use}),
-	}, 10*time.Second, guesses, newThrottle(o.limits()))
+	}, 10*time.Second, 1, newThrottle(o.limits()))
 	if err := c.tryFrom(t.Context(), userAddr(0), "quiet", "good"); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func (a *answers) add(err error, took time.Duration) {
 // attackClientsAtOnce tries 1,000 unknown ids at the same time from 20 addresses.
 func attackClientsAtOnce(t *testing.T) {
 	use := &hashUse{takes: 30 * time.Millisecond}
-	c := attackedClients(t, use, 1)
+	c := attackedClients(t, use)
 	var all answers
 	var guesses sync.WaitGroup
 	start := time.Now()
@@ -120,7 +120,7 @@ func attackClientsAtOnce(t *testing.T) {
 func attackClientsFromMany(t *testing.T) {
 	const seconds, rate = 50, 100
 	use := &hashUse{takes: 30 * time.Millisecond}
-	c := attackedClients(t, use, 1)
+	c := attackedClients(t, use)
 	var all answers
 	var guesses sync.WaitGroup
 	var waits []time.Duration
@@ -159,7 +159,7 @@ func TestUnknownClientsAreLikeListedOnes(t *testing.T) {
 		took time.Duration
 	}
 	outcomes := func(t *testing.T, id string) []answer {
-		c := attackedClients(t, &hashUse{takes: 30 * time.Millisecond}, 1)
+		c := attackedClients(t, &hashUse{takes: 30 * time.Millisecond})
 		r := rand.New(rand.NewPCG(1, 2))
 		answers := make([]answer, 400)
 		var all sync.WaitGroup

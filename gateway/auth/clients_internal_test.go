@@ -220,7 +220,7 @@ func TestTimeThatEndsBeforeASecretIsHashed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				c := attackedClients(t, &hashUse{takes: 30 * time.Millisecond}, 1)
+				c := attackedClients(t, &hashUse{takes: 30 * time.Millisecond})
 				var other sync.WaitGroup
 				other.Go(func() { _ = c.tryFrom(t.Context(), userAddr(1), "unknown", "guess") })
 				synctest.Wait()

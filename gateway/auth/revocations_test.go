@@ -235,7 +235,7 @@ func TestMemoryOfRevokedTokens(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	perUser := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / users //nolint:gosec // far below the limit
+	perUser := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / users
 	t.Logf("%d entries of %d users: %d bytes for each user", set.Len(), users, perUser)
 	if perUser > 24<<10 {
 		t.Errorf("%d bytes for each user, want 24 KiB at most", perUser)

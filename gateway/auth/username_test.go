@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +151,7 @@ func TestReservedUsersCannotLogIn(t *testing.T) {
 				t.Fatalf("%q: the platform was asked %d times", name, len(*heard))
 			}
 			got := (*heard)[0]
-			if refused := len(c.accepted) == 0 || !contains(c.accepted, name); !refused {
+			if refused := len(c.accepted) == 0 || !slices.Contains(c.accepted, name); !refused {
 				if err != nil || got != (asked{name, "the password"}) {
 					t.Errorf("%q for the reserved %q: %v, asked %+v", name, c.reserved, err, got)
 				}
@@ -165,15 +166,6 @@ func TestReservedUsersCannotLogIn(t *testing.T) {
 			}
 		}
 	}
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // A guess at a reserved user is counted as any other.

@@ -40,7 +40,7 @@ func newRevoker(t *testing.T, s *store, owner string) *revoker {
 			}
 			r.read = append(r.read, text)
 		},
-		Trace: operation.Trace{Failed: func(doing string, err error) {
+		Trace: operation.Trace{Failed: func(doing string, _ error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.failures = append(r.failures, doing)

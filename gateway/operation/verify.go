@@ -106,7 +106,7 @@ func (v Verification) missing() map[int64]Head {
 func (v Verification) follows(read lineRead, before Head, first bool) string {
 	switch {
 	case read.head.Sequence == v.After.Sequence && read.head.Hash != v.After.Hash:
-		return fmt.Sprintf("is not the line that was archived with this number, which has the hash %s", v.After.Hash)
+		return "is not the line that was archived with this number, which has the hash " + v.After.Hash
 	case first && read.head.Sequence <= v.After.Sequence: // an archived line that is still there
 		return ""
 	case first && read.head.Sequence != before.Sequence+1 && before.Sequence == 0:

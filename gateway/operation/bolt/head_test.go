@@ -73,24 +73,24 @@ func TestTamperingIsNoticed(t *testing.T) {
 		// verifying the trail.
 		refused, verify string
 	}{
-		"a last line that is cut off": {func(t *testing.T, r *rig, files []string) {
+		"a last line that is cut off": {func(t *testing.T, _ *rig, files []string) {
 			replace(t, files[2], withoutLast(read(t, files[2])))
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"a last line that is torn": {func(t *testing.T, r *rig, files []string) {
+		"a last line that is torn": {func(t *testing.T, _ *rig, files []string) {
 			must(t, os.Truncate(files[2], int64(len(read(t, files[2]))-1)))
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"a last file that is emptied": {func(t *testing.T, r *rig, files []string) {
+		"a last file that is emptied": {func(t *testing.T, _ *rig, files []string) {
 			replace(t, files[2], nil)
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"a last file that is missing": {func(t *testing.T, r *rig, files []string) {
+		"a last file that is missing": {func(t *testing.T, _ *rig, files []string) {
 			must(t, os.Remove(files[2]))
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"no file at all": {func(t *testing.T, r *rig, files []string) {
+		"no file at all": {func(t *testing.T, _ *rig, files []string) {
 			for _, file := range files {
 				must(t, os.Remove(file))
 			}
 		}, "lines of the audit trail are missing", "the trail has no lines"},
-		"all files emptied": {func(t *testing.T, r *rig, files []string) {
+		"all files emptied": {func(t *testing.T, _ *rig, files []string) {
 			for _, file := range files {
 				replace(t, file, nil)
 			}

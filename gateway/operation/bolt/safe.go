@@ -202,11 +202,11 @@ func nameAbove(folder string, levels int) string {
 // checkFile checks a file of a type: 0 for a regular one.
 func (p principal) checkFile(path string, info fs.FileInfo, kind fs.FileMode) error {
 	const takeAway = "another user may have put it there. Find out who, and move it away"
-	switch found := info.Mode().Type(); {
-	case found == kind:
-	case found == fs.ModeDir:
+	switch info.Mode().Type() {
+	case kind:
+	case fs.ModeDir:
 		return &UnsafeError{path, "is a directory", "move it away"}
-	case found == fs.ModeSymlink:
+	case fs.ModeSymlink:
 		return &UnsafeError{path, "is a symbolic link, which is not followed", takeAway}
 	default:
 		return &UnsafeError{path, fmt.Sprintf("is another kind of file (mode %v)", info.Mode()), takeAway}

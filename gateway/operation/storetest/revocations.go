@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,9 +77,9 @@ var revocationTests = []test{
 	{"keeps many", func(w *world) {
 		const n = 300
 		for i := range n {
-			w.revoke(ofToken(fmt.Sprint("user ", i%7), fmt.Sprint(i)))
+			w.revoke(ofToken(fmt.Sprint("user ", i%7), strconv.Itoa(i)))
 		}
-		if all, _ := w.revocations(w.store, 0); len(all) != n || all[0].Token != "0" || all[n-1].Token != fmt.Sprint(n-1) {
+		if all, _ := w.revocations(w.store, 0); len(all) != n || all[0].Token != "0" || all[n-1].Token != strconv.Itoa(n-1) {
 			w.Errorf("%d of %d", len(all), n)
 		}
 	}},
@@ -220,11 +221,11 @@ var revocationTests = []test{
 			done <- nil
 		}()
 		errs := w.concurrently(n, func(store operation.Store, i int) error {
-			event := login(fmt.Sprint(i))
+			event := login(strconv.Itoa(i))
 			if i%3 == 0 {
 				event = operation.Event{}
 			}
-			return store.Revoke(w.Context(), ofToken(fmt.Sprint("user ", i%5), fmt.Sprint(i)), event)
+			return store.Revoke(w.Context(), ofToken(fmt.Sprint("user ", i%5), strconv.Itoa(i)), event)
 		})
 		close(written)
 		if err := cmp.Or(errors.Join(errs...), <-done); err != nil || len(seen) != n {
@@ -235,7 +236,7 @@ var revocationTests = []test{
 		issued := now()
 		errs := w.concurrently(8, func(store operation.Store, i int) error {
 			if i%2 == 0 {
-				return store.Revoke(w.Context(), ofToken("user", fmt.Sprint(i)), operation.Event{})
+				return store.Revoke(w.Context(), ofToken("user", strconv.Itoa(i)), operation.Event{})
 			}
 			return store.Revoke(w.Context(), ofAll("user", issued.Add(time.Duration(i)*time.Second)), operation.Event{})
 		})
