@@ -114,7 +114,11 @@ func heldBySlowCallers(serve func(http.ResponseWriter)) uint64 {
 // larger. Callers who read slowly keep no more of it than their page.
 func TestMemoryOfTheListOfOperations(t *testing.T) {
 	var options gateway.Options
-	r := startInBubble(t, setup{folder: largeJournal(t, 24), gateway: func(o *gateway.Options) { options = *o }})
+	writes := 24
+	if underRace {
+		writes = 4
+	}
+	r := startInBubble(t, setup{folder: largeJournal(t, writes), gateway: func(o *gateway.Options) { options = *o }})
 	handler := gateway.New(options) // without what watches the responses of the rig
 	for _, c := range []struct {
 		query                 string

@@ -149,29 +149,20 @@ func TestReloadChangesEverySection(t *testing.T) {
 		t.Error("there is no line as JSON")
 	}
 
-	// Errors of the platform.
+	// Errors of the platform, and the limit of entries.
 	r.reload(t, "api", `{platform_errors: [{number: 4999, error: NOT_AVAILABLE_FOR_ASSIGNMENT}]}`)
 	if _, err := platform.Inject(ocisim.Fault{Kind: ocisim.ErrorBeforeApply, Command: writeCommands, Number: 4999, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if status, body := r.assign(t); !strings.Contains(body, fmt.Sprint(errcode.NotAvailableForAssignment.Number)) {
+	if status, body := r.post(t, writeBody); !strings.Contains(body, fmt.Sprint(errcode.NotAvailableForAssignment.Number)) {
 		t.Errorf("the response to an error that is mapped since a reload: %d %s", status, body)
 	}
-
-	// The limit of entries.
-	const two = `{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"+322"}]}`
-	for most, refused := range map[string]bool{"1": true, "2": false} {
+	for most, want := range map[string]string{"1": "so many entries", "2": errcode.NotAvailableForAssignment.Name} {
 		r.reload(t, "api", "{max_entries: "+most+"}")
-		if status, body := r.post(t, two); status != http.StatusBadRequest || strings.Contains(body, "so many entries") != refused {
+		if status, body := r.post(t, `{"numbers":[{"minPhoneNumber":"+321"},{"minPhoneNumber":"+322"}]}`); !strings.Contains(body, want) {
 			t.Errorf("two entries with api.max_entries %s: %d %s", most, status, body)
 		}
 	}
-}
-
-// assign assigns a range and returns the response.
-func (r *reloadRig) assign(t *testing.T) (int, string) {
-	t.Helper()
-	return r.post(t, writeBody)
 }
 
 // post assigns the ranges of a body and returns the response.
@@ -211,7 +202,7 @@ func TestReloadMovesToAnotherPlatform(t *testing.T) {
 	}
 	written := make(chan int, 1)
 	go func() {
-		status, _ := r.assign(t)
+		status, _ := r.post(t, writeBody)
 		written <- status
 	}()
 	waitFor(t, func() bool { return slow.Hits() == 1 })
