@@ -33,6 +33,6 @@ const nameSecurity = "security"
 func (d *doctor) noteWarnings() {
 	for _, w := range warnings(d.config) {
 		c := check{Name: nameSecurity, Of: w.Path, Tried: "read " + d.file}
-		d.report.note(c, 0, w.Path+" "+w.Reason, "change it, unless nobody else can use the network in between")
+		d.report.note(c, 0, d.place(w.Path)+" "+w.Reason, "change it, unless nobody else can use the network in between")
 	}
 }
