@@ -106,7 +106,7 @@ func (i *Inspection) read(ctx context.Context, conn *pgx.Conn, p place) error {
 	if err != nil {
 		return err
 	}
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN READ ONLY; SELECT " + p.setPath()})
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN READ ONLY; " + p.setPath()})
 	if err != nil {
 		return err
 	}

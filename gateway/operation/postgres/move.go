@@ -22,7 +22,7 @@ var formerTables = []string{"ocigate_operations", "ocigate_keys", "ocigate_holds
 // and 0 if there are none. made reports whether the table of the version is there, which
 // remains after the others were moved. Tables of a role that is not trusted are an error:
 // whether they are the journal or were planted, a new one must not begin beside them.
-func (p place) formerVersion(ctx context.Context, tx queryer, former string) (version int, made bool, err error) {
+func (p place) formerVersion(ctx context.Context, tx pgx.Tx, former string) (version int, made bool, err error) {
 	if former == "" || former == p.schema {
 		return 0, false, nil
 	}

@@ -27,13 +27,17 @@ type place struct {
 // quoted returns the name of a schema or a table in it, for SQL.
 func quoted(names ...string) string { return pgx.Identifier(names).Sanitize() }
 
-// setPath returns the expression that makes the names of tables mean those of the schema
-// until the end of the transaction, whatever the role's search path is. Names of types,
-// functions and operators mean those of the server, whose schema PostgreSQL searches first.
-// Temporary tables come last.
+// setPath returns the statement that makes the names of tables mean those of the schema
+// until the end of the transaction, whatever the role's search path is. Temporary tables
+// come last. The schema must be one that was checked: PostgreSQL searches it for functions
+// and operators, too, and prefers one there whose parameters have the types of a call to one
+// of the server that needs a conversion.
 func (p place) setPath() string {
-	return "pg_catalog.set_config('search_path', '" + quoted(p.schema) + ", pg_temp', true)"
+	return "SELECT pg_catalog.set_config('search_path', '" + quoted(p.schema) + ", pg_temp', true)"
 }
+
+// serverPath is the statement that makes all names mean those of the server.
+const serverPath = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
 
 // formerPlace is a query for the schema in which a gateway before format 3 has its tables
 // or would create them: it is found by the role's search path. It runs with that path, in
@@ -43,7 +47,8 @@ const formerPlace = `SELECT coalesce(
 		WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('ocigate_schema')::oid),
 	pg_catalog.current_schema()::text, '')`
 
-// contents is a query for what is wrong with a schema and the tables of the gateway in it. $1 is
+// contents is a query for what is wrong with a schema and the tables of the gateway in it. It
+// runs with serverPath: what it finds may have been made by an attacker. $1 is
 // the schema, and $2 the additional owner that is trusted. $3 has the names of the tables;
 // if it is null, all with the prefix of the gateway count, and so does the schema itself.
 // It returns whether the schema exists, whether it has the table of the version, and that of
@@ -115,15 +120,18 @@ func (c content) check(schema string) error {
 	return nil
 }
 
-// queryer runs queries: a connection or a transaction.
-type queryer interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // look returns what a schema has of the tables, or of all of the gateway if there are no
-// names. The search path must be that of the place.
-func (p place) look(ctx context.Context, tx queryer, schema string, tables []string) (content, error) {
-	return scanContent(tx.QueryRow(ctx, contents, schema, p.owner, tables))
+// names. After it the search path is that of the place.
+func (p place) look(ctx context.Context, tx pgx.Tx, schema string, tables []string) (found content, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(serverPath)
+	batch.Queue(contents, schema, p.owner, tables).QueryRow(func(row pgx.Row) (err error) {
+		found, err = scanContent(row)
+		return err
+	})
+	batch.Queue(p.setPath())
+	err = tx.SendBatch(ctx, batch).Close()
+	return found, err
 }
 
 func scanContent(row pgx.Row) (found content, err error) {
@@ -143,7 +151,7 @@ type layout struct {
 func (p place) read(ctx context.Context, conn *pgx.Conn) (layout, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(formerPlace)
-	batch.Queue("SELECT " + p.setPath()) // without BEGIN, a batch is one transaction
+	batch.Queue(serverPath) // without BEGIN, a batch is one transaction
 	batch.Queue(contents, p.schema, p.owner, []string(nil))
 	batch.Queue("SELECT version FROM " + quoted(p.schema, "ocigate_schema"))
 	results := conn.SendBatch(ctx, batch)
@@ -181,7 +189,7 @@ func (p place) explain(err error) error {
 // calls read with the rows.
 func (s *Store) query(ctx context.Context, read func(pgx.Rows) error, sql string, args ...any) error {
 	batch := &pgx.Batch{}
-	batch.Queue("SELECT " + s.place.setPath()) // without BEGIN, a batch is one transaction
+	batch.Queue(s.place.setPath()) // without BEGIN, a batch is one transaction
 	batch.Queue(sql, args...)
 	results := s.pool.SendBatch(ctx, batch)
 	defer results.Close() //nolint:errcheck // nothing was written

@@ -111,6 +111,28 @@ func TestPlantedTables(t *testing.T) {
 	})
 }
 
+// TestPlantedFunctions plants functions and operators in the schema, before there is a
+// journal, that fit the calls of the check better than those of the server. They would run
+// as the role of the gateway.
+func TestPlantedFunctions(t *testing.T) {
+	s := newSite(t)
+	s.exec(s.admin, "CREATE SCHEMA ocigate AUTHORIZATION MALLORY")
+	const run = `LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('ocigate.runs'); RETURN `
+	s.exec(s.theirs,
+		"GRANT USAGE ON SCHEMA ocigate TO PUBLIC; CREATE SEQUENCE ocigate.runs; GRANT ALL ON SEQUENCE ocigate.runs TO PUBLIC",
+		"CREATE FUNCTION ocigate.format(text, name, name) RETURNS text "+run+"''; END $$",
+		"CREATE FUNCTION ocigate.format(text, name, text) RETURNS text "+run+"''; END $$",
+		"CREATE FUNCTION ocigate.same(oid, integer) RETURNS boolean "+run+"false; END $$",
+		"CREATE OPERATOR ocigate.= (LEFTARG = oid, RIGHTARG = integer, FUNCTION = ocigate.same)",
+		"CREATE FUNCTION ocigate.same(oid, regclass) RETURNS boolean "+run+"false; END $$",
+		"CREATE OPERATOR ocigate.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = ocigate.same)",
+		"CREATE TABLE ocigate.ocigate_schema (version integer); GRANT ALL ON ocigate.ocigate_schema TO PUBLIC; GRANT CREATE ON SCHEMA ocigate TO PUBLIC")
+	s.refuses(Options{}, "the schema ocigate belongs to the role MALLORY", "every role may create objects in the schema ocigate")
+	if got := s.server.Value(t, s.admin, "SELECT is_called || '' FROM ocigate.runs"); got != "false" {
+		t.Error("a planted function was run")
+	}
+}
+
 func TestPlaceThatIsNotTrusted(t *testing.T) {
 	const function = `CREATE FUNCTION public.f() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'; CREATE FUNCTION public.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`
 	for _, c := range []struct{ name, spoil, repair, want string }{

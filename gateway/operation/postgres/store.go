@@ -157,7 +157,7 @@ func (s *Store) begin(commit string) pgx.TxOptions {
 	if commit == durably {
 		synchronous = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
 	}
-	return pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT " + s.place.setPath() + "; SELECT" +
+	return pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " + s.place.setPath() + "; SELECT" +
 		" set_config('synchronous_commit', " + synchronous + ", true)," +
 		" set_config('lock_timeout', " + limit + ", true)," +
 		" set_config('statement_timeout', " + limit + ", true)," +
