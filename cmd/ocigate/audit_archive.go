@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,6 +94,9 @@ func archiveTrail(c *cobra.Command, j config.Journal, before, to string) error {
 }
 
 func archiveWith(c *cobra.Command, m manager, j config.Journal, before, to string) error {
+	if err := checkOutside(j, to); err != nil {
+		return err
+	}
 	store, err := trailManagerOf(m)
 	if err != nil {
 		return err
@@ -128,6 +132,32 @@ func archiveWith(c *cobra.Command, m manager, j config.Journal, before, to strin
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "Lines %d to %d are in %s, and not in the journal any more. The last of them is %s\n", copied.first, copied.head.Sequence, copied.path, copied.head)
 	return err
+}
+
+// checkOutside returns an error if an archive would be in the folder of the journal, where
+// it could be one of the files that are removed.
+func checkOutside(j config.Journal, to string) error {
+	if j.Store != config.StoreEmbedded {
+		return nil
+	}
+	found, err := filepath.EvalSymlinks(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		found, err = filepath.EvalSymlinks(filepath.Dir(to))
+		found = filepath.Join(found, filepath.Base(to))
+	}
+	if err != nil {
+		return err
+	}
+	journal, err := os.Stat(j.Folder)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{found, filepath.Dir(found)} {
+		if info, err := os.Stat(path); err == nil && os.SameFile(info, journal) {
+			return fmt.Errorf("--to %s is in the folder of the journal: give a place outside of it", to)
+		}
+	}
+	return nil
 }
 
 // isEmpty reports whether a trail has neither a line nor an error.
@@ -190,9 +220,9 @@ func writeArchive(lines operation.Trail, after operation.Head, to string) (archi
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return archived{}, err
 	}
-	partial := to + ".partial"
-	defer func() { _ = os.Remove(partial) }() // does nothing after it was renamed
-	if err := copyLines(lines, partial); err != nil {
+	partial, err := copyLines(lines, to)
+	defer func() { _ = os.Remove(partial) }() // its other name remains
+	if err != nil {
 		return archived{}, err
 	}
 	found, err := operation.Verification{After: after}.Run(linesOf([]string{partial}))
@@ -201,14 +231,27 @@ func writeArchive(lines operation.Trail, after operation.Head, to string) (archi
 	}
 	if folder != "" {
 		to = filepath.Join(folder, fmt.Sprintf("audit-%012d-%012d.jsonl", found.First, found.Head.Sequence))
-		if _, err := os.Lstat(to); err == nil {
-			return archived{}, fmt.Errorf("%s exists: give it with --to if an interrupted call has left it", to)
-		}
 	}
-	if err := os.Rename(partial, to); err != nil {
+	if err := moveNew(partial, to); err != nil {
 		return archived{}, err
 	}
 	return archived{to, found.First, found.Head}, syncFolder(filepath.Dir(to))
+}
+
+// moveNew gives a file another name, and replaces no file: that may be the archive of
+// another call. partial may remain.
+func moveNew(partial, to string) error {
+	err := os.Link(partial, to)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without hard links
+		if _, err = os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			return os.Rename(partial, to)
+		}
+		err = cmp.Or(err, fs.ErrExist)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists: give it with --to if an interrupted call has left it", to)
+	}
+	return err
 }
 
 // existingArchive verifies a file that an interrupted call has left.
@@ -220,14 +263,19 @@ func existingArchive(path string, after operation.Head) (archived, error) {
 	if err != nil {
 		return archived{}, fmt.Errorf("%s exists, and is not an archive of the next lines: %w", path, err)
 	}
-	return archived{path, found.First, found.Head}, syncFolder(filepath.Dir(path))
+	file, err := os.Open(path) //nolint:gosec // the operator names it
+	if err != nil {
+		return archived{}, err
+	}
+	return archived{path, found.First, found.Head}, errors.Join(file.Sync(), file.Close(), syncFolder(filepath.Dir(path)))
 }
 
-// copyLines writes lines to a file that only its owner can read, and makes it durable.
-func copyLines(lines operation.Trail, path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator names it
+// copyLines writes lines to a new file beside a path, which only its owner can read, and
+// makes it durable. It returns the path of the file. Another call has another file.
+func copyLines(lines operation.Trail, beside string) (path string, err error) {
+	file, err := os.CreateTemp(filepath.Dir(beside), filepath.Base(beside)+".*.partial")
 	if err != nil {
-		return err
+		return "", err
 	}
 	w := bufio.NewWriter(file)
 	for line, failed := range lines {
@@ -238,7 +286,7 @@ func copyLines(lines operation.Trail, path string) error {
 		_, _ = w.Write(line) // Flush returns the error
 		_ = w.WriteByte('\n')
 	}
-	return errors.Join(err, w.Flush(), file.Sync(), file.Close())
+	return file.Name(), errors.Join(err, w.Flush(), file.Sync(), file.Close())
 }
 
 // syncFolder makes the list of files of a folder durable.

@@ -136,6 +136,37 @@ func TestAuditArchive(t *testing.T) {
 		o.fails("is not an archive of the next lines", "archive", "--before", "2026-03", "--to", archive)
 		o.prints("The audit trail is whole. ", "verify")
 	})
+	t.Run("but not to the folder of the journal", func(t *testing.T) {
+		o := newOldJournal(t)
+		link, dangling := filepath.Join(t.TempDir(), "link"), filepath.Join(t.TempDir(), "new")
+		for path, target := range map[string]string{link: "audit-2026-01.jsonl", dangling: "audit-2025-01.jsonl"} {
+			if err := os.Symlink(filepath.Join(o.folder, target), path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, to := range []string{o.folder, filepath.Join(o.folder, "audit-2026-01.jsonl"), filepath.Join(o.folder, "audit-2025-01.jsonl"), link} {
+			o.fails("is in the folder of the journal", "archive", "--before", "2026-03", "--to", to)
+		}
+		o.fails("exists", "archive", "--before", "2026-03", "--to", dangling)
+		o.prints("The audit trail is whole. ", "verify")
+	})
+	t.Run("but not over the archive of another call", func(t *testing.T) {
+		to := filepath.Join(t.TempDir(), "archive")
+		lines := func(yield func([]byte, error) bool) {
+			line, _, err := operation.Seal(operation.Head{}, operation.Event{Kind: operation.EventLogin})
+			writeFile(t, to, "of another call") // which has ended meanwhile
+			yield(line, err)
+		}
+		if _, err := writeArchive(lines, operation.Head{}, to); err == nil || !strings.Contains(err.Error(), "exists") {
+			t.Error(err)
+		}
+		if got := readFile(t, to); got != "of another call" {
+			t.Errorf("the archive has %q", got)
+		}
+		if left, err := filepath.Glob(to + ".*"); err != nil || len(left) != 0 {
+			t.Error(left, err)
+		}
+	})
 	t.Run("but not of a trail that is broken", func(t *testing.T) {
 		o := newOldJournal(t)
 		path := filepath.Join(o.folder, "audit-2026-01.jsonl")

@@ -57,7 +57,7 @@ func (s *site) wantMoved() {
 	if got := s.server.Value(s, s.admin, where, "public"); got != "ocigate_schema" {
 		s.Errorf("public has the tables %s", got)
 	}
-	want := "ocigate_audit ocigate_audit_head ocigate_holds ocigate_keys ocigate_operations ocigate_replicas ocigate_revocations ocigate_schema"
+	want := "ocigate_audit ocigate_audit_archived ocigate_audit_head ocigate_holds ocigate_keys ocigate_operations ocigate_replicas ocigate_revocations ocigate_schema"
 	if got := s.server.Value(s, s.admin, where, "ocigate"); got != want {
 		s.Errorf("the schema has the tables %s, want %s", got, want)
 	}
