@@ -143,7 +143,9 @@ func (s *Store) tooOld(now time.Time) (upTo operation.Head, err error) {
 		if last.Sequence > 0 && !at.Add(s.keepTrail).Before(now) {
 			break
 		}
-		upTo = last
+		if last.Sequence > 0 { // a file can be empty
+			upTo = last
+		}
 	}
 	return upTo, nil
 }

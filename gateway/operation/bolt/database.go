@@ -54,7 +54,8 @@ type database struct {
 }
 
 // openDatabase opens a database, or creates one. It removes a file that it could not
-// complete, since that would not be accepted as a database the next time.
+// complete, since that would not be accepted as a database the next time. A file that appears
+// meanwhile is that of another process, and stays.
 func openDatabase(folder string, noSync bool) (*database, error) {
 	path := filepath.Join(folder, databaseFile)
 	info, err := os.Lstat(path)
@@ -63,7 +64,7 @@ func openDatabase(folder string, noSync bool) (*database, error) {
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, errors.New("another process uses the folder")
 	}
-	if err != nil && isNew {
+	if err != nil && isNew && !errors.Is(err, fs.ErrExist) {
 		err = errors.Join(err, removeIfThere(path))
 	}
 	return d, err

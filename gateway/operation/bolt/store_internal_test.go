@@ -394,3 +394,32 @@ func TestKeysAreKnownOnAFullDisk(t *testing.T) {
 		t.Errorf("a new request: %v", err)
 	}
 }
+
+// Of two processes that create the database at the same time, the slower one must not remove
+// the file of the other.
+func TestDatabaseOfAFasterProcessIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	for range 30 {
+		folder := t.TempDir()
+		var made [8]*database
+		var begin, work sync.WaitGroup
+		begin.Add(1)
+		for i := range made {
+			work.Go(func() {
+				begin.Wait()
+				made[i], _ = openDatabase(folder, true) // only one can succeed
+			})
+		}
+		begin.Done()
+		work.Wait()
+		for _, d := range made {
+			if d == nil {
+				continue
+			}
+			if err := isAt(filepath.Join(folder, databaseFile), d.info); err != nil {
+				t.Error(err)
+			}
+			d.close()
+		}
+	}
+}
