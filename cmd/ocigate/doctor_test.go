@@ -242,15 +242,18 @@ func TestDoctorOfADatabase(t *testing.T) {
 	waitFor(t, func() bool {
 		return server.Value(t, database, "SELECT (to_regclass('ocigate_schema') IS NOT NULL)::text") == "true"
 	})
-	wantChecks(0, "journal_database: ok", "journal_tables: ok", "journal_commit: ok", "clock: ok")
+	result := wantChecks(0, "journal_database: ok", "journal_tables: ok", "clock: ok")
+	if c, _ := find(result, nameCommit, ""); c.State != checkOK && !(c.State == checkNote && strings.Contains(c.Cause, "it is slow")) {
+		t.Error(c) // how long it takes is up to the machine
+	}
 	g.end(t)
 
 	server.Exec(t, database, "CREATE ROLE weak LOGIN PASSWORD '"+canaryURL+"'")
 	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", server.URL("weak", canaryURL, name))
 	wantChecks(exitJournal, "journal_database: ok", "journal_tables: failed", "journal_commit: skipped")
 	server.Exec(t, database, "GRANT USAGE ON SCHEMA ocigate TO weak; GRANT SELECT ON ocigate.ocigate_schema TO weak")
-	result := wantChecks(exitJournal, "journal_tables: failed")
-	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "SELECT on ocigate_operations") {
+	result = wantChecks(exitJournal, "journal_tables: failed")
+	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "INSERT on ocigate_keys") {
 		t.Error(c)
 	}
 	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", database)
