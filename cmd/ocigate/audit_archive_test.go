@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"ocigate/config"
 	"ocigate/gateway/operation"
@@ -261,6 +264,39 @@ func TestAuditVerifyComparesWithTheJournal(t *testing.T) {
 	writeFile(t, files[3], cut)
 	o.fails("missing at its end", "verify")
 	o.fails("another hash", "verify", "--head", o.heads[3], "--head", "5:"+strings.Repeat("0", 64))
+}
+
+// Lines that are archived while a trail is verified are not missing.
+func TestAuditVerifyDuringAnArchive(t *testing.T) {
+	o := newOldJournal(t)
+	var heads []operation.Head
+	for _, text := range o.heads {
+		head, err := operation.ParseHead(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heads = append(heads, head)
+	}
+	b := operation.Bounds{Head: heads[5], Known: true}
+	source := trailSource{
+		bounds: func(context.Context) (operation.Bounds, error) { return b, nil },
+		trail: func(yield func([]byte, error) bool) {
+			if b.Archived.Sequence == 0 {
+				b.Archived = heads[1]
+				if err := os.Remove(filepath.Join(o.folder, "audit-2026-01.jsonl")); err != nil {
+					t.Error(err)
+				}
+			}
+			settled(bolt.Trail(o.folder))(yield)
+		},
+	}
+	var out strings.Builder
+	c := &cobra.Command{}
+	c.SetOut(&out)
+	c.SetContext(t.Context())
+	if err := source.verify(c, nil, operation.Verification{}); err != nil || !strings.Contains(out.String(), "whole from line 3 on; lines 1 to 2 are archived") {
+		t.Errorf("%v, wrote %q", err, out.String())
+	}
 }
 
 // A copy of the complete folder agrees with itself, and lacks the anchors since.

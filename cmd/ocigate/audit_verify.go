@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -127,14 +128,27 @@ func openTrailSource(ctx context.Context, j config.Journal) (trailSource, error)
 	return trailSource{bounds: store.Bounds, trail: store.Trail(ctx), close: store.Close, exact: true}, nil
 }
 
-// verify verifies the trail. The bounds are read before it, because lines are added
-// meanwhile.
+// verify verifies the trail. If its first lines are archived meanwhile, it begins again.
 func (s trailSource) verify(c *cobra.Command, files []string, v operation.Verification) error {
-	b, err := s.bounds(c.Context())
-	if err != nil {
-		return err
+	for {
+		b, err := s.bounds(c.Context())
+		if err != nil {
+			return err
+		}
+		broken := s.verifyFrom(c, files, v, b)
+		if broken == nil {
+			return nil
+		}
+		if after, err := s.bounds(c.Context()); err != nil || after.Archived == b.Archived {
+			return broken
+		}
 	}
-	v.Heads = append(v.Heads, b.Head)
+}
+
+// verifyFrom verifies the trail. The bounds were read before it, because lines are added
+// meanwhile.
+func (s trailSource) verifyFrom(c *cobra.Command, files []string, v operation.Verification, b operation.Bounds) error {
+	v.Heads = append(slices.Clone(v.Heads), b.Head)
 	trail, absent := s.trail, "archived"
 	if len(files) > 0 {
 		v.Heads = append(v.Heads, b.Archived)
