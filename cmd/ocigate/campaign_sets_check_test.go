@@ -340,12 +340,19 @@ func (k *checker) countSets() map[string]int {
 	return counts
 }
 
-// checkSizeOfSets checks that there were enough writes of several steps of each outcome.
+// checkSizeOfSets checks that there were enough writes of several steps of each outcome. How
+// many there are is up to chance: of 300 writes, some 3 have a second step that was sent and
+// not done, and in one run of 20 none has. So each least number is one that a run of its size
+// misses once in 10,000 times at most.
 func (k *checker) checkSizeOfSets(counts map[string]int) {
 	p := k.campaign.plan
+	const notSent, notDone = "the first step was done, and the second not sent", "the first step was done, and the second was sent and not done"
+	if counts[notSent]+counts[notDone] == 0 {
+		k.t.Error("the campaign was smaller than planned: no write ended after its first step")
+	}
 	for what, least := range map[string]int{
 		"both steps were done": p.writes / 30, "no step was done": p.writes / 600, "responses 412": p.writes / 300,
-		"the first step was done, and the second not sent": 1, "the first step was done, and the second was sent and not done": 1,
+		notSent: p.writes / 1000, notDone: p.writes / 1000,
 		"partly done, known by reading": 1, "responses 207, partly_done": p.writes / 1000,
 	} {
 		if counts[what] < least {
