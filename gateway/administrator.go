@@ -59,7 +59,7 @@ func (v administratorCheck) Verify(ctx context.Context, userID, password string)
 	if err != nil {
 		return auth.Identity{}, &errcode.Error{
 			Code: errcode.PlatformUnavailable, Message: "The platform did not report the rights of the administrator.",
-			RetryAfter: shortly, Cause: fmt.Errorf("%s: %w", p.command, err),
+			RetryAfter: shortly, Cause: fmt.Errorf("asking for the restrictions of an administrator with %s: %w", p.command, err),
 		}
 	}
 	return who, nil

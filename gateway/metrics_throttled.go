@@ -26,7 +26,7 @@ func newThrottledCounter() *prometheus.CounterVec {
 func newThrottledReasons() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_logins_throttled_reasons_total",
-		Help: "The same attempts by reason: failures (too many earlier ones failed), in_progress (too many others of the account or address), logins (too many succeeded), or busy (there was no capacity to verify them).",
+		Help: "Attempts to authenticate that were refused unchecked, with 429, by reason: failures (too many earlier ones failed), in_progress (too many others of the account or address), logins (too many succeeded), or busy (there was no capacity to verify them).",
 	}, []string{"reason"})
 }
 

@@ -22,8 +22,9 @@ func newAudit() *cobra.Command {
 		Use:   "audit",
 		Short: "Show, verify and archive the audit trail",
 		Long: "Show, verify and archive the audit trail: a line of JSON for each login and for each\n" +
-			"step of a write. Every line contains the hash of the line before it, so no line can be\n" +
-			"changed, removed or moved undetected. The gateway may be running at the same time.",
+			"step of a write. Every line contains the hash of the line before it, so \"audit verify\"\n" +
+			"detects lines that were changed, moved or removed. The gateway may be running at the\n" +
+			"same time.",
 		Args: cobra.NoArgs,
 		RunE: showHelp,
 	}

@@ -26,8 +26,8 @@ func newAuditArchive() *cobra.Command {
 		Short: "Move the lines of past months from the audit trail to a file",
 		Long: "Move the lines of past months from the audit trail to a file. The lines are written to\n" +
 			"the file and verified there. Then the journal stores the number and the hash of the\n" +
-			"last of them, writes a line about the archive to the trail, and removes the lines. If the command\n" +
-			"is interrupted, nothing is lost: run it again with the same file.\n\n" +
+			"last of them, writes a line about the archive to the trail, and removes the lines.\n" +
+			"If the command is interrupted, nothing is lost: run it again with the same file.\n\n" +
 			"With the embedded journal, whole files are moved, and never the last one. With\n" +
 			"PostgreSQL, the role of journal.postgres_url must own the tables: that of the gateway\n" +
 			"cannot remove lines.",
@@ -116,7 +116,11 @@ func archiveWith(c *cobra.Command, m manager, j config.Journal, before, to strin
 	}
 	old = behind(old, b.Archived)
 	if isEmpty(old) {
-		_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail has no lines before %s that can be archived. %d lines were archived before.\n", before, b.Archived.Sequence)
+		text := fmt.Sprintf("The audit trail has no lines before %s that can be archived.", before)
+		if b.Archived.Sequence > 0 {
+			text += fmt.Sprintf(" Those up to line %d are not in the journal any more.", b.Archived.Sequence)
+		}
+		_, err = fmt.Fprintln(c.OutOrStdout(), text)
 		return err
 	}
 	copied, err := writeArchive(old, b.Archived, to)
@@ -205,8 +209,7 @@ type archived struct {
 }
 
 // writeArchive writes lines to a file, makes it durable and verifies it. after is the line
-// before the first. A complete archive of an
-// interrupted call is not written again.
+// before the first. A complete archive of an interrupted call is not written again.
 func writeArchive(lines operation.Trail, after operation.Head, to string) (archived, error) {
 	to, err := filepath.Abs(to)
 	if err != nil {

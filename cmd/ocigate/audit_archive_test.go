@@ -95,7 +95,7 @@ func (o *oldJournal) prints(want string, args ...string) {
 func (o *oldJournal) checkArchive(archive string) {
 	o.t.Helper()
 	o.prints("Lines 1 to 4 are in "+archive, "archive", "--before", "2026-03", "--to", archive)
-	o.prints("whole from line 5 on; lines 1 to 4 are archived", "verify")
+	o.prints("whole from line 5 on; lines 1 to 4 are not in the journal any more", "verify")
 	o.prints("The audit trail is whole. Its head is "+o.heads[3], "verify", archive)
 	o.prints("The audit trail is whole. ", "verify", "--journal", "--head", o.heads[0], "--head", o.heads[5], archive)
 	o.fails("verify it together with the archive", "verify", "--head", o.heads[0])
@@ -112,7 +112,7 @@ func TestAuditArchive(t *testing.T) {
 		folder := t.TempDir()
 		o.checkArchive(filepath.Join(folder, "2026-q1.jsonl"))
 		o.prints("audit-000000000005-000000000006.jsonl", "archive", "--before", "2026-04", "--to", folder)
-		o.prints("lines 1 to 6 are archived", "verify")
+		o.prints("lines 1 to 6 are not in the journal any more", "verify")
 		o.prints("no lines before 2099-01", "archive", "--before", "2099-01", "--to", filepath.Join(folder, "x")) // never the last file
 		o.fails("must be a month", "archive", "--before", "2026", "--to", folder)
 	})
@@ -124,7 +124,7 @@ func TestAuditArchive(t *testing.T) {
 		}
 		o.checkArchive(filepath.Join(t.TempDir(), "2026-q1.jsonl"))
 		g.end(t)
-		o.prints("lines 1 to 4 are archived", "verify")
+		o.prints("lines 1 to 4 are not in the journal any more", "verify")
 	})
 	t.Run("after it was interrupted before the lines were removed", func(t *testing.T) {
 		o := newOldJournal(t)
@@ -196,7 +196,7 @@ func TestAuditArchiveOfADatabase(t *testing.T) {
 	writeFile(t, o.config, fmt.Sprintf("journal: {store: postgres, postgres_url: %q}\n", database))
 	o.checkArchive(filepath.Join(t.TempDir(), "2026-q1.jsonl"))
 	o.prints("Lines 5 to 6", "archive", "--before", "2099-01", "--to", filepath.Join(t.TempDir(), "rest"))
-	o.prints("lines 1 to 6 are archived", "verify")
+	o.prints("lines 1 to 6 are not in the journal any more", "verify")
 
 	last := server.Value(t, database, "SELECT line FROM ocigate_audit ORDER BY seq DESC LIMIT 1")
 	server.Exec(t, database, "DELETE FROM ocigate_audit WHERE seq = (SELECT max(seq) FROM ocigate_audit)")
@@ -237,7 +237,7 @@ func TestAuditVerifyComparesWithTheJournal(t *testing.T) {
 	content := readFile(t, files[3])
 	cut := content[:strings.Index(content, "\n")+1]
 	writeFile(t, files[3], cut)
-	o.fails("missing at its end", "verify")
+	o.fails("lines are missing at its end. Restore what belongs together; if it is lost, run ocigate audit accept", "verify")
 	if status := write("+3225127000"); status != 503 {
 		t.Errorf("a write got %d", status)
 	}
@@ -294,8 +294,23 @@ func TestAuditVerifyDuringAnArchive(t *testing.T) {
 	c := &cobra.Command{}
 	c.SetOut(&out)
 	c.SetContext(t.Context())
-	if err := source.verify(c, nil, operation.Verification{}); err != nil || !strings.Contains(out.String(), "whole from line 3 on; lines 1 to 2 are archived") {
+	if err := source.verify(c, nil, operation.Verification{}); err != nil || !strings.Contains(out.String(), "whole from line 3 on; lines 1 to 2 are not in the journal any more") {
 		t.Errorf("%v, wrote %q", err, out.String())
+	}
+}
+
+// An operator moves the oldest file away by hand, as earlier versions recommended.
+func TestAuditAcceptOfFilesThatWereMovedAway(t *testing.T) {
+	o := newOldJournal(t)
+	if err := os.Remove(filepath.Join(o.folder, "audit-2026-01.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	o.fails("the lines before it are missing. Bring the files with them back; if they are kept elsewhere or lost, run ocigate audit accept", "verify")
+	o.prints("The audit trail goes on. ", "accept", "--reason", "moved to another disk")
+	o.prints("whole from line 3 on; lines 1 to 2 are not in the journal any more", "verify")
+	out, _, err := o.try("archive", "--before", "2026-01", "--to", filepath.Join(t.TempDir(), "x"))
+	if want := "The audit trail has no lines before 2026-01 that can be archived. Those up to line 2 are not in the journal any more.\n"; err != nil || out != want {
+		t.Errorf("%q, %v", out, err)
 	}
 }
 

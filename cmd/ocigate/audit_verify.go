@@ -149,7 +149,7 @@ func (s trailSource) verify(c *cobra.Command, files []string, v operation.Verifi
 // meanwhile.
 func (s trailSource) verifyFrom(c *cobra.Command, files []string, v operation.Verification, b operation.Bounds) error {
 	v.Heads = append(slices.Clone(v.Heads), b.Head)
-	trail, absent := s.trail, "archived"
+	trail, absent := s.trail, "not in the journal any more"
 	if len(files) > 0 {
 		v.Heads = append(v.Heads, b.Archived)
 		trail, absent = joined(linesOf(files), behind(trail, b.Archived)), "not in these files"
@@ -158,7 +158,7 @@ func (s trailSource) verifyFrom(c *cobra.Command, files []string, v operation.Ve
 	}
 	found, err := v.Run(trail)
 	if err != nil {
-		return err
+		return whatToDo(err, b)
 	}
 	if s.exact {
 		after, err := s.bounds(c.Context())
@@ -175,6 +175,20 @@ func (s trailSource) verifyFrom(c *cobra.Command, files []string, v operation.Ve
 	return printVerified(c, found, absent)
 }
 
+// whatToDo adds to an error of a journal's trail what an operator can do, if lines are
+// missing that can be accepted: those at the beginning, and those at the end.
+func whatToDo(err error, b operation.Bounds) error {
+	broken, isBroken := errors.AsType[*operation.BrokenError](err)
+	missing, isMissing := errors.AsType[*operation.HeadError](err)
+	switch {
+	case isBroken && broken.Line == 1 && b.Archived.Sequence == 0:
+		return fmt.Errorf("%w. Bring the files with them back; if they are kept elsewhere or lost, run ocigate audit accept", err)
+	case isMissing && missing.Missing == b.Head:
+		return fmt.Errorf("%w. Restore what belongs together; if it is lost, run ocigate audit accept", err)
+	}
+	return err
+}
+
 // printVerified prints the result of a verification. absent says where the lines before the
 // first one are.
 func printVerified(c *cobra.Command, found operation.Verified, absent string) (err error) {
@@ -184,6 +198,8 @@ func printVerified(c *cobra.Command, found operation.Verified, absent string) (e
 	switch {
 	case found.Head.Sequence == 0:
 		_, err = fmt.Fprintln(c.OutOrStdout(), "The audit trail has no lines.")
+	case found.First == 2:
+		_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole from line 2 on; line 1 is %s. Its head is %s\n", absent, found.Head)
 	case found.First > 1:
 		_, err = fmt.Fprintf(c.OutOrStdout(), "The audit trail is whole from line %d on; lines 1 to %d are %s. Its head is %s\n", found.First, found.First-1, absent, found.Head)
 	default:

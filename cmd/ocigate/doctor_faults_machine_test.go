@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -183,6 +184,13 @@ var journalFaults = []doctorFault{
 	{name: "an audit trail without its first file", check: "journal_format", state: checkNote, says: []string{"begins behind line 2"},
 		make: withJournalFolder(func(r *doctorRig, folder string) {
 			if err := os.Remove(r.oldTrail(folder)[0]); err != nil {
+				r.t.Fatal(err)
+			}
+		})},
+	{name: "a link in place of a file of the audit trail", check: "journal_format", code: exitJournal, says: []string{"the gateway does not use the audit trail", "is a symbolic link", "move it away"},
+		make: withJournalFolder(func(r *doctorRig, folder string) {
+			last := r.oldTrail(folder)[2]
+			if err := errors.Join(os.Rename(last, last+".moved"), os.Symlink(last+".moved", last)); err != nil {
 				r.t.Fatal(err)
 			}
 		})},

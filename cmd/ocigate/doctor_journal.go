@@ -195,11 +195,11 @@ func (d *doctor) checkSpace(folder string) {
 	switch {
 	case space.free < leastFree:
 		d.report.fail(c, time.Since(began), fmt.Sprintf("only %s are free, and the gateway needs %s to record a write", bytesText(space.free), bytesText(leastFree)),
-			"free space: move the audit trail of past months away, or use a larger disk")
+			"free space: archive the audit trail of past months with ocigate audit archive, or use a larger disk")
 	case space.lost != "":
 		d.report.note(c, time.Since(began), found+"; "+space.lost, "mount a volume, and set "+d.place(journalKey)+" to a folder on it")
 	case space.free < littleFree:
-		d.report.note(c, time.Since(began), found+", which is little", "move the audit trail of past months away, or use a larger disk")
+		d.report.note(c, time.Since(began), found+", which is little", "archive the audit trail of past months with ocigate audit archive, or use a larger disk")
 	default:
 		d.report.ok(c, time.Since(began), found)
 	}
@@ -233,14 +233,32 @@ func (d *doctor) checkFormat(ctx context.Context, folder string) {
 	case found.Format == 0:
 		d.report.ok(c, time.Since(began), "there is no journal yet")
 	case found.TrailError != nil:
-		d.report.fail(c, time.Since(began), "the audit trail and the database do not agree: "+onOneLine(found.TrailError), "see Lines that are missing in the page about the journal; keep a copy of the folder first")
+		cause, do := explainTrail(found.TrailError)
+		d.report.fail(c, time.Since(began), cause, do)
 	case found.Before != found.Trail.Archived:
-		d.report.note(c, time.Since(began), fmt.Sprintf("the audit trail begins behind line %d, and lines up to %d were archived by ocigate audit archive", found.Before.Sequence, found.Trail.Archived.Sequence), "bring the files before it back; if they were archived by other means, run ocigate audit accept")
+		archived := "no lines"
+		if n := found.Trail.Archived.Sequence; n > 0 {
+			archived = fmt.Sprintf("only the lines up to %d", n)
+		}
+		d.report.note(c, time.Since(began), fmt.Sprintf("the audit trail begins behind line %d, and %s were archived by ocigate audit archive", found.Before.Sequence, archived), "bring the files with the lines before it back; if they were moved away on purpose, run ocigate audit accept once")
 	case found.IsOld():
 		d.report.note(c, time.Since(began), fmt.Sprintf("format %d: the start of this version migrates it to format %d, which earlier versions cannot read", found.Format, operation.Format), "copy the folder before the first start of this version")
 	default:
 		d.report.ok(c, time.Since(began), fmt.Sprintf("format %d, %s, and no gateway has it open", found.Format, bytesText(uint64(found.Size)))) //nolint:gosec // a size is not negative
 	}
+}
+
+// explainTrail explains why the audit trail stops a gateway from recording.
+func explainTrail(err error) (cause, do string) {
+	if unsafe, ok := errors.AsType[*bolt.UnsafeError](err); ok {
+		return "the gateway does not use the audit trail: " + unsafe.Path + " " + unsafe.Found, unsafe.Do
+	}
+	if _, ok := errors.AsType[*operation.TrailError](err); ok {
+		return "the audit trail and the database do not agree: " + onOneLine(err),
+			"see Lines that are missing in the page about the journal; keep a copy of the folder first"
+	}
+	return "the audit trail cannot be read: " + onOneLine(err),
+		"see Lines that are missing in the page about the journal; keep a copy of the folder first"
 }
 
 // explainFormat explains why the database cannot be examined.

@@ -93,6 +93,8 @@ func (e *TrailError) Error() string {
 		return fmt.Sprintf("the database is older than the audit trail, whose last line is %d: it does not have the operation %s of a line behind %d; %s", e.Found.Sequence, e.Operation, e.Expected.Sequence, todo)
 	case e.Ahead:
 		return fmt.Sprintf("the database is older than the audit trail: it knows %d as its last line, and that is %d; %s", e.Expected.Sequence, e.Found.Sequence, todo)
+	case e.Found.Sequence == 0:
+		return fmt.Sprintf("lines of the audit trail are missing: it has none, and line %s was written; %s", e.Expected, todo)
 	case e.Found.Sequence < e.Expected.Sequence:
 		return fmt.Sprintf("lines of the audit trail are missing: it ends with line %d, and line %s was written; %s", e.Found.Sequence, e.Expected, todo)
 	}

@@ -133,7 +133,7 @@ func (s *Status) findQueueProblems() {
 
 func (s *Status) findWriteProblems() {
 	if j := s.Journal; j != nil && !j.Usable {
-		s.problem(Fault, sectionWrites, "Writes get 503, and nothing of them is sent; reads work. Free space or repair the journal's disk or database: it is used again without a restart.",
+		s.problem(Fault, sectionWrites, "Writes and logins get 503, and nothing of a write is sent; reads work. Correct the cause, such as a full disk or a database that does not run: the journal is used again without a restart.",
 			"Writes are refused: the journal has been unusable for %s: %s.", span(s.At.Sub(j.UnusableSince)), j.Cause)
 	}
 	if s.Unknown == nil || s.Unknown.Count == 0 {
