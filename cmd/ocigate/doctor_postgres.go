@@ -99,6 +99,8 @@ func (d *doctor) checkTables(began time.Time, found postgres.Inspection, err err
 		d.report.fail(c, time.Since(began), fmt.Sprintf("there are no tables yet, and the role %s may not create them", found.Role), "grant it CREATE on the database, or on the schema "+found.Schema+" if there is one, or let the owner of the database make them once")
 	case found.Format == 0:
 		d.report.ok(c, time.Since(began), "there are no tables yet; the start of a gateway makes them")
+	case found.Former != "" && !found.MayCreate:
+		d.report.fail(c, time.Since(began), fmt.Sprintf("format %d: this version needs the tables in the schema %s, and the role %s may not move them there from the schema %s", found.Format, found.Schema, found.Role, found.Former), "grant it CREATE on the database, or on the schema "+found.Schema+" if there is one; if it does not own the tables, let their owner migrate them, as in Updates in the page about the journal")
 	case found.Former != "":
 		d.report.note(c, time.Since(began), fmt.Sprintf("format %d: the start of this version moves the tables from the schema %s to %s and migrates them to format %d, which earlier versions cannot use", found.Format, found.Former, found.Schema, operation.Format), "back the database up before the first start of this version; a role that does not own the tables needs USAGE on the new schema")
 	case found.Format < operation.Format:

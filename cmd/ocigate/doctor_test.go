@@ -253,7 +253,7 @@ func TestDoctorOfADatabase(t *testing.T) {
 	wantChecks(exitJournal, "journal_database: ok", "journal_tables: failed", "journal_commit: skipped")
 	server.Exec(t, database, "GRANT USAGE ON SCHEMA ocigate TO weak; GRANT SELECT ON ocigate.ocigate_schema TO weak")
 	result = wantChecks(exitJournal, "journal_tables: failed")
-	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "INSERT on ocigate_keys") {
+	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "INSERT on ocigate_audit;") {
 		t.Error(c)
 	}
 	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", database)
@@ -271,7 +271,16 @@ func TestDoctorOfADatabase(t *testing.T) {
 	}
 	server.Exec(t, database, "UPDATE ocigate_schema SET version = 1")
 	wantChecks(0, "journal_tables: note", "journal_commit: skipped")
-	server.Exec(t, database, "UPDATE ocigate_schema SET version = 99")
+	server.Exec(t, database, "UPDATE public.ocigate_schema SET version = 2; GRANT SELECT ON public.ocigate_schema TO weak; ALTER SCHEMA ocigate RENAME TO kept")
+	wantChecks(0, "journal_tables: note")
+	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q", server.URL("weak", canaryURL, name))
+	result = wantChecks(exitJournal, "journal_tables: failed")
+	if c, _ := find(result, nameTables, ""); !strings.Contains(c.Cause, "may not move them there from the schema public") {
+		t.Error(c)
+	}
+	r.journal = fmt.Sprintf("store: postgres, postgres_url: %q, postgres_owner: weak", database)
+	server.Exec(t, database, "ALTER SCHEMA kept RENAME TO ocigate")
+	server.Exec(t, database, "UPDATE ocigate.ocigate_schema SET version = 99")
 	wantChecks(exitJournal, "journal_tables: failed", "journal_commit: skipped")
 	server.Exec(t, database, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
 	wantChecks(exitJournal, "journal_database: failed")

@@ -22,16 +22,18 @@ var privileges = []struct{ table, needed string }{
 	{"ocigate_audit_archived", "SELECT"},
 }
 
-// missingPrivileges is a query for the privileges that the role lacks.
+// missingPrivileges is a query for the privileges that the role lacks, as one text: those on
+// a table together, in the order of the tables.
 var missingPrivileges = func() string {
 	var rows []string
-	for _, p := range privileges {
+	for i, p := range privileges {
 		for needed := range strings.SplitSeq(p.needed, ", ") {
-			rows = append(rows, fmt.Sprintf("('%s', '%s')", p.table, needed))
+			rows = append(rows, fmt.Sprintf("(%d, '%s', '%s')", i, p.table, needed))
 		}
 	}
-	return `SELECT string_agg(needed || ' on ' || name, ', '), current_user
-		FROM (VALUES ` + strings.Join(rows, ", ") + `) AS p (name, needed) WHERE NOT has_table_privilege(name, needed)`
+	return `SELECT string_agg(needed || ' on ' || name, '; ' ORDER BY i), current_user FROM (
+		SELECT i, name, string_agg(needed, ', ') AS needed FROM (VALUES ` + strings.Join(rows, ", ") + `) AS p (i, name, needed)
+		WHERE NOT has_table_privilege(name, needed) GROUP BY i, name) AS missing`
 }()
 
 // newChecker returns a name for the owner whose lease a store's Check renews, for no time

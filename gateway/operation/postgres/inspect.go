@@ -58,7 +58,7 @@ type Inspection struct {
 	// MayCreate reports whether the role may create the tables.
 	MayCreate bool
 	// Missing are the privileges that the role lacks on tables of the present format,
-	// such as "INSERT on ocigate_audit"; empty for none.
+	// such as "SELECT on ocigate_keys; SELECT, INSERT on ocigate_audit"; empty for none.
 	Missing string
 	// TrailError is that of an audit trail that does not end with its head; nil if it
 	// does, or the role may not read it.
