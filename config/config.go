@@ -410,7 +410,7 @@ type Backoff struct {
 // Pool limits the sessions with the platform.
 type Pool struct {
 	Min           int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even if no request needs them."`
-	Max           int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most four at a time, and so does one connection without a login for probe_unused."`
+	Max           int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most auth.throttle.concurrent at a time, and so does one connection without a login for probe_unused."`
 	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
 	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
 	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`

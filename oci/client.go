@@ -11,9 +11,8 @@ import (
 // A Client sends commands to the platform over a pool of sessions that it logs
 // in. It is safe for use by several goroutines.
 type Client struct {
-	pool     *pool
-	reads    *joiner
-	checking chan struct{} // holds a token for each identity check under way
+	pool  *pool
+	reads *joiner
 }
 
 // New returns a client for the platform at the endpoints of the options. It
@@ -25,9 +24,8 @@ func New(options Options) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		pool:     newPool(checked),
-		reads:    newJoiner(),
-		checking: make(chan struct{}, maxIdentityChecks),
+		pool:  newPool(checked),
+		reads: newJoiner(),
 	}, nil
 }
 

@@ -3,27 +3,17 @@ package oci
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 )
 
-// maxIdentityChecks is how many connections [Client.Authenticate] makes at the same
-// time, in addition to those of the pool.
-const maxIdentityChecks = 4
-
 // Authenticate verifies a user's credentials by a login on a separate connection,
-// returns their identity, and logs out again. At most 4 callers do so at the same
-// time; others wait. A refusal of the platform is an [*ErrorReply] in a
-// [*ConnectError].
+// returns their identity, and logs out again. The connection is made in addition to
+// those of the pool, and at once: the caller limits how many there are at a time, since
+// only the caller knows which of them may not wait for others. A refusal of the platform
+// is an [*ErrorReply] in a [*ConnectError].
 //
 // Each wrong password may count against the account on the platform.
 func (c *Client) Authenticate(ctx context.Context, userID string, password Secret) (Identity, error) {
-	select {
-	case c.checking <- struct{}{}:
-		defer func() { <-c.checking }()
-	case <-ctx.Done():
-		return Identity{}, fmt.Errorf("%w: %w", ErrBusy, endOf(ctx, ctx.Err()))
-	}
 	if !c.pool.addRunning() {
 		return Identity{}, ErrClosed
 	}

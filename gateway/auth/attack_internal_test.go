@@ -154,6 +154,7 @@ func TestAttacks(t *testing.T) {
 		"as fast as possible from one":    {addresses: 1, callers: 10, pause: 20 * time.Millisecond},
 		"5/s from 500 addresses":          {addresses: 500, callers: 1, pause: 200 * time.Millisecond},
 		"as fast as possible from 10,000": {addresses: 10000, callers: 10, pause: 20 * time.Millisecond},
+		"as fast as possible from a /48":  {addresses: 10000, callers: 10, pause: 20 * time.Millisecond, subscriber: true},
 	} {
 		t.Run("2 "+name, func(t *testing.T) {
 			t.Parallel()
@@ -178,6 +179,14 @@ func TestAttacks(t *testing.T) {
 type guessing struct {
 	addresses, callers int
 	pause              time.Duration // of each caller after each guess
+	subscriber         bool          // the addresses are those of one /48
+}
+
+func (g guessing) from(i int) netip.Addr {
+	if g.subscriber {
+		return ip6(i%g.addresses, g.addresses)
+	}
+	return ip4(i % g.addresses)
 }
 
 // run guesses until the context ends.
@@ -185,7 +194,7 @@ func (g guessing) run(ctx context.Context, a *Authenticator, callers *sync.WaitG
 	for caller := range g.callers {
 		callers.Go(func() {
 			for i := caller; ctx.Err() == nil; i += g.callers {
-				_ = a.loginFrom(ctx, ip4(i%g.addresses), "victim", fmt.Sprint("guess", i))
+				_ = a.loginFrom(ctx, g.from(i), "victim", fmt.Sprint("guess", i))
 				wait(ctx, g.pause)
 			}
 		})
@@ -232,7 +241,7 @@ func attackUser(t *testing.T, name string, g guessing) {
 	guesses, bound := p.failuresOf("victim"), boundOfStrangers(&a.throttle.limits.account, took)
 	target := fmt.Sprintf("known >= 95 %%, at most %d guesses at the platform", bound)
 	reached := known*100 >= rounds*95 && guesses <= bound
-	if g.addresses == 1 {
+	if g.addresses == 1 || g.subscriber {
 		target = "new address >= 95 %, " + target
 		reached = reached && fresh*100 >= rounds*95
 	}

@@ -31,7 +31,8 @@ type slotBounds struct {
 	// memory is how many bytes the verifications of one kind may use together. One is
 	// permitted alone, whatever it needs.
 	memory int64
-	// queue is how many guesses wait at most, and as many known ones.
+	// queue is how many guesses wait at most. Known ones are not refused: only those who
+	// have the secret, or the address of somebody who has, can make them.
 	queue int
 }
 
@@ -99,13 +100,9 @@ func errSlots() error { return &ThrottledError{RetryAfter: waitAgain, Reason: Re
 func (s *slots) enqueue(t *ticket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case t.known && s.known.Len() >= s.bounds.queue:
-		t.started <- errSlots()
-		return
-	case t.known:
+	if t.known {
 		t.element = s.known.PushBack(t)
-	default:
+	} else {
 		at, _ := slices.BinarySearchFunc(s.guesses, t, func(waiting, t *ticket) int {
 			return cmp.Or(waiting.rank.compare(t.rank), -1) // behind those of the same rank
 		})

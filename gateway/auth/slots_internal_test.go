@@ -97,6 +97,15 @@ func TestSlots(t *testing.T) {
 			},
 			[]string{"g1", "g2", "k1", "k2", "g3"}, nil,
 		},
+		"known ones are not refused, however many wait": {
+			slotBounds{total: 2, guesses: 1, queue: 1},
+			func(ctx context.Context, s *slotTest) {
+				for _, name := range []string{"k1", "k2", "k3", "k4", "k5"} {
+					s.start(ctx, name, known)
+				}
+			},
+			[]string{"k1", "k2", "k3", "k4", "k5"}, nil,
+		},
 		"one whose context ends leaves the queue": {
 			slotBounds{total: 2, guesses: 1, queue: 1},
 			func(ctx context.Context, s *slotTest) {

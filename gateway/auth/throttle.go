@@ -23,7 +23,9 @@ import (
 //     it. A block that has never failed at the account uses the account's new lane. A
 //     block that has failed uses the account's failed lane. So an address that guesses
 //     delays itself, and neither pairs that are known nor addresses that are new. A
-//     guesser with many addresses delays new addresses, but not known pairs.
+//     guesser with many addresses delays new addresses, but not known pairs. Here an IPv6
+//     block is its /48, because one subscriber may get that many (RFC 6177) and would
+//     be new at the account with each /64 of it.
 //   - The block, at all accounts.
 //   - The network (/24, or /48) at all accounts, with more free attempts. Known pairs are
 //     not delayed by it: other addresses of the network are elsewhere.
@@ -49,7 +51,7 @@ import (
 // Attempts in progress count as if they were going to fail, so that many at the same time
 // are not more than the limit. An attempt that exceeds a limit only because of
 // them waits for their outcome, in the order of arrival: a success admits it, and a
-// failure that starts a delay refuses it at once. From one new block, one
+// failure that starts a delay refuses it at once. From one new block (or /48), one
 // attempt at a time is in progress at an account: its outcome decides the lane of the
 // others. The number of waiting attempts and the time are bounded.
 //
@@ -173,6 +175,9 @@ func (t *throttle) setLimits(l limits) {
 // target is what an attempt is made at, and from where.
 type target struct {
 	pair
+	// origin is the pair whose failures decide between the new lane and the failed one:
+	// with IPv6, that of the /48.
+	origin  pair
 	network netip.Prefix
 	// keep reports whether a success makes the pair known. That is so for users. A
 	// listed client whose secret was verified is not subject to the limits at all, and
@@ -181,11 +186,20 @@ type target struct {
 }
 
 func userTarget(user account, addr netip.Addr) target {
-	return target{pair{user, addressBlock(addr)}, addressNetwork(addr), true}
+	return targetOf(user, addr, true)
 }
 
 func clientTarget(id string, addr netip.Addr) target {
-	return target{pair{accountOfClient(id), addressBlock(addr)}, addressNetwork(addr), false}
+	return targetOf(accountOfClient(id), addr, false)
+}
+
+func targetOf(at account, addr netip.Addr, keep bool) target {
+	block, network := addressBlock(addr), addressNetwork(addr)
+	to := target{pair{at, block}, pair{at, block}, network, keep}
+	if block.Addr().Is6() {
+		to.origin.block = network
+	}
+	return to
 }
 
 // attempt is the permission to verify one credential. If the verification had a
@@ -223,7 +237,7 @@ type demand struct {
 // has to pass.
 func (t *throttle) demandsLocked(a *attempt, now time.Time) []demand {
 	to := a.target
-	a.lane = t.pairs.laneOf(to.pair, now)
+	a.lane = t.pairs.laneOf(to, now)
 	demands := make([]demand, 0, 4)
 	add := func(key gateKey, free, failures int, delay time.Duration) {
 		demands = append(demands, demand{key, delay, max(free-failures, 1)})
@@ -236,7 +250,7 @@ func (t *throttle) demandsLocked(a *attempt, now time.Time) []demand {
 		failures, delay := t.failed.state(to.account, now)
 		add(gateKey{kind: gateFailed, account: to.account}, t.failed.limit.FreeAttempts, failures, delay)
 	case laneNew:
-		add(gateKey{kind: gatePair, account: to.account, prefix: to.block}, 1, 0, 0)
+		add(gateKey{kind: gateOrigin, account: to.account, prefix: to.origin.block}, 1, 0, 0)
 		failures, delay := t.fresh.state(to.account, now)
 		add(gateKey{kind: gateNew, account: to.account}, t.fresh.limit.FreeAttempts, failures, delay)
 	}
@@ -287,10 +301,10 @@ func (a *attempt) fail() {
 		if t.limits.account.FreeAttempts < 2 {
 			t.failed.fail(to.account, now)
 		}
-		t.pairs.noteFailed(to.pair, now)
+		t.pairs.noteFailed(to.origin, now)
 	default:
 		t.failed.fail(to.account, now)
-		t.pairs.noteFailed(to.pair, now)
+		t.pairs.noteFailed(to.origin, now)
 	}
 	if to.block.IsValid() {
 		t.blocks.fail(to.block, now)

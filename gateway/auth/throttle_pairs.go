@@ -43,7 +43,7 @@ type pairs struct {
 	// blocks are the blocks of the known pairs of each account, the one that
 	// succeeded longest ago first.
 	blocks map[account][]netip.Prefix
-	failed *simplelru.LRU[pair, time.Time] // the last failure
+	failed *simplelru.LRU[pair, time.Time] // the last failure, by target.origin
 }
 
 // knownPair is a pair that has succeeded, with its failures since then.
@@ -78,12 +78,12 @@ func (p *pairs) find(key pair, now time.Time) *knownPair {
 	return k
 }
 
-// laneOf returns the lane of an attempt of that pair.
-func (p *pairs) laneOf(key pair, now time.Time) lane {
-	if p.find(key, now) != nil {
+// laneOf returns the lane of an attempt at that target.
+func (p *pairs) laneOf(to target, now time.Time) lane {
+	if p.find(to.pair, now) != nil {
 		return laneKnown
 	}
-	if last, ok := p.failed.Peek(key); ok && now.Sub(last) < failedFor {
+	if last, ok := p.failed.Peek(to.origin); ok && now.Sub(last) < failedFor {
 		return laneFailed
 	}
 	return laneNew
@@ -107,8 +107,8 @@ func (p *pairs) fail(key pair, now time.Time) bool {
 	return true
 }
 
-// noteFailed records that a pair that is not known has failed.
-func (p *pairs) noteFailed(key pair, now time.Time) { p.failed.Add(key, now) }
+// noteFailed records that the origin of a pair that is not known has failed.
+func (p *pairs) noteFailed(origin pair, now time.Time) { p.failed.Add(origin, now) }
 
 // noteSuccess makes a pair known, without failures.
 func (p *pairs) noteSuccess(key pair, now time.Time) {
