@@ -157,7 +157,7 @@ func (d *disk) disturbIntent() {
 			d.until = 1
 			d.mu.Unlock()
 		}
-	case 2:
+	case 2, 3:
 		s.count("steps: a full disk between two")
 		s.logf("the disk is full between two steps")
 		s.diskFull.Store(true)
