@@ -96,6 +96,11 @@ const contents = `WITH trusted AS (
 		OR d.classid = 'pg_attrdef'::regclass AND d.objid IN (SELECT oid FROM pg_attrdef WHERE adrelid = r.oid)
 		OR d.classid = 'pg_constraint'::regclass AND d.objid IN (SELECT oid FROM pg_constraint WHERE conrelid = r.oid)
 	WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_collation'::regclass)
+	UNION ALL -- left from before the role lost CREATE: the names of functions and operators can mean them
+	SELECT 10, format('%s belongs to the role %s, which is not trusted: drop it, or set journal.postgres_schema to another schema', pg_describe_object(class, object, 0), pg_get_userbyid(owner))
+	FROM place JOIN (SELECT 'pg_proc'::regclass, oid, pronamespace, proowner FROM pg_proc
+		UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace, oprowner FROM pg_operator) AS o (class, object, namespace, owner) ON namespace = place.oid
+	WHERE $3::text[] IS NULL AND owner NOT IN (TABLE trusted)
 ) SELECT EXISTS (SELECT FROM place), EXISTS (SELECT FROM relation WHERE relname = 'ocigate_schema'),
 	EXISTS (SELECT FROM relation WHERE relname = 'ocigate_operations'),
 	coalesce((SELECT string_agg(cause, '; ' ORDER BY rank, cause) FROM (SELECT * FROM problem ORDER BY rank, cause LIMIT 3) AS first), '')`

@@ -161,6 +161,10 @@ func TestPlaceThatIsNotTrusted(t *testing.T) {
 			"ocigate.ocigate_audit uses function public.f()"},
 		{"a function in an index", "ALTER FUNCTION public.f() IMMUTABLE; CREATE INDEX ocigate_planted ON ocigate.ocigate_audit ((seq + public.f()))", "DROP INDEX ocigate.ocigate_planted",
 			"ocigate.ocigate_planted uses function public.f()"},
+		{"a function that another role has left", "CREATE FUNCTION ocigate.f() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'; ALTER FUNCTION ocigate.f() OWNER TO MALLORY",
+			"DROP FUNCTION ocigate.f()", "function ocigate.f() belongs to the role MALLORY, which is not trusted: drop it"},
+		{"an operator that another role has left", "CREATE OPERATOR ocigate.+ (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_catalog.textcat); ALTER OPERATOR ocigate.+ (text, text) OWNER TO MALLORY",
+			"DROP OPERATOR ocigate.+ (text, text)", "operator ocigate.+(text,text) belongs to the role MALLORY"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t)
