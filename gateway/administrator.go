@@ -17,8 +17,8 @@ import (
 // CheckAdministrators returns a verifier that also asks the platform, after the password
 // of an administrator was verified, whether it restricts them. It sends one command over
 // a session of the gateway's own account, which must have the right to read administrators.
-// If the platform does not answer, the login fails with PLATFORM_UNAVAILABLE: nobody gets
-// more rights because of a fault.
+// If the platform does not answer, the login fails with PLATFORM_UNAVAILABLE, which wraps
+// [auth.ErrRightsUnknown]: nobody gets more rights because of a fault.
 //
 // By the published schema, the restrictions are
 //
@@ -59,7 +59,7 @@ func (v administratorCheck) Verify(ctx context.Context, userID, password string)
 	if err != nil {
 		return auth.Identity{}, &errcode.Error{
 			Code: errcode.PlatformUnavailable, Message: "The platform did not report the rights of the administrator.",
-			RetryAfter: shortly, Cause: fmt.Errorf("asking for the restrictions of an administrator with %s: %w", p.command, err),
+			RetryAfter: shortly, Cause: fmt.Errorf("%w, asked for with %s: %w", auth.ErrRightsUnknown, p.command, err),
 		}
 	}
 	return who, nil

@@ -112,6 +112,10 @@ func TestAdministratorsWhoseRightsAreNotKnownCannotLogIn(t *testing.T) {
 					if len(failure.Details.Errors) != 0 || failure.Message != "The platform did not report the rights of the administrator." {
 						t.Errorf("the response is %s", got.body)
 					}
+					events := r.events(t)
+					if last := events[len(events)-1]; last.Caller.Name != name || last.Outcome != "PLATFORM_UNAVAILABLE" {
+						t.Errorf("the password was right, and the last line is %+v", last)
+					}
 					r.login(t, "groupadmin") // whom no command is about
 				})
 			})

@@ -108,11 +108,13 @@ func unrecordedLogin(cause error) error {
 
 // auditLogin adds a login to the audit trail, also one that was refused. It adds no
 // login that was throttled or that could not be verified: a client without credentials
-// can make any number of those. After an error it is not known whether the line was
+// can make any number of those. It adds one whose password the platform has verified,
+// also if the platform reported no rights. After an error it is not known whether the line was
 // written.
 func (g *Gateway) auditLogin(ctx context.Context, c echo.Context, username string, who auth.Principal, err error) error {
 	result := loginResult(c, err)
-	if result != resultOK && result != errcode.Unauthenticated.Name && result != errcode.Forbidden.Name {
+	accepted := err == nil || errors.Is(err, auth.ErrRightsUnknown)
+	if !accepted && result != errcode.Unauthenticated.Name && result != errcode.Forbidden.Name {
 		return nil
 	}
 	event := operation.Event{

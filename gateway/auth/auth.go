@@ -355,8 +355,8 @@ type Session struct {
 // Login verifies a password with the platform and returns a session with a new
 // token. Its errors are an [*InputError], [ErrBadCredentials], a
 // [*ThrottledError], and, if the password is correct but the user has no scope or
-// no rights, [ErrUnsupportedLoginType], [ErrNoScope] or [ErrNoRights]. Any other error is the verifier's and
-// means that it is not known whether the password is correct.
+// no rights, [ErrUnsupportedLoginType], [ErrNoScope], [ErrNoRights] or [ErrRightsUnknown]. Any
+// other error is the verifier's and means that it is not known whether the password is correct.
 //
 // Names are sent to the platform unchanged, but failed attempts are counted
 // without regard to letter case, and a name without a domain as one with the
@@ -414,7 +414,7 @@ func (a *Authenticator) verify(ctx context.Context, clientIP netip.Addr, usernam
 		identity, err = Identity{}, fmt.Errorf("%w: the user is reserved", ErrBadCredentials)
 	}
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, ErrRightsUnknown):
 		attempt.succeed()
 	case errors.Is(err, ErrBadCredentials), errors.Is(ctx.Err(), context.Canceled):
 		attempt.fail()

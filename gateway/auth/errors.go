@@ -25,6 +25,10 @@ var (
 	// ErrNoRights is returned if the platform accepted the credentials, but restricts
 	// the user to what the API does not have.
 	ErrNoRights = errors.New("the platform gives the user no rights here")
+	// ErrRightsUnknown is returned by a [Verifier] if the platform accepted the
+	// credentials, but did not report how it restricts the user. The login fails, and
+	// counts as one that succeeded.
+	ErrRightsUnknown = errors.New("the platform did not report the rights of the user")
 	// ErrNoScope is returned if the platform returned no tenant, group or user
 	// for a login type that needs one.
 	ErrNoScope = errors.New("the platform named no scope")

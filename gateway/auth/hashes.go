@@ -56,14 +56,14 @@ func (c *client) matches(secret string) int {
 	return slices.IndexFunc(c.hashes, func(h *clientHash) bool { return h.hash.matches(secret) })
 }
 
-// hashMemory returns how many bytes it takes to compute the hashes of a client, one after
-// the other.
+// hashMemory returns how many bytes it takes to compute the hashes of a client. What the
+// first one drops is not free before a collection, so it counts, too.
 func (c *client) hashMemory() int64 {
-	var most int64
+	var sum int64
 	for _, h := range c.hashes {
-		most = max(most, h.hash.memoryBytes())
+		sum += h.hash.memoryBytes()
 	}
-	return most
+	return sum
 }
 
 // remember stores a credential that the hash has verified.

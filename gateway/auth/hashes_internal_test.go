@@ -146,3 +146,12 @@ func TestHashesThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// The garbage of the first hash is there until a collection.
+func TestMemoryOfAClientWithTwoHashes(t *testing.T) {
+	t.Parallel()
+	c := client{hashes: []*clientHash{{hash: argonHash{memory: 1 << 10}}, {hash: argonHash{memory: 2 << 10}}}}
+	if got := c.hashMemory(); got != 3<<20 {
+		t.Errorf("%d bytes", got)
+	}
+}

@@ -25,8 +25,8 @@ const (
 	// hashMemoryBound is how much memory the hashes of one kind (guesses, and proven
 	// credentials) use at a time; a single one uses what it needs.
 	hashMemoryBound = maxMemory << 10
-	// collectAfter is about three hashes of the parameters of [Hash].
-	collectAfter = 64 << 20
+	// collectAfter is less than one hash of the parameters of [Hash].
+	collectAfter = 16 << 20
 )
 
 // defaultHashConcurrency is half of the cores.

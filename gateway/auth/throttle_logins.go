@@ -15,6 +15,10 @@ type LoginLimit struct {
 	PerSecond float64
 }
 
+// maxBurst is the largest Burst. A time.Duration holds the time until that many logins are
+// allowed again, also by the smallest PerSecond.
+const maxBurst = 1 << 20
+
 func (l *LoginLimit) setDefaults(d LoginLimit) {
 	setDefault(&l.Burst, d.Burst)
 	setDefault(&l.PerSecond, d.PerSecond)
@@ -23,8 +27,8 @@ func (l *LoginLimit) setDefaults(d LoginLimit) {
 // check returns an error with all invalid fields.
 func (l *LoginLimit) check(name string) error {
 	var errs []error
-	if l.Burst < 1 {
-		errs = append(errs, fmt.Errorf("%s.Burst: must be 1 or more, not %d", name, l.Burst))
+	if l.Burst < 1 || l.Burst > maxBurst {
+		errs = append(errs, fmt.Errorf("%s.Burst: must be from 1 to %d, not %d", name, maxBurst, l.Burst))
 	}
 	if l.PerSecond < 0.001 || l.PerSecond > 1e6 {
 		errs = append(errs, fmt.Errorf("%s.PerSecond: must be from 0.001 to 1000000, not %v", name, l.PerSecond))

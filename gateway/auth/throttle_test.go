@@ -176,6 +176,28 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
+// The platform has verified the password, so it is neither a failed attempt nor one that
+// does not count.
+func TestLoginWithUnknownRightsCountsAsALogin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked int
+		a := newAuth(t, auth.Options{
+			Verifier: verifierFunc(func(context.Context, string, string) (auth.Identity, error) {
+				asked++
+				return auth.Identity{}, fmt.Errorf("wrapped: %w", auth.ErrRightsUnknown)
+			}),
+			AccountLimit: tight, AccountLogins: auth.LoginLimit{Burst: 7, PerSecond: 1},
+		})
+		for range 7 {
+			wantError(t, try(a, here, "admin", "secret"), auth.ErrRightsUnknown)
+		}
+		if got := wantThrottled(t, try(a, here, "admin", "secret")); got.Reason != auth.ReasonLogins || asked != 7 {
+			t.Errorf("refused because of %s, the platform was asked %d times", got.Reason, asked)
+		}
+	})
+}
+
 func TestThrottleCountsFailures(t *testing.T) {
 	t.Parallel()
 	inFakeTime(t, map[string]func(t *testing.T){

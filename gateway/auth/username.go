@@ -151,21 +151,21 @@ func (n *userNames) isReservedIdentity(name string, who Identity) bool {
 	return false
 }
 
-// substitute returns credentials that nobody has, of the length and the domain of those
-// that are given. The platform verifies them instead, so that the response takes as long
+// substitute returns credentials that nobody has, of the domain and, in characters, of the
+// length of those that are given: the platform's schema limits both. The platform verifies them instead, so that the response takes as long
 // as for any other name, and is the same if the platform is unavailable. The platform
 // sees one more login of an unknown user, which the limits bound, and neither the
 // reserved name nor what was guessed.
 func substitute(name, password string) (string, string) {
 	user, domain, hasDomain := strings.Cut(name, "@")
-	name = randomText(max(len(user), len(rand.Text())))
+	name = randomText(max(utf8.RuneCountInString(user), len(rand.Text())))
 	if hasDomain {
 		name += "@" + domain
 	}
 	if utf8.RuneCountInString(name) > maxUsernameChars {
 		name = randomText(maxUsernameChars)
 	}
-	return name, randomText(len(password))
+	return name, randomText(utf8.RuneCountInString(password))
 }
 
 // randomText returns that many random letters and digits.

@@ -168,6 +168,18 @@ func TestReservedUsersCannotLogIn(t *testing.T) {
 	}
 }
 
+// The platform's schema limits characters, and a password that violates it takes another
+// time to be refused.
+func TestSubstituteOfAReservedUserHasAsManyCharacters(t *testing.T) {
+	t.Parallel()
+	verifier, heard := recordingVerifier(auth.Identity{LoginType: "User", TenantID: "t", GroupID: "g"})
+	a := newAuth(t, auth.Options{Verifier: verifier, ReservedUsers: []string{strings.Repeat("ü", 40)}})
+	wantError(t, try(a, here, strings.Repeat("Ü", 40), strings.Repeat("é", 50)), auth.ErrBadCredentials)
+	if got := (*heard)[0]; len(got.username) != 40 || len(got.password) != 50 {
+		t.Errorf("asked %+v", got)
+	}
+}
+
 // A guess at a reserved user is counted as any other.
 func TestGuessesAtReservedUsersAreCounted(t *testing.T) {
 	t.Parallel()
