@@ -38,7 +38,13 @@ var ErrRevocationsUnread = errors.New("the revocations could not be read since t
 // UserPrincipal returns the Principal of the revocations of a platform user's tokens. Names
 // that a platform may take for one, such as those that differ only in letter case, are one
 // principal. A name without a domain and the same one with a domain are two.
-func UserPrincipal(name string) string { return "user " + foldName(name) }
+func UserPrincipal(name string) string {
+	id := splitUserID(name)
+	if id.domain == "" {
+		return "user " + id.user
+	}
+	return "user " + id.user + "@" + id.domain
+}
 
 // externalPrincipal returns the Principal of the revocations of tokens of an external
 // issuer. The name has the issuer and the subject, whose letter case counts.

@@ -217,6 +217,13 @@ func TestPrincipalsOfRevocationsDiffer(t *testing.T) {
 	if auth.UserPrincipal("Ann@Example.com") != auth.UserPrincipal("ann@example.com") {
 		t.Error("letter case counts")
 	}
+	// The limits of logins take these for one account, too.
+	if auth.UserPrincipal("ann@example.com.") != auth.UserPrincipal("ann@example.com") || auth.UserPrincipal("ann@") != auth.UserPrincipal("ann") {
+		t.Error("the end of the domain counts")
+	}
+	if auth.UserPrincipal("ann") == auth.UserPrincipal("ann@example.com") {
+		t.Error("the domain does not count")
+	}
 	if p := auth.UserPrincipal("https://issuer.example#ann"); strings.HasPrefix(p, "external ") {
 		t.Errorf("the user has the principal %s", p)
 	}
