@@ -71,6 +71,9 @@ func start(ctx context.Context, binary, dir string) (*rig, error) {
 	if _, err := r.run(ctx, binary, "simulate", "--listen", ports[2]); err != nil {
 		return nil, err
 	}
+	if err := accepting(ctx, ports[2]); err != nil {
+		return nil, errors.Join(err, r.stop())
+	}
 	serve, err := r.run(ctx, binary, "serve", "--config", filepath.Join(folder, "ocigate.yaml"))
 	if err != nil {
 		return nil, errors.Join(err, r.stop())
@@ -127,6 +130,23 @@ func (r *rig) stop() error {
 		timer.Stop()
 	}
 	return errors.Join(errs...)
+}
+
+// accepting waits until somebody listens at an address. A gateway that is faster than the
+// platform would begin in backoff.
+func accepting(ctx context.Context, address string) error {
+	for end := time.Now().Add(patience); ; {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err == nil {
+			return c.Close()
+		}
+		if time.Now().After(end) {
+			return err
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // ready waits until readyz is on.
