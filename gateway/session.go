@@ -62,9 +62,10 @@ func (g *Gateway) login(ctx context.Context, c echo.Context) error {
 }
 
 // verified returns a new session for the credentials in the body. Every login that the
-// platform accepts or refuses has a line in the audit trail. While that cannot be written,
-// all of them get the same response, whether the password was right or not, and the
-// platform is not asked once the journal is known not to be usable.
+// platform accepts or refuses has a line in the audit trail, except one of an administrator
+// whose restrictions it does not report, which gets no session. While the trail cannot be
+// written, all of them get the same response, whether the password was right or not, and
+// the platform is not asked once the journal is known not to be usable.
 func (g *Gateway) verified(ctx context.Context, c echo.Context) (auth.Session, error) {
 	if err := g.options.Auth.CheckOrigin(c.Request()); err != nil {
 		return auth.Session{}, g.authFailure(c, err)

@@ -31,8 +31,10 @@ type TrailStore interface {
 
 // Bounds are the lines between which a store's trail lies.
 type Bounds struct {
-	Head     Head `json:"head"`     // the last line that must be there
-	Archived Head `json:"archived"` // the last line that was archived; the zero Head for none
+	Head Head `json:"head"` // the last line that must be there
+	// Archived is the last line that need not be there any more, because it was archived, was
+	// older than lines are kept, or was accepted as missing; the zero Head for none.
+	Archived Head `json:"archived"`
 	// Known reports that the store knows the head. It does not if it was created or
 	// migrated and has not opened the trail yet.
 	Known bool `json:"known"`

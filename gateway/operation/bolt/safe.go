@@ -21,8 +21,8 @@ type UnsafeError struct {
 func (e *UnsafeError) Error() string { return e.Path + " " + e.Found + ": " + e.Do }
 
 // CheckFolder returns an [*UnsafeError] if the folder cannot be the journal of the user of
-// this process. For root, which may inspect it, it can belong to any user. The error is [fs.ErrNotExist] if
-// there is no folder.
+// this process. For root, which may inspect it, it can belong to any user. The error is
+// [fs.ErrNotExist] if there is no folder.
 //
 // A folder must belong to this user or to root. Other users must not be able to write to
 // it: it may be writable for a group only if this user is in that group, as in a volume of

@@ -360,7 +360,8 @@ func isLater(tx *bbolt.Tx, id string, op *operation.Operation) (bool, error) {
 }
 
 // Adopt implements [operation.Store]. It also stores the head of the audit trail in the
-// database, which bounds for how long missing lines at its end could not be noticed.
+// database: only lines that were added after the last call can be removed without notice
+// after a crash.
 func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, err
