@@ -181,25 +181,22 @@ func (c comparison) String() string {
 	return fmt.Sprintf("about %v %s that of %s", c.ahead.Abs().Round(time.Second), word, c.of)
 }
 
-// loginsBeside is how many logins of callers a gateway makes at the same time, in
-// addition to its sessions: see platform.pool.max.
-const loginsBeside = 4
-
 // checkBudget compares how many sessions all gateways may use with how many the platform
-// allows.
+// allows: those of the pool and, in addition, the logins that verify passwords of callers.
 func (d *doctor) checkBudget() {
 	began := time.Now()
 	c := check{Name: nameBudget, code: exitBudget, Tried: "add up the sessions of all gateways"}
-	each := d.config.Platform.Pool.Max + loginsBeside
+	logins := d.config.Auth.Throttle.Concurrent
+	each := d.config.Platform.Pool.Max + logins
 	all := d.replicas * each
 	sum := fmt.Sprintf("%s × (%d of platform.pool.max + %d logins of callers) = %d sessions at most, all at one endpoint if the others are down",
-		numbered(d.replicas, "gateway", "gateways"), d.config.Platform.Pool.Max, loginsBeside, all)
+		numbered(d.replicas, "gateway", "gateways"), d.config.Platform.Pool.Max, logins, all)
 	allowed := d.platformSessions
 	switch {
 	case allowed == 0:
 		d.report.note(c, time.Since(began), sum+"; how many the platform allows is not public, and it was not given", "ask the platform's operator, and give the number with --platform-sessions")
-	case all > allowed && allowed/d.replicas > loginsBeside:
-		d.report.fail(c, time.Since(began), fmt.Sprintf("%s, and the platform allows %d", sum, allowed), fmt.Sprintf("set platform.pool.max to %d or less, or have the platform allow more", allowed/d.replicas-loginsBeside))
+	case all > allowed && allowed/d.replicas > logins:
+		d.report.fail(c, time.Since(began), fmt.Sprintf("%s, and the platform allows %d", sum, allowed), fmt.Sprintf("set platform.pool.max to %d or less, or have the platform allow more", allowed/d.replicas-logins))
 	case all > allowed:
 		d.report.fail(c, time.Since(began), fmt.Sprintf("%s, and the platform allows %d", sum, allowed), "run fewer gateways, or have the platform allow more")
 	case all+each > allowed:

@@ -300,12 +300,12 @@ var otherFaults = []doctorFault{
 		})},
 	{name: "a clock that is an hour behind", check: "clock", code: exitClock, says: []string{"behind that of the OpenID Connect issuer"}, make: withIssuer(late(time.Hour))},
 	{name: "a clock that is ten seconds ahead", check: "clock", state: checkNote, says: []string{"ahead of that of the OpenID Connect issuer"}, make: withIssuer(late(-10 * time.Second))},
-	{name: "more sessions than the platform allows", check: "budget", code: exitBudget, says: []string{"36 sessions", "platform.pool.max to 6 or less"},
+	{name: "more sessions than the platform allows", check: "budget", code: exitBudget, says: []string{"48 sessions", "platform.pool.max to 7 or less"},
 		make: withPlatform(nil, func(r *doctorRig, _ *ocisim.Server) {
-			r.args = []string{"--replicas", "3", "--platform-sessions", "30"}
+			r.args = []string{"--replicas", "3", "--platform-sessions", "45"}
 		})},
 	{name: "no room for a rolling restart", check: "budget", state: checkNote, says: []string{"rolling restart does not fit"},
 		make: withPlatform(nil, func(r *doctorRig, _ *ocisim.Server) {
-			r.args = []string{"--replicas", "2", "--platform-sessions", "30"}
+			r.args = []string{"--replicas", "2", "--platform-sessions", "40"}
 		})},
 }
