@@ -126,7 +126,7 @@ func (d *doctor) reportFolder(c check, began time.Time, folder string, info fs.F
 	unsafe, ok := errors.AsType[*bolt.UnsafeError](err)
 	switch {
 	case ok:
-		d.report.fail(c, time.Since(began), "the gateway does not use it, since who can change the journal can change the outcome of writes: "+unsafe.Path+" "+unsafe.Found, unsafe.Do)
+		d.report.fail(c, time.Since(began), "the gateway does not use it, since whoever can change the journal can change the outcome of writes: "+unsafe.Path+" "+unsafe.Found, unsafe.Do)
 	case err != nil:
 		d.report.fail(c, time.Since(began), onOneLine(err), "run this command as the user of the gateway; if it is, make that user the owner of the folder")
 	case info.Mode().Perm()&0o020 != 0:
