@@ -157,6 +157,9 @@ func TestAttacks(t *testing.T) {
 		"as fast as possible from a /48":  {addresses: 10000, callers: 10, pause: 20 * time.Millisecond, subscriber: true},
 	} {
 		t.Run("2 "+name, func(t *testing.T) {
+			if testing.Short() && g.callers > 1 {
+				t.Skip("it takes long with the race detector, and the others run the same code")
+			}
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { attackUser(t, name, g) })
 		})
@@ -169,6 +172,9 @@ func TestAttacks(t *testing.T) {
 		"100,000 failures, two at each of 50,000":  {failures: 100_000, blocks: 2000, perNetwork: 1, each: 2},
 	} {
 		t.Run("4 "+name, func(t *testing.T) {
+			if testing.Short() && f.failures > 10_000 {
+				t.Skip("it takes long with the race detector, and the others run the same code")
+			}
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { attackTable(t, name, f) })
 		})

@@ -42,6 +42,9 @@ func isASCIILetter(s string) bool {
 // Of all the characters of Unicode, each that some folding turns into an ASCII letter is
 // counted as this letter.
 func TestCharactersThatFoldToALetterAreThatLetter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one long loop in one goroutine")
+	}
 	t.Parallel()
 	found := map[rune]bool{}
 	ways := foldings()
@@ -74,6 +77,9 @@ func TestCharactersThatFoldToALetterAreThatLetter(t *testing.T) {
 
 // All names that are one name without regard to letter case are one account.
 func TestFoldNameIsStable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is one long loop in one goroutine")
+	}
 	t.Parallel()
 	ways := foldings()
 	for r := range rune(unicode.MaxRune + 1) {
