@@ -175,9 +175,9 @@ func (t *throttle) setLimits(l limits) {
 // target is what an attempt is made at, and from where.
 type target struct {
 	pair
-	// origin is the pair whose failures decide between the new lane and the failed one:
+	// source is the pair whose failures decide between the new lane and the failed one:
 	// with IPv6, that of the /48.
-	origin  pair
+	source  pair
 	network netip.Prefix
 	// keep reports whether a success makes the pair known. That is so for users. A
 	// listed client whose secret was verified is not subject to the limits at all, and
@@ -197,7 +197,7 @@ func targetOf(at account, addr netip.Addr, keep bool) target {
 	block, network := addressBlock(addr), addressNetwork(addr)
 	to := target{pair{at, block}, pair{at, block}, network, keep}
 	if block.Addr().Is6() {
-		to.origin.block = network
+		to.source.block = network
 	}
 	return to
 }
@@ -250,7 +250,7 @@ func (t *throttle) demandsLocked(a *attempt, now time.Time) []demand {
 		failures, delay := t.failed.state(to.account, now)
 		add(gateKey{kind: gateFailed, account: to.account}, t.failed.limit.FreeAttempts, failures, delay)
 	case laneNew:
-		add(gateKey{kind: gateOrigin, account: to.account, prefix: to.origin.block}, 1, 0, 0)
+		add(gateKey{kind: gateSource, account: to.account, prefix: to.source.block}, 1, 0, 0)
 		failures, delay := t.fresh.state(to.account, now)
 		add(gateKey{kind: gateNew, account: to.account}, t.fresh.limit.FreeAttempts, failures, delay)
 	}
@@ -301,10 +301,10 @@ func (a *attempt) fail() {
 		if t.limits.account.FreeAttempts < 2 {
 			t.failed.fail(to.account, now)
 		}
-		t.pairs.noteFailed(to.origin, now)
+		t.pairs.noteFailed(to.source, now)
 	default:
 		t.failed.fail(to.account, now)
-		t.pairs.noteFailed(to.origin, now)
+		t.pairs.noteFailed(to.source, now)
 	}
 	if to.block.IsValid() {
 		t.blocks.fail(to.block, now)

@@ -43,7 +43,7 @@ type pairs struct {
 	// blocks are the blocks of the known pairs of each account, the one that
 	// succeeded longest ago first.
 	blocks map[account][]netip.Prefix
-	failed *simplelru.LRU[pair, time.Time] // the last failure, by target.origin
+	failed *simplelru.LRU[pair, time.Time] // the last failure, by target.source
 }
 
 // knownPair is a pair that has succeeded, with its failures since then.
@@ -83,7 +83,7 @@ func (p *pairs) laneOf(to target, now time.Time) lane {
 	if p.find(to.pair, now) != nil {
 		return laneKnown
 	}
-	if last, ok := p.failed.Peek(to.origin); ok && now.Sub(last) < failedFor {
+	if last, ok := p.failed.Peek(to.source); ok && now.Sub(last) < failedFor {
 		return laneFailed
 	}
 	return laneNew
@@ -107,8 +107,8 @@ func (p *pairs) fail(key pair, now time.Time) bool {
 	return true
 }
 
-// noteFailed records that the origin of a pair that is not known has failed.
-func (p *pairs) noteFailed(origin pair, now time.Time) { p.failed.Add(origin, now) }
+// noteFailed records that the source of attempts that are not of a known pair has failed.
+func (p *pairs) noteFailed(source pair, now time.Time) { p.failed.Add(source, now) }
 
 // noteSuccess makes a pair known, without failures.
 func (p *pairs) noteSuccess(key pair, now time.Time) {

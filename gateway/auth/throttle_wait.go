@@ -22,7 +22,7 @@ type gateKind uint8
 
 const (
 	gatePair    gateKind = iota // an account and a block that is known to it
-	gateOrigin                  // an account and a block, or /48, that is new to it
+	gateSource                  // an account and a block, or /48, that is new to it
 	gateNew                     // the new lane of an account
 	gateFailed                  // the failed lane of an account
 	gateBlock                   // a block, at all accounts
