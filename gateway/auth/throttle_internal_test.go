@@ -19,9 +19,11 @@ import (
 // a few blocks at a few accounts.
 func TestThrottleInvariants(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(30) {
+	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
-			newRandomAttempts(t, seed).run()
+			a := newRandomAttempts(t, seed)
+			a.reloads = seed%4 == 0
+			a.run()
 		})
 	}
 }
@@ -31,13 +33,21 @@ type randomAttempts struct {
 	seed     uint64
 	throttle *throttle
 	start    time.Time
+	reloads  bool // the limits change meanwhile, so the bound of the failures does too
+	ended    bool // no attempt is in progress
 
 	mu     sync.Mutex // guards failed
 	failed map[account]int
 }
 
 func newRandomAttempts(t *testing.T, seed uint64) *randomAttempts {
-	r := rand.New(rand.NewPCG(seed, 1))
+	return &randomAttempts{
+		t: t, seed: seed, start: time.Now(), failed: map[account]int{},
+		throttle: newThrottle(randomLimits(rand.New(rand.NewPCG(seed, 1)))),
+	}
+}
+
+func randomLimits(r *rand.Rand) limits {
 	limit := func(free int) Limit {
 		return Limit{
 			FreeAttempts: free, BaseDelay: time.Second, MaxDelay: time.Duration(1+r.IntN(60)) * time.Second,
@@ -45,14 +55,21 @@ func newRandomAttempts(t *testing.T, seed uint64) *randomAttempts {
 		}
 	}
 	logins := LoginLimit{Burst: 1 + r.IntN(30), PerSecond: 0.1 + r.Float64()}
-	return &randomAttempts{
-		t: t, seed: seed, start: time.Now(), failed: map[account]int{},
-		throttle: newThrottle(limits{limit(1 + r.IntN(6)), limit(1 + r.IntN(30)), limit(1 + r.IntN(60)), logins, logins}),
-	}
+	return limits{limit(1 + r.IntN(6)), limit(1 + r.IntN(30)), limit(1 + r.IntN(60)), logins, logins}
 }
 
 func (a *randomAttempts) run() {
 	var callers sync.WaitGroup
+	if a.reloads {
+		r := rand.New(rand.NewPCG(a.seed, 1000))
+		callers.Go(func() {
+			for range 300 {
+				time.Sleep(time.Duration(r.IntN(1000)) * time.Millisecond)
+				a.throttle.setLimits(randomLimits(r))
+				a.check()
+			}
+		})
+	}
 	for caller := range 20 {
 		r := rand.New(rand.NewPCG(a.seed, uint64(caller)))
 		callers.Go(func() {
@@ -63,7 +80,8 @@ func (a *randomAttempts) run() {
 		})
 	}
 	callers.Wait()
-	a.check(0)
+	a.ended = true
+	a.check()
 }
 
 func (a *randomAttempts) attempt(r *rand.Rand) {
@@ -97,11 +115,11 @@ func (a *randomAttempts) attempt(r *rand.Rand) {
 			a.mu.Unlock()
 		}
 	}
-	a.check(1)
+	a.check()
 }
 
-// check checks what must hold while at least so many attempts are in progress.
-func (a *randomAttempts) check(inProgress int) {
+// check checks what must hold at any time.
+func (a *randomAttempts) check() {
 	t := a.throttle
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,11 +132,11 @@ func (a *randomAttempts) check(inProgress int) {
 			a.t.Errorf("seed %d: gate %v has %d in progress, and %d wait", a.seed, key.kind, g.pending, g.waiters.Len())
 		}
 	}
-	if waiting != t.waiting || inProgress == 0 && len(t.gates) > 0 {
+	if waiting != t.waiting || a.ended && len(t.gates) > 0 {
 		a.t.Errorf("seed %d: %d wait, %d are counted; %d gates are left", a.seed, waiting, t.waiting, len(t.gates))
 	}
 	for account, failed := range a.failed {
-		if bound := boundOfStrangers(&t.limits.account, time.Since(a.start)); failed > bound {
+		if bound := boundOfStrangers(&t.limits.account, time.Since(a.start)); failed > bound && !a.reloads {
 			a.t.Errorf("seed %d: %d failures at %x, want at most %d", a.seed, failed, account[:4], bound)
 		}
 	}
