@@ -443,7 +443,10 @@ func TestReloadOnSignals(t *testing.T) {
 	waitFor(t, func() bool { return shownBy(t, g.api).Equal(after.certificate) })
 	stop()
 	seen := count()
-	signals <- syscall.SIGHUP
+	select {
+	case signals <- syscall.SIGHUP:
+	default: // one is still there, which nobody reads either
+	}
 	if count() != seen {
 		t.Error("the files are read after the end")
 	}
