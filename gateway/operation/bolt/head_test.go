@@ -68,44 +68,44 @@ func TestTamperingIsNoticed(t *testing.T) {
 		return content[:bytes.LastIndexByte(content[:len(content)-1], '\n')+1]
 	}
 	for name, c := range map[string]struct {
-		tamper func(t *testing.T, r *rig, files []string)
+		tamper func(t *testing.T, files []string)
 		// refused is part of why nothing is recorded any more; empty if that is only found by
 		// verifying the trail.
 		refused, verify string
 	}{
-		"a last line that is cut off": {func(t *testing.T, _ *rig, files []string) {
+		"a last line that is cut off": {func(t *testing.T, files []string) {
 			replace(t, files[2], withoutLast(read(t, files[2])))
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"a last line that is torn": {func(t *testing.T, _ *rig, files []string) {
+		"a last line that is torn": {func(t *testing.T, files []string) {
 			must(t, os.Truncate(files[2], int64(len(read(t, files[2]))-1)))
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"a last file that is emptied": {func(t *testing.T, _ *rig, files []string) {
+		"a last file that is emptied": {func(t *testing.T, files []string) {
 			replace(t, files[2], nil)
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"a last file that is missing": {func(t *testing.T, _ *rig, files []string) {
+		"a last file that is missing": {func(t *testing.T, files []string) {
 			must(t, os.Remove(files[2]))
 		}, "lines of the audit trail are missing", "missing at its end"},
-		"no file at all": {func(t *testing.T, _ *rig, files []string) {
+		"no file at all": {func(t *testing.T, files []string) {
 			for _, file := range files {
 				must(t, os.Remove(file))
 			}
 		}, "lines of the audit trail are missing", "the trail has no lines"},
-		"all files emptied": {func(t *testing.T, _ *rig, files []string) {
+		"all files emptied": {func(t *testing.T, files []string) {
 			for _, file := range files {
 				replace(t, file, nil)
 			}
 		}, "lines of the audit trail are missing", "the trail has no lines"},
-		"a first file that is missing": {func(t *testing.T, r *rig, files []string) {
+		"a first file that is missing": {func(t *testing.T, files []string) {
 			must(t, os.Remove(files[0]))
 		}, "", "the lines before it are missing"},
-		"a first line that is missing": {func(t *testing.T, r *rig, files []string) {
+		"a first line that is missing": {func(t *testing.T, files []string) {
 			content := read(t, files[0])
 			replace(t, files[0], content[bytes.IndexByte(content, '\n')+1:])
 		}, "", "the lines before it are missing"},
-		"a file in the middle that is missing": {func(t *testing.T, r *rig, files []string) {
+		"a file in the middle that is missing": {func(t *testing.T, files []string) {
 			must(t, os.Remove(files[1]))
 		}, "", "has number 5 where 3 is due"},
-		"lines of another trail": {func(t *testing.T, r *rig, files []string) {
+		"lines of another trail": {func(t *testing.T, files []string) {
 			for _, file := range files {
 				must(t, os.Remove(file))
 			}
@@ -120,7 +120,7 @@ func TestTamperingIsNoticed(t *testing.T) {
 				files = append(files, r.path(name))
 			}
 			must(t, r.verify())
-			c.tamper(t, r, files)
+			c.tamper(t, files)
 			if err := r.verify(); err == nil || !strings.Contains(err.Error(), c.verify) {
 				t.Errorf("verify: %v, want an error with %q", err, c.verify)
 			}
