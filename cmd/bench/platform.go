@@ -164,6 +164,7 @@ const (
 // scripted holds the replies that do not depend on the request.
 var scripted = map[string]string{
 	"LoginRequest14sp4":                   "<loginType>System</loginType><locale>en_US</locale><encoding>ISO-8859-1</encoding><isEnterprise>false</isEnterprise><userDomain>example.com</userDomain>",
+	"SystemAdminGetRequest":               "<language>English</language><readOnly>false</readOnly>",
 	"ServiceProviderGetRequest17sp1":      "<useCustomRoutingProfile>false</useCustomRoutingProfile><defaultDomain>example.com</defaultDomain><useServiceProviderLanguages>false</useServiceProviderLanguages>",
 	"GroupServiceGetAuthorizationRequest": "<authorized>true</authorized><authorizedQuantity><unlimited>true</unlimited></authorizedQuantity><usedQuantity><quantity>1</quantity></usedQuantity><authorizable>true</authorizable>",
 	"GroupDepartmentGetListRequest18": "<departmentTable><colHeading>Is Enterprise Department</colHeading><colHeading>Department Name</colHeading><colHeading>Full Path Name</colHeading>" +
