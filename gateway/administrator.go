@@ -65,9 +65,18 @@ func (v administratorCheck) Verify(ctx context.Context, userID, password string)
 	return who, nil
 }
 
+// AdministratorRead returns the read of the profile of an administrator of the system. An
+// account for which the platform refuses it cannot be that of a gateway that checks
+// administrators.
+func AdministratorRead(userID string) oci.Read { return profiles["System"].read(userID) }
+
+func (p profile) read(userID string) oci.Read {
+	return oci.NewRead(p.command, oci.Text("userId", userID))
+}
+
 // ask returns the rights in the profile of an administrator.
 func (v administratorCheck) ask(ctx context.Context, p profile, userID string) (auth.Rights, error) {
-	replies, err := v.platform.Read(ctx, oci.NewRead(p.command, oci.Text("userId", userID)))
+	replies, err := v.platform.Read(ctx, p.read(userID))
 	if err != nil {
 		return auth.NoRights, err
 	}

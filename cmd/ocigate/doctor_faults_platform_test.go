@@ -275,6 +275,8 @@ var replyFaults = []doctorFault{
 	{name: "a read without rights", check: "read", of: "main", code: exitRights, says: []string{"Unauthorized"},
 		make: withFault(ocisim.Fault{Kind: ocisim.ErrorBeforeApply, Command: "ServiceProviderGetRequest*", Number: 5404, Summary: "Unauthorized transaction"},
 			func(r *doctorRig) { r.args = []string{"--tenant", "ApioSpTest"} })},
+	{name: "an account that may not read administrators", check: "administrators", of: "main", code: exitRights, says: []string{"5404", "auth.check_admins"},
+		make: withFault(ocisim.Fault{Kind: ocisim.ErrorBeforeApply, Command: "SystemAdminGetRequest", Number: 5404, Summary: "Unauthorized transaction"}, nil)},
 	{name: "a read without an answer", check: "read", of: "main", code: exitReply, says: []string{"no answer within 500ms"},
 		make: withFault(ocisim.Fault{Kind: ocisim.Stall, Command: "ServiceProviderGetRequest*"},
 			func(r *doctorRig) { r.args = []string{"--tenant", "ApioSpTest"}; r.timeouts("command: 500ms") })},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ocigate/config"
+	"ocigate/gateway"
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
@@ -26,6 +27,9 @@ const (
 	nameRights  = "rights"
 	nameRelease = "release"
 	nameRead    = "read"
+
+	// nameAdmins is only in the report if it fails.
+	nameAdmins = "administrators"
 )
 
 // endpointChecks are the checks of an endpoint, in their order, with their exit codes.
@@ -44,7 +48,8 @@ type endpointDoctor struct {
 	host  string
 	done  map[string]bool // checks that are in the report, by name
 	reads []translate.Question
-	read  int // reads that are done
+	read  int  // reads that are done
+	lacks bool // whether the account's type has too few rights
 }
 
 // checkEndpoint makes the checks of the endpoint with that index.
@@ -59,6 +64,9 @@ func (d *doctor) checkEndpoint(ctx context.Context, index int) {
 	o.SkipLogin = refused
 	for _, q := range x.reads {
 		o.Reads = append(o.Reads, q.Command(d.target()))
+	}
+	if d.config.Auth.CheckAdmins {
+		o.Reads = append(o.Reads, gateway.AdministratorRead(x.at.UserID)) // the account's own profile
 	}
 	findings, err := oci.Diagnose(ctx, d.parts.platform, index, o)
 	if err != nil { // the configuration was checked
@@ -134,7 +142,11 @@ func (x *endpointDoctor) reportFinding(f oci.Finding) {
 	case oci.StageVersion:
 		x.reportRelease(f)
 	case oci.StageRead:
-		x.reportRead(f)
+		if x.read == len(x.reads) {
+			x.reportAdministrators(f)
+		} else {
+			x.reportRead(f)
+		}
 	}
 }
 
@@ -232,10 +244,26 @@ func (x *endpointDoctor) reportRights(who oci.Identity) {
 		scopes += strings.TrimSuffix(" of "+who.ServiceProviderID+"/"+who.GroupID, "/")
 	}
 	if lacks := translate.AccountLacks(who.LoginType); lacks != "" {
+		x.lacks = true
 		x.report.fail(c, 0, fmt.Sprintf("the account has the type %s, which lacks %s", scopes, lacks), accountRequired)
 		return
 	}
 	x.report.ok(c, 0, scopes+", which has the rights that the gateway needs")
+}
+
+// reportAdministrators adds a check if the platform refuses to report what it restricts an
+// administrator to. If the account has too few rights in any case, that is reported alone.
+func (x *endpointDoctor) reportAdministrators(f oci.Finding) {
+	if f.Err != nil || x.lacks {
+		return
+	}
+	refusal, refused := errors.AsType[*oci.ErrorReply](f.Reply.Err())
+	if !refused {
+		return
+	}
+	c := check{Name: nameAdmins, Of: x.at.Name, Tried: fmt.Sprintf("read the administrator %q, which is the account itself", x.at.UserID), code: exitRights}
+	x.report.fail(c, f.Took, "the platform refuses it: "+refusalText(refusal)+". So each administrator of the system or of a tenant gets 503 when they log in",
+		"give the account the right to read administrators, or set auth.check_admins to false: then they have all rights of their level")
 }
 
 // configured returns the endpoint in the configuration.

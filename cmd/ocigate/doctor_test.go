@@ -69,7 +69,7 @@ func TestDoctorOfAHealthyGateway(t *testing.T) {
 			t.Errorf("a write: %s", e.Command)
 		}
 	}
-	want := []string{"AuthenticationRequest", "LoginRequest14sp4", "SystemSoftwareVersionGetRequest", "ServiceProviderGetRequest17sp1", "GroupServiceGetAuthorizationRequest", "LogoutRequest"}
+	want := []string{"AuthenticationRequest", "LoginRequest14sp4", "SystemSoftwareVersionGetRequest", "ServiceProviderGetRequest17sp1", "GroupServiceGetAuthorizationRequest", "SystemAdminGetRequest", "LogoutRequest"}
 	if !slices.Equal(commands, want) {
 		t.Errorf("sent %q", commands)
 	}
