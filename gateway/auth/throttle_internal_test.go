@@ -200,17 +200,7 @@ func TestKnownPairs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttle := newThrottle(onlyAccounts(testLimit))
 		login := func(from int, good bool) error {
-			attempt, err := throttle.admit(t.Context(), userTarget(accountOfUser("user"), ip4(from)))
-			if err != nil {
-				return err
-			}
-			defer attempt.end()
-			if good {
-				attempt.succeed()
-			} else {
-				attempt.fail()
-			}
-			return nil
+			return tryOnce(t.Context(), throttle, userTarget(accountOfUser("user"), ip4(from)), good)
 		}
 		for i := range pairsPerAccount + 1 {
 			if err := login(i, true); err != nil {
@@ -376,17 +366,7 @@ func TestKnownPairInANetworkUnderDelay(t *testing.T) {
 		l.network.FreeAttempts = 3
 		throttle := newThrottle(l)
 		login := func(addr, user string, good bool) error {
-			attempt, err := throttle.admit(t.Context(), userTarget(accountOfUser(user), netip.MustParseAddr(addr)))
-			if err != nil {
-				return err
-			}
-			defer attempt.end()
-			if good {
-				attempt.succeed()
-			} else {
-				attempt.fail()
-			}
-			return nil
+			return tryOnce(t.Context(), throttle, userTarget(accountOfUser(user), netip.MustParseAddr(addr)), good)
 		}
 		if err := login("2001:db8::1", "user", true); err != nil {
 			t.Fatal(err)
@@ -448,4 +428,19 @@ func TestNewAttemptsWaitBehindOthers(t *testing.T) {
 			<-order
 		}
 	})
+}
+
+// tryOnce makes one attempt, whose credential is good or not.
+func tryOnce(ctx context.Context, throttle *throttle, at target, good bool) error {
+	attempt, err := throttle.admit(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer attempt.end()
+	if good {
+		attempt.succeed()
+	} else {
+		attempt.fail()
+	}
+	return nil
 }

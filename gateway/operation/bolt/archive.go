@@ -132,7 +132,7 @@ func (s *Store) pruneTrail(ctx context.Context, now time.Time) error {
 // zero Head means that none is.
 func (s *Store) tooOld(now time.Time) (upTo operation.Head, err error) {
 	names, err := trailFiles(s.folder)
-	if err != nil || s.keepTrail == 0 {
+	if err != nil {
 		return upTo, err
 	}
 	for _, name := range names[:max(0, len(names)-1)] {

@@ -37,14 +37,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 		},
 		remove: func(tx *bbolt.Tx, key []byte) error { return tx.Bucket(keysBucket).Delete(key) },
 	}
-	if err := s.sweep(ctx, ended); err != nil {
-		return err
-	}
-	for _, sweep := range []func() error{
-		func() error { return s.sweep(ctx, expired) },
-		func() error { return s.sweep(ctx, expiredRevocations(now)) },
-	} {
-		if err := sweep(); err != nil {
+	for _, old := range []sweep{ended, expired, expiredRevocations(now)} {
+		if err := s.sweep(ctx, old); err != nil {
 			return err
 		}
 	}
