@@ -23,7 +23,7 @@ var privileges = []struct{ table, needed string }{
 }
 
 // missingPrivileges is a query for the privileges that the role lacks, as one text: those on
-// a table together, in the order of the tables.
+// a table together, in the order of the tables. The text is empty if it lacks none.
 var missingPrivileges = func() string {
 	var rows []string
 	for i, p := range privileges {
@@ -31,10 +31,16 @@ var missingPrivileges = func() string {
 			rows = append(rows, fmt.Sprintf("(%d, '%s', '%s')", i, p.table, needed))
 		}
 	}
-	return `SELECT string_agg(needed || ' on ' || name, '; ' ORDER BY i), current_user FROM (
+	return `SELECT coalesce(string_agg(needed || ' on ' || name, '; ' ORDER BY i), ''), current_user FROM (
 		SELECT i, name, string_agg(needed, ', ') AS needed FROM (VALUES ` + strings.Join(rows, ", ") + `) AS p (i, name, needed)
 		WHERE NOT has_table_privilege(name, needed) GROUP BY i, name) AS missing`
 }()
+
+// readMissing returns the privileges that the role lacks, and its name.
+func readMissing(ctx context.Context, tx pgx.Tx) (missing, role string, err error) {
+	err = tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role)
+	return missing, role, err
+}
 
 // newChecker returns a name for the owner whose lease a store's Check renews, for no time
 // at all. Each store has its own, so that none waits for the row of another, whose process
@@ -53,13 +59,12 @@ func (s *Store) Check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var missing *string
-		var role string
-		if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil {
+		missing, role, err := readMissing(ctx, tx)
+		if err != nil {
 			return err
 		}
-		if missing != nil {
-			return fmt.Errorf("the role %s lacks the privileges %s", role, *missing)
+		if missing != "" {
+			return fmt.Errorf("the role %s lacks the privileges %s", role, missing)
 		}
 		if _, err := agreed(ctx, tx); err != nil {
 			return err

@@ -114,14 +114,8 @@ func (i *Inspection) read(ctx context.Context, conn *pgx.Conn, p place) error {
 	if err := i.readTables(ctx, tx, p, found); err != nil || i.Format != len(migrations) {
 		return err
 	}
-	var missing *string
-	var role string
-	if err := tx.QueryRow(ctx, missingPrivileges).Scan(&missing, &role); err != nil {
+	if i.Missing, _, err = readMissing(ctx, tx); err != nil || i.Missing != "" {
 		return err
-	}
-	if missing != nil {
-		i.Missing = *missing
-		return nil
 	}
 	_, err = agreed(ctx, tx)
 	if errors.As(err, &i.TrailError) {
