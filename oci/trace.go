@@ -20,6 +20,9 @@ type Trace struct {
 	// Waited is called after a caller waited for a session: err is nil if they got
 	// one. A caller who found an idle session did not wait.
 	Waited func(took time.Duration, err error)
+	// SessionUsed is called after a caller (see [Request]) has given a session back, with
+	// the time for which they had it.
+	SessionUsed func(caller string, took time.Duration)
 	// CommandDone is called for each command of each exchange. The reply is the zero
 	// Reply if err is not nil.
 	CommandDone func(endpoint, command string, took time.Duration, reply Reply, err error)

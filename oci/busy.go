@@ -1,0 +1,59 @@
+package oci
+
+import (
+	"fmt"
+	"time"
+)
+
+// BusyReason is why a caller who wanted a session was refused.
+type BusyReason string
+
+// The reasons for refusing a caller who wanted a session.
+const (
+	// BusyFull means that as many callers waited as [Options.MaxWaiting] allows, and
+	// that the share of this caller was used up.
+	BusyFull BusyReason = "full"
+	// BusyDisplaced means that the caller had to leave the queue for one who wants less
+	// than their share.
+	BusyDisplaced BusyReason = "displaced"
+	// BusyDeadline means that the caller would not have been served before the deadline
+	// of their ctx.
+	BusyDeadline BusyReason = "deadline"
+	// BusyWait means that the caller has waited for [Options.MaxWait].
+	BusyWait BusyReason = "wait"
+	// BusyLeft means that the caller's ctx has ended during the wait.
+	BusyLeft BusyReason = "left"
+)
+
+// BusyReasons returns all reasons for refusing a caller who wanted a session.
+func BusyReasons() []BusyReason {
+	return []BusyReason{BusyFull, BusyDisplaced, BusyDeadline, BusyWait, BusyLeft}
+}
+
+// BusyError means that all sessions were in use, and that the caller got none. Nothing
+// of the command was sent. errors.Is reports true for [ErrBusy].
+type BusyError struct {
+	Reason BusyReason
+	// RetryAfter is the time in which those who wait now are served, by the rate at
+	// which sessions have become free lately. 0 means that it is not known.
+	RetryAfter time.Duration
+	Waiting    int   // callers in the queue at the time of the refusal
+	Err        error // the cause, for BusyLeft; otherwise nil
+}
+
+// Error implements error.
+func (e *BusyError) Error() string {
+	text := fmt.Sprintf("%v (%s), and %d callers wait for one", ErrBusy, e.Reason, e.Waiting)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Is reports whether the target is ErrBusy.
+func (*BusyError) Is(target error) bool { return target == ErrBusy } //nolint:errorlint // ErrBusy has no wrapped form
+
+// Unwrap returns Err.
+func (e *BusyError) Unwrap() error { return e.Err }
+
+func (*BusyError) notDone() {}

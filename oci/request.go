@@ -1,0 +1,53 @@
+package oci
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// Request says for whom commands are sent, and how urgent they are. It decides who of
+// several waiting callers gets the next session; see [WithRequest].
+type Request struct {
+	// Caller identifies who asks for the commands. Sessions are shared among callers
+	// while several want more than there are. Empty is the program itself.
+	Caller string
+	// Weight is the caller's share in comparison with others; 0 counts as 1.
+	Weight int
+	// MaxSessions is how many sessions the caller may use at a time, 0 for no limit
+	// besides [Options.MaxSessions].
+	MaxSessions int
+	// Write reports whether the commands belong to a write. Then those after its first
+	// precede the commands of requests that have not begun.
+	Write bool
+	// Urgent reports whether all its commands precede the commands of requests that
+	// have not begun. It is meant for readings that find out the outcome of a write,
+	// of which there are few at a time.
+	Urgent bool
+}
+
+// progress is a Request and what is known about its progress.
+type progress struct {
+	Request
+	begun atomic.Bool // it has had a session
+}
+
+type requestKey struct{}
+
+// ofProgram is the request of a context without one.
+var ofProgram Request
+
+// WithRequest returns a context whose commands are sent for that request. All commands
+// of one request must have a context that descends from the one that WithRequest has
+// returned. Commands whose context has no request are those of the program itself, each
+// a request of its own.
+func WithRequest(ctx context.Context, r Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, &progress{Request: r})
+}
+
+// progressOf returns the request of a context.
+func progressOf(ctx context.Context) *progress {
+	if r, ok := ctx.Value(requestKey{}).(*progress); ok {
+		return r
+	}
+	return &progress{Request: ofProgram}
+}
