@@ -52,6 +52,7 @@ type HTTP struct {
 	RequestTimeout    time.Duration  `yaml:"request_timeout" rule:"100ms..10m" doc:"Longest time to work on a request, waiting for a session included. A write that was sent by then gets platform.timeouts.command more; both together must be shorter than write_timeout."`
 	Drain             time.Duration  `yaml:"drain" rule:"0s..10m" doc:"How long the gateway goes on serving after a stop signal, with readyz off, before it takes no more connections: longer than the load balancer needs to notice. 0s for not at all."`
 	ShutdownTimeout   time.Duration  `yaml:"shutdown_timeout" rule:"100ms..10m" doc:"How long a stop may take after the drain, the requests in flight included; request_timeout and platform.timeouts.command together are the longest that one takes."`
+	MaxConnections    int            `yaml:"max_connections" rule:"optional,16..1000000" doc:"Most connections to the API at a time. For a new one at the limit, a connection without a request is closed; one whose request is being carried out never is. 0 is as many as the process may have open files, without those that are reserved for the platform, the journal and the listener for operators, and 10000 at most. That is also an upper limit of any other value."`
 	MaxBodyBytes      int            `yaml:"max_body_bytes" rule:"1024..104857600" doc:"Largest body of a request, in bytes."`
 	GzipMinBytes      int            `yaml:"gzip_min_bytes" rule:"1..1073741824" doc:"Smallest response that is compressed for callers that accept it, in bytes."`
 	Docs              bool           `yaml:"docs" doc:"Whether the description and the documentation of the API are served, without credentials, under /openapi.json, /openapi.yaml and /docs/."`
@@ -216,30 +217,6 @@ const (
 )
 
 func (Verify) choices() []string { return names(VerifyAuto, VerifyCommand, VerifyLogin) }
-
-// Client is a caller that is listed in the configuration.
-type Client struct {
-	ID       string      `yaml:"id" rule:"required,id" doc:"Name of the client, each only once."`
-	Hash     Secret      `yaml:"hash" rule:"required,hash" doc:"Hash of the client's password or API key."`
-	NextHash Secret      `yaml:"next_hash" rule:"hash" doc:"Hash of a second password or API key of the client, which is accepted as well, for a change without a gap. Not the same as hash."`
-	Level    ClientLevel `yaml:"level" rule:"required" doc:"Scope of the client: everything, its tenant, or its group."`
-	TenantID string      `yaml:"tenant_id" rule:"platform_id" doc:"Tenant of the client; for levels tenant and group only, which need it."`
-	GroupID  string      `yaml:"group_id" rule:"platform_id" doc:"Group of the client; for level group only, which needs it."`
-	Limit    CallerLimit `yaml:"limit" doc:"Limit of the requests of this client, instead of http.caller_limit."`
-}
-
-// ClientLevel is the scope of a client.
-type ClientLevel string
-
-// The levels of a client. System has no tenant, tenant has a tenant, group has
-// a tenant and a group.
-const (
-	LevelSystem ClientLevel = "system"
-	LevelTenant ClientLevel = "tenant"
-	LevelGroup  ClientLevel = "group"
-)
-
-func (ClientLevel) choices() []string { return names(LevelSystem, LevelTenant, LevelGroup) }
 
 func defaultThrottle() Throttle {
 	return Throttle{
@@ -412,6 +389,7 @@ type Pool struct {
 	Min           int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even if no request needs them."`
 	Max           int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most auth.throttle.concurrent at a time, and so does one connection without a login for probe_unused."`
 	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
+	UserSessions  int           `yaml:"user_max_sessions" rule:"optional,1..1000" doc:"Most sessions that each user of the platform or of an issuer may use at a time, not more than max; 0 if there is no limit besides max. Listed clients have auth.clients[].max_sessions instead."`
 	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
 	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
 	MaxAge        time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`

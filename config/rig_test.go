@@ -117,6 +117,7 @@ func fullConfig() config.Config {
 			RequestTimeout:    30 * time.Second,
 			Drain:             15 * time.Second,
 			ShutdownTimeout:   time.Minute,
+			MaxConnections:    500,
 			MaxBodyBytes:      1048576,
 			GzipMinBytes:      1400,
 			TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
@@ -144,7 +145,7 @@ func fullConfig() config.Config {
 			Cookie: config.Cookie{SameSite: config.SameSiteLax},
 			Verify: config.VerifyLogin,
 			Clients: []config.Client{
-				{ID: "Portal-A", Hash: config.NewSecret(hash), Level: config.LevelSystem, Limit: config.CallerLimit{PerSecond: 0.5, Burst: 1000}},
+				{ID: "Portal-A", Hash: config.NewSecret(hash), Level: config.LevelSystem, Limit: config.CallerLimit{PerSecond: 0.5, Burst: 1000}, Weight: 3, Sessions: 1},
 				{
 					ID:       "portal-b",
 					Hash:     config.NewSecret("$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b1dWRWJTmaQPEO1eaLQFd1hu14"),
@@ -196,7 +197,7 @@ func fullConfig() config.Config {
 			Timeouts:      config.Timeouts{Connect: time.Second, Login: 2 * time.Second, Command: 3 * time.Second},
 			Backoff:       config.Backoff{Initial: 10 * time.Millisecond, Max: time.Second, Refused: time.Minute, RefusedMax: 2 * time.Minute},
 			Pool: config.Pool{
-				Max: 1, MaxWaiting: 1, Wait: time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second, ProbeUnused: 2 * time.Minute,
+				Max: 1, MaxWaiting: 1, UserSessions: 1, Wait: time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second, ProbeUnused: 2 * time.Minute,
 			},
 		},
 	}

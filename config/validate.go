@@ -18,6 +18,7 @@ func (l *loader) validate(c *Config) {
 	l.validateJournal(c.Journal)
 	l.validatePlatform(c.Platform)
 	l.validateVerify(c)
+	l.validateSessions(c)
 }
 
 func (l *loader) validateSection(path string, section reflect.Value) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -52,6 +53,10 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		leaveUnread(c.Response(), r)
 		return nil, tooLarge(limit, err)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		closeAfter(c.Response(), r)
+		return nil, errcode.Wrap(errcode.UploadTimeout, bodyReadError(err))
 	}
 	if err != nil && connectionEnded(r, err) {
 		return nil, &errcode.Error{Code: errcode.CallerLeft, Message: "The connection was closed before the end of the request; nothing was changed.", Cause: bodyReadError(err)}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -41,11 +42,16 @@ func disconnectError(c echo.Context, failure *errcode.Error) *errcode.Error {
 	return errcode.Wrap(errcode.CallerLeft, failure.Cause)
 }
 
-// detached returns a context that ends at the deadline of ctx, but not when the caller
-// disconnects: the gateway finds out the outcome of a write in any case.
+// detached returns a context that ends at the deadline of the request, but neither when the
+// caller disconnects nor when their wait is over (see waitPreference): the gateway finds out
+// the outcome of a write in any case.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	alone := context.WithoutCancel(ctx)
-	if deadline, limited := ctx.Deadline(); limited {
+	deadline, limited := ctx.Value(deadlineKey{}).(time.Time)
+	if !limited {
+		deadline, limited = ctx.Deadline()
+	}
+	if limited {
 		return context.WithDeadline(alone, deadline)
 	}
 	return context.WithCancel(alone)

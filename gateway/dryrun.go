@@ -29,7 +29,7 @@ type dryRunChange struct {
 // write would change. It makes no operation, and does not use an idempotency key.
 func (g *Gateway) dryRun(ctx context.Context, c echo.Context, route Route, draft *translate.Draft, prefs preferences) error {
 	if prefs.preferred {
-		c.Response().Header().Set(headerPreferApplied, dryRunPreference)
+		applied(c, dryRunPreference)
 	}
 	plan, err := route.Change.Plan(ctx, draft)
 	if err != nil {

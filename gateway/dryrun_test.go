@@ -70,6 +70,9 @@ func TestDryRunTellsWhatWouldChange(t *testing.T) {
 					if strings.Contains(way, "Prefer") || way == "by both" {
 						applied = "dry-run"
 					}
+					if strings.Contains(way, "among others") {
+						applied = "wait=10, dry-run"
+					}
 					if got := got.header.Get("Preference-Applied"); got != applied {
 						t.Errorf("Preference-Applied is %q, want %q", got, applied)
 					}

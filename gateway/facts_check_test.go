@@ -290,7 +290,7 @@ func TestWhatANewRouteLacksIsReported(t *testing.T) {
 			change: write("level: Tenant Admin\nwrite: {body: '{}', entry: {given: x}, again: NO, shown: {by: nowhere}}\n" +
 				"cases: {example: {error: FORBIDDEN, status: 403}, answer_lost: {sent: 1}}\nprovoked: {NOT_AVAILABLE_IN_RELEASE: {by: magic}}"),
 			want: []string{
-				file + `provoked.NOT_AVAILABLE_IN_RELEASE.by: there is no way "magic"; there are: broken journal, half of a command, held entries, key of a running request, ` +
+				file + `provoked.NOT_AVAILABLE_IN_RELEASE.by: there is no way "magic"; there are: broken journal, endless body, half of a command, held entries, key of a running request, ` +
 					`key of a write that was not done, key of another path, long body`,
 				file + "since is 0, and the route declares NOT_AVAILABLE_IN_RELEASE: true",
 				file + "write.command is missing",

@@ -49,9 +49,30 @@ func unsentFailure(err error) *errcode.Error {
 	if unavailable, ok := errors.AsType[*oci.UnavailableError](err); ok {
 		failure.RetryAfter = unavailable.RetryAfter
 	} else if errors.Is(err, oci.ErrBusy) {
-		failure.Code = errcode.PlatformBusy
+		return busyFailure(err)
 	} else if errors.Is(err, operation.ErrUnusable) {
 		failure.Code = errcode.JournalUnavailable
+	}
+	return failure
+}
+
+// busyMessages are the messages of requests that got no session, by the reason. Those without
+// one have the text of the code.
+var busyMessages = map[oci.BusyReason]string{
+	oci.BusyFull:      "All sessions with the platform are in use, and too many requests wait for one; nothing was changed.",
+	oci.BusyDisplaced: "All sessions with the platform are in use, and the request had to make room in the queue for a caller who has fewer there; nothing was changed.",
+	oci.BusyDeadline:  "All sessions with the platform are in use, and the request could not have been served in its time; nothing was changed.",
+	oci.BusyWait:      "All sessions with the platform are in use, and none became free in time; nothing was changed.",
+}
+
+// busyFailure returns the error of the API for a request that got no session with the
+// platform. Its Retry-After is the time in which those who wait now are served, as far as it
+// is known.
+func busyFailure(err error) *errcode.Error {
+	failure := &errcode.Error{Code: errcode.PlatformBusy, RetryAfter: shortly, Cause: err}
+	if busy, ok := errors.AsType[*oci.BusyError](err); ok {
+		failure.Message = busyMessages[busy.Reason]
+		failure.RetryAfter = max(shortly, busy.RetryAfter)
 	}
 	return failure
 }

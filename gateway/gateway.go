@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +30,7 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits, Replaces, NoWire
+// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits, SessionShares, Replaces, NoWire
 // and WireTraces.
 type Options struct {
 	Services       Services // of NewServices
@@ -59,6 +61,9 @@ type Options struct {
 	CORS CORS
 	// CallerLimits limit the requests of each caller. Default none.
 	CallerLimits CallerLimits
+	// SessionShares are how callers share the sessions with the platform. Default the same
+	// share for each, without limits.
+	SessionShares SessionShares
 
 	// Replaces is the Gateway that this one replaces while requests are served, nil
 	// for none. It may have other options, but the same Metrics. The new Gateway
@@ -106,6 +111,7 @@ func New(o Options) *Gateway {
 	g.takeOver(o.Replaces)
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	o.Metrics.startClients(o.Auth.ClientsWithTwoHashes())
+	o.Metrics.startShares(slices.Collect(maps.Keys(o.SessionShares.Clients)))
 	g.router.HTTPErrorHandler = g.writeError
 	// requestInfo has the caller's address. Without this, echo would trust any
 	// X-Forwarded-For.

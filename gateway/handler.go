@@ -59,13 +59,19 @@ func (g *Gateway) serve(ctx context.Context, c echo.Context, a admitted) error {
 	if a.oversized != nil {
 		return a.oversized
 	}
+	if a.route.Exchanges() {
+		var cancel context.CancelFunc
+		ctx, cancel = withWait(ctx, c)
+		defer cancel()
+	}
 	if a.route.Change == nil {
+		ctx = g.forCaller(ctx, a.who, false)
 		return g.read(ctx, c, a.route, a.who, a.target, a.described.Params)
 	}
 	if problems := overrideProblems(c.Request()); len(problems) > 0 {
 		return errcode.Invalid(errcode.InvalidParameters, problems...)
 	}
-	return g.change(ctx, c, a.route, a.target, a.described)
+	return g.change(ctx, c, a)
 }
 
 // read responds from the platform or from the journal. Its error names all problems

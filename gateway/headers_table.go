@@ -77,9 +77,10 @@ func requestHeaders() []Header {
 			of: ofWrite,
 		},
 		{
-			Name: headerPrefer, Example: dryRunPreference,
-			Doc: "`" + dryRunPreference + "` asks for a dry run, as the query parameter " + dryRunParameter + " does. Other preferences are ignored.",
-			of:  ofWrite,
+			Name: headerPrefer, Example: waitPreference + "=5",
+			Doc: "`" + waitPreference + "=5` has the request refused with 503 if it cannot get its turn within so many seconds, from 1; the gateway waits no longer than without it, and for a write that was sent as long as without it. " +
+				"`" + dryRunPreference + "` asks for a dry run of a write, as the query parameter " + dryRunParameter + " does. Other preferences are ignored.",
+			of: func(r Route, _ int) bool { return r.Exchanges() },
 		},
 		{
 			Name: headerIfMatch, Example: exampleTag,
@@ -159,9 +160,9 @@ func responseHeaders() []Header {
 			of:  ofWrite,
 		},
 		{
-			Name: headerPreferApplied, Kind: translate.ChoiceParam, Values: []string{dryRunPreference}, Example: dryRunPreference,
-			Doc: "The request was a dry run, as its " + headerPrefer + " header asked.",
-			of:  ofWrite,
+			Name: headerPreferApplied, Pattern: `^(` + waitPreference + `=[0-9]+|` + waitPreference + `=[0-9]+, ` + dryRunPreference + `|` + dryRunPreference + `)$`, Example: waitPreference + "=5",
+			Doc: "The preferences of the " + headerPrefer + " header that were applied: `" + dryRunPreference + "` if the request was a dry run, and `" + waitPreference + "` with its seconds.",
+			of:  func(r Route, _ int) bool { return r.Exchanges() },
 		},
 		{
 			Name: echo.HeaderRetryAfter, Kind: translate.IntegerParam, Min: 1, Example: "4",

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"ocigate/oci"
 )
 
 // Metrics are the metrics of the gateway, on their own registry. Every label value
@@ -42,6 +45,8 @@ type Metrics struct {
 	commandDuration *prometheus.HistogramVec
 	readsJoined     *prometheus.CounterVec
 	repliesRefused  *prometheus.CounterVec
+	shed            *prometheus.CounterVec
+	sessionSeconds  *prometheus.CounterVec
 
 	log atomic.Pointer[droppingLog] // of WatchLog; nil before
 }
@@ -118,6 +123,12 @@ func (m *Metrics) request(info *requestInfo, c echo.Context, took time.Duration)
 	status, name := info.outcome(c.Response().Status)
 	m.requests.WithLabelValues(info.route, method, strconv.Itoa(status), name).Inc()
 	m.requestDuration.WithLabelValues(info.route, method).Observe(took.Seconds())
+	if info.err == nil {
+		return
+	}
+	if busy, ok := errors.AsType[*oci.BusyError](info.err); ok {
+		m.shed.WithLabelValues(string(busy.Reason)).Inc()
+	}
 }
 
 var knownMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions, http.MethodPut, http.MethodPatch}

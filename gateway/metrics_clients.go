@@ -19,6 +19,11 @@ func (m *Metrics) startClients(ids []string) {
 	startAtZero(m.clientHashes, ids, texts(auth.HashNames()))
 }
 
+// startShares creates the series of listed clients, by their ids.
+func (m *Metrics) startShares(ids []string) {
+	startAtZero(m.sessionSeconds, []string{usedByClient}, ids)
+}
+
 func (m *Metrics) hashUsed(by auth.Principal) {
 	m.clientHashes.WithLabelValues(by.Name, string(by.Hash)).Inc()
 }

@@ -32,7 +32,13 @@ func (m *Metrics) makePlatform() {
 		Name: "ocigate_platform_reads_joined_total", Help: "Commands that were not sent because they shared the reply to the same read of another caller, which was sent after they were requested.",
 	}, []string{"command"})
 	m.repliesRefused = newRepliesRefused()
-	m.registry.MustRegister(m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined, m.repliesRefused)
+	m.shed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_platform_requests_shed_total", Help: "Requests that ended without a session with the platform while all were in use, by reason: full, displaced, deadline, wait, or left if the caller stopped waiting.",
+	}, []string{"reason"})
+	m.sessionSeconds = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_platform_session_seconds_total", Help: "Time for which sessions with the platform were in use, by who used them: client with the id of a listed client, user for all other callers together, and ocigate for the gateway itself.",
+	}, []string{"caller", "client"})
+	m.registry.MustRegister(m.sessionTries, m.sessionsClosed, m.waits, m.commands, m.commandDuration, m.readsJoined, m.repliesRefused, m.shed, m.sessionSeconds)
 }
 
 // Trace returns the hooks with which a client of the platform is counted.
@@ -51,6 +57,10 @@ func (m *Metrics) Trace() oci.Trace {
 		},
 		Waited: func(took time.Duration, err error) {
 			m.waits.WithLabelValues(waitResult(err)).Observe(took.Seconds())
+		},
+		SessionUsed: func(caller string, took time.Duration) {
+			kind, client := userOf(caller)
+			m.sessionSeconds.WithLabelValues(kind, client).Add(took.Seconds())
 		},
 		CommandDone: func(_, command string, took time.Duration, reply oci.Reply, err error) {
 			m.commands.WithLabelValues(command, commandResult(reply, err)).Inc()

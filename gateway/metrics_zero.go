@@ -53,6 +53,8 @@ func (m *Metrics) start() {
 	startAtZero(m.commandDuration, all)
 	startAtZero(m.readsJoined, reads)
 	startAtZero(m.waits, []string{resultOK, waitFailed, waitLeft})
+	startAtZero(m.shed, texts(oci.BusyReasons()))
+	startAtZero(m.sessionSeconds, []string{usedByUser, usedByProgram}, []string{""})
 
 	startAtZero(m.loginsThrottled, slices.Collect(maps.Values(throttledWays)))
 	startAtZero(m.throttledReasons, throttledReasons())

@@ -46,6 +46,9 @@ func ways() map[string]func(t *testing.T, route gateway.Route) response {
 			asked.body = `{"x":"` + strings.Repeat("x", 1<<20) + `"}`
 			return start(t, setup{}).call(t, asked)
 		},
+		"endless body": timed(func(t *testing.T, r *rig, route gateway.Route) response {
+			return r.unfinished(t, route, halfABody)
+		}),
 		"broken journal": timed(func(t *testing.T, r *rig, route gateway.Route) response {
 			r.breakJournal(t)
 			time.Sleep(time.Minute) // what is open already can be read for a while

@@ -50,7 +50,7 @@ func (s Services) Observer() operation.Observe { return observerOf(s.observers()
 
 func observerOf(observers translate.Observers) operation.Observe {
 	return func(ctx context.Context, target scope.Target, entries []operation.Entry) (operation.Observation, error) {
-		seen, err := observers.Compare(ctx, target, plannedEntries(entries))
+		seen, err := observers.Compare(forReading(ctx), target, plannedEntries(entries))
 		if err != nil {
 			return operation.Observation{}, err
 		}

@@ -110,7 +110,7 @@ func sessionRoutes() []Route {
 				Request: translate.LoginShape,
 				Errors: []*errcode.Code{
 					errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType,
-					errcode.BodyTooLarge, errcode.PlatformError, errcode.PlatformTimeout, errcode.JournalUnavailable,
+					errcode.BodyTooLarge, errcode.UploadTimeout, errcode.PlatformError, errcode.PlatformTimeout, errcode.JournalUnavailable,
 				},
 			},
 		},
@@ -150,7 +150,7 @@ func journalRoutes() []Route {
 var (
 	readErrors  = []*errcode.Code{errcode.InvalidParameters, errcode.PlatformError, errcode.PlatformTimeout}
 	writeErrors = []*errcode.Code{
-		errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType,
+		errcode.InvalidParameters, errcode.JSONSchemaValidation, errcode.BadMediaType, errcode.UploadTimeout,
 		errcode.PlatformCheckFailed, errcode.PlatformRefused, errcode.PlatformError, errcode.OutcomeUnknown,
 		errcode.JournalUnavailable, errcode.EntriesHeld, errcode.KeyReused, errcode.RequestRunning,
 		errcode.OperationNotDone,

@@ -33,17 +33,19 @@ const (
 )
 
 // change handles a write, from its body to the response with its outcome.
-func (g *Gateway) change(ctx context.Context, c echo.Context, route Route, target scope.Target, described translate.Description) error {
+func (g *Gateway) change(ctx context.Context, c echo.Context, a admitted) error {
+	route, target := a.route, a.target
 	body, err := readBody(c, g.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	prefs, problems := preferencesOf(c.Request(), described)
+	prefs, problems := preferencesOf(c.Request(), a.described)
 	draft, err := decodeChange(route, target, body, g.pathProblems(route, target), problems)
 	if err != nil {
 		return err
 	}
 	draft.IfMatch = prefs.ifMatch
+	ctx = g.forCaller(ctx, a.who, !prefs.dryRun)
 	infoOf(c).entries = translate.Given(draft.Entries)
 	if prefs.dryRun {
 		return g.dryRun(ctx, c, route, draft, prefs)

@@ -24,3 +24,12 @@ func callerLimits(c *config.Config) gateway.CallerLimits {
 	}
 	return o
 }
+
+// sessionShares returns the shares of callers in the sessions with the platform.
+func sessionShares(c *config.Config) gateway.SessionShares {
+	s := gateway.SessionShares{Users: gateway.SessionShare{Max: c.Platform.Pool.UserSessions}, Clients: map[string]gateway.SessionShare{}}
+	for _, client := range c.Auth.Clients {
+		s.Clients[client.ID] = gateway.SessionShare{Weight: client.Weight, Max: client.Sessions}
+	}
+	return s
+}

@@ -71,6 +71,7 @@ func (p *Program) generate(parts *parts, services gateway.Services, before *gene
 		Docs:           docsHandler(g.config, parts.signIn),
 		CORS:           corsOptions(g.config.HTTP.CORS),
 		CallerLimits:   callerLimits(g.config),
+		SessionShares:  sessionShares(g.config),
 		Replaces:       replaces,
 		NoWire:         !g.config.API.WireTrace,
 		WireTraces:     p.wires,

@@ -31,6 +31,8 @@ type listener struct {
 	logger  *slog.Logger
 	bound   net.Listener  // nil before listen
 	over    chan struct{} // closed by shutdown
+	open    *connections
+	relief  []*connections // of which idle ones are closed if the process has no descriptors left
 
 	secured atomic.Pointer[tls.Config] // of new connections; nil for plain HTTP
 
@@ -44,17 +46,20 @@ type listener struct {
 // serverTimeouts are the timeouts of an HTTP server.
 type serverTimeouts struct{ readHeader, read, write, idle time.Duration }
 
-// newListener returns a listener with the settings of a configuration. secured is nil
-// for plain HTTP.
-func newListener(name, address string, c config.HTTP, secured *tls.Config, handler http.Handler, logger *slog.Logger) *listener {
-	l := &listener{name: name, address: address, handler: handler, logger: logger, over: make(chan struct{})}
-	l.configure(c, secured)
+// newListener returns a listener with the settings of a configuration, and at most that
+// many connections. secured is nil for plain HTTP.
+func newListener(name, address string, c config.HTTP, most int, secured *tls.Config, handler http.Handler, logger *slog.Logger) *listener {
+	l := &listener{name: name, address: address, handler: onTracked(handler), logger: logger, over: make(chan struct{})}
+	l.open = newConnections(name, most, l.over, logger)
+	l.relief = []*connections{l.open}
+	l.configure(c, most, secured)
 	return l
 }
 
-// configure sets the timeouts and the TLS configuration of new connections. A TLS
-// configuration must not be changed after that.
-func (l *listener) configure(c config.HTTP, secured *tls.Config) {
+// configure sets the limit of connections, and the timeouts and the TLS configuration of
+// new ones. A TLS configuration must not be changed after that.
+func (l *listener) configure(c config.HTTP, most int, secured *tls.Config) {
+	l.open.setLimit(most)
 	l.secured.Store(secured)
 	timeouts := serverTimeouts{c.ReadHeaderTimeout, c.ReadTimeout, c.WriteTimeout, c.IdleTimeout}
 	l.mu.Lock()
@@ -126,6 +131,8 @@ func (l *listener) serve() error {
 			l.give(conn)
 		case errors.Is(err, net.ErrClosed):
 			return nil
+		case l.makeRoom(err):
+			l.pause(acceptPause) // they are closed in the background
 		case mayPass(err):
 			l.logger.Warn("no connection could be accepted; trying again", "listener", l.name, "cause", err.Error(), "retry_seconds", pause.Seconds())
 			l.pause(pause)
@@ -146,6 +153,20 @@ func (l *listener) pause(d time.Duration) {
 	}
 }
 
+// makeRoom closes idle connections after an error that says that the process or the machine
+// has too many open files. It reports whether there were any.
+func (l *listener) makeRoom(err error) bool {
+	if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+		return false
+	}
+	for _, open := range l.relief {
+		if open.makeRoom(roomAtOnce) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // mayPass reports whether the next connection may be accepted after that error.
 func mayPass(err error) bool {
 	for _, passing := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
@@ -156,8 +177,13 @@ func mayPass(err error) bool {
 	return false
 }
 
-// give hands a connection to the server of new connections.
-func (l *listener) give(conn net.Conn) {
+// give hands a connection to the server of new connections, as soon as there is room for it.
+func (l *listener) give(accepted net.Conn) {
+	tracked := l.open.admit(accepted)
+	if tracked == nil {
+		return // the program stops
+	}
+	var conn net.Conn = tracked
 	if secured := l.secured.Load(); secured != nil {
 		conn = tls.Server(conn, secured)
 	}
@@ -166,7 +192,8 @@ func (l *listener) give(conn net.Conn) {
 			return
 		}
 	}
-	_ = conn.Close() // the program stops
+	tracked.set(connGone)
+	_ = tracked.Close() // the program stops
 }
 
 // shutdown closes the address and waits for the requests in flight. It cuts them off
@@ -223,6 +250,7 @@ func newSharingServer(handler http.Handler, t serverTimeouts, logger *slog.Logge
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), writeTimeoutKey{}, t.write)
 		},
+		ConnContext: withTracked,
 		// net/http would answer OPTIONS * without calling the handler, which
 		// decides after which requests a connection must be closed.
 		DisableGeneralOptionsHandler: true,
@@ -258,8 +286,9 @@ func (s *sharingServer) give(conn net.Conn) bool {
 	return given
 }
 
-// count counts connections that have ended.
-func (s *sharingServer) count(_ net.Conn, state http.ConnState) {
+// count notes the state of a connection, and counts those that have ended.
+func (s *sharingServer) count(conn net.Conn, state http.ConnState) {
+	follow(conn, state)
 	if state == http.StateHijacked || state == http.StateClosed {
 		s.open.Add(-1)
 	}

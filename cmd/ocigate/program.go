@@ -126,8 +126,10 @@ func (p *Program) assemble(parts *parts) error {
 		withWriteTimeout(w, r, g.config.HTTP.WriteTimeout)
 		g.gateway.ServeHTTP(w, r)
 	})
-	p.api = newListener("http.listen", c.HTTP.Listen, c.HTTP, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
-	p.admin = newListener("admin.listen", c.Admin.Listen, c.HTTP, nil, p.health, logger)
+	p.api = newListener("http.listen", c.HTTP.Listen, c.HTTP, budgetOf(c).connections, parts.certificates.serverTLS(), p.closing.wrap(aroundAPI(api)), logger)
+	p.admin = newListener("admin.listen", c.Admin.Listen, c.HTTP, maxAdminConnections, nil, p.health, logger)
+	p.admin.relief = []*connections{p.api.open, p.admin.open}
+	p.metrics.WatchConnections(p.connections)
 	return nil
 }
 
@@ -139,6 +141,11 @@ func (p *Program) watchMetrics() {
 	p.metrics.WatchReloads(p.lastReload.get)
 	p.metrics.WatchWireTraces(p.wires)
 	p.metrics.WatchIssuer(func() (auth.IssuerStats, bool) { return p.current.Load().issuer.stats() })
+}
+
+// connections returns the connections of both listeners.
+func (p *Program) connections() []gateway.Connections {
+	return []gateway.Connections{p.api.open.stats(), p.admin.open.stats()}
 }
 
 // certificatesInUse returns the certificates of this program, and those that the platform

@@ -185,8 +185,8 @@ func (p *Program) become(g, before *generation) {
 	if before.issuer != g.issuer {
 		before.issuer.abandon()
 	}
-	p.api.configure(g.config.HTTP, g.parts.certificates.serverTLS())
-	p.admin.configure(g.config.HTTP, nil)
+	p.api.configure(g.config.HTTP, budgetOf(g.config).connections, g.parts.certificates.serverTLS())
+	p.admin.configure(g.config.HTTP, maxAdminConnections, nil)
 	if handler, ok := p.logger.Handler().(*logHandler); ok {
 		handler.configure(g.config.Log)
 	}

@@ -228,6 +228,10 @@ var (
 		"You have made too many requests in a short time; nothing was changed.",
 		"Wait as long as the Retry-After header says, then send the request again. The header RateLimit has what is left of your limit, and RateLimit-Policy the limit, which the operator can change in http.caller_limit and auth.clients.",
 		Caller, GatewayOperator)
+	UploadTimeout = declare(1032, "UPLOAD_TIMEOUT", 408,
+		"The request did not arrive completely in time; nothing was changed.",
+		"The gateway waits for the end of the body for http.read_timeout. Send the request again over a new connection, and all of its body at once.",
+		Caller)
 	IssuerUnavailable = declare(1031, "ISSUER_UNAVAILABLE", 503,
 		"The token cannot be verified at the moment; nothing was changed.",
 		"The keys of the external issuer are not available, so it is not known whether its token is valid. Wait as long as the Retry-After header says, then send the request again. If it persists, the operator must check the issuer: the gateway's log has the cause.",
