@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"ocigate/config"
 )
@@ -60,4 +61,31 @@ func budgetWith(c *config.Config, limit int) descriptorBudget {
 			limit, b.reserved, b.connections, wanted, b.reserved+wanted)
 	}
 	return b
+}
+
+// warnOfDescriptors logs that the process may have too few files open for its configuration.
+func (p *Program) warnOfDescriptors() {
+	if b := budgetOf(p.configOf()); b.shortage != "" {
+		p.logger.Warn("the limit of open files is too small", "cause", b.shortage)
+	}
+}
+
+// nameDescriptors is the name of the check of the limit of open files.
+const nameDescriptors = "descriptors"
+
+// checkDescriptors compares the limit of open files with what a gateway with this
+// configuration may need. It is the limit of this process: that of a service may be another
+// one, and is a line in the log when the gateway starts.
+func (d *doctor) checkDescriptors() {
+	began := time.Now()
+	b := budgetOf(d.config)
+	c := check{Name: nameDescriptors, Tried: "add up what a gateway may have open"}
+	switch {
+	case b.limit == 0:
+		d.report.skip(c, "the limit of open files is not known on this system")
+	case b.shortage != "":
+		d.report.note(c, time.Since(began), "in this shell, "+b.shortage, "raise the limit where the gateway runs, such as by LimitNOFILE of systemd or ulimit -n; the gateway logs a warning when it starts if it is too small there")
+	default:
+		d.report.ok(c, time.Since(began), fmt.Sprintf("%d are allowed here: %d are reserved, and the API may have %d connections", b.limit, b.reserved, b.connections))
+	}
 }

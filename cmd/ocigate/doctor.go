@@ -149,7 +149,7 @@ func (d *doctor) run(c *cobra.Command) error {
 // examine makes all checks in their order. The error is about the command line.
 func (d *doctor) examine(ctx context.Context) error {
 	if !d.checkConfiguration() {
-		for _, name := range []string{"platform", "journal", "listeners", "clock", "budget"} {
+		for _, name := range []string{"platform", "journal", "listeners", "clock", "budget", nameDescriptors} {
 			d.report.skip(check{Name: name}, "the configuration is not valid")
 		}
 		return nil
@@ -173,6 +173,7 @@ func (d *doctor) examine(ctx context.Context) error {
 	d.checkIssuer(ctx)
 	d.checkClock()
 	d.checkBudget()
+	d.checkDescriptors()
 	return nil
 }
 

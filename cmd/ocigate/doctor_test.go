@@ -58,7 +58,7 @@ func TestDoctorOfAHealthyGateway(t *testing.T) {
 		"main dns: skipped", "main tcp: ok", "main tls: skipped", "main login: ok", "main rights: ok", "main release: ok", "main read: ok", "main read: ok",
 		"second dns: skipped", "second tcp: ok", "second tls: ok", "second login: ok", "second rights: ok", "second release: ok", "second read: ok", "second read: ok",
 		"journal_folder: ok", "journal_disk: ok", "journal_space: ok", "journal_format: skipped",
-		"admin.listen listener: ok", "http.listen listener: ok", "http.tls certificate: skipped", "issuer: skipped", "clock: note", "budget: ok")
+		"admin.listen listener: ok", "http.listen listener: ok", "http.tls certificate: skipped", "issuer: skipped", "clock: note", "budget: ok", "descriptors: ok")
 	if entries, err := os.ReadDir(r.folder); err != nil || len(entries) != 2 {
 		t.Errorf("the command has left files: %v, %v", entries, err)
 	}
@@ -183,7 +183,7 @@ func TestDoctorSkipsTheRestWithoutAConfiguration(t *testing.T) {
 	if exitCode(err) != exitConfiguration {
 		t.Error(err)
 	}
-	wantStates(t, result, "configuration: failed", "platform: skipped", "journal: skipped", "listeners: skipped", "clock: skipped", "budget: skipped")
+	wantStates(t, result, "configuration: failed", "platform: skipped", "journal: skipped", "listeners: skipped", "clock: skipped", "budget: skipped", "descriptors: skipped")
 }
 
 // brokenWriter refuses everything.

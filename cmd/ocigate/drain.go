@@ -153,6 +153,7 @@ func (p *Program) warn() {
 		p.logger.Warn("the API is served without TLS: credentials are sent in plain text unless a proxy adds TLS", "address", p.api.bound.Addr().String())
 	}
 	p.logWarnings()
+	p.warnOfDescriptors()
 	c := p.configOf()
 	if least := c.HTTP.RequestTimeout + c.Platform.Timeouts.Command; c.HTTP.ShutdownTimeout < least {
 		p.logger.Warn("a stop may cut off requests in flight: http.shutdown_timeout is shorter than http.request_timeout and platform.timeouts.command together",

@@ -31,7 +31,10 @@ type process struct {
 }
 
 // processSettings are lines of YAML in addition to those of all processes of tests.
-type processSettings struct{ http, journal string }
+type processSettings struct {
+	http, journal string
+	descriptors   int // limit of open descriptors; 0 for that of the tests
+}
 
 // startProcess starts the program in front of a platform with the demonstration's seed, and
 // waits until it is ready. Its log goes to the file.
@@ -74,6 +77,9 @@ platform:
 		t.Fatal(err)
 	}
 	command := exec.Command(os.Args[0], "serve", "--config", file)
+	if s.descriptors > 0 {
+		command = exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, s.descriptors), os.Args[0], "serve", "--config", file)
+	}
 	command.Env = append(os.Environ(), asProgram+"=1")
 	command.Stderr = stderr
 	p.bound = startBound(t, command)

@@ -114,6 +114,7 @@ func (p *Program) reload(trigger reloadTrigger, load func() (*config.Config, err
 	p.logger.Log(context.Background(), level, "configuration reloaded", fields...)
 	p.logValidity(now)
 	p.logWarnings()
+	p.warnOfDescriptors()
 	return did, nil
 }
 
