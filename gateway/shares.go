@@ -41,24 +41,17 @@ func (g *Gateway) forCaller(ctx context.Context, who auth.Principal, write bool)
 	if key.method == auth.MethodBasic {
 		share = g.options.SessionShares.Clients[key.name]
 	}
-	return withRequest(ctx, oci.Request{Caller: key.text(), Weight: share.Weight, MaxSessions: share.Max, Write: write})
-}
-
-// requestKey is the key by which a context shows that its commands are sent for a request.
-type requestKey struct{}
-
-func withRequest(ctx context.Context, r oci.Request) context.Context {
-	return oci.WithRequest(context.WithValue(ctx, requestKey{}, true), r)
+	return oci.WithRequest(ctx, oci.Request{Caller: key.text(), Weight: share.Weight, MaxSessions: share.Max, Write: write})
 }
 
 // forReading returns a context for the reading of an operation. Within a request its commands
 // are those of the request. The keeper itself reads only operations whose outcome is unknown
-// and holds up others, and a few at a time: these go first.
+// and which hold up others, and a few at a time: these go first.
 func forReading(ctx context.Context) context.Context {
-	if ctx.Value(requestKey{}) != nil {
+	if _, within := oci.RequestOf(ctx); within {
 		return ctx
 	}
-	return withRequest(ctx, oci.Request{Urgent: true})
+	return oci.WithRequest(ctx, oci.Request{Urgent: true})
 }
 
 // The values of the label "caller" of the time of sessions.
