@@ -24,6 +24,11 @@ type Totals struct {
 	// Throttled are the attempts to authenticate that were refused unchecked.
 	Logins    map[string]uint64
 	Throttled uint64
+	// Shed counts requests that got no session with the platform, by reason, without the
+	// reasons that have not occurred.
+	Shed map[string]uint64
+	// Sessions is the time for which sessions were used, by caller, the longest first.
+	Sessions []SessionTotal
 	// LogLinesDropped counts log lines that were dropped; see [Metrics.WatchLog].
 	LogLinesDropped uint64
 }
@@ -38,13 +43,20 @@ type ErrorTotal struct {
 	Count  uint64
 }
 
+// A SessionTotal is for how long a caller has used sessions with the platform.
+type SessionTotal struct {
+	Caller  string  // client, user for all users together, or ocigate for the gateway itself
+	Client  string  // the id of a listed client
+	Seconds float64 // of all sessions together
+}
+
 // DurationBounds returns the bounds of [Totals].Durations in seconds, in ascending order.
 func DurationBounds() []float64 { return slices.Clone(durationBuckets) }
 
 // Totals returns counts of requests and logins. It reads only their metrics, which takes
 // less than a millisecond.
 func (m *Metrics) Totals() Totals {
-	t := Totals{Durations: make([]uint64, len(durationBuckets)+1), Logins: map[string]uint64{}}
+	t := Totals{Durations: make([]uint64, len(durationBuckets)+1), Logins: map[string]uint64{}, Shed: map[string]uint64{}}
 	errors := map[ErrorTotal]uint64{}
 	eachSeries(m.requests, func(series *dto.Metric) {
 		count := uint64(series.GetCounter().GetValue())
@@ -77,11 +89,31 @@ func (m *Metrics) Totals() Totals {
 		}
 	})
 	eachSeries(m.loginsThrottled, func(series *dto.Metric) { t.Throttled += uint64(series.GetCounter().GetValue()) })
+	eachSeries(m.shed, func(series *dto.Metric) {
+		if count := uint64(series.GetCounter().GetValue()); count > 0 {
+			t.Shed[labelOf(series, "reason")] = count
+		}
+	})
+	t.Sessions = m.sessionTotals()
 	eachSeries(m.inFlight, func(series *dto.Metric) { t.InFlight = int(series.GetGauge().GetValue()) })
 	if log := m.log.Load(); log != nil {
 		t.LogLinesDropped = (*log).Dropped()
 	}
 	return t
+}
+
+// sessionTotals returns the time for which sessions were used, by caller.
+func (m *Metrics) sessionTotals() []SessionTotal {
+	var all []SessionTotal
+	eachSeries(m.sessionSeconds, func(series *dto.Metric) {
+		if used := series.GetCounter().GetValue(); used > 0 {
+			all = append(all, SessionTotal{labelOf(series, "caller"), labelOf(series, "client"), used})
+		}
+	})
+	slices.SortFunc(all, func(a, b SessionTotal) int {
+		return cmp.Or(cmp.Compare(b.Seconds, a.Seconds), cmp.Compare(a.Caller, b.Caller), cmp.Compare(a.Client, b.Client))
+	})
+	return all
 }
 
 // eachSeries calls use with the present value of each series of a metric.

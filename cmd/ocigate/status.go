@@ -37,6 +37,7 @@ func (p *Program) startStatus() *runningStatus {
 		Ready: p.health.Unready,
 		Stats: p.client.Stats, Keeper: p.keeper, Metrics: p.metrics,
 		Certificates: p.certificatesInUse,
+		Connections:  p.connections,
 		Reload:       p.lastReload.get,
 		Config: func() ([]byte, time.Time) {
 			g := p.current.Load()

@@ -20,13 +20,14 @@ type Status struct {
 	NotReady      string         `json:"not_ready,omitempty" doc:"why readyz is off"`
 	Health        Severity       `json:"health" doc:"the greatest severity among the problems: fault or warning; ok without these"`
 	Problems      []Problem      `json:"problems" doc:"what needs attention, the most severe first"`
-	Unanswered    []string       `json:"unanswered" doc:"sources that have not answered in time: ready, platform, journal, metrics, reload, certificates, issuer, configuration"`
+	Unanswered    []string       `json:"unanswered" doc:"sources that have not answered in time: ready, platform, journal, metrics, reload, certificates, connections, issuer, configuration"`
 	Platform      *Platform      `json:"platform,omitempty" doc:"endpoints, sessions and queue"`
 	Requests      *Requests      `json:"requests,omitempty" doc:"requests to the API since the start"`
 	Logins        *Logins        `json:"logins,omitempty" doc:"logins of callers since the start"`
 	Journal       *Journal       `json:"journal,omitempty" doc:"the journal of writes"`
 	Unknown       *Unknown       `json:"unknown_writes,omitempty" doc:"writes of this replica whose outcome is unknown"`
 	Reload        *Reload        `json:"reload,omitempty" doc:"the last reload of the configuration"`
+	Connections   []Connections  `json:"connections,omitempty" doc:"open connections of callers and operators"`
 	Certificates  []Certificate  `json:"certificates,omitempty" doc:"certificates in use"`
 	Issuer        *Issuer        `json:"issuer,omitempty" doc:"the external issuer of tokens"`
 	Log           *Log           `json:"log,omitempty" doc:"the log"`
@@ -97,6 +98,27 @@ type Requests struct {
 	RecentFailed  uint64       `json:"recent_failed" doc:"those of them with a status of 500 or more"`
 	Errors        []ErrorCount `json:"errors" doc:"errors in responses, the most frequent of the last hour first, at most 50"`
 	ErrorsOmitted int          `json:"errors_omitted,omitempty" doc:"how many errors are left out"`
+	// Shed has no reason that has not occurred.
+	Shed     map[string]uint64 `json:"shed,omitempty" doc:"requests that got no session with the platform since the start, by reason: full, displaced, deadline, wait, or left"`
+	Sessions []SessionUse      `json:"session_use,omitempty" doc:"who has used the sessions since the start, the longest first, at most 20"`
+}
+
+// A SessionUse is for how long a caller has used sessions with the platform.
+type SessionUse struct {
+	Caller  string  `json:"caller" doc:"client, user (all users together), or ocigate (the gateway itself)"`
+	Client  string  `json:"client,omitempty" doc:"id of a listed client"`
+	Seconds float64 `json:"seconds" doc:"time of all sessions together"`
+}
+
+// Connections are the open connections of a listener.
+type Connections struct {
+	Listener      string `json:"listener" doc:"http.listen or admin.listen"`
+	New           int    `json:"new" doc:"those that have not sent the complete header of a request"`
+	Idle          int    `json:"idle" doc:"those between two requests"`
+	Receiving     int    `json:"receiving" doc:"those on which the body of a request arrives"`
+	Active        int    `json:"active" doc:"those whose requests are carried out"`
+	Max           int    `json:"max" doc:"limit of all"`
+	ClosedForRoom uint64 `json:"closed_for_room" doc:"those that were not active and were closed for others since the start"`
 }
 
 // An ErrorCount is how often responses had an error.

@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,11 +21,12 @@ const (
 	sourceMetrics       = "metrics"
 	sourceReload        = "reload"
 	sourceCertificates  = "certificates"
+	sourceConnections   = "connections"
 	sourceIssuer        = "issuer"
 	sourceConfiguration = "configuration"
 )
 
-var sources = []string{sourceReady, sourcePlatform, sourceJournal, sourceMetrics, sourceReload, sourceCertificates, sourceIssuer, sourceConfiguration}
+var sources = []string{sourceReady, sourcePlatform, sourceJournal, sourceMetrics, sourceReload, sourceCertificates, sourceConnections, sourceIssuer, sourceConfiguration}
 
 // journalState is what the keeper reports.
 type journalState struct {
@@ -114,6 +116,10 @@ func (p *Page) gather(ctx context.Context, withConfig bool) *Status {
 	if o.Certificates != nil {
 		list := ask(ctx, p.calling[sourceCertificates], o.Certificates)
 		add(sourceCertificates, func() bool { return received(list, s.addCertificates) })
+	}
+	if o.Connections != nil {
+		open := ask(ctx, p.calling[sourceConnections], o.Connections)
+		add(sourceConnections, func() bool { return received(open, s.addConnections) })
 	}
 	if o.Issuer != nil {
 		issuer := ask(ctx, p.calling[sourceIssuer], o.Issuer)
@@ -229,6 +235,10 @@ func (s *Status) addTotals(t *gateway.Totals, h *history) {
 	for i := range s.Requests.Errors {
 		s.Requests.Errors[i].Name = bounded(s.Requests.Errors[i].Name)
 	}
+	s.Requests.Shed = t.Shed
+	for _, u := range t.Sessions[:min(len(t.Sessions), maxSessionUses)] {
+		s.Requests.Sessions = append(s.Requests.Sessions, SessionUse{bounded(u.Caller), bounded(u.Client), math.Round(u.Seconds*1000) / 1000})
+	}
 	s.Logins = &Logins{Throttled: t.Throttled}
 	for result, n := range t.Logins {
 		if result == gateway.LoginOK {
@@ -238,6 +248,14 @@ func (s *Status) addTotals(t *gateway.Totals, h *history) {
 		}
 	}
 	s.Log = &Log{Dropped: t.LogLinesDropped, DroppedLastHour: h.dropped()}
+}
+
+func (s *Status) addConnections(open *[]gateway.Connections) {
+	for _, c := range *open {
+		s.Connections = append(s.Connections, Connections{
+			Listener: c.Listener, New: c.New, Idle: c.Idle, Receiving: c.Receiving, Active: c.Active, Max: c.Max, ClosedForRoom: c.ClosedForRoom,
+		})
+	}
 }
 
 func (s *Status) addReload(last *gateway.Reload) {

@@ -24,6 +24,8 @@ type Options struct {
 	Keeper       Keeper
 	Metrics      Metrics
 	Certificates func() []gateway.Certificate
+	// Connections returns the open connections of each listener.
+	Connections func() []gateway.Connections
 	// Reload returns the result of the last reload of the configuration.
 	Reload func() gateway.Reload
 	// Config returns the effective configuration without its secrets, and since when
@@ -55,6 +57,7 @@ const (
 	maxUnknown      = 20
 	maxHeld         = 5
 	maxErrors       = 50
+	maxSessionUses  = 20
 	maxCertificates = 100
 	maxProblems     = 30
 	maxKeys         = 50              // of the configuration, in the result of a reload

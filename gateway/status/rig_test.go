@@ -30,6 +30,7 @@ type sources struct {
 	totals gateway.Totals
 	reload gateway.Reload
 	certs  []gateway.Certificate
+	open   []gateway.Connections
 	config string
 	issuer *status.Issuer
 
@@ -92,6 +93,7 @@ func (s *sources) options() status.Options {
 		Keeper:       s,
 		Metrics:      s,
 		Certificates: func() []gateway.Certificate { return s.certs },
+		Connections:  func() []gateway.Connections { return s.open },
 		Reload:       func() gateway.Reload { return s.reload },
 		Config:       func() ([]byte, time.Time) { return []byte(s.config), s.reload.At },
 		Issuer:       func() *status.Issuer { return s.issuer },
@@ -106,7 +108,9 @@ func healthy() *sources {
 			{Name: "primary", Address: "10.0.0.1:2209", Idle: 1, Busy: 2, Up: true, LastTried: now, Dialect: oci.Dialect{Release: 24, Version: "24"}, PeerCertificateNotAfter: now.Add(90 * 24 * time.Hour)},
 			{Name: "secondary", Address: "10.0.0.2:2209", Up: true, LastTried: now, NextTry: now.Add(time.Minute)},
 		}},
-		totals: gateway.Totals{Durations: make([]uint64, len(gateway.DurationBounds())+1), Logins: map[string]uint64{gateway.LoginOK: 7, "UNAUTHENTICATED": 2, "PLATFORM_UNAVAILABLE": 1}, Throttled: 3},
+		open: []gateway.Connections{{Listener: "http.listen", New: 1, Idle: 40, Receiving: 2, Active: 3, Max: 1000, ClosedForRoom: 5}},
+		totals: gateway.Totals{Shed: map[string]uint64{"full": 2, "deadline": 1}, Sessions: []gateway.SessionTotal{{Caller: "client", Client: "portal", Seconds: 12.3456}, {Caller: "user", Seconds: 1}},
+			Durations: make([]uint64, len(gateway.DurationBounds())+1), Logins: map[string]uint64{gateway.LoginOK: 7, "UNAUTHENTICATED": 2, "PLATFORM_UNAVAILABLE": 1}, Throttled: 3},
 		reload: gateway.Reload{Successful: true, At: now},
 		certs:  []gateway.Certificate{{Use: gateway.UseAPI, NotAfter: now.Add(60 * 24 * time.Hour)}},
 		config: "http:\n  listen: \"127.0.0.1:8080\"\n",
