@@ -148,6 +148,7 @@ func metricTable(t *testing.T) string {
 	m.WatchLog(idleLog{})
 	m.WatchIssuer(func() (auth.IssuerStats, bool) { return auth.IssuerStats{}, false })
 	m.WatchWireTraces(gateway.NewWireTraces(nil, nil))
+	m.WatchConnections(func() []gateway.Connections { return nil })
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)
