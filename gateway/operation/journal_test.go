@@ -24,8 +24,11 @@ type journal struct {
 	ops    map[string]*kept
 	begun  int // counts calls of Begin, and records that free something
 	keys   map[claim]string
-	leases map[string]time.Time
+	leases map[string]time.Time // when they run out
+	free   map[string]bool      // the owners that can be taken for stopped before that
 	trail  []operation.Event
+	// strict makes an intent fail if half of its owner's lease has run out.
+	strict bool
 
 	revoked []operation.Revocation // the revision of each is its place, from 1
 
@@ -37,8 +40,8 @@ type journal struct {
 type kept struct {
 	operation.Operation
 	begun      int
-	freed      int  // when it freed something last, in the same count
-	unanswered bool // the reply to the call of Adopt that took it over was lost
+	freed      int    // when it freed something last, in the same count
+	unanswered string // the method that took it over, if the reply to that call was lost
 }
 
 // claim is what makes an idempotency key unique.
@@ -50,7 +53,7 @@ func claimOf(op *operation.Operation) claim {
 
 func newJournal(lease time.Duration) *journal {
 	return &journal{
-		lease: lease, ops: map[string]*kept{}, keys: map[claim]string{}, leases: map[string]time.Time{},
+		lease: lease, ops: map[string]*kept{}, keys: map[claim]string{}, leases: map[string]time.Time{}, free: map[string]bool{},
 		watch: func(_, _ operation.Operation) {},
 	}
 }
@@ -112,7 +115,10 @@ const (
 	stalls            // for an hour, whatever its context says
 )
 
-var errStore = errors.New("the disk is full")
+var (
+	errStore = errors.New("the disk is full")
+	errLease = errors.New("half of the lease has run out")
+)
 
 // store gives one replica access to the journal.
 type store struct {
@@ -291,6 +297,9 @@ func (s *store) Record(ctx context.Context, op operation.Operation, event operat
 			return operation.ErrConflict
 		}
 		if op.State == operation.Intent {
+			if s.strict && !s.halfLocked(op.Owner, time.Now()) {
+				return errLease
+			}
 			if held := s.holderLocked(&op); held != nil {
 				return held
 			}
@@ -364,20 +373,47 @@ func (s *store) List(ctx context.Context, q operation.Query) ([]operation.Operat
 	return page.Operations, page.More, err
 }
 
-func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operation, err error) {
+func (s *store) Adopt(ctx context.Context, owner string) ([]operation.Operation, error) {
+	return s.adopt(ctx, "Adopt", owner, func(k *kept, now time.Time) bool { return !s.leases[k.Owner].After(now) })
+}
+
+// AdoptLost adopts immediately what belongs to owners in free.
+func (s *store) AdoptLost(ctx context.Context, owner string) ([]operation.Operation, time.Duration, error) {
+	ops, err := s.adopt(ctx, "AdoptLost", owner, func(k *kept, now time.Time) bool {
+		return s.free[k.Owner] && s.halfLocked(owner, now) && s.leases[k.Owner].After(now)
+	})
+	return ops, s.lease / 2, err
+}
+
+// halfLocked reports whether more than half of an owner's lease is left.
+func (j *journal) halfLocked(owner string, now time.Time) bool {
+	return j.leases[owner].Add(-j.lease / 2).After(now)
+}
+
+// setFree makes others take an owner for stopped before its lease has run out, or not.
+func (j *journal) setFree(owner string, free bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.free[owner] = free
+}
+
+// adopt makes a call of a method that adopts what other owners have stopped to take care of.
+func (s *store) adopt(ctx context.Context, method, owner string, stopped func(k *kept, now time.Time) bool) (ops []operation.Operation, err error) {
 	var answered []*kept
-	err = s.do(ctx, "Adopt", "", func(bool) error {
+	err = s.do(ctx, method, "", func(bool) error {
 		now := time.Now()
-		s.leases[owner] = now.Add(s.lease)
+		if method == "Adopt" {
+			s.leases[owner] = now.Add(s.lease)
+		}
 		for _, k := range s.ops {
-			switch stopped := k.Owner != owner && !s.leases[k.Owner].After(now); {
+			switch stopped := k.Owner != owner && stopped(k, now); {
 			case stopped && k.State == operation.Received:
 				s.removeLocked(k)
 			case stopped && k.Open():
-				k.Owner, k.unanswered = owner, true
+				k.Owner, k.unanswered = owner, method
 				k.Version++
 			}
-			if k.Owner == owner && k.unanswered {
+			if k.Owner == owner && k.unanswered == method {
 				answered = append(answered, k)
 				ops = append(ops, k.Operation)
 			}
@@ -390,7 +426,7 @@ func (s *store) Adopt(ctx context.Context, owner string) (ops []operation.Operat
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range answered {
-		k.unanswered = false
+		k.unanswered = ""
 	}
 	return ops, nil
 }

@@ -60,6 +60,9 @@ type Trace struct {
 	// ids. The platform may have carried out the operation after them. It may be
 	// called again after a restart.
 	Undone func(op Operation, later []string)
+	// Adopted is called with each operation that this process has taken over. early reports
+	// that the lease of its owner has not run out.
+	Adopted func(op Operation, early bool)
 	// Failed is called when the store failed, and Blind when a reading failed.
 	// The keeper tries both again.
 	Failed func(doing string, err error)
@@ -79,6 +82,7 @@ const (
 	firstPause   = time.Second // between readings; doubles up to lastPause
 	lastPause    = 10 * time.Second
 	adoptEvery   = 5 * time.Second // also renews the lease of the owner
+	lostEvery    = time.Second
 	pruneEvery   = 10 * time.Minute
 	retryEvery   = time.Second // of records that the store has not taken
 	maxReadings  = 4           // that run at the same time

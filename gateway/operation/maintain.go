@@ -9,12 +9,16 @@ import (
 // maintain does what is due until the keeper is closed: it takes over operations,
 // stores what the store has not taken, prunes, and has open operations read back.
 func (k *Keeper) maintain() {
-	var adopt, prune, retry time.Time // when each is due next
+	var adopt, lost, prune, retry time.Time // when each is due next
 	for {
 		now := time.Now()
 		if !now.Before(adopt) {
 			k.adopt()
 			adopt = now.Add(adoptEvery)
+		}
+		if !now.Before(lost) {
+			k.adoptLost()
+			lost = now.Add(lostEvery)
 		}
 		if !now.Before(retry) {
 			k.retryUnrecorded(k.life)
@@ -24,7 +28,7 @@ func (k *Keeper) maintain() {
 			k.prune(now)
 			prune = now.Add(pruneEvery)
 		}
-		wait := time.NewTimer(time.Until(k.next(adopt, prune, retry)))
+		wait := time.NewTimer(time.Until(k.next(adopt, lost, prune, retry)))
 		select {
 		case <-k.life.Done():
 			wait.Stop()
@@ -38,13 +42,10 @@ func (k *Keeper) maintain() {
 }
 
 // next returns when something is due next.
-func (k *Keeper) next(adopt, prune, retry time.Time) time.Time {
+func (k *Keeper) next(adopt, lost, prune, retry time.Time) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	first := adopt
-	if prune.Before(first) {
-		first = prune
-	}
+	first := slices.MinFunc([]time.Time{adopt, lost, prune}, time.Time.Compare)
 	if len(k.unrecorded) > 0 && retry.Before(first) {
 		first = retry
 	}
@@ -110,25 +111,47 @@ func (k *Keeper) adopt() {
 		k.storeFailed(ctx, "taking over operations", err)
 	}
 	for _, op := range ops {
-		k.takeOver(op)
+		k.takeOver(op, 0)
+		k.traceAdopted(op, false)
 	}
 }
 
-// takeOver takes care of an operation whose owner has stopped. If the operation has
-// an intent, its step may have been sent, even a moment ago. No further step can be
-// sent: its intent would be an [ErrConflict].
-func (k *Keeper) takeOver(op Operation) {
+// adoptLost takes over the operations of processes that have probably stopped.
+func (k *Keeper) adoptLost() {
+	ctx, cancel := context.WithTimeout(k.life, storeTimeout)
+	defer cancel()
+	ops, left, err := k.options.Store.AdoptLost(ctx, k.options.Owner)
+	if err != nil {
+		k.storeFailed(ctx, "taking over operations", err)
+	}
+	for _, op := range ops {
+		k.takeOver(op, left)
+		k.traceAdopted(op, true)
+	}
+}
+
+func (k *Keeper) traceAdopted(op Operation, early bool) {
+	if k.options.Trace.Adopted != nil {
+		k.options.Trace.Adopted(op, early)
+	}
+}
+
+// takeOver takes care of an operation whose owner has stopped, or may still be sending for
+// the time that is left. If the operation has an intent, its step may have been sent, even a
+// moment ago. No further step can be sent: its intent would be an [ErrConflict].
+func (k *Keeper) takeOver(op Operation, left time.Duration) {
 	if k.takeBack(op) {
 		return
 	}
 	now := time.Now()
+	sent := now.Add(left)
 	wasRunning := op.State.Running()
 	if wasRunning {
 		op.closeSteps(Unknown)
-		op.conclude(Unknown, "", now.UTC())
+		op.conclude(Unknown, "", sent.UTC())
 	}
 	k.mu.Lock()
-	k.open[op.ID] = newOpenOperation(op, now)
+	k.open[op.ID] = newOpenOperation(op, now, sent)
 	delete(k.unrecorded, op.ID)
 	if wasRunning {
 		k.unrecorded[op.ID] = &pendingRecord{op: op, event: EventOf(EventOutcome, &op, now)}

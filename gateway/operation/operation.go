@@ -54,7 +54,9 @@ type Operation struct {
 	ReceivedAt time.Time `json:"received_at"`
 	IntendedAt time.Time `json:"intended_at,omitzero"`
 	SentAt     time.Time `json:"sent_at,omitzero"`
-	// UnknownAt is when the operation became unknown, EndedAt when it was over.
+	// UnknownAt is when the operation became unknown, EndedAt when it was over. If it was
+	// taken over from a process that may still run, UnknownAt is the time, perhaps in the
+	// future, from when on that process cannot be sending it any more.
 	UnknownAt time.Time `json:"doubted_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
 	// RecheckAt is when an end is to be read back once more; zero means never.

@@ -36,8 +36,10 @@ type reading struct {
 	effects []Effect
 }
 
-func newOpenOperation(op Operation, now time.Time) *openOperation {
-	open := &openOperation{op: op, since: now, due: now.Add(firstPause), pause: firstPause, token: make(chan struct{}, 1)}
+// newOpenOperation returns an operation that is open from now on. sent is the latest time at which
+// the platform may receive it.
+func newOpenOperation(op Operation, now, sent time.Time) *openOperation {
+	open := &openOperation{op: op, since: sent, due: now.Add(firstPause), pause: firstPause, token: make(chan struct{}, 1)}
 	if op.Over() {
 		open.due = op.RecheckAt
 	}
@@ -114,7 +116,8 @@ func (k *Keeper) Resolve(ctx context.Context, op Operation) Operation {
 	k.mu.Unlock()
 	if !ok {
 		// Another replica takes care of it, but what is read here counts.
-		open = newOpenOperation(op, time.Now())
+		now := time.Now()
+		open = newOpenOperation(op, now, now)
 	}
 	k.examineOnce(ctx, open)
 	k.mu.Lock()

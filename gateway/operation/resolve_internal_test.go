@@ -73,7 +73,7 @@ func TestAddReading(t *testing.T) {
 		{"does not count one before the settle time as one after it", []timed{{5, 5, "a", "--"}, {30, 30, "a", "--"}}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			open := newOpenOperation(Operation{}, at(0))
+			open := newOpenOperation(Operation{}, at(0), at(0))
 			for i, r := range tc.readings {
 				outcomes, proven := open.addReading(Observation{r.endpoint, effects(r.shown)}, at(r.began), at(r.ended), settle)
 				last := i == len(tc.readings)-1
@@ -132,7 +132,7 @@ func TestPostpone(t *testing.T) {
 	seconds := func(from time.Time, open *openOperation) float64 { return open.due.Sub(from).Seconds() }
 	start := time.Unix(0, 0)
 	t.Run("is due later each time, but exactly when the settle time is over", func(t *testing.T) {
-		open := newOpenOperation(Operation{State: Unknown}, start)
+		open := newOpenOperation(Operation{State: Unknown}, start, start)
 		due := []float64{seconds(start, open)}
 		for len(due) < 9 {
 			open.postponeLocked(open.due, open.due, 30*time.Second)
@@ -143,7 +143,7 @@ func TestPostpone(t *testing.T) {
 		}
 	})
 	t.Run("is due a second after a reading that the next may confirm", func(t *testing.T) {
-		open := newOpenOperation(Operation{State: Unknown}, start)
+		open := newOpenOperation(Operation{State: Unknown}, start, start)
 		open.pause = lastPause
 		at := start.Add(time.Minute)
 		open.addReading(Observation{"a", effects("-")}, at, at, 30*time.Second)
@@ -153,21 +153,21 @@ func TestPostpone(t *testing.T) {
 		}
 	})
 	t.Run("is due a pause after the end of a reading that took long", func(t *testing.T) {
-		open := newOpenOperation(Operation{State: Unknown}, start)
+		open := newOpenOperation(Operation{State: Unknown}, start, start)
 		open.postponeLocked(start.Add(40*time.Second), start.Add(70*time.Second), 30*time.Second)
 		if got := seconds(start, open); got != 71 {
 			t.Errorf("it is due after %v s", got)
 		}
 	})
 	t.Run("is due immediately if the settle time ended during a reading", func(t *testing.T) {
-		open := newOpenOperation(Operation{State: Unknown}, start)
+		open := newOpenOperation(Operation{State: Unknown}, start, start)
 		open.postponeLocked(start.Add(20*time.Second), start.Add(40*time.Second), 30*time.Second)
 		if got := seconds(start, open); got != 30 {
 			t.Errorf("it is due after %v s", got)
 		}
 	})
 	t.Run("is due at the recheck of an end", func(t *testing.T) {
-		open := newOpenOperation(Operation{State: NotDone, RecheckAt: start.Add(time.Minute)}, start)
+		open := newOpenOperation(Operation{State: NotDone, RecheckAt: start.Add(time.Minute)}, start, start)
 		if got := seconds(start, open); got != 60 {
 			t.Errorf("it is due after %v s", got)
 		}
@@ -189,7 +189,7 @@ func TestSettleTimeIsNotMeasuredByTheWallClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	k.takeOver(Operation{ID: "taken over", State: Intent, Entries: []Entry{{}}})
+	k.takeOver(Operation{ID: "taken over", State: Intent, Entries: []Entry{{}}}, 0)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for id, open := range k.open {
@@ -208,9 +208,12 @@ type acceptingStore struct{ Store }
 func (acceptingStore) Begin(context.Context, Operation) error             { return nil }
 func (acceptingStore) Record(context.Context, Operation, Event) error     { return nil }
 func (acceptingStore) Adopt(context.Context, string) ([]Operation, error) { return nil, nil }
-func (acceptingStore) Prune(context.Context, time.Time) error             { return nil }
-func (acceptingStore) Check(context.Context) error                        { return nil }
-func (acceptingStore) Head(context.Context) (Head, error)                 { return Head{}, nil }
+func (acceptingStore) AdoptLost(context.Context, string) ([]Operation, time.Duration, error) {
+	return nil, 0, nil
+}
+func (acceptingStore) Prune(context.Context, time.Time) error { return nil }
+func (acceptingStore) Check(context.Context) error            { return nil }
+func (acceptingStore) Head(context.Context) (Head, error)     { return Head{}, nil }
 func (acceptingStore) Get(context.Context, string) (Operation, error) {
 	return Operation{}, ErrNotFound
 }

@@ -63,6 +63,13 @@ type Store interface {
 	// call took operations over, the owner's next call returns them.
 	Adopt(ctx context.Context, owner string) ([]Operation, error)
 
+	// AdoptLost does what Adopt does to the operations of owners that have probably
+	// stopped although their lease lasts, as far as the store can know that, and returns
+	// them. It renews no lease. Such an owner may still run, and send what it has an intent
+	// of, though no further step: the duration is how long after the return of AdoptLost
+	// that may last, for any of them.
+	AdoptLost(ctx context.Context, owner string) ([]Operation, time.Duration, error)
+
 	// Touched returns those entries of op that another operation may have changed
 	// ([Operation.Touches]) which was begun after op and got as far as an intent.
 	// Each has the id of that operation, or of the last of several. op may have only

@@ -317,7 +317,7 @@ func (w *Write) end(last State, basis Basis, response json.RawMessage, recheckAt
 	if _, isOpen := k.open[op.ID]; !isOpen {
 		k.unrecorded[op.ID] = r
 		if finished.Open() {
-			k.open[op.ID] = newOpenOperation(finished, now)
+			k.open[op.ID] = newOpenOperation(finished, now, now)
 		}
 	}
 	delete(k.running, op.ID)

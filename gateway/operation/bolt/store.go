@@ -397,6 +397,12 @@ func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation,
 	return abandoned, nil
 }
 
+// AdoptLost implements [operation.Store]. It does nothing: owners have no leases here, and Adopt
+// takes over from all that have stopped.
+func (s *Store) AdoptLost(context.Context, string) ([]operation.Operation, time.Duration, error) {
+	return nil, 0, nil
+}
+
 // giveToLocked gives operations a new owner.
 func (s *Store) giveToLocked(owner string, ops []operation.Operation) error {
 	if len(ops) == 0 {

@@ -21,8 +21,14 @@ const adoptBatch = 1000
 //
 // If the reply to a call was lost, the store's next call returns what that call took over.
 func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation, error) {
-	adoption := s.adoptions.take()
-	adopted, err := s.adopt(ctx, owner, adoption)
+	if err := s.renew(ctx, owner); err != nil {
+		return nil, err
+	}
+	s.startLock(owner)
+	adoption, _ := s.adoptions.take()
+	adopted, err := s.adoptBatches(ctx, owner, adoption, func(ctx context.Context, tx pgx.Tx) (int, error) {
+		return takeOver(ctx, tx, owner, adoption)
+	})
 	if err != nil {
 		s.adoptions.put(adoption)
 		return nil, err
@@ -30,14 +36,12 @@ func (s *Store) Adopt(ctx context.Context, owner string) ([]operation.Operation,
 	return adopted, nil
 }
 
-// adopt adopts operations in a call with that name.
-func (s *Store) adopt(ctx context.Context, owner, adoption string) ([]operation.Operation, error) {
-	if err := s.renew(ctx, owner); err != nil {
-		return nil, err
-	}
+// adoptBatches calls take in transactions, until it takes less than a batch over, and returns
+// what was taken over in calls with that name.
+func (s *Store) adoptBatches(ctx context.Context, owner, adoption string, take func(context.Context, pgx.Tx) (int, error)) ([]operation.Operation, error) {
 	for taken := adoptBatch; taken == adoptBatch; {
 		err := s.transact(ctx, "adopt", durably, func(ctx context.Context, tx pgx.Tx) (err error) {
-			taken, err = takeOver(ctx, tx, owner, adoption)
+			taken, err = take(ctx, tx)
 			return err
 		})
 		if err != nil {
@@ -86,6 +90,12 @@ func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, erro
 	if err != nil {
 		return 0, err
 	}
+	return len(abandoned), give(ctx, tx, owner, adoption, abandoned)
+}
+
+// give makes owner the owner of operations that the transaction has locked, in a call with that
+// name. It removes those that are Received.
+func give(ctx context.Context, tx pgx.Tx, owner, adoption string, abandoned []operation.Operation) error {
 	var received, ids, bodies []string
 	for _, op := range abandoned {
 		if op.State == operation.Received {
@@ -96,18 +106,18 @@ func takeOver(ctx context.Context, tx pgx.Tx, owner, adoption string) (int, erro
 		op.Version++
 		body, err := encode(&op)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		ids, bodies = append(ids, op.ID), append(bodies, body)
 	}
 	if err := removeReceived(ctx, tx, received); err != nil {
-		return 0, err
+		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE ocigate_operations o
+	_, err := tx.Exec(ctx, `UPDATE ocigate_operations o
 		SET owner = $1, adoption = $2, version = o.version + 1, record = taken.body::json
 		FROM unnest($3::text[], $4::text[]) AS taken (id, body) WHERE o.id = taken.id`,
 		owner, adoption, ids, bodies)
-	return len(abandoned), err
+	return err
 }
 
 // failedAdoptions has the names of the calls of Adopt that failed, and may have taken
@@ -118,17 +128,18 @@ type failedAdoptions struct {
 	names []string
 }
 
-// take returns the name for a call: that of a failed one, or a new one.
-func (u *failedAdoptions) take() string {
+// take returns the name for a call, that of a failed one or a new one, and whether a call
+// with that name has failed.
+func (u *failedAdoptions) take() (name string, failed bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	last := len(u.names) - 1
 	if last < 0 {
-		return rand.Text()
+		return rand.Text(), false
 	}
-	name := u.names[last]
+	name = u.names[last]
 	u.names = u.names[:last]
-	return name
+	return name, true
 }
 
 // put adds the name of a call that failed.

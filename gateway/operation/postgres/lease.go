@@ -77,6 +77,14 @@ func (l *leases) confirm(lease time.Duration) {
 	l.confirmed = lease
 }
 
+// shortest returns the shortest lease that a renewal stores from now on, if SetLease is not
+// called again.
+func (l *leases) shortest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lease
+}
+
 // present returns the lease that a renewal stores now.
 func (l *leases) present() time.Duration {
 	l.mu.Lock()
@@ -110,10 +118,11 @@ func (l *leases) known() []string {
 // storeLease renews an owner's lease.
 func (s *Store) storeLease(ctx context.Context, tx pgx.Tx, owner string) error {
 	lease := s.leases.present()
-	_, err := tx.Exec(ctx, `INSERT INTO ocigate_replicas (owner, renewed, lease)
+	_, err := tx.Exec(ctx, `WITH noted AS (UPDATE ocigate_replicas SET renewed = clock_timestamp() WHERE owner = $3)
+		INSERT INTO ocigate_replicas (owner, renewed, lease)
 		VALUES ($1, clock_timestamp(), $2::bigint * interval '1 microsecond')
 		ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed, lease = excluded.lease`,
-		owner, lease.Microseconds())
+		owner, lease.Microseconds(), lockOf(owner)) // so that Prune does not remove what is noted of the lock
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,11 @@ type Store struct {
 
 	adoptions failedAdoptions
 	received  receivedOperations
+
+	lockConfig    *pgx.ConnConfig // of the connections that hold locks
+	locks         *ownerLocks
+	lost          lostOwners
+	lostAdoptions failedAdoptions
 }
 
 var _ operation.Store = (*Store)(nil)
@@ -106,6 +111,7 @@ func Open(address string, o Options) (*Store, error) {
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
 		explain: config.explain,
+		locks:   newOwnerLocks(),
 	}
 	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check validates the range
 	config.MinConns, config.MinIdleConns = 0, 0                        // connect on demand
@@ -118,6 +124,7 @@ func Open(address string, o Options) (*Store, error) {
 	config.AfterConnect = s.prepare
 	config.ConnConfig.DefaultQueryExecMode = execMode
 	config.ConnConfig.StatementCacheCapacity, config.ConnConfig.DescriptionCacheCapacity = 0, 0
+	s.lockConfig = config.ConnConfig.Copy()
 	s.pool, err = pgxpool.NewWithConfig(context.Background(), config.Config)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -131,8 +138,10 @@ func Open(address string, o Options) (*Store, error) {
 const execMode = pgx.QueryExecModeExec
 
 // Close waits for the calls that are running and closes all connections, which takes at
-// most 15 seconds if the server cannot be reached.
+// most 15 seconds if the server cannot be reached. It also frees the locks of its owners, so that
+// other stores take their operations over within seconds.
 func (s *Store) Close() error {
+	s.locks.close()
 	s.pool.Close()
 	return nil
 }
@@ -218,6 +227,9 @@ func (s *Store) unusable(what string, err error) error {
 	}
 	if _, held := errors.AsType[*operation.HeldError](err); held {
 		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.locks.relieve()
 	}
 	return fmt.Errorf("postgres: %s: %w", what, s.explain(err))
 }
