@@ -26,6 +26,7 @@ type sending struct {
 	by      *replica
 	takes   []string  // the entries that it takes effect on
 	at      time.Time // when
+	until   time.Time // the end of the session
 	over    bool
 	applied []string
 }
@@ -86,14 +87,21 @@ func (p *platform) send(r *replica, op operation.Operation, step int, random *ra
 	way := pickWay(random)
 	applies, replies := upTo(3*time.Second, random), upTo(3*time.Second, random)
 	applies, replies = min(applies, replies), max(applies, replies)
+	slowest := random.Float64() < 0.3
+	if slowest {
+		replies = p.w.longest
+	}
 	if way.late {
 		applies = replies + upTo(p.w.late, random)
+		if slowest {
+			applies = replies + p.w.late
+		}
 	}
 	fails := random.Float64() < 0.05 // of the gateway itself
 	if r.hasCrashed() {
 		return operation.NoReply, false
 	}
-	s := &sending{op: op, step: step, by: r, takes: way.part.of(&op, step), at: time.Now().Add(applies)}
+	s := &sending{op: op, step: step, by: r, takes: way.part.of(&op, step), at: time.Now().Add(applies), until: time.Now().Add(replies)}
 	p.accept(s)
 	p.w.closing.Go(func() {
 		time.Sleep(applies)
@@ -159,6 +167,13 @@ func (p *platform) apply(s *sending) {
 func (p *platform) isPendingLocked(s *sending) bool {
 	crashed := s.by.crashTime()
 	return !s.over && len(s.takes) > 0 && (crashed.IsZero() || !s.at.After(crashed.Add(p.w.late)))
+}
+
+// isBeingSent reports whether a running replica is sending a step.
+func (p *platform) isBeingSent(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.sent[id], func(s *sending) bool { return s.until.After(time.Now()) && !s.by.hasCrashed() })
 }
 
 func (p *platform) place(entry string) string {

@@ -30,8 +30,8 @@ const (
 // The model test specifies what must hold for any sequence of failures. It simulates a
 // platform (model_platform_test.go), clients, an operator, and one or two replicas on one
 // journal (this file and model_client_test.go), in fake time. For 90 seconds stores fail,
-// replies are lost, writes take effect late and replicas crash; then everything works
-// again. The test compares what the keepers report and record with what the platform did:
+// replies are lost, writes take effect late, and replicas crash or lose their locks; then
+// everything works again. The test compares what the keepers report and record with what the platform did:
 //
 //   - An end is true, and never changes (claim, watch).
 //   - A plan is never out of date when it may be sent (intend).
@@ -86,10 +86,10 @@ func (c *tally) check(t *testing.T) {
 	for part, list := range map[int][]string{
 		5: {
 			"sent", "fault", "crash", "replayed", "resolved by a request", "held", "released", "sent a later step", "held at intent", "unchanged",
-			"done by answer", "done by reading", "not_done by answer", "not_done by reading", "not_done by not_taken", "partly_done by reading",
+			"lost its lock", "adopted early", "done by answer", "done by reading", "not_done by answer", "not_done by reading", "not_done by not_taken", "partly_done by reading",
 		},
 		20:  {"a later step not sent", "crashed between steps", "partly_done by answer"},
-		100: {"taken over between steps"},
+		100: {"taken over between steps", "adopted early while it was sent"},
 	} {
 		for _, what := range list {
 			if c.counts[what] < c.counts["world"]/part {
@@ -102,8 +102,8 @@ func (c *tally) check(t *testing.T) {
 const (
 	troubles = 90 * time.Second // how long failures occur
 	// recovery is how long it may take after that until everything has ended: until
-	// the leases of stopped replicas run out, the settle time, and some readings.
-	recovery = lease + 5*time.Second + settle + 40*time.Second
+	// the leases of stopped replicas run out, the last session, the settle time, and some readings.
+	recovery = lease + 5*time.Second + lease/2 + settle + 40*time.Second
 	slot     = 5 * time.Second // in which a store has few failures, or many
 )
 
@@ -117,6 +117,7 @@ type world struct {
 	platform *platform
 	shared   bool          // by two replicas
 	late     time.Duration // how long after its session a write may take effect
+	longest  time.Duration // how long a session may last after the intent of its step
 	closing  sync.WaitGroup
 
 	mu       sync.Mutex // guards the fields below
@@ -150,12 +151,14 @@ func newWorld(t *testing.T, seed uint64, tally *tally) *world {
 		w.platform.places[entryName(0, 2*e)] = "G"
 	}
 	w.shared = seed%2 == 1
+	w.late = settle - time.Millisecond
 	if w.shared {
-		// A replica that is taken for stopped may still be sending.
-		w.journal, w.late = newJournal(lease), settle-8*time.Second
+		// A replica that has lost its lock may still be sending, for half of its lease.
+		w.journal, w.longest = newJournal(lease), lease/2-time.Millisecond
+		w.journal.strict = true
 	} else {
 		// A new process that alone uses the journal takes the old one for stopped.
-		w.journal, w.late = newJournal(0), settle-time.Millisecond
+		w.journal, w.longest = newJournal(0), 3*time.Second
 	}
 	w.journal.watch = w.watch
 	return w
@@ -224,12 +227,25 @@ func (w *world) runReplica(name string, random *rand.Rand) {
 	outages := random.Float64() * 0.6
 	for life := 1; ; life++ {
 		r := w.startReplica(fmt.Sprint(name, ".", life), outages)
-		time.Sleep(5*time.Second + upTo(troubles, random))
+		w.loseLock(r, 5*time.Second+upTo(troubles, random), random)
 		if !w.inTrouble() {
 			return
 		}
 		w.kill(r)
 		time.Sleep(upTo(10*time.Second, random))
+	}
+}
+
+// loseLock lets some time pass, in which a replica loses its lock and gets it again.
+func (w *world) loseLock(r *replica, life time.Duration, random *rand.Rand) {
+	for end := time.Now().Add(life); time.Now().Before(end); {
+		time.Sleep(upTo(20*time.Second, random))
+		if w.shared && w.inTrouble() {
+			w.tally.count("lost its lock")
+			w.journal.setFree(r.name, true)
+		}
+		time.Sleep(upTo(5*time.Second, random))
+		w.journal.setFree(r.name, false)
 	}
 }
 
@@ -244,9 +260,10 @@ func (w *world) startReplica(name string, outages float64) *replica {
 			}
 			return w.observe(ctx, entries)
 		},
-		Trace: operation.Trace{Corrected: func(op operation.Operation) {
-			w.t.Errorf("%s was corrected", op.ID)
-		}},
+		Trace: operation.Trace{
+			Corrected: func(op operation.Operation) { w.t.Errorf("%s was corrected", op.ID) },
+			Adopted:   func(op operation.Operation, early bool) { w.noteAdopted(op, early) },
+		},
 	})
 	w.mu.Lock()
 	w.replicas = append(w.replicas, r)
@@ -254,11 +271,26 @@ func (w *world) startReplica(name string, outages float64) *replica {
 	return r
 }
 
+// noteAdopted counts an operation that was taken over, by whether its last owner still sends it.
+func (w *world) noteAdopted(op operation.Operation, early bool) {
+	what := "adopted"
+	if early {
+		what += " early"
+	}
+	if w.platform.isBeingSent(op.ID) {
+		what += " while it was sent"
+	}
+	w.tally.count(what)
+}
+
 func (w *world) kill(r *replica) {
 	w.tally.count("crash")
 	r.mu.Lock()
 	r.crashed = time.Now()
 	r.mu.Unlock()
+	if w.shared && w.chance(r.name, "frees its lock") < 0.7 {
+		w.journal.setFree(r.name, true)
+	}
 	w.mu.Lock()
 	w.replicas = slices.DeleteFunc(w.replicas, func(other *replica) bool { return other == r })
 	w.mu.Unlock()
