@@ -28,7 +28,7 @@ func (g *Gateway) beginError(ctx context.Context, op operation.Operation, err er
 // or claims.
 func (g *Gateway) heldError(ctx context.Context, entries []operation.Entry, held *operation.HeldError) error {
 	failure := &errcode.Error{Code: errcode.EntriesHeld, Operation: held.ID, RetryAfter: shortly, Cause: held}
-	if holder, err := g.options.Operations.Get(ctx, held.ID); err == nil && !holder.State.Running() {
+	if holder, err := g.options.Operations.Get(ctx, held.ID); err == nil {
 		failure.RetryAfter = max(shortly, g.options.Operations.RetryAfter(&holder))
 	}
 	for _, e := range entries {
@@ -55,7 +55,7 @@ func (g *Gateway) replay(ctx context.Context, c echo.Context, content string, fi
 	}
 	setOutcome(c, first.State.Outcome())
 	if first.State.Running() || !first.HoldsKey() { // the key is about to be free
-		return first, nil, &errcode.Error{Code: errcode.RequestRunning, Operation: first.ID, RetryAfter: shortly}
+		return first, nil, &errcode.Error{Code: errcode.RequestRunning, Operation: first.ID, RetryAfter: max(shortly, g.options.Operations.RetryAfter(&first))}
 	}
 	c.Response().Header().Set(HeaderReplayed, "true")
 	g.options.Metrics.replays.WithLabelValues(first.Route).Inc()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -66,6 +67,13 @@ func (j *journal) stored(id string) operation.Operation {
 		return k.Operation
 	}
 	return operation.Operation{}
+}
+
+// ids returns the ids of all operations.
+func (j *journal) ids() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Collect(maps.Keys(j.ops))
 }
 
 // events returns the events of one operation, in order.

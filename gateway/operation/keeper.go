@@ -264,21 +264,6 @@ func (k *Keeper) Note(ctx context.Context, event Event) error {
 	return err
 }
 
-// RetryAfter returns how long to wait until the outcome of an operation may be known,
-// 0 if it has ended.
-func (k *Keeper) RetryAfter(op *Operation) time.Duration {
-	if op.Over() {
-		return 0
-	}
-	since := op.UnknownAt
-	k.mu.Lock()
-	if open, ok := k.open[op.ID]; ok {
-		since = open.since
-	}
-	k.mu.Unlock()
-	return max(time.Second, time.Until(since.Add(k.options.Settle+betweenReadings)))
-}
-
 // current returns the operation as this process knows it, or op if this process has
 // nothing newer.
 func (k *Keeper) current(op Operation) Operation {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"ocigate/gateway/operation"
@@ -288,39 +287,5 @@ func TestResolve(t *testing.T) {
 				t.Errorf("reported %v", failed)
 			}
 		})
-	})
-}
-
-func TestRetryAfter(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
-		b := newRig(t, r.journal, "B")
-		op := want("", "1")
-		w := r.send(op)
-		after := func(k *rig) time.Duration {
-			op := k.get(op.ID)
-			return k.RetryAfter(&op)
-		}
-		if got := after(r); got != time.Second {
-			t.Errorf("while it is running: %v", got)
-		}
-		w.Close()
-		if got := after(r); got != settle+time.Second {
-			t.Errorf("immediately: %v", got)
-		}
-		time.Sleep(20 * time.Second)
-		if got := after(b); got != settle-19*time.Second {
-			t.Errorf("after 20 s, by another replica: %v", got)
-		}
-		r.crash()
-		time.Sleep(lease + 5*time.Second)
-		synctest.Wait()
-		if got := after(b); got < settle-10*time.Second || got > settle+time.Second {
-			t.Errorf("when it has just been taken over: %v", got)
-		}
-		time.Sleep(settle + 5*time.Second)
-		synctest.Wait()
-		if got := after(b); got != 0 {
-			t.Errorf("when it has ended: %v", got)
-		}
 	})
 }
