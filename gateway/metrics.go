@@ -35,6 +35,7 @@ type Metrics struct {
 	operationsResolved *prometheus.CounterVec
 	corrections        *prometheus.CounterVec
 	replays            *prometheus.CounterVec
+	adopted            *prometheus.CounterVec
 	journalFailures    prometheus.Counter
 	readingsFailed     prometheus.Counter
 

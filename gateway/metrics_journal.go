@@ -15,6 +15,22 @@ type JournalWatcher interface {
 	TrailHead() operation.Head
 }
 
+// A LockHolder reports whether this replica holds its lock in a shared journal.
+// *postgres.Store implements it.
+type LockHolder interface {
+	LockState() (held bool, err error)
+}
+
+// WatchLock adds whether this replica holds its lock. It is read when the metrics are gathered.
+func (m *Metrics) WatchLock(holder LockHolder) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ocigate_journal_lock_held", Help: "1 while this replica holds its lock in PostgreSQL; while it is 0, others take its writes over only when its lease has expired. Only with PostgreSQL.",
+	}, func() float64 {
+		held, _ := holder.LockState()
+		return float64(oneIf(held))
+	}))
+}
+
 // WatchJournal adds the state of the journal. It is read when the metrics are gathered.
 func (m *Metrics) WatchJournal(keeper JournalWatcher) {
 	m.registry.MustRegister(

@@ -26,8 +26,17 @@ func (m *Metrics) makeOperations() {
 	m.readingsFailed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ocigate_operation_readings_failed_total", Help: "Failures to read back the outcome of a write from the platform.",
 	})
-	m.registry.MustRegister(m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed)
+	m.adopted = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ocigate_operations_adopted_total", Help: "Writes that were taken over from another process, by how it was found to have stopped: lock (its lock in PostgreSQL is free), or lease (that has expired, or the embedded journal was opened again).",
+	}, []string{"reason"})
+	m.registry.MustRegister(m.adopted, m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed)
 }
+
+// The reasons why writes are taken over.
+const (
+	adoptedByLock  = "lock"
+	adoptedByLease = "lease"
+)
 
 // Operations returns the hooks with which the outcomes of writes are counted.
 func (m *Metrics) Operations() operation.Trace {
@@ -35,6 +44,13 @@ func (m *Metrics) Operations() operation.Trace {
 		Recorded: func(op operation.Operation) { m.operations.WithLabelValues(op.Route, string(op.State)).Inc() },
 		Resolved: func(op operation.Operation) {
 			m.operationsResolved.WithLabelValues(op.Route, string(op.State)).Inc()
+		},
+		Adopted: func(_ operation.Operation, early bool) {
+			reason := adoptedByLease
+			if early {
+				reason = adoptedByLock
+			}
+			m.adopted.WithLabelValues(reason).Inc()
 		},
 		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Route).Inc() },
 		Failed:    func(string, error) { m.journalFailures.Inc() },

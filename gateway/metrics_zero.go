@@ -47,6 +47,7 @@ func (m *Metrics) start() {
 	startAtZero(m.operationsResolved, writes, endOutcomes)
 	startAtZero(m.corrections, writes)
 	startAtZero(m.replays, writes)
+	startAtZero(m.adopted, []string{adoptedByLock, adoptedByLease})
 
 	reads, all := sentCommands()
 	startAtZero(m.commands, all, []string{resultOK, commandRefused, commandLost})

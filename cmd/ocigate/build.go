@@ -197,7 +197,7 @@ func journal(c *config.Config, logger *slog.Logger) (operation.Store, error) {
 			Logger: logger, KeepTrail: c.Journal.Audit.Keep, MostTrail: int64(c.Journal.Audit.MaxFileBytes),
 		}), nil
 	}
-	store, err := openPostgres(c.Journal, postgres.Options{Lease: timeoutsOfWrites(c).lease()})
+	store, err := openPostgres(c.Journal, postgres.Options{Lease: timeoutsOfWrites(c).lease(), LockChanged: lockLog(logger)})
 	if err != nil {
 		return nil, err // not store, which is a nil pointer in a non-nil interface
 	}

@@ -143,6 +143,7 @@ func metricTable(t *testing.T) string {
 	m.Watch(idlePlatform{})
 	m.WatchOperations(idleKeeper{})
 	m.WatchJournal(idleKeeper{})
+	m.WatchLock(idleKeeper{})
 	m.WatchCertificates(func() []gateway.Certificate { return nil })
 	m.WatchReloads(func() gateway.Reload { return gateway.Reload{} })
 	m.WatchLog(idleLog{})
@@ -169,6 +170,8 @@ func metricTable(t *testing.T) string {
 	slices.Sort(rows)
 	return "| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
 }
+
+func (idleKeeper) LockState() (held bool, err error) { return false, nil }
 
 type idlePlatform struct{}
 

@@ -21,3 +21,14 @@ func withJournalLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 	}
 	return t
 }
+
+// lockLog returns a function that logs whether this replica holds its lock in a shared journal.
+func lockLog(logger *slog.Logger) func(err error) {
+	return func(err error) {
+		if err == nil {
+			logger.Info("this replica holds its lock in the journal: if it dies, others take over its writes within seconds")
+			return
+		}
+		logger.Warn("this replica does not hold its lock in the journal: if it dies, others take over its writes when its lease has expired", "cause", err.Error())
+	}
+}

@@ -137,6 +137,9 @@ func (p *Program) assemble(parts *parts) error {
 func (p *Program) watchMetrics() {
 	p.metrics.WatchOperations(p.keeper)
 	p.metrics.WatchJournal(p.keeper)
+	if holder, shared := p.store.(gateway.LockHolder); shared {
+		p.metrics.WatchLock(holder)
+	}
 	p.metrics.WatchCertificates(p.certificatesInUse)
 	p.metrics.WatchReloads(p.lastReload.get)
 	p.metrics.WatchWireTraces(p.wires)

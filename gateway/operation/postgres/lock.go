@@ -27,6 +27,9 @@ const (
 	lockTimeout = time.Second            // of one use of it
 	lockRetry   = 500 * time.Millisecond // between attempts to get a lock
 	lockPause   = 5 * time.Minute        // after the lock has left a pooler no connection
+	// crowdedAfter is how long a transaction that fails must have lasted for the lock to be the
+	// reason: shorter than the keeper's checks of the journal.
+	crowdedAfter = 2 * time.Second
 )
 
 // lockSettings make the server notice within about 11 seconds that an owner's machine has
@@ -66,6 +69,8 @@ type ownerLocks struct {
 	life context.Context // ends with Close
 	end  context.CancelFunc
 	work sync.WaitGroup
+	// changed is Options.LockChanged.
+	changed func(err error)
 
 	mu    sync.Mutex // guards the fields below; not held during calls of the database
 	locks map[string]*ownerLock
@@ -74,14 +79,15 @@ type ownerLocks struct {
 
 // ownerLock is the state of one lock. The mu of ownerLocks guards it.
 type ownerLock struct {
-	held bool
-	err  error // why it is not held
+	held  bool
+	err   error // why it is not held
+	noted bool  // whether there was an attempt to get it
 	// release ends the transaction of a lock that is held through a pooler; nil otherwise.
 	release context.CancelCauseFunc
 }
 
-func newOwnerLocks() *ownerLocks {
-	l := &ownerLocks{locks: map[string]*ownerLock{}}
+func newOwnerLocks(changed func(err error)) *ownerLocks {
+	l := &ownerLocks{locks: map[string]*ownerLock{}, changed: changed}
 	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }
@@ -120,11 +126,16 @@ func (s *Store) LockState() (held bool, err error) {
 	return len(s.locks.locks) > 0, nil
 }
 
-// note sets the state of a lock.
+// note sets the state of a lock, and reports a change.
 func (l *ownerLocks) note(owner string, held bool, err error, release context.CancelCauseFunc) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	*l.locks[owner] = ownerLock{held, err, release}
+	lock := l.locks[owner]
+	changed := held != lock.held || !lock.noted
+	*lock = ownerLock{held: held, err: err, release: release, noted: true}
+	l.mu.Unlock()
+	if changed && l.changed != nil && l.life.Err() == nil {
+		l.changed(err)
+	}
 }
 
 // relieve frees the locks that are held through a pooler, because a call of the database was not
@@ -139,8 +150,8 @@ func (l *ownerLocks) relieve() {
 	}
 }
 
-// keepLock holds the lock of an owner until Close, and gets it again when it is lost. As long as
-// the owner cannot get it, others do not take the owner for stopped because of it.
+// keepLock holds the lock of an owner until Close, and gets it again when it is lost. If that does
+// not succeed at once, it first takes back that the owner can be taken for stopped.
 func (s *Store) keepLock(owner string) {
 	life := s.locks.life
 	noted := false // that the owner can be taken for stopped
@@ -148,22 +159,31 @@ func (s *Store) keepLock(owner string) {
 		held, err := s.holdLock(life, owner)
 		s.locks.note(owner, false, err, nil)
 		crowded := errors.Is(err, errCrowded)
-		if life.Err() != nil {
-			return // others are to notice
+		noted = noted || held
+		if held && !crowded { // others wait for lostGrace
+			pause(life, lockRetry)
+			continue
 		}
-		if noted = noted || held; noted && (crowded || !held) { // otherwise it is tried again first
-			noted = s.noteLock(life, owner, false) != nil
+		for noted && life.Err() == nil { // after Close, others are to notice
+			if noted = s.noteLock(life, owner, false) != nil; noted {
+				pause(life, lockRetry)
+			}
 		}
-		pause := lockRetry
 		if crowded {
-			pause = lockPause
+			pause(life, lockPause)
+		} else {
+			pause(life, lockRetry)
 		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-life.Done():
-		case <-wait.C:
-		}
-		wait.Stop()
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
 	}
 }
 

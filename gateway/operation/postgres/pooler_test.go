@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -130,6 +131,61 @@ func writeOne(t *testing.T, s *Store, op operation.Operation) error {
 		err = fmt.Errorf("%s is %s", op.ID, found.State)
 	}
 	return errors.Join(adopted, err)
+}
+
+func TestLockBehindPooler(t *testing.T) {
+	t.Run("is free when its owner has died", func(t *testing.T) {
+		server, direct := database(t)
+		address := server.Pooler(t, poolerConnections).URL(t, direct)
+		a, b := newOwner(t, server, address, "a", Options{}), newOwner(t, server, address, "b", Options{})
+		op := received("op", "a", "1")
+		beginAll(t, a.Store, op)
+		record(t, a.Store, op, operation.Intent)
+		if got := b.find(); len(got) > 0 {
+			t.Fatalf("adopted from one that has its lock: %v", got)
+		}
+		a.die()
+		if got := b.find(); fmt.Sprint(got) != "[op]" {
+			t.Errorf("adopted %v", got)
+		}
+	})
+	t.Run("is given up if it leaves no connection for anything else", func(t *testing.T) {
+		server, direct := database(t)
+		changed := make(chan error, 10)
+		s := open(t, server.Pooler(t, 1).URL(t, direct), Options{LockChanged: func(err error) { changed <- err }})
+		_, err := s.Adopt(t.Context(), "a")
+		must(t, err)
+		if err := <-changed; !errors.Is(err, errCrowded) {
+			t.Errorf("%v", err)
+		}
+		must(t, writeOne(t, s, received("op", "a", "1")))
+	})
+	t.Run("is given up if a call is not served in time", func(t *testing.T) {
+		server, direct := database(t)
+		changed := make(chan error, 10)
+		pooler := server.Pooler(t, 2).URL(t, direct)
+		s := open(t, pooler, Options{Timeout: time.Second, LockChanged: func(err error) { changed <- err }})
+		_, err := s.Adopt(t.Context(), "a")
+		must(t, err)
+		must(t, <-changed)
+		over, cancel := context.WithDeadline(t.Context(), time.Now())
+		defer cancel()
+		if err := s.Check(over); !errors.Is(err, context.DeadlineExceeded) || len(changed) > 0 {
+			t.Fatalf("the caller's time was over: %v", err)
+		}
+		other, err := open(t, pooler, Options{}).pool.Begin(t.Context())
+		must(t, err)
+		if err := s.Check(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		must(t, other.Rollback(t.Context()))
+		if err := <-changed; !errors.Is(err, errCrowded) {
+			t.Errorf("%v", err)
+		}
+		until(t, func() bool {
+			return server.Value(t, direct, `SELECT count(*)::text FROM ocigate.ocigate_replicas WHERE owner = 'lock of a'`) == "0"
+		})
+	})
 }
 
 func BenchmarkWrite(b *testing.B) {

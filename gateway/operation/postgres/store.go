@@ -37,6 +37,9 @@ type Options struct {
 	Schema string
 	// Owner is a role that may own the schema and the tables, too. Default none.
 	Owner string
+	// LockChanged is called with nil when the store has the lock of its owner, and with
+	// the cause when it cannot get it or has lost it. It must not call the store.
+	LockChanged func(err error)
 }
 
 // Defaults for the zero values of Options.
@@ -111,7 +114,7 @@ func Open(address string, o Options) (*Store, error) {
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
 		explain: config.explain,
-		locks:   newOwnerLocks(),
+		locks:   newOwnerLocks(o.LockChanged),
 	}
 	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check validates the range
 	config.MinConns, config.MinIdleConns = 0, 0                        // connect on demand
@@ -184,11 +187,15 @@ var errAgain = errors.New("other operations kept changing the same entries")
 func (s *Store) transact(ctx context.Context, what, commit string, do func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	began := time.Now()
 	var err error
 	for range attempts {
 		if err = s.attempt(ctx, commit, do); !collided(err) {
 			break
 		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) && time.Since(began) >= min(s.timeout, crowdedAfter) {
+		s.locks.relieve()
 	}
 	return s.unusable(what, err)
 }
@@ -227,9 +234,6 @@ func (s *Store) unusable(what string, err error) error {
 	}
 	if _, held := errors.AsType[*operation.HeldError](err); held {
 		return err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.locks.relieve()
 	}
 	return fmt.Errorf("postgres: %s: %w", what, s.explain(err))
 }
