@@ -246,3 +246,102 @@ func TestReadingsOfAnotherReplicasOperation(t *testing.T) {
 		})
 	})
 }
+
+// TestTakeOverFromOneThatMayRun has replicas whose locks others find free, although they run.
+func TestTakeOverFromOneThatMayRun(t *testing.T) {
+	t.Run("a missing effect is proof only after its last session and the settle time", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			b := newRig(t, r.journal, "B")
+			op := want("k", "1")
+			r.send(op)
+			r.crash()
+			r.journal.setFree("A", true)
+			after(time.Second)
+			if got := r.stored(op.ID, operation.Unknown, ""); got.Owner != "B" {
+				t.Fatalf("it belongs to %q", got.Owner)
+			}
+			after(lease/2 + settle - time.Second)
+			r.stored(op.ID, operation.Unknown, "")
+			after(3 * time.Second)
+			r.stored(op.ID, operation.NotDone, operation.ByReading)
+			if diff := cmp.Diff([]string{"intent intent", "outcome unknown", "outcome not_done"}, r.journal.trailOf(op.ID)); diff != "" {
+				t.Error(diff)
+			}
+			if b.Unresolved() > 0 {
+				t.Error("it is still unresolved")
+			}
+		})
+	})
+	t.Run("so it is if the one that took over has lost its lock, too", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			b := newRig(t, r.journal, "B")
+			op := want("", "1")
+			r.send(op)
+			r.crash()
+			r.journal.setFree("A", true)
+			after(time.Second)
+			newRig(t, r.journal, "C")
+			b.crash()
+			r.journal.setFree("B", true)
+			after(time.Second)
+			if got := r.stored(op.ID, operation.Unknown, ""); got.Owner != "C" {
+				t.Fatalf("it belongs to %q", got.Owner)
+			}
+			after(lease/2 + settle - time.Second)
+			r.stored(op.ID, operation.Unknown, "")
+			after(3 * time.Second)
+			r.stored(op.ID, operation.NotDone, operation.ByReading)
+		})
+	})
+	t.Run("an effect is proof at once", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			b := newRig(t, r.journal, "B")
+			b.observer.shows("+")
+			op := want("k", "1")
+			w := r.send(op)
+			r.journal.setFree("A", true)
+			after(3 * time.Second)
+			r.stored(op.ID, operation.Done, operation.ByReading)
+			w.Settle(t.Context(), operation.Succeeded, nil)
+			r.stored(op.ID, operation.Done, operation.ByReading)
+			if got := r.get(op.ID); got.State != operation.Done {
+				t.Errorf("it is %q for the one that sent it", got.State)
+			}
+		})
+	})
+	t.Run("its next intent fails, and what it has only received is free", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			b := newRig(t, r.journal, "B")
+			begun, sent := want("k", "1"), want("", "2", "3")
+			w := r.begin(begun)
+			s := r.to(r.plan(sent, 1, 2), 1)
+			r.journal.setFree("A", true)
+			after(time.Second)
+			b.begin(want("k", "1")).Close()
+			if err := r.intend(w, begun, "n1"); !errors.Is(err, operation.ErrConflict) {
+				t.Errorf("the intent of what it has received: %v", err)
+			}
+			if err := s.Intend(t.Context(), 2, "n1"); !errors.Is(err, operation.ErrConflict) {
+				t.Errorf("the intent of the next step: %v", err)
+			}
+			w.Close()
+			s.Close()
+			r.stored(sent.ID, operation.Unknown, "")
+		})
+	})
+	t.Run("an operator cannot release its entries while it may be sending", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			newRig(t, r.journal, "B").observer.fails()
+			op := want("", "1")
+			r.send(op)
+			r.journal.setFree("A", true)
+			after(time.Second)
+			after(settle + lease/2 - time.Second)
+			r.notReleased(op.ID, "the platform may still carry the operation out")
+			after(time.Second)
+			if _, err := r.release(op.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
