@@ -111,12 +111,14 @@ func (s *Store) takeLost(ctx context.Context, tx pgx.Tx, owner, adoption string,
 
 // lostOwners has the owners whose locks are free.
 type lostOwners struct {
+	grace time.Duration // lostGrace, except in tests
+
 	mu   sync.Mutex           // guards free; not held during calls of the database
 	free map[string]time.Time // since when each was found free at every call
 }
 
 // since notes the owners whose locks are free, and returns those whose locks have been free for
-// lostGrace.
+// the time of grace.
 func (l *lostOwners) since(owners []string, now time.Time) (lost []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,7 +128,7 @@ func (l *lostOwners) since(owners []string, now time.Time) (lost []string) {
 		if !known {
 			first = now
 		}
-		if free[owner] = first; now.Sub(first) >= lostGrace {
+		if free[owner] = first; now.Sub(first) >= l.grace {
 			lost = append(lost, owner)
 		}
 	}

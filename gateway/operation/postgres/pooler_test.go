@@ -42,13 +42,11 @@ func TestStoreBehindPooler(t *testing.T) {
 		pooled := pooler.URL(t, address)
 		// Not the schema that the search path of the role has.
 		reader := open(t, pooled, Options{Schema: "journal"})
+		var opened replicas
 		return storetest.Rig{
-			Open: func() operation.Store {
-				s, err := Open(pooled, Options{Schema: "journal"})
-				must(t, err)
-				return s
-			},
+			Open:    func() operation.Store { return opened.open(t, pooled, Options{Schema: "journal"}) },
 			Shared:  true,
+			Lose:    func(owner string) { opened.lose(t, server, address, owner) },
 			Expire:  func(owner string) { expireIn(t, server, address, "journal.", owner) },
 			Trail:   func() iter.Seq2[[]byte, error] { return reader.Trail(t.Context()) },
 			Rewrite: func(lines [][]byte) { rewriteIn(t, server, address, "journal.", lines) },

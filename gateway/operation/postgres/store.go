@@ -114,6 +114,7 @@ func Open(address string, o Options) (*Store, error) {
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		checker: newChecker(),
 		explain: config.explain,
+		lost:    lostOwners{grace: lostGrace},
 		locks:   newOwnerLocks(o.LockChanged),
 	}
 	config.MaxConns = int32(cmp.Or(o.Connections, defaultConnections)) //nolint:gosec // check validates the range

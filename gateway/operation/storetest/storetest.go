@@ -27,6 +27,9 @@ type Rig struct {
 	// Expire lets the lease of an owner run out. It is nil if an owner stops when its
 	// store is closed.
 	Expire func(owner string)
+	// Lose makes an owner lose what shows that it runs, so that AdoptLost takes its
+	// operations over at once. It is nil if AdoptLost does nothing.
+	Lose func(owner string)
 	// Trail iterates over the audit trail from its first line.
 	Trail func() iter.Seq2[[]byte, error]
 	// Rewrite replaces the lines of the audit trail behind the store's back. It is
@@ -49,6 +52,7 @@ func Run(t *testing.T, setUp func(t *testing.T) Rig) {
 		{"Get", getTests},
 		{"List", listTests},
 		{"Adopt", adoptTests},
+		{"AdoptLost", lostTests},
 		{"Touched", touchedTests},
 		{"Trail", trailTests},
 		{"Tampering", tamperingTests},
