@@ -59,7 +59,7 @@ type operationFields struct {
 	ReceivedAt time.Time `json:"received_at" doc:"When the request arrived." example:"2026-01-05T09:30:00.101Z"`
 	IntendedAt time.Time `json:"intended_at,omitzero" doc:"When it was recorded that it may be sent." example:"2026-01-05T09:30:00.134Z"`
 	SentAt     time.Time `json:"sent_at,omitzero" doc:"When it was sent to the platform." example:"2026-01-05T09:30:00.135Z"`
-	UnknownAt  time.Time `json:"doubted_at,omitzero" doc:"When its outcome became unknown."`
+	UnknownAt  time.Time `json:"doubted_at,omitzero" doc:"When its outcome became unknown. It may be up to minutes in the future, if another replica took the write over from one that may still send it until then."`
 	EndedAt    time.Time `json:"ended_at,omitzero" doc:"When nothing more was to be found out." example:"2026-01-05T09:30:00.171Z"`
 	ReleasedAt time.Time `json:"released_at,omitzero" doc:"When an operator last released entries of it whose outcome was unknown."`
 }

@@ -33,6 +33,24 @@
 // from its Intent to the end of its session. [Store.SetLease] changes the lease of a store
 // in use, so that this holds before and after.
 //
+// # Locks
+//
+// An owner also holds a lock in the database, from its first call of Adopt until Close: an
+// advisory lock of an open transaction, on a connection of its own. It is free as soon as the
+// server notices that the connection has ended, which is at once if the process was killed. A
+// machine that vanishes is noticed by TCP keep-alive after about 11 seconds, if the system of the
+// server supports it; through a pooler, that depends on the keep-alive of the pooler. The next
+// replica that finds the lock free for 2 seconds takes over the owner's open operations
+// ([Store.AdoptLost]). Where the lock cannot be held, there is the lease alone: the table of
+// leases notes which owners can be taken for stopped when their lock is free, and an owner that
+// cannot get its lock takes that back. [Store.LockState] reports whether it is held.
+//
+// An owner that has lost its lock may still run. The versions of the operations that were taken
+// over make its next Intent of them an [operation.ErrConflict], and what it begins afterwards is
+// its own. But it may still send what it has an Intent of, for half of its lease. So what was
+// taken over may take effect until then, and the settle time begins after that. An owner whose
+// lease is longer than that of the next one keeps its operations until its lease has run out.
+//
 // An owner is one [Store], with a name that is new for each process. Adopt removes the
 // owner's operations that are Received and that this Store has not begun. It leaves all
 // other operations of an earlier process of the same name as they are.
@@ -57,7 +75,9 @@
 // # Poolers
 //
 // The store works behind a pooler in transaction mode, such as PgBouncer: its sessions
-// have no state outside of transactions. It uses no prepared statements, its settings end
+// have no state outside of transactions. The transaction of a lock has one connection of the
+// pooler for itself. If it is the last one, or a transaction is not served within 2 seconds, the
+// store gives the lock up for 5 minutes. It uses no prepared statements, its settings end
 // with the transaction, and so do its search path and the lock of the migrations. Such a
 // pooler refuses parameters of the URL that it does not support, search_path among them.
 //
