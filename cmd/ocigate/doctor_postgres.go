@@ -15,6 +15,7 @@ const (
 	nameDatabase = "journal_database"
 	nameTables   = "journal_tables"
 	nameCommit   = "journal_commit"
+	nameLock     = "journal_lock"
 )
 
 const (
@@ -42,7 +43,7 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	if ok && failed.Stage != postgres.StageRead {
 		cause, do := d.explainDatabase(failed)
 		d.report.fail(c, time.Since(began), cause, do)
-		for _, name := range []string{nameTables, nameCommit} {
+		for _, name := range []string{nameTables, nameCommit, nameLock} {
 			d.report.skip(check{Name: name}, "the connection to the database failed")
 		}
 		return
@@ -53,8 +54,10 @@ func (d *doctor) checkDatabase(ctx context.Context) {
 	}
 	if d.checkTables(began, found, err) {
 		d.checkCommit(ctx, store)
+		d.checkLock(ctx, store)
 	} else {
 		d.report.skip(check{Name: nameCommit}, "there are no tables that this version can use")
+		d.report.skip(check{Name: nameLock}, "there are no tables that this version can use")
 	}
 }
 
@@ -130,6 +133,20 @@ func (d *doctor) checkCommit(ctx context.Context, store *postgres.Store) {
 		d.report.fail(c, time.Since(began), onOneLine(err), "see the log of the server")
 	case took >= slowCommit:
 		d.report.note(c, time.Since(began), "it is slow: each write waits for several", "look at the disk of the server, at its synchronous standbys, and at the network in between")
+	default:
+		d.report.ok(c, time.Since(began), "")
+	}
+}
+
+// checkLock gets a lock as a running gateway does.
+func (d *doctor) checkLock(ctx context.Context, store *postgres.Store) {
+	began := time.Now()
+	c := journalCheck(nameLock, "get a lock as replicas hold it, by which others notice that one has died")
+	switch pooled, err := store.TryLock(ctx); {
+	case err != nil:
+		d.report.note(c, time.Since(began), onOneLine(err)+"; the writes of a replica that dies are taken over only when its lease has expired", "if a pooler is in between, give its pool one connection more for each replica, as in Poolers in the page about the journal")
+	case pooled:
+		d.report.ok(c, time.Since(began), "through a pooler, of whose connections the lock of each replica takes one")
 	default:
 		d.report.ok(c, time.Since(began), "")
 	}

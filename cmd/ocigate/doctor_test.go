@@ -243,6 +243,9 @@ func TestDoctorOfADatabase(t *testing.T) {
 		return server.Value(t, database, "SELECT (to_regclass('ocigate_schema') IS NOT NULL)::text") == "true"
 	})
 	result := wantChecks(0, "journal_database: ok", "journal_tables: ok", "clock: ok")
+	if c, _ := find(result, nameLock, ""); c.State != checkOK {
+		t.Errorf("the lock: %+v", c)
+	}
 	if c, _ := find(result, nameCommit, ""); c.State != checkOK && (c.State != checkNote || !strings.Contains(c.Cause, "it is slow")) {
 		t.Error(c) // how long it takes is up to the machine
 	}

@@ -121,7 +121,7 @@ func (k *Keeper) adoptLost() {
 	ctx, cancel := context.WithTimeout(k.life, storeTimeout)
 	defer cancel()
 	ops, left, err := k.options.Store.AdoptLost(ctx, k.options.Owner)
-	if err != nil {
+	if _, unusable := k.JournalState(); err != nil && unusable == nil { // otherwise that is known
 		k.storeFailed(ctx, "taking over operations", err)
 	}
 	for _, op := range ops {

@@ -244,6 +244,20 @@ func (s *Store) getLock(ctx context.Context, owner string) (conn *pgx.Conn, pool
 	return conn, process != int64(conn.PgConn().PID()), nil
 }
 
+// TryLock gets a lock as owners do, and frees it. It reports whether there is a pooler in between, of
+// whose connections the lock of each owner takes one. The error is why owners cannot hold locks.
+func (s *Store) TryLock(ctx context.Context) (pooled bool, err error) {
+	conn, pooled, err := s.getLock(ctx, s.checker)
+	if err != nil {
+		return false, s.unusable("lock", err)
+	}
+	defer func() { _ = conn.Close(ctx) }() // it frees the lock in any case
+	if pooled && !s.hasRoom(ctx) {
+		return true, s.unusable("lock", errCrowded)
+	}
+	return pooled, nil
+}
+
 // hasRoom reports whether the database can be used beside the lock.
 func (s *Store) hasRoom(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)

@@ -134,13 +134,18 @@ func writeOne(t *testing.T, s *Store, op operation.Operation) error {
 func TestLockBehindPooler(t *testing.T) {
 	t.Run("is free when its owner has died", func(t *testing.T) {
 		server, direct := database(t)
-		address := server.Pooler(t, poolerConnections).URL(t, direct)
+		address := server.Pooler(t, poolerConnections+1).URL(t, direct)
 		a, b := newOwner(t, server, address, "a", Options{}), newOwner(t, server, address, "b", Options{})
 		op := received("op", "a", "1")
 		beginAll(t, a.Store, op)
 		record(t, a.Store, op, operation.Intent)
 		if got := b.find(); len(got) > 0 {
 			t.Fatalf("adopted from one that has its lock: %v", got)
+		}
+		for address, want := range map[string]bool{address: true, direct: false} {
+			if pooled, err := open(t, address, Options{}).TryLock(t.Context()); err != nil || pooled != want {
+				t.Errorf("it is tried, and %v, %v", pooled, err)
+			}
 		}
 		a.die()
 		if got := b.find(); fmt.Sprint(got) != "[op]" {
@@ -157,6 +162,9 @@ func TestLockBehindPooler(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		must(t, writeOne(t, s, received("op", "a", "1")))
+		if pooled, err := s.TryLock(t.Context()); !pooled || !errors.Is(err, errCrowded) {
+			t.Errorf("it is tried, and %v, %v", pooled, err)
+		}
 	})
 	t.Run("is given up if a call is not served in time", func(t *testing.T) {
 		server, direct := database(t)
