@@ -149,7 +149,9 @@ func TestKeyOfARequestThatRuns(t *testing.T) {
 				synctest.Wait()
 				again := r.call(t, asked)
 				failure := again.wantError(t, http.StatusConflict, "REQUEST_RUNNING")
-				again.wantRetryAfter(t)
+				if wait := again.header.Get("Retry-After"); wait != "1" {
+					t.Errorf("at once, Retry-After is %q", wait)
+				}
 				id := again.wantOutcome(t, "unknown")
 				if failure.Details.Operation != operationPath(id) || again.header.Get("Idempotency-Replayed") != "" {
 					t.Errorf("%v %s", again.header, again.body)
@@ -157,6 +159,14 @@ func TestKeyOfARequestThatRuns(t *testing.T) {
 				other := asked
 				other.path = listOf(ownTenant, "ApioGrpOther", "numbers")
 				r.call(t, other).wantError(t, http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
+				time.Sleep(3 * time.Second)
+				for name, asked := range map[string]call{"REQUEST_RUNNING": asked, "ENTRIES_HELD": assignFreeRange()} {
+					got := r.call(t, asked)
+					got.wantError(t, http.StatusConflict, name)
+					if wait := got.header.Get("Retry-After"); wait != "3" {
+						t.Errorf("after 3 s, Retry-After of %s is %q", name, wait)
+					}
+				}
 				of := <-first
 				of.wantFirst(t, http.StatusCreated)
 				if of.wantOutcome(t, "done") != id {

@@ -3,7 +3,8 @@ package operation
 import "time"
 
 // The longest times that RetryAfter returns for an operation that is running. Another process
-// may have stopped, and its operations are usually taken over within that time.
+// may have stopped, and its operations are usually taken over within that time. It is also how
+// often to ask for an operation of another process that could be known, and is not.
 const (
 	longestOwn   = 30 * time.Second
 	longestOther = 5 * time.Second
@@ -33,7 +34,11 @@ func (k *Keeper) RetryAfter(op *Operation) time.Duration {
 		return min(max(now.Sub(op.ReceivedAt), time.Second), longest)
 	}
 	until := op.UnknownAt.Add(k.options.Settle + betweenReadings)
-	if open, ok := k.open[op.ID]; ok {
+	open, own := k.open[op.ID]
+	if !own && !until.After(now) {
+		return longestOther
+	}
+	if own {
 		until = open.since.Add(k.options.Settle + betweenReadings)
 		if next := open.due.Add(betweenReadings); !until.After(now) || open.readAt.IsZero() && next.Before(until) {
 			until = next

@@ -28,7 +28,7 @@ func TestRetryAfter(t *testing.T) {
 		{"unknown, when the settle time is over", unknown, func(a, _ *rig) {
 			a.observer.fails()
 			after(settle + 5*time.Second)
-		}, 6 * time.Second, time.Second},
+		}, 6 * time.Second, 5 * time.Second},
 		{"ended", unknown, func(a, _ *rig) {
 			a.observer.shows("+")
 			after(2 * time.Second)

@@ -24,7 +24,8 @@ import (
 // Times of the lock.
 const (
 	lockCheck   = 2 * time.Second        // how often the connection is tried
-	lockTimeout = time.Second            // of one use of it
+	lockTimeout = time.Second            // of an attempt to get a lock, or to note that
+	lockSilence = 3 * time.Second        // after which the connection counts as lost; the server takes longer
 	lockRetry   = 500 * time.Millisecond // between attempts to get a lock
 	lockPause   = 5 * time.Minute        // after the lock has left a pooler no connection
 	// crowdedAfter is how long a transaction that fails must have lasted for the lock to be the
@@ -260,7 +261,7 @@ func (s *Store) TryLock(ctx context.Context) (pooled bool, err error) {
 
 // hasRoom reports whether the database can be used beside the lock.
 func (s *Store) hasRoom(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	ctx, cancel := context.WithTimeout(ctx, crowdedAfter)
 	defer cancel()
 	return s.pool.Ping(ctx) == nil
 }
@@ -278,7 +279,7 @@ func watchLock(ctx context.Context, conn *pgx.Conn) error {
 		if err != nil && !quiet {
 			return err
 		}
-		trying, cancel := context.WithTimeout(ctx, lockTimeout)
+		trying, cancel := context.WithTimeout(ctx, lockSilence)
 		_, err = conn.Exec(trying, "SELECT")
 		cancel()
 		if err != nil {

@@ -139,6 +139,18 @@ func TestLockOfAnOwner(t *testing.T) {
 			t.Errorf("it has locks of %s", got)
 		}
 	})
+	t.Run("is not ended by the settings of the server", func(t *testing.T) {
+		server, address := database(t)
+		server.Exec(t, address, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_in_transaction_session_timeout = 100', current_database()); END $$`)
+		conn, _, err := open(t, address, Options{}).getLock(t.Context(), "a")
+		must(t, err)
+		defer func() { _ = conn.Close(context.Background()) }()
+		var got string
+		must(t, conn.QueryRow(t.Context(), `SHOW idle_in_transaction_session_timeout`).Scan(&got))
+		if got != "0" {
+			t.Errorf("it may be idle for %s", got)
+		}
+	})
 	t.Run("is got again when its connection was ended, before others take over", func(t *testing.T) {
 		a, b := twoOwners(t, Options{})
 		op := received("op", "a", "1")
