@@ -24,7 +24,7 @@ LICENSES      ?= Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT,MPL-2.0
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-check test race campaign lint licenses vulnerabilities fuzz bench attacks generate check-generated dist clean
+.PHONY: help build demo demo-check test race campaign lint licenses vulnerabilities fuzz bench attacks pressure generate check-generated dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench: ## measure the speed, and write testdata/bench (on Linux only)
 
 attacks: ## attack the binary with guesses and floods, and write testdata/bench/attacks.md (on Linux only)
 	$(GO) run ./cmd/attack -write testdata/bench/attacks.md
+
+pressure: ## overload the binary, let endpoints die slowly, and write testdata/bench/pressure.md (on Linux only)
+	$(GO) run ./cmd/pressure -write testdata/bench/pressure.md
 
 generate: ## write the generated parts of pages and configuration again
 	$(GO) test ./config ./cmd/ocigate ./gateway/openapi -run Generated -update
