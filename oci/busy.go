@@ -17,7 +17,7 @@ const (
 	// than their share.
 	BusyDisplaced BusyReason = "displaced"
 	// BusyDeadline means that the caller would not have been served before the deadline
-	// of their ctx.
+	// of their ctx, or would have waited for longer than [Options.MaxWait].
 	BusyDeadline BusyReason = "deadline"
 	// BusyWait means that the caller has waited for [Options.MaxWait].
 	BusyWait BusyReason = "wait"
@@ -43,7 +43,19 @@ type BusyError struct {
 
 // Error implements error.
 func (e *BusyError) Error() string {
-	text := fmt.Sprintf("%v (%s), and %d callers wait for one", ErrBusy, e.Reason, e.Waiting)
+	text := ErrBusy.Error()
+	switch e.Reason {
+	case BusyFull:
+		text += fmt.Sprintf(" and %d callers wait for one", e.Waiting)
+	case BusyDisplaced:
+		text += ": the caller had to leave the queue for one with fewer requests in it"
+	case BusyDeadline:
+		text += ": the caller could not have been served in time"
+	case BusyWait:
+		text += ": the caller has waited for as long as callers may"
+	case BusyLeft:
+		text += ": the caller left the queue"
+	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}

@@ -3,8 +3,6 @@ package oci
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,9 +10,9 @@ import (
 )
 
 // pool keeps the sessions. One goroutine at a time makes sessions, one after the
-// other, and a session that is being made belongs to no caller: the caller who
-// waits longest gets the next session that is ready, whether it was just made or
-// given back.
+// other, and a session that is being made belongs to no caller: the caller whose turn it
+// is (see queue) gets the next session that is ready, whether it was just made or given
+// back. There are no idle sessions while a caller waits who may have one.
 //
 // The states of an endpoint, and the next state after each event:
 //
@@ -65,7 +63,7 @@ type pool struct {
 	all        map[*session]bool   // sessions that are logged in and not closed; true if in use
 	idle       []*session          // ordered by last use, the latest last
 	accounts   map[string]*account // by user id; those whose credentials the platform refuses
-	waiting    []*waiter           // the one who waits longest first
+	queue      *queue              // of the callers who wait
 	connecting bool                // a session is being made
 	leaving    int                 // sessions that are not in all any more and are being logged out
 	probing    *endpointProbe      // of an endpoint that is not in use; nil if there is none
@@ -77,6 +75,10 @@ type pool struct {
 // waiter is a caller in the queue. ready gets one session or one error.
 type waiter struct {
 	ready chan handover
+	ctx   context.Context // the caller's
+	of    *progress
+	// ticket is guarded by the pool's mutex.
+	ticket ticket
 	// patient is set if the options changed during the wait: then the caller is not
 	// refused because no session can be made now, but waits until MaxWait. The pool's
 	// mutex guards it.
@@ -96,7 +98,7 @@ func (w *waiter) handOver(s *session) {
 }
 
 func newPool(options *Options) *pool {
-	p := &pool{all: map[*session]bool{}, accounts: map[string]*account{}, drained: make(chan struct{})}
+	p := &pool{all: map[*session]bool{}, accounts: map[string]*account{}, queue: newQueue(), drained: make(chan struct{})}
 	p.closing, p.beginClosing = context.WithCancel(context.Background())
 	p.cutOff, p.cut = context.WithCancel(context.Background())
 	p.live.Store(options)
@@ -127,8 +129,9 @@ func (p *pool) inOrder() ([]*endpoint, int) {
 // acquire returns a session that is reserved for the caller until they release it.
 // Whatever the error, nothing was sent.
 func (p *pool) acquire(ctx context.Context) (*session, error) {
+	of := progressOf(ctx)
 	for {
-		s, w, err := p.takeOrQueue()
+		s, w, err := p.takeOrQueue(ctx, of)
 		if err != nil {
 			return nil, err
 		}
@@ -146,26 +149,29 @@ func (p *pool) acquire(ctx context.Context) (*session, error) {
 }
 
 // takeOrQueue returns an idle session, or else a waiter in the queue.
-func (p *pool) takeOrQueue() (*session, *waiter, error) {
+func (p *pool) takeOrQueue(ctx context.Context, of *progress) (*session, *waiter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, nil, ErrClosed
 	}
 	if last := len(p.idle) - 1; last >= 0 {
-		s := p.idle[last]
-		p.idle = p.idle[:last]
-		p.all[s] = true
-		return s, nil, nil
+		if used, may := p.queue.take(of.request()); may {
+			s := p.idle[last]
+			p.idle = p.idle[:last]
+			p.all[s] = true
+			p.holdLocked(s, of, used)
+			return s, nil, nil
+		}
 	}
-	if err := p.unavailableLocked(time.Now()); err != nil {
+	now := time.Now()
+	if err := p.unavailableLocked(now); err != nil {
 		return nil, nil, err
 	}
-	if len(p.waiting) >= p.options().MaxWaiting {
-		return nil, nil, fmt.Errorf("%w and %d callers wait for one", ErrBusy, len(p.waiting))
+	w := &waiter{ready: make(chan handover, 1), ctx: ctx, of: of}
+	if err := p.joinQueueLocked(w, now); err != nil {
+		return nil, nil, err
 	}
-	w := &waiter{ready: make(chan handover, 1)}
-	p.waiting = append(p.waiting, w)
 	p.growLocked()
 	return nil, w, nil
 }
@@ -173,7 +179,7 @@ func (p *pool) takeOrQueue() (*session, *waiter, error) {
 // wait waits for a session until ctx or MaxWait ends.
 func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, p.options().MaxWait, ErrBusy)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.options().MaxWait, errMaxWait)
 	defer cancel()
 	var got handover
 	select {
@@ -185,39 +191,6 @@ func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 	return got.session, got.err
 }
 
-// leaveQueue removes a waiter from the queue. If it got a session meanwhile, the
-// session is released.
-func (p *pool) leaveQueue(w *waiter, why error) handover {
-	err := p.waitError(ofContext(why))
-	p.mu.Lock()
-	i := slices.Index(p.waiting, w)
-	if i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	p.mu.Unlock()
-	if i < 0 {
-		if got := <-w.ready; got.err == nil {
-			p.release(got.session)
-		}
-	}
-	return handover{err: err}
-}
-
-// waitError returns the error of a caller who got no session before their ctx, or
-// MaxWait, ended.
-func (p *pool) waitError(why error) error {
-	p.mu.Lock()
-	none := len(p.all) == 0
-	p.mu.Unlock()
-	switch {
-	case none:
-		return &UnavailableError{RetryAfter: p.options().BackoffInitial, Err: fmt.Errorf("the first one is still being made: %w", why)}
-	case !errors.Is(why, ErrBusy):
-		return fmt.Errorf("%w: the caller left the queue: %w", ErrBusy, why)
-	}
-	return why
-}
-
 // release takes back a session after a command: for the next caller in the queue,
 // to be idle, or to be closed.
 func (p *pool) release(s *session) { p.takeBack(s).handOver(s) }
@@ -226,10 +199,16 @@ func (p *pool) release(s *session) { p.takeBack(s).handOver(s) }
 // the session belongs to that waiter, to whom the caller must hand it over.
 func (p *pool) takeBack(s *session) *waiter {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := time.Now()
 	s.idleSince = now
-	return p.takeBackLocked(s, now)
+	held := p.endUseLocked(s, now)
+	next := p.takeBackLocked(s, now)
+	p.serveIdleLocked(now)
+	p.mu.Unlock()
+	if used := p.options().Trace.SessionUsed; used != nil {
+		used(held.caller, now.Sub(held.since))
+	}
+	return next
 }
 
 // releaseProbed takes back a session after a probe, which does not count as a use.
@@ -268,23 +247,20 @@ func (p *pool) takeBackLocked(s *session, now time.Time) *waiter {
 	return nil
 }
 
-// assignLocked removes the first waiter from the queue for a usable session, and
-// returns it. Without waiters the session becomes idle. The caller holds the pool's
-// mutex.
+// assignLocked removes the waiter from the queue who gets a usable session, and returns
+// it. Without one the session becomes idle. The caller holds the pool's mutex.
 func (p *pool) assignLocked(s *session) *waiter {
-	if len(p.waiting) == 0 {
-		p.all[s] = false
-		if s.idleSince.Before(s.probed) {
-			p.idle = slices.Insert(p.idle, 0, s) // a probe is no use of the session
-		} else {
-			p.idle = append(p.idle, s)
-		}
-		return nil
+	if next := p.nextLocked(s); next != nil {
+		p.all[s] = true
+		return next
 	}
-	p.all[s] = true
-	first := p.waiting[0]
-	p.waiting = slices.Delete(p.waiting, 0, 1)
-	return first
+	p.all[s] = false
+	if s.idleSince.Before(s.probed) {
+		p.idle = slices.Insert(p.idle, 0, s) // a probe is no use of the session
+	} else {
+		p.idle = append(p.idle, s)
+	}
+	return nil
 }
 
 // unavailableLocked returns the error for a caller who would wait in vain: there
@@ -317,26 +293,6 @@ func (p *pool) causeLocked() error {
 		}
 	}
 	return inOneLine(causes)
-}
-
-// failWaitersLocked gives an error to all waiters. The caller holds the pool's
-// mutex; ready has room, so nothing blocks.
-func (p *pool) failWaitersLocked(err error) {
-	for _, w := range p.waiting {
-		w.ready <- handover{err: err}
-	}
-	p.waiting = nil
-}
-
-// refuseWaitersLocked gives an error to the waiters who are not patient. The caller
-// holds the pool's mutex; ready has room, so nothing blocks.
-func (p *pool) refuseWaitersLocked(err error) {
-	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
-		if !w.patient {
-			w.ready <- handover{err: err}
-		}
-		return !w.patient
-	})
 }
 
 // byBackoff returns the endpoints in order of preference, those in backoff last.

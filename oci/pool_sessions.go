@@ -32,7 +32,7 @@ func (p *pool) growLocked() {
 // wantsSessionLocked reports whether another session is wanted. The caller holds the
 // pool's mutex.
 func (p *pool) wantsSessionLocked() bool {
-	return p.hasRoomLocked() && (len(p.waiting) > 0 || len(p.all) < p.options().MinSessions)
+	return p.hasRoomLocked() && (p.queue.wanted > 0 || len(p.all) < p.options().MinSessions)
 }
 
 // hasRoomLocked reports whether another session may be made. Sessions that are being

@@ -118,7 +118,7 @@ func (c *Client) waitError(ctx context.Context, f *flight) error {
 	if at := c.reads.sentTo(f); at != nil {
 		return &LostError{Endpoint: at.Name, Err: fmt.Errorf("waiting for the same read of another caller: %w", why)}
 	}
-	return c.pool.waitError(why)
+	return c.pool.waitError(progressOf(ctx).request(), BusyLeft, why)
 }
 
 // mayRepeatRead reports whether the same read may succeed over another session.

@@ -73,8 +73,8 @@ func (p *pool) reconfigure(o *Options) error {
 	p.live.Store(o)
 	p.replaceEndpointsLocked(o, now)
 	p.forgetAccountsLocked(now)
-	for _, w := range p.waiting {
-		w.patient = true
+	for _, t := range p.queue.all() {
+		t.owner.patient = true
 	}
 	p.limitAgesLocked(now)
 	p.limitIdleLocked(now)

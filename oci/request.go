@@ -1,9 +1,6 @@
 package oci
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
 // Request says for whom commands are sent, and how urgent they are. It decides who of
 // several waiting callers gets the next session; see [WithRequest].
@@ -28,13 +25,13 @@ type Request struct {
 // progress is a Request and what is known about its progress.
 type progress struct {
 	Request
-	begun atomic.Bool // it has had a session
+
+	// Guarded by the pool's mutex.
+	begun bool   // it has had a session
+	age   uint64 // its number among the requests; 0 before the first session is wanted
 }
 
 type requestKey struct{}
-
-// ofProgram is the request of a context without one.
-var ofProgram Request
 
 // WithRequest returns a context whose commands are sent for that request. All commands
 // of one request must have a context that descends from the one that WithRequest has
@@ -44,10 +41,17 @@ func WithRequest(ctx context.Context, r Request) context.Context {
 	return context.WithValue(ctx, requestKey{}, &progress{Request: r})
 }
 
-// progressOf returns the request of a context.
+// progressOf returns the request of a context, nil for none: such a command is a request
+// of the program itself.
 func progressOf(ctx context.Context) *progress {
-	if r, ok := ctx.Value(requestKey{}).(*progress); ok {
-		return r
+	of, _ := ctx.Value(requestKey{}).(*progress)
+	return of
+}
+
+// request returns the request; that of the program for nil.
+func (of *progress) request() Request {
+	if of == nil {
+		return Request{}
 	}
-	return &progress{Request: ofProgram}
+	return of.Request
 }

@@ -62,6 +62,7 @@ type session struct {
 	probed    time.Time // when the session last proved to be usable
 	expires   time.Time
 	proven    bool // it has brought a reply after its login
+	held      holding
 }
 
 // newSession makes a session of a connection that is not logged in yet. The

@@ -58,7 +58,7 @@ func (p *pool) stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	stats := Stats{Waiting: len(p.waiting), MaxWaiting: p.options().MaxWaiting, Max: p.options().MaxSessions}
+	stats := Stats{Waiting: p.queue.waiting, MaxWaiting: p.options().MaxWaiting, Max: p.options().MaxSessions}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
 			Name: e.Name, Address: e.Address, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
