@@ -3,6 +3,7 @@ package oci
 import (
 	"cmp"
 	"container/list"
+	"math"
 	"time"
 )
 
@@ -58,22 +59,28 @@ type queue struct {
 	weights int // of all callers with tickets
 
 	tickets uint64 // were numbered
-	turns   uint64 // ordinary tickets that were served
+	turns   int    // that others had, newest first, since the one who waits longest had one
 	charged float64
 	period  uint64    // counts how often the last waiter has left; charges are of one period
 	resting []*caller // without tickets and sessions in use that have been charged more than charged
 	newest  bool      // whether next is ordered by newest first
+	step    float64   // then charges that differ by less count as the same
 	temper
 
-	cost    average // session time in seconds
-	steps   decayed // commands that were served, for each new request
+	cost    average  // session time in seconds
+	quick   quantile // likewise, of commands that are quicker than most
+	steps   decayed  // commands that were served, for each new request
 	newOnes decayed
 }
 
 const (
 	// fairnessRounds is how many ordinary tickets are served for one that is served
 	// because its caller has waited longest.
-	fairnessRounds = 16
+	fairnessRounds = 32
+	// roughly is how many requests of the mean cost a charge may differ by and count as
+	// the same, if the newest are served first. Otherwise whoever waits longest would
+	// come first among callers with few requests each.
+	roughly = 4
 	// standingAfter is how long callers must have waited without a break before the
 	// newest are served first: the interval of CoDel, RFC 8289, 4.3.
 	standingAfter = 100 * time.Millisecond
@@ -154,10 +161,10 @@ func newQueue() *queue {
 	place := func(i int) func(*caller) *int { return func(c *caller) *int { return &c.places[i] } }
 	q.urgent = ranking[*caller]{place: place(0), before: func(a, b *caller) bool { return a.urgent.first().age < b.urgent.first().age }}
 	q.next = ranking[*caller]{place: place(1), before: func(a, b *caller) bool {
-		if a.charged == b.charged { //nolint:gosec // callers join with a copy of the same number
-			return (a.since < b.since) != q.newest
+		if x, y := q.level(a), q.level(b); x != y {
+			return x < y
 		}
-		return a.charged < b.charged
+		return (a.since < b.since) != q.newest
 	}}
 	q.longest = ranking[*caller]{place: place(2), before: func(a, b *caller) bool { return a.since < b.since }}
 	q.crowd = ranking[*caller]{place: place(3), before: func(a, b *caller) bool { return a.fresh.Len()*b.weight > b.fresh.Len()*a.weight }}
@@ -256,7 +263,7 @@ func (r Request) rank(begun bool) rank {
 // admit reports why a new ticket is refused; otherwise it removes the one that is
 // displaced by it, if there must be one.
 func (q *queue) admit(t *ticket, now time.Time, b bounds) (why BusyReason, displaced *ticket) {
-	if wait, known := q.wait(t.caller, now, b.sessions); known && (wait > b.wait || t.isLate(now.Add(wait+q.usual()))) {
+	if wait, known := q.wait(t.caller, now, b.sessions); known && (wait > b.wait || t.isLate(now.Add(wait+q.leastTime()))) {
 		return BusyDeadline, nil
 	}
 	if q.waiting < b.waiting {
@@ -322,7 +329,7 @@ func (q *queue) serve(now time.Time) (t *ticket, of use, refused []*ticket) {
 		if t = q.choose(now); t == nil {
 			return nil, use{}, refused
 		}
-		if t.rank == rankUrgent || !t.isLate(now.Add(q.usual())) {
+		if t.rank == rankUrgent || !t.isLate(now.Add(q.leastTime())) {
 			return t, q.charge(t, now), refused
 		}
 		q.leave(t, now, true)
@@ -332,10 +339,21 @@ func (q *queue) serve(now time.Time) (t *ticket, of use, refused []*ticket) {
 
 // reorder changes the order of callers with the same charge if necessary.
 func (q *queue) reorder(now time.Time) {
-	if newest := q.newestFirst(now); newest != q.newest {
-		q.newest = newest
-		q.next.reorder()
+	newest := q.newestFirst(now)
+	if newest == q.newest {
+		return
 	}
+	q.newest = newest
+	q.step = roughly * cmp.Or(q.cost.value, defaultCost) * q.steps.per(q.newOnes)
+	q.next.reorder()
+}
+
+// level is the charge by which callers are ordered.
+func (q *queue) level(c *caller) float64 {
+	if q.newest {
+		return math.Floor(c.charged / q.step)
+	}
+	return c.charged
 }
 
 // choose returns the ticket that is served next.
@@ -344,7 +362,7 @@ func (q *queue) choose(now time.Time) *ticket {
 		return c.urgent.first()
 	}
 	c := q.next.first()
-	if q.turns%fairnessRounds == fairnessRounds-1 {
+	if q.turns >= fairnessRounds {
 		c = q.longest.first()
 	}
 	if c == nil {
@@ -369,11 +387,19 @@ func (c *caller) choose(now time.Time) *ticket {
 // charge removes a ticket that is served, and charges its caller.
 func (q *queue) charge(t *ticket, now time.Time) use {
 	c, cost := t.caller, cmp.Or(q.cost.value, defaultCost)
+	charged := c.charged + cost/float64(c.weight)
 	if t.rank != rankUrgent {
 		if c == q.next.first() {
 			q.charged = max(q.charged, c.charged)
 		}
-		q.turns++
+		if !q.newest {
+			q.charged = max(q.charged, min(q.charged+cost/float64(q.weights), charged))
+		}
+		if c == q.longest.first() {
+			q.turns = 0
+		} else if q.newest {
+			q.turns++
+		}
 		c.since = q.number()
 	}
 	q.steps.add(1)
@@ -382,7 +408,7 @@ func (q *queue) charge(t *ticket, now time.Time) use {
 	} else {
 		q.newOnes.add(0)
 	}
-	c.charged += cost / float64(c.weight)
+	c.charged = charged
 	c.inUse++
 	of := use{caller: c, charge: cost, period: q.period, since: now, arrived: t.arrived}
 	q.remove(t)
@@ -402,6 +428,7 @@ func (q *queue) done(u use, now time.Time, worked, gaveUp bool) {
 		c.charged += (took - u.charge) / float64(c.weight)
 		if worked {
 			q.cost.add(took)
+			q.quick.add(took)
 		}
 		if gaveUp {
 			q.noteGivenUp(c, u.arrived, now)
@@ -427,7 +454,7 @@ func (q *queue) settle(c *caller) {
 	c.counted = weight
 	ordinary := served > 0 && c.ordinary() > 0
 	if ordinary && !q.next.has(c) {
-		c.charged = max(c.charged, q.charged)
+		c.charged = max(c.charged, q.joinAt())
 	}
 	q.urgent.set(c, served > 0 && c.urgent.first() != nil)
 	q.next.set(c, ordinary)
@@ -436,6 +463,14 @@ func (q *queue) settle(c *caller) {
 	if tickets == 0 && c.inUse == 0 {
 		q.rest(c)
 	}
+}
+
+// joinAt returns the lowest charge of a caller who begins to wait.
+func (q *queue) joinAt() float64 {
+	if c := q.next.first(); c != nil {
+		return min(q.charged, c.charged)
+	}
+	return q.charged
 }
 
 // rest forgets a caller without tickets and sessions, unless their charge still matters.
@@ -470,7 +505,7 @@ func (q *queue) reset() {
 		q.wake(c)
 	}
 	q.resting = nil
-	q.cost.n = 0 // the usual time is of this period alone, or deadlines could be compared with an old one
+	q.cost.n, q.quick = 0, 0 // waits are compared with times of the same period alone
 }
 
 func (c *caller) ordinary() int  { return c.begun.Len() + c.fresh.Len() }

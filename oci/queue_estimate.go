@@ -7,8 +7,9 @@ import (
 
 // What the queue measures: how long callers use sessions, and whether callers give up.
 
-// usual returns the usual time for which a caller has a session; 0 if it is not known.
-func (q *queue) usual() time.Duration { return seconds(q.cost.or(0)) }
+// leastTime returns a session time that few commands are quicker than; 0 if it is not
+// known. What a command needs is not known before.
+func (q *queue) leastTime() time.Duration { return seconds(float64(q.quick)) }
 
 // wait returns how long a new ticket of a caller would wait, if as many sessions work as
 // lately. It assumes what is best for the caller where it does not know. It reports false
@@ -84,6 +85,21 @@ func (a *average) or(other float64) float64 {
 		return other
 	}
 	return a.value
+}
+
+// quantile is an estimate of the value that an eighth of the last values are below; 0
+// without values. Each value moves it by a little, upwards or downwards.
+type quantile float64
+
+func (q *quantile) add(value float64) {
+	switch {
+	case *q == 0:
+		*q = quantile(value)
+	case value < float64(*q):
+		*q *= 1 - 7.0/64
+	default:
+		*q *= 1 + 1.0/64
+	}
 }
 
 // decayed is a sum in which earlier values count less.
