@@ -59,7 +59,8 @@ type queue struct {
 	weights int // of all callers with tickets
 
 	tickets uint64 // were numbered
-	turns   int    // that others had, newest first, since the one who waits longest had one
+	turns   int    // that others had since the one who has waited longest had one
+	inUse   int    // sessions, without those that were idle
 	charged float64
 	period  uint64    // counts how often the last waiter has left; charges are of one period
 	resting []*caller // without tickets and sessions in use that have been charged more than charged
@@ -77,10 +78,10 @@ const (
 	// fairnessRounds is how many ordinary tickets are served for one that is served
 	// because its caller has waited longest.
 	fairnessRounds = 32
-	// roughly is how many requests of the mean cost a charge may differ by and count as
-	// the same, if the newest are served first. Otherwise whoever waits longest would
-	// come first among callers with few requests each.
-	roughly = 4
+	// roughly is how many requests of the mean cost, for each session, a charge may differ
+	// by and count as the same, if the newest are served first. Otherwise whoever waits
+	// longest would come first among callers with few requests each.
+	roughly = 0.25
 	// standingAfter is how long callers must have waited without a break before the
 	// newest are served first: the interval of CoDel, RFC 8289, 4.3.
 	standingAfter = 100 * time.Millisecond
@@ -247,6 +248,9 @@ func (q *queue) join(t *ticket, now time.Time, b bounds) (why BusyReason, displa
 	}
 	q.waiting++
 	q.settle(c)
+	if displaced != nil {
+		q.remove(displaced)
+	}
 	return "", displaced
 }
 
@@ -260,8 +264,8 @@ func (r Request) rank(begun bool) rank {
 	return rankNew
 }
 
-// admit reports why a new ticket is refused; otherwise it removes the one that is
-// displaced by it, if there must be one.
+// admit reports why a new ticket is refused; otherwise it returns the one that must leave
+// for it, if there must be one.
 func (q *queue) admit(t *ticket, now time.Time, b bounds) (why BusyReason, displaced *ticket) {
 	if wait, known := q.wait(t.caller, now, b.sessions); known && (wait > b.wait || t.isLate(now.Add(wait+q.leastTime()))) {
 		return BusyDeadline, nil
@@ -277,9 +281,7 @@ func (q *queue) admit(t *ticket, now time.Time, b bounds) (why BusyReason, displ
 	if c.newestFirst(now) {
 		last = c.fresh.Front()
 	}
-	displaced = last.Value.(*ticket) //nolint:errcheck // the list has tickets alone
-	q.remove(displaced)
-	return "", displaced
+	return "", last.Value.(*ticket) //nolint:errcheck // the list has tickets alone
 }
 
 // leave removes a ticket. It reports false if the ticket is not in the queue any more.
@@ -344,7 +346,7 @@ func (q *queue) reorder(now time.Time) {
 		return
 	}
 	q.newest = newest
-	q.step = roughly * cmp.Or(q.cost.value, defaultCost) * q.steps.per(q.newOnes)
+	q.step = roughly * float64(max(1, q.inUse)) * cmp.Or(q.cost.value, defaultCost) * q.steps.per(q.newOnes)
 	q.next.reorder()
 }
 
@@ -395,10 +397,9 @@ func (q *queue) charge(t *ticket, now time.Time) use {
 		if !q.newest {
 			q.charged = max(q.charged, min(q.charged+cost/float64(q.weights), charged))
 		}
+		q.turns++
 		if c == q.longest.first() {
 			q.turns = 0
-		} else if q.newest {
-			q.turns++
 		}
 		c.since = q.number()
 	}
@@ -410,6 +411,7 @@ func (q *queue) charge(t *ticket, now time.Time) use {
 	}
 	c.charged = charged
 	c.inUse++
+	q.inUse++
 	of := use{caller: c, charge: cost, period: q.period, since: now, arrived: t.arrived}
 	q.remove(t)
 	return of
@@ -423,6 +425,9 @@ func (q *queue) done(u use, now time.Time, worked, gaveUp bool) {
 		return
 	}
 	c.inUse--
+	if u.charge > 0 {
+		q.inUse--
+	}
 	if u.charge > 0 && u.period == q.period {
 		took := now.Sub(u.since).Seconds()
 		c.charged += (took - u.charge) / float64(c.weight)
