@@ -395,7 +395,7 @@ func TestTraceAndStats(t *testing.T) {
 		}
 	}, func(t *testing.T, c *Client) {
 		time.AfterFunc(time.Second/2, func() {
-			want := Stats{Endpoints: []EndpointStats{{Name: "primary", Address: "primary:2208", Connecting: true}}, Waiting: 1, MaxWaiting: 256, Max: 8}
+			want := Stats{Endpoints: []EndpointStats{{Name: "primary", Address: "primary:2208", Connecting: true}}, Waiting: 1, WaitingCallers: 1, MaxWaiting: 256, Max: 8}
 			if diff := cmp.Diff(want, c.Stats(), ignoreDialect); diff != "" {
 				t.Errorf("during a login (-want +got):\n%s", diff)
 			}

@@ -56,7 +56,8 @@ type queue struct {
 	waiting int // tickets of all callers
 	urgents int // those of them that are urgent
 	wanted  int // those of them that may be served; the others are of callers at their limit
-	weights int // of all callers with tickets
+	present int // callers with tickets
+	weights int // of those
 
 	tickets uint64 // were numbered
 	turns   int    // that others had since the one who has waited longest had one
@@ -456,6 +457,12 @@ func (q *queue) settle(c *caller) {
 		weight = 0
 	}
 	q.weights += weight - c.counted
+	switch {
+	case weight > 0 && c.counted == 0:
+		q.present++
+	case weight == 0 && c.counted > 0:
+		q.present--
+	}
 	c.counted = weight
 	ordinary := served > 0 && c.ordinary() > 0
 	if ordinary && !q.next.has(c) {

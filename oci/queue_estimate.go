@@ -22,10 +22,23 @@ func (q *queue) wait(c *caller, now time.Time, sessions int) (time.Duration, boo
 	return q.waitBehind(c, before, sessions)
 }
 
+// drainTime returns the time in which all tickets are served that wait now; 0 if it is
+// not known.
+func (q *queue) drainTime(sessions int) time.Duration {
+	if sessions == 0 {
+		return 0
+	}
+	return seconds(float64(q.waiting) * q.costOfRequest() / float64(sessions))
+}
+
+// costOfRequest returns the session time of a new request with all its commands, in
+// seconds; 0 if it is not known.
+func (q *queue) costOfRequest() float64 { return q.cost.or(0) * q.steps.per(q.newOnes) }
+
 // waitBehind is wait behind some of the caller's own tickets. A caller with a share of a
 // half waits for two others' commands for each of their own.
 func (q *queue) waitBehind(c *caller, before, sessions int) (time.Duration, bool) {
-	cost := q.cost.or(0) * q.steps.per(q.newOnes)
+	cost := q.costOfRequest()
 	if cost == 0 || sessions == 0 {
 		return 0, false
 	}

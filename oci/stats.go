@@ -5,9 +5,16 @@ import "time"
 // Stats is a snapshot of the sessions and endpoints of a [Client].
 type Stats struct {
 	Endpoints  []EndpointStats // in the order of the options
-	Waiting    int             // callers who wait for a session
+	Waiting    int             // requests that wait for a session
 	MaxWaiting int             // of the options: how many may wait
-	Max        int             // MaxSessions
+	// WaitingCallers is how many different callers (see [Request]) those are of.
+	WaitingCallers int
+	// DrainTime is the time in which they are served, by the session times of late. 0 means
+	// that it is not known.
+	DrainTime time.Duration
+	// NewestFirst reports whether callers give up, so that the newest are served first.
+	NewestFirst bool
+	Max         int // MaxSessions
 	// Draining is how many sessions there are that no endpoint counts, because
 	// [Client.Reconfigure] has removed their endpoint or changed its options. They are
 	// in use, as a rule, and end after that.
@@ -58,7 +65,10 @@ func (p *pool) stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	stats := Stats{Waiting: p.queue.waiting, MaxWaiting: p.options().MaxWaiting, Max: p.options().MaxSessions}
+	stats := Stats{
+		Waiting: p.queue.waiting, WaitingCallers: p.queue.present, DrainTime: p.queue.drainTime(p.capacityLocked(now)), NewestFirst: p.queue.newestFirst(now),
+		MaxWaiting: p.options().MaxWaiting, Max: p.options().MaxSessions,
+	}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
 			Name: e.Name, Address: e.Address, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),

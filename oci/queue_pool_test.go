@@ -1,0 +1,219 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The queue as the callers of a client see it. Its laws are tested without a client, in
+// simulated time: see queue_laws_test.go.
+
+// guests are callers of a client with one session and a platform that needs a second for
+// each command.
+type guests struct {
+	t       *testing.T
+	c       *Client
+	start   time.Time
+	running sync.WaitGroup
+	mu      sync.Mutex
+	got     []string // who was served, in this order
+	errs    map[string]error
+	after   map[string]time.Duration // when they had an answer
+}
+
+func withGuests(t *testing.T, change func(*Options), test func(g *guests)) {
+	t.Helper()
+	run(t, &platform{answer: slowly(time.Second)}, func(o *Options) {
+		o.MaxSessions = 1
+		if change != nil {
+			change(o)
+		}
+	}, func(t *testing.T, c *Client) {
+		g := &guests{t: t, c: c, start: time.Now(), errs: map[string]error{}, after: map[string]time.Duration{}}
+		test(g)
+		g.running.Wait()
+	})
+}
+
+// comes has a caller ask n questions, one after the other, and waits until the first one
+// is sent or waits.
+func (g *guests) comes(ctx context.Context, name string, questions ...int) {
+	g.running.Go(func() {
+		var err error
+		for _, i := range questions {
+			if _, err = g.c.Read(ctx, questionOf(i)); err != nil {
+				break
+			}
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.errs[name], g.after[name] = err, time.Since(g.start); err == nil {
+			g.got = append(g.got, name)
+		}
+	})
+	synctest.Wait()
+}
+
+func (g *guests) want(names ...string) {
+	g.t.Helper()
+	g.running.Wait()
+	if diff := cmp.Diff(names, g.got); diff != "" {
+		g.t.Errorf("served (-want +got):\n%s\nerrors: %v", diff, g.errs)
+	}
+}
+
+// refused returns the refusal of a caller.
+func (g *guests) refused(name string, reason BusyReason) *BusyError {
+	g.t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	busy, ok := errors.AsType[*BusyError](g.errs[name])
+	if !ok || busy.Reason != reason || !errors.Is(busy, ErrBusy) || !NotDone(g.errs[name]) {
+		g.t.Errorf("%s got %v", name, g.errs[name])
+		return &BusyError{}
+	}
+	return busy
+}
+
+func as(ctx context.Context, r Request) context.Context { return WithRequest(ctx, r) }
+
+func TestAWriteKeepsItsPlaceFromItsFirstCommandOn(t *testing.T) {
+	withGuests(t, nil, func(g *guests) {
+		ctx := g.t.Context()
+		g.comes(as(ctx, Request{Caller: "a", Write: true}), "write", 1, 2, 3)
+		g.comes(as(ctx, Request{Caller: "b"}), "read", 4)
+		g.comes(as(ctx, Request{Caller: "c", Write: true}), "another write", 5, 6)
+		g.comes(as(ctx, Request{Caller: "d", Urgent: true}), "reading", 7)
+		// The session is given back before the caller has the reply, so others have it
+		// between the commands of the write, but one each time.
+		g.want("reading", "read", "write", "another write")
+	})
+}
+
+func TestARequestThatHasBegunPrecedesOthersOfItsCaller(t *testing.T) {
+	withGuests(t, nil, func(g *guests) {
+		ctx := g.t.Context()
+		g.comes(as(ctx, Request{Caller: "a"}), "first", 1, 2)
+		g.comes(as(ctx, Request{Caller: "a"}), "second", 3)
+		g.comes(as(ctx, Request{Caller: "a"}), "third", 4)
+		g.comes(as(ctx, Request{Caller: "b"}), "other", 5)
+		g.want("second", "other", "first", "third")
+	})
+}
+
+func TestACallerWithFewRequestsIsServedBesideOneWithMany(t *testing.T) {
+	withGuests(t, func(o *Options) { o.MaxWaiting = 4 }, func(g *guests) {
+		ctx := g.t.Context()
+		for i, name := range []string{"a1", "a2", "a3", "a4", "a5", "a6"} {
+			g.comes(as(ctx, Request{Caller: "a"}), name, i)
+		}
+		if full := g.refused("a6", BusyFull); full.Waiting != 4 || full.RetryAfter != 0 {
+			g.t.Errorf("the refusal: %+v", full)
+		}
+		g.comes(as(ctx, Request{Caller: "b"}), "b1", 10)
+		g.refused("a5", BusyDisplaced)
+		if stats := g.c.Stats(); stats.Waiting != 4 || stats.WaitingCallers != 2 {
+			g.t.Errorf("stats: %+v", stats)
+		}
+		g.want("a1", "a2", "b1", "a3", "a4")
+	})
+}
+
+func TestACallerMayUseFewerSessionsThanThereAre(t *testing.T) {
+	withGuests(t, func(o *Options) { o.MaxSessions = 4 }, func(g *guests) {
+		ctx := g.t.Context()
+		one := Request{Caller: "a", MaxSessions: 1}
+		g.comes(ctx, "program", 0)
+		g.comes(ctx, "program too", 1)
+		g.running.Wait()
+		for i, name := range []string{"a1", "a2"} {
+			g.comes(as(ctx, one), name, 2+i)
+		}
+		stats := g.c.Stats()
+		if of := stats.Endpoints[0]; of.Busy != 1 || of.Idle != 1 || stats.Waiting != 1 {
+			g.t.Errorf("one command of a caller with one session: %+v", stats)
+		}
+		g.comes(as(ctx, Request{Caller: "b"}), "b", 4)
+		one.MaxSessions = 2 // the settings have changed
+		g.comes(as(ctx, one), "a3", 5)
+		g.running.Wait()
+		for name, want := range map[string]time.Duration{"a1": 2, "b": 2, "a2": 2, "a3": 3} {
+			if want *= time.Second; g.after[name] != want {
+				g.t.Errorf("%s was served after %v, want %v", name, g.after[name], want)
+			}
+		}
+	})
+}
+
+func TestALimitedCallerIsServedAfterTheirSessionHasEnded(t *testing.T) {
+	withGuests(t, func(o *Options) { o.MaxSessions, o.MaxAge = 2, 500*time.Millisecond }, func(g *guests) {
+		ctx, one := g.t.Context(), Request{Caller: "a", MaxSessions: 1}
+		g.comes(as(ctx, one), "a1", 1)
+		g.comes(as(ctx, one), "a2", 2)
+		g.want("a1", "a2")
+		if g.after["a2"] != 2*time.Second {
+			g.t.Errorf("after %v", g.after["a2"])
+		}
+	})
+}
+
+func TestACallerWhoCannotBeServedInTimeIsRefusedAtOnce(t *testing.T) {
+	withGuests(t, nil, func(g *guests) {
+		ctx := g.t.Context()
+		for i, name := range []string{"1", "2", "3", "4", "5"} {
+			g.comes(as(ctx, Request{Caller: "a"}), name, i)
+		}
+		time.Sleep(2500 * time.Millisecond) // the session times are known now, and two wait
+		short, cancel := context.WithTimeout(ctx, 1400*time.Millisecond)
+		defer cancel()
+		g.comes(as(short, Request{Caller: "a"}), "late", 10)
+		if busy := g.refused("late", BusyDeadline); g.after["late"] != 2500*time.Millisecond || busy.RetryAfter != 2*time.Second {
+			g.t.Errorf("after %v: %+v", g.after["late"], busy)
+		}
+		longer, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		g.comes(as(longer, Request{Caller: "a"}), "in time", 11)
+		g.want("1", "2", "3", "4", "5", "in time")
+	})
+}
+
+func TestTheNewestAreServedFirstIfCallersGiveUp(t *testing.T) {
+	withGuests(t, nil, func(g *guests) {
+		ctx, a := g.t.Context(), Request{Caller: "a"}
+		g.comes(as(ctx, a), "1", 1)
+		impatient, cancel := context.WithCancel(ctx) // so the queue does not know when
+		time.AfterFunc(2500*time.Millisecond, cancel)
+		for i, name := range []string{"2", "3", "4"} {
+			g.comes(as(impatient, a), name, 2+i)
+		}
+		time.Sleep(2600 * time.Millisecond) // 2 was served, 3 gave up in service, 4 in the queue
+		g.comes(as(ctx, a), "5", 5)
+		g.comes(as(ctx, a), "6", 6)
+		g.want("1", "2", "6", "5")
+		g.refused("4", BusyLeft)
+	})
+}
+
+func TestTheTimeOfASessionIsThatOfItsCaller(t *testing.T) {
+	used := map[string]time.Duration{}
+	withGuests(t, func(o *Options) {
+		o.Trace.SessionUsed = func(caller string, took time.Duration) { used[caller] += took }
+	}, func(g *guests) {
+		ctx := g.t.Context()
+		g.comes(as(ctx, Request{Caller: "a"}), "a", 1, 2)
+		g.comes(as(ctx, Request{Caller: "b"}), "b", 1) // shares neither
+		g.comes(as(ctx, Request{Caller: "c"}), "c", 1) // shares that of b
+		g.comes(ctx, "program", 3)
+		g.running.Wait()
+		want := map[string]time.Duration{"a": 2 * time.Second, "b": time.Second, "": time.Second}
+		if diff := cmp.Diff(want, used); diff != "" {
+			g.t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
