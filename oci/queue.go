@@ -487,7 +487,7 @@ func (q *queue) joinAt() float64 {
 
 // rest forgets a caller without tickets and sessions, unless their charge still matters.
 func (q *queue) rest(c *caller) {
-	if q.waiting == 0 || c.period != q.period || c.charged <= q.charged {
+	if c.period != q.period || c.charged <= q.charged {
 		if !c.rests {
 			delete(q.callers, c.name)
 		}

@@ -176,3 +176,60 @@ func TestCallersShareByWeight(t *testing.T) {
 		s.run()
 	}
 }
+
+// Nobody waits for ever because others come who have not been served yet, whether these
+// give up or not. The capacity is exceeded by callers who come once each.
+func TestNobodyWaitsForEver(t *testing.T) {
+	for _, patience := range []time.Duration{300 * time.Millisecond, time.Minute} {
+		for seed := range uint64(20) {
+			one := &crowd{names: 1, rate: 20, patience: time.Minute}
+			others := &crowd{rate: 1200, patience: patience}
+			s := &shop{
+				random: rand.New(rand.NewPCG(seed, 1)), sessions: loadSessions, service: 20 * time.Millisecond, maxWait: time.Minute,
+				queueing: newFair(loadSessions, 256, time.Minute), crowds: []*crowd{others, one}, until: 20 * time.Second,
+			}
+			// The longest wait is for those who came before.
+			bound := time.Duration(fairnessRounds*256/loadSessions) * s.service
+			last := time.Unix(0, 0)
+			s.served = func(j *job, _ bool) {
+				if j.of != one || s.now.Sub(s.start) > s.until {
+					return
+				}
+				if waited := s.now.Sub(last); waited > bound {
+					t.Errorf("seed %d: a caller among those with %v of patience was not served for %v", seed, patience, waited)
+				}
+				last = s.now
+			}
+			s.run()
+			if one.good < 2 {
+				t.Errorf("seed %d: a caller among those with %v of patience was served %d times in %v", seed, patience, one.good, s.until)
+			}
+		}
+	}
+}
+
+// What callers did not use while they were away is not saved up for them.
+func TestCallersWhoWereAwayHaveNoMoreThanTheirShare(t *testing.T) {
+	for seed := range uint64(20) {
+		s := &shop{
+			random: rand.New(rand.NewPCG(seed, 1)), sessions: loadSessions, service: 20 * time.Millisecond, maxWait: 10 * time.Second,
+			queueing: newFair(loadSessions, 256, 10*time.Second), until: 10 * time.Second,
+		}
+		rate := 3 * loadSessions / s.service.Seconds()
+		one, other := &crowd{names: 1, rate: rate, patience: time.Minute}, &crowd{names: 1, rate: rate, patience: time.Minute}
+		away := &crowd{names: 1, patience: time.Minute}
+		s.crowds = []*crowd{one, other, away}
+		const again = 9 * time.Second
+		s.planned = func() {
+			s.after(0, func() { s.ask(away) })
+			s.after(again, func() { away.rate = rate; s.arrive(away) })
+			s.after(again, func() { away.work = 0 })
+			s.after(s.until, func() {
+				if got := away.work.Seconds() / (s.until - again).Seconds() / loadSessions; got < 0.3 || got > 0.37 {
+					t.Errorf("seed %d: a third caller has %.1f%% of the capacity in the first second", seed, 100*got)
+				}
+			})
+		}
+		s.run()
+	}
+}

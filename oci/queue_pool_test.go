@@ -151,14 +151,31 @@ func TestACallerMayUseFewerSessionsThanThereAre(t *testing.T) {
 	})
 }
 
-func TestALimitedCallerIsServedAfterTheirSessionHasEnded(t *testing.T) {
-	withGuests(t, func(o *Options) { o.MaxSessions, o.MaxAge = 2, 500*time.Millisecond }, func(g *guests) {
-		ctx, one := g.t.Context(), Request{Caller: "a", MaxSessions: 1}
-		g.comes(as(ctx, one), "a1", 1)
-		g.comes(as(ctx, one), "a2", 2)
-		g.want("a1", "a2")
-		if g.after["a2"] != 2*time.Second {
-			g.t.Errorf("after %v", g.after["a2"])
+func TestALimitedCallerGetsAnIdleSessionAfterTheirsHasBroken(t *testing.T) {
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		if r.commands[0] == change.Name() {
+			time.Sleep(time.Second)
+			_ = c.Close()
+			return
+		}
+		slowly(time.Second)(p, c, r)
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions = 3 }, func(t *testing.T, c *Client) {
+		g := &guests{t: t, c: c, start: time.Now(), errs: map[string]error{}, after: map[string]time.Duration{}}
+		ctx, one := t.Context(), Request{Caller: "a", MaxSessions: 1}
+		g.comes(ctx, "program", 0)
+		g.comes(ctx, "program too", 1)
+		g.running.Wait()
+		g.running.Go(func() {
+			if _, err := c.Write(as(ctx, one), change, nil); err == nil {
+				t.Error("the write was not lost")
+			}
+		})
+		synctest.Wait()
+		g.comes(as(ctx, one), "a", 2)
+		g.running.Wait()
+		if logins, _, _, _ := p.counts(); logins != 2 || g.after["a"] != 3*time.Second {
+			t.Errorf("%d logins, served after %v", logins, g.after["a"])
 		}
 	})
 }
