@@ -41,6 +41,12 @@ type endpoint struct {
 	removedAt     time.Time               // when it was replaced without a successor
 	abandon       context.CancelCauseFunc // ends the attempt that is under way; nil without one
 
+	// suspectBefore is before when its sessions must have brought their last reply to be
+	// probed before a caller gets them, and suspectedFor is why: see suspect.go.
+	suspectBefore time.Time
+	suspectedFor  error
+	silent        bool // its sessions do not answer, and that is the cause of its backoff
+
 	certificateEnds atomic.Pointer[time.Time] // expiry of the certificate that was presented last; nil before
 }
 
@@ -105,7 +111,9 @@ func (e *endpoint) dial(ctx context.Context) (line, error) {
 	if err != nil {
 		return line{}, e.failure(ctx, StageDial, line{}, err)
 	}
-	return newLine(conn), nil
+	made := newLine(conn)
+	made.socket.endIfPeerIsDead(e.options.DeadPeerTimeout)
+	return made, nil
 }
 
 // secure makes the TLS handshake on a connection, which it closes if that fails. Errors
@@ -239,7 +247,7 @@ func (e *endpoint) noteFailureLocked(now time.Time) {
 	pause := doubled(o.BackoffInitial, e.failures, o.BackoffMax)
 	e.failures++
 	e.retryAt = now.Add(shorten(pause, o.Jitter))
-	e.deferred = false
+	e.deferred, e.silent = false, false
 }
 
 // unproductiveSessions is how many sessions in a row may end without a reply after
@@ -268,7 +276,7 @@ func (e *endpoint) remainingBackoffLocked(now time.Time) time.Duration {
 // noteWorkingLocked records that a session has brought a reply. The caller holds the
 // pool's mutex.
 func (e *endpoint) noteWorkingLocked() {
-	e.failures, e.unproductive = 0, 0
+	e.failures, e.unproductive, e.silent = 0, 0, false
 	e.retryAt = time.Time{}
 	e.health.setUpLocked()
 }

@@ -46,11 +46,11 @@ func (s *session) exchangeDocument(ctx context.Context, document outgoing) ([]Re
 	if err != nil {
 		return nil, err
 	}
+	stop := context.AfterFunc(ctx, func() { s.closeDuring(asked, endOf(ctx, ctx.Err())) })
+	defer stop()
 	if err := s.send(ctx, asked); err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { s.closeDuring(asked, endOf(ctx, ctx.Err())) })
-	defer stop()
 	return asked.outcome(<-asked.answered)
 }
 

@@ -78,6 +78,7 @@ func ofConnection(err error) error {
 		{io.EOF, "the platform closed the connection"},
 		{syscall.ECONNRESET, "the platform reset the connection"},
 		{syscall.EPIPE, "the platform has closed the connection"},
+		{syscall.ETIMEDOUT, "the platform's host does not acknowledge any more"},
 		{net.ErrClosed, "the connection is closed"},
 		{os.ErrDeadlineExceeded, "the platform did not take or send anything in time"},
 	} {

@@ -40,6 +40,19 @@ type Options struct {
 	// the login, default 10 s. CommandTimeout limits the wait for a reply, default
 	// 20 s.
 	ConnectTimeout, LoginTimeout, CommandTimeout time.Duration
+	// DeadPeerTimeout is how long the host at the other end of a connection may
+	// acknowledge nothing, default 5 s, which is also the least; negative for what the
+	// system does by itself. Then the kernel ends the connection: it finds a host or a
+	// network that is gone without a word. A platform that is slow is not affected, since
+	// its kernel acknowledges, and neither is one that hangs behind a proxy. On Linux that
+	// holds for all connections, on other systems for those on which no sent data is
+	// unacknowledged.
+	DeadPeerTimeout time.Duration
+	// ProbeTimeout is how long a session that may be gone has to answer before it is
+	// closed, default 2 s. It applies to idle sessions after another session of the
+	// endpoint got no reply in time, or was ended by the platform. The regular probes of
+	// idle sessions (see ProbeInterval) have the CommandTimeout.
+	ProbeTimeout time.Duration
 
 	// BackoffInitial is the backoff of an endpoint after a failed attempt, default
 	// 1 s. It doubles with every further failure up to BackoffMax, default 30 s.
@@ -138,6 +151,8 @@ func (o Options) withDefaults() (*Options, error) {
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, 5*time.Second)
 	o.LoginTimeout = cmp.Or(o.LoginTimeout, 10*time.Second)
 	o.CommandTimeout = cmp.Or(o.CommandTimeout, 20*time.Second)
+	o.DeadPeerTimeout = cmp.Or(o.DeadPeerTimeout, leastDeadPeerTimeout)
+	o.ProbeTimeout = cmp.Or(o.ProbeTimeout, 2*time.Second)
 	o.BackoffInitial = cmp.Or(o.BackoffInitial, time.Second)
 	o.BackoffMax = cmp.Or(o.BackoffMax, 30*time.Second)
 	o.RefusedInitial = cmp.Or(o.RefusedInitial, 5*time.Minute)

@@ -236,11 +236,10 @@ func (p *pool) takeBackLocked(s *session, now time.Time) *waiter {
 	case now.After(s.expires):
 		p.retireLocked(s, ClosedAge)
 	default:
-		s.probed = now
-		if !s.proven {
-			s.proven = true
-			s.endpoint.noteWorkingLocked()
-			p.noteUpLocked(s.endpoint, now)
+		p.noteHeardLocked(s, now)
+		if p.isSuspectLocked(s) {
+			p.probeSuspectLocked(s)
+			return nil
 		}
 		return p.assignLocked(s)
 	}

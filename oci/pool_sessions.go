@@ -249,11 +249,17 @@ func (p *pool) removeIdleLocked(s *session) {
 // replaceLocked has another session made, if one is wanted, after one that the
 // client did not close. The version is then asked for again, since the platform
 // behind the endpoint may have been replaced. Too many sessions in a row without a
-// reply count as a failed attempt. The caller holds the pool's mutex.
+// reply count as a failed attempt; those that ended for the same reason as another (see
+// suspect.go) count as one. The caller holds the pool's mutex.
 func (p *pool) replaceLocked(s *session, why error) {
+	now := time.Now()
+	alone := !p.isSuspectLocked(s)
+	if alone {
+		p.suspectLocked(s.endpoint, why, now)
+	}
 	e := s.endpoint.latestLocked()
 	e.dialect.recheck()
-	if now := time.Now(); !s.proven && e.noteUnproductiveLocked(now) {
+	if !s.proven && alone && e.noteUnproductiveLocked(now) {
 		p.lastErr = s.endpoint.noAnswers(why)
 		e.noteNoReplyLocked(now, p.lastErr)
 		p.noteUpLocked(e, now)

@@ -6,8 +6,13 @@ import (
 	"fmt"
 )
 
-// readRepeats is how often a read is sent again after its reply was lost.
-const readRepeats = 1
+// readRepeats is how often a read is sent again, each time over a session that has
+// replied since the session before was found to be lost (see suspect.go). lostRepeats of
+// them may be due to a lost reply, since the read itself may be the cause of the loss.
+const (
+	readRepeats = 2
+	lostRepeats = 1
+)
 
 // repetitionTimeouts limits a document of reads that is sent again in other
 // forms: it may take that many command timeouts from its first start.
@@ -16,7 +21,8 @@ const repetitionTimeouts = 2
 // Read sends 1 to [MaxCommands] commands as one document and returns one
 // reply for each, in order. A reply may be a refusal of the platform; see
 // [Reply.Err]. If the session is lost before the reply arrives, Read sends the
-// commands once more over another session. If the platform refuses the complete
+// commands once more over another session. If nothing was sent, or the platform has
+// logged the session out, it does so up to 2 times, until ctx ends. If the platform refuses the complete
 // document, or a command for its form, Read sends the commands again one by one,
 // and in older forms. The reply to a command that the platform does not support in
 // any form has an [*UnsupportedError].
@@ -87,13 +93,25 @@ func (c *Client) readInTurn(ctx context.Context, f *flight, commands []Read) ([]
 		first[i] = command
 	}
 	replies, err := c.readOnce(ctx, f, first)
+	lost := 0
 	for range readRepeats {
-		if !mayRepeatRead(ctx, err) {
+		if isUnexplainedLoss(err) {
+			lost++
+		}
+		if lost > lostRepeats || !mayRepeatRead(ctx, err) {
 			break
 		}
 		replies, err = c.readOnce(ctx, f, first)
 	}
 	return replies, err
+}
+
+// isUnexplainedLoss reports whether a reply is lost, for another reason than that the
+// platform has logged the session out.
+func isUnexplainedLoss(err error) bool {
+	_, lost := errors.AsType[*LostError](err)
+	_, forced := errors.AsType[*ForcedLogoutError](err)
+	return lost && !forced
 }
 
 // awaitTurn waits for the end of the same read that has already been sent.

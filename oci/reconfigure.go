@@ -18,8 +18,8 @@ import (
 //
 // An endpoint is the same as before, and keeps its sessions, if its name, address, user
 // id, login method and use of TLS are equal, and so are Encoding, OmitEcho,
-// OmitTrackingID, Release, MaxReplyBytes, ConnectTimeout, LoginTimeout and
-// CommandTimeout. Its password and TLS configuration are replaced for the next connection.
+// OmitTrackingID, Release, MaxReplyBytes, ConnectTimeout, LoginTimeout, CommandTimeout
+// and DeadPeerTimeout. Its password and TLS configuration are replaced for the next connection.
 // The order of the endpoints counts for the next session.
 //
 // The sessions of all other endpoints are logged out: idle ones now, those in use when
@@ -52,12 +52,14 @@ type shape struct {
 	release                                      Release
 	maxReplyBytes                                int
 	connectTimeout, loginTimeout, commandTimeout time.Duration
+	deadPeerTimeout                              time.Duration
 }
 
 func (o *Options) shape() shape {
 	return shape{
 		encoding: o.Encoding, omitEcho: o.OmitEcho, omitTrackingID: o.OmitTrackingID, release: o.Release, maxReplyBytes: o.MaxReplyBytes,
 		connectTimeout: o.ConnectTimeout, loginTimeout: o.LoginTimeout, commandTimeout: o.CommandTimeout,
+		deadPeerTimeout: o.DeadPeerTimeout,
 	}
 }
 

@@ -56,10 +56,11 @@ type session struct {
 	pending *exchange
 	err     error // why the session takes no more commands; nil if it does
 	closed  bool
+	heard   time.Time // when the last reply arrived; zero before
 
 	// Guarded by the pool's mutex.
 	idleSince time.Time
-	probed    time.Time // when the session last proved to be usable
+	probed    time.Time // when the session last proved to be usable, by a reply
 	expires   time.Time
 	proven    bool // it has brought a reply after its login
 	held      holding
@@ -131,6 +132,9 @@ func (s *session) accept(asked *exchange, replies []Reply, more bool) bool {
 	default:
 		asked.early = replies
 	}
+	if current {
+		s.heard = time.Now()
+	}
 	if current && more {
 		s.err = errUnsolicited
 	}
@@ -139,6 +143,13 @@ func (s *session) accept(asked *exchange, replies []Reply, more bool) bool {
 		s.deliver(asked, replies)
 	}
 	return current
+}
+
+// lastHeard returns when the last reply arrived, or the zero time.
+func (s *session) lastHeard() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard
 }
 
 // markWritten records that the complete document of an exchange has been written.
