@@ -79,6 +79,11 @@ type Options struct {
 	// long a caller may wait, default 10 s.
 	MaxWaiting int
 	MaxWait    time.Duration
+	// OutageWait is how long after the end of the last session callers wait for the next
+	// attempt to log in, if it is due within that time, such as while the platform is
+	// restarted. Later, and if the account is refused, they are refused at once until the
+	// next attempt is due. Default 5 s; negative for no such wait.
+	OutageWait time.Duration
 	// IdleTimeout is how long a session beyond MinSessions may be idle, default
 	// 10 min. MaxAge is how long any session may exist, default 1 h.
 	IdleTimeout, MaxAge time.Duration
@@ -160,6 +165,7 @@ func (o Options) withDefaults() (*Options, error) {
 	o.MaxSessions = cmp.Or(o.MaxSessions, 8)
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 256)
 	o.MaxWait = cmp.Or(o.MaxWait, 10*time.Second)
+	o.OutageWait = cmp.Or(o.OutageWait, 5*time.Second)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 10*time.Minute)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	o.Jitter = max(0, cmp.Or(o.Jitter, 0.1))

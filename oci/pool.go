@@ -69,6 +69,7 @@ type pool struct {
 	probing    *endpointProbe      // of an endpoint that is not in use; nil if there is none
 	lastErr    error               // of the last attempt to make a session; nil after a success, and after endpoints were replaced
 	closed     bool
+	hadSession time.Time     // when the last of all sessions ended; zero before
 	drained    chan struct{} // closed when the pool is closed and has no sessions
 }
 
@@ -264,16 +265,23 @@ func (p *pool) assignLocked(s *session) *waiter {
 
 // unavailableLocked returns the error for a caller who would wait in vain: there
 // are no sessions, and no attempt to make one is under way or due, nor put off by
-// Reconfigure. Otherwise it returns nil. The caller holds the pool's mutex.
+// Reconfigure, nor due soon after the last session ended. Otherwise it returns nil. The caller holds the pool's mutex.
 func (p *pool) unavailableLocked(now time.Time) error {
 	if len(p.all) > 0 || p.connecting {
 		return nil
 	}
 	due := p.dueLocked()
-	if !due.After(now) || slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.deferred && e.retryAt.After(now) }) {
+	if !due.After(now) || p.outlastsLocked(due) || slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.deferred && e.retryAt.After(now) }) {
 		return nil
 	}
 	return &UnavailableError{RetryAfter: due.Sub(now), Err: p.causeLocked()}
+}
+
+// outlastsLocked reports whether callers wait for an attempt that is due at that time,
+// because there was a session a short time before: see [Options.OutageWait]. The caller
+// holds the pool's mutex.
+func (p *pool) outlastsLocked(due time.Time) bool {
+	return !p.hadSession.IsZero() && !due.After(p.hadSession.Add(p.options().OutageWait))
 }
 
 // causeLocked returns why the last attempt to make a session has failed. If there was

@@ -232,7 +232,11 @@ func (p *pool) removeClosed(s *session, why error) bool {
 func (p *pool) removeLocked(s *session) {
 	delete(p.all, s)
 	p.removeIdleLocked(s)
-	p.noteUpLocked(s.endpoint, time.Now())
+	now := time.Now()
+	p.noteUpLocked(s.endpoint, now)
+	if len(p.all) == 0 {
+		p.hadSession = now
+	}
 	if p.closed && len(p.all) == 0 {
 		close(p.drained)
 	}
