@@ -71,7 +71,7 @@ func TestCallersWaitForTheNextAttemptOnlyAfterAShortOutage(t *testing.T) {
 		after  time.Duration // how long after the last session the caller comes
 		waits  time.Duration
 	}{
-		"a short time after the last session": {after: 500 * time.Millisecond, waits: 3500 * time.Millisecond}, // attempts after 0, 1 and 3 s
+		"a short time after the last session": {after: 500 * time.Millisecond, waits: 2500 * time.Millisecond}, // attempts after 0, 1 and 3 s
 		"later":                               {after: 6 * time.Second},
 		"never, if so configured":             {after: 500 * time.Millisecond, change: func(o *Options) { o.OutageWait = -1 }},
 		"if the next attempt is due later":    {after: 500 * time.Millisecond, change: func(o *Options) { o.BackoffInitial = 10 * time.Second }},
