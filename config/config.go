@@ -370,9 +370,11 @@ func (Encoding) choices() []string {
 
 // Timeouts holds the longest time for each step with the platform.
 type Timeouts struct {
-	Connect time.Duration `yaml:"connect" rule:"100ms..2m" doc:"Connecting, TLS included."`
-	Login   time.Duration `yaml:"login" rule:"100ms..2m" doc:"Logging in."`
-	Command time.Duration `yaml:"command" rule:"100ms..10m" doc:"Sending a document and reading its reply."`
+	Connect  time.Duration `yaml:"connect" rule:"100ms..2m" doc:"Connecting, TLS included."`
+	Login    time.Duration `yaml:"login" rule:"100ms..2m" doc:"Logging in."`
+	Command  time.Duration `yaml:"command" rule:"100ms..10m" doc:"Sending a document and reading its reply."`
+	Probe    time.Duration `yaml:"probe" rule:"100ms..1m" doc:"Reply of an idle session that may be gone, because another session of the endpoint has timed out or was ended by the platform. Without a reply in time it is closed."`
+	DeadPeer time.Duration `yaml:"dead_peer" rule:"0s..2m" doc:"Time without any acknowledgment by the other host, after which the operating system ends the connection; 5s at least, or 0s for what the system does by itself. A platform that is slow still acknowledges."`
 }
 
 // Backoff holds the pauses of endpoints (Initial, Max) and of refused accounts
@@ -391,6 +393,7 @@ type Pool struct {
 	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
 	UserSessions  int           `yaml:"user_max_sessions" rule:"optional,1..1000" doc:"Most sessions that each user of the platform or of an issuer may use at a time, not more than max; 0 if there is no limit besides max. Listed clients have auth.clients[].max_sessions instead."`
 	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
+	OutageWait    time.Duration `yaml:"outage_wait" rule:"0s..1m" doc:"How long after the last session has ended requests wait for the next login attempt, if it is due within that time, as while the platform restarts; 0s for never. Later, they are rejected immediately until that attempt is due."`
 	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
 	MaxAge        time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`
 	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age, probe_unused and each pause of platform.backoff, so that they do not all end at the same time."`
@@ -454,10 +457,10 @@ func Default() Config {
 			SendEcho:      true,
 			SendTracking:  true,
 			MaxReplyBytes: 64 << 20,
-			Timeouts:      Timeouts{Connect: 5 * time.Second, Login: 10 * time.Second, Command: 20 * time.Second},
+			Timeouts:      Timeouts{Connect: 5 * time.Second, Login: 10 * time.Second, Command: 20 * time.Second, Probe: 2 * time.Second, DeadPeer: 5 * time.Second},
 			Backoff:       Backoff{Initial: time.Second, Max: 30 * time.Second, Refused: 5 * time.Minute, RefusedMax: time.Hour},
 			Pool: Pool{
-				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second,
+				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second, OutageWait: 5 * time.Second,
 				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnused: time.Minute,
 			},
 		},

@@ -194,10 +194,10 @@ func fullConfig() config.Config {
 			Release:       config.Release22,
 			Encoding:      config.EncodingUTF8,
 			MaxReplyBytes: 1048576,
-			Timeouts:      config.Timeouts{Connect: time.Second, Login: 2 * time.Second, Command: 3 * time.Second},
+			Timeouts:      config.Timeouts{Connect: time.Second, Login: 2 * time.Second, Command: 3 * time.Second, Probe: time.Second, DeadPeer: 6 * time.Second},
 			Backoff:       config.Backoff{Initial: 10 * time.Millisecond, Max: time.Second, Refused: time.Minute, RefusedMax: 2 * time.Minute},
 			Pool: config.Pool{
-				Max: 1, MaxWaiting: 1, UserSessions: 1, Wait: time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second, ProbeUnused: 2 * time.Minute,
+				Max: 1, MaxWaiting: 1, UserSessions: 1, Wait: time.Second, OutageWait: 7 * time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second, ProbeUnused: 2 * time.Minute,
 			},
 		},
 	}

@@ -137,6 +137,10 @@ func (l *loader) validateScope(path string, c Client) {
 	}
 }
 
+// leastDeadPeer is the least time without an acknowledgment after which operating systems
+// can end a connection: they count parts of it in whole seconds.
+const leastDeadPeer = 5 * time.Second
+
 func (l *loader) validatePlatform(p Platform) {
 	l.validateTransport(p)
 	unique(l, "platform.endpoints", "name", p.Endpoints, func(e Endpoint) string { return e.Name })
@@ -151,6 +155,7 @@ func (l *loader) validatePlatform(p Platform) {
 	}
 	l.order("platform.backoff.initial", p.Backoff.Initial, "platform.backoff.max", p.Backoff.Max)
 	l.order("platform.backoff.refused", p.Backoff.Refused, "platform.backoff.refused_max", p.Backoff.RefusedMax)
+	l.conflict(p.Timeouts.DeadPeer > 0 && p.Timeouts.DeadPeer < leastDeadPeer, "must be 0s, or "+duration(leastDeadPeer)+" or longer, not "+duration(p.Timeouts.DeadPeer), "platform.timeouts.dead_peer")
 	number, first := p.Release.Number(), firstReleases[p.Login]
 	l.conflict(number > 0 && number < first,
 		fmt.Sprintf("needs release %d or later, but platform.release is %d", first, number), "platform.login", "platform.release")

@@ -67,6 +67,7 @@ func platformOptions(c config.Platform, certificates *certificates) (oci.Options
 		ConnectTimeout: c.Timeouts.Connect,
 		LoginTimeout:   c.Timeouts.Login,
 		CommandTimeout: c.Timeouts.Command,
+		ProbeTimeout:   c.Timeouts.Probe,
 		BackoffInitial: c.Backoff.Initial,
 		BackoffMax:     c.Backoff.Max,
 		RefusedInitial: c.Backoff.Refused,
@@ -80,6 +81,8 @@ func platformOptions(c config.Platform, certificates *certificates) (oci.Options
 		Jitter:         orNone(c.Pool.Jitter),
 		ProbeInterval:  c.Pool.ProbeInterval,
 
+		DeadPeerTimeout:     orNever(c.Timeouts.DeadPeer),
+		OutageWait:          orNever(c.Pool.OutageWait),
 		ProbeUnusedInterval: orNever(c.Pool.ProbeUnused),
 	}
 	for i, e := range c.Endpoints {
