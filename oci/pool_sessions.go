@@ -203,7 +203,7 @@ func (p *pool) retireLocked(s *session, why CloseReason) {
 		if why == ClosedBroken {
 			<-s.readEnded // the reader counts the document that was refused
 		}
-		p.options().Trace.sessionClosed(s.endpoint.Name, why, broken)
+		p.options().Trace.sessionClosed(s.endpoint.Name, why, s.ending(broken))
 	})
 	p.removeLocked(s)
 }
@@ -211,7 +211,7 @@ func (p *pool) retireLocked(s *session, why CloseReason) {
 // sessionClosed is called when a session has been closed, without the mutex.
 func (p *pool) sessionClosed(s *session, why error) {
 	if p.removeClosed(s, why) {
-		p.options().Trace.sessionClosed(s.endpoint.Name, ClosedBroken, why)
+		p.options().Trace.sessionClosed(s.endpoint.Name, ClosedBroken, s.ending(why))
 	}
 }
 

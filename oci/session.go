@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -57,6 +58,7 @@ type session struct {
 	err     error // why the session takes no more commands; nil if it does
 	closed  bool
 	heard   time.Time // when the last reply arrived; zero before
+	during  string    // the first command that was without a reply when the session was closed; empty without one
 
 	// Guarded by the pool's mutex.
 	idleSince time.Time
@@ -247,7 +249,9 @@ func (s *session) closeLocked(why error) (asked *exchange, first bool) {
 	if s.closed {
 		return nil, false
 	}
-	asked = s.pending
+	if asked = s.pending; asked != nil && len(asked.document.commands) > 0 {
+		s.during = asked.document.commands[0].Name()
+	}
 	s.closed, s.err, s.pending = true, why, nil
 	return asked, true
 }
@@ -277,6 +281,17 @@ func (s *session) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
+}
+
+// ending returns the reason for the end of the session with the command that it was used
+// for, if there was one.
+func (s *session) ending(why error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.during == "" || why == nil {
+		return why
+	}
+	return fmt.Errorf("%w, during %s", why, s.during)
 }
 
 // logout sends a logout and closes the session. It does not wait for the reply,

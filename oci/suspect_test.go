@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // What the end of one session means for the others of its endpoint: they are probed before
@@ -331,4 +333,46 @@ func TestNothingIsProbedWithoutASymptom(t *testing.T) {
 			t.Errorf("%d probes, %+v", n, e)
 		}
 	})
+}
+
+func TestTheEndOfASessionNamesTheCommandThatHadNoReply(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault func(p *platform, c *link, r asked)
+		want  string
+	}{
+		"a timeout":           {stalled, "no answer within 20s, during SystemModifyRequest"},
+		"a closed connection": {faults["a closed connection"], "the platform closed the connection, during SystemModifyRequest"},
+		"a foreign reply":     {faults["a foreign session id"], "oci: not an OCI-P answer: the reply belongs to another session, during SystemModifyRequest"},
+		"none": {func(_ *platform, c *link, r asked) {
+			c.reply(r, "c:SuccessResponse", "")
+			c.logout()
+		}, `oci: the platform logged the session out: "Server Connection Failure"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var ended []string
+			p := &platform{answer: func(p *platform, c *link, r asked) {
+				if r.commands[0] == change.Name() {
+					test.fault(p, c, r)
+					return
+				}
+				wellAnswered(p, c, r)
+			}}
+			run(t, p, func(o *Options) {
+				o.Trace.SessionClosed = func(_ string, _ CloseReason, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if err != nil {
+						ended = append(ended, err.Error())
+					}
+				}
+			}, func(t *testing.T, c *Client) {
+				_, _ = c.Write(t.Context(), change, nil)
+				time.Sleep(time.Second)
+			})
+			if diff := cmp.Diff([]string{test.want}, ended); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
 }

@@ -11,7 +11,8 @@ type Trace struct {
 	// a [*ConnectError].
 	SessionTried func(endpoint string, took time.Duration, err error)
 	// SessionClosed is called when a session that was logged in has been closed. err
-	// is nil unless why is [ClosedBroken].
+	// is nil unless why is [ClosedBroken]. It names the command that had no reply then,
+	// if there was one.
 	SessionClosed func(endpoint string, why CloseReason, err error)
 	// ReplyRefused is called when a document of the platform is refused, before
 	// the session is closed because of it. A forced logout and a connection that ends
