@@ -249,7 +249,7 @@ func (s *session) closeLocked(why error) (asked *exchange, first bool) {
 	if s.closed {
 		return nil, false
 	}
-	if asked = s.pending; asked != nil && len(asked.document.commands) > 0 {
+	if asked = s.pending; asked != nil && asked.early == nil && len(asked.document.commands) > 0 {
 		s.during = asked.document.commands[0].Name()
 	}
 	s.closed, s.err, s.pending = true, why, nil
