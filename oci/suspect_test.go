@@ -345,6 +345,7 @@ func TestTheEndOfASessionNamesTheCommandThatHadNoReply(t *testing.T) {
 		"a foreign reply":     {faults["a foreign session id"], "oci: not an OCI-P answer: the reply belongs to another session, during SystemModifyRequest"},
 		"none": {func(_ *platform, c *link, r asked) {
 			c.reply(r, "c:SuccessResponse", "")
+			time.Sleep(time.Millisecond)
 			c.logout()
 		}, `oci: the platform logged the session out: "Server Connection Failure"`},
 	} {
