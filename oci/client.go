@@ -63,6 +63,20 @@ func allRefused(replies []Reply) bool {
 	})
 }
 
+// areReads reports whether no command of a document can change the platform.
+func areReads(commands []Command) bool {
+	return !slices.ContainsFunc(commands, func(c Command) bool { _, read := c.(Read); return !read })
+}
+
+// doubtfulError means that the platform refused all commands of an exchange, and that the
+// session ended before it was known whether it was still logged in.
+type doubtfulError struct {
+	*LostError
+	replies []Reply // the refusals
+}
+
+func (e *doubtfulError) Unwrap() error { return e.LostError }
+
 // needsSession reports whether a session is still needed after the replies to a
 // document: to check that the session is logged in, or to send commands again in
 // another form.
@@ -73,15 +87,21 @@ func needsSession(replies []Reply) bool { return allRefused(replies) || refusedF
 // source gives the number of that refusal. So checkLogin sends
 // VerifySessionIsValidRequest, which the platform can refuse for that reason
 // alone. If no reply arrives before ctx ends, or the platform refuses it in
-// another way, the refusals are final.
+// another way, the refusals are final. If the session ends instead, the refusals of
+// writes are final as well. Those of reads are a doubtfulError, so that the reads are
+// repeated.
 //
 // A refusal of credentials is not final then, and is reported as lost. A lost
 // session must not make credentials look wrong, and they must not be verified
 // again, which may count against the account.
 func checkLogin(ctx context.Context, s *session, document outgoing, replies []Reply) error {
-	invalid, ok := errors.AsType[*ErrorReply](s.ping(ctx))
+	err := s.ping(ctx)
+	invalid, ok := errors.AsType[*ErrorReply](err)
 	if !ok {
-		return nil
+		if err == nil || errors.Is(err, context.DeadlineExceeded) || !areReads(document.commands) {
+			return nil
+		}
+		return &doubtfulError{&LostError{Endpoint: s.endpoint.Name, Err: whyEnded(err)}, replies}
 	}
 	s.close(invalid)
 	for i, r := range replies {

@@ -33,8 +33,10 @@ const (
 	symptomSilent         // they may be cut off as well
 )
 
-// symptomOf returns what the reason for the end of a session says about the others.
-func symptomOf(why error) symptom {
+// symptomOf returns what the reason for the end of a session says about the others. A
+// refusal ends a session only if it is about the session: see checkLogin. A temporary one
+// says nothing about any session.
+func (o *Options) symptomOf(why error) symptom {
 	if _, ok := errors.AsType[*noAnswerError](why); ok {
 		return symptomSilent
 	}
@@ -44,8 +46,8 @@ func symptomOf(why error) symptom {
 		}
 	}
 	_, forced := errors.AsType[*ForcedLogoutError](why)
-	_, refused := errors.AsType[*ErrorReply](why) // the platform does not know the session any more: see checkLogin
-	if forced || refused || closedByPeer(why) {
+	refusal, refused := errors.AsType[*ErrorReply](why)
+	if forced || refused && !o.Temporary(refusal) || closedByPeer(why) {
 		return symptomGone
 	}
 	return symptomNone
@@ -56,7 +58,7 @@ func symptomOf(why error) symptom {
 // mutex.
 func (p *pool) suspectLocked(e *endpoint, why error, now time.Time) {
 	since := now
-	switch symptomOf(why) {
+	switch p.options().symptomOf(why) {
 	case symptomNone:
 		return
 	case symptomSilent:
@@ -119,7 +121,7 @@ func (p *pool) noteUnanswered(s *session, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e := s.endpoint.latestLocked()
-	if symptomOf(err) != symptomSilent || e.silent || p.answersLocked(s.endpoint) {
+	if p.options().symptomOf(err) != symptomSilent || e.silent || p.answersLocked(s.endpoint) {
 		return
 	}
 	now := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -376,4 +377,85 @@ func TestTheEndOfASessionNamesTheCommandThatHadNoReply(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The platform refuses a command, and ends the session before the client knows why.
+func TestARefusedReadIsRepeatedIfItsSessionThenEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		every    bool // session ends so; else only the first one
+		write    bool
+		received int
+		refused  bool
+	}{
+		"a read":             {received: 2},
+		"a read, each time":  {every: true, received: 2, refused: true},
+		"a write":            {write: true, received: 1, refused: true},
+		"a write, each time": {write: true, every: true, received: 1, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &platform{}
+			p.answer = func(p *platform, c *link, r asked) {
+				p.mu.Lock()
+				bad := test.every || p.logins == 1
+				p.mu.Unlock()
+				switch {
+				case bad && r.commands[0] == validityCommand:
+					_ = c.Close()
+				case bad && (r.commands[0] == question.Name() || r.commands[0] == change.Name()):
+					c.refuse(r, 4006)
+				default:
+					wellAnswered(p, c, r)
+				}
+			}
+			run(t, p, nil, func(t *testing.T, c *Client) {
+				var reply Reply
+				var err error
+				if test.write {
+					reply, err = c.Write(t.Context(), change, nil)
+				} else {
+					var replies []Reply
+					if replies, err = c.Read(t.Context(), question); err == nil {
+						reply = replies[0]
+					}
+				}
+				if err != nil || (reply.Err() != nil) != test.refused {
+					t.Errorf("got %v, %v", reply.Err(), err)
+				}
+				_, _, _, received := p.counts()
+				received = slices.DeleteFunc(received, func(name string) bool { return name == validityCommand })
+				if len(received) != test.received {
+					t.Errorf("the platform received %v", received)
+				}
+			})
+		})
+	}
+}
+
+// A platform that refuses everything for a time says nothing about its sessions.
+func TestATemporaryRefusalMakesNoSessionSuspect(t *testing.T) {
+	var busy atomic.Bool
+	g := newRegistry()
+	g.answer = func(p *platform, c *link, r asked) {
+		if busy.Load() {
+			if r.commands[0] == validityCommand {
+				g.probes.Add(1)
+			}
+			c.refuse(r, 4999)
+			return
+		}
+		g.handle(p, c, r)
+	}
+	run(t, &g.platform, func(o *Options) {
+		o.MaxSessions = 4
+		o.Temporary = func(e *ErrorReply) bool { return e.Number == 4999 }
+	}, func(t *testing.T, c *Client) {
+		fill(t, c, 4)
+		busy.Store(true)
+		_, _ = c.Write(t.Context(), change, func(string) error { return nil })
+		time.Sleep(time.Second)
+		busy.Store(false)
+		if n, e := g.probes.Load(), c.Stats().Endpoints[0]; n > 3 || e.Idle == 0 {
+			t.Errorf("%d probes, %+v", n, e)
+		}
+	})
 }
