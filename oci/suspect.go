@@ -124,9 +124,7 @@ func (p *pool) noteUnanswered(s *session, err error) {
 	if p.options().symptomOf(err) != symptomSilent || e.silent || p.answersLocked(s.endpoint) {
 		return
 	}
-	now := time.Now()
-	p.lastErr = e.noteSilentLocked(now, s.endpoint.suspectedFor)
-	p.noteUpLocked(e, now)
+	p.noteSilentLocked(e, time.Now(), s.endpoint.suspectedFor)
 }
 
 // answersLocked reports whether a session of the endpoint is not suspect. The caller
@@ -140,12 +138,12 @@ func (p *pool) answersLocked(e *endpoint) bool {
 	return false
 }
 
-// noteSilentLocked records, as a failed attempt to reach the endpoint, that none of its
-// sessions has answered. It returns the error of that. The caller holds the pool's mutex.
-func (e *endpoint) noteSilentLocked(now time.Time, why error) error {
-	err := e.noAnswers(why)
-	e.noteNoReplyLocked(now, err)
+// noteSilentLocked records, as a failed attempt to reach an endpoint, that none of its
+// sessions has answered. The caller holds the pool's mutex.
+func (p *pool) noteSilentLocked(e *endpoint, now time.Time, why error) {
+	p.lastErr = e.noAnswers(why)
+	e.noteNoReplyLocked(now, p.lastErr)
 	e.noteFailureLocked(now)
 	e.silent = true
-	return err
+	p.noteUpLocked(e, now)
 }
