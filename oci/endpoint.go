@@ -45,7 +45,7 @@ type endpoint struct {
 	// probed before a caller gets them, and suspectedFor is why: see suspect.go.
 	suspectBefore time.Time
 	suspectedFor  error
-	silent        bool // its sessions do not answer, and that is the cause of its backoff
+	silent        bool // no session has brought a reply since one timed out; see noteSilentLocked
 
 	certificateEnds atomic.Pointer[time.Time] // expiry of the certificate that was presented last; nil before
 }
@@ -247,7 +247,7 @@ func (e *endpoint) noteFailureLocked(now time.Time) {
 	pause := doubled(o.BackoffInitial, e.failures, o.BackoffMax)
 	e.failures++
 	e.retryAt = now.Add(shorten(pause, o.Jitter))
-	e.deferred, e.silent = false, false
+	e.deferred = false
 }
 
 // unproductiveSessions is how many sessions in a row may end without a reply after

@@ -124,7 +124,7 @@ func (p *pool) noteUnanswered(s *session, err error) {
 	if p.options().symptomOf(err) != symptomSilent || e.silent || p.answersLocked(s.endpoint) {
 		return
 	}
-	p.noteSilentLocked(e, time.Now(), s.endpoint.suspectedFor)
+	p.noteSilentLocked(e, time.Now(), e.noAnswers(s.endpoint.suspectedFor))
 }
 
 // answersLocked reports whether a session of the endpoint is not suspect. The caller
@@ -138,12 +138,15 @@ func (p *pool) answersLocked(e *endpoint) bool {
 	return false
 }
 
-// noteSilentLocked records, as a failed attempt to reach an endpoint, that none of its
-// sessions has answered. The caller holds the pool's mutex.
-func (p *pool) noteSilentLocked(e *endpoint, now time.Time, why error) {
-	p.lastErr = e.noAnswers(why)
-	e.noteNoReplyLocked(now, p.lastErr)
-	e.noteFailureLocked(now)
+// noteSilentLocked records that no session of an endpoint answers: it is in backoff as
+// after a failed attempt. The next reply over one of its sessions shows that it works. The
+// caller holds the pool's mutex, and calls growLocked afterwards.
+func (p *pool) noteSilentLocked(e *endpoint, now time.Time, err error) {
+	p.lastErr = err
+	e.noteNoReplyLocked(now, err)
 	e.silent = true
+	if !e.retryAt.After(now) {
+		e.noteFailureLocked(now)
+	}
 	p.noteUpLocked(e, now)
 }
