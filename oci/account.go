@@ -71,12 +71,15 @@ func (p *pool) noteRefusalLocked(e *endpoint, password Secret, now time.Time, er
 		p.accounts[e.UserID] = a
 	}
 	a.at, a.err = e.Name, err
-	if !slices.Contains(a.refused, password) {
+	other := !slices.Contains(a.refused, password)
+	if other {
 		a.refused = append(a.refused, password)
 		a.refused = a.refused[max(0, len(a.refused)-maxRefusedPasswords):]
 	}
-	if a.retryAt.After(now) {
-		a.others++ // within the backoff, which is not prolonged
+	if a.retryAt.After(now) { // the backoff is not prolonged
+		if other {
+			a.others++
+		}
 		return a.retryAt.Sub(now)
 	}
 	o := p.options()

@@ -178,9 +178,9 @@ func TestDefaultsAreAsDocumented(t *testing.T) {
 	want := &Options{
 		Endpoints: []Endpoint{{Address: "a:1"}}, MaxReplyBytes: 64 << 20,
 		ConnectTimeout: 5 * time.Second, LoginTimeout: 10 * time.Second, CommandTimeout: 20 * time.Second, DeadPeerTimeout: 5 * time.Second, ProbeTimeout: 2 * time.Second,
-		BackoffInitial: time.Second, BackoffMax: 30 * time.Second, RefusedInitial: 5 * time.Minute, RefusedMax: time.Hour,
+		BackoffInitial: time.Second, BackoffMax: 30 * time.Second, NextEndpointAfter: time.Second, ParallelLogins: 8, RefusedInitial: 5 * time.Minute, RefusedMax: time.Hour,
 		MaxSessions: 8, MaxWaiting: 256, MaxWait: 10 * time.Second, OutageWait: 5 * time.Second,
-		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnusedInterval: time.Minute,
+		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, ReturnOver: time.Minute, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnusedInterval: time.Minute,
 	}
 	if diff := cmp.Diff(want, options, cmpopts.IgnoreFields(Options{}, "Encoding", "Dial", "Trace", "Temporary")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -32,20 +32,22 @@ type endpoint struct {
 	failures      int       // failed attempts since a session has brought a reply
 	unproductive  int       // sessions in a row that ended without a reply after the login
 	retryAt       time.Time // no attempt before
-	deferred      bool      // only Reconfigure is the cause of the backoff: callers wait for its end
-	connecting    bool      // a session is being made
+	deferred      bool      // only Reconfigure or errPutOff is the cause of the backoff: callers wait for its end
 	sourceFailure string    // of the last call of PasswordSource; empty after a success
 	health        health
-	replaced      bool                    // it is not among the pool's endpoints any more
-	successor     *endpoint               // has the same address and account, if it was replaced; else nil
-	removedAt     time.Time               // when it was replaced without a successor
-	abandon       context.CancelCauseFunc // ends the attempt that is under way; nil without one
+	silent        bool          // no session has brought a reply since one timed out; see noteSilentLocked
+	reached       bool          // a connection was made since the last attempt, which has failed in the login
+	replaced      bool          // it is not among the pool's endpoints any more
+	successor     *endpoint     // has the same address and account, if it was replaced; else nil
+	removedAt     time.Time     // when it was replaced without a successor
+	loggedInAt    time.Time     // of the last login; zero if an attempt has failed or a session has broken since
+	loggedInWith  Secret        // the password of that login
+	loginTook     time.Duration // how long that attempt took; 0 before
 
 	// suspectBefore is before when its sessions must have brought their last reply to be
 	// probed before a caller gets them, and suspectedFor is why: see suspect.go.
 	suspectBefore time.Time
 	suspectedFor  error
-	silent        bool // no session has brought a reply since one timed out; see noteSilentLocked
 
 	certificateEnds atomic.Pointer[time.Time] // expiry of the certificate that was presented last; nil before
 }
@@ -260,7 +262,7 @@ const unproductiveSessions = 2
 // pool's mutex.
 func (e *endpoint) noteUnproductiveLocked(now time.Time) bool {
 	e.unproductive++
-	if e.unproductive <= unproductiveSessions {
+	if e.unproductive <= unproductiveSessions || e.retryAt.After(now) {
 		return false
 	}
 	e.noteFailureLocked(now)

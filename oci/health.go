@@ -67,6 +67,20 @@ func (e *endpoint) noteNoReplyLocked(now time.Time, err error) {
 	e.health.needs = proofReply
 }
 
+// noteSilentLocked records that no session of the endpoint answers: it is in backoff as
+// after a failed attempt. Sessions that answer nevertheless stay in use, and the next reply
+// over one of them shows that the endpoint works. The caller holds the pool's mutex, and calls
+// growLocked afterwards.
+func (p *pool) noteSilentLocked(e *endpoint, now time.Time, err error) {
+	of := e.latestLocked()
+	of.noteNoReplyLocked(now, err)
+	of.silent, of.loggedInAt = true, time.Time{}
+	if !of.retryAt.After(now) {
+		of.noteFailureLocked(now)
+	}
+	p.noteUpLocked(of, now)
+}
+
 // postponeProbeLocked sets the time of the next probe, one interval from now. The
 // caller holds the pool's mutex.
 func (e *endpoint) postponeProbeLocked(now time.Time) {
@@ -104,7 +118,7 @@ type endpointProbe struct {
 func (p *pool) probeUnused(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.options().ProbeUnusedInterval < 0 || p.closed || p.connecting || p.probing != nil {
+	if p.options().ProbeUnusedInterval < 0 || p.closed || len(p.attempts) > 0 || p.probing != nil {
 		return
 	}
 	e := p.nextProbeLocked(now)
@@ -142,7 +156,7 @@ func (p *pool) nextProbeLocked(now time.Time) *endpoint {
 // one, and the platform has accepted the account since it has refused it to a session. The
 // caller holds the pool's mutex.
 func (p *pool) mayProbeLoginLocked(e *endpoint) bool {
-	return p.accounts[e.UserID] == nil && !p.wantsSessionLocked() && p.hasRoomLocked()
+	return p.accounts[e.UserID] == nil && p.wantedLocked() <= 0 && p.hasRoomLocked()
 }
 
 // mayProbeWith reports whether a probe may log in with a password: one that the platform
@@ -267,4 +281,5 @@ func (p *pool) noteUpLocked(e *endpoint, now time.Time) {
 	if up != h.shown || h.since.IsZero() && !h.tried.IsZero() {
 		h.shown, h.since = up, now
 	}
+	p.planReturnLocked(now)
 }

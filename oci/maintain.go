@@ -43,6 +43,8 @@ func (p *pool) retireOld(now time.Time) {
 			p.retireOutdatedLocked(s, now)
 		case now.After(s.expires):
 			p.retireLocked(s, ClosedAge)
+		case p.returnsLocked(s, now):
+			p.retireReturningLocked(s, now)
 		case now.Sub(s.idleSince) >= p.options().IdleTimeout && len(p.all) > p.options().MinSessions:
 			p.retireLocked(s, ClosedIdle)
 		}

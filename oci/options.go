@@ -16,7 +16,7 @@ import (
 type Options struct {
 	// Endpoints are the platform's endpoints in order of preference: a session is
 	// made with the first one that accepts it. Sessions made with a later one are
-	// replaced when they reach MaxAge. At least one is needed.
+	// replaced when an earlier one works again; see ReturnOver. At least one is needed.
 	Endpoints []Endpoint
 
 	// Encoding is the encoding of the requests; a reply declares its own. The
@@ -56,8 +56,19 @@ type Options struct {
 
 	// BackoffInitial is the backoff of an endpoint after a failed attempt, default
 	// 1 s. It doubles with every further failure up to BackoffMax, default 30 s.
-	// There is one attempt in each step, for the entire pool.
+	// There is one attempt in each step. When the backoff has ended, and sessions of a less
+	// preferred endpoint are in use meanwhile, the attempt is made beside the traffic:
+	// no caller waits for it.
 	BackoffInitial, BackoffMax time.Duration
+	// NextEndpointAfter is after what time without a result of an attempt to make a session
+	// the next endpoint is tried as well, default 1 s; negative for never. It is twice
+	// the time of the last login at the endpoint if that is longer. The attempt goes on until
+	// its timeout, unless its place among MaxSessions is needed: then it has failed.
+	NextEndpointAfter time.Duration
+	// ParallelLogins is how many sessions are made at a time, default 8. There is one
+	// attempt at a time at an endpoint until a login there has succeeded, and again after an
+	// attempt has failed or a session has broken.
+	ParallelLogins int
 
 	// RefusedInitial is the backoff of an account, at all endpoints, after the
 	// platform has refused its credentials, default 5 min: each refusal may
@@ -87,6 +98,10 @@ type Options struct {
 	// IdleTimeout is how long a session beyond MinSessions may be idle, default
 	// 10 min. MaxAge is how long any session may exist, default 1 h.
 	IdleTimeout, MaxAge time.Duration
+	// ReturnOver is the time within which sessions are replaced one by one when a more
+	// preferred endpoint works again, default 1 min; negative for never: they are then
+	// replaced when they reach MaxAge. New sessions are made there at once.
+	ReturnOver time.Duration
 	// Jitter shortens each session's MaxAge and each backoff by a random part of up
 	// to this fraction of it, from 0 to 1, so that they do not all end at the same
 	// time. Default 0.1; negative for none.
@@ -162,12 +177,15 @@ func (o Options) withDefaults() (*Options, error) {
 	o.BackoffMax = cmp.Or(o.BackoffMax, 30*time.Second)
 	o.RefusedInitial = cmp.Or(o.RefusedInitial, 5*time.Minute)
 	o.RefusedMax = max(cmp.Or(o.RefusedMax, time.Hour), o.RefusedInitial)
+	o.NextEndpointAfter = cmp.Or(o.NextEndpointAfter, time.Second)
+	o.ParallelLogins = cmp.Or(o.ParallelLogins, 8)
 	o.MaxSessions = cmp.Or(o.MaxSessions, 8)
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, 256)
 	o.MaxWait = cmp.Or(o.MaxWait, 10*time.Second)
 	o.OutageWait = cmp.Or(o.OutageWait, 5*time.Second)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 10*time.Minute)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
+	o.ReturnOver = cmp.Or(o.ReturnOver, time.Minute)
 	o.Jitter = max(0, cmp.Or(o.Jitter, 0.1))
 	o.ProbeInterval = cmp.Or(o.ProbeInterval, time.Minute)
 	o.ProbeUnusedInterval = cmp.Or(o.ProbeUnusedInterval, time.Minute)
@@ -191,6 +209,9 @@ func (o *Options) check() error {
 	}
 	if o.MinSessions < 0 || o.MinSessions > o.MaxSessions {
 		problems = append(problems, fmt.Errorf("oci: %d to %d sessions are not a range", o.MinSessions, o.MaxSessions))
+	}
+	if o.ParallelLogins < 0 {
+		problems = append(problems, fmt.Errorf("oci: %d logins at a time are too few", o.ParallelLogins))
 	}
 	if o.MaxReplyBytes < 0 || o.MaxReplyBytes > maxReplyBytes {
 		problems = append(problems, fmt.Errorf("oci: replies of %d bytes at the most are not 0 to %d", o.MaxReplyBytes, maxReplyBytes))

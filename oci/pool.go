@@ -9,31 +9,39 @@ import (
 	"time"
 )
 
-// pool keeps the sessions. One goroutine at a time makes sessions, one after the
-// other, and a session that is being made belongs to no caller: the caller whose turn it
-// is (see queue) gets the next session that is ready, whether it was just made or given
-// back. There are no idle sessions while a caller waits who may have one.
+// pool keeps the sessions. Attempts to make sessions (see attempts.go) run beside each other,
+// and a session that is being made belongs to no caller: the caller whose turn it is (see
+// queue) gets the next session that is ready, whether it was just made or given back. There
+// are no idle sessions while a caller waits who may have one.
 //
 // The states of an endpoint, and the next state after each event:
 //
 //	state         session wanted        attempt succeeds     attempt fails   last session ends     due
 //	unused        connecting            -                    -               -                     being probed (ProbeUnusedInterval)
-//	connecting    -                     in use               in backoff (1)  -                     -
-//	in use        connecting, in use    in use               in use (2)      unused (3)            -
-//	in backoff    next endpoint         -                    -               -                     unused (BackoffInitial …)
-//	being probed  connecting (4)        unused               unused          -                     -
+//	connecting    connecting (1)        in use               in backoff (2)  -                     late (NextEndpointAfter)
+//	late          next endpoint (3)     in use               in backoff (2)  -                     -
+//	in use        connecting, in use    in use               in use (4)      unused (5)            -
+//	in backoff    next endpoint         -                    -               -                     failed (BackoffInitial …)
+//	failed        next endpoint (6)     in use               in backoff (2)  -                     connecting (7)
+//	being probed  connecting (8)        unused               unused, failed  -                     -
 //
-//	(1) If the platform refused the credentials, the account is in backoff instead,
+//	(1) Only if a login has succeeded there lately: see mayLogInTwiceLocked.
+//	(2) If the platform refused the credentials, the account is in backoff instead,
 //	    for RefusedInitial and longer, at all endpoints: see account.
-//	(2) It keeps its sessions, and no other is made until its backoff ends.
-//	(3) A session that ends without a reply after its login counts as a failed
+//	(3) If there is no room for another attempt, the late one is ended, and has failed.
+//	(4) It keeps its sessions, and no other is made until its backoff ends. If none of its
+//	    sessions answers, it is in backoff as well: see noteSilentLocked.
+//	(5) A session that ends without a reply after its login counts as a failed
 //	    attempt if unproductiveSessions before it did so, too: in backoff.
-//	(4) A probe that logs in is canceled first. A probe that only connects goes on.
+//	(6) If every endpoint has failed or is in backoff: connecting.
+//	(7) Beside the traffic, if sessions of less preferred endpoints are in use: see return.go.
+//	(8) A probe that logs in is canceled first. A probe that only connects goes on.
 //
 // The first reply over a session of an endpoint ends its backoff. A probe never starts
-// or ends a backoff. An endpoint is in use if it has a session in pool.all, connecting
-// if endpoint.connecting is set, being probed while runProbe runs for it, and in
-// backoff until endpoint.retryAt.
+// or ends a backoff, but an endpoint whose last probe has failed has failed. An endpoint is in
+// use if it has a session in pool.all, connecting if there is an attempt in pool.attempts, late
+// if that is late, being probed while runProbe runs for it, in backoff until endpoint.retryAt,
+// and failed if health.err is set.
 //
 // Reconfigure replaces endpoints: see reconfigure.go.
 type pool struct {
@@ -64,10 +72,11 @@ type pool struct {
 	idle       []*session          // ordered by last use, the latest last
 	accounts   map[string]*account // by user id; those whose credentials the platform refuses
 	queue      *queue              // of the callers who wait
-	connecting bool                // a session is being made
+	attempts   []*attempt          // to make a session that are under way, the latest last
+	owed       int                 // sessions that were closed for the return, and are to be made anew
+	roomFor    *endpoint           // for a login there a session is to be given up; see givesUpLocked
 	leaving    int                 // sessions that are not in all any more and are being logged out
 	probing    *endpointProbe      // of an endpoint that is not in use; nil if there is none
-	lastErr    error               // of the last attempt to make a session; nil after a success, and after endpoints were replaced
 	closed     bool
 	hadSession time.Time     // when the last of all sessions ended; zero before
 	drained    chan struct{} // closed when the pool is closed and has no sessions
@@ -236,6 +245,8 @@ func (p *pool) takeBackLocked(s *session, now time.Time) *waiter {
 		p.retireLocked(s, ClosedReconfigured)
 	case now.After(s.expires):
 		p.retireLocked(s, ClosedAge)
+	case p.returnsLocked(s, now):
+		p.retireReturningLocked(s, now)
 	default:
 		p.noteHeardLocked(s, now)
 		if p.isSuspectLocked(s) {
@@ -267,7 +278,7 @@ func (p *pool) assignLocked(s *session) *waiter {
 // are no sessions, and no attempt to make one is under way or due, nor put off by
 // Reconfigure, nor due soon after the last session ended. Otherwise it returns nil. The caller holds the pool's mutex.
 func (p *pool) unavailableLocked(now time.Time) error {
-	if len(p.all) > 0 || p.connecting {
+	if len(p.all) > 0 || len(p.attempts) > 0 {
 		return nil
 	}
 	due := p.dueLocked()
@@ -284,13 +295,8 @@ func (p *pool) outlastsLocked(due time.Time) bool {
 	return !p.hadSession.IsZero() && !due.After(p.hadSession.Add(p.options().OutageWait))
 }
 
-// causeLocked returns why the last attempt to make a session has failed. If there was
-// none with the current endpoints, it returns why these are in backoff. The caller holds
-// the pool's mutex.
+// causeLocked returns why the endpoints are in backoff. The caller holds the pool's mutex.
 func (p *pool) causeLocked() error {
-	if p.lastErr != nil {
-		return p.lastErr
-	}
 	var causes []error
 	for _, e := range p.endpoints {
 		if a := p.accounts[e.UserID]; e.health.err != nil {
@@ -302,13 +308,17 @@ func (p *pool) causeLocked() error {
 	return inOneLine(causes)
 }
 
-// byBackoff returns the endpoints in order of preference, those in backoff last.
+// byBackoff returns the endpoints in order of preference, those that do not answer at the
+// moment and those in backoff last.
 func (p *pool) byBackoff() []*endpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	sorted := slices.Clone(p.endpoints)
 	slices.SortStableFunc(sorted, func(a, b *endpoint) int {
+		if late := p.isLateLocked(a); late != p.isLateLocked(b) {
+			return map[bool]int{true: 1, false: -1}[late]
+		}
 		return cmp.Compare(a.remainingBackoffLocked(now), b.remainingBackoffLocked(now))
 	})
 	return sorted

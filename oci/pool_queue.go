@@ -25,12 +25,12 @@ func (p *pool) holdLocked(s *session, of *progress, u use) {
 	if p.options().Trace.SessionUsed != nil {
 		s.held.since = time.Now()
 	}
-	p.beginLocked(of)
+	p.noteBegunLocked(of)
 }
 
-// beginLocked records that a request has had a session. The caller holds the pool's
+// noteBegunLocked records that a request has had a session. The caller holds the pool's
 // mutex.
-func (p *pool) beginLocked(of *progress) {
+func (p *pool) noteBegunLocked(of *progress) {
 	if of == nil {
 		return
 	}
@@ -81,7 +81,13 @@ func (p *pool) capacityLocked(now time.Time) int {
 	if p.hasRoomLocked() && !p.dueLocked().After(now) {
 		return p.options().MaxSessions
 	}
-	return len(p.all)
+	soon := len(p.all)
+	for _, a := range p.attempts {
+		if !a.beside {
+			soon++
+		}
+	}
+	return soon
 }
 
 // busyLocked returns the error of a caller who is refused. The caller holds the pool's
@@ -111,7 +117,7 @@ func (p *pool) nextLocked(s *session) *waiter {
 		return nil
 	}
 	s.held = holding{use: used, caller: t.Caller, since: now, ctx: t.owner.ctx}
-	p.beginLocked(t.owner.of)
+	p.noteBegunLocked(t.owner.of)
 	return t.owner
 }
 

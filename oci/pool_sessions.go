@@ -8,40 +8,6 @@ import (
 	"time"
 )
 
-// growLocked starts to make a session if one is wanted. If none can be made now,
-// and callers would wait in vain, they get an error. The caller holds the pool's
-// mutex.
-func (p *pool) growLocked() {
-	if p.closed || p.connecting || !p.wantsSessionLocked() {
-		return
-	}
-	if now := time.Now(); p.dueLocked().After(now) {
-		if err := p.unavailableLocked(now); err != nil {
-			p.refuseWaitersLocked(err)
-		}
-		return
-	}
-	if p.probing != nil && p.probing.login {
-		p.probing.cancel() // the end of the probe calls growLocked again
-		return
-	}
-	p.connecting = true
-	p.running.Go(p.addSession)
-}
-
-// wantsSessionLocked reports whether another session is wanted. The caller holds the
-// pool's mutex.
-func (p *pool) wantsSessionLocked() bool {
-	return p.hasRoomLocked() && (p.queue.wanted > 0 || len(p.all) < p.options().MinSessions)
-}
-
-// hasRoomLocked reports whether another session may be made. Sessions that are being
-// logged out count until the logout is sent, since the platform may have a limit as well.
-// The caller holds the pool's mutex.
-func (p *pool) hasRoomLocked() bool {
-	return len(p.all)+p.leaving < p.options().MaxSessions
-}
-
 // dueLocked returns when an endpoint may be tried next. The caller holds the pool's
 // mutex.
 func (p *pool) dueLocked() time.Time {
@@ -63,25 +29,6 @@ func (p *pool) endpointDueLocked(e *endpoint) time.Time {
 	return e.retryAt
 }
 
-// addSession makes one session and adds it to the pool. If more are wanted, it
-// starts the next addSession.
-func (p *pool) addSession() {
-	s, err := p.makeSession()
-	p.mu.Lock()
-	p.connecting = false
-	if s != nil || err != nil { // else the endpoints were replaced before an attempt
-		p.lastErr = err
-	}
-	if s != nil {
-		p.addLocked(s)
-	}
-	p.growLocked() // or fails the waiters
-	p.mu.Unlock()
-	if s != nil && !s.usable() {
-		p.sessionClosed(s, s.reason()) // it may have been closed before it was in the pool
-	}
-}
-
 // addLocked adds a session that was just made to the pool. The caller holds the
 // pool's mutex.
 func (p *pool) addLocked(s *session) {
@@ -96,92 +43,9 @@ func (p *pool) addLocked(s *session) {
 		p.retireOutdatedLocked(s, now)
 		return
 	}
+	p.owed = max(0, p.owed-1)
+	p.planReturnLocked(now)
 	p.assignLocked(s).handOver(s)
-}
-
-// makeSession makes a session with the first endpoint that accepts it. An error
-// joins those of all endpoints that were tried. It stops when Reconfigure has replaced
-// the endpoints: it then returns the errors so far, or nothing. It is called without
-// the mutex.
-func (p *pool) makeSession() (*session, error) {
-	var failures []error
-	endpoints, generation := p.inOrder()
-	for _, e := range endpoints {
-		start := time.Now()
-		password := p.readPassword(e)
-		ctx, why := p.beginAttempt(e, generation, start)
-		if errors.Is(why, errReconfigured) {
-			break
-		}
-		if ctx == nil {
-			failures = append(failures, why)
-			continue
-		}
-		s, who, err := e.open(ctx, opening{userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: p.sessionClosed})
-		refused := p.endAttempt(ctx, e, password, err)
-		p.options().Trace.sessionTried(e.Name, time.Since(start), err)
-		if err == nil {
-			p.noteLoggedIn(e, who)
-			return s, nil
-		}
-		if refused > 0 {
-			p.options().Trace.accountRefused(e.Name, e.UserID, refused, err)
-		}
-		if !errors.Is(context.Cause(ctx), errReconfigured) {
-			failures = append(failures, err)
-		}
-	}
-	return nil, inOneLine(failures)
-}
-
-// beginAttempt returns the context of an attempt to make a session with an endpoint, or
-// nil if it is not to be tried now. Then, if the platform refuses its account, why is
-// the refusal. It is errReconfigured if the endpoints are of another generation,
-// otherwise nil. After an attempt the caller must call endAttempt.
-func (p *pool) beginAttempt(e *endpoint, generation int, now time.Time) (ctx context.Context, why error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if generation != p.generation {
-		return nil, errReconfigured
-	}
-	e.connecting = !p.endpointDueLocked(e).After(now) && !p.tryElsewhereLocked(e, now)
-	if !e.connecting {
-		if a := p.accounts[e.UserID]; a != nil {
-			why = a.err
-		}
-		return nil, why
-	}
-	ctx, e.abandon = context.WithCancelCause(p.closing)
-	return ctx, nil
-}
-
-// endAttempt records how an attempt has ended. If the platform refused the
-// credentials, it returns how long the account is in backoff, otherwise 0. If the
-// endpoint was replaced meanwhile, a failure is one of its successor, which must not
-// be tried sooner because of that. So is an attempt that Reconfigure has ended. A success
-// proves nothing about the successor. ctx is that of beginAttempt.
-func (p *pool) endAttempt(ctx context.Context, e *endpoint, password Secret, err error) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	e.connecting = false
-	e.abandon(nil)
-	e.abandon = nil
-	now := time.Now()
-	of := e.latestLocked()
-	if p.closing.Err() == nil && (err != nil || of == e) {
-		of.noteAttemptLocked(now, proofLogin, password, err)
-		p.noteUpLocked(of, now)
-	}
-	switch {
-	case err == nil:
-		delete(p.accounts, e.UserID)
-	case e.refusesCredentials(err):
-		return p.noteRefusalLocked(of, password, now, err)
-	default:
-		of.noteFailureLocked(now)
-		of.deferred = errors.Is(context.Cause(ctx), errReconfigured)
-	}
-	return 0
 }
 
 // retireLocked closes a session that is not in use, in the background, and removes
@@ -263,9 +127,9 @@ func (p *pool) replaceLocked(s *session, why error) {
 	}
 	e := s.endpoint.latestLocked()
 	e.dialect.recheck()
+	e.loggedInAt = time.Time{}
 	if !s.proven && alone && e.noteUnproductiveLocked(now) {
-		p.lastErr = s.endpoint.noAnswers(why)
-		e.noteNoReplyLocked(now, p.lastErr)
+		e.noteNoReplyLocked(now, s.endpoint.noAnswers(why))
 		p.noteUpLocked(e, now)
 	}
 	p.growLocked()

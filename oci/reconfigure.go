@@ -129,16 +129,14 @@ func (p *pool) replaceEndpointsLocked(o *Options, now time.Time) {
 			former = append(former, k)
 		}
 	}
-	for _, k := range former {
-		if k.abandon != nil {
-			k.abandon(errReconfigured)
+	for _, a := range p.attempts {
+		if slices.Contains(former, a.endpoint) {
+			a.abandon(errReconfigured)
 		}
-	}
-	if len(fresh) > 0 || len(next) < len(p.endpoints) {
-		p.lastErr = nil // it may be that of an endpoint which is gone
 	}
 	p.endpoints, p.former = next, former
 	p.generation++
+	p.planReturnLocked(now)
 }
 
 // formerLocked returns the removed endpoints whose backoff may still count. The caller
@@ -149,7 +147,7 @@ func (p *pool) formerLocked(now time.Time) []*endpoint {
 		if e.retryAt.After(ends) {
 			ends = e.retryAt
 		}
-		return !e.connecting && now.After(ends.Add(p.options().BackoffMax))
+		return !p.isTriedLocked(e) && now.After(ends.Add(p.options().BackoffMax))
 	})
 }
 

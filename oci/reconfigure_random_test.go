@@ -33,6 +33,7 @@ type fleet struct {
 	random   *rand.Rand
 	links    map[string]map[*link]bool // by address
 	down     map[string]bool           // by address
+	silent   map[string]bool           // by address: connections are accepted, and nothing is answered
 	sent     map[string]int            // how often the platform got a write
 	answered map[string]bool           // writes to which the platform has replied
 	open     int                       // connections that the client has not closed
@@ -46,7 +47,7 @@ var fleetAddresses = []string{"a:2208", "b:2208", "c:2208"}
 
 func newFleet(random *rand.Rand) *fleet {
 	f := &fleet{
-		random: random, sites: map[string]*platform{}, links: map[string]map[*link]bool{}, down: map[string]bool{},
+		random: random, sites: map[string]*platform{}, links: map[string]map[*link]bool{}, down: map[string]bool{}, silent: map[string]bool{},
 		sent: map[string]int{}, answered: map[string]bool{},
 	}
 	for _, address := range fleetAddresses {
@@ -105,7 +106,7 @@ func (f *fleet) answer(address string, p *platform, c *link, r asked) {
 	f.mu.Unlock()
 	f.pause(60)
 	f.mu.Lock()
-	alive := f.links[address][c]
+	alive := f.links[address][c] && !f.silent[address]
 	f.mu.Unlock()
 	if !alive {
 		return
@@ -131,6 +132,13 @@ func (f *fleet) setDown(address string, down bool) {
 	}
 }
 
+// setSilent lets an endpoint answer nothing, or again.
+func (f *fleet) setSilent(address string, silent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent[address] = silent
+}
+
 // misbehave takes endpoints down and up until it is over.
 func (f *fleet) misbehave(over <-chan struct{}) {
 	for {
@@ -138,7 +146,9 @@ func (f *fleet) misbehave(over <-chan struct{}) {
 		case <-over:
 			return
 		case <-time.After(time.Duration(f.roll(400)) * time.Millisecond):
-			f.setDown(fleetAddresses[f.roll(len(fleetAddresses))], f.roll(3) == 0)
+			address := fleetAddresses[f.roll(len(fleetAddresses))]
+			f.setDown(address, f.roll(3) == 0)
+			f.setSilent(address, f.roll(4) == 0)
 		}
 	}
 }
@@ -150,11 +160,13 @@ func (f *fleet) options() Options {
 	pick := func(of ...time.Duration) time.Duration { return of[f.random.IntN(len(of))] }
 	o := Options{
 		Release: Release(24 - f.random.IntN(2)), OmitEcho: f.random.IntN(4) == 0, OmitTrackingID: f.random.IntN(4) == 0,
-		ConnectTimeout: pick(5*time.Second, 6*time.Second), CommandTimeout: pick(20*time.Second, 30*time.Second),
+		ConnectTimeout: pick(5*time.Second, 6*time.Second), CommandTimeout: pick(2*time.Second, 3*time.Second),
 		BackoffInitial: 50 * time.Millisecond, BackoffMax: pick(200*time.Millisecond, 400*time.Millisecond),
 		MaxSessions: 1 + f.random.IntN(fleetSessions), MaxWait: time.Minute,
 		IdleTimeout: pick(time.Second, time.Minute), MaxAge: pick(500*time.Millisecond, 2*time.Second, time.Hour),
 		ProbeInterval: pick(100*time.Millisecond, time.Minute), ProbeUnusedInterval: pick(time.Second, -1),
+		NextEndpointAfter: pick(300*time.Millisecond, time.Second, -1), ReturnOver: pick(200*time.Millisecond, time.Minute, -1),
+		ParallelLogins: 1 + f.random.IntN(fleetSessions), LoginTimeout: pick(500*time.Millisecond, time.Second),
 		Dial: f.dial,
 	}
 	o.MinSessions = f.random.IntN(o.MaxSessions + 1)

@@ -64,7 +64,8 @@ type session struct {
 	idleSince time.Time
 	probed    time.Time // when the session last proved to be usable, by a reply
 	expires   time.Time
-	proven    bool // it has brought a reply after its login
+	returnAt  time.Time // when it is to be replaced by one of a more preferred endpoint; zero if not
+	proven    bool      // it has brought a reply after its login
 	held      holding
 }
 

@@ -71,7 +71,7 @@ func (p *pool) stats() Stats {
 	}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
-			Name: e.Name, Address: e.Address, Connecting: e.connecting, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
+			Name: e.Name, Address: e.Address, Connecting: p.isTriedLocked(e), InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
 			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err, Since: e.health.since,
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {

@@ -137,16 +137,3 @@ func (p *pool) answersLocked(e *endpoint) bool {
 	}
 	return false
 }
-
-// noteSilentLocked records that no session of an endpoint answers: it is in backoff as
-// after a failed attempt. The next reply over one of its sessions shows that it works. The
-// caller holds the pool's mutex, and calls growLocked afterwards.
-func (p *pool) noteSilentLocked(e *endpoint, now time.Time, err error) {
-	p.lastErr = err
-	e.noteNoReplyLocked(now, err)
-	e.silent = true
-	if !e.retryAt.After(now) {
-		e.noteFailureLocked(now)
-	}
-	p.noteUpLocked(e, now)
-}

@@ -74,6 +74,8 @@ const (
 	// ClosedReconfigured means that the options were changed: its endpoint is gone or
 	// has other options, or there are fewer sessions.
 	ClosedReconfigured CloseReason = "reconfigured"
+	// ClosedReturned means that a more preferred endpoint works again.
+	ClosedReturned CloseReason = "returned"
 	// ClosedBroken means that the platform or the network ended it, or that its state
 	// was unknown, such as after a timeout or a document that was refused.
 	ClosedBroken CloseReason = "broken"
@@ -81,7 +83,7 @@ const (
 
 // CloseReasons returns all reasons for closing a session.
 func CloseReasons() []CloseReason {
-	return []CloseReason{ClosedIdle, ClosedAge, ClosedShutdown, ClosedReconfigured, ClosedBroken}
+	return []CloseReason{ClosedIdle, ClosedAge, ClosedShutdown, ClosedReconfigured, ClosedReturned, ClosedBroken}
 }
 
 func (t Trace) sessionTried(endpoint string, took time.Duration, err error) {
