@@ -147,8 +147,7 @@ func (p *pool) notePassword(e *endpoint, from *secrets, read Secret, err error) 
 // recheckCredentials reads the passwords of accounts in backoff again, and has a
 // session made if one has changed. It is called without the mutex.
 func (p *pool) recheckCredentials() {
-	endpoints, _ := p.inOrder()
-	for _, e := range endpoints {
+	for _, e := range p.inOrder() {
 		p.mu.Lock()
 		a := p.accounts[e.UserID]
 		paused := a != nil && a.retryAt.After(time.Now())

@@ -119,7 +119,7 @@ func (p *pool) abandonLateLocked(e *endpoint) {
 		case a.late:
 			a.abandon(errLate)
 			return
-		case a.kind == besideTraffic && len(p.all) == 0:
+		case a.kind != wantedNow && len(p.all) == 0:
 			a.abandon(errPutOff)
 			return
 		}
@@ -132,7 +132,7 @@ func (p *pool) abandonLateLocked(e *endpoint) {
 // whose last attempt has failed is tried. The caller holds the pool's mutex.
 func (p *pool) nextEndpointLocked(now time.Time) *endpoint {
 	var failed *endpoint
-	for _, e := range p.endpoints {
+	for _, e := range p.preferred {
 		if p.endpointDueLocked(e).After(now) || p.tryElsewhereLocked(e, now) || p.isLateLocked(e) {
 			continue
 		}
@@ -180,9 +180,7 @@ func (e *endpoint) mayLogInTwiceLocked(now time.Time) bool {
 
 // isTriedLocked reports whether an attempt is under way at the endpoint, or at one that it
 // has replaced. The caller holds the pool's mutex.
-func (p *pool) isTriedLocked(e *endpoint) bool {
-	return slices.ContainsFunc(p.attempts, func(a *attempt) bool { return a.endpoint.latestLocked() == e })
-}
+func (p *pool) isTriedLocked(e *endpoint) bool { return p.attemptsLocked(e) > 0 }
 
 // isLateLocked reports whether an attempt at the endpoint is late. The caller holds the
 // pool's mutex.
@@ -194,9 +192,10 @@ func (p *pool) isLateLocked(e *endpoint) bool {
 type attemptKind int
 
 const (
-	wantedNow     attemptKind = iota // somebody waits for the session
-	besideTraffic                    // nobody does: the endpoint has failed, and another one works
-	onlyConnects                     // as besideTraffic, but it makes no session, only a connection
+	wantedNow      attemptKind = iota // somebody waits for the session
+	besideTraffic                     // nobody does: the endpoint has failed, and another one works
+	forMeasurement                    // nobody does: the endpoint is measured; see slow.go
+	onlyConnects                      // as besideTraffic, but it makes no session, only a connection
 )
 
 // beginLocked begins an attempt. The caller holds the pool's mutex.
@@ -249,6 +248,7 @@ func (p *pool) makeSession(a *attempt) {
 	}
 	if made != nil {
 		p.addLocked(made)
+		p.retireSlowLocked(a, made)
 		p.withdrawLocked(a.endpoint)
 	}
 	p.growLocked() // or fails the waiters
@@ -305,7 +305,7 @@ func (p *pool) maySend(a *attempt, password Secret) bool {
 	if a.ctx.Err() != nil || e.replaced || p.endpointDueLocked(e).After(now) {
 		return false
 	}
-	if a.kind == besideTraffic && p.wasRefusedLocked(e, password, now) {
+	if a.kind != wantedNow && p.wasRefusedLocked(e, password, now) {
 		return false
 	}
 	for _, other := range p.attempts {
@@ -314,7 +314,7 @@ func (p *pool) maySend(a *attempt, password Secret) bool {
 		}
 	}
 	a.sending, e.reached = true, false
-	a.checked = a.kind == besideTraffic || e.health.needs == proofReply
+	a.checked = a.kind != wantedNow || e.health.needs == proofReply
 	return true
 }
 
@@ -322,12 +322,12 @@ func (p *pool) maySend(a *attempt, password Secret) bool {
 // session, if more sessions are being made than are wanted. The caller holds the pool's
 // mutex.
 func (p *pool) withdrawLocked(made *endpoint) {
-	preferred, spare := slices.Index(p.endpoints, made), -p.wantedLocked()
+	preferred, spare := slices.Index(p.preferred, made), -p.wantedLocked()
 	if preferred < 0 {
 		return
 	}
 	for _, a := range slices.Backward(p.attempts) {
-		if spare > 0 && !a.beside && a.ctx.Err() == nil && slices.Index(p.endpoints, a.endpoint) > preferred {
+		if spare > 0 && !a.beside && a.ctx.Err() == nil && slices.Index(p.preferred, a.endpoint) > preferred {
 			a.abandon(errWithdrawn)
 			spare--
 		}

@@ -29,7 +29,8 @@ type farmSite struct {
 	platform
 	refuses      bool          // connections are refused
 	hangs        bool          // connections are accepted, and nothing is answered
-	login, takes time.Duration // of a login, and of any other command
+	login, takes time.Duration // of a login, and of a question
+	ping         time.Duration // of the command that asks whether a session is valid
 	dials        []time.Duration
 	logins       []time.Duration // when a login was asked for
 	underWay     int             // connections that are not logged in yet
@@ -99,6 +100,8 @@ func (f *farm) answer(s *farmSite, p *platform, c *link, r asked) {
 	if r.commands[0] == "LoginRequest14sp4" {
 		takes = s.login
 		s.logins = append(s.logins, time.Since(f.begun))
+	} else if r.commands[0] == validityCommand {
+		takes = s.ping
 	} else if r.commands[0] != question.Name() && r.commands[0] != change.Name() {
 		takes = 0
 	}

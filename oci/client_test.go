@@ -180,7 +180,7 @@ func TestDefaultsAreAsDocumented(t *testing.T) {
 		ConnectTimeout: 5 * time.Second, LoginTimeout: 10 * time.Second, CommandTimeout: 20 * time.Second, DeadPeerTimeout: 5 * time.Second, ProbeTimeout: 2 * time.Second,
 		BackoffInitial: time.Second, BackoffMax: 30 * time.Second, NextEndpointAfter: time.Second, ParallelLogins: 8, RefusedInitial: 5 * time.Minute, RefusedMax: time.Hour,
 		MaxSessions: 8, MaxWaiting: 256, MaxWait: 10 * time.Second, OutageWait: 5 * time.Second,
-		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, ReturnOver: time.Minute, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnusedInterval: time.Minute,
+		IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, ReturnOver: time.Minute, SlowFactor: 5, SlowAfter: 500 * time.Millisecond, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnusedInterval: time.Minute,
 	}
 	if diff := cmp.Diff(want, options, cmpopts.IgnoreFields(Options{}, "Encoding", "Dial", "Trace", "Temporary")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

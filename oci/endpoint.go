@@ -49,7 +49,13 @@ type endpoint struct {
 	suspectBefore time.Time
 	suspectedFor  error
 
-	certificateEnds atomic.Pointer[time.Time] // expiry of the certificate that was presented last; nil before
+	slow      bool      // it has lost its preference because others are faster; see slow.go
+	slowSince time.Time // when slow changed last
+	measureAt time.Time // of a slow endpoint: no measurement before
+
+	pinged          atomic.Pointer[measurement] // the last one; nil before
+	slowReply       atomic.Pointer[time.Time]   // when a reply took longer than SlowAfter last; nil before
+	certificateEnds atomic.Pointer[time.Time]   // expiry of the certificate that was presented last; nil before
 }
 
 // secrets holds what an endpoint proves its identity with, and what the platform proves

@@ -25,6 +25,7 @@ func (p *pool) maintain() {
 		case now := <-tick.C:
 			p.retireOld(now)
 			p.probeIdle(now)
+			p.checkPace(now)
 			p.recheckCredentials()
 			p.probeUnused(now)
 		}

@@ -102,6 +102,14 @@ type Options struct {
 	// preferred endpoint works again, default 1 min; negative for never: they are then
 	// replaced when they reach MaxAge. New sessions are made there at once.
 	ReturnOver time.Duration
+	// An endpoint loses its preference while its replies take more than SlowFactor times as
+	// long as those of another one, and longer than SlowAfter. Compared are the times of the
+	// command that asks whether a session is valid, and only after another reply has taken
+	// longer than SlowAfter. It has its preference back when it takes less than half of that. Its
+	// sessions are replaced within seconds. SlowFactor is 5 by default, negative for never; the
+	// default of SlowAfter is 500 ms.
+	SlowFactor float64
+	SlowAfter  time.Duration
 	// Jitter shortens each session's MaxAge and each backoff by a random part of up
 	// to this fraction of it, from 0 to 1, so that they do not all end at the same
 	// time. Default 0.1; negative for none.
@@ -186,6 +194,8 @@ func (o Options) withDefaults() (*Options, error) {
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 10*time.Minute)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	o.ReturnOver = cmp.Or(o.ReturnOver, time.Minute)
+	o.SlowFactor = cmp.Or(o.SlowFactor, 5)
+	o.SlowAfter = cmp.Or(o.SlowAfter, 500*time.Millisecond)
 	o.Jitter = max(0, cmp.Or(o.Jitter, 0.1))
 	o.ProbeInterval = cmp.Or(o.ProbeInterval, time.Minute)
 	o.ProbeUnusedInterval = cmp.Or(o.ProbeUnusedInterval, time.Minute)

@@ -64,22 +64,26 @@ type pool struct {
 	// called with it held. It may be held while a session's or a dialect's mutex is
 	// locked, never the other way round. Functions that need it held have the suffix
 	// Locked.
-	mu         sync.Mutex
-	endpoints  []*endpoint         // in order of preference; replaced, never changed
-	generation int                 // how often the endpoints were replaced
-	former     []*endpoint         // that were removed lately
-	all        map[*session]bool   // sessions that are logged in and not closed; true if in use
-	idle       []*session          // ordered by last use, the latest last
-	accounts   map[string]*account // by user id; those whose credentials the platform refuses
-	queue      *queue              // of the callers who wait
-	attempts   []*attempt          // to make a session that are under way, the latest last
-	owed       int                 // sessions that were closed for the return, and are to be made anew
-	roomFor    *endpoint           // for a login there a session is to be given up; see givesUpLocked
-	leaving    int                 // sessions that are not in all any more and are being logged out
-	probing    *endpointProbe      // of an endpoint that is not in use; nil if there is none
-	closed     bool
-	hadSession time.Time     // when the last of all sessions ended; zero before
-	drained    chan struct{} // closed when the pool is closed and has no sessions
+	mu          sync.Mutex
+	endpoints   []*endpoint         // in order of preference; replaced, never changed
+	preferred   []*endpoint         // the endpoints, slow ones last; see orderLocked
+	former      []*endpoint         // that were removed lately
+	all         map[*session]bool   // sessions that are logged in and not closed; true if in use
+	idle        []*session          // ordered by last use, the latest last
+	accounts    map[string]*account // by user id; those whose credentials the platform refuses
+	queue       *queue              // of the callers who wait
+	attempts    []*attempt          // to make a session that are under way, the latest last
+	owed        int                 // sessions that were closed for the return, and are to be made anew
+	roomFor     *endpoint           // for an attempt there a session is to be given up; see givesUpLocked
+	roomKind    attemptKind         // of that attempt
+	pace        *paceCheck          // the measurement over a session that is under way; nil if there is none
+	measureNext *endpoint           // whose next session that is free is used for a measurement; nil if none is
+	measuredAt  time.Time           // when a session was made for a measurement last
+	leaving     int                 // sessions that are not in all any more and are being logged out
+	probing     *endpointProbe      // of an endpoint that is not in use; nil if there is none
+	closed      bool
+	hadSession  time.Time     // when the last of all sessions ended; zero before
+	drained     chan struct{} // closed when the pool is closed and has no sessions
 }
 
 // waiter is a caller in the queue. ready gets one session or one error.
@@ -115,6 +119,7 @@ func newPool(options *Options) *pool {
 	for _, e := range options.Endpoints {
 		p.endpoints = append(p.endpoints, p.newEndpoint(e, options))
 	}
+	p.preferred = p.endpoints
 	p.running.Go(p.maintain)
 	return p
 }
@@ -129,11 +134,11 @@ func (p *pool) newEndpoint(e Endpoint, options *Options) *endpoint {
 // options returns the current options.
 func (p *pool) options() *Options { return p.live.Load() }
 
-// inOrder returns the endpoints in order of preference, and their generation.
-func (p *pool) inOrder() ([]*endpoint, int) {
+// inOrder returns the endpoints in the order of the options.
+func (p *pool) inOrder() []*endpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.endpoints, p.generation
+	return p.endpoints
 }
 
 // acquire returns a session that is reserved for the caller until they release it.
@@ -253,6 +258,10 @@ func (p *pool) takeBackLocked(s *session, now time.Time) *waiter {
 			p.probeSuspectLocked(s)
 			return nil
 		}
+		if p.measureNext == s.endpoint && p.pace == nil {
+			p.pingLocked(s, now)
+			return nil
+		}
 		return p.assignLocked(s)
 	}
 	return nil
@@ -314,7 +323,7 @@ func (p *pool) byBackoff() []*endpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	sorted := slices.Clone(p.endpoints)
+	sorted := slices.Clone(p.preferred)
 	slices.SortStableFunc(sorted, func(a, b *endpoint) int {
 		if late := p.isLateLocked(a); late != p.isLateLocked(b) {
 			return map[bool]int{true: 1, false: -1}[late]

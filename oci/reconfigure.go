@@ -135,8 +135,7 @@ func (p *pool) replaceEndpointsLocked(o *Options, now time.Time) {
 		}
 	}
 	p.endpoints, p.former = next, former
-	p.generation++
-	p.planReturnLocked(now)
+	p.orderLocked(now)
 }
 
 // formerLocked returns the removed endpoints whose backoff may still count. The caller
@@ -202,6 +201,7 @@ func (e *endpoint) giveSecretsLocked(of *endpoint) {
 func (e *endpoint) takeOverLocked(from *endpoint) {
 	e.failures, e.unproductive, e.retryAt, e.deferred = from.failures, from.unproductive, from.retryAt, from.deferred
 	e.health, e.sourceFailure = from.health, from.sourceFailure
+	e.slow, e.slowSince, e.measureAt = from.slow, from.slowSince, from.measureAt
 	if e.password == "" && e.secrets.Load().passwordSource != nil {
 		e.password = from.password // until it is read
 	}

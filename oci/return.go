@@ -17,6 +17,9 @@ import (
 // connection. That proves enough if no login has failed there; otherwise one session is given
 // up for the attempt to log in.
 
+// usedLately is how long ago a session may have been used that is made anew for the return.
+const usedLately = time.Minute
+
 // planReturnLocked gives sessions of less preferred endpoints than one that works the time
 // after which they are replaced, and takes it from all others. It is called after all that may
 // change which endpoint works. The caller holds the pool's mutex.
@@ -25,8 +28,8 @@ func (p *pool) planReturnLocked(now time.Time) {
 	working := p.workingLocked(now)
 	var planned []*session
 	for s := range p.all {
-		switch at := slices.Index(p.endpoints, s.endpoint); {
-		case working < 0 || at <= working || over < 0:
+		switch at := slices.Index(p.preferred, s.endpoint); {
+		case working < 0 || at <= working || over < 0 && !s.endpoint.slow:
 			s.returnAt = time.Time{}
 		case s.returnAt.IsZero():
 			planned = append(planned, s)
@@ -35,7 +38,11 @@ func (p *pool) planReturnLocked(now time.Time) {
 	// The oldest first, since those would be replaced anyway.
 	slices.SortFunc(planned, func(a, b *session) int { return a.expires.Compare(b.expires) })
 	for i, s := range planned {
-		s.returnAt = now.Add(over * time.Duration(i+1) / time.Duration(len(planned)))
+		within := over
+		if s.endpoint.slow && (within < 0 || within > leaveSlowOver) {
+			within = leaveSlowOver
+		}
+		s.returnAt = now.Add(within * time.Duration(i+1) / time.Duration(len(planned)))
 	}
 }
 
@@ -44,7 +51,7 @@ func (p *pool) planReturnLocked(now time.Time) {
 // a reply, and nothing has failed since. It is negative if there is none. The caller holds the
 // pool's mutex.
 func (p *pool) workingLocked(now time.Time) int {
-	return slices.IndexFunc(p.endpoints, func(e *endpoint) bool {
+	return slices.IndexFunc(p.preferred, func(e *endpoint) bool {
 		return e.health.err == nil && p.isUpLocked(e) && !p.endpointDueLocked(e).After(now)
 	})
 }
@@ -57,13 +64,13 @@ func (p *pool) returnsLocked(s *session, now time.Time) bool {
 		return p.givesUpLocked(s, now)
 	}
 	working := p.workingLocked(now)
-	return working >= 0 && working < slices.Index(p.endpoints, s.endpoint)
+	return working >= 0 && working < slices.Index(p.preferred, s.endpoint)
 }
 
-// retireReturningLocked closes a session for the return. If it was in use within ReturnOver,
-// another one is made instead. The caller holds the pool's mutex.
+// retireReturningLocked closes a session for the return. If it was in use lately, another one
+// is made instead. The caller holds the pool's mutex.
 func (p *pool) retireReturningLocked(s *session, now time.Time) {
-	if !s.returnAt.IsZero() && now.Sub(s.idleSince) < p.options().ReturnOver {
+	if !s.returnAt.IsZero() && now.Sub(s.idleSince) < usedLately {
 		p.owed++
 	}
 	p.retireLocked(s, ClosedReturned)
@@ -76,11 +83,10 @@ func (p *pool) givesUpLocked(s *session, now time.Time) bool {
 	if e == nil || p.hasRoomLocked() || p.leaving > 0 || len(p.attempts) > 0 || p.all[s] && len(p.all) < 2 {
 		return false
 	}
-	if e != p.retriedLocked(now) {
-		p.roomFor = nil
-		return false
+	if p.roomKind == forMeasurement {
+		return s.endpoint != e && p.mayMeasureLocked(e, now)
 	}
-	return slices.Index(p.endpoints, s.endpoint) > slices.Index(p.endpoints, e)
+	return e == p.retriedLocked(now) && slices.Index(p.preferred, s.endpoint) > slices.Index(p.preferred, e)
 }
 
 // useRoomLocked begins the attempt for which a session was given up. The caller holds the
@@ -91,7 +97,11 @@ func (p *pool) useRoomLocked(now time.Time) {
 		return
 	}
 	p.roomFor = nil
-	if p.mayRetryLocked(e, now) {
+	switch {
+	case p.roomKind == forMeasurement && p.mayMeasureLocked(e, now):
+		p.measuredAt = now
+		p.beginLocked(e, forMeasurement)
+	case p.roomKind == besideTraffic && p.mayRetryLocked(e, now):
 		p.beginLocked(e, besideTraffic)
 	}
 }
@@ -107,7 +117,7 @@ func (p *pool) retryBesideLocked(now time.Time) {
 	case !e.reached:
 		p.beginLocked(e, onlyConnects)
 	default:
-		p.roomFor = e
+		p.roomFor, p.roomKind = e, besideTraffic
 	}
 }
 
@@ -116,8 +126,8 @@ func (p *pool) retryBesideLocked(now time.Time) {
 // password that the platform has refused there is tried again after RefusedMax only, since
 // each refusal may count against the account. The caller holds the pool's mutex.
 func (p *pool) retriedLocked(now time.Time) *endpoint {
-	for i, e := range p.endpoints {
-		if e.health.err == nil && !e.retryAt.After(now) || !p.isUsedLocked(p.endpoints[i+1:]) {
+	for i, e := range p.preferred {
+		if e.health.err == nil && !e.retryAt.After(now) || !p.isUsedLocked(p.preferred[i+1:]) {
 			return nil
 		}
 		if p.mayRetryLocked(e, now) {

@@ -173,6 +173,9 @@ func (s *session) markWritten(asked *exchange) {
 // deliver gives an exchange its replies. It is called without the mutex, after the
 // exchange has ceased to be pending.
 func (s *session) deliver(asked *exchange, replies []Reply) {
+	if asked.pool != nil {
+		s.endpoint.noteReply(time.Since(asked.began))
+	}
 	if asked.pool == nil || needsSession(replies) {
 		asked.answered <- result{replies: replies}
 		return
@@ -333,9 +336,13 @@ func (s *session) ask(ctx context.Context, command Command) (Reply, error) {
 // ping returns an error unless the platform confirms that the session is logged
 // in. A release that does not support the command has answered it nevertheless.
 func (s *session) ping(ctx context.Context) error {
+	start := time.Now()
 	_, err := s.ask(ctx, NewRead(validityCommand))
 	if isValidationError(err) {
-		return nil
+		err = nil
+	}
+	if err == nil {
+		s.endpoint.notePing(time.Since(start))
 	}
 	return err
 }

@@ -27,6 +27,8 @@ type EndpointStats struct {
 	Address    string // as in the options
 	Idle, Busy int    // sessions that are logged in; Busy ones are in use
 	Connecting bool   // a session is being made
+	Attempts   int    // how many are being made
+	Slow       bool   // it has lost its preference: see [Options.SlowFactor]
 	InBackoff  bool   // the last attempt failed, and the next is not due yet
 	// AccountRefused reports whether the platform has refused the endpoint's
 	// credentials, and the next attempt is not due yet.
@@ -71,7 +73,7 @@ func (p *pool) stats() Stats {
 	}
 	for _, e := range p.endpoints {
 		of := EndpointStats{
-			Name: e.Name, Address: e.Address, Connecting: p.isTriedLocked(e), InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
+			Name: e.Name, Address: e.Address, Connecting: p.attemptsLocked(e) > 0, Attempts: p.attemptsLocked(e), Slow: e.slow, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
 			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err, Since: e.health.since,
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {
@@ -98,6 +100,17 @@ func (p *pool) stats() Stats {
 		}
 	}
 	return stats
+}
+
+// attemptsLocked returns how many attempts to make a session are under way at the endpoint. The
+// caller holds the pool's mutex.
+func (p *pool) attemptsLocked(e *endpoint) (n int) {
+	for _, a := range p.attempts {
+		if a.endpoint.latestLocked() == e {
+			n++
+		}
+	}
+	return n
 }
 
 // nextTryLocked returns [EndpointStats.NextTry] of an endpoint. The caller holds the

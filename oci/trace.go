@@ -40,6 +40,9 @@ type Trace struct {
 	// DialectChanged is called when it is known what an endpoint supports, and
 	// whenever that changes.
 	DialectChanged func(endpoint string, d Dialect)
+	// PreferenceChanged is called when an endpoint has lost its preference because it is slow,
+	// or has it back.
+	PreferenceChanged func(Preference)
 	// EndpointProbed is called after each probe of an endpoint that is not in use,
 	// unless the probe has no result.
 	EndpointProbed func(p Probe)
@@ -60,6 +63,15 @@ type Probe struct {
 	Up, Changed bool
 }
 
+// Preference is a change of the preference of an endpoint: see [Options.SlowFactor].
+type Preference struct {
+	Endpoint string
+	Slow     bool // it has lost its preference; otherwise it has it back
+	// Took is the last measurement of the endpoint, and Other that of the fastest one besides;
+	// 0 if there is none.
+	Took, Other time.Duration
+}
+
 // CloseReason is why a session was closed.
 type CloseReason string
 
@@ -74,7 +86,8 @@ const (
 	// ClosedReconfigured means that the options were changed: its endpoint is gone or
 	// has other options, or there are fewer sessions.
 	ClosedReconfigured CloseReason = "reconfigured"
-	// ClosedReturned means that a more preferred endpoint works again.
+	// ClosedReturned means that a more preferred endpoint works again or is measured, or that its
+	// endpoint is slow.
 	ClosedReturned CloseReason = "returned"
 	// ClosedBroken means that the platform or the network ended it, or that its state
 	// was unknown, such as after a timeout or a document that was refused.
@@ -146,6 +159,12 @@ func (t Trace) passwordRead(endpoint string, err error) {
 func (t Trace) dialectChanged(endpoint string, d Dialect) {
 	if t.DialectChanged != nil {
 		t.DialectChanged(endpoint, d)
+	}
+}
+
+func (t Trace) preferenceChanged(p Preference) {
+	if t.PreferenceChanged != nil {
+		t.PreferenceChanged(p)
 	}
 }
 

@@ -119,6 +119,6 @@ func (v *verification) choose(e *endpoint) ([]Command, error) {
 // Secure reports whether every endpoint is reached over TLS, so that a command
 // may hold an unencrypted password.
 func (c *Client) Secure() bool {
-	endpoints, _ := c.pool.inOrder()
+	endpoints := c.pool.inOrder()
 	return !slices.ContainsFunc(endpoints, func(e *endpoint) bool { return !e.secured })
 }
