@@ -388,17 +388,22 @@ type Backoff struct {
 
 // Pool limits the sessions with the platform.
 type Pool struct {
-	Min           int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even if no request needs them."`
-	Max           int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most auth.throttle.concurrent at a time, and so does one connection without a login for probe_unused."`
-	MaxWaiting    int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
-	UserSessions  int           `yaml:"user_max_sessions" rule:"optional,1..1000" doc:"Most sessions that each user of the platform or of an issuer may use at a time, not more than max; 0 if there is no limit besides max. Listed clients have auth.clients[].max_sessions instead."`
-	Wait          time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
-	OutageWait    time.Duration `yaml:"outage_wait" rule:"0s..1m" doc:"How long after the last session has ended requests wait for the next login attempt, if it is due within that time, as while the platform restarts; 0s for never. Later, they are rejected immediately until that attempt is due."`
-	IdleTimeout   time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
-	MaxAge        time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`
-	Jitter        float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age, probe_unused and each pause of platform.backoff, so that they do not all end at the same time."`
-	ProbeInterval time.Duration `yaml:"probe_interval" rule:"1s..1h" doc:"How long a session may be idle before a probe checks that the platform has not ended it."`
-	ProbeUnused   time.Duration `yaml:"probe_unused" rule:"0s..1h" doc:"How often a connection is made, TLS included, to an endpoint that has no session, to learn whether it is up; 0s for never. After a failed login there, the probe logs in as well, unless the credentials were refused."`
+	Min               int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even if no request needs them."`
+	Max               int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most auth.throttle.concurrent at a time, and so does one connection without a login for probe_unused."`
+	MaxWaiting        int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
+	UserSessions      int           `yaml:"user_max_sessions" rule:"optional,1..1000" doc:"Most sessions that each user of the platform or of an issuer may use at a time, not more than max; 0 if there is no limit besides max. Listed clients have auth.clients[].max_sessions instead."`
+	Wait              time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`
+	OutageWait        time.Duration `yaml:"outage_wait" rule:"0s..1m" doc:"How long after the last session has ended requests wait for the next login attempt, if it is due within that time, as while the platform restarts; 0s for never. Later, they are rejected immediately until that attempt is due."`
+	IdleTimeout       time.Duration `yaml:"idle_timeout" rule:"1s..24h" doc:"Sessions above min that were idle for so long are closed."`
+	MaxAge            time.Duration `yaml:"max_age" rule:"1s..168h" doc:"Age at which a session is replaced."`
+	Jitter            float64       `yaml:"jitter" rule:"0..0.5" doc:"Largest fraction taken at random off max_age, probe_unused and each pause of platform.backoff, so that they do not all end at the same time."`
+	ProbeInterval     time.Duration `yaml:"probe_interval" rule:"1s..1h" doc:"How long a session may be idle before a probe checks that the platform has not ended it."`
+	ProbeUnused       time.Duration `yaml:"probe_unused" rule:"0s..1h" doc:"How often a connection is made, TLS included, to an endpoint that has no session, to learn whether it is up; 0s for never. After a failed login there, the probe logs in as well, unless the credentials were refused."`
+	ParallelLogins    int           `yaml:"parallel_logins" rule:"1..100" doc:"Most sessions that are being made at a time. They are made one at a time until a login has succeeded, and again after one has failed or a session has broken."`
+	NextEndpointAfter time.Duration `yaml:"next_endpoint_after" rule:"0s..1m" doc:"How long a connection and login at an endpoint may take before the next endpoint is tried as well, if a request needs a session; 0s for never. Twice the time of the last login there, if that is longer."`
+	ReturnOver        time.Duration `yaml:"return_over" rule:"0s..24h" doc:"Time within which sessions are replaced one by one when a more preferred endpoint works again; 0s for never: they are replaced when they reach max_age."`
+	SlowFactor        float64       `yaml:"slow_factor" rule:"0..1000" doc:"An endpoint loses its preference while its replies take more than so many times as long as those of another one, and longer than slow_after; 0 for never, otherwise at least 2. Compared are replies to the command that asks whether a session is valid."`
+	SlowAfter         time.Duration `yaml:"slow_after" rule:"10ms..1m" doc:"Replies that take no longer make no endpoint slow, whatever slow_factor is, and nothing is measured."`
 }
 
 // Account returns the user id and the password that log in at an endpoint. Each
@@ -462,6 +467,7 @@ func Default() Config {
 			Pool: Pool{
 				Min: 1, Max: 8, MaxWaiting: 256, Wait: 10 * time.Second, OutageWait: 5 * time.Second,
 				IdleTimeout: 10 * time.Minute, MaxAge: time.Hour, Jitter: 0.1, ProbeInterval: time.Minute, ProbeUnused: time.Minute,
+				ParallelLogins: 8, NextEndpointAfter: time.Second, ReturnOver: time.Minute, SlowFactor: 5, SlowAfter: 500 * time.Millisecond,
 			},
 		},
 	}

@@ -198,6 +198,7 @@ func fullConfig() config.Config {
 			Backoff:       config.Backoff{Initial: 10 * time.Millisecond, Max: time.Second, Refused: time.Minute, RefusedMax: 2 * time.Minute},
 			Pool: config.Pool{
 				Max: 1, MaxWaiting: 1, UserSessions: 1, Wait: time.Second, OutageWait: 7 * time.Second, IdleTimeout: time.Minute, MaxAge: 2 * time.Minute, ProbeInterval: 30 * time.Second, ProbeUnused: 2 * time.Minute,
+				ParallelLogins: 2, NextEndpointAfter: 2 * time.Second, ReturnOver: 3 * time.Minute, SlowFactor: 2.5, SlowAfter: time.Second,
 			},
 		},
 	}

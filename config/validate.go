@@ -161,6 +161,8 @@ func (l *loader) validatePlatform(p Platform) {
 		fmt.Sprintf("needs release %d or later, but platform.release is %d", first, number), "platform.login", "platform.release")
 	l.conflict(p.Pool.Min > p.Pool.Max, fmt.Sprintf("must not be more than platform.pool.max, which is %d", p.Pool.Max),
 		"platform.pool.min", "platform.pool.max")
+	// Half of the factor is where a slow endpoint has its preference back.
+	l.conflict(p.Pool.SlowFactor > 0 && p.Pool.SlowFactor < 2, "must be 0 or at least 2", "platform.pool.slow_factor")
 }
 
 // firstReleases holds the first release of the platform that supports each login.

@@ -17,7 +17,7 @@ func (m *Metrics) makePlatform() {
 		Name: "ocigate_platform_logins_total", Help: "Attempts to make a session with the platform, by result: ok, or the step that failed (dns, dial, tls, login, version).",
 	}, []string{"platform_endpoint", "result"})
 	m.sessionsClosed = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown, reconfigured or broken.",
+		Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown, reconfigured, returned (to a more preferred endpoint) or broken.",
 	}, []string{"platform_endpoint", "reason"})
 	m.waits = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, without those that found an idle one, by result: ok, failed, or left if the caller stopped waiting.", Buckets: durationBuckets,
@@ -146,6 +146,10 @@ var (
 		"1 while a feature that the platform does not support is requested in an older form or left out, else 0. While the release is unknown, the tracking id is left out.", []string{"platform_endpoint", "feature"}, nil)
 	backoffDesc = prometheus.NewDesc("ocigate_platform_endpoint_resting",
 		"1 while an endpoint is in backoff after a failed attempt, else 0.", []string{"platform_endpoint"}, nil)
+	slowDesc = prometheus.NewDesc("ocigate_platform_endpoint_slow",
+		"1 while an endpoint has lost its preference because another one answers far faster (platform.pool.slow_factor), else 0.", []string{"platform_endpoint"}, nil)
+	attemptsDesc = prometheus.NewDesc("ocigate_platform_attempts",
+		"Attempts to make a session that are under way.", []string{"platform_endpoint"}, nil)
 	upDesc = prometheus.NewDesc("ocigate_platform_endpoint_up",
 		"1 while an endpoint has a session, or if the last attempt to reach it succeeded; 0 if that failed, and before the first attempt. An endpoint without a session is connected to every platform.pool.probe_unused; after a login that failed, only a successful login counts.", []string{"platform_endpoint"}, nil)
 )
@@ -157,6 +161,8 @@ func (*sessionCollector) Describe(to chan<- *prometheus.Desc) {
 	to <- waitersDesc
 	to <- backoffDesc
 	to <- upDesc
+	to <- slowDesc
+	to <- attemptsDesc
 	to <- refusedDesc
 	to <- releaseDesc
 	to <- fallbackDesc
@@ -175,6 +181,8 @@ func (s *sessionCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(sessionsDesc, e.Busy, e.Name, "busy")
 		gauge(backoffDesc, oneIf(e.InBackoff), e.Name)
 		gauge(upDesc, oneIf(e.Up), e.Name)
+		gauge(slowDesc, oneIf(e.Slow), e.Name)
+		gauge(attemptsDesc, e.Attempts, e.Name)
 		gauge(refusedDesc, oneIf(e.AccountRefused), e.Name)
 		gauge(releaseDesc, int(e.Dialect.Release), e.Name)
 		for _, feature := range oci.Features() {

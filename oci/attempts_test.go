@@ -438,3 +438,15 @@ func TestAnAttemptThatIsNotNeededIsEnded(t *testing.T) {
 		}
 	})
 }
+
+// If logins take long at both endpoints, and there is room for one session, the attempts do not
+// end each other for ever.
+func TestSlowLoginsDoNotEndEachOther(t *testing.T) {
+	f := newFarm(primaryAddress, secondaryAddress)
+	for _, s := range f.sites {
+		s.login = 4 * time.Second
+	}
+	run(t, &platform{}, func(o *Options) { two(o); f.options(o); o.MaxSessions = 1 }, func(t *testing.T, c *Client) {
+		ask(t, c, time.Second, time.Second).check(t, "at first", 5*time.Second)
+	})
+}

@@ -63,7 +63,7 @@ func TestSessionsReturnOneByOne(t *testing.T) {
 					}
 					logins := f.sites[primaryAddress].logins
 					if len(logins) < 1 || logins[0]-back > 35*time.Second {
-						t.Errorf("works again after %v, logins at %v", back, logins)
+						t.Fatalf("works again after %v, logins at %v", back, logins)
 					}
 					for i := range logins[1:] {
 						if logins[i+1]-logins[i] < 5*time.Second {

@@ -84,6 +84,12 @@ func platformOptions(c config.Platform, certificates *certificates) (oci.Options
 		DeadPeerTimeout:     orNever(c.Timeouts.DeadPeer),
 		OutageWait:          orNever(c.Pool.OutageWait),
 		ProbeUnusedInterval: orNever(c.Pool.ProbeUnused),
+
+		ParallelLogins:    c.Pool.ParallelLogins,
+		NextEndpointAfter: orNever(c.Pool.NextEndpointAfter),
+		ReturnOver:        orNever(c.Pool.ReturnOver),
+		SlowFactor:        orNone(c.Pool.SlowFactor),
+		SlowAfter:         c.Pool.SlowAfter,
 	}
 	for i, e := range c.Endpoints {
 		userID, password := c.Account(e)
@@ -109,12 +115,12 @@ func passwordSource(password config.Secret) func() (oci.Secret, error) {
 	}
 }
 
-// orNone returns -1 for no jitter, because 0 means the default in package oci.
-func orNone(jitter float64) float64 {
-	if jitter == 0 {
+// orNone returns -1 for 0, because 0 means the default in package oci.
+func orNone(value float64) float64 {
+	if value == 0 {
 		return -1
 	}
-	return jitter
+	return value
 }
 
 // platformErrors returns the table that maps platform errors to errors of the API, with

@@ -71,6 +71,7 @@ func withLog(t oci.Trace, logger *slog.Logger) oci.Trace {
 	}
 	t.PasswordRead = passwordLog(logger)
 	t.DialectChanged = dialectLog(logger)
+	t.PreferenceChanged = preferenceLog(logger)
 	return t
 }
 
@@ -134,6 +135,19 @@ func passwordLog(logger *slog.Logger) func(endpoint string, err error) {
 			return
 		}
 		logger.Info("the password of the gateway's account can be read again", "platform_endpoint", endpoint)
+	}
+}
+
+// preferenceLog returns a function that logs when an endpoint loses its preference because it is
+// slow, and when it has it back.
+func preferenceLog(logger *slog.Logger) func(oci.Preference) {
+	return func(p oci.Preference) {
+		fields := []any{"platform_endpoint", p.Endpoint, "seconds", p.Took.Seconds(), "other_seconds", p.Other.Seconds()}
+		if p.Slow {
+			logger.Warn("the platform endpoint answers far more slowly than another one, which is used instead", fields...)
+			return
+		}
+		logger.Info("the platform endpoint is preferred again: it is no longer slow", fields...)
 	}
 }
 

@@ -75,3 +75,13 @@ func TestProgramReportsAnUnusedEndpointThatIsDown(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestALostPreferenceIsLogged(t *testing.T) {
+	trace, log := traced()
+	trace.PreferenceChanged(oci.Preference{Endpoint: "primary", Slow: true, Took: 3 * time.Second, Other: 10 * time.Millisecond})
+	wantLine(t, log, "level=WARN", "platform_endpoint=primary", "more slowly", "seconds=3", "other_seconds=0.01")
+
+	trace, log = traced()
+	trace.PreferenceChanged(oci.Preference{Endpoint: "primary", Took: 10 * time.Millisecond, Other: 10 * time.Millisecond})
+	wantLine(t, log, "level=INFO", "platform_endpoint=primary", "no longer slow")
+}

@@ -72,6 +72,8 @@ type Endpoint struct {
 	Preferred           bool          `json:"preferred" doc:"whether it is the first, which is used if it can be"`
 	State               EndpointState `json:"state" doc:"in_use, unused (up, without a session), connecting, not_tried, backoff, down, or account_refused"`
 	NewSessionsFail     bool          `json:"new_sessions_fail" doc:"whether it has sessions, but the last attempt to make another one has failed"`
+	Slow                bool          `json:"slow,omitempty" doc:"whether it has lost its preference because another one is far faster: platform.pool.slow_factor"`
+	Attempts            int           `json:"attempts,omitempty" doc:"how many sessions are being made there"`
 	Idle                int           `json:"idle" doc:"its sessions that are not in use"`
 	Busy                int           `json:"busy" doc:"its sessions in use"`
 	LastTriedAt         time.Time     `json:"last_tried_at,omitzero" doc:"when the last attempt to reach it ended"`

@@ -114,6 +114,9 @@ func (s *Status) findEndpointProblems(e *Endpoint, all []Endpoint, usable int) {
 			"The preferred platform endpoint %s is down. Endpoint %s is used instead.", e.Name, all[usable].Name)
 	case e.State.fails():
 		s.problem(Warning, sectionPlatform, "There is less to fall back on. Its last error is below.", "Platform endpoint %s is down.", e.Name)
+	case e.Slow:
+		s.problem(Warning, sectionPlatform, "It is preferred again once it is no longer slow. See platform.pool.slow_factor.",
+			"Platform endpoint %s answers far more slowly than another one, which is used instead if it can be.", e.Name)
 	case e.NewSessionsFail:
 		s.problem(Warning, sectionPlatform, "It still has sessions, which end by and by. Its last error is below.", "No new session can be made at platform endpoint %s.", e.Name)
 	}

@@ -46,6 +46,8 @@ func TestProblems(t *testing.T) {
 			"warning: The platform refuses the account of the gateway at endpoint primary.\nwarning: The platform refuses the account of the gateway at endpoint secondary.\n"},
 		"no more sessions can be made": {func(s *sources) { s.stats.Endpoints[0].InBackoff = true }, "1 problem needs attention",
 			"warning: No new session can be made at platform endpoint primary.\n"},
+		"an endpoint is slow": {func(s *sources) { s.stats.Endpoints[0].Slow = true }, "1 problem needs attention",
+			"warning: Platform endpoint primary answers far more slowly than another one, which is used instead if it can be.\n"},
 		"the preferred endpoint is down and is tried again": {func(s *sources) {
 			fails(&s.stats.Endpoints[0], "i/o timeout")
 			s.stats.Endpoints[0].Connecting, s.stats.Endpoints[1].Idle = true, 1
