@@ -170,7 +170,7 @@ func (s *Status) addPlatform(stats *oci.Stats) {
 		of := Endpoint{
 			Name: bounded(e.Name), Address: bounded(e.Address), Preferred: i == 0, State: stateOf(e),
 			NewSessionsFail: e.Idle+e.Busy > 0 && e.InBackoff, Slow: e.Slow, Attempts: e.Attempts,
-			Idle:            e.Idle, Busy: e.Busy, LastTriedAt: inUTC(e.LastTried),
+			Idle: e.Idle, Busy: e.Busy, LastTriedAt: inUTC(e.LastTried),
 			Release: int(e.Dialect.Release), ReleaseSet: e.Dialect.Set, PlatformVersion: bounded(e.Dialect.Version),
 			CertificateNotAfter: inUTC(e.PeerCertificateNotAfter),
 		}
