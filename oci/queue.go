@@ -282,7 +282,7 @@ func (q *queue) admit(t *ticket, now time.Time, b bounds) (why BusyReason, displ
 	if c.newestFirst(now) {
 		last = c.fresh.Front()
 	}
-	return "", last.Value.(*ticket) //nolint:errcheck // the list has tickets alone
+	return "", last.Value.(*ticket)
 }
 
 // leave removes a ticket. It reports false if the ticket is not in the queue any more.
@@ -384,19 +384,15 @@ func (c *caller) choose(now time.Time) *ticket {
 	default:
 		first = c.fresh.Front()
 	}
-	return first.Value.(*ticket) //nolint:errcheck // the lists have tickets alone
+	return first.Value.(*ticket)
 }
 
 // charge removes a ticket that is served, and charges its caller.
 func (q *queue) charge(t *ticket, now time.Time) use {
 	c, cost := t.caller, cmp.Or(q.cost.value, defaultCost)
-	charged := c.charged + cost/float64(c.weight)
 	if t.rank != rankUrgent {
 		if c == q.next.first() {
 			q.charged = max(q.charged, c.charged)
-		}
-		if !q.newest {
-			q.charged = max(q.charged, min(q.charged+cost/float64(q.weights), charged))
 		}
 		q.turns++
 		if c == q.longest.first() {
@@ -410,7 +406,7 @@ func (q *queue) charge(t *ticket, now time.Time) use {
 	} else {
 		q.newOnes.add(0)
 	}
-	c.charged = charged
+	c.charged += cost / float64(c.weight)
 	c.inUse++
 	q.inUse++
 	of := use{caller: c, charge: cost, period: q.period, since: now, arrived: t.arrived}
@@ -466,7 +462,7 @@ func (q *queue) settle(c *caller) {
 	c.counted = weight
 	ordinary := served > 0 && c.ordinary() > 0
 	if ordinary && !q.next.has(c) {
-		c.charged = max(c.charged, q.joinAt())
+		c.charged = max(c.charged, q.charged)
 	}
 	q.urgent.set(c, served > 0 && c.urgent.first() != nil)
 	q.next.set(c, ordinary)
@@ -475,14 +471,6 @@ func (q *queue) settle(c *caller) {
 	if tickets == 0 && c.inUse == 0 {
 		q.rest(c)
 	}
-}
-
-// joinAt returns the lowest charge of a caller who begins to wait.
-func (q *queue) joinAt() float64 {
-	if c := q.next.first(); c != nil {
-		return min(q.charged, c.charged)
-	}
-	return q.charged
 }
 
 // rest forgets a caller without tickets and sessions, unless their charge still matters.
@@ -531,7 +519,7 @@ func (q *queue) all() []*ticket {
 		all = append(all, c.urgent.items...)
 		for _, from := range []*list.List{&c.begun, &c.fresh} {
 			for e := from.Front(); e != nil; e = e.Next() {
-				all = append(all, e.Value.(*ticket)) //nolint:errcheck // the lists have tickets alone
+				all = append(all, e.Value.(*ticket))
 			}
 		}
 	}

@@ -48,8 +48,8 @@ func (r byRank[T]) Swap(i, j int) {
 }
 
 func (r byRank[T]) Push(item any) {
-	r.items = append(r.items, item.(T)) //nolint:errcheck // set pushes items of T alone
-	*r.place(item.(T)) = len(r.items)   //nolint:errcheck // likewise
+	r.items = append(r.items, item.(T))
+	*r.place(item.(T)) = len(r.items)  
 }
 
 func (r byRank[T]) Pop() any {
