@@ -14,8 +14,8 @@ import (
 var (
 	// ErrClosed means that the client was closed.
 	ErrClosed = undone(errors.New("oci: the client is closed"))
-	// ErrBusy means that all sessions were in use until the caller's ctx or
-	// [Options.MaxWait] ended, or that too many callers wait already.
+	// ErrBusy means that all sessions were in use, or as many as the caller may use. Every
+	// such error is a [*BusyError], which has the reason.
 	ErrBusy = undone(errors.New("oci: all sessions are in use"))
 	// ErrNotLoggedIn means that the platform refused a command with the same
 	// number and summary as a VerifySessionIsValidRequest. So the session was

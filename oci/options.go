@@ -85,9 +85,11 @@ type Options struct {
 	// MinSessions is how many sessions are kept logged in, as long as the platform
 	// accepts them, default 0. MaxSessions is never exceeded, default 8.
 	MinSessions, MaxSessions int
-	// MaxWaiting is how many callers may wait for a session, default 256. Callers
-	// who share a read count as one. The next caller gets [ErrBusy]. MaxWait is how
-	// long a caller may wait, default 10 s.
+	// MaxWaiting is how many requests may wait for a session, default 256. Callers who
+	// share a read count as one, with the [Request] of the first. Further requests, or
+	// those of callers with more than their share, get a [*BusyError]. Those that have
+	// begun, and urgent ones, may exceed it. MaxWait is how long one may wait, default
+	// 10 s.
 	MaxWaiting int
 	MaxWait    time.Duration
 	// OutageWait is how long after the end of the last session callers wait for the next

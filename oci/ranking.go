@@ -49,7 +49,7 @@ func (r byRank[T]) Swap(i, j int) {
 
 func (r byRank[T]) Push(item any) {
 	r.items = append(r.items, item.(T))
-	*r.place(item.(T)) = len(r.items)  
+	*r.place(item.(T)) = len(r.items)
 }
 
 func (r byRank[T]) Pop() any {
