@@ -13,8 +13,8 @@ const (
 	// BusyFull means that as many callers waited as [Options.MaxWaiting] allows, and
 	// that the share of this caller was used up.
 	BusyFull BusyReason = "full"
-	// BusyDisplaced means that the caller had to leave the queue for one who wants less
-	// than their share.
+	// BusyDisplaced means that the queue was full, and that the caller had to leave it for
+	// another one who has fewer requests there.
 	BusyDisplaced BusyReason = "displaced"
 	// BusyDeadline means that the caller would not have been served before the deadline
 	// of their ctx, or would have waited for longer than [Options.MaxWait].
@@ -34,10 +34,11 @@ func BusyReasons() []BusyReason {
 // of the command was sent. errors.Is reports true for [ErrBusy].
 type BusyError struct {
 	Reason BusyReason
-	// RetryAfter is the time in which those who wait now are served, by the rate at
-	// which sessions have become free lately. 0 means that it is not known.
+	// RetryAfter is the time in which the caller's requests are served that wait now, by
+	// the session times of late and the caller's share; 30 s at the most. 0 means that it
+	// is not known, or that none waits.
 	RetryAfter time.Duration
-	Waiting    int   // callers in the queue at the time of the refusal
+	Waiting    int   // requests in the queue at the time of the refusal, of all callers
 	Err        error // the cause, for BusyLeft; otherwise nil
 }
 
@@ -63,7 +64,7 @@ func (e *BusyError) Error() string {
 }
 
 // Is reports whether the target is ErrBusy.
-func (*BusyError) Is(target error) bool { return target == ErrBusy } //nolint:errorlint // ErrBusy has no wrapped form
+func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
 // Unwrap returns Err.
 func (e *BusyError) Unwrap() error { return e.Err }

@@ -218,7 +218,7 @@ func (p *pool) takeBack(s *session) *waiter {
 	s.idleSince = now
 	held := p.endUseLocked(s, now)
 	next := p.takeBackLocked(s, now)
-	p.serveIdleLocked(now)
+	p.serveIdleLocked()
 	p.mu.Unlock()
 	if used := p.options().Trace.SessionUsed; used != nil {
 		used(held.caller, now.Sub(held.since))

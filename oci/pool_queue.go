@@ -71,7 +71,7 @@ func (p *pool) joinQueueLocked(w *waiter, now time.Time) error {
 	if displaced != nil {
 		p.refuseLocked(displaced, BusyDisplaced, now)
 	}
-	p.serveIdleLocked(now)
+	p.serveIdleLocked()
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (p *pool) nextLocked(s *session) *waiter {
 
 // serveIdleLocked gives idle sessions to callers who wait and have been at their limit of
 // sessions before. The caller holds the pool's mutex.
-func (p *pool) serveIdleLocked(now time.Time) {
+func (p *pool) serveIdleLocked() {
 	for last := len(p.idle) - 1; last >= 0 && p.queue.wanted > 0; last = len(p.idle) - 1 {
 		s := p.idle[last]
 		p.idle = p.idle[:last]

@@ -131,7 +131,7 @@ func randomShop(t *testing.T, seed uint64) *laws {
 }
 
 func TestLawsOfTheQueue(t *testing.T) {
-	for seed := range uint64(lawSeeds) {
+	for seed := range seeds(lawSeeds) {
 		l := randomShop(t, seed)
 		l.shop.run()
 		l.ended()
@@ -144,7 +144,7 @@ func TestLawsOfTheQueue(t *testing.T) {
 // The capacity is shared by weight among callers who want more than there is, in session
 // time and not in requests.
 func TestCallersShareByWeight(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range seeds(100) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		s := &shop{random: random, sessions: 1 + random.IntN(8), service: 20 * time.Millisecond, maxWait: 10 * time.Second}
 		s.until = time.Duration(2000/s.sessions) * s.service
@@ -181,7 +181,7 @@ func TestCallersShareByWeight(t *testing.T) {
 // give up or not. The capacity is exceeded by callers who come once each.
 func TestNobodyWaitsForEver(t *testing.T) {
 	for _, patience := range []time.Duration{300 * time.Millisecond, time.Minute} {
-		for seed := range uint64(20) {
+		for seed := range seeds(20) {
 			one := &crowd{names: 1, rate: 20, patience: time.Minute}
 			others := &crowd{rate: 1200, patience: patience}
 			s := &shop{
@@ -210,7 +210,7 @@ func TestNobodyWaitsForEver(t *testing.T) {
 
 // What callers did not use while they were away is not saved up for them.
 func TestCallersWhoWereAwayHaveNoMoreThanTheirShare(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range seeds(20) {
 		s := &shop{
 			random: rand.New(rand.NewPCG(seed, 1)), sessions: loadSessions, service: 20 * time.Millisecond, maxWait: 10 * time.Second,
 			queueing: newFair(loadSessions, 256, 10*time.Second), until: 10 * time.Second,

@@ -68,6 +68,12 @@ func (g *guests) want(names ...string) {
 	}
 }
 
+// wantRefused checks the reason for which a caller was refused.
+func (g *guests) wantRefused(name string, reason BusyReason) {
+	g.t.Helper()
+	_ = g.refused(name, reason)
+}
+
 // refused returns the refusal of a caller.
 func (g *guests) refused(name string, reason BusyReason) *BusyError {
 	g.t.Helper()
@@ -117,7 +123,7 @@ func TestACallerWithFewRequestsIsServedBesideOneWithMany(t *testing.T) {
 			g.t.Errorf("the refusal: %+v", full)
 		}
 		g.comes(as(ctx, Request{Caller: "b"}), "b1", 10)
-		g.refused("a5", BusyDisplaced)
+		g.wantRefused("a5", BusyDisplaced)
 		if stats := g.c.Stats(); stats.Waiting != 4 || stats.WaitingCallers != 2 {
 			g.t.Errorf("stats: %+v", stats)
 		}
@@ -213,7 +219,7 @@ func TestTheNewestAreServedFirstIfCallersGiveUp(t *testing.T) {
 		g.comes(as(ctx, a), "5", 5)
 		g.comes(as(ctx, a), "6", 6)
 		g.want("1", "2", "6", "5")
-		g.refused("4", BusyLeft)
+		g.wantRefused("4", BusyLeft)
 	})
 }
 

@@ -3,9 +3,11 @@ package oci
 import (
 	"container/heap"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"testing"
 	"time"
 )
 
@@ -155,7 +157,7 @@ func (s *shop) arrive(c *crowd) {
 }
 
 // ask begins a request of a crowd.
-func (s *shop) ask(c *crowd) *job {
+func (s *shop) ask(c *crowd) {
 	c.asked++
 	s.jobs++
 	name := strconv.Itoa(s.jobs)
@@ -165,7 +167,6 @@ func (s *shop) ask(c *crowd) *job {
 	j := &job{of: c, name: fmt.Sprintf("%p-%s", c, name), born: s.now, ends: s.now.Add(c.patience), number: s.jobs}
 	s.after(c.patience, func() { s.giveUp(j) })
 	s.want(j)
-	return j
 }
 
 // want asks for a session for the next step of a job.
@@ -376,3 +377,14 @@ func (f *fifo) leave(j *job, _ time.Time) {
 func (*fifo) take(*job) bool       { return true }
 func (*fifo) done(*job, time.Time) {}
 func (f *fifo) waiting() int       { return len(f.jobs) }
+
+// seeds returns the seeds of a simulation; a sixth of them in a short run.
+func seeds(n uint64) iter.Seq[uint64] {
+	if testing.Short() {
+		n = (n + 5) / 6
+	}
+	return func(yield func(uint64) bool) {
+		for seed := uint64(0); seed < n && yield(seed); seed++ {
+		}
+	}
+}

@@ -19,7 +19,7 @@ type Trace struct {
 	// within a document are no refusals.
 	ReplyRefused func(endpoint string, why Refusal)
 	// Waited is called after a caller waited for a session: err is nil if they got
-	// one. A caller who found an idle session did not wait.
+	// one. A caller who found an idle session, or was refused at once, did not wait.
 	Waited func(took time.Duration, err error)
 	// SessionUsed is called after a caller (see [Request]) has given a session back, with
 	// the time for which they had it.
