@@ -54,6 +54,7 @@ func (p *pool) growLocked() {
 	for p.wantedLocked() > 0 && p.beginNextLocked(now) {
 	}
 	p.retryBesideLocked(now)
+	p.checkStuckLocked(now)
 	if err := p.unavailableLocked(now); err != nil {
 		p.refuseWaitersLocked(err)
 	}
@@ -77,7 +78,7 @@ func (p *pool) wantedLocked() int {
 func (p *pool) hasRoomLocked() bool {
 	n := len(p.all) + p.leaving
 	for _, a := range p.attempts {
-		if a.kind != onlyConnects {
+		if a.kind < onlyConnects {
 			n++
 		}
 	}
@@ -115,7 +116,7 @@ func (p *pool) abandonLateLocked(e *endpoint) {
 	}
 	for _, a := range p.attempts {
 		switch {
-		case a.kind == onlyConnects || a.endpoint.latestLocked() == e:
+		case a.kind >= onlyConnects || a.endpoint.latestLocked() == e:
 		case a.late:
 			a.abandon(errLate)
 			return
@@ -196,6 +197,7 @@ const (
 	besideTraffic                     // nobody does: the endpoint has failed, and another one works
 	forMeasurement                    // nobody does: the endpoint is measured; see slow.go
 	onlyConnects                      // as besideTraffic, but it makes no session, only a connection
+	onlyAsks                          // it makes no session, and finds out whether the endpoint answers; see stuck.go
 )
 
 // beginLocked begins an attempt. The caller holds the pool's mutex.
@@ -237,6 +239,8 @@ func (p *pool) makeSession(a *attempt) {
 	var made *session
 	if a.kind == onlyConnects {
 		p.reachAgain(a)
+	} else if a.kind == onlyAsks {
+		p.askWhetherAlive(a)
 	} else if password := p.readPassword(a.endpoint); p.maySend(a, password) {
 		made = p.try(a, password)
 	}

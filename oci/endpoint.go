@@ -51,6 +51,7 @@ type endpoint struct {
 
 	slow      bool      // it has lost its preference because others are faster; see slow.go
 	slowSince time.Time // when slow changed last
+	heardAt   time.Time // when a session was given back last after a reply
 	measureAt time.Time // of a slow endpoint: no measurement before
 
 	pinged          atomic.Pointer[measurement] // the last one; nil before

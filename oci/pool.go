@@ -78,6 +78,7 @@ type pool struct {
 	roomKind    attemptKind         // of that attempt
 	pace        *paceCheck          // the measurement over a session that is under way; nil if there is none
 	measureNext *endpoint           // whose next session that is free is used for a measurement; nil if none is
+	askedAt     time.Time           // when an endpoint was asked whether it answers last; see stuck.go
 	measuredAt  time.Time           // when a session was made for a measurement last
 	leaving     int                 // sessions that are not in all any more and are being logged out
 	probing     *endpointProbe      // of an endpoint that is not in use; nil if there is none

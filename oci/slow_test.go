@@ -33,7 +33,7 @@ func (p *pacing) run(t *testing.T, change func(*Options), test func(t *testing.T
 			change(o)
 		}
 	}, test)
-	if p.mostOpen > 8 {
+	if p.mostOpen > 9 { // one asks whether the endpoint answers; see stuck.go
 		t.Errorf("%d connections at a time", p.mostOpen)
 	}
 }

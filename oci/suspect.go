@@ -91,6 +91,9 @@ func (p *pool) noteHeardLocked(s *session, now time.Time) {
 		return // nothing was sent since then
 	}
 	s.probed = heard
+	if s.endpoint.heardAt.Before(heard) {
+		s.endpoint.heardAt = heard
+	}
 	if e := s.endpoint; !s.proven || e.silent {
 		s.proven = true
 		e.noteWorkingLocked()

@@ -1,0 +1,121 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// A pool that is full of sessions of an endpoint that does not answer any more. There is no room
+// for a session at another endpoint until a command times out. So if callers wait, and no session
+// has brought a reply for a moment, the client asks the endpoint for a nonce over a connection of
+// its own: no login, so it is no session. A platform that is only slow at its commands answers
+// that. If it does not, the endpoint is in backoff, and the sessions over which reads are under
+// way are closed: those reads are repeated elsewhere, as after any loss. Writes, and checks of
+// callers' passwords, keep the time that they have.
+
+const (
+	// stuckAfter is after what time without a reply the endpoint is asked, and how long it may
+	// take to answer.
+	stuckAfter = time.Second
+	// askInterval is the shortest time between two such questions.
+	askInterval = 10 * time.Second
+)
+
+// errStuck ends a read at an endpoint that does not answer. It is no timeout, after which the read
+// would not be repeated.
+var errStuck = errors.New("the endpoint does not answer over a new connection either")
+
+// checkStuckLocked begins to ask the endpoint of all sessions whether it answers at all, if that
+// is due. The caller holds the pool's mutex.
+func (p *pool) checkStuckLocked(now time.Time) {
+	if len(p.waiting) == 0 || p.hasRoomLocked() || len(p.attempts) > 0 || p.probing != nil || now.Sub(p.askedAt) < askInterval {
+		return
+	}
+	e := p.onlyUsedLocked()
+	if e == nil || now.Sub(e.heardAt) < stuckAfter || !slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
+		return other != e && other.health.err == nil && !p.endpointDueLocked(other).After(now)
+	}) {
+		return
+	}
+	for s := range p.all {
+		if asked := s.underWay(); asked == nil || now.Sub(asked.began) < stuckAfter {
+			return
+		}
+	}
+	p.askedAt = now
+	p.beginLocked(e, onlyAsks)
+}
+
+// onlyUsedLocked returns the endpoint to which all sessions belong, or nil. The caller holds the
+// pool's mutex.
+func (p *pool) onlyUsedLocked() *endpoint {
+	var only *endpoint
+	for s := range p.all {
+		if only != nil && s.endpoint != only {
+			return nil
+		}
+		only = s.endpoint
+	}
+	return only
+}
+
+// underWay returns the exchange that is under way over a session, or nil.
+func (s *session) underWay() *exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending
+}
+
+// askWhetherAlive asks the endpoint for a nonce. Without a reply, it closes the sessions there
+// over which reads are under way. It is called without the mutex.
+func (p *pool) askWhetherAlive(a *attempt) {
+	e, began := a.endpoint, time.Now()
+	ctx, cancel := within(a.ctx, stuckAfter)
+	defer cancel()
+	err := e.answers(ctx, p.running.Go)
+	if err == nil || a.ctx.Err() != nil {
+		return
+	}
+	p.mu.Lock()
+	var stuck []*session
+	if !e.heardAt.After(began) {
+		p.noteSilentLocked(e, time.Now(), err)
+		for s := range p.all {
+			if s.endpoint == e {
+				stuck = append(stuck, s)
+			}
+		}
+	}
+	p.mu.Unlock()
+	for _, s := range stuck {
+		if asked := s.underWay(); asked != nil && asked.mayRepeat() && asked.began.Before(began) {
+			s.closeDuring(asked, errStuck)
+		}
+	}
+}
+
+// answers returns nil if the endpoint gives a nonce for a login, or refuses to.
+func (e *endpoint) answers(ctx context.Context, run func(func())) error {
+	conn, err := e.connect(ctx)
+	if err != nil {
+		return err
+	}
+	s := newSession(e, conn, func(*session, error) {})
+	run(s.readAll)
+	_, err = s.exchange(ctx, NewRead("AuthenticationRequest", Text("userId", e.UserID)))
+	s.close(err)
+	if err != nil {
+		return e.failure(ctx, StageLogin, conn, whyEnded(err))
+	}
+	return nil
+}
+
+// mayRepeat reports whether all commands of the exchange are reads that check no credentials.
+func (a *exchange) mayRepeat() bool {
+	return !slices.ContainsFunc(a.document.commands, func(c Command) bool {
+		_, reads := c.(Read)
+		return !reads || checksCredentials(c.Name())
+	})
+}
