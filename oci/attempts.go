@@ -237,12 +237,15 @@ func (p *pool) noteLate(a *attempt) {
 // mutex.
 func (p *pool) makeSession(a *attempt) {
 	var made *session
-	if a.kind == onlyConnects {
+	switch a.kind {
+	case onlyConnects:
 		p.reachAgain(a)
-	} else if a.kind == onlyAsks {
+	case onlyAsks:
 		p.askWhetherAlive(a)
-	} else if password := p.readPassword(a.endpoint); p.maySend(a, password) {
-		made = p.try(a, password)
+	default:
+		if password := p.readPassword(a.endpoint); p.maySend(a, password) {
+			made = p.try(a, password)
+		}
 	}
 	p.mu.Lock()
 	p.attempts = slices.DeleteFunc(p.attempts, func(other *attempt) bool { return other == a })

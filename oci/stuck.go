@@ -30,7 +30,7 @@ var errStuck = errors.New("the endpoint does not answer over a new connection ei
 // checkStuckLocked begins to ask the endpoint of all sessions whether it answers at all, if that
 // is due. The caller holds the pool's mutex.
 func (p *pool) checkStuckLocked(now time.Time) {
-	if len(p.waiting) == 0 || p.hasRoomLocked() || len(p.attempts) > 0 || p.probing != nil || now.Sub(p.askedAt) < askInterval {
+	if p.queue.wanted == 0 || p.hasRoomLocked() || len(p.attempts) > 0 || p.probing != nil || now.Sub(p.askedAt) < askInterval {
 		return
 	}
 	e := p.onlyUsedLocked()
@@ -75,8 +75,8 @@ func (p *pool) askWhetherAlive(a *attempt) {
 	ctx, cancel := within(a.ctx, stuckAfter)
 	defer cancel()
 	err := e.answers(ctx, p.running.Go)
-	if err == nil || a.ctx.Err() != nil {
-		return
+	if !errors.Is(err, context.DeadlineExceeded) || a.ctx.Err() != nil {
+		return // any other end, such as a closed connection, is an answer
 	}
 	p.mu.Lock()
 	var stuck []*session
@@ -96,7 +96,8 @@ func (p *pool) askWhetherAlive(a *attempt) {
 	}
 }
 
-// answers returns nil if the endpoint gives a nonce for a login, or refuses to.
+// answers returns nil if the endpoint gives a nonce for a login, or refuses to. Otherwise the
+// error is a [*ConnectError].
 func (e *endpoint) answers(ctx context.Context, run func(func())) error {
 	conn, err := e.connect(ctx)
 	if err != nil {

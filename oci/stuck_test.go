@@ -60,6 +60,14 @@ func TestAFullPoolOfSilentSessionsIsLeft(t *testing.T) {
 	})
 }
 
+// A platform that takes no further connections is not silent.
+func TestAFullPoolIsKeptIfTheEndpointRefusesMoreConnections(t *testing.T) {
+	stuckPool(t, func(s *farmSite) { s.takes, s.refuses = 5*time.Second, true }, func(t *testing.T, c *Client, f *farm, closed *reasons) {
+		ask(t, c, time.Second, 30*time.Second)
+		closed.want(t)
+	})
+}
+
 // Commands that take long do not end sessions as long as the platform answers anything.
 func TestAFullPoolOfSlowSessionsIsKept(t *testing.T) {
 	stuckPool(t, func(s *farmSite) { s.takes = 5 * time.Second }, func(t *testing.T, c *Client, f *farm, closed *reasons) {
