@@ -117,7 +117,7 @@ func TestKeyReplaysALaterOutcome(t *testing.T) {
 			first := r.call(t, w.call.keyed("k"))
 			first.wantError(t, http.StatusGatewayTimeout, "OUTCOME_UNKNOWN")
 			gone.Remove()
-			time.Sleep(2 * time.Second) // the pause after a failed login
+			time.Sleep(4 * time.Second) // the pause after failed logins
 			again := r.call(t, w.call.keyed("k"))
 			again.wantStatus(t, http.StatusCreated)
 			again.wantReplay(t, first.wantOutcome(t, "unknown"), "done")

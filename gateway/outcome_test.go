@@ -395,18 +395,19 @@ func (w *twice) Write(ctx context.Context, command oci.Write, before func(string
 // never sent if there is no session for another attempt.
 func TestAWriteThatWasDoneAndThenFindsNoSession(t *testing.T) {
 	const refusal = `number=4961 summary="Session closed"`
-	for name, noSession := range map[string]string{
-		"the login is refused": "error-before-apply number=4962 command=LoginRequest14sp4",
-		"no endpoint answers":  "refuse",
+	for name, test := range map[string]struct{ noSession, outcome string }{
+		"the login is refused": {"error-before-apply number=4962 command=LoginRequest14sp4", "unknown"},
+		// The reading waits for the next attempt to log in, and shows that it was done.
+		"no endpoint answers": {"refuse", "done"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, setup{platform: func(o *oci.Options) { o.MaxSessions = 1 }}, func(t *testing.T, r *rig) {
 				r.get(t, "numbers").wantStatus(t, http.StatusOK)
 				r.inject(t, "error-after-apply times=1 "+refusal+" command="+assignCommand)
 				r.inject(t, "error-before-apply times=1 "+refusal+" command=VerifySessionIsValidRequest")
-				r.inject(t, noSession+" times=1")
+				r.inject(t, test.noSession+" times=1")
 				got := r.call(t, assignFreeRange().keyed("k"))
-				got.wantOutcome(t, "unknown")
+				got.wantOutcome(t, test.outcome)
 				r.wantWrites(t, 1, 1)
 				time.Sleep(10 * time.Minute)
 				again := r.call(t, assignFreeRange().keyed("k"))

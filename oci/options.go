@@ -94,7 +94,8 @@ type Options struct {
 	MaxWait    time.Duration
 	// OutageWait is how long after the end of the last session callers wait for the next
 	// attempt to log in, if it is due within that time, such as while the platform is
-	// restarted. Later, and if the account is refused, they are refused at once until the
+	// restarted. A write that the platform has already refused once because the session was
+	// not logged in does not wait. Later, and if the account is refused, they are refused at once until the
 	// next attempt is due. Default 5 s; negative for no such wait.
 	OutageWait time.Duration
 	// IdleTimeout is how long a session beyond MinSessions may be idle, default

@@ -103,3 +103,37 @@ func TestCallersWaitForTheNextAttemptOnlyAfterAShortOutage(t *testing.T) {
 		})
 	}
 }
+
+// A write that was sent and refused, because its session was not logged in, is not sent
+// again after an outage: its outcome is unknown, and better found out by reading.
+func TestAWriteThatWasRefusedDoesNotWaitForTheEndOfAnOutage(t *testing.T) {
+	p := newStopped()
+	run(t, &p.platform, func(o *Options) { o.MinSessions = 1 }, func(t *testing.T, c *Client) {
+		time.Sleep(time.Second)
+		start := time.Now()
+		_, err := c.Write(t.Context(), change, func(string) error {
+			p.down.Store(true)
+			p.end(endings["without a sign"])
+			return nil
+		})
+		_, unavailable := errors.AsType[*UnavailableError](err)
+		if !unavailable || !errors.Is(err, ErrNotLoggedIn) || time.Since(start) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := countOf(p.received, change.Name()); n != 1 {
+			t.Errorf("it was sent %d times", n)
+		}
+	})
+}
+
+// countOf returns how often a name occurs.
+func countOf(names []string, name string) (n int) {
+	for _, other := range names {
+		if other == name {
+			n++
+		}
+	}
+	return n
+}

@@ -98,6 +98,7 @@ type waiter struct {
 	// refused because no session can be made now, but waits until MaxWait. The pool's
 	// mutex guards it.
 	patient bool
+	hasty   bool // see withoutOutageWait
 }
 
 type handover struct {
@@ -181,10 +182,10 @@ func (p *pool) takeOrQueue(ctx context.Context, of *progress) (*session, *waiter
 		}
 	}
 	now := time.Now()
-	if err := p.unavailableLocked(now); err != nil {
+	w := &waiter{ready: make(chan handover, 1), ctx: ctx, of: of, hasty: isHasty(ctx)}
+	if err := p.unavailableLocked(now); err != nil && !p.outlastsLocked(w) {
 		return nil, nil, err
 	}
-	w := &waiter{ready: make(chan handover, 1), ctx: ctx, of: of}
 	if err := p.joinQueueLocked(w, now); err != nil {
 		return nil, nil, err
 	}
@@ -286,23 +287,16 @@ func (p *pool) assignLocked(s *session) *waiter {
 
 // unavailableLocked returns the error for a caller who would wait in vain: there
 // are no sessions, and no attempt to make one is under way or due, nor put off by
-// Reconfigure, nor due soon after the last session ended. Otherwise it returns nil. The caller holds the pool's mutex.
+// Reconfigure. Otherwise it returns nil. The caller holds the pool's mutex.
 func (p *pool) unavailableLocked(now time.Time) error {
 	if len(p.all) > 0 || len(p.attempts) > 0 {
 		return nil
 	}
 	due := p.dueLocked()
-	if !due.After(now) || p.outlastsLocked(due) || slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.deferred && e.retryAt.After(now) }) {
+	if !due.After(now) || slices.ContainsFunc(p.endpoints, func(e *endpoint) bool { return e.deferred && e.retryAt.After(now) }) {
 		return nil
 	}
 	return &UnavailableError{RetryAfter: due.Sub(now), Err: p.causeLocked()}
-}
-
-// outlastsLocked reports whether callers wait for an attempt that is due at that time,
-// because there was a session a short time before: see [Options.OutageWait]. The caller
-// holds the pool's mutex.
-func (p *pool) outlastsLocked(due time.Time) bool {
-	return !p.hadSession.IsZero() && !due.After(p.hadSession.Add(p.options().OutageWait))
 }
 
 // causeLocked returns why the endpoints are in backoff. The caller holds the pool's mutex.

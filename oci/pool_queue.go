@@ -170,10 +170,11 @@ func (p *pool) failWaitersLocked(err error) {
 	p.removeWaitersLocked(err, func(*waiter) bool { return true })
 }
 
-// refuseWaitersLocked gives an error to the waiters who are not patient. The caller
-// holds the pool's mutex; ready has room, so nothing blocks.
+// refuseWaitersLocked gives an error to the waiters who are not patient, nor wait for the
+// end of a short outage. The caller holds the pool's mutex; ready has room, so nothing
+// blocks.
 func (p *pool) refuseWaitersLocked(err error) {
-	p.removeWaitersLocked(err, func(w *waiter) bool { return !w.patient })
+	p.removeWaitersLocked(err, func(w *waiter) bool { return !w.patient && !p.outlastsLocked(w) })
 }
 
 func (p *pool) removeWaitersLocked(err error, which func(*waiter) bool) {

@@ -51,6 +51,7 @@ func (c *Client) writeInForm(ctx context.Context, before func(endpoint string) e
 		}
 		if errors.Is(err, ErrNotLoggedIn) {
 			notLoggedIn = err
+			ctx = withoutOutageWait(ctx)
 		}
 		reply, err = c.writeOnce(ctx, before, choose)
 	}
