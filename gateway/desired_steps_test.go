@@ -94,6 +94,7 @@ func TestSecondStepThatCannotBeSent(t *testing.T) {
 	}{
 		"the time is over": {then: func(*testing.T, *rig) { time.Sleep(timeout) }, cause: "PLATFORM_TIMEOUT"},
 		"there is no session": {
+			setup: setup{platform: func(o *oci.Options) { o.OutageWait = -1 }}, // else it waits for the next attempt to log in
 			first: "forced-logout", then: func(t *testing.T, r *rig) { r.inject(t, "refuse times=1") }, cause: "PLATFORM_UNAVAILABLE",
 		},
 		"all sessions are in use": {
