@@ -259,7 +259,7 @@ func checkJournal(c config.Journal) error {
 
 func keeperOptions(c config.Journal, store operation.Store, observe operation.Observe, trace operation.Trace) operation.Options {
 	return operation.Options{
-		Store: store, Observe: observe, Owner: ownerName(),
+		Store: store, Observe: observe, Owner: ownerName(), Shared: c.Store == config.StorePostgres,
 		Settle: c.Settle, Recheck: c.Recheck, Keep: c.Keep, KeepKeys: c.KeepKeys, Anchor: c.Audit.Anchor,
 		Trace: trace,
 	}

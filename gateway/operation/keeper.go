@@ -19,6 +19,10 @@ type Options struct {
 	// different at each start.
 	Owner string
 
+	// Shared reports that other processes may take over operations of this one while it
+	// runs.
+	Shared bool
+
 	// Settle is how long a write can still take effect after its session ended.
 	// Only after that does a reading without its effect prove that it was not
 	// done. Default 30 s.

@@ -150,8 +150,10 @@ func (k *Keeper) takeOver(op Operation, left time.Duration) {
 		op.closeSteps(Unknown)
 		op.conclude(Unknown, "", sent.UTC())
 	}
+	open := newOpenOperation(op, now, sent)
+	open.taken = true
 	k.mu.Lock()
-	k.open[op.ID] = newOpenOperation(op, now, sent)
+	k.open[op.ID] = open
 	delete(k.unrecorded, op.ID)
 	if wasRunning {
 		k.unrecorded[op.ID] = &pendingRecord{op: op, event: EventOf(EventOutcome, &op, now)}

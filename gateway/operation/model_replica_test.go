@@ -63,7 +63,7 @@ func (w *world) startReplica(name string, outages float64) *replica {
 	r := &replica{name: name, store: newStore(w.journal)}
 	r.store.fault = func(method, id string) fault { return w.fault(r, method, id, outages) }
 	r.Keeper = operation.NewKeeper(operation.Options{
-		Store: r.store, Owner: name, Settle: settle, Recheck: recheck,
+		Store: r.store, Owner: name, Shared: w.shared, Settle: settle, Recheck: recheck,
 		Observe: func(ctx context.Context, _ scope.Target, entries []operation.Entry) (operation.Observation, error) {
 			if r.hasCrashed() {
 				return operation.Observation{}, errBlind

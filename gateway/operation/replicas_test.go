@@ -309,6 +309,21 @@ func TestTakeOverFromOneThatMayRun(t *testing.T) {
 			}
 		})
 	})
+	t.Run("it does not take what others have done since for its own, after a refusal", func(t *testing.T) {
+		for _, reply := range []operation.Reply{operation.Refused, operation.Declined} {
+			bubble(t, func(t *testing.T, r *rig) {
+				newRig(t, r.journal, "B").observer.shows("+")
+				op := want("k", "1")
+				w := r.send(op)
+				r.journal.setFree("A", true)
+				after(3 * time.Second) // B has seen the effect, and the entries are free
+				if got := w.Settle(t.Context(), reply, nil); got.State != operation.Unknown {
+					t.Errorf("it is %q for the one that sent it", got.State)
+				}
+				r.stored(op.ID, operation.Done, operation.ByReading)
+			})
+		}
+	})
 	t.Run("its next intent fails, and what it has only received is free", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			b := newRig(t, r.journal, "B")

@@ -20,6 +20,7 @@ type openOperation struct {
 	due   time.Time     // when the next reading is due
 	pause time.Duration // between that reading and the one after it
 	token chan struct{} // holds a token while no goroutine reads the operation back
+	taken bool          // over from another process; does not change
 
 	// previous has the first of the readings that agree, for each platform
 	// endpoint, as far as they began after the settle time.

@@ -15,9 +15,9 @@ const (
 //
 //   - one that is running: as long as it has been running, since nothing else is known of the
 //     rest. So whoever asks again and again asks the less often, the longer it takes.
-//   - one that is unknown, and was not read back yet: until the first reading, which shows most
-//     effects.
-//   - one that is unknown and was read back: until a reading without its effect is proof, and
+//   - one that was taken over, and was not read back since: until the first reading, which shows
+//     most effects.
+//   - any other one that is unknown: until a reading without its effect is proof, and
 //     after that until the next reading.
 func (k *Keeper) RetryAfter(op *Operation) time.Duration {
 	if op.Over() {
@@ -40,7 +40,7 @@ func (k *Keeper) RetryAfter(op *Operation) time.Duration {
 	}
 	if own {
 		until = open.since.Add(k.options.Settle + betweenReadings)
-		if next := open.due.Add(betweenReadings); !until.After(now) || open.readAt.IsZero() && next.Before(until) {
+		if next := open.due.Add(betweenReadings); !until.After(now) || open.taken && open.readAt.IsZero() && next.Before(until) {
 			until = next
 		}
 	}

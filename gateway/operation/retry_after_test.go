@@ -23,7 +23,7 @@ func TestRetryAfter(t *testing.T) {
 		{"running, at once", begun, nil, time.Second, time.Second},
 		{"running for a while", begun, func(_, _ *rig) { after(3 * time.Second) }, 3 * time.Second, 3 * time.Second},
 		{"running for long", begun, func(_, _ *rig) { after(time.Minute) }, 30 * time.Second, 5 * time.Second},
-		{"unknown, and not read", unknown, nil, unread, settle + time.Second},
+		{"unknown, and not read", unknown, nil, settle + time.Second, settle + time.Second},
 		{"unknown, and read without an effect", unknown, func(_, _ *rig) { after(20 * time.Second) }, settle - 19*time.Second, settle - 19*time.Second},
 		{"unknown, when the settle time is over", unknown, func(a, _ *rig) {
 			a.observer.fails()

@@ -184,7 +184,7 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 		}
 	}
 	r.Keeper = operation.NewKeeper(operation.Options{
-		Store: r.store, Observe: r.observer.Observe, Owner: owner, Settle: settle, Recheck: recheck, Keep: keep,
+		Store: r.store, Observe: r.observer.Observe, Owner: owner, Shared: true, Settle: settle, Recheck: recheck, Keep: keep,
 		Trace: operation.Trace{
 			Recorded: note(&r.recorded), Resolved: note(&r.resolved), Corrected: note(&r.corrected),
 			Undone: func(op operation.Operation, later []string) {

@@ -270,6 +270,8 @@ func (w *Write) Settle(ctx context.Context, reply Reply, response json.RawMessag
 		return w.finish(Unknown, "", response)
 	}
 	switch state := classifyReply(reply, seen); {
+	case state == NotDone && !w.keeper.isOwn(ctx, &op):
+		return w.finish(Unknown, "", response)
 	case state == NotDone && reply == Declined:
 		return w.decline()
 	case state == NotDone:
@@ -278,6 +280,22 @@ func (w *Write) Settle(ctx context.Context, reply Reply, response json.RawMessag
 		return w.finish(Done, ByReading, nil)
 	}
 	return w.finish(Unknown, "", response)
+}
+
+// isOwn reports whether the store certainly has the operation as this process has it. If another
+// process has taken it over, that may have seen its effect and freed the entries, so that a
+// reading of this process shows what others have done since.
+func (k *Keeper) isOwn(ctx context.Context, op *Operation) bool {
+	if !k.options.Shared {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	stored, err := k.options.Store.Get(ctx, op.ID)
+	if err != nil {
+		k.storeFailed(ctx, "reading an operation", err)
+	}
+	return err == nil && stored.Owner == k.options.Owner && stored.State == Intent
 }
 
 // decline ends an operation of which the platform did not process the last step. That

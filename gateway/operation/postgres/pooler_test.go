@@ -136,6 +136,7 @@ func TestLockBehindPooler(t *testing.T) {
 		server, direct := database(t)
 		address := server.Pooler(t, poolerConnections+1).URL(t, direct)
 		a, b := newOwner(t, server, address, "a", Options{}), newOwner(t, server, address, "b", Options{})
+		a.address = direct // for the statements of the test, which are prepared
 		op := received("op", "a", "1")
 		beginAll(t, a.Store, op)
 		record(t, a.Store, op, operation.Intent)
