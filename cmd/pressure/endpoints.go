@@ -70,28 +70,45 @@ func bad(answers []*answer) int {
 }
 
 // hangingEndpoint measures how soon the second endpoint serves if the first one goes on to
-// accept connections, and answers nothing. All sessions are with the first one, and soon have a
-// request each.
+// accept connections, and answers nothing. All sessions are with the first one. They are cut, as
+// by a restart, or they hang, too, and soon have a request each.
 func hangingEndpoint(ctx context.Context, r *rig) ([]figure, error) {
-	s, err := r.site(ctx, plan{service: 100 * time.Millisecond, endpoints: 2, platform: ofPool})
+	cut, err := r.hang(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.full(ctx, sessionsOfPool, patience); err != nil {
-		return nil, err
+	hung, err := r.hang(ctx, false)
+	return []figure{
+		atMost("all sessions are cut: until a good answer", cut, "s", pick(r, 3.0, 8)),
+		atMost("all sessions hang: until a good answer", hung, "s", pick(r, 3.0, 20)),
+	}, err
+}
+
+// hang returns the time until a good answer after the first endpoint has begun to hang, in
+// seconds.
+func (r *rig) hang(ctx context.Context, cut bool) (float64, error) {
+	s, err := r.site(ctx, plan{service: 100 * time.Millisecond, endpoints: 2, platform: ofPool})
+	if err != nil {
+		return 0, err
+	}
+	if err := s.useAll(ctx, sessionsOfPool); err != nil {
+		return 0, err
 	}
 	t := s.begin(ctx, calm(30))
 	if err := pause(ctx, time.Second); err != nil {
-		return nil, err
+		return 0, err
 	}
 	from := time.Now()
 	s.proxies[0].freeze()
+	if cut {
+		s.proxies[0].cut(true)
+	}
 	first, err := t.firstGood(ctx, from, 45*time.Second)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	_, err = t.stop()
-	return []figure{atMost("until a good answer", first, "s", pick(r, 3.0, 20))}, err
+	return first, err
 }
 
 // burstBesideHanging measures how soon the pool has grown for a burst, if its first endpoint
