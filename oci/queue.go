@@ -221,6 +221,7 @@ func (q *queue) join(t *ticket, now time.Time, b bounds) (why BusyReason, displa
 	t.caller, t.arrived, t.rank = c, now, t.Request.rank(t.begun)
 	if t.rank == rankNew {
 		if why, displaced = q.admit(t, now, b); why != "" {
+			t.caller = nil
 			q.settle(c)
 			return why, nil
 		}

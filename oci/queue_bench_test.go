@@ -2,6 +2,7 @@ package oci
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -52,4 +53,31 @@ func benchClient(b *testing.B) *Client {
 		}
 	})
 	return c
+}
+
+// A full queue, in which a ticket comes for each that is served.
+func BenchmarkQueueFull(b *testing.B) {
+	for name, callers := range map[string]int{"one caller": 1, "256 callers": 256} {
+		b.Run(name, func(b *testing.B) {
+			q, now, limits := newQueue(), time.Now(), bounds{sessions: 8, waiting: 256, wait: time.Hour}
+			names := make([]string, callers)
+			for i := range names {
+				names[i] = strconv.Itoa(i)
+			}
+			join := func(i int) { q.join(&ticket{Request: Request{Caller: names[i%callers]}}, now, limits) }
+			for i := range limits.waiting {
+				join(i)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				now = now.Add(time.Millisecond)
+				t, of, _ := q.serve(now)
+				if t == nil {
+					b.Fatal("nobody waits")
+				}
+				q.done(of, now.Add(time.Millisecond), true, false)
+				join(i)
+			}
+		})
+	}
 }
