@@ -389,7 +389,7 @@ type Backoff struct {
 // Pool limits the sessions with the platform.
 type Pool struct {
 	Min               int           `yaml:"min" rule:"0..1000" doc:"Sessions kept open even if no request needs them."`
-	Max               int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most auth.throttle.concurrent at a time, and so does one connection without a login for probe_unused."`
+	Max               int           `yaml:"max" rule:"1..1000" doc:"Most sessions at a time, not fewer than min. Logins that verify callers' passwords come on top, at most auth.throttle.concurrent at a time, and so does one connection without a login, for probe_unused or to find out whether an endpoint that has failed or is silent answers."`
 	MaxWaiting        int           `yaml:"max_waiting" rule:"1..100000" doc:"Requests that may wait for a session; further requests are rejected immediately."`
 	UserSessions      int           `yaml:"user_max_sessions" rule:"optional,1..1000" doc:"Most sessions that each user of the platform or of an issuer may use at a time, not more than max; 0 if there is no limit besides max. Listed clients have auth.clients[].max_sessions instead."`
 	Wait              time.Duration `yaml:"wait" rule:"1ms..10m" doc:"How long a request waits for a session."`

@@ -28,7 +28,11 @@ func (p *pacing) run(t *testing.T, change func(*Options), test func(t *testing.T
 	run(t, &platform{}, func(o *Options) {
 		two(o)
 		p.options(o)
-		o.Trace.PreferenceChanged = func(c Preference) { p.changes = append(p.changes, fmt.Sprint(c.Endpoint, " ", c.Slow)) }
+		o.Trace.PreferenceChanged = func(c Preference) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.changes = append(p.changes, fmt.Sprint(c.Endpoint, " ", c.Slow))
+		}
 		if change != nil {
 			change(o)
 		}
@@ -40,6 +44,8 @@ func (p *pacing) run(t *testing.T, change func(*Options), test func(t *testing.T
 
 func (p *pacing) want(t *testing.T, when string, want ...string) {
 	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !slices.Equal(p.changes, want) {
 		t.Errorf("%s: the preference has changed %q, want %q", when, p.changes, want)
 	}
