@@ -33,7 +33,7 @@ var notRun = map[string]string{
 	"make generate":                         "TestGenerated compares what it writes",
 	"make campaign":                         "it takes some minutes; a short campaign is among the tests",
 	"make attacks":                          "it takes two minutes",
-	"make pressure":                         "it takes ten minutes",
+	"make pressure":                         "it takes a quarter of an hour",
 	"make bench":                            "it takes some minutes",
 	"go run ./cmd/bench":                    "it takes some minutes",
 	"go test ./gateway -run TestSimulation": "it is a test itself",

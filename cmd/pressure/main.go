@@ -110,7 +110,8 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) error
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if o.binary == "" {
+	given := o.binary
+	if given == "" {
 		o.binary = filepath.Join(dir, "ocigate")
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", o.binary, "ocigate/cmd/ocigate") //nolint:gosec // all arguments are constants or our own paths
 		if got, err := build.CombinedOutput(); err != nil {
@@ -124,7 +125,7 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) error
 	results := s.measure(ctx, chosen)
 	text := table(results)
 	if o.file != "" {
-		about, unknown := origin(ctx)
+		about, unknown := origin(ctx, given)
 		err = errors.Join(unknown, os.WriteFile(o.file, []byte("# Pressure\n\n"+text+about), 0o644)) //nolint:gosec // to be read by all
 	}
 	_, printed := io.WriteString(out, text)

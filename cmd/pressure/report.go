@@ -203,8 +203,9 @@ func verdict(results []result) error {
 	return errors.Join(errs...)
 }
 
-// origin returns the version, the time and the machine of the measurement.
-func origin(ctx context.Context) (string, error) {
+// origin returns the version, the time and the machine of the measurement. The binary is empty if
+// it was built from the same source.
+func origin(ctx context.Context, binary string) (string, error) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
 		return "", err
@@ -225,9 +226,12 @@ func origin(ctx context.Context) (string, error) {
 	if err != nil {
 		commit = []byte("unknown") // the source may be without its history
 	}
+	if binary != "" {
+		binary = " for the binary " + binary
+	}
 	return fmt.Sprintf(`
-Made by "make pressure" on %s from commit %s, with %s, on Linux %s, %s, %d cores, %.0f GB of memory, which the gateway,
+Made by "make pressure" on %s%s from commit %s, with %s, on Linux %s, %s, %d cores, %.0f GB of memory, which the gateway,
 the platform, the proxy and the callers share. What is measured, and how, is in [cmd/pressure](../../cmd/pressure).
-`, time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), strings.TrimSpace(string(kernel)),
+`, time.Now().UTC().Format(time.DateOnly), binary, strings.TrimSpace(string(commit)), runtime.Version(), strings.TrimSpace(string(kernel)),
 		processors[0].ModelName, len(processors), float64(*memory.MemTotalBytes)/1e9), nil
 }
