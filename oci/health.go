@@ -114,7 +114,8 @@ type endpointProbe struct {
 // probeUnused starts a probe of an endpoint that has no session and was not tried
 // for ProbeUnusedInterval, so that the operator can see that it is down before it is
 // needed. There is one probe at a time, and none while a session is being made. The
-// result has no effect on which endpoint is tried next, nor on any backoff.
+// result has no effect on any backoff. An endpoint whose probe has failed is tried after those
+// that have not failed, and sessions return to one whose probe has succeeded.
 func (p *pool) probeUnused(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
