@@ -88,10 +88,13 @@ func (s *slowLogins) serve(o *Options) {
 
 func TestAnAttemptAtAnEndpointThatIsRemovedIsAbandoned(t *testing.T) {
 	s := &slowLogins{address: "primary:2208", takes: 30 * time.Second}
+	var mu sync.Mutex // guards tried
 	var tried []string
 	run(t, &s.platform, func(o *Options) {
 		s.serve(o)
 		o.Trace.SessionTried = func(endpoint string, took time.Duration, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			tried = append(tried, fmt.Sprint(endpoint, " ", took, " ", err))
 		}
 	}, func(t *testing.T, c *Client) {
@@ -103,6 +106,10 @@ func TestAnAttemptAtAnEndpointThatIsRemovedIsAbandoned(t *testing.T) {
 		if took := time.Since(start); took != 4*time.Second {
 			t.Errorf("the caller waited %v", took)
 		}
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		slices.Sort(tried) // attempts are reported by their own goroutines
 		const removed = "oci: platform endpoint primary (primary:2208): TCP: the endpoint was removed from the options"
 		if !slices.Equal(tried, []string{"primary 4s " + removed, "secondary 0s <nil>"}) {
 			t.Errorf("tried %q", tried)

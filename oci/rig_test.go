@@ -209,6 +209,7 @@ func run(t *testing.T, p *platform, change func(*Options), test func(t *testing.
 			t.Errorf("%d reads are left behind", len(left))
 		}
 		p.serving.Wait()
+		time.Sleep(time.Minute) // the sites of a farm end their last answers
 	})
 }
 
