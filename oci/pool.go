@@ -260,7 +260,7 @@ func (p *pool) takeBackLocked(s *session, now time.Time) *waiter {
 			p.probeSuspectLocked(s)
 			return nil
 		}
-		if p.measureNext == s.endpoint && p.pace == nil {
+		if p.isNextMeasuredLocked(s.endpoint, now) {
 			p.pingLocked(s, now)
 			return nil
 		}

@@ -198,6 +198,21 @@ func (p *pool) retireSlowLocked(a *attempt, s *session) {
 	}
 }
 
+// isNextMeasuredLocked reports whether a session of the endpoint that is given back is used for a
+// measurement before a caller gets it: at once after a slow reply, since all sessions may be in use
+// for as long again. The caller holds the pool's mutex.
+func (p *pool) isNextMeasuredLocked(e *endpoint, now time.Time) bool {
+	at, last := e.slowReply.Load(), e.pinged.Load()
+	switch {
+	case p.pace != nil:
+		return false
+	case p.measureNext == e || at == nil:
+		return p.measureNext == e
+	}
+	return !e.slow && now.Sub(*at) < time.Second && (last == nil || now.Sub(last.at) >= measureInterval) &&
+		p.options().SlowFactor > 0 && len(p.endpoints) > 1
+}
+
 // pingLocked begins a measurement over a session that is not in use. The caller holds the
 // pool's mutex.
 func (p *pool) pingLocked(s *session, now time.Time) {
