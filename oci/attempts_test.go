@@ -247,7 +247,10 @@ func TestSessionsThatWereCutAreMadeAnewInParallel(t *testing.T) {
 // if logins were made in parallel before.
 func TestFailuresEndAttemptsInParallel(t *testing.T) {
 	f := newFarm(primaryAddress)
-	run(t, &platform{}, func(o *Options) { f.options(o); o.MinSessions, o.MaxSessions, o.BackoffInitial, o.OutageWait = 16, 16, 4*time.Second, -1 }, func(t *testing.T, c *Client) {
+	run(t, &platform{}, func(o *Options) {
+		f.options(o)
+		o.MinSessions, o.MaxSessions, o.BackoffInitial, o.OutageWait = 16, 16, 4*time.Second, -1
+	}, func(t *testing.T, c *Client) {
 		time.Sleep(2*time.Minute + beside) // all have replied to a probe
 		f.change(primaryAddress, func(s *farmSite) { s.refuses, s.dials = true, nil })
 		f.cut(primaryAddress)

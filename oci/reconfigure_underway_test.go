@@ -108,12 +108,12 @@ func TestAnAttemptAtAnEndpointThatIsRemovedIsAbandoned(t *testing.T) {
 		}
 		synctest.Wait()
 		mu.Lock()
-		defer mu.Unlock()
 		slices.Sort(tried) // attempts are reported by their own goroutines
 		const removed = "oci: platform endpoint primary (primary:2208): TCP: the endpoint was removed from the options"
 		if !slices.Equal(tried, []string{"primary 4s " + removed, "secondary 0s <nil>"}) {
 			t.Errorf("tried %q", tried)
 		}
+		mu.Unlock()
 		if e := c.Stats().Endpoints[0]; !e.Up || e.InBackoff {
 			t.Errorf("got %+v", e)
 		}
