@@ -3,10 +3,8 @@ package gateway
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,7 +109,7 @@ func New(o Options) *Gateway {
 	g.takeOver(o.Replaces)
 	o.Metrics.startRequests(o.PlatformErrors.Codes())
 	o.Metrics.startClients(o.Auth.ClientsWithTwoHashes())
-	o.Metrics.startShares(slices.Collect(maps.Keys(o.SessionShares.Clients)))
+	o.Metrics.startShares(o.Auth.ClientIDs())
 	g.router.HTTPErrorHandler = g.writeError
 	// requestInfo has the caller's address. Without this, echo would trust any
 	// X-Forwarded-For.

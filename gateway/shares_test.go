@@ -219,9 +219,7 @@ func TestWaitDoesNotEndWrites(t *testing.T) {
 
 // The time of sessions is counted by caller, and refused requests by reason.
 func TestMetricsOfCallers(t *testing.T) {
-	r := start(t, setup{gateway: func(o *gateway.Options) {
-		o.SessionShares.Clients = map[string]gateway.SessionShare{system: {}, "late": {}}
-	}})
+	r := start(t, setup{})
 	trace := r.metrics.Trace()
 	trace.SessionUsed("basic system", 2*time.Second)
 	trace.SessionUsed("token system", time.Second)
@@ -242,7 +240,7 @@ func TestMetricsOfCallers(t *testing.T) {
 		}
 	}
 	want := map[string]float64{
-		"client system": 2, "client late": 0, "user ": 2, "ocigate ": 4,
+		"client system": 2, "client tenant": 0, "client group": 0, "client department": 0, "client user": 0, "user ": 2, "ocigate ": 4,
 		"full": 0, "displaced": 0, "deadline": 0, "wait": 0, "left": 0,
 	}
 	for _, key := range []string{"user ", "ocigate ", "client system"} { // also those of the rig's own session

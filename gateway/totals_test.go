@@ -18,7 +18,7 @@ func (d dropped) Dropped() uint64 { return uint64(d) }
 func TestTotals(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, r *rig) {
 		before := r.metrics.Totals()
-		if diff := cmp.Diff(gateway.Totals{Durations: make([]uint64, len(gateway.DurationBounds())+1), Logins: map[string]uint64{}}, before); diff != "" {
+		if diff := cmp.Diff(gateway.Totals{Durations: make([]uint64, len(gateway.DurationBounds())+1), Logins: map[string]uint64{}, Shed: map[string]uint64{}}, before); diff != "" {
 			t.Errorf("before the first request (-want +got)\n%s", diff)
 		}
 		for range 3 {

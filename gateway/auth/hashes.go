@@ -144,3 +144,12 @@ func (a *Authenticator) ClientsWithTwoHashes() []string {
 	}
 	return ids
 }
+
+// ClientIDs returns the ids of all listed clients, in the order of the list.
+func (a *Authenticator) ClientIDs() []string {
+	ids := make([]string, len(a.clients.list))
+	for i, c := range a.clients.list {
+		ids[i] = c.principal.Name
+	}
+	return ids
+}
