@@ -136,6 +136,22 @@ func (t *traffic) soFar() []*answer {
 	return slices.Clone(t.answers)
 }
 
+// repeat has that many callers ask again as soon as they have their answer, and returns all
+// answers.
+func (s *site) repeat(ctx context.Context, l load, callers int, d time.Duration) ([]*answer, error) {
+	t := &traffic{site: s, load: l}
+	until := time.Now().Add(d)
+	for range callers {
+		t.running.Go(func() {
+			for time.Now().Before(until) && ctx.Err() == nil && t.ask(ctx, time.Now()) {
+			}
+		})
+	}
+	t.cancel = func() {}
+	answers, err := t.stop()
+	return answers, errors.Join(err, ctx.Err())
+}
+
 // send sends requests at random times, as independent callers do, until sending ends. A
 // request that was begun ends with ctx only.
 func (t *traffic) send(sending, ctx context.Context) {
@@ -149,28 +165,47 @@ func (t *traffic) send(sending, ctx context.Context) {
 		} else if sending.Err() != nil {
 			return
 		}
-		number := int(everyRequest.Add(1))
-		a := &answer{id: "pressure-" + strconv.Itoa(number), target: number % targets, due: due}
-		if t.isWrite() {
-			if a.entry = t.site.entries.take(); a.entry == nil {
-				t.mu.Lock()
-				t.noEntry = true
-				t.mu.Unlock()
-				return
-			}
-			a.target = a.entry.target
+		a := t.next(due)
+		if a == nil {
+			return
 		}
-		late := time.Since(due)
-		t.mu.Lock()
-		t.late = max(t.late, late)
-		t.mu.Unlock()
-		t.running.Go(func() {
-			t.site.call(ctx, a, t.load)
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.answers = append(t.answers, a)
-		})
+		t.running.Go(func() { t.carryOut(ctx, a) })
 	}
+}
+
+// ask makes the next request and waits for its answer. It reports false if the platform has no
+// numbers left.
+func (t *traffic) ask(ctx context.Context, due time.Time) bool {
+	a := t.next(due)
+	if a != nil {
+		t.carryOut(ctx, a)
+	}
+	return a != nil
+}
+
+// next returns the next request, or nil if the platform has no numbers left.
+func (t *traffic) next(due time.Time) *answer {
+	number := int(everyRequest.Add(1))
+	a := &answer{id: "pressure-" + strconv.Itoa(number), target: number % targets, due: due}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isWrite() {
+		if a.entry = t.site.entries.take(); a.entry == nil {
+			t.noEntry = true
+			return nil
+		}
+		a.target = a.entry.target
+	}
+	t.late = max(t.late, time.Since(due))
+	return a
+}
+
+// carryOut makes a request and adds its answer.
+func (t *traffic) carryOut(ctx context.Context, a *answer) {
+	t.site.call(ctx, a, t.load)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answers = append(t.answers, a)
 }
 
 // isWrite distributes the writes evenly over the requests.
