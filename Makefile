@@ -50,6 +50,7 @@ campaign: ## make writes under faults, kills and full disks, checked against the
 		-campaign.seeds=$(SEEDS) -campaign.writes=$(WRITES)
 	SIMULATION_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestSimulation$$' ./gateway
 	MODEL_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestModel$$' ./gateway/operation
+	QUEUE_SEEDS=$(STORIES) $(GO) test -count=1 -timeout 1h -run '^TestLawsOfTheQueue$$' ./oci
 
 lint: ## run vet, and the linters of .golangci.yml
 	$(GO) vet ./...

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -299,4 +300,48 @@ func TestWhoIsLoggedInIsReported(t *testing.T) {
 	if diff := cmp.Diff([]Identity{{UserID: "gate", LoginType: "System"}}, who); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// A password that the platform has changed a few seconds after a login is refused once, although many
+// sessions are wanted at the same time.
+func TestAChangedPasswordIsRefusedOnceAlsoAfterALogin(t *testing.T) {
+	var mu sync.Mutex
+	changed, refused := false, 0
+	p := &platform{answer: func(p *platform, c *link, r asked) {
+		mu.Lock()
+		refuse := changed && r.commands[0] == "LoginRequest14sp4"
+		if refuse {
+			refused++
+		}
+		mu.Unlock()
+		if refuse {
+			time.Sleep(100 * time.Millisecond)
+			c.refuse(r, 4962)
+			return
+		}
+		wellAnswered(p, c, r)
+	}}
+	run(t, p, func(o *Options) { o.MaxSessions = 9 }, func(t *testing.T, c *Client) {
+		hold(t, c, time.Minute)
+		time.Sleep(2 * time.Second)
+		mu.Lock()
+		changed = true
+		mu.Unlock()
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				if s, err := c.pool.acquire(ctx); err == nil {
+					c.pool.release(s)
+				}
+			})
+		}
+		callers.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if refused != 1 {
+			t.Errorf("the password was refused %d times", refused)
+		}
+	})
 }

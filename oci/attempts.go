@@ -39,8 +39,13 @@ var (
 )
 
 // parallelFor is how long a login at an endpoint permits attempts in parallel there,
-// unless an attempt fails or a session breaks meanwhile.
-const parallelFor = 10 * time.Second
+// unless an attempt fails or a session breaks meanwhile. It is short, because a password that was
+// changed at the platform meanwhile is refused once for each of them.
+const parallelFor = time.Second
+
+// oneByOneFor is how long there is one attempt at a time after a session has ended sooner than it took
+// to make it: many logins would bring little, and the platform may end the sessions because of them.
+const oneByOneFor = 10 * time.Second
 
 // growLocked begins attempts to make the sessions that are wanted. If none can be made
 // now, and callers would wait in vain, they get an error. The caller holds the pool's
@@ -63,7 +68,7 @@ func (p *pool) growLocked() {
 // wantedLocked returns how many more sessions are wanted than are being made. It is not
 // above 0 if none is. The caller holds the pool's mutex.
 func (p *pool) wantedLocked() int {
-	n := max(p.queue.wanted, p.options().MinSessions-len(p.all), p.owed)
+	n := max(p.queue.wanted, p.options().MinSessions-len(p.all), p.toReplace)
 	for _, a := range p.attempts {
 		if !a.beside {
 			n--
@@ -176,7 +181,8 @@ func (p *pool) unlessTriedLocked(e *endpoint, now time.Time) *endpoint {
 // mayLogInTwiceLocked reports whether several attempts may be under way at the endpoint. The
 // caller holds the pool's mutex.
 func (e *endpoint) mayLogInTwiceLocked(now time.Time) bool {
-	return e.health.err == nil && !e.loggedInAt.IsZero() && now.Sub(e.loggedInAt) < parallelFor && e.loggedInWith == e.password
+	return e.health.err == nil && !e.loggedInAt.IsZero() && now.Sub(e.loggedInAt) < parallelFor && e.loggedInWith == e.password &&
+		now.Sub(e.briefAt) >= oneByOneFor
 }
 
 // isTriedLocked reports whether an attempt is under way at the endpoint, or at one that it
@@ -384,7 +390,7 @@ func (p *pool) endAttempt(a *attempt, password Secret, took time.Duration, s *se
 // noteFailedLocked puts the endpoint for which an attempt counts in backoff, unless another
 // attempt of the same step has done so. The caller holds the pool's mutex.
 func (p *pool) noteFailedLocked(a *attempt, of *endpoint, now time.Time) {
-	p.owed = 0
+	p.toReplace = 0
 	if a.step == of.failures {
 		of.noteFailureLocked(now)
 		why := context.Cause(a.ctx)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +33,7 @@ type farmSite struct {
 	hangs        bool          // connections are accepted, and nothing is answered
 	login, takes time.Duration // of a login, and of a question
 	ping         time.Duration // of the command that asks whether a session is valid
+	anything     time.Duration // of any reply, besides
 	dials        []time.Duration
 	logins       []time.Duration // when a login was asked for
 	underWay     int             // connections that are not logged in yet
@@ -58,6 +61,27 @@ func (f *farm) change(address string, change func(s *farmSite)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(f.sites[address])
+}
+
+// dials returns when connections to a site were asked for.
+func (f *farm) dials(address string) []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sites[address].dials)
+}
+
+// logins returns when logins were asked for at a site.
+func (f *farm) logins(address string) []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sites[address].logins)
+}
+
+// opened returns how many connections the client has.
+func (f *farm) opened() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open
 }
 
 // cut closes all connections of a site.
@@ -96,20 +120,22 @@ func (f *farm) dial(ctx context.Context, network, address string) (net.Conn, err
 func (f *farm) answer(s *farmSite, p *platform, c *link, r asked) {
 	f.mu.Lock()
 	s.links[c] = true
-	hangs, takes := s.hangs, s.takes
-	if r.commands[0] == "LoginRequest14sp4" {
+	hangs, takes, anything := s.hangs, s.takes, s.anything
+	switch r.commands[0] {
+	case "LoginRequest14sp4":
 		takes = s.login
 		s.logins = append(s.logins, time.Since(f.begun))
-	} else if r.commands[0] == validityCommand {
+	case validityCommand:
 		takes = s.ping
-	} else if r.commands[0] != question.Name() && r.commands[0] != change.Name() {
+	case question.Name(), change.Name():
+	default:
 		takes = 0
 	}
 	f.mu.Unlock()
 	if hangs {
 		return
 	}
-	time.Sleep(takes)
+	time.Sleep(takes + anything)
 	if r.commands[0] == "LoginRequest14sp4" {
 		f.mu.Lock()
 		s.underWay--
@@ -189,8 +215,8 @@ func TestASilentEndpointDelaysCallersOnce(t *testing.T) {
 				// The attempts at the silent endpoint, one in each step of its backoff, delay nobody.
 				// If all sessions are in use, each is made twice: first without a login.
 				ask(t, c, 500*time.Millisecond, 5*time.Minute).check(t, "later", 0)
-				if n := len(f.sites[primaryAddress].dials); n < 5 || n > 30 {
-					t.Errorf("%d attempts in five minutes: %v", n, f.sites[primaryAddress].dials)
+				if dials := f.dials(primaryAddress); len(dials) < 5 || len(dials) > 30 {
+					t.Errorf("%d attempts in five minutes: %v", len(dials), dials)
 				}
 				if got := c.Stats().Endpoints[0]; got.Up || got.LastError == nil {
 					t.Errorf("the silent endpoint: %+v", got)
@@ -222,11 +248,10 @@ func TestSessionsThatWereCutAreMadeAnewInParallel(t *testing.T) {
 	run(t, &platform{}, func(o *Options) { f.options(o); o.MinSessions, o.MaxSessions = sessions, sessions }, func(t *testing.T, c *Client) {
 		for _, when := range []string{"at first", "after all were cut"} {
 			start := time.Now()
-			s := f.sites[primaryAddress]
 			f.change(primaryAddress, func(s *farmSite) { s.mostUnderWay = 0; s.logins = nil })
 			f.cut(primaryAddress)
 			time.Sleep(400 * time.Millisecond)
-			if n := len(s.logins); n != 1 {
+			if n := len(f.logins(primaryAddress)); n != 1 {
 				t.Errorf("%s: %d logins before the first has succeeded", when, n)
 			}
 			for c.Stats().Endpoints[0].Idle < sessions && time.Since(start) < time.Minute {
@@ -235,9 +260,11 @@ func TestSessionsThatWereCutAreMadeAnewInParallel(t *testing.T) {
 			if took := time.Since(start); took > 4*time.Second {
 				t.Errorf("%s: %d sessions were made after %v", when, sessions, took)
 			}
-			if s.mostUnderWay > 8 {
-				t.Errorf("%s: %d logins at a time", when, s.mostUnderWay)
-			}
+			f.change(primaryAddress, func(s *farmSite) {
+				if s.mostUnderWay > 8 {
+					t.Errorf("%s: %d logins at a time", when, s.mostUnderWay)
+				}
+			})
 			time.Sleep(time.Minute)
 		}
 	})
@@ -264,9 +291,11 @@ func TestFailuresEndAttemptsInParallel(t *testing.T) {
 		}
 		callers.Wait()
 		time.Sleep(11 * time.Second)
-		if n := len(f.sites[primaryAddress].dials); n != 2 {
-			t.Errorf("attempts at %v", f.sites[primaryAddress].dials)
+		if dials := f.dials(primaryAddress); len(dials) != 2 {
+			t.Errorf("attempts at %v", dials)
 		}
+		c.pool.mu.Lock()
+		defer c.pool.mu.Unlock()
 		if got := c.pool.endpoints[0].failures; got != 2 {
 			t.Errorf("%d failures", got)
 		}
@@ -276,15 +305,13 @@ func TestFailuresEndAttemptsInParallel(t *testing.T) {
 // Attempts in parallel that fail together are one step of the backoff.
 func TestAttemptsThatFailTogetherAreOneFailure(t *testing.T) {
 	f := newFarm(primaryAddress)
-	var failing sync.WaitGroup
 	run(t, &platform{}, func(o *Options) {
 		f.options(o)
 		o.MinSessions, o.MaxSessions = 9, 9
 		dial := o.Dial
-		n := 0
+		var n atomic.Int64
 		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			if n++; n > 1 {
-				failing.Add(1)
+			if n.Add(1) > 1 {
 				time.Sleep(500 * time.Millisecond)
 				return nil, errors.New("connection refused")
 			}
@@ -338,6 +365,8 @@ func TestARefusalEndsTheOtherAttemptsOfTheAccount(t *testing.T) {
 		}
 	}, func(t *testing.T, c *Client) {
 		time.Sleep(4 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if dials != 9 || logins != 1 {
 			t.Errorf("%d attempts, and the password was refused %d times", dials, logins)
 		}
@@ -390,6 +419,8 @@ func TestANewPasswordIsTriedByOneAttempt(t *testing.T) {
 			})
 		}
 		callers.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if logins != 1 {
 			t.Errorf("the new password was refused %d times", logins)
 		}
@@ -401,20 +432,25 @@ func TestALateAttemptMayStillSucceed(t *testing.T) {
 	f := newFarm(primaryAddress, secondaryAddress)
 	f.sites[primaryAddress].login = 3 * time.Second
 	f.sites[secondaryAddress].login = 500 * time.Millisecond
+	var mu sync.Mutex // guards tried
 	var tried []string
 	run(t, &platform{}, func(o *Options) {
 		two(o)
 		f.options(o)
 		o.Trace.SessionTried = func(endpoint string, took time.Duration, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			tried = append(tried, fmt.Sprint(endpoint, " ", took, " ", err))
 		}
 	}, func(t *testing.T, c *Client) {
 		ask(t, c, time.Second, time.Second).check(t, "at first", 1500*time.Millisecond)
 		time.Sleep(2 * time.Second)
 		wantSessions(t, c, 0, [2]int{1, 0}, [2]int{1, 0})
+		mu.Lock()
 		if want := "[secondary 500ms <nil> primary 3s <nil>]"; fmt.Sprint(tried) != want {
 			t.Errorf("tried %v", tried)
 		}
+		mu.Unlock()
 		for _, e := range c.Stats().Endpoints {
 			if e.InBackoff || !e.Up {
 				t.Errorf("%+v", e)
@@ -434,16 +470,16 @@ func TestAnAttemptThatIsNotNeededIsEnded(t *testing.T) {
 	f := newFarm(primaryAddress, secondaryAddress)
 	f.sites[primaryAddress].login = 1500 * time.Millisecond
 	f.sites[secondaryAddress].hangs = true
-	tried := 0
+	var tried atomic.Int64
 	run(t, &platform{}, func(o *Options) {
 		two(o)
 		f.options(o)
-		o.Trace.SessionTried = func(string, time.Duration, error) { tried++ }
+		o.Trace.SessionTried = func(string, time.Duration, error) { tried.Add(1) }
 	}, func(t *testing.T, c *Client) {
 		ask(t, c, time.Second, time.Second).check(t, "at first", 1500*time.Millisecond)
 		synctest.Wait()
-		if got := c.Stats().Endpoints[1]; got.Connecting || got.InBackoff || got.LastError != nil || !got.LastTried.IsZero() || tried != 1 || f.open != 1 {
-			t.Errorf("the other endpoint: %+v; %d attempts, %d connections", got, tried, f.open)
+		if got := c.Stats().Endpoints[1]; got.Connecting || got.InBackoff || got.LastError != nil || !got.LastTried.IsZero() || tried.Load() != 1 || f.opened() != 1 {
+			t.Errorf("the other endpoint: %+v; %d attempts, %d connections", got, tried.Load(), f.opened())
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,4 +302,46 @@ func TestClientDoesNotTryAnEndpointInBackoff(t *testing.T) {
 			t.Errorf("dialed (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A platform that ends each session 100 ms after its login gets about as many logins as one after the
+// other takes, if sessions bring replies meanwhile, and else one in each step of the backoff.
+func TestSessionsThatEndAtOnceAreNotMadeInParallel(t *testing.T) {
+	for name, test := range map[string]struct {
+		silent bool
+		most   int64 // logins in a minute
+	}{
+		"after replies":   {most: 200},
+		"without a reply": {silent: true, most: 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var logins atomic.Int64
+			p := &platform{}
+			p.answer = func(_ *platform, c *link, r asked) {
+				switch r.commands[0] {
+				case "LoginRequest14sp4":
+					time.Sleep(500 * time.Millisecond)
+					logins.Add(1)
+					wellAnswered(p, c, r)
+					p.serving.Go(func() {
+						time.Sleep(100 * time.Millisecond)
+						_ = c.Close()
+					})
+				case question.Name(), validityCommand:
+					time.Sleep(20 * time.Millisecond)
+					if !test.silent {
+						wellAnswered(p, c, r)
+					}
+				default:
+					wellAnswered(p, c, r)
+				}
+			}
+			run(t, p, func(o *Options) { o.MaxSessions = 40 }, func(t *testing.T, c *Client) {
+				ask(t, c, time.Second/60, time.Minute)
+				if n := logins.Load(); n > test.most {
+					t.Errorf("%d logins in a minute", n)
+				}
+			})
+		})
+	}
 }

@@ -10,18 +10,18 @@ type BusyReason string
 
 // The reasons for refusing a caller who wanted a session.
 const (
-	// BusyFull means that as many callers waited as [Options.MaxWaiting] allows, and
-	// that the share of this caller was used up.
+	// BusyFull means that as many requests waited as [Options.MaxWaiting] allows, and that
+	// those of this caller were not fewer than their share.
 	BusyFull BusyReason = "full"
-	// BusyDisplaced means that the queue was full, and that the caller had to leave it for
-	// another one who has fewer requests there.
+	// BusyDisplaced means that the queue was full, and that the request had to leave it for
+	// one of a caller who has fewer there.
 	BusyDisplaced BusyReason = "displaced"
-	// BusyDeadline means that the caller would not have been served before the deadline
-	// of their ctx, or would have waited for longer than [Options.MaxWait].
+	// BusyDeadline means that the request would not have been served before the deadline
+	// of its ctx, or would have waited for longer than [Options.MaxWait].
 	BusyDeadline BusyReason = "deadline"
-	// BusyWait means that the caller has waited for [Options.MaxWait].
+	// BusyWait means that the request has waited for [Options.MaxWait].
 	BusyWait BusyReason = "wait"
-	// BusyLeft means that the caller's ctx has ended during the wait.
+	// BusyLeft means that the ctx has ended during the wait.
 	BusyLeft BusyReason = "left"
 )
 
@@ -47,13 +47,13 @@ func (e *BusyError) Error() string {
 	text := ErrBusy.Error()
 	switch e.Reason {
 	case BusyFull:
-		text += fmt.Sprintf(" and %d callers wait for one", e.Waiting)
+		text += fmt.Sprintf(" and %d requests wait for one", e.Waiting)
 	case BusyDisplaced:
-		text += ": the caller had to leave the queue for one with fewer requests in it"
+		text += ": the request had to leave the queue for one of a caller with fewer there"
 	case BusyDeadline:
-		text += ": the caller could not have been served in time"
+		text += ": the request could not have been served in time"
 	case BusyWait:
-		text += ": the caller has waited for as long as callers may"
+		text += ": the request has waited for as long as requests may"
 	case BusyLeft:
 		text += ": the caller left the queue"
 	}

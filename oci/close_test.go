@@ -147,3 +147,33 @@ func TestCloseDoesNotWaitForAnUnresponsivePlatform(t *testing.T) {
 		}
 	})
 }
+
+// Attempts that are late end when the client closes.
+func TestCloseDoesNotWaitForAttemptsThatAreLate(t *testing.T) {
+	f := newFarm(primaryAddress, secondaryAddress)
+	for _, s := range f.sites {
+		s.hangs = true
+	}
+	run(t, &platform{}, func(o *Options) { two(o); f.options(o) }, func(t *testing.T, c *Client) {
+		var callers sync.WaitGroup
+		for i := range 20 {
+			callers.Go(func() {
+				if _, err := c.Read(t.Context(), questionOf(i)); !errors.Is(err, ErrClosed) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		time.Sleep(2500 * time.Millisecond)
+		if of := c.Stats().Endpoints; of[0].Attempts != 1 || of[1].Attempts != 1 {
+			t.Errorf("got %+v", of)
+		}
+		start := time.Now()
+		if err := c.Close(t.Context()); err != nil || time.Since(start) != 0 {
+			t.Errorf("Close: %v after %v", err, time.Since(start))
+		}
+		callers.Wait()
+		if n := f.opened(); n != 0 {
+			t.Errorf("%d connections are left", n)
+		}
+	})
+}

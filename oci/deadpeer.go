@@ -9,8 +9,8 @@ import (
 // it in whole seconds.
 const leastDeadPeerTimeout = 5 * time.Second
 
-// How often the kernel asks the other side of a connection for a sign of life, before it
-// gives the connection up.
+// keepAliveProbes is how many packets of TCP keep-alive in a row may have no answer before
+// the kernel ends the connection.
 const keepAliveProbes = 3
 
 // endIfPeerIsDead has the kernel end the connection if the other side's kernel has

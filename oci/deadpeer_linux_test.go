@@ -162,7 +162,7 @@ func (n network) cut(t *testing.T) {
 // calling thread.
 func ip(t *testing.T, commands ...string) bool {
 	for _, c := range commands {
-		if out, err := exec.Command("ip", strings.Fields(c)...).CombinedOutput(); err != nil { //nolint:gosec // constants
+		if out, err := exec.Command("ip", strings.Fields(c)...).CombinedOutput(); err != nil {
 			t.Logf("ip %s: %v: %s", c, err, out)
 			return false
 		}
@@ -244,7 +244,7 @@ func awaitAcknowledged(t *testing.T, c *Client) {
 	for unacknowledged := int32(1); unacknowledged > 0; time.Sleep(time.Millisecond) {
 		_ = raw.Control(func(fd uintptr) {
 			// SIOCOUTQ of linux/sockios.h is TIOCOUTQ.
-			if _, _, failed := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&unacknowledged))); failed != 0 { //nolint:gosec // an ioctl needs it
+			if _, _, failed := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&unacknowledged))); failed != 0 {
 				t.Error(failed)
 				unacknowledged = 0
 			}

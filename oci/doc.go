@@ -33,6 +33,40 @@
 // unsolicited data. The same read of several callers is sent once, for all callers who
 // called before it was sent ([Client.Read]).
 //
+// # Sessions and endpoints
+//
+// Sessions are made when they are needed, with the first endpoint that can be used. If an
+// attempt takes long, the next endpoint is tried beside it, as RFC 8305 does for addresses
+// ([Options.NextEndpointAfter]). After a failed attempt an endpoint is in backoff, and so is
+// one whose sessions do not answer any more. One that is far slower than another loses its
+// preference ([Options.SlowFactor]). Sessions return to a preferred endpoint that works
+// again ([Options.ReturnOver]). The end of one session makes the others of its endpoint
+// suspect: they must answer a probe before a caller gets them.
+//
+// # The queue
+//
+// Requests wait in a queue if all sessions are in use ([WithRequest] says whose they are).
+// First in, first out is simple, and serves nobody under overload: once the queue is as long
+// as callers wait, each session goes to a request that is about to be given up, and the
+// caller who asks most gets most sessions. So the queue has another order:
+//
+//   - Callers share the time of the sessions by their weights: start-time fair queueing (P.
+//     Goyal, H. Vin, H. Cheng, SIGCOMM 1996), for several commands at a time (W. Jin, J.
+//     Chase, J. Kaur, SIGMETRICS 2004). Unlike round robin, it needs no turns of equal cost,
+//     and it charges a caller for what they have used, not for what they have asked for.
+//   - Of a caller who gives requests up, the newest is served first: adaptive LIFO (B. Maurer,
+//     "Fail at Scale", ACM Queue 13(8), 2015), after a queue has stood for the interval of
+//     CoDel (K. Nichols, V. Jacobson, A. McGregor, J. Iyengar, RFC 8289). What CoDel does
+//     then, to drop what has waited longer than a target, is left out: it would refuse
+//     patient callers who are served in time, and impatient ones have deadlines.
+//   - A request that cannot be served before its deadline is refused at once, by the session
+//     times of late ([BusyError]). That is cheaper for both sides than a wait in vain, and
+//     says when to try again.
+//   - The commands of a write that has begun precede all requests that have not, so that its
+//     checks are not lost, and its outcome is known soon.
+//
+// While sessions are idle, nobody waits, and the queue does nothing.
+//
 // # Changes of the options
 //
 // [Client.Reconfigure] changes the options of a client that is in use. No request is lost:

@@ -43,6 +43,7 @@ type endpoint struct {
 	loggedInAt    time.Time     // of the last login; zero if an attempt has failed or a session has broken since
 	loggedInWith  Secret        // the password of that login
 	loginTook     time.Duration // how long that attempt took; 0 before
+	briefAt       time.Time     // when a session ended last that had lasted for less than that
 
 	// suspectBefore is before when its sessions must have brought their last reply to be
 	// probed before a caller gets them, and suspectedFor is why: see suspect.go.
@@ -56,6 +57,7 @@ type endpoint struct {
 
 	pinged          atomic.Pointer[measurement] // the last one; nil before
 	slowReply       atomic.Pointer[time.Time]   // when a reply took longer than SlowAfter last; nil before
+	usual           usualTime                   // for a reply to a command of a caller
 	certificateEnds atomic.Pointer[time.Time]   // expiry of the certificate that was presented last; nil before
 }
 

@@ -25,12 +25,15 @@ import (
 //
 //	state     a caller comes              markSent  reply or error       leader's ctx ends
 //	waiting   joins it                    sent      ended, error shared  ended, the others try again
+//	                                                (2)
 //	sent      starts the next (waiting)   sent      ended, result shared detached
 //	detached  starts the next (waiting)   -         ended, result shared -
 //	                                                (1)
 //
 //	(1) If the leader would have repeated the read, the result is not shared, and
 //	    the others try again.
+//	(2) If the leader is refused for a reason of their own, as one who asks for too much, the
+//	    error is not shared, and the others try again.
 //
 // A waiting flight waits for the end of the flight before (turn), or for a session. A
 // read that is repeated stays sent. In the state detached, a goroutine of the client

@@ -41,12 +41,12 @@ type Options struct {
 	// 20 s.
 	ConnectTimeout, LoginTimeout, CommandTimeout time.Duration
 	// DeadPeerTimeout is how long the host at the other end of a connection may
-	// acknowledge nothing, default 5 s, which is also the least; negative for what the
-	// system does by itself. Then the kernel ends the connection: it finds a host or a
-	// network that is gone without a word. A platform that is slow is not affected, since
-	// its kernel acknowledges, and neither is one that hangs behind a proxy. On Linux that
-	// holds for all connections, on other systems for those on which no sent data is
-	// unacknowledged.
+	// acknowledge nothing before the kernel ends the connection, default 5 s, which is also
+	// the least; negative for what the system does by itself. It is for a host or a network
+	// that is gone, so that nothing closes the connection. A platform that is slow is not
+	// affected, since its kernel acknowledges, and neither is one that hangs behind a proxy.
+	// On Linux that holds for all connections, on other systems for those on which no sent
+	// data is unacknowledged.
 	DeadPeerTimeout time.Duration
 	// ProbeTimeout is how long a session that may be gone has to answer before it is
 	// closed, default 2 s. It applies to idle sessions after another session of the
@@ -86,8 +86,8 @@ type Options struct {
 	// accepts them, default 0. MaxSessions is never exceeded, default 8.
 	MinSessions, MaxSessions int
 	// MaxWaiting is how many requests may wait for a session, default 256. Callers who
-	// share a read count as one, with the [Request] of the first. Further requests, or
-	// those of callers with more than their share, get a [*BusyError]. Those that have
+	// share a read count as one, with the [Request] of the first. If there are more, those
+	// of the callers with the most for their weight get a [*BusyError]. Requests that have
 	// begun, and urgent ones, may exceed it. MaxWait is how long one may wait, default
 	// 10 s.
 	MaxWaiting int
@@ -95,8 +95,8 @@ type Options struct {
 	// OutageWait is how long after the end of the last session callers wait for the next
 	// attempt to log in, if it is due within that time, such as while the platform is
 	// restarted. A write that the platform has already refused once because the session was
-	// not logged in does not wait. Later, and if the account is refused, they are refused at once until the
-	// next attempt is due. Default 5 s; negative for no such wait.
+	// not logged in does not wait. Later, and if the account is refused, callers are refused
+	// at once until the next attempt is due. Default 5 s; negative for no such wait.
 	OutageWait time.Duration
 	// IdleTimeout is how long a session beyond MinSessions may be idle, default
 	// 10 min. MaxAge is how long any session may exist, default 1 h.

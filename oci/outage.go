@@ -6,17 +6,17 @@ import "context"
 // although there is none now, because there was one a short time before: see
 // [Options.OutageWait]. The caller holds the pool's mutex.
 func (p *pool) outlastsLocked(w *waiter) bool {
-	return !w.hasty && !p.hadSession.IsZero() && !p.dueLocked().After(p.hadSession.Add(p.options().OutageWait))
+	return !w.noOutageWait && !p.hadSession.IsZero() && !p.dueLocked().After(p.hadSession.Add(p.options().OutageWait))
 }
 
-type hastyKey struct{}
+type noOutageWaitKey struct{}
 
 // withoutOutageWait returns a context whose commands do not wait for the end of an outage.
 // It is meant for a write that was sent and refused because the session was not logged
 // in: if it cannot be sent again soon, its outcome is better found out by reading.
 func withoutOutageWait(ctx context.Context) context.Context {
-	return context.WithValue(ctx, hastyKey{}, true)
+	return context.WithValue(ctx, noOutageWaitKey{}, true)
 }
 
-// isHasty reports whether a context is one of withoutOutageWait.
-func isHasty(ctx context.Context) bool { return ctx.Value(hastyKey{}) != nil }
+// isWithoutOutageWait reports whether a context is one of withoutOutageWait.
+func isWithoutOutageWait(ctx context.Context) bool { return ctx.Value(noOutageWaitKey{}) != nil }

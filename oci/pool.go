@@ -21,27 +21,34 @@ import (
 //	connecting    connecting (1)        in use               in backoff (2)  -                     late (NextEndpointAfter)
 //	late          next endpoint (3)     in use               in backoff (2)  -                     -
 //	in use        connecting, in use    in use               in use (4)      unused (5)            -
+//	silent        next endpoint         silent (6)           silent          in backoff            failed (BackoffInitial …)
 //	in backoff    next endpoint         -                    -               -                     failed (BackoffInitial …)
-//	failed        next endpoint (6)     in use               in backoff (2)  -                     connecting (7)
-//	being probed  connecting (8)        unused               unused, failed  -                     -
+//	failed        next endpoint (7)     in use               in backoff (2)  -                     connecting (8)
+//	being probed  connecting (9)        unused               unused, failed  -                     -
+//	slow (10)     next endpoint         slow                 in backoff (2)  slow                  being measured (measureInterval)
 //
 //	(1) Only if a login has succeeded there lately: see mayLogInTwiceLocked.
 //	(2) If the platform refused the credentials, the account is in backoff instead,
 //	    for RefusedInitial and longer, at all endpoints: see account.
 //	(3) If there is no room for another attempt, the late one is ended, and has failed.
-//	(4) It keeps its sessions, and no other is made until its backoff ends. If none of its
-//	    sessions answers, it is in backoff as well: see noteSilentLocked.
+//	(4) It keeps its sessions, and no other is made until its backoff ends.
 //	(5) A session that ends without a reply after its login counts as a failed
 //	    attempt if unproductiveSessions before it did so, too: in backoff.
-//	(6) If every endpoint has failed or is in backoff: connecting.
-//	(7) Beside the traffic, if sessions of less preferred endpoints are in use: see return.go.
-//	(8) A probe that logs in is canceled first. A probe that only connects goes on.
+//	(6) None of its sessions answers: see noteSilentLocked. They stay in use. The next reply
+//	    over one of them, or over one that is made by an attempt under way, ends that: in use.
+//	(7) If every endpoint has failed or is in backoff: connecting.
+//	(8) Beside the traffic, if there are sessions of less preferred endpoints, and only a
+//	    connection if there is no room for a session: see return.go.
+//	(9) A probe that logs in is canceled first. A probe that only connects goes on.
+//	(10) Besides one of the other states: see slow.go. It is used if no other endpoint can be.
 //
-// The first reply over a session of an endpoint ends its backoff. A probe never starts
-// or ends a backoff, but an endpoint whose last probe has failed has failed. An endpoint is in
-// use if it has a session in pool.all, connecting if there is an attempt in pool.attempts, late
-// if that is late, being probed while runProbe runs for it, in backoff until endpoint.retryAt,
-// and failed if health.err is set.
+// The first reply over a session of an endpoint ends its backoff, and so does any reply if
+// the endpoint is silent; replies to probes of sessions count. A probe of an endpoint neither
+// starts nor ends a backoff, but an endpoint whose last probe has failed has failed. An endpoint
+// is in use if it has a session in pool.all, connecting if there is an attempt in pool.attempts,
+// late if that is late, silent if endpoint.silent is set, being probed while runProbe runs for
+// it, in backoff until endpoint.retryAt, failed if health.err is set, and slow if endpoint.slow
+// is set.
 //
 // Reconfigure replaces endpoints: see reconfigure.go.
 type pool struct {
@@ -73,7 +80,7 @@ type pool struct {
 	accounts    map[string]*account // by user id; those whose credentials the platform refuses
 	queue       *queue              // of the callers who wait
 	attempts    []*attempt          // to make a session that are under way, the latest last
-	owed        int                 // sessions that were closed for the return, and are to be made anew
+	toReplace   int                 // sessions that were closed for the return, and are to be made anew
 	roomFor     *endpoint           // for an attempt there a session is to be given up; see givesUpLocked
 	roomKind    attemptKind         // of that attempt
 	pace        *paceCheck          // the measurement over a session that is under way; nil if there is none
@@ -97,8 +104,8 @@ type waiter struct {
 	// patient is set if the options changed during the wait: then the caller is not
 	// refused because no session can be made now, but waits until MaxWait. The pool's
 	// mutex guards it.
-	patient bool
-	hasty   bool // see withoutOutageWait
+	patient      bool
+	noOutageWait bool // see withoutOutageWait
 }
 
 type handover struct {
@@ -182,7 +189,7 @@ func (p *pool) takeOrQueue(ctx context.Context, of *progress) (*session, *waiter
 		}
 	}
 	now := time.Now()
-	w := &waiter{ready: make(chan handover, 1), ctx: ctx, of: of, hasty: isHasty(ctx)}
+	w := &waiter{ready: make(chan handover, 1), ctx: ctx, of: of, noOutageWait: isWithoutOutageWait(ctx)}
 	if err := p.unavailableLocked(now); err != nil && !p.outlastsLocked(w) {
 		return nil, nil, err
 	}
@@ -219,8 +226,12 @@ func (p *pool) takeBack(s *session) *waiter {
 	now := time.Now()
 	s.idleSince = now
 	held := p.endUseLocked(s, now)
+	_, ours := p.all[s]
 	next := p.takeBackLocked(s, now)
 	p.serveIdleLocked()
+	if !ours {
+		p.growLocked() // its caller may have been at their limit of sessions when it was removed
+	}
 	p.mu.Unlock()
 	if used := p.options().Trace.SessionUsed; used != nil {
 		used(held.caller, now.Sub(held.since))

@@ -8,7 +8,7 @@ import (
 )
 
 // errMaxWait ends the wait of a caller after MaxWait.
-var errMaxWait = errors.New("the caller has waited for as long as callers may")
+var errMaxWait = errors.New("the request has waited for as long as requests may")
 
 // holding is the use of a session by a caller. The pool's mutex guards it.
 type holding struct {
@@ -38,6 +38,14 @@ func (p *pool) noteBegunLocked(of *progress) {
 		of.age = p.queue.number()
 	}
 	of.begun = true
+}
+
+// noteShared records that a request has the result of a read for which another one has had a
+// session: it has begun as well. It is called without the mutex.
+func (p *pool) noteShared(of *progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.noteBegunLocked(of)
 }
 
 // endUseLocked ends the use of a session, and returns what it was. The caller holds the
@@ -110,8 +118,8 @@ func (p *pool) nextLocked(s *session) *waiter {
 	}
 	now := time.Now()
 	t, used, refused := p.queue.serve(now)
-	for _, late := range refused {
-		p.refuseLocked(late, BusyDeadline, now)
+	for _, tooLate := range refused {
+		p.refuseLocked(tooLate, BusyDeadline, now)
 	}
 	if t == nil {
 		return nil

@@ -37,13 +37,13 @@ func (p *pool) addLocked(s *session) {
 		return
 	}
 	now := time.Now()
-	s.idleSince, s.probed = now, now
+	s.idleSince, s.probed, s.made = now, now, now
 	s.expires = now.Add(shorten(p.options().MaxAge, p.options().Jitter))
 	if s.endpoint.replaced || len(p.all) >= p.options().MaxSessions {
 		p.retireOutdatedLocked(s, now)
 		return
 	}
-	p.owed = max(0, p.owed-1)
+	p.toReplace = max(0, p.toReplace-1)
 	p.planReturnLocked(now)
 	p.assignLocked(s).handOver(s)
 }
@@ -122,10 +122,13 @@ func (p *pool) removeIdleLocked(s *session) {
 func (p *pool) replaceLocked(s *session, why error) {
 	now := time.Now()
 	alone := !p.isSuspectLocked(s)
+	e := s.endpoint.latestLocked()
 	if alone {
 		p.suspectLocked(s.endpoint, why, now)
+		if now.Sub(s.made) < e.loginTook {
+			e.briefAt = now
+		}
 	}
-	e := s.endpoint.latestLocked()
 	e.dialect.recheck()
 	e.loggedInAt = time.Time{}
 	if !s.proven && alone && e.noteUnproductiveLocked(now) {

@@ -7,51 +7,51 @@ import (
 	"time"
 )
 
-// queue decides who of the waiting callers gets the next session. It has no lock and no
-// clock: the pool calls it with its mutex held, and passes the time. Every operation
-// takes O(log n) time for n waiting callers, apart from a change of the order (see
-// newestFirst), of which there are at most ten per second.
+// queue decides which of the waiting requests gets the next session. The comment of the
+// package says why it does so in this way. This file has the discipline; queue_ticket.go
+// has tickets and callers, queue_estimate.go what is measured, ranking.go the order, and
+// pool_queue.go what the pool does with it.
+//
+// It has no lock and no clock: the pool calls it with its mutex held, and passes the time.
+// Every operation takes O(log n) time for n waiting callers, apart from all, and from a
+// change of the order (see newestFirst), of which there are at most ten per second.
 //
 // The order is, from first to last:
 //
 //  1. Commands of writes that have begun, and of urgent requests, for all callers
 //     together; the oldest request first. They are never refused for a full queue, nor
 //     displaced, nor refused because of their deadline: what they have used of the
-//     platform would be lost, and the caller has been promised an outcome. They are few,
-//     since a write begins in the order of 2.
-//  2. All others, fairly by caller: start-time fair queueing (P. Goyal, H. Vin, H. Cheng,
-//     SIGCOMM 1996) with several commands in service (W. Jin, J. Chase, J. Kaur,
-//     SIGMETRICS 2004). A caller is charged the time for which they have a session,
-//     divided by their weight, and the one with the lowest charge is next. What a
-//     session will cost is not known before, so the mean is charged in advance and
-//     corrected at the end. A caller who was away joins at the charge of those who are
-//     served now: what was not used is not saved up.
-//     Each fairnessRounds-th of these goes to the caller who has waited longest for one,
-//     so nobody waits for ever, whatever charge the others have.
+//     platform would be lost. They are few, since a write begins in the order of 2.
+//  2. All others, fairly by caller: start-time fair queueing. A caller is charged the
+//     time for which they have a session, divided by their weight, and the one with the
+//     lowest charge is next. How long that will be is not known before, so the mean is
+//     charged in advance, and corrected at the end. A caller who was absent joins at the
+//     charge of those who are served now: what was not used is not saved up.
+//     After fairnessRounds of these, one goes to the caller who has waited longest for
+//     one, so nobody waits for ever, whatever charge the others have.
 //  3. Of one caller, the commands of requests that have begun, then the others: the
-//     oldest first. If callers give up, the newest first (adaptive LIFO: B. Maurer,
-//     "Fail at Scale", ACM Queue 13(8), 2015): the oldest are about to give up, and
-//     a session for them is wasted. Callers give up if they leave the queue, or if their
-//     ctx has ended when they return the session. Who gives up after a wait of d counts
-//     for a further d. A queue that is empty now and then is no reason (the standing
-//     queue of CoDel, RFC 8289). The order of a caller depends on what that caller does,
-//     and the order of callers with the same charge on what all do.
-//     Newest first without such a sign would refuse patient callers late whom the oldest
-//     first serves in time.
+//     oldest first. If the caller gives requests up, the newest first: the oldest are
+//     about to be given up, and a session for them is wasted. A request is given up if it
+//     leaves the queue, or if its ctx has ended when it returns the session. If it was in
+//     the queue for a time d before that, the newest are first for a further d, but only
+//     after requests have waited without a break for standingAfter. The order of the
+//     requests of a caller depends on what that caller does, and the order of callers with
+//     the same charge on what all do. If nobody gives up, the oldest are first in any
+//     case: to serve the newest first would refuse patient callers whom it serves in time.
 //
-// Callers are refused at once who cannot be served before their deadline in their place,
-// and those who find the queue full, unless they have less than their share of it. Then
-// the caller with most waiters for their weight loses the one that would be served last.
+// A request is refused at once if it cannot be served before its deadline in its place, or
+// if the queue is full, unless its caller has less than their share of the queue. Then the
+// caller with the most new tickets for their weight loses the one that would be served last.
 //
-// While nobody waits, the queue keeps no accounts: an idle session costs nothing, and a
-// caller with a limit a counter. When the last waiter is gone, all charges are forgotten.
+// While no request waits, nothing is charged, and only callers with a limit are counted.
+// When the last ticket is gone, all charges are forgotten.
 type queue struct {
-	callers map[string]*caller // by caller: those who wait, use sessions or are in resting
+	callers map[string]*caller // by caller: those who wait, use sessions or are in absent
 
-	urgent  ranking[*caller] // that may be served; by the age of their oldest urgent ticket
-	next    ranking[*caller] // that may be served; by charge
-	longest ranking[*caller] // the same; by the time since they were served last
-	crowd   ranking[*caller] // with new tickets; by their number, for the weight
+	urgent    ranking[*caller] // that may be served; by the age of their oldest urgent ticket
+	next      ranking[*caller] // that may be served; by charge
+	longest   ranking[*caller] // the same; by the time since they were served last
+	byWaiting ranking[*caller] // with new tickets; by their number, for the weight
 
 	waiting int // tickets of all callers
 	urgents int // those of them that are urgent
@@ -64,10 +64,10 @@ type queue struct {
 	inUse   int    // sessions, without those that were idle
 	charged float64
 	period  uint64    // counts how often the last waiter has left; charges are of one period
-	resting []*caller // without tickets and sessions in use that have been charged more than charged
+	absent  []*caller // without tickets and sessions in use that have been charged more than charged
 	newest  bool      // whether next is ordered by newest first
 	step    float64   // then charges that differ by less count as the same
-	temper
+	givingUp
 
 	cost    average  // session time in seconds
 	quick   quantile // likewise, of commands that are quicker than most
@@ -79,15 +79,15 @@ const (
 	// fairnessRounds is how many ordinary tickets are served for one that is served
 	// because its caller has waited longest.
 	fairnessRounds = 32
-	// roughly is how many requests of the mean cost, for each session, a charge may differ
+	// sameCharge is how many requests of the mean cost, for each session, a charge may differ
 	// by and count as the same, if the newest are served first. Otherwise whoever waits
 	// longest would come first among callers with few requests each.
-	roughly = 0.25
+	sameCharge = 0.25
 	// standingAfter is how long callers must have waited without a break before the
 	// newest are served first: the interval of CoDel, RFC 8289, 4.3.
 	standingAfter = 100 * time.Millisecond
-	// maxResting is how many callers who do not wait are remembered for their charge.
-	maxResting = 1024
+	// maxAbsent is how many callers who do not wait are kept for their charge.
+	maxAbsent = 1024
 	// defaultCost is charged in advance, in seconds, before any session time is known.
 	defaultCost = 0.1
 	// maxRetryAfter is the maximum of BusyError.RetryAfter.
@@ -105,7 +105,7 @@ func newQueue() *queue {
 		return (a.since < b.since) != q.newest
 	}}
 	q.longest = ranking[*caller]{place: place(2), before: func(a, b *caller) bool { return a.since < b.since }}
-	q.crowd = ranking[*caller]{place: place(3), before: func(a, b *caller) bool { return a.fresh.Len()*b.weight > b.fresh.Len()*a.weight }}
+	q.byWaiting = ranking[*caller]{place: place(3), before: func(a, b *caller) bool { return a.fresh.Len()*b.weight > b.fresh.Len()*a.weight }}
 	return q
 }
 
@@ -195,13 +195,13 @@ func (q *queue) join(t *ticket, now time.Time, b bounds) (why BusyReason, displa
 // admit reports why a new ticket is refused; otherwise it returns the one that must leave
 // for it, if there must be one.
 func (q *queue) admit(t *ticket, now time.Time, b bounds) (why BusyReason, displaced *ticket) {
-	if wait, known := q.wait(t.caller, now, b.sessions); known && (wait > b.wait || t.isLate(now.Add(wait+q.leastTime()))) {
+	if wait, known := q.wait(t.caller, now, b.sessions); known && (wait > b.wait || t.isTooLate(now.Add(wait+q.leastTime()))) {
 		return BusyDeadline, nil
 	}
 	if q.waiting < b.waiting {
 		return "", nil
 	}
-	c := q.crowd.first()
+	c := q.byWaiting.first()
 	if c == nil || c.fresh.Len()*t.caller.weight <= (t.caller.fresh.Len()+1)*c.weight {
 		return BusyFull, nil
 	}
@@ -227,7 +227,7 @@ func (q *queue) leave(t *ticket, now time.Time, gaveUp bool) bool {
 
 func (q *queue) noteGivenUp(c *caller, arrived, now time.Time) {
 	c.noteGivenUp(arrived, now)
-	q.temper.noteGivenUp(arrived, now)
+	q.givingUp.noteGivenUp(arrived, now)
 }
 
 // remove removes a ticket.
@@ -259,7 +259,7 @@ func (q *queue) serve(now time.Time) (t *ticket, of use, refused []*ticket) {
 		if t = q.choose(now); t == nil {
 			return nil, use{}, refused
 		}
-		if t.rank == rankUrgent || !t.isLate(now.Add(q.leastTime())) {
+		if t.rank == rankUrgent || !t.isTooLate(now.Add(q.leastTime())) {
 			return t, q.charge(t, now), refused
 		}
 		q.leave(t, now, true)
@@ -274,7 +274,7 @@ func (q *queue) reorder(now time.Time) {
 		return
 	}
 	q.newest = newest
-	q.step = roughly * float64(max(1, q.inUse)) * cmp.Or(q.cost.value, defaultCost) * q.steps.per(q.newOnes)
+	q.step = sameCharge * float64(max(1, q.inUse)) * cmp.Or(q.cost.value, defaultCost) * q.steps.per(q.newOnes)
 	q.next.reorder()
 }
 
@@ -381,31 +381,31 @@ func (q *queue) settle(c *caller) {
 	q.urgent.set(c, served > 0 && c.urgent.first() != nil)
 	q.next.set(c, ordinary)
 	q.longest.set(c, ordinary)
-	q.crowd.set(c, c.fresh.Len() > 0)
+	q.byWaiting.set(c, c.fresh.Len() > 0)
 	if tickets == 0 && c.inUse == 0 {
-		q.rest(c)
+		q.forget(c)
 	}
 }
 
-// rest forgets a caller without tickets and sessions, unless their charge still matters.
-func (q *queue) rest(c *caller) {
+// forget removes a caller without tickets and sessions, unless their charge still matters.
+func (q *queue) forget(c *caller) {
 	if c.period != q.period || c.charged <= q.charged {
-		if !c.rests {
+		if !c.isAbsent {
 			delete(q.callers, c.name)
 		}
-	} else if !c.rests {
-		c.rests = true
-		q.resting = append(q.resting, c)
+	} else if !c.isAbsent {
+		c.isAbsent = true
+		q.absent = append(q.absent, c)
 	}
-	for len(q.resting) > 0 && (len(q.resting) > maxResting || q.resting[0].charged <= q.charged || q.resting[0].isActive()) {
-		q.wake(q.resting[0])
-		q.resting = q.resting[1:]
+	for len(q.absent) > 0 && (len(q.absent) > maxAbsent || q.absent[0].charged <= q.charged || q.absent[0].isActive()) {
+		q.endAbsence(q.absent[0])
+		q.absent = q.absent[1:]
 	}
 }
 
-// wake removes a caller from those that rest, and forgets them unless they are active.
-func (q *queue) wake(c *caller) {
-	c.rests = false
+// endAbsence removes a caller from the absent ones, and forgets them unless they are active.
+func (q *queue) endAbsence(c *caller) {
+	c.isAbsent = false
 	if !c.isActive() {
 		delete(q.callers, c.name)
 	}
@@ -414,11 +414,11 @@ func (q *queue) wake(c *caller) {
 // reset begins a new period, in which nobody has been charged.
 func (q *queue) reset() {
 	q.period++
-	q.charged, q.temper = 0, temper{}
-	for _, c := range q.resting {
-		q.wake(c)
+	q.charged, q.givingUp = 0, givingUp{}
+	for _, c := range q.absent {
+		q.endAbsence(c)
 	}
-	q.resting = nil
+	q.absent = nil
 	q.cost.n, q.quick = 0, 0 // waits are compared with times of the same period alone
 }
 

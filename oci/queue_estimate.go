@@ -63,22 +63,22 @@ func (q *queue) retryAfter(r Request, sessions int) time.Duration {
 	return min(wait, maxRetryAfter)
 }
 
-// temper records whether callers wait without a break and give up.
-type temper struct {
+// givingUp records whether callers wait without a break and give up.
+type givingUp struct {
 	standing time.Time // since when there are tickets
 	until    time.Time // callers have given up lately
 }
 
 // noteGivenUp records that a caller has given up who was in the queue since arrived.
-func (t *temper) noteGivenUp(arrived, now time.Time) {
-	if until := now.Add(max(standingAfter, now.Sub(arrived))); until.After(t.until) {
-		t.until = until
+func (g *givingUp) noteGivenUp(arrived, now time.Time) {
+	if until := now.Add(max(standingAfter, now.Sub(arrived))); until.After(g.until) {
+		g.until = until
 	}
 }
 
 // newestFirst reports whether the newest tickets are served first.
-func (t *temper) newestFirst(now time.Time) bool {
-	return now.Before(t.until) && now.Sub(t.standing) >= standingAfter
+func (g *givingUp) newestFirst(now time.Time) bool {
+	return now.Before(g.until) && now.Sub(g.standing) >= standingAfter
 }
 
 // average is the mean of the last values, each of which counts less than the next.

@@ -74,8 +74,8 @@ func loads() (all []load) {
 func TestOverloadLeavesTheGoodputAsItIs(t *testing.T) {
 	worst, worstOfOld, cut, begun := 1.0, 1.0, 0, 0
 	all := loads()
-	for i := range seeds(uint64(len(all))) {
-		l := all[i]
+	for i := range seeds(t, uint64(len(all))) {
+		l := all[i%uint64(len(all))]
 		s, old := l.shop(newFair(loadSessions, 256, 10*time.Second)), l.shop(&fifo{most: 256})
 		s.run()
 		old.run()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -11,8 +12,9 @@ import (
 // The laws of the queue, in simulated time over many seeds: whatever the callers do, each
 // of their requests ends once, commands that have begun precede others, nobody waits for
 // ever, limits hold, and capacity is shared by weight. A seed that fails can be run again
-// by its name. To add a law, extend laws.
+// by its number. To add a law, extend laws.
 
+// lawSeeds is how many seeds a complete run has; see seeds.
 const lawSeeds = 2000
 
 // laws checks a simulation.
@@ -104,8 +106,8 @@ func (l *laws) ended() {
 		}
 	}
 	q := l.fair.queue
-	if left := len(q.callers) + len(q.resting) + q.waiting + q.wanted + q.urgents + q.weights + q.present + q.inUse + len(l.fair.jobs); left > 0 || l.shop.idle != l.shop.sessions {
-		l.failf("left behind: %d callers (%d resting), %d tickets, wanted %d, urgent %d, weights %d, idle %d", len(q.callers), len(q.resting), q.waiting, q.wanted, q.urgents, q.weights, l.shop.idle)
+	if left := len(q.callers) + len(q.absent) + q.waiting + q.wanted + q.urgents + q.weights + q.present + q.inUse + len(l.fair.jobs); left > 0 || l.shop.idle != l.shop.sessions {
+		l.failf("left behind: %d callers (%d absent), %d tickets, wanted %d, urgent %d, weights %d, idle %d", len(q.callers), len(q.absent), q.waiting, q.wanted, q.urgents, q.weights, l.shop.idle)
 	}
 }
 
@@ -131,7 +133,7 @@ func randomShop(t *testing.T, seed uint64) *laws {
 }
 
 func TestLawsOfTheQueue(t *testing.T) {
-	for seed := range seeds(lawSeeds) {
+	for seed := range seeds(t, lawSeeds) {
 		l := randomShop(t, seed)
 		l.shop.run()
 		l.ended()
@@ -144,7 +146,7 @@ func TestLawsOfTheQueue(t *testing.T) {
 // The capacity is shared by weight among callers who want more than there is, in session
 // time and not in requests.
 func TestCallersShareByWeight(t *testing.T) {
-	for seed := range seeds(100) {
+	for seed := range seeds(t, 100) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		s := &shop{random: random, sessions: 1 + random.IntN(8), service: 20 * time.Millisecond, maxWait: 10 * time.Second}
 		s.until = time.Duration(2000/s.sessions) * s.service
@@ -181,7 +183,7 @@ func TestCallersShareByWeight(t *testing.T) {
 // give up or not. The capacity is exceeded by callers who come once each.
 func TestNobodyWaitsForEver(t *testing.T) {
 	for _, patience := range []time.Duration{300 * time.Millisecond, time.Minute} {
-		for seed := range seeds(20) {
+		for seed := range seeds(t, 20) {
 			one := &crowd{names: 1, rate: 20, patience: time.Minute}
 			others := &crowd{rate: 1200, patience: patience}
 			s := &shop{
@@ -210,7 +212,7 @@ func TestNobodyWaitsForEver(t *testing.T) {
 
 // What callers did not use while they were away is not saved up for them.
 func TestCallersWhoWereAwayHaveNoMoreThanTheirShare(t *testing.T) {
-	for seed := range seeds(20) {
+	for seed := range seeds(t, 20) {
 		s := &shop{
 			random: rand.New(rand.NewPCG(seed, 1)), sessions: loadSessions, service: 20 * time.Millisecond, maxWait: 10 * time.Second,
 			queueing: newFair(loadSessions, 256, 10*time.Second), until: 10 * time.Second,
@@ -231,5 +233,46 @@ func TestCallersWhoWereAwayHaveNoMoreThanTheirShare(t *testing.T) {
 			})
 		}
 		s.run()
+	}
+}
+
+// Callers who come once each are forgotten, also while the queue is never empty, and whoever is
+// refused as well.
+func TestManyCallersAreForgotten(t *testing.T) {
+	q, now, b := newQueue(), time.Unix(0, 0), bounds{sessions: loadSessions, waiting: 256, wait: time.Minute}
+	var inUse []use
+	refused, most := 0, 0
+	for i := range 100_000 {
+		now = now.Add(time.Millisecond)
+		ask := &ticket{Request: Request{Caller: strconv.Itoa(i), MaxSessions: i % 3}}
+		if i%2 == 0 {
+			ask.deadline = now.Add(10 * time.Millisecond)
+		}
+		if why, _ := q.join(ask, now, b); why != "" {
+			refused++
+		}
+		if i%3 == 0 {
+			if next, u, _ := q.serve(now); next != nil {
+				inUse = append(inUse, u)
+			}
+		}
+		if len(inUse) == loadSessions {
+			q.done(inUse[0], now, true, i%5 == 0)
+			inUse = inUse[1:]
+		}
+		most = max(most, len(q.callers))
+	}
+	if bound := maxAbsent + b.waiting + loadSessions; most > bound || refused == 0 {
+		t.Errorf("up to %d callers were known, want %d at most; %d were refused", most, bound, refused)
+	}
+	for q.waiting > 0 {
+		_, u, _ := q.serve(now)
+		inUse = append(inUse, u)
+	}
+	for _, u := range inUse {
+		q.done(u, now, true, false)
+	}
+	if len(q.callers) > 0 || len(q.absent) > 0 {
+		t.Errorf("%d callers are left, %d of them absent", len(q.callers), len(q.absent))
 	}
 }

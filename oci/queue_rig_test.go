@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -378,13 +379,24 @@ func (*fifo) take(*job) bool       { return true }
 func (*fifo) done(*job, time.Time) {}
 func (f *fifo) waiting() int       { return len(f.jobs) }
 
-// seeds returns the seeds of a simulation; a sixth of them in a short run.
-func seeds(n uint64) iter.Seq[uint64] {
+// seeds returns seeds below n, at equal distances: a seventh of them, or less in a short run.
+// If the environment's QUEUE_SEEDS is at least lawSeeds, it returns as many times n as that
+// is of lawSeeds, for example all n.
+func seeds(t *testing.T, n uint64) iter.Seq[uint64] {
+	t.Helper()
+	step := uint64(7)
 	if testing.Short() {
-		n = (n + 5) / 6
+		step = 25
+	}
+	if text := os.Getenv("QUEUE_SEEDS"); text != "" {
+		of, err := strconv.ParseUint(text, 10, 32)
+		if err != nil || of < lawSeeds {
+			t.Fatalf("QUEUE_SEEDS is %q, and must be at least %d", text, lawSeeds)
+		}
+		n, step = n*of/lawSeeds, 1
 	}
 	return func(yield func(uint64) bool) {
-		for seed := uint64(0); seed < n && yield(seed); seed++ {
+		for seed := uint64(0); seed < n && yield(seed); seed += step {
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What is in the queue: tickets, and the callers whose they are.
+// What is in the queue: tickets, and the callers to whom they belong.
 
 // rank is the order of the tickets of a caller.
 type rank int
@@ -31,8 +31,8 @@ type ticket struct {
 	place   int           // in the caller's urgent
 }
 
-// isLate reports whether the deadline is before the expected end.
-func (t *ticket) isLate(end time.Time) bool { return !t.deadline.IsZero() && t.deadline.Before(end) }
+// isTooLate reports whether the deadline is before the expected end.
+func (t *ticket) isTooLate(end time.Time) bool { return !t.deadline.IsZero() && t.deadline.Before(end) }
 
 // bounds limit the queue.
 type bounds struct {
@@ -55,11 +55,11 @@ type caller struct {
 	charged float64 // seconds for a weight of 1
 	period  uint64  // of charged
 	since   uint64  // number of the ticket with which the wait began, or of the last turn
-	temper
+	givingUp
 
 	wanted, counted int    // what the caller adds to the queue's wanted and weights
 	places          [4]int // in the rankings of the queue
-	rests           bool   // it is in resting
+	isAbsent        bool   // it is in absent
 }
 
 // use is the use of a session by a caller. The zero use is one without accounts.

@@ -39,10 +39,11 @@ const repetitionTimeouts = 2
 // [*UnsupportedError], [*UnsentError], [*LostError], and errors about commands
 // that cannot be written. errors.Is distinguishes the causes of a LostError, such
 // as context.DeadlineExceeded and [ErrReplyTooLarge]. Errors are shared like
-// replies, except those that come from the end of another caller's ctx. If a
-// caller's ctx ends during another caller's exchange, they get the error that
-// they would get for their own: a LostError if the same commands have been sent,
-// otherwise the error of a caller who waits for a session.
+// replies, except those that come from the end of another caller's ctx, or from
+// their place in the queue. If a caller's ctx ends during another caller's
+// exchange, they get the error that they would get for their own: a LostError if
+// the same commands have been sent, otherwise the error of a caller who waits for a
+// session.
 func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 	if err := c.pool.options().checkTrackingID(ctx); err != nil {
 		return nil, undone(err) // of this caller alone: callers who share the read have other ids
@@ -62,13 +63,17 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 		if f.shared {
 			c.pool.options().Trace.readJoined(commands, f.outcome.err)
 			wire.joined(commands, f.outcome.err)
+			if f.outcome.err == nil {
+				c.pool.noteShared(progressOf(ctx))
+			}
 			return f.outcome.replies, f.outcome.err
 		}
 	}
 }
 
 // lead makes the exchange of a flight. An error that may come from the end of
-// this caller's ctx is not shared, nor is a panic: the other callers try again.
+// this caller's ctx, or from their place in the queue, is not shared, nor is a panic:
+// the other callers try again.
 func (c *Client) lead(ctx context.Context, f *flight, commands []Read) ([]Reply, error) {
 	defer func() {
 		if !f.detached {
@@ -76,10 +81,18 @@ func (c *Client) lead(ctx context.Context, f *flight, commands []Read) ([]Reply,
 		}
 	}()
 	replies, err := c.readInTurn(ctx, f, commands)
-	if err == nil || ctx.Err() == nil {
+	if err == nil || ctx.Err() == nil && !isRefusedAlone(err) {
 		f.share(replies, err)
 	}
 	return replies, err
+}
+
+// isRefusedAlone reports whether a caller got no session for a reason of their own: their
+// deadline, or how much they ask for. One who has waited for MaxWait has waited for all who
+// share the read.
+func isRefusedAlone(err error) bool {
+	busy, ok := errors.AsType[*BusyError](err)
+	return ok && busy.Reason != BusyWait
 }
 
 // readInTurn sends the commands after the flight before has ended, and once more

@@ -228,14 +228,21 @@ func (f *fleet) watch(t *testing.T, c *Client, over <-chan struct{}) {
 // request makes one request, and checks what the caller got. reliable says that the
 // platform does not fail, so that every request succeeds.
 func (f *fleet) request(t *testing.T, c *Client, name string, reliable bool) {
-	if f.roll(2) == 0 {
-		_, err := c.Read(t.Context(), questionOf(f.roll(4)))
+	// The callers have different limits, which change as well.
+	writes := f.roll(2) > 0
+	ctx := WithRequest(t.Context(), Request{
+		Caller: fmt.Sprint(f.roll(3)), Weight: f.roll(3), MaxSessions: f.roll(3), Write: writes, Urgent: f.roll(10) == 0,
+	})
+	if !writes || f.roll(2) == 0 { // a write may have a check
+		_, err := c.Read(ctx, questionOf(f.roll(4)))
 		if reliable && err != nil {
 			t.Errorf("a read: %v", err)
 		}
+	}
+	if !writes {
 		return
 	}
-	_, err := c.Write(t.Context(), NewWrite(name), nil)
+	_, err := c.Write(ctx, NewWrite(name), nil)
 	f.mu.Lock()
 	sent, answered := f.sent[name], f.answered[name]
 	f.mu.Unlock()

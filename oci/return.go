@@ -71,7 +71,7 @@ func (p *pool) returnsLocked(s *session, now time.Time) bool {
 // is made instead. The caller holds the pool's mutex.
 func (p *pool) retireReturningLocked(s *session, now time.Time) {
 	if !s.returnAt.IsZero() && now.Sub(s.idleSince) < usedLately {
-		p.owed++
+		p.toReplace++
 	}
 	p.retireLocked(s, ClosedReturned)
 }

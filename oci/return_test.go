@@ -61,7 +61,7 @@ func TestSessionsReturnOneByOne(t *testing.T) {
 					if got := sessionsOf(c); got[0] == 0 || got[1] != 0 {
 						t.Errorf("after the return: %v", got)
 					}
-					logins := f.sites[primaryAddress].logins
+					logins := f.logins(primaryAddress)
 					if len(logins) < 1 || logins[0]-back > 35*time.Second {
 						t.Fatalf("works again after %v, logins at %v", back, logins)
 					}
@@ -112,9 +112,9 @@ func TestAnEndpointThatFailsAgainEndsTheReturn(t *testing.T) {
 		f.change(primaryAddress, func(s *farmSite) { s.refuses = true })
 		f.cut(primaryAddress)
 		ask(t, c, 26*time.Millisecond, 2*time.Second)
-		before := len(f.sites[secondaryAddress].logins)
+		before := len(f.logins(secondaryAddress))
 		ask(t, c, 26*time.Millisecond, 2*time.Minute).check(t, "after the failure", 200*time.Millisecond)
-		if after := len(f.sites[secondaryAddress].logins); after != before {
+		if after := len(f.logins(secondaryAddress)); after != before {
 			t.Errorf("%d sessions at the secondary were replaced", after-before)
 		}
 	})
@@ -146,8 +146,8 @@ func TestSessionsThatAreNotNeededAreNotMadeAnew(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		f.change(primaryAddress, func(s *farmSite) { s.refuses = false; s.logins = nil })
 		time.Sleep(3 * time.Minute)
-		if got := sessionsOf(c); got[1] != 0 || len(f.sites[primaryAddress].logins) > 1 {
-			t.Errorf("%v sessions, logins at %v", got, f.sites[primaryAddress].logins)
+		if got := sessionsOf(c); got[1] != 0 || len(f.logins(primaryAddress)) > 1 {
+			t.Errorf("%v sessions, logins at %v", got, f.logins(primaryAddress))
 		}
 		if _, err := c.Read(t.Context(), question); err != nil {
 			t.Error(err)
@@ -178,6 +178,21 @@ func TestAnEndpointWhoseSessionsAreSilentIsInBackoff(t *testing.T) {
 		caller.Wait() // it answers after all
 		if e := c.Stats().Endpoints[0]; e.InBackoff || !e.Up || e.LastError != nil {
 			t.Errorf("got %+v", e)
+		}
+	})
+}
+
+// A pool of one session returns under full load as well.
+func TestTheOnlySessionReturnsUnderFullLoad(t *testing.T) {
+	returning(t, refuseConnections, func(o *Options) { o.MaxSessions = 1 }, func(t *testing.T, c *Client, f *farm) {
+		const rate = 102 * time.Millisecond
+		ask(t, c, rate, 2*time.Minute)
+		f.change(primaryAddress, func(s *farmSite) { s.refuses = false })
+		ask(t, c, rate, 100*time.Second)
+		l := ask(t, c, rate, 10*time.Second)
+		l.check(t, "after the return", time.Minute)
+		if got := sessionsOf(c); got[0] != 1 || got[1] != 0 || l.sites["primary"] != len(l.took) {
+			t.Errorf("%v sessions, served at %v", got, l.sites)
 		}
 	})
 }

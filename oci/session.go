@@ -63,6 +63,7 @@ type session struct {
 	// Guarded by the pool's mutex.
 	idleSince time.Time
 	probed    time.Time // when the session last proved to be usable, by a reply
+	made      time.Time // when it was added to the pool
 	expires   time.Time
 	returnAt  time.Time // when it is to be replaced by one of a more preferred endpoint; zero if not
 	proven    bool      // it has brought a reply after its login

@@ -34,8 +34,9 @@ type paceCheck struct {
 	began    time.Time
 }
 
-// noteReply records that a reply took long.
+// noteReply records how long a reply took.
 func (e *endpoint) noteReply(took time.Duration) {
+	e.usual.add(took)
 	if took > e.live.Load().SlowAfter {
 		now := time.Now()
 		e.slowReply.Store(&now)
@@ -69,7 +70,7 @@ func (p *pool) classifyLocked(now time.Time) (changed []Preference) {
 		at := p.paceLocked(e, now)
 		other := p.fastestLocked(e, now)
 		limit := max(o.SlowAfter, time.Duration(o.SlowFactor*float64(other)))
-		slow := e.slow
+		var slow bool
 		switch {
 		case o.SlowFactor < 0 || len(p.endpoints) == 1:
 			slow = false

@@ -58,7 +58,7 @@ func TestASlowEndpointLosesItsPreference(t *testing.T) {
 		p.answersAfter(secondaryAddress, 10*time.Millisecond)
 		const rate = 50 * time.Millisecond
 		ask(t, c, rate, time.Minute).check(t, "while both are fast", 50*time.Millisecond)
-		if n := len(p.sites[secondaryAddress].dials); n != 0 {
+		if n := len(p.dials(secondaryAddress)); n != 0 {
 			t.Errorf("%d connections to the secondary", n)
 		}
 		p.answersAfter(primaryAddress, 3*time.Second)
@@ -72,7 +72,7 @@ func TestASlowEndpointLosesItsPreference(t *testing.T) {
 		if e := c.Stats().Endpoints[0]; !e.Slow || !e.Up || e.InBackoff {
 			t.Errorf("the slow endpoint: %+v", e)
 		}
-		if n := len(p.sites[primaryAddress].dials); n > 30 {
+		if n := len(p.dials(primaryAddress)); n > 30 {
 			t.Errorf("%d logins at the slow endpoint", n)
 		}
 		p.answersAfter(primaryAddress, 400*time.Millisecond)
@@ -105,7 +105,7 @@ func TestCommandsThatTakeLongAreNoSlowEndpoint(t *testing.T) {
 	p.run(t, nil, func(t *testing.T, c *Client) {
 		p.change(primaryAddress, func(s *farmSite) { s.takes = 2 * time.Second })
 		ask(t, c, time.Second, 10*time.Minute).check(t, "all the time", 2*time.Second+100*time.Millisecond)
-		if n := len(p.sites[secondaryAddress].dials); n != 0 {
+		if n := len(p.dials(secondaryAddress)); n != 0 {
 			t.Errorf("%d connections to the secondary", n)
 		}
 	})
@@ -118,7 +118,7 @@ func TestEndpointsThatAreEquallySlowKeepTheirOrder(t *testing.T) {
 		p.answersAfter(primaryAddress, 2*time.Second)
 		p.answersAfter(secondaryAddress, time.Second)
 		ask(t, c, time.Second, 10*time.Minute)
-		if n := len(p.sites[secondaryAddress].logins); n > 15 {
+		if n := len(p.logins(secondaryAddress)); n > 15 {
 			t.Errorf("%d logins at the secondary in ten minutes", n)
 		}
 	})

@@ -12,7 +12,8 @@ type Stats struct {
 	// DrainTime is the time in which they are served, by the session times of late. 0 means
 	// that it is not known.
 	DrainTime time.Duration
-	// NewestFirst reports whether callers give up, so that the newest are served first.
+	// NewestFirst reports whether callers give up, so that the newest of callers with the
+	// same charge are served first.
 	NewestFirst bool
 	Max         int // MaxSessions
 	// Draining is how many sessions there are that no endpoint counts, because
@@ -26,8 +27,8 @@ type EndpointStats struct {
 	Name       string
 	Address    string // as in the options
 	Idle, Busy int    // sessions that are logged in; Busy ones are in use
-	Connecting bool   // a session is being made
-	Attempts   int    // how many are being made
+	Connecting bool   // an attempt is under way
+	Attempts   int    // attempts to make a session, or to find out whether it answers, that are under way
 	Slow       bool   // it has lost its preference: see [Options.SlowFactor]
 	InBackoff  bool   // the last attempt failed, and the next is not due yet
 	// AccountRefused reports whether the platform has refused the endpoint's
@@ -102,8 +103,8 @@ func (p *pool) stats() Stats {
 	return stats
 }
 
-// attemptsLocked returns how many attempts to make a session are under way at the endpoint. The
-// caller holds the pool's mutex.
+// attemptsLocked returns how many attempts are under way at the endpoint, also those that make no
+// session. The caller holds the pool's mutex.
 func (p *pool) attemptsLocked(e *endpoint) (n int) {
 	for _, a := range p.attempts {
 		if a.endpoint.latestLocked() == e {

@@ -4,24 +4,47 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
-// A pool that is full of sessions of an endpoint that does not answer any more. There is no room
-// for a session at another endpoint until a command times out. So if callers wait, and no session
-// has brought a reply for a moment, the client asks the endpoint for a nonce over a connection of
+// A pool is stuck if it is full of sessions of an endpoint that does not answer any more: there is
+// no room for a session at another one until a command times out. So if callers wait, and no session
+// has brought a reply for longer than is usual there, the client asks the endpoint for a nonce over a connection of
 // its own: no login, so it is no session. A platform that is only slow at its commands answers
 // that. If it does not, the endpoint is in backoff, and the sessions over which reads are under
 // way are closed: those reads are repeated elsewhere, as after any loss. Writes, and checks of
 // callers' passwords, keep the time that they have.
 
 const (
-	// stuckAfter is after what time without a reply the endpoint is asked, and how long it may
-	// take to answer.
+	// stuckAfter is after what time without a reply the endpoint is asked at the earliest, and
+	// how long it may take to answer at least. Longer times are usual at a slow platform: see
+	// stuckAfter of an endpoint.
 	stuckAfter = time.Second
+	// usualTimes and loginTimes are how many usual session times, and times of the last login,
+	// it takes if these are longer.
+	usualTimes, loginTimes = 3, 2
 	// askInterval is the shortest time between two such questions.
 	askInterval = 10 * time.Second
 )
+
+// usualTime is the mean session time of the last commands at an endpoint, of which each counts less
+// than the next. Values that are added at the same time may be lost.
+type usualTime struct{ atomic.Int64 }
+
+func (u *usualTime) add(took time.Duration) {
+	mean := u.Load()
+	if mean == 0 {
+		mean = int64(took)
+	}
+	u.Store(mean + (int64(took)-mean)/8)
+}
+
+// stuckAfterLocked returns after what time without a reply the endpoint is asked, and how long it may
+// take to answer. The caller holds the pool's mutex.
+func (e *endpoint) stuckAfterLocked() time.Duration {
+	return max(stuckAfter, usualTimes*time.Duration(e.usual.Load()), loginTimes*e.loginTook)
+}
 
 // errStuck ends a read at an endpoint that does not answer. It is no timeout, after which the read
 // would not be repeated.
@@ -34,13 +57,17 @@ func (p *pool) checkStuckLocked(now time.Time) {
 		return
 	}
 	e := p.onlyUsedLocked()
-	if e == nil || now.Sub(e.heardAt) < stuckAfter || !slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
-		return other != e && other.health.err == nil && !p.endpointDueLocked(other).After(now)
+	if e == nil {
+		return
+	}
+	after := e.stuckAfterLocked()
+	if now.Sub(e.heardAt) < after || !slices.ContainsFunc(p.endpoints, func(other *endpoint) bool {
+		return other != e.latestLocked() && other.health.err == nil && !p.endpointDueLocked(other).After(now)
 	}) {
 		return
 	}
 	for s := range p.all {
-		if asked := s.underWay(); asked == nil || now.Sub(asked.began) < stuckAfter {
+		if asked := s.underWay(); asked == nil || now.Sub(asked.began) < after {
 			return
 		}
 	}
@@ -72,7 +99,10 @@ func (s *session) underWay() *exchange {
 // over which reads are under way. It is called without the mutex.
 func (p *pool) askWhetherAlive(a *attempt) {
 	e, began := a.endpoint, time.Now()
-	ctx, cancel := within(a.ctx, stuckAfter)
+	p.mu.Lock()
+	limit := e.stuckAfterLocked()
+	p.mu.Unlock()
+	ctx, cancel := within(a.ctx, limit)
 	defer cancel()
 	err := e.answers(ctx, p.running.Go)
 	if !errors.Is(err, context.DeadlineExceeded) || a.ctx.Err() != nil {

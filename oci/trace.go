@@ -51,8 +51,8 @@ type Trace struct {
 	ReadJoined func(command string)
 }
 
-// Probe is a probe of an endpoint that is not in use: see
-// [Options.ProbeUnusedInterval].
+// Probe is a probe of an endpoint that is not in use: see [Options.ProbeUnusedInterval]. It
+// is also an attempt that only made a connection, because there was no room for a session.
 type Probe struct {
 	Endpoint string
 	Took     time.Duration
