@@ -196,6 +196,10 @@ func (k *Keeper) examine(ctx context.Context, open *openOperation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	open.failure = err
+	if err != nil && ctx != k.life {
+		open.readAt = ended // a reading of the keeper itself is more urgent, and is due as before
+		return
+	}
 	open.postponeLocked(began, ended, k.options.Settle)
 }
 

@@ -273,6 +273,24 @@ func TestResolve(t *testing.T) {
 			r.stored(op.ID, operation.NotDone, operation.ByReading)
 		})
 	})
+	t.Run("does not delay the keeper's readings if those of callers fail", func(t *testing.T) {
+		bubble(t, func(t *testing.T, r *rig) {
+			op := r.get(r.unknown(want("", "1")))
+			type refused struct{}
+			began := time.Now()
+			r.observer.use(func(ctx context.Context, _ scope.Target, _ []operation.Entry) (operation.Observation, error) {
+				if ctx.Value(refused{}) != nil || time.Since(began) < settle+5*time.Second {
+					return operation.Observation{}, errBlind
+				}
+				return observation("n1", "-"), nil
+			})
+			for range 60 {
+				r.Resolve(context.WithValue(t.Context(), refused{}, true), op)
+				after(time.Second)
+			}
+			r.stored(op.ID, operation.NotDone, operation.ByReading)
+		})
+	})
 	t.Run("reports no failure if the caller was canceled", func(t *testing.T) {
 		bubble(t, func(t *testing.T, r *rig) {
 			op := r.get(r.unknown(want("", "1")))

@@ -28,9 +28,9 @@ const (
 	lockSilence = 3 * time.Second        // after which the connection counts as lost; the server takes longer
 	lockRetry   = 500 * time.Millisecond // between attempts to get a lock
 	lockPause   = 5 * time.Minute        // after the lock has left a pooler no connection
-	// crowdedAfter is how long a transaction that fails must have lasted for the lock to be the
+	// poolerFullAfter is how long a transaction that fails must have lasted for the lock to be the
 	// reason: shorter than the keeper's checks of the journal.
-	crowdedAfter = 2 * time.Second
+	poolerFullAfter = 2 * time.Second
 )
 
 // lockSettings make the server notice within about 11 seconds that an owner's machine has
@@ -42,8 +42,9 @@ const lockSettings = `SELECT pg_catalog.set_config(s.name, v.value, true)
 	JOIN pg_catalog.pg_show_all_settings() AS s ON s.name = v.name`
 
 var (
-	errLockTaken = errors.New("another session has the lock")
-	errCrowded   = errors.New("the lock leaves the pooler no connection for anything else")
+	errLockTaken  = errors.New("another session has the lock")
+	errElsewhere  = errors.New("the connections of the journal do not see the lock: the address leads them to another server or database")
+	errPoolerFull = errors.New("the lock leaves the pooler no connection for anything else")
 )
 
 // lockKey returns the key of an owner's lock, which has two numbers of 32 bits: one for the
@@ -146,7 +147,7 @@ func (l *ownerLocks) relieve() {
 	defer l.mu.Unlock()
 	for _, lock := range l.locks {
 		if lock.release != nil {
-			lock.release(errCrowded)
+			lock.release(errPoolerFull)
 		}
 	}
 }
@@ -159,9 +160,9 @@ func (s *Store) keepLock(owner string) {
 	for life.Err() == nil {
 		held, err := s.holdLock(life, owner)
 		s.locks.note(owner, false, err, nil)
-		crowded := errors.Is(err, errCrowded)
+		poolerFull := errors.Is(err, errPoolerFull)
 		noted = noted || held
-		if held && !crowded { // others wait for lostGrace
+		if held && !poolerFull { // others wait for lostGrace
 			pause(life, lockRetry)
 			continue
 		}
@@ -170,7 +171,7 @@ func (s *Store) keepLock(owner string) {
 				pause(life, lockRetry)
 			}
 		}
-		if crowded {
+		if poolerFull {
 			pause(life, lockPause)
 		} else {
 			pause(life, lockRetry)
@@ -202,7 +203,10 @@ func (s *Store) holdLock(ctx context.Context, owner string) (held bool, err erro
 	ctx, release := context.WithCancelCause(ctx)
 	defer release(nil)
 	if pooled && !s.hasRoom(ctx) {
-		return false, errCrowded
+		return false, errPoolerFull
+	}
+	if err := s.seesLock(ctx, owner); err != nil {
+		return false, fmt.Errorf("postgres: lock: %w", s.explain(err))
 	}
 	if err := s.noteLock(ctx, owner, true); err != nil {
 		return true, fmt.Errorf("postgres: lock: %w", err) // it may be noted
@@ -213,8 +217,8 @@ func (s *Store) holdLock(ctx context.Context, owner string) (held bool, err erro
 		s.locks.note(owner, true, nil, release)
 	}
 	err = watchLock(ctx, conn)
-	if errors.Is(context.Cause(ctx), errCrowded) {
-		err = errCrowded
+	if errors.Is(context.Cause(ctx), errPoolerFull) {
+		err = errPoolerFull
 	}
 	return true, fmt.Errorf("postgres: the lock is lost: %w", err)
 }
@@ -254,16 +258,37 @@ func (s *Store) TryLock(ctx context.Context) (pooled bool, err error) {
 	}
 	defer func() { _ = conn.Close(ctx) }() // it frees the lock in any case
 	if pooled && !s.hasRoom(ctx) {
-		return true, s.unusable("lock", errCrowded)
+		return true, s.unusable("lock", errPoolerFull)
+	}
+	if err := s.seesLock(ctx, s.checker); err != nil {
+		return pooled, s.unusable("lock", err)
 	}
 	return pooled, nil
 }
 
 // hasRoom reports whether the database can be used beside the lock.
 func (s *Store) hasRoom(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, crowdedAfter)
+	ctx, cancel := context.WithTimeout(ctx, poolerFullAfter)
 	defer cancel()
 	return s.pool.Ping(ctx) == nil
+}
+
+// seesLock returns nil if the lock of an owner is held where the journal is. An address with
+// several hosts, or a pooler, may lead the connection of the lock to a standby. Other owners would
+// find the lock free then, and take over from one that runs.
+func (s *Store) seesLock(ctx context.Context, owner string) error {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	class, id := s.place.lockKey(owner)
+	var held bool
+	err := s.query(ctx, func(rows pgx.Rows) (err error) {
+		held, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+		return err
+	}, `SELECT $2::bigint = ANY(`+heldLocks+`)`, int64(uint32(class)), int64(uint32(id))) //nolint:gosec // the server has them without a sign
+	if err == nil && !held {
+		err = errElsewhere
+	}
+	return err
 }
 
 // watchLock returns when the connection of a lock is lost, and why.

@@ -36,9 +36,9 @@ type owner struct {
 }
 
 // newOwner returns an owner that holds its lock.
-func newOwner(t *testing.T, server *postgrestest.Server, address, name string, o Options) *owner {
+func newOwner(t *testing.T, server *postgrestest.Server, address, name string) *owner {
 	t.Helper()
-	w := &owner{Store: open(t, address, o), t: t, name: name, server: server, address: address}
+	w := &owner{Store: open(t, address, Options{}), t: t, name: name, server: server, address: address}
 	dial := w.lockConfig.DialFunc
 	w.lockConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		w.mu.Lock()
@@ -120,10 +120,10 @@ func (w *owner) wait() {
 }
 
 // twoOwners returns owners a and b of one database.
-func twoOwners(t *testing.T, o Options) (a, b *owner) {
+func twoOwners(t *testing.T) (a, b *owner) {
 	t.Helper()
 	server, address := database(t)
-	return newOwner(t, server, address, "a", o), newOwner(t, server, address, "b", o)
+	return newOwner(t, server, address, "a"), newOwner(t, server, address, "b")
 }
 
 const lockSessions = ` FROM pg_stat_activity WHERE application_name = 'ocigate lock' AND datname = current_database()`
@@ -131,7 +131,7 @@ const lockSessions = ` FROM pg_stat_activity WHERE application_name = 'ocigate l
 func TestLockOfAnOwner(t *testing.T) {
 	t.Run("is held in a transaction that keeps nothing from being vacuumed or migrated", func(t *testing.T) {
 		server, address := database(t)
-		newOwner(t, server, address, "a", Options{})
+		newOwner(t, server, address, "a")
 		until(t, func() bool {
 			return server.Value(t, address, `SELECT string_agg(state || coalesce(backend_xid::text, '') || coalesce(backend_xmin::text, ''), ' ')`+lockSessions) == "idle in transaction"
 		})
@@ -152,7 +152,7 @@ func TestLockOfAnOwner(t *testing.T) {
 		}
 	})
 	t.Run("is got again when its connection was ended, before others take over", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		op := received("op", "a", "1")
 		beginAll(t, a.Store, op)
 		first := a.server.Value(t, a.address, `SELECT min(pid)::text`+lockSessions)
@@ -165,7 +165,7 @@ func TestLockOfAnOwner(t *testing.T) {
 		record(t, a.Store, op, operation.Intent)
 	})
 	t.Run("that it does not get again is not missed by others", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		beginAll(t, a.Store, received("op", "a", "1"))
 		a.mu.Lock()
 		a.dead = true
@@ -182,7 +182,7 @@ func TestLockOfAnOwner(t *testing.T) {
 		}
 	})
 	t.Run("is free when its store was closed", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		op := received("op", "a", "1")
 		beginAll(t, a.Store, op)
 		record(t, a.Store, op, operation.Intent)
@@ -192,8 +192,25 @@ func TestLockOfAnOwner(t *testing.T) {
 			t.Errorf("adopted %v", got)
 		}
 	})
+	t.Run("does not count if it is held in another place than the journal", func(t *testing.T) {
+		server, address := database(t)
+		changed := make(chan error, 10)
+		s := open(t, address, Options{LockChanged: func(err error) { changed <- err }})
+		s.lockConfig.Database = "postgres" // as a standby, which has no lock of the primary either
+		_, err := s.Adopt(t.Context(), "a")
+		must(t, err)
+		if err := <-changed; !errors.Is(err, errElsewhere) {
+			t.Errorf("%v", err)
+		}
+		if got := server.Value(t, address, `SELECT string_agg(owner, ', ') FROM ocigate.ocigate_replicas`); got != "a" {
+			t.Errorf("noted are %s", got)
+		}
+		if _, err := s.TryLock(t.Context()); !errors.Is(err, errElsewhere) {
+			t.Errorf("it is tried: %v", err)
+		}
+	})
 	t.Run("stays noted for as long as the lease is renewed", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		a.server.Exec(t, a.address, `UPDATE ocigate.ocigate_replicas SET renewed = renewed - interval '2 days'`)
 		_, err := a.Adopt(t.Context(), "a")
 		must(t, err)
@@ -206,7 +223,7 @@ func TestLockOfAnOwner(t *testing.T) {
 
 func TestLockThatIsFree(t *testing.T) {
 	t.Run("gives operations to another before the lease has run out", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		intended, begun, unknown := received("intended", "a", "1"), keyed(received("received", "a", "2")), received("unknown", "a", "3")
 		ended := received("ended", "a", "4")
 		beginAll(t, a.Store, intended, begun, unknown, ended)
@@ -237,7 +254,7 @@ func TestLockThatIsFree(t *testing.T) {
 		}
 	})
 	t.Run("takes the next intent away from an owner that lives", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		begun, sent := received("begun", "a", "1"), received("sent", "a", "2")
 		beginAll(t, a.Store, begun, sent)
 		sent = record(t, a.Store, sent, operation.Intent)
@@ -268,12 +285,12 @@ func TestLockThatIsFree(t *testing.T) {
 			"a shorter lease soon": func(_, b *owner) { must(t, b.SetLease(t.Context(), defaultLease-1)) },
 			"got again during the call": func(a, b *owner) {
 				b.wait()
-				conn, _, err := newOwner(t, a.server, a.address, "other", Options{}).getLock(t.Context(), "a")
+				conn, _, err := newOwner(t, a.server, a.address, "other").getLock(t.Context(), "a")
 				must(t, err)
 				t.Cleanup(func() { _ = conn.Close(context.Background()) })
 			},
 		} {
-			a, b := twoOwners(t, Options{})
+			a, b := twoOwners(t)
 			beginAll(t, a.Store, received("op", "a", "1"))
 			a.die()
 			if got, _, err := b.AdoptLost(t.Context(), "b"); err != nil || len(got) > 0 {
@@ -288,8 +305,25 @@ func TestLockThatIsFree(t *testing.T) {
 			}
 		}
 	})
+	t.Run("gives nothing because of what was seen before the database could not be asked", func(t *testing.T) {
+		a, b := twoOwners(t)
+		op := received("op", "a", "1")
+		beginAll(t, a.Store, op)
+		record(t, a.Store, op, operation.Intent)
+		a.die()
+		if got, _, err := b.AdoptLost(t.Context(), "b"); err != nil || len(got) > 0 {
+			t.Fatalf("at once: %v, %v", ids(got), err)
+		}
+		b.wait()
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := b.AdoptLost(over, "b"); err == nil {
+			t.Fatal("the database was asked")
+		}
+		_ = b.find() // it also fails if the first call adopts something
+	})
 	t.Run("gives to the next call what a call took whose reply was lost", func(t *testing.T) {
-		a, b := twoOwners(t, Options{})
+		a, b := twoOwners(t)
 		op := received("op", "a", "1")
 		beginAll(t, a.Store, op)
 		record(t, a.Store, op, operation.Intent)

@@ -17,8 +17,8 @@ import (
 // replicas lost theirs because the server or a pooler was restarted.
 const lostGrace = 2 * time.Second
 
-// AdoptLost implements [operation.Store]. It takes over the operations of owners that have not
-// renewed their lock: see Locks in the comment of the package. It changes nothing, and reads
+// AdoptLost implements [operation.Store]. It takes over the operations of owners whose locks have
+// been free for lostGrace: see Locks in the comment of the package. It changes nothing, and reads
 // little, as long as there is none.
 //
 // The conditions of takeLost make half of the present lease of this store a bound for the
@@ -27,6 +27,7 @@ const lostGrace = 2 * time.Second
 func (s *Store) AdoptLost(ctx context.Context, owner string) ([]operation.Operation, time.Duration, error) {
 	owners, err := s.findLost(ctx, owner)
 	if err != nil {
+		s.lost.since(nil, time.Now()) // the owners may have had their locks meanwhile
 		return nil, 0, err
 	}
 	lost := s.lost.since(owners, time.Now())
@@ -43,6 +44,10 @@ func (s *Store) AdoptLost(ctx context.Context, owner string) ([]operation.Operat
 	}
 	return adopted, s.leases.present() / 2, nil
 }
+
+// heldLocks is an array of the second numbers of the locks that owners hold. $1 is the first one.
+const heldLocks = `ARRAY(SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = $1::bigint::oid
+	AND granted AND mode = 'ExclusiveLock' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`
 
 // findLost returns the other owners that have open operations and whose lock is free, although
 // they can be taken for stopped then.
@@ -62,12 +67,11 @@ func (s *Store) findLost(ctx context.Context, owner string) (lost []string, err 
 			return nil
 		})
 		return err
-	}, `SELECT l.owner, ARRAY(SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = $2::bigint::oid
-			AND granted AND mode = 'ExclusiveLock' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+	}, `SELECT l.owner, `+heldLocks+`
 		FROM ocigate_replicas l
-		WHERE starts_with(l.owner, $3) AND l.owner <> $3 || $1
+		WHERE starts_with(l.owner, $3) AND l.owner <> $3 || $2
 		AND EXISTS (SELECT FROM ocigate_operations o WHERE o.open AND o.owner = substr(l.owner, length($3) + 1))`,
-		owner, int64(uint32(class)), lockPrefix) //nolint:gosec // the server has it without a sign
+		int64(uint32(class)), owner, lockPrefix) //nolint:gosec // the server has it without a sign
 	if err != nil {
 		return nil, s.unusable("adopt lost", err)
 	}

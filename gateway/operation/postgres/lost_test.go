@@ -118,6 +118,9 @@ func TestLostReplies(t *testing.T) {
 	th, detour := newThief(t, address)
 	s := open(t, detour, Options{Connections: 1})
 	must(t, s.Append(t.Context(), event(received("op", "a")))) // the connection is made
+	_, err := s.Adopt(t.Context(), "a")
+	must(t, err)
+	until(t, func() bool { held, _ := s.LockState(); return held }) // its commit is not one of those below
 
 	// lose has a call fail although its commits did what they were to do.
 	lose := func(t *testing.T, commits int32, call func() error) {

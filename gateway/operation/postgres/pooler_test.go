@@ -135,7 +135,7 @@ func TestLockBehindPooler(t *testing.T) {
 	t.Run("is free when its owner has died", func(t *testing.T) {
 		server, direct := database(t)
 		address := server.Pooler(t, poolerConnections+1).URL(t, direct)
-		a, b := newOwner(t, server, address, "a", Options{}), newOwner(t, server, address, "b", Options{})
+		a, b := newOwner(t, server, address, "a"), newOwner(t, server, address, "b")
 		a.address = direct // for the statements of the test, which are prepared
 		op := received("op", "a", "1")
 		beginAll(t, a.Store, op)
@@ -159,11 +159,11 @@ func TestLockBehindPooler(t *testing.T) {
 		s := open(t, server.Pooler(t, 1).URL(t, direct), Options{LockChanged: func(err error) { changed <- err }})
 		_, err := s.Adopt(t.Context(), "a")
 		must(t, err)
-		if err := <-changed; !errors.Is(err, errCrowded) {
+		if err := <-changed; !errors.Is(err, errPoolerFull) {
 			t.Errorf("%v", err)
 		}
 		must(t, writeOne(t, s, received("op", "a", "1")))
-		if pooled, err := s.TryLock(t.Context()); !pooled || !errors.Is(err, errCrowded) {
+		if pooled, err := s.TryLock(t.Context()); !pooled || !errors.Is(err, errPoolerFull) {
 			t.Errorf("it is tried, and %v, %v", pooled, err)
 		}
 	})
@@ -186,7 +186,7 @@ func TestLockBehindPooler(t *testing.T) {
 			t.Fatal(err)
 		}
 		must(t, other.Rollback(t.Context()))
-		if err := <-changed; !errors.Is(err, errCrowded) {
+		if err := <-changed; !errors.Is(err, errPoolerFull) {
 			t.Errorf("%v", err)
 		}
 		until(t, func() bool {

@@ -195,7 +195,7 @@ func (s *Store) transact(ctx context.Context, what, commit string, do func(conte
 			break
 		}
 	}
-	if errors.Is(err, context.DeadlineExceeded) && time.Since(began) >= min(s.timeout, crowdedAfter) {
+	if errors.Is(err, context.DeadlineExceeded) && time.Since(began) >= min(s.timeout, poolerFullAfter) {
 		s.locks.relieve()
 	}
 	return s.unusable(what, err)

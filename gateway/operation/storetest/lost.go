@@ -19,13 +19,13 @@ func (w *world) lose(lost, runs string) operation.Store {
 	return late
 }
 
-// wantLost checks that an owner adopts these operations from those that are lost, with higher
+// wantLost checks that the second owner adopts these operations from those that are lost, with higher
 // versions, and no others.
-func (w *world) wantLost(owner string, want ...operation.Operation) {
+func (w *world) wantLost(want ...operation.Operation) {
 	w.Helper()
-	got, left, err := w.store.AdoptLost(w.Context(), owner)
+	got, left, err := w.store.AdoptLost(w.Context(), second)
 	if err != nil || len(got) != len(want) {
-		w.Fatalf("%s adopts %d operations, want %d: %v", owner, len(got), len(want), err)
+		w.Fatalf("%s adopts %d operations, want %d: %v", second, len(got), len(want), err)
 	}
 	if len(got) > 0 && left <= 0 {
 		w.Errorf("nothing is left of the sessions of their owner: %v", left)
@@ -34,11 +34,11 @@ func (w *world) wantLost(owner string, want ...operation.Operation) {
 		if op.Version <= want[i].Version {
 			w.Errorf("%s has version %d and had %d before it was adopted", op.ID, op.Version, want[i].Version)
 		}
-		want[i].Owner, want[i].Version = owner, op.Version
+		want[i].Owner, want[i].Version = second, op.Version
 		w.wantStored(op)
 	}
 	if diff := equal(got, want); diff != "" {
-		w.Errorf("%s adopts (-want +got):\n%s", owner, diff)
+		w.Errorf("%s adopts (-want +got):\n%s", second, diff)
 	}
 }
 
@@ -50,7 +50,7 @@ var lostTests = []test{
 			w.another()
 		}
 		w.adopt(second)
-		w.wantLost(second)
+		w.wantLost()
 	}},
 	{"adopts what is open of an owner that is lost, once", func(w *world) {
 		if w.Lose == nil {
@@ -65,11 +65,11 @@ var lostTests = []test{
 		received := w.op(key("k"))
 		w.begin(received)
 		w.lose(first, second)
-		w.wantLost(second, intent, unknown)
+		w.wantLost(intent, unknown)
 		w.wantNone(received.ID)
 		w.wantFree(w.op(owner(second), key("k"), entries(keysOf(received)...)))
 		w.wantHeld(w.op(owner(second), entries(keysOf(intent)...)), keysOf(intent), intent.ID)
-		w.wantLost(second)
+		w.wantLost()
 	}},
 	{"refuses the late records of an owner that runs, and its next intents", func(w *world) {
 		if w.Lose == nil {
@@ -79,7 +79,7 @@ var lostTests = []test{
 		sent, received := w.through(w.op(), toIntent...), w.op()
 		w.begin(received)
 		late := w.lose(first, second)
-		w.wantLost(second, sent)
+		w.wantLost(sent)
 		for _, record := range []operation.Operation{in(operation.Intent, sent), in(operation.Done, sent), in(operation.Intent, received)} {
 			if err := late.Record(w.Context(), record, event(&record)); !errors.Is(err, operation.ErrConflict) {
 				w.Errorf("Record of %s as %s: %v, want %v", record.ID, record.State, err, operation.ErrConflict)
