@@ -249,7 +249,8 @@ func logouts(ctx context.Context, r *rig) ([]figure, error) {
 	if err := s.full(ctx, sessionsOfPool, patience); err != nil {
 		return nil, err
 	}
-	t := s.begin(ctx, withWrites(150))
+	// In a short run, so few requests that none is refused however slow the machine is.
+	t := s.begin(ctx, withWrites(pick(r, 150.0, 30)))
 	for range pick(r, 24, 4) {
 		if err := pause(ctx, every); err != nil {
 			return nil, err

@@ -121,13 +121,15 @@ func (t *traffic) stop() ([]*answer, error) {
 		return nil, errors.New("the platform has not enough numbers for so many writes")
 	}
 	if t.late > tooLate {
-		return nil, fmt.Errorf("a request was sent %s late: this machine is too slow for the load", t.late.Round(time.Millisecond))
+		return nil, fmt.Errorf("a request was sent %s late: %w", t.late.Round(time.Millisecond), errTooSlow)
 	}
 	return slices.Clone(t.answers), nil
 }
 
 // tooLate is how late a request may be sent before a measurement is worth nothing.
 const tooLate = 3 * time.Second
+
+var errTooSlow = errors.New("this machine is too slow for the load")
 
 // soFar returns the answers until now.
 func (t *traffic) soFar() []*answer {

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,6 +37,17 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("no line %q in:\n%s", c.line, text)
 			}
 		})
+	}
+}
+
+func TestAShortRunSkipsWhatTheMachineIsTooSlowFor(t *testing.T) {
+	late := func(context.Context, *rig) ([]figure, error) { return nil, fmt.Errorf("late: %w", errTooSlow) }
+	for _, short := range []bool{false, true} {
+		s := &suite{dir: t.TempDir(), short: short}
+		_, err := s.row(t.Context(), row{name: "row", measure: late})
+		if _, skipped := errors.AsType[*skippedError](err); skipped != short || !strings.Contains(err.Error(), "late") {
+			t.Errorf("short %t: %v", short, err)
+		}
 	}
 }
 
