@@ -66,8 +66,8 @@ var busyMessages = map[oci.BusyReason]string{
 }
 
 // busyFailure returns the error of the API for a request that got no session with the
-// platform. Its Retry-After is the time in which those who wait now are served, as far as it
-// is known.
+// platform. Its Retry-After is the time in which the requests of the same caller that wait now
+// are served, as far as it is known.
 func busyFailure(err error) *errcode.Error {
 	failure := &errcode.Error{Code: errcode.PlatformBusy, RetryAfter: shortly, Cause: err}
 	if busy, ok := errors.AsType[*oci.BusyError](err); ok {

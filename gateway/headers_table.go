@@ -78,7 +78,7 @@ func requestHeaders() []Header {
 		},
 		{
 			Name: headerPrefer, Example: waitPreference + "=5",
-			Doc: "`" + waitPreference + "=5` has the request refused with 503 if it cannot get its turn within so many seconds, from 1; the gateway waits no longer than without it, and for a write that was sent as long as without it. " +
+			Doc: "`" + waitPreference + "=5` limits the request to that many seconds, from 1: without a session with the platform by then, it is refused with 503. It cannot lengthen the gateway's own limits, and a write that was sent is waited for as long as without it. " +
 				"`" + dryRunPreference + "` asks for a dry run of a write, as the query parameter " + dryRunParameter + " does. Other preferences are ignored.",
 			of: func(r Route, _ int) bool { return r.Exchanges() },
 		},

@@ -20,7 +20,7 @@ func (m *Metrics) makePlatform() {
 		Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown, reconfigured, returned (to a more preferred endpoint) or broken.",
 	}, []string{"platform_endpoint", "reason"})
 	m.waits = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "ocigate_platform_session_wait_seconds", Help: "Time that callers waited for a session, without those that found an idle one, by result: ok, failed, or left if the caller stopped waiting.", Buckets: durationBuckets,
+		Name: "ocigate_platform_session_wait_seconds", Help: "Time that requests waited for a session, without those that found an idle one or were refused at once, by result: ok, failed, or left if the caller stopped waiting.", Buckets: durationBuckets,
 	}, []string{"result"})
 	m.commands = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_platform_commands_total", Help: "Commands sent to the platform, by result: ok, refused, or lost without a reply.",
@@ -137,7 +137,7 @@ var (
 	sessionsMaxDesc = prometheus.NewDesc("ocigate_platform_sessions_max",
 		"Maximum number of sessions, over all endpoints.", nil, nil)
 	waitersDesc = prometheus.NewDesc("ocigate_platform_session_waiters",
-		"Callers that wait for a session.", nil, nil)
+		"Requests that wait for a session.", nil, nil)
 	refusedDesc = prometheus.NewDesc("ocigate_platform_account_refused",
 		"1 while the account of an endpoint is in backoff because the platform refused its credentials, else 0.", []string{"platform_endpoint"}, nil)
 	releaseDesc = prometheus.NewDesc("ocigate_platform_release",
@@ -149,7 +149,7 @@ var (
 	slowDesc = prometheus.NewDesc("ocigate_platform_endpoint_slow",
 		"1 while an endpoint has lost its preference because another one answers far faster (platform.pool.slow_factor), else 0.", []string{"platform_endpoint"}, nil)
 	attemptsDesc = prometheus.NewDesc("ocigate_platform_attempts",
-		"Attempts to make a session that are under way.", []string{"platform_endpoint"}, nil)
+		"Attempts to make a session, or to find out whether an endpoint answers, that are under way.", []string{"platform_endpoint"}, nil)
 	upDesc = prometheus.NewDesc("ocigate_platform_endpoint_up",
 		"1 while an endpoint has a session, or if the last attempt to reach it succeeded; 0 if that failed, and before the first attempt. An endpoint without a session is connected to every platform.pool.probe_unused; after a login that failed, only a successful login counts.", []string{"platform_endpoint"}, nil)
 )

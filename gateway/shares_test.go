@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -180,6 +181,32 @@ func TestWaitForATurn(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 		})
+	})
+}
+
+// slowBody is a body whose first bytes arrive late.
+type slowBody struct {
+	io.ReadCloser
+	late *sync.Once
+}
+
+func (b slowBody) Read(p []byte) (int, error) {
+	b.late.Do(func() { time.Sleep(2 * time.Second) })
+	return b.ReadCloser.Read(p)
+}
+
+// A body that arrives later than its caller waits is no failure of the journal.
+func TestWaitThatIsOverBeforeTheBodyHasArrived(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, r *rig) {
+		request := r.request(t, assignFreeRange().with("Prefer", "wait=1"))
+		request.Body = slowBody{request.Body, new(sync.Once)}
+		got := r.do(t, request)
+		got.wantRetryAfter(t)
+		if got.status < http.StatusInternalServerError {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		wantCounted(t, r, "ocigate_journal_failures_total", map[string]float64{"": 0})
+		r.wantWrites(t, 0, 0)
 	})
 }
 

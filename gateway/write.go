@@ -65,6 +65,9 @@ func (g *Gateway) change(ctx context.Context, c echo.Context, a admitted) error 
 // key. failure is the platform's reason for the outcome, nil if none is known. An
 // error is the response to a write that was not sent.
 func (g *Gateway) write(ctx context.Context, c echo.Context, route Route, draft *translate.Draft, op operation.Operation) (_ operation.Operation, failure *errcode.Error, err error) {
+	if ctx.Err() != nil { // otherwise the journal would fail for it, and be blamed
+		return op, nil, checkFailure(context.Cause(ctx))
+	}
 	write, err := g.options.Operations.Begin(ctx, op)
 	if used, ok := errors.AsType[*operation.KeyUsedError](err); ok {
 		return g.replay(ctx, c, op.Fingerprint, used.Operation)

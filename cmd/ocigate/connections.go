@@ -62,10 +62,10 @@ const (
 )
 
 const (
-	// restTime is how long a connection stays open after a response, also if there is no
+	// openAfterResponse is how long a connection stays open after a response, also if there is no
 	// room: the end of the response may still be on its way within net/http, and the next
 	// request on its way from the caller.
-	restTime = 100 * time.Millisecond
+	openAfterResponse = 100 * time.Millisecond
 	// noteEvery is the shortest time between two lines about connections that were closed
 	// to make room.
 	noteEvery = time.Minute
@@ -198,7 +198,7 @@ func (a *connections) makeRoom(most int) int {
 
 func closeAll(conns []*trackedConn) {
 	for _, c := range conns {
-		_ = c.Conn.Close() // without the farewell of TLS, which could block
+		_ = c.Close() // without the close_notify of TLS, which could block
 	}
 }
 
@@ -212,8 +212,8 @@ func (a *connections) removeIdleLocked(now time.Time) (*trackedConn, time.Durati
 			continue
 		}
 		c := first.Value.(*trackedConn) //nolint:forcetypeassert // the lists hold nothing else
-		if rested := now.Sub(c.since); connState(state) == connIdle && rested < restTime {
-			wait = restTime - rested
+		if idle := now.Sub(c.since); connState(state) == connIdle && idle < openAfterResponse {
+			wait = openAfterResponse - idle
 			continue
 		}
 		a.setLocked(c, connGone, now)
@@ -244,6 +244,13 @@ func (c *trackedConn) set(state connState) bool {
 		a.wake()
 	}
 	return !gone
+}
+
+// isGone reports whether a connection is being closed.
+func (c *trackedConn) isGone() bool {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	return c.state == connGone
 }
 
 // setLocked sets the state of a connection, which counts as open unless it is connGone. The
@@ -325,10 +332,20 @@ func onTracked(next http.Handler) http.Handler {
 			return
 		}
 		c.used.Store(true)
+		if r.ProtoMajor != 1 {
+			// The state follows that of net/http alone, for all requests of the connection. A
+			// request that was reset may get here after its end, which must not make the
+			// connection active for as long as it is open.
+			if c.isGone() {
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
 		if !c.set(connActive) {
 			panic(http.ErrAbortHandler)
 		}
-		if r.ContentLength == 0 || r.ProtoMajor != 1 { // with HTTP/2, other requests may be carried out meanwhile
+		if r.ContentLength == 0 {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -88,7 +88,7 @@ func TestNewConnectionsWait(t *testing.T) {
 		state http.ConnState
 		after time.Duration
 	}{
-		"for a connection that becomes idle": {http.StateIdle, restTime},
+		"for a connection that becomes idle": {http.StateIdle, openAfterResponse},
 		"for a connection that is closed":    {http.StateClosed, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +177,36 @@ func TestRequestsOnConnectionsThatAreClosed(t *testing.T) {
 		}))
 		if serve(t, half, body); served != 1 {
 			t.Error("a request was carried out whose connection was closed before its end")
+		}
+	})
+}
+
+// With HTTP/2, a request that its caller has reset can reach the handler after the end of its
+// stream. Its connection is idle, and may be closed.
+func TestARequestThatWasResetLeavesItsConnectionIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(10)
+		c, served := r.enter(t, connNew), 0
+		handler := onTracked(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
+		serve := func() (aborted bool) {
+			request := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(withTracked(t.Context(), c))
+			request.ProtoMajor = 2
+			defer func() { aborted = recover() == http.ErrAbortHandler }() //nolint:errorlint // net/http compares it
+			handler.ServeHTTP(httptest.NewRecorder(), request)
+			return false
+		}
+		follow(c, http.StateActive)
+		follow(c, http.StateIdle) // the only stream was reset
+		if aborted := serve(); aborted || served != 1 {
+			t.Errorf("aborted %t, served %d", aborted, served)
+		}
+		time.Sleep(openAfterResponse)
+		if got := r.stats(); got.Active != 0 || r.makeRoom(1) != 1 {
+			t.Errorf("the connection cannot be closed: %+v", got)
+		}
+		follow(c, http.StateActive)
+		if aborted := serve(); !aborted || served != 1 {
+			t.Errorf("while it is being closed: aborted %t, served %d", aborted, served)
 		}
 	})
 }

@@ -58,4 +58,5 @@ var notDemonstrated = map[int]string{
 	1024: "The simulated platform carries out a command completely or not at all. Only a part is done if another client of the platform changes entries of a write whose outcome is unknown.",
 	1026: "The caller has disconnected and gets no response; the error is only in the log and the metrics.",
 	1031: "It needs an external issuer of tokens that is down, and the demonstration has none.",
+	1032: "An upload that never ends is refused after http.read_timeout, 30 seconds, which is too long for a demonstration.",
 }

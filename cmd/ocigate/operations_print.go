@@ -43,12 +43,13 @@ func since(s *operationStatus) time.Time {
 	return s.ReceivedAt
 }
 
-// ago returns the time that has passed since a time.
+// ago returns the time that has passed since a time. That may be in the future, if another
+// replica took the write over from one that may still send it until then.
 func ago(at, now time.Time) string {
 	if at.IsZero() {
 		return "-"
 	}
-	return now.Sub(at).Round(time.Second).String()
+	return max(0, now.Sub(at)).Round(time.Second).String()
 }
 
 // entriesOf returns the first entries of an operation: of those that it holds or, if it

@@ -295,6 +295,13 @@ func TestOperationsRefuse(t *testing.T) {
 	}
 }
 
+func TestTimesInTheFutureAreNotNegative(t *testing.T) {
+	now := time.Now()
+	if got := ago(now.Add(time.Minute), now); got != "0s" { // doubted_at after a takeover
+		t.Errorf("%q", got)
+	}
+}
+
 func TestCellsAreSafeForATerminal(t *testing.T) {
 	for text, want := range map[string]string{
 		"+3225126999": "+3225126999",

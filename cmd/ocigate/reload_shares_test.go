@@ -22,8 +22,8 @@ func TestReloadOfSharesAndConnections(t *testing.T) {
 		t.Helper()
 		_, text := ask(t, http.MethodGet, "http://"+r.admin+"/metrics", "")
 		for _, line := range want {
-			if !strings.Contains(text, line+"\n") {
-				t.Errorf("the metrics do not have %s, but\n%s", line, lines(text, line[:strings.Index(line, "{")]))
+			if name, _, _ := strings.Cut(line, "{"); !strings.Contains(text, line+"\n") {
+				t.Errorf("the metrics do not have %s, but\n%s", line, lines(text, name))
 			}
 		}
 	}

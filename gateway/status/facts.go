@@ -59,8 +59,8 @@ type Platform struct {
 	Sessions      int        `json:"sessions" doc:"sessions that are logged in"`
 	SessionsBusy  int        `json:"sessions_busy" doc:"those in use"`
 	SessionsMax   int        `json:"sessions_max" doc:"limit of sessions: platform.pool.max"`
-	Waiting       int        `json:"waiting" doc:"callers that wait for a session"`
-	WaitingMax    int        `json:"waiting_max" doc:"limit of callers that wait: platform.pool.max_waiting"`
+	Waiting       int        `json:"waiting" doc:"requests that wait for a session"`
+	WaitingMax    int        `json:"waiting_max" doc:"limit of requests that wait: platform.pool.max_waiting"`
 	Endpoints     []Endpoint `json:"endpoints" doc:"platform endpoints in the order of preference, at most 50"`
 	EndpointCount int        `json:"endpoint_count" doc:"the number of all endpoints"`
 }
@@ -73,7 +73,7 @@ type Endpoint struct {
 	State               EndpointState `json:"state" doc:"in_use, unused (up, without a session), connecting, not_tried, backoff, down, or account_refused"`
 	NewSessionsFail     bool          `json:"new_sessions_fail" doc:"whether it has sessions, but the last attempt to make another one has failed"`
 	Slow                bool          `json:"slow,omitempty" doc:"whether it has lost its preference because another one is far faster: platform.pool.slow_factor"`
-	Attempts            int           `json:"attempts,omitempty" doc:"how many sessions are being made there"`
+	Attempts            int           `json:"attempts,omitempty" doc:"attempts to make a session there, or to find out whether it answers, that are under way"`
 	Idle                int           `json:"idle" doc:"its sessions that are not in use"`
 	Busy                int           `json:"busy" doc:"its sessions in use"`
 	LastTriedAt         time.Time     `json:"last_tried_at,omitzero" doc:"when the last attempt to reach it ended"`
@@ -220,7 +220,7 @@ type History struct {
 	P50             Series      `json:"latency_p50_seconds" doc:"median time of requests, estimated from the histogram of durations"`
 	P95             Series      `json:"latency_p95_seconds" doc:"95th percentile of the same"`
 	Busy            Series      `json:"sessions_busy" doc:"sessions in use"`
-	Waiting         Series      `json:"waiting" doc:"callers that wait for a session"`
+	Waiting         Series      `json:"waiting" doc:"requests that wait for a session"`
 }
 
 // A Series is a series of values; NaN means that there is none, and is null in JSON.

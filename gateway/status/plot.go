@@ -52,7 +52,7 @@ func (s *Status) plots() []plot {
 	if s.Platform != nil {
 		all = append(all,
 			newPlot("Sessions busy", h.At, s.At, float64(s.Platform.SessionsMax), figure, curve{"busy", "one", h.Busy}),
-			newPlot("Callers waiting", h.At, s.At, 0, figure, curve{"waiting", "one", h.Waiting}),
+			newPlot("Requests waiting", h.At, s.At, 0, figure, curve{"waiting", "one", h.Waiting}),
 		)
 	}
 	return all

@@ -128,9 +128,9 @@ func (s *Status) findQueueProblems() {
 	switch {
 	case p == nil || p.Waiting == 0:
 	case p.Waiting >= p.WaitingMax:
-		s.problem(Fault, sectionPlatform, tooFew, "The queue for sessions is full: %s, and further requests get 503.", count(p.Waiting, "caller waits", "callers wait"))
+		s.problem(Fault, sectionPlatform, tooFew, "The queue for sessions is full: %s, and others get 503.", count(p.Waiting, "request waits", "requests wait"))
 	case p.SessionsBusy >= p.SessionsMax:
-		s.problem(Warning, sectionPlatform, tooFew, "All %s with the platform are busy, and %s.", count(p.SessionsMax, "session", "sessions"), count(p.Waiting, "caller waits", "callers wait"))
+		s.problem(Warning, sectionPlatform, tooFew, "All %s with the platform are busy, and %s.", count(p.SessionsMax, "session", "sessions"), count(p.Waiting, "request waits", "requests wait"))
 	}
 }
 

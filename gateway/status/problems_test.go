@@ -56,10 +56,10 @@ func TestProblems(t *testing.T) {
 			s.stats.Endpoints = []oci.EndpointStats{{Name: "primary", Connecting: true}, {Name: "secondary"}}
 		}, "All well", "notice: There is no session with the platform yet.\n"},
 		"all sessions are busy": {func(s *sources) { s.stats.Endpoints[0].Busy, s.stats.Endpoints[0].Idle, s.stats.Waiting = 8, 0, 1 }, "1 problem needs attention",
-			"warning: All 8 sessions with the platform are busy, and 1 caller waits.\n"},
-		"callers wait while sessions are made": {func(s *sources) { s.stats.Waiting = 3 }, "All well", ""},
+			"warning: All 8 sessions with the platform are busy, and 1 request waits.\n"},
+		"requests wait while sessions are made": {func(s *sources) { s.stats.Waiting = 3 }, "All well", ""},
 		"the queue is full": {func(s *sources) { s.stats.Waiting = 256 }, "1 problem needs attention",
-			"fault: The queue for sessions is full: 256 callers wait, and further requests get 503.\n"},
+			"fault: The queue for sessions is full: 256 requests wait, and others get 503.\n"},
 		"the journal is not usable": {func(s *sources) {
 			s.since, s.journalErr = time.Now().Add(-90*time.Second), errors.New("bolt: no space left")
 		}, "1 problem needs attention",

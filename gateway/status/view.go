@@ -94,7 +94,7 @@ func (v *view) Tiles() []tile {
 		all = append(all,
 			tile{"Endpoints up", strconv.Itoa(up) + " of " + strconv.Itoa(p.EndpointCount), used, sectionPlatform, severityOf(false, fails > 0, fails > 0 && up == 0)},
 			tile{"Sessions busy", strconv.Itoa(p.SessionsBusy), strconv.Itoa(p.Sessions) + " logged in, at most " + strconv.Itoa(p.SessionsMax), sectionPlatform, severityOf(false, p.SessionsBusy >= p.SessionsMax, false)},
-			tile{"Callers waiting", strconv.Itoa(p.Waiting), "at most " + strconv.Itoa(p.WaitingMax), sectionPlatform, severityOf(p.Waiting > 0, false, p.Waiting > 0 && p.Waiting >= p.WaitingMax)},
+			tile{"Requests waiting", strconv.Itoa(p.Waiting), "at most " + strconv.Itoa(p.WaitingMax), sectionPlatform, severityOf(p.Waiting > 0, false, p.Waiting > 0 && p.Waiting >= p.WaitingMax)},
 		)
 	}
 	if r := v.Requests; r != nil {
