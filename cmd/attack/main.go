@@ -16,14 +16,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 func main() {
@@ -75,10 +75,8 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if *binary == "" {
-		*binary = filepath.Join(dir, "ocigate")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", *binary, "ocigate/cmd/ocigate") //nolint:gosec // all arguments are constants or our own paths
-		if got, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building ocigate: %w: %s", err, got)
+		if *binary, err = measure.Build(ctx, dir); err != nil {
+			return err
 		}
 	}
 	table, err := attackAll(ctx, *binary, dir, *only)

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"ocigate/cmd/internal/measure"
+
 	"github.com/prometheus/procfs"
 )
 
@@ -59,7 +61,7 @@ func start(ctx context.Context, binary, dir string) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(ctx, 3)
+	ports, err := measure.FreePorts(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -91,13 +93,11 @@ func start(ctx context.Context, binary, dir string) (*rig, error) {
 func (r *rig) configure(ctx context.Context, binary string, ports []string) error {
 	text := fmt.Appendf(nil, configuration, ports[0], ports[1], filepath.Join(r.dir, "journal"), ports[2])
 	for i := range quietClients {
-		hash := exec.CommandContext(ctx, binary, "hash")
-		hash.Stdin = strings.NewReader(clientSecret)
-		out, err := hash.Output()
+		hash, err := measure.Hash(ctx, binary, clientSecret)
 		if err != nil {
-			return fmt.Errorf("ocigate hash: %w", err)
+			return err
 		}
-		text = fmt.Appendf(text, "    - {id: %s, hash: %q, level: system}\n", quietClient(i), strings.TrimSpace(string(out)))
+		text = fmt.Appendf(text, "    - {id: %s, hash: %q, level: system}\n", quietClient(i), hash)
 	}
 	return os.WriteFile(filepath.Join(r.dir, "ocigate.yaml"), text, 0o600)
 }
@@ -143,7 +143,7 @@ func accepting(ctx context.Context, address string) error {
 		if time.Now().After(end) {
 			return err
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := measure.Pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (r *rig) ready(ctx context.Context) error {
 			log, unread := os.ReadFile(filepath.Join(r.dir, "serve.log"))
 			return errors.Join(err, unread, fmt.Errorf("the gateway is not ready: %.2000s", log))
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := measure.Pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -233,30 +233,4 @@ func (r *rig) trail() (float64, error) {
 		sum += float64(len(bytes.TrimSpace(text)))
 	}
 	return sum, nil
-}
-
-// freePorts returns addresses on loopback that were free at the time of the call.
-func freePorts(ctx context.Context, count int) ([]string, error) {
-	var ports []string
-	for range count {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().String())
-	}
-	return ports, nil
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 // remembered is a little longer than a client's credential is accepted without being hashed
@@ -69,7 +71,7 @@ func (a attacker) begin(ctx context.Context) func() (*attempts, error) {
 	one := func() { made.add(a.attempt(ctx, int(next.Add(1)))) }
 	if a.every > 0 {
 		wg.Go(func() {
-			for pause(ctx, a.every) == nil {
+			for measure.Pause(ctx, a.every) == nil {
 				wg.Go(one)
 			}
 		})
@@ -117,7 +119,7 @@ func flood(ctx context.Context, r *rig, a attacker) ([]figure, error) {
 	}
 	began := time.Now()
 	end := a.begin(ctx)
-	if err := pause(ctx, remembered); err != nil {
+	if err := measure.Pause(ctx, remembered); err != nil {
 		return nil, err
 	}
 	served, longest := 0, time.Duration(0)
@@ -194,7 +196,7 @@ func guessing(ctx context.Context, r *rig) ([]figure, error) {
 		}}.begin(ctx)
 		in, tried := 0, 0
 		for began := time.Now(); time.Since(began) < guesses; tried++ {
-			if err := pause(ctx, time.Second/2); err != nil {
+			if err := measure.Pause(ctx, time.Second/2); err != nil {
 				return nil, err
 			}
 			got, err := r.login(ctx, home, c.user, c.user+"-demo")
@@ -281,7 +283,7 @@ func endlessLogins(ctx context.Context, r *rig) ([]figure, error) {
 	end := attacker{workers: 16, attempt: func(ctx context.Context, _ int) (response, error) {
 		return r.login(ctx, "203.0.113.1", "ApioUserTest@sip.netaxis.be", "user-demo")
 	}}.begin(ctx)
-	if err := pause(ctx, takes); err != nil {
+	if err := measure.Pause(ctx, takes); err != nil {
 		return nil, err
 	}
 	made, err := end()

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 // gateway is a process of the real binary. The address of the process is that of the API;
@@ -42,7 +43,7 @@ platform:
 
 // launch starts a gateway without waiting for it. Its log goes to a file.
 func (b *bench) launch(ctx context.Context, platform *process, least, most int) (*gateway, error) {
-	ports, err := freePorts(ctx)
+	ports, err := measure.FreePorts(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -61,20 +62,6 @@ func (b *bench) launch(ctx context.Context, platform *process, least, most int) 
 	return g, b.start(g.process)
 }
 
-// freePorts returns addresses on loopback that were free at the time of the call.
-func freePorts(ctx context.Context) ([2]string, error) {
-	var ports [2]string
-	for i := range ports {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", loopback)
-		if err != nil {
-			return ports, err
-		}
-		defer func() { _ = l.Close() }()
-		ports[i] = l.Addr().String()
-	}
-	return ports, nil
-}
-
 // gateway starts a gateway and waits until its pool is full.
 func (b *bench) gateway(ctx context.Context, platform *process, sessions int) (*gateway, error) {
 	g, err := b.launch(ctx, platform, sessions, sessions)
@@ -90,7 +77,7 @@ func (b *bench) gateway(ctx context.Context, platform *process, sessions int) (*
 			got, unread := os.ReadFile(g.log.Name())
 			return nil, errors.Join(err, unread, fmt.Errorf("the gateway has %v of %d sessions: %.1000s", up, sessions, got))
 		}
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
+		if err := measure.Pause(ctx, 2*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

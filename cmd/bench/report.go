@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/prometheus/procfs"
+	"ocigate/cmd/internal/measure"
 )
 
 // table prints the results: first the claims, then their components.
@@ -70,35 +67,18 @@ func number(v float64, unit string) string {
 
 // origin returns the version, the time and the machine of the measurement.
 func origin(ctx context.Context) (string, error) {
-	fs, err := procfs.NewDefaultFS()
+	of, err := measure.OriginOf(ctx)
 	if err != nil {
 		return "", err
-	}
-	processors, err := fs.CPUInfo()
-	if err != nil {
-		return "", err
-	}
-	memory, err := fs.Meminfo()
-	if err != nil {
-		return "", err
-	}
-	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "", err
-	}
-	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		commit = []byte("unknown") // the source may be without its history
 	}
 	return fmt.Sprintf(`
-Made by "make bench" on %s from commit %s, with %s, on Linux %s, %s, %d cores, %.0f GB of memory.
+Made by "make bench" on %s from commit %s, with %s.
 
 Each figure is the median of several rounds, in which whatever is compared takes turns; the spread is that of the rounds.
 What is measured, and how, is in [cmd/bench](../../cmd/bench). The gateway authenticates, checks, counts and logs as always;
 what it is compared with does nothing of that. [The curves](scaling.svg) are here [as numbers](scaling.csv), in µs of CPU a
 request; a curve counts as flat, or linear, up to %v between its dearest and its cheapest point.
-`, time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), strings.TrimSpace(string(kernel)),
-		processors[0].ModelName, len(processors), float64(*memory.MemTotalBytes)/1e9, flatness), nil
+`, of.Date, of.Commit, of.Machine, flatness), nil
 }
 
 // writeResults writes the files of a full run.

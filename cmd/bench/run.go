@@ -10,11 +10,11 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 // longest limits a complete run, and with it every wait.
@@ -109,11 +109,9 @@ func newBench(ctx context.Context, effort float64, binary string) (*bench, error
 	}
 	b := &bench{effort: effort, large: largeTable, dir: dir, binary: binary, key: strings.Repeat("benchmark", 8)}
 	if binary == "" {
-		b.binary = filepath.Join(dir, "ocigate")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "ocigate/cmd/ocigate") //nolint:gosec // all arguments are constants or our own paths
-		if got, err := build.CombinedOutput(); err != nil {
+		if b.binary, err = measure.Build(ctx, dir); err != nil {
 			b.close()
-			return nil, fmt.Errorf("building ocigate: %w: %s", err, got)
+			return nil, err
 		}
 	}
 	return b, nil
@@ -196,17 +194,5 @@ func (s subject) cost(least float64) (float64, error) {
 		if used := now - before; used >= least {
 			return used / float64(requests) * 1e6, s.truncateLog()
 		}
-	}
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

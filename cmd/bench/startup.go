@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 // startUp measures repeated starts of the gateway, with the default pool.
@@ -32,7 +34,7 @@ func startUp(ctx context.Context, b *bench, round func(...float64)) error {
 			return err
 		}
 		took := time.Since(start)
-		if err := pause(ctx, time.Second); err != nil {
+		if err := measure.Pause(ctx, time.Second); err != nil {
 			return err
 		}
 		resident, _, err := g.memory()
@@ -58,7 +60,7 @@ func (b *bench) firstAnswer(ctx context.Context, g *gateway) error {
 		if time.Now().After(end) {
 			return err
 		}
-		if err := pause(ctx, 200*time.Microsecond); err != nil {
+		if err := measure.Pause(ctx, 200*time.Microsecond); err != nil {
 			return err
 		}
 	}

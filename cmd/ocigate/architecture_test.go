@@ -20,10 +20,11 @@ const moduleRoot = "../.."
 // mayImport lists, for each package of the module, the packages of the module that it may
 // import. Imports go one way: see Architecture in cmd/README.md.
 var mayImport = map[string][]string{
-	"cmd/attack":       {},
-	"cmd/bench":        {"cmd/bench/facade", "config", "oci"},
-	"cmd/bench/facade": {},
-	"cmd/pressure":     {"gateway/operation/postgres/postgrestest", "oci/ocisim"},
+	"cmd/attack":           {"cmd/internal/measure"},
+	"cmd/bench":            {"cmd/bench/facade", "cmd/internal/measure", "config", "oci"},
+	"cmd/bench/facade":     {},
+	"cmd/internal/measure": {},
+	"cmd/pressure":         {"cmd/internal/measure", "gateway/operation/postgres/postgrestest", "oci/ocisim"},
 	"cmd/ocigate": {
 		"config", "gateway", "gateway/auth", "gateway/docs", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/status",
 		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/itc", "translate/scope",
@@ -59,7 +60,7 @@ var onlyIn = map[string][]string{
 	"encoding/xml":                             {"oci/ocisim", "translate/translatetest", "cmd/bench/facade"},
 	"github.com/prometheus/client_golang":      {"gateway", "cmd/ocigate"},
 	"github.com/prometheus/client_model":       {"gateway"},
-	"github.com/prometheus/procfs":             {"cmd/attack", "cmd/bench", "cmd/pressure"},
+	"github.com/prometheus/procfs":             {"cmd/attack", "cmd/bench", "cmd/internal/measure", "cmd/pressure"},
 	"github.com/golang-jwt/jwt/v5":             {"gateway/auth"},
 	"github.com/go-jose/go-jose/v4":            {"gateway/auth", "gateway/auth/issuertest"},
 	"golang.org/x/crypto":                      {"gateway/auth"},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/procfs"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/oci/ocisim"
 )
 
@@ -75,7 +76,7 @@ func idleConnections(ctx context.Context, r *rig) ([]figure, error) {
 				}
 			})
 		}
-		if err := pause(ctx, every); err != nil {
+		if err := measure.Pause(ctx, every); err != nil {
 			return nil, err
 		}
 	}
@@ -181,7 +182,7 @@ func (s *site) squat(ctx context.Context, count int, texts ...string) (connectio
 			return held, err
 		}
 	}
-	return held, pause(ctx, time.Second/2) // time to serve those that are accepted
+	return held, measure.Pause(ctx, time.Second/2) // time to serve those that are accepted
 }
 
 // costOfIdle measures the memory that the gateway takes for idle connections.
@@ -365,7 +366,7 @@ func (u *upload) goOn(ctx context.Context, conn net.Conn) {
 	if strings.HasSuffix(u.length, "chunked") {
 		more = "1\r\n \r\n"
 	}
-	for pause(ctx, 100*time.Millisecond) == nil {
+	for measure.Pause(ctx, 100*time.Millisecond) == nil {
 		if _, err := io.WriteString(conn, more); err != nil {
 			return // the gateway has closed it
 		}

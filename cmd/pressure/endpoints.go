@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/oci/ocisim"
 )
 
@@ -33,7 +34,7 @@ func firstDies(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	t := s.begin(ctx, withWrites(100))
-	if err := pause(ctx, time.Second); err != nil {
+	if err := measure.Pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	from := time.Now()
@@ -44,7 +45,7 @@ func firstDies(ctx context.Context, r *rig) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	if err := measure.Pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	answers, err := t.stop()
@@ -95,7 +96,7 @@ func (r *rig) hang(ctx context.Context, cut bool) (float64, error) {
 		return 0, err
 	}
 	t := s.begin(ctx, calm(30))
-	if err := pause(ctx, time.Second); err != nil {
+	if err := measure.Pause(ctx, time.Second); err != nil {
 		return 0, err
 	}
 	from := time.Now()
@@ -120,7 +121,7 @@ func burstBesideHanging(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	t := s.begin(ctx, calm(3))
-	if err := pause(ctx, time.Second); err != nil {
+	if err := measure.Pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	s.proxies[0].freeze()
@@ -131,7 +132,7 @@ func burstBesideHanging(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	// All sessions but one are closed, and the backoff of the first endpoint ends.
-	if err := pause(ctx, 12*time.Second); err != nil {
+	if err := measure.Pause(ctx, 12*time.Second); err != nil {
 		return nil, err
 	}
 	from := time.Now()
@@ -162,12 +163,12 @@ func slowEndpoint(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	t := s.begin(ctx, calm(45))
-	if err := pause(ctx, time.Second); err != nil {
+	if err := measure.Pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	s.proxies[0].setDelay(3 * time.Second)
 	from := time.Now()
-	if err := pause(ctx, time.Minute); err != nil {
+	if err := measure.Pause(ctx, time.Minute); err != nil {
 		return nil, err
 	}
 	answers, err := t.stop()
@@ -230,7 +231,7 @@ func failingLogins(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	s.proxies[0].cut(true)
-	if err := pause(ctx, 6*time.Second); err != nil {
+	if err := measure.Pause(ctx, 6*time.Second); err != nil {
 		return nil, err
 	}
 	return []figure{
@@ -252,12 +253,12 @@ func logouts(ctx context.Context, r *rig) ([]figure, error) {
 	// In a short run, so few requests that none is refused however slow the machine is.
 	t := s.begin(ctx, withWrites(pick(r, 150.0, 30)))
 	for range pick(r, 24, 4) {
-		if err := pause(ctx, every); err != nil {
+		if err := measure.Pause(ctx, every); err != nil {
 			return nil, err
 		}
 		s.platform.LogoutAll("maintenance")
 	}
-	if err := pause(ctx, every); err != nil {
+	if err := measure.Pause(ctx, every); err != nil {
 		return nil, err
 	}
 	answers, err := t.stop()
@@ -291,7 +292,7 @@ func preferredReturns(ctx context.Context, r *rig) ([]figure, error) {
 	if err := wait(ctx, patience, func() (bool, error) { return onSecond(), nil }); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := measure.Pause(ctx, 3*time.Second); err != nil {
 		return nil, err
 	}
 	if err := first.revive(ctx); err != nil {

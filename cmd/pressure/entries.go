@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/oci/ocisim"
 )
 
@@ -115,7 +116,7 @@ func (s *site) settled(ctx context.Context, limit time.Duration) (truth, error) 
 		if t.unknown == 0 || time.Since(began) > limit {
 			break
 		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := measure.Pause(ctx, 500*time.Millisecond); err != nil {
 			return t, err
 		}
 	}

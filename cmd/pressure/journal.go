@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/gateway/operation/postgres/postgrestest"
 	"ocigate/oci/ocisim"
 )
@@ -235,7 +236,7 @@ func (s *shared) repeat(ctx context.Context, g *gateway, w *keyed, began time.Ti
 		if left <= 0 {
 			return nil
 		}
-		if err := pause(ctx, min(left, retryAfter)); err != nil {
+		if err := measure.Pause(ctx, min(left, retryAfter)); err != nil {
 			return err
 		}
 	}

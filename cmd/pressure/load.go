@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 // load is what callers ask for: requests at a rate, whether the answers keep up or not.
@@ -102,7 +104,7 @@ func (s *site) begin(ctx context.Context, l load) *traffic {
 // run runs the load for that time and returns all answers, in the order of their end.
 func (s *site) run(ctx context.Context, l load, d time.Duration) ([]*answer, error) {
 	t := s.begin(ctx, l)
-	err := pause(ctx, d)
+	err := measure.Pause(ctx, d)
 	answers, failed := t.stop()
 	if err == nil {
 		err = failed
@@ -161,7 +163,7 @@ func (t *traffic) send(sending, ctx context.Context) {
 	for {
 		due = due.Add(time.Duration(rand.ExpFloat64() / t.load.rate * float64(time.Second))) //nolint:gosec // no secret
 		if left := time.Until(due); left > 0 {
-			if pause(sending, left) != nil {
+			if measure.Pause(sending, left) != nil {
 				return
 			}
 		} else if sending.Err() != nil {

@@ -17,12 +17,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 func main() {
@@ -112,14 +112,12 @@ func run(ctx context.Context, arguments []string, out, progress io.Writer) error
 	defer func() { _ = os.RemoveAll(dir) }()
 	given := o.binary
 	if given == "" {
-		o.binary = filepath.Join(dir, "ocigate")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", o.binary, "ocigate/cmd/ocigate") //nolint:gosec // all arguments are constants or our own paths
-		if got, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building ocigate: %w: %s", err, got)
+		if o.binary, err = measure.Build(ctx, dir); err != nil {
+			return err
 		}
 	}
 	s := &suite{binary: o.binary, dir: dir, short: o.short, progress: progress}
-	if s.hash, err = s.hashSecret(ctx); err != nil {
+	if s.hash, err = measure.Hash(ctx, s.binary, secret); err != nil {
 		return err
 	}
 	results := s.measure(ctx, chosen)

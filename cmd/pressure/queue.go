@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/oci/ocisim"
 )
 
@@ -184,7 +185,7 @@ func (r *rig) overload(ctx context.Context, s *site, o overload, usual float64) 
 	t := s.begin(ctx, load{rate: o.rate(), patience: o.callers.patience, writes: o.writes})
 	from := time.Now().Add(o.steady())
 	to := from.Add(watched)
-	if err := pause(ctx, time.Until(to)); err != nil {
+	if err := measure.Pause(ctx, time.Until(to)); err != nil {
 		return nil, err
 	}
 	answers, normal, err := s.after(ctx, o, t)
@@ -227,7 +228,7 @@ func (s *site) after(ctx context.Context, o overload, t *traffic) (answers, norm
 		}
 		return answers, normal, err
 	}
-	if err = pause(ctx, o.callers.service); err == nil {
+	if err = measure.Pause(ctx, o.callers.service); err == nil {
 		normal, err = s.run(ctx, usual, time.Second)
 	}
 	if err == nil {
@@ -329,7 +330,7 @@ func (r *rig) fair(ctx context.Context, kind kindOfCallers) ([]figure, error) {
 		return nil, err
 	}
 	greedy := s.begin(ctx, load{rate: 9 * kind.capacity(), patience: kind.patience})
-	if err := pause(ctx, min(kind.patience, queueWait)+time.Second); err != nil {
+	if err := measure.Pause(ctx, min(kind.patience, queueWait)+time.Second); err != nil {
 		return nil, err
 	}
 	from := time.Now()

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"ocigate/cmd/internal/measure"
 )
 
 // races sends each of many writes to two replicas at the same time, with the same idempotency
@@ -46,14 +48,14 @@ func deadDatabase(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	t := s.begin(ctx, calm(50))
-	if err := pause(ctx, time.Second); err != nil {
+	if err := measure.Pause(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	from := time.Now()
 	if err := s.database.Crash(); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, 5*time.Second); err != nil {
+	if err := measure.Pause(ctx, 5*time.Second); err != nil {
 		return nil, err
 	}
 	to := time.Now()

@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/procfs"
+	"ocigate/cmd/internal/measure"
 )
 
 // figure is a measured value and the bound that it must keep: at most or at least the limit.
@@ -210,32 +208,15 @@ func verdict(results []result) error {
 // origin returns the version, the time and the machine of the measurement. The binary is empty if
 // it was built from the same source.
 func origin(ctx context.Context, binary string) (string, error) {
-	fs, err := procfs.NewDefaultFS()
+	of, err := measure.OriginOf(ctx)
 	if err != nil {
 		return "", err
-	}
-	processors, err := fs.CPUInfo()
-	if err != nil {
-		return "", err
-	}
-	memory, err := fs.Meminfo()
-	if err != nil {
-		return "", err
-	}
-	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "", err
-	}
-	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
-	if err != nil {
-		commit = []byte("unknown") // the source may be without its history
 	}
 	if binary != "" {
 		binary = " for the binary " + binary
 	}
 	return fmt.Sprintf(`
-Made by "make pressure" on %s%s from commit %s, with %s, on Linux %s, %s, %d cores, %.0f GB of memory, which the gateway,
+Made by "make pressure" on %s%s from commit %s, with %s, which the gateway,
 the platform, the proxy and the callers share. What is measured, and how, is in [cmd/pressure](../../cmd/pressure).
-`, time.Now().UTC().Format(time.DateOnly), binary, strings.TrimSpace(string(commit)), runtime.Version(), strings.TrimSpace(string(kernel)),
-		processors[0].ModelName, len(processors), float64(*memory.MemTotalBytes)/1e9), nil
+`, of.Date, binary, of.Commit, of.Machine), nil
 }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/oci/ocisim"
 )
 
@@ -57,17 +57,6 @@ func pick[T any](r *rig, full, short T) T {
 		return short
 	}
 	return full
-}
-
-// hashSecret returns the hash of the secret of all clients.
-func (s *suite) hashSecret(ctx context.Context) (string, error) {
-	hash := exec.CommandContext(ctx, s.binary, "hash") //nolint:gosec // the binary that is to be measured
-	hash.Stdin = strings.NewReader(secret)
-	out, err := hash.Output()
-	if err != nil {
-		return "", fmt.Errorf("ocigate hash: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
 }
 
 // plan is what a site consists of.
@@ -166,7 +155,7 @@ type gateway struct {
 
 // configure writes the configuration of a gateway, which is not started yet.
 func (r *rig) configure(ctx context.Context, s settings) (*gateway, error) {
-	ports, err := freePorts(ctx, 2)
+	ports, err := measure.FreePorts(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +306,7 @@ func wait(ctx context.Context, limit time.Duration, holds func() (bool, error)) 
 		if time.Now().After(end) {
 			return errTooLong
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := measure.Pause(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -332,30 +321,4 @@ func since(ctx context.Context, limit time.Duration, holds func() bool) (float64
 		return limit.Seconds(), nil
 	}
 	return time.Since(began).Seconds(), err
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// freePorts returns addresses on loopback that were free at the time of the call.
-func freePorts(ctx context.Context, count int) ([]string, error) {
-	var ports []string
-	for range count {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }() // it was not used
-		ports = append(ports, l.Addr().String())
-	}
-	return ports, nil
 }

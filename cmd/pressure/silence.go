@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"ocigate/cmd/internal/measure"
 	"ocigate/oci/ocisim"
 )
 
@@ -47,7 +48,7 @@ func cutLink(ctx context.Context, r *rig) ([]figure, error) {
 		return nil, err
 	}
 	traffic := s.busy.begin(ctx, load{rate: 12, patience: time.Minute, writes: pick(r, 0.2, 0)})
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if err := measure.Pause(ctx, 2*time.Second); err != nil {
 		return nil, err
 	}
 	began := time.Now()
