@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -327,17 +326,7 @@ func TestAChangedPasswordIsRefusedOnceAlsoAfterALogin(t *testing.T) {
 		mu.Lock()
 		changed = true
 		mu.Unlock()
-		var callers sync.WaitGroup
-		for range 8 {
-			callers.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-				defer cancel()
-				if s, err := c.pool.acquire(ctx); err == nil {
-					c.pool.release(s)
-				}
-			})
-		}
-		callers.Wait()
+		want(t, c, 8, 5*time.Second)
 		mu.Lock()
 		defer mu.Unlock()
 		if refused != 1 {

@@ -68,10 +68,15 @@ func (p *pool) growLocked() {
 // wantedLocked returns how many more sessions are wanted than are being made. It is not
 // above 0 if none is. The caller holds the pool's mutex.
 func (p *pool) wantedLocked() int {
-	n := max(p.queue.wanted, p.options().MinSessions-len(p.all), p.toReplace)
+	return max(p.queue.wanted, p.options().MinSessions-len(p.all), p.toReplace) - p.awaitedLocked()
+}
+
+// awaitedLocked returns how many attempts are under way for whose session somebody waits. The
+// caller holds the pool's mutex.
+func (p *pool) awaitedLocked() (n int) {
 	for _, a := range p.attempts {
 		if !a.beside {
-			n--
+			n++
 		}
 	}
 	return n
@@ -83,7 +88,7 @@ func (p *pool) wantedLocked() int {
 func (p *pool) hasRoomLocked() bool {
 	n := len(p.all) + p.leaving
 	for _, a := range p.attempts {
-		if a.kind < onlyConnects {
+		if a.kind.makesSession() {
 			n++
 		}
 	}
@@ -121,7 +126,7 @@ func (p *pool) abandonLateLocked(e *endpoint) {
 	}
 	for _, a := range p.attempts {
 		switch {
-		case a.kind >= onlyConnects || a.endpoint.latestLocked() == e:
+		case !a.kind.makesSession() || a.endpoint.latestLocked() == e:
 		case a.late:
 			a.abandon(errLate)
 			return
@@ -160,19 +165,16 @@ func (p *pool) nextEndpointLocked(now time.Time) *endpoint {
 // lately with the same password, so that a platform that fails gets one attempt at a time,
 // and a password that it refuses is sent once. The caller holds the pool's mutex.
 func (p *pool) unlessTriedLocked(e *endpoint, now time.Time) *endpoint {
-	underWay, here := 0, 0
+	underWay := 0
 	for _, a := range p.attempts {
 		if !a.late {
 			underWay++
-		}
-		if a.endpoint.latestLocked() == e {
-			here++
 		}
 		if p.accounts[e.UserID] != nil && a.endpoint.UserID == e.UserID {
 			return nil
 		}
 	}
-	if here > 0 && (underWay >= p.options().ParallelLogins || !e.mayLogInTwiceLocked(now)) {
+	if p.isTriedLocked(e) && (underWay >= p.options().ParallelLogins || !e.mayLogInTwiceLocked(now)) {
 		return nil
 	}
 	return e
@@ -205,6 +207,9 @@ const (
 	onlyConnects                      // as besideTraffic, but it makes no session, only a connection
 	onlyAsks                          // it makes no session, and finds out whether the endpoint answers; see stuck.go
 )
+
+// makesSession reports whether an attempt of that kind logs in.
+func (k attemptKind) makesSession() bool { return k < onlyConnects }
 
 // beginLocked begins an attempt. The caller holds the pool's mutex.
 func (p *pool) beginLocked(e *endpoint, kind attemptKind) {

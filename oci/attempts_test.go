@@ -181,6 +181,23 @@ func ask(t *testing.T, c *Client, every, during time.Duration) *served {
 	return l
 }
 
+// want lets callers want a session at the same time, for as long as the limit, and waits for all
+// of them.
+func want(t *testing.T, c *Client, callers int, limit time.Duration) {
+	t.Helper()
+	var waiting sync.WaitGroup
+	for range callers {
+		waiting.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			if s, err := c.pool.acquire(ctx); err == nil {
+				c.pool.release(s)
+			}
+		})
+	}
+	waiting.Wait()
+}
+
 // slowest returns the longest time that a caller needed.
 func (l *served) slowest() time.Duration {
 	var most time.Duration
@@ -408,17 +425,7 @@ func TestANewPasswordIsTriedByOneAttempt(t *testing.T) {
 		mu.Lock()
 		current = "new"
 		mu.Unlock()
-		var callers sync.WaitGroup
-		for range 8 {
-			callers.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				defer cancel()
-				if s, err := c.pool.acquire(ctx); err == nil {
-					c.pool.release(s)
-				}
-			})
-		}
-		callers.Wait()
+		want(t, c, 8, 10*time.Second)
 		mu.Lock()
 		defer mu.Unlock()
 		if logins != 1 {

@@ -89,13 +89,7 @@ func (p *pool) capacityLocked(now time.Time) int {
 	if p.hasRoomLocked() && !p.dueLocked().After(now) {
 		return p.options().MaxSessions
 	}
-	soon := len(p.all)
-	for _, a := range p.attempts {
-		if !a.beside {
-			soon++
-		}
-	}
-	return soon
+	return len(p.all) + p.awaitedLocked()
 }
 
 // busyLocked returns the error of a caller who is refused. The caller holds the pool's

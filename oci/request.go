@@ -41,6 +41,12 @@ func WithRequest(ctx context.Context, r Request) context.Context {
 	return context.WithValue(ctx, requestKey{}, &progress{Request: r})
 }
 
+// RequestOf returns the request of a context, and whether it has one: see [WithRequest].
+func RequestOf(ctx context.Context) (Request, bool) {
+	of := progressOf(ctx)
+	return of.request(), of != nil
+}
+
 // progressOf returns the request of a context, nil for none: such a command is a request
 // of the program itself.
 func progressOf(ctx context.Context) *progress {

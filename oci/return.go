@@ -140,8 +140,13 @@ func (p *pool) retriedLocked(now time.Time) *endpoint {
 // mayRetryLocked reports whether an attempt beside the traffic may be made at an endpoint. The
 // caller holds the pool's mutex.
 func (p *pool) mayRetryLocked(e *endpoint, now time.Time) bool {
-	return e.health.err != nil && !e.replaced && !p.isTriedLocked(e) && !p.endpointDueLocked(e).After(now) &&
-		p.accounts[e.UserID] == nil && !p.wasRefusedLocked(e, e.password, now)
+	return e.health.err != nil && p.isFreeLocked(e, now) && !p.wasRefusedLocked(e, e.password, now)
+}
+
+// isFreeLocked reports whether nothing at an endpoint keeps an attempt that nobody waits for: no
+// other attempt, no backoff, and no refusal of its account. The caller holds the pool's mutex.
+func (p *pool) isFreeLocked(e *endpoint, now time.Time) bool {
+	return !e.replaced && !p.isTriedLocked(e) && !p.endpointDueLocked(e).After(now) && p.accounts[e.UserID] == nil
 }
 
 // wasRefusedLocked reports whether the platform has refused the password at the endpoint

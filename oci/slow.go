@@ -188,7 +188,7 @@ func (p *pool) measureEndpointLocked(e *endpoint, now time.Time) {
 // mayMeasureLocked reports whether a session may be made at an endpoint for a measurement. The
 // caller holds the pool's mutex.
 func (p *pool) mayMeasureLocked(e *endpoint, now time.Time) bool {
-	return e.health.err == nil && !e.replaced && !p.isTriedLocked(e) && !p.endpointDueLocked(e).After(now) && p.accounts[e.UserID] == nil
+	return e.health.err == nil && p.isFreeLocked(e, now)
 }
 
 // retireSlowLocked closes a session that was made to measure a slow endpoint, so that no caller

@@ -73,8 +73,9 @@ func (p *pool) stats() Stats {
 		MaxWaiting: p.options().MaxWaiting, Max: p.options().MaxSessions,
 	}
 	for _, e := range p.endpoints {
+		attempts := p.attemptsLocked(e)
 		of := EndpointStats{
-			Name: e.Name, Address: e.Address, Connecting: p.attemptsLocked(e) > 0, Attempts: p.attemptsLocked(e), Slow: e.slow, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
+			Name: e.Name, Address: e.Address, Connecting: attempts > 0, Attempts: attempts, Slow: e.slow, InBackoff: e.retryAt.After(now), Dialect: e.dialect.current(),
 			Up: p.isUpLocked(e), LastTried: e.health.tried, LastError: e.health.err, Since: e.health.since,
 		}
 		if ends := e.certificateEnds.Load(); ends != nil {

@@ -145,8 +145,5 @@ func (e *endpoint) answers(ctx context.Context, run func(func())) error {
 
 // mayRepeat reports whether all commands of the exchange are reads that check no credentials.
 func (a *exchange) mayRepeat() bool {
-	return !slices.ContainsFunc(a.document.commands, func(c Command) bool {
-		_, reads := c.(Read)
-		return !reads || checksCredentials(c.Name())
-	})
+	return areReads(a.document.commands) && !slices.ContainsFunc(a.document.commands, func(c Command) bool { return checksCredentials(c.Name()) })
 }
