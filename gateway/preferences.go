@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -30,19 +31,17 @@ func preferencesOf(r *http.Request, described translate.Description) (preference
 		problems = append(problems, errcode.Problem{Parameter: parameter, Reason: reason})
 	}
 	prefs.dryRun = params[dryRunParameter] == "true"
-	for _, value := range r.Header.Values(headerPrefer) {
-		for one := range strings.SplitSeq(value, ",") {
-			name, rest := preference(one)
-			switch {
-			case !strings.EqualFold(name, dryRunPreference):
-				if resemblesDryRun(name, one) {
-					refuse(headerPrefer, fmt.Sprintf("must ask for a dry run by %s, not by %.40q", dryRunPreference, one))
-				}
-			case rest == "":
-				prefs.dryRun, prefs.preferred = true, true
-			default:
-				refuse(headerPrefer, dryRunPreference+" must have neither a value nor parameters")
+	for one := range preferred(r.Header) {
+		name, rest := preference(one)
+		switch {
+		case !strings.EqualFold(name, dryRunPreference):
+			if resemblesDryRun(name, one) {
+				refuse(headerPrefer, fmt.Sprintf("must ask for a dry run by %s, not by %.40q", dryRunPreference, one))
 			}
+		case rest == "":
+			prefs.dryRun, prefs.preferred = true, true
+		default:
+			refuse(headerPrefer, dryRunPreference+" must have neither a value nor parameters")
 		}
 	}
 	if values, ok := r.Header[HeaderIdempotencyKey]; ok {
@@ -57,6 +56,19 @@ func preferencesOf(r *http.Request, described translate.Description) (preference
 		}
 	}
 	return prefs, append(problems, unsupportedHeaders(r.Header, described.Conditional)...)
+}
+
+// preferred returns the preferences in the Prefer headers of a request, as they were sent.
+func preferred(header http.Header) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, value := range header.Values(headerPrefer) {
+			for one := range strings.SplitSeq(value, ",") {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // preference splits one preference of a Prefer header into its name and the rest: a

@@ -24,12 +24,9 @@ const maxWaitPreference = 24 * time.Hour
 // it is not a whole number of seconds, 1 or more: RFC 7240 has preferences that are not
 // understood ignored. The first one counts.
 func waitOf(header http.Header) (time.Duration, bool) {
-	for _, value := range header.Values(headerPrefer) {
-		for one := range strings.SplitSeq(value, ",") {
-			name, rest := preference(one)
-			if strings.EqualFold(name, waitPreference) {
-				return waitValue(rest)
-			}
+	for one := range preferred(header) {
+		if name, rest := preference(one); strings.EqualFold(name, waitPreference) {
+			return waitValue(rest)
 		}
 	}
 	return 0, false

@@ -289,10 +289,7 @@ func (a *connections) stats() gateway.Connections {
 // from the end of the header of a request, and idle after the end of the response. With
 // HTTP/2 it is idle also before the first request.
 func follow(conn net.Conn, state http.ConnState) {
-	if secured, ok := conn.(*tls.Conn); ok {
-		conn = secured.NetConn()
-	}
-	c, ok := conn.(*trackedConn)
+	c, ok := withoutTLS(conn).(*trackedConn)
 	if !ok {
 		return
 	}
@@ -316,10 +313,15 @@ type trackedKey struct{}
 
 // withTracked is the ConnContext of a server.
 func withTracked(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, trackedKey{}, withoutTLS(conn))
+}
+
+// withoutTLS returns the connection below TLS, if there is TLS.
+func withoutTLS(conn net.Conn) net.Conn {
 	if secured, ok := conn.(*tls.Conn); ok {
-		conn = secured.NetConn()
+		return secured.NetConn()
 	}
-	return context.WithValue(ctx, trackedKey{}, conn)
+	return conn
 }
 
 // onTracked returns a handler whose requests are not carried out if their connection is

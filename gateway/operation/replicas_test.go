@@ -247,6 +247,20 @@ func TestReadingsOfAnotherReplicasOperation(t *testing.T) {
 	})
 }
 
+// wantNotDoneInTime checks that an operation without an effect, which an owner has taken over a
+// second ago, is not done after the last session of its first owner and the settle time, and
+// unknown before that.
+func (r *rig) wantNotDoneInTime(id, owner string) {
+	r.t.Helper()
+	if got := r.stored(id, operation.Unknown, ""); got.Owner != owner {
+		r.t.Fatalf("it belongs to %q", got.Owner)
+	}
+	after(lease/2 + settle - time.Second)
+	r.stored(id, operation.Unknown, "")
+	after(3 * time.Second)
+	r.stored(id, operation.NotDone, operation.ByReading)
+}
+
 // TestTakeOverFromOneThatMayRun has replicas whose locks others find free, although they run.
 func TestTakeOverFromOneThatMayRun(t *testing.T) {
 	t.Run("a missing effect is proof only after its last session and the settle time", func(t *testing.T) {
@@ -257,13 +271,7 @@ func TestTakeOverFromOneThatMayRun(t *testing.T) {
 			r.crash()
 			r.journal.setFree("A", true)
 			after(time.Second)
-			if got := r.stored(op.ID, operation.Unknown, ""); got.Owner != "B" {
-				t.Fatalf("it belongs to %q", got.Owner)
-			}
-			after(lease/2 + settle - time.Second)
-			r.stored(op.ID, operation.Unknown, "")
-			after(3 * time.Second)
-			r.stored(op.ID, operation.NotDone, operation.ByReading)
+			r.wantNotDoneInTime(op.ID, "B")
 			if diff := cmp.Diff([]string{"intent intent", "outcome unknown", "outcome not_done"}, r.journal.trailOf(op.ID)); diff != "" {
 				t.Error(diff)
 			}
@@ -284,13 +292,7 @@ func TestTakeOverFromOneThatMayRun(t *testing.T) {
 			b.crash()
 			r.journal.setFree("B", true)
 			after(time.Second)
-			if got := r.stored(op.ID, operation.Unknown, ""); got.Owner != "C" {
-				t.Fatalf("it belongs to %q", got.Owner)
-			}
-			after(lease/2 + settle - time.Second)
-			r.stored(op.ID, operation.Unknown, "")
-			after(3 * time.Second)
-			r.stored(op.ID, operation.NotDone, operation.ByReading)
+			r.wantNotDoneInTime(op.ID, "C")
 		})
 	})
 	t.Run("an effect is proof at once", func(t *testing.T) {
