@@ -26,10 +26,11 @@ var mayImport = map[string][]string{
 	"cmd/internal/measure": {},
 	"cmd/pressure":         {"cmd/internal/measure", "gateway/operation/postgres/postgrestest", "oci/ocisim"},
 	"cmd/ocigate": {
-		"config", "gateway", "gateway/auth", "gateway/docs", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/status",
+		"config", "config/assets", "gateway", "gateway/auth", "gateway/docs", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/status",
 		"oci", "oci/ocisim", "translate", "translate/errcode", "translate/itc", "translate/scope",
 	},
 	"config":                                  {},
+	"config/assets":                           {},
 	"gateway":                                 {"gateway/auth", "gateway/operation", "oci", "translate", "translate/errcode", "translate/itc", "translate/scope"},
 	"gateway/auth":                            {"translate/scope"},
 	"gateway/openapi":                         {"gateway", "gateway/auth", "translate", "translate/errcode", "translate/scope"},
