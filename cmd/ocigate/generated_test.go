@@ -33,7 +33,7 @@ func generated(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	return map[string]map[string]string{
 		"gateway/README.md": {"routes": routeTable(), "errors": errorTable()},
-		"config/README.md":  {"metrics": metricTable(t)},
+		"config/README.md":  {"metrics": metricTable(t), "alerts": alertTable(t)},
 
 		"gateway/status/README.md": {"keys": statusTable()},
 	}
@@ -139,6 +139,27 @@ func constantLabels(text string) []string {
 
 func metricTable(t *testing.T) string {
 	t.Helper()
+	var rows []string
+	for _, m := range describedMetrics(t) {
+		if !strings.HasPrefix(m.name, "ocigate_") {
+			continue // a metric of Go or of the process
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", m.name, strings.Join(m.labels, ", "), m.help))
+	}
+	slices.Sort(rows)
+	return "| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
+}
+
+// describedMetric is a metric of the registry.
+type describedMetric struct {
+	name, help string
+	labels     []string
+}
+
+// describedMetrics returns all metrics that a gateway can have, with those of Go and of the
+// process.
+func describedMetrics(t *testing.T) []describedMetric {
+	t.Helper()
 	m := gateway.NewMetrics("")
 	m.Watch(idlePlatform{})
 	m.WatchOperations(idleKeeper{})
@@ -155,20 +176,16 @@ func metricTable(t *testing.T) string {
 		m.Registry().Describe(descriptions)
 		close(descriptions)
 	}()
-	var rows []string
+	var all []describedMetric
 	for d := range descriptions {
 		parts := described.FindStringSubmatch(d.String())
 		if parts == nil {
 			t.Fatalf("unexpected description: %s", d)
 		}
-		if !strings.HasPrefix(parts[1], "ocigate_") {
-			continue // a metric of Go or of the process
-		}
 		labels := append(constantLabels(parts[3]), strings.FieldsFunc(parts[4], func(r rune) bool { return r == ',' })...)
-		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.Join(labels, ", "), parts[2]))
+		all = append(all, describedMetric{name: parts[1], help: parts[2], labels: labels})
 	}
-	slices.Sort(rows)
-	return "| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "")
+	return all
 }
 
 func (idleKeeper) LockState() (held bool, err error) { return false, nil }

@@ -59,6 +59,9 @@ func TestPageOperationsIsComplete(t *testing.T) {
 		if !strings.Contains(all[operationsPage], "]("+path.Base(page)+")") {
 			t.Errorf("%s does not lead to %s", operationsPage, page)
 		}
+		if page == runbookPage {
+			continue // TestAlertsHaveRunbooks checks its sections
+		}
 		var sections []string
 		for _, h := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
 			sections = append(sections, h[1])

@@ -35,7 +35,7 @@ type Asset struct {
 var all = []Asset{
 	{"ocigate.yaml", "commented example of the configuration"},
 	{"reference.md", "every key of the configuration"},
-	{"prometheus", "scrape configuration for Prometheus"},
+	{"prometheus", "scrape configuration, alert and recording rules for Prometheus"},
 	{"systemd", "units for systemd"},
 }
 
