@@ -31,12 +31,19 @@ type Admin struct {
 // NewAdmin returns an Admin that serves these metrics. It is not ready before SetReady.
 func NewAdmin(m *Metrics) *Admin {
 	a := &Admin{mux: http.NewServeMux()}
-	a.mux.Handle("GET /metrics", promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{Registry: m.Registry()}))
+	a.mux.Handle("GET /metrics", metricsHandler(m))
 	a.mux.HandleFunc("GET /livez", serveChecks("livez", "alive", liveChecks))
 	a.mux.HandleFunc("GET /livez/{check}", serveCheck(liveChecks))
 	a.mux.HandleFunc("GET /readyz", serveChecks("readyz", "ready", a.readyChecks))
 	a.mux.HandleFunc("GET /readyz/{check}", serveCheck(a.readyChecks))
 	return a
+}
+
+// metricsHandler serves the metrics in the form that the scraper asks for: text, OpenMetrics,
+// which has exemplars, or protobuf, which has those and native histograms. A metric has the
+// same name in all of them.
+func metricsHandler(m *Metrics) http.Handler {
+	return promhttp.HandlerFor(m.Registry(), promhttp.HandlerOpts{Registry: m.Registry(), EnableOpenMetrics: true})
 }
 
 // Handle adds a handler for a pattern of [http.ServeMux]. It must be called before the

@@ -17,7 +17,8 @@ import (
 )
 
 // Metrics are the metrics of the gateway, on their own registry. Every label value
-// comes from a table of the program or from the configuration, never from a caller.
+// comes from a table of the program or from the configuration, never from a caller. Exemplars
+// have the ids of traces, which may be a caller's.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -55,9 +56,6 @@ type Metrics struct {
 // droppingLog is a log that counts the lines that it drops.
 type droppingLog interface{ Dropped() uint64 }
 
-// durationBuckets range from a response without a command to the longest timeouts.
-var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
-
 // NewMetrics returns the metrics. version is that of the program, for the metric
 // ocigate_build_info.
 func NewMetrics(version string) *Metrics {
@@ -79,9 +77,7 @@ func (m *Metrics) makeRequests() {
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_http_requests_total", Help: "Requests to the API that have ended, by the name of the error in the response: none for a success, and CALLER_LEFT with status 499 if the caller disconnected before the response.",
 	}, []string{"endpoint", "method", "status", "error"})
-	m.requestDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "ocigate_http_request_duration_seconds", Help: "Time from the header of a request to the end of its response.", Buckets: durationBuckets,
-	}, []string{"endpoint", "method"})
+	m.requestDuration = newDurations("ocigate_http_request_duration_seconds", "Time from the header of a request to the end of its response.", "endpoint", "method")
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ocigate_http_requests_in_flight", Help: "Requests to the API that have not ended.",
 	})
@@ -123,7 +119,7 @@ func (m *Metrics) request(info *requestInfo, c echo.Context, took time.Duration)
 	}
 	status, name := info.outcome(c.Response().Status)
 	m.requests.WithLabelValues(info.route, method, strconv.Itoa(status), name).Inc()
-	m.requestDuration.WithLabelValues(info.route, method).Observe(took.Seconds())
+	observe(m.requestDuration.WithLabelValues(info.route, method), took.Seconds(), info.exemplar())
 	if info.err == nil {
 		return
 	}

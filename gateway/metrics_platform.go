@@ -19,15 +19,11 @@ func (m *Metrics) makePlatform() {
 	m.sessionsClosed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_platform_sessions_closed_total", Help: "Sessions with the platform that have ended, by reason: idle, age, shutdown, reconfigured, returned (to a more preferred endpoint) or broken.",
 	}, []string{"platform_endpoint", "reason"})
-	m.waits = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "ocigate_platform_session_wait_seconds", Help: "Time that requests waited for a session, without those that found an idle one or were refused at once, by result: ok, failed, or left if the caller stopped waiting.", Buckets: durationBuckets,
-	}, []string{"result"})
+	m.waits = newDurations("ocigate_platform_session_wait_seconds", "Time that requests waited for a session, without those that found an idle one or were refused at once, by result: ok, failed, or left if the caller stopped waiting.", "result")
 	m.commands = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_platform_commands_total", Help: "Commands sent to the platform, by result: ok, refused, or lost without a reply.",
 	}, []string{"command", "result"})
-	m.commandDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "ocigate_platform_command_duration_seconds", Help: "Time from sending a document to its reply, for each command in it.", Buckets: durationBuckets,
-	}, []string{"command"})
+	m.commandDuration = newDurations("ocigate_platform_command_duration_seconds", "Time from sending a document to its reply, for each command in it.", "command")
 	m.readsJoined = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_platform_reads_joined_total", Help: "Commands that were not sent because they shared the reply to the same read of another caller, which was sent after they were requested.",
 	}, []string{"command"})

@@ -21,6 +21,7 @@ import (
 type requestInfo struct {
 	requestID   string
 	traceID     string
+	sampled     bool       // the trace may have been recorded
 	route       string     // the name of the route; noRoute if none matched
 	clientIP    netip.Addr // the caller's address, invalid for none
 	principal   auth.Principal
@@ -54,7 +55,7 @@ func infoOf(c echo.Context) *requestInfo {
 var (
 	validRequestID = regexp.MustCompile(requestIDPattern)
 	// traceContext is the traceparent of W3C Trace Context, version 00.
-	traceContext = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	traceContext = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$`)
 )
 
 // observe gives each request an id and a requestInfo, and counts and logs the request
@@ -64,7 +65,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		info := &requestInfo{requestID: requestID(c.Request()), route: noRoute, clientIP: g.addresses.of(c.Request())}
 		if m := traceContext.FindStringSubmatch(c.Request().Header.Get(traceparent)); m != nil {
-			info.traceID = m[1]
+			info.traceID, info.sampled = m[1], isSampled(m[2])
 		}
 		c.Set(infoKey, info)
 		header := c.Response().Header()
