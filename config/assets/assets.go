@@ -21,6 +21,7 @@ import (
 //
 //go:embed ocigate.yaml
 //go:embed reference.md
+//go:embed all:grafana
 //go:embed all:prometheus
 //go:embed all:systemd
 var files embed.FS
@@ -35,6 +36,7 @@ type Asset struct {
 var all = []Asset{
 	{"ocigate.yaml", "commented example of the configuration"},
 	{"reference.md", "every key of the configuration"},
+	{"grafana", "dashboard for Grafana, and its provisioning"},
 	{"prometheus", "scrape configuration, alert and recording rules for Prometheus"},
 	{"systemd", "units for systemd"},
 }
