@@ -17,13 +17,14 @@ import (
 
 // shownPanel is what these tests read of a panel, or of a row with its panels.
 type shownPanel struct {
-	Title   string
-	Targets []struct{ Expr string }
-	Panels  []shownPanel
+	Type, Title string
+	Targets     []struct{ Expr, LegendFormat string }
+	Panels      []shownPanel
 }
 
-// shownQuery is an expression of the dashboard with what it is for.
-type shownQuery struct{ of, expr string }
+// shownQuery is an expression of the dashboard with what it is for. kind is that of its
+// panel.
+type shownQuery struct{ of, expr, legend, kind string }
 
 // labelsOf matches the query of a variable.
 var labelsOf = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
@@ -50,18 +51,18 @@ func dashboardQueries(t *testing.T) []shownQuery {
 	add = func(panels []shownPanel) {
 		for _, p := range panels {
 			for _, target := range p.Targets {
-				all = append(all, shownQuery{"panel " + p.Title, target.Expr})
+				all = append(all, shownQuery{"panel " + p.Title, target.Expr, target.LegendFormat, p.Type})
 			}
 			add(p.Panels)
 		}
 	}
 	add(shown.Panels)
 	for _, a := range shown.Annotations.List {
-		all = append(all, shownQuery{"annotation " + a.Name, a.Expr})
+		all = append(all, shownQuery{of: "annotation " + a.Name, expr: a.Expr})
 	}
 	for _, v := range shown.Templating.List {
 		if parts := labelsOf.FindStringSubmatch(v.Definition); parts != nil {
-			all = append(all, shownQuery{"variable " + v.Name, "count by (" + parts[2] + ") (" + parts[1] + ")"})
+			all = append(all, shownQuery{of: "variable " + v.Name, expr: "count by (" + parts[2] + ") (" + parts[1] + ")"})
 		}
 	}
 	return all

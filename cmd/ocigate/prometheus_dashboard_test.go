@@ -5,6 +5,7 @@ package main
 import (
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,7 @@ func wantSeries(t *testing.T, p *prometheusServer, queries []shownQuery) {
 				return true
 			}
 		}
+		wantDistinct(t, q, found)
 		return len(found) > 0
 	}
 	end := time.Now().Add(prometheusPatience / 2)
@@ -146,4 +148,26 @@ func wantSeries(t *testing.T, p *prometheusServer, queries []shownQuery) {
 		t.Errorf("of the exceptions, only %v are in a query", exceptions)
 	}
 	t.Logf("%d queries, of which %d find nothing because of an exception", len(queries), len(exceptions))
+}
+
+// placeholderIn matches a label in a legend.
+var placeholderIn = regexp.MustCompile(`\{\{(\w+)\}\}`)
+
+// wantDistinct checks that the series of a panel can be told apart, also those of several
+// replicas: a number has one, and others have different legends.
+func wantDistinct(t *testing.T, q shownQuery, found []prometheusSample) {
+	t.Helper()
+	if q.kind == "" || q.kind == "table" { // a table has the labels as columns
+		return
+	}
+	seen := map[string]bool{}
+	for _, s := range found {
+		legend := placeholderIn.ReplaceAllStringFunc(q.legend, func(placeholder string) string {
+			return s.Metric[strings.Trim(placeholder, "{}")]
+		})
+		if seen[legend] {
+			t.Errorf("%s has two series with the legend %q: %s", q.of, legend, q.expr)
+		}
+		seen[legend] = true
+	}
 }

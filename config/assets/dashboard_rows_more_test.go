@@ -83,21 +83,21 @@ var platformPanels = []panel{
 		queries: []query{{expr: quantile("0.95", commands, "{@}", "command"), legend: "{{command}}"}},
 	},
 	{
-		kind: bars, title: "Logins with the platform", unit: "short", alert: "OcigatePlatformAccountRefused",
-		help:    "Attempts to make a session, by endpoint and by the step that failed: dns, dial, tls, login or version.",
-		queries: []query{{expr: `sum by (platform_endpoint, result) (increase(ocigate_platform_logins_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{result}}"}},
+		kind: bars, title: "Logins with the platform", unit: "cpm", alert: "OcigatePlatformAccountRefused",
+		help:    "Attempts to make a session per minute, by endpoint and by the step that failed: dns, dial, tls, login or version.",
+		queries: []query{{expr: `60 * sum by (platform_endpoint, result) (rate(ocigate_platform_logins_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{result}}"}},
 		none:    "no logins",
 	},
 	{
-		kind: bars, title: "Sessions that ended", unit: "short",
-		help:    "Sessions that ended, by endpoint and reason. Broken is the reason to look for: the platform or the network ended it, or its state was not certain.",
-		queries: []query{{expr: `sum by (platform_endpoint, reason) (increase(ocigate_platform_sessions_closed_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{reason}}"}},
+		kind: bars, title: "Sessions that ended", unit: "cpm",
+		help:    "Sessions that ended per minute, by endpoint and reason. Broken is the reason to look for: the platform or the network ended it, or its state was not certain.",
+		queries: []query{{expr: `60 * sum by (platform_endpoint, reason) (rate(ocigate_platform_sessions_closed_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{reason}}"}},
 		none:    "none ended",
 	},
 	{
-		kind: bars, title: "Replies that were refused", unit: "short", alert: "OcigatePlatformRepliesRefused",
-		help:    "Documents of the platform that could not be accepted, by endpoint and reason. Each ends its session, and a write becomes unknown.",
-		queries: []query{{expr: `sum by (platform_endpoint, reason) (increase(ocigate_platform_replies_refused_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{reason}}"}},
+		kind: bars, title: "Replies that were refused", unit: "cpm", alert: "OcigatePlatformRepliesRefused",
+		help:    "Documents of the platform that could not be accepted per minute, by endpoint and reason. Each ends its session, and a write becomes unknown.",
+		queries: []query{{expr: `60 * sum by (platform_endpoint, reason) (rate(ocigate_platform_replies_refused_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{reason}}"}},
 		none:    "none refused",
 	},
 	{
@@ -120,17 +120,17 @@ var callerPanels = []panel{
 		none:    "no sessions in use",
 	},
 	{
-		kind: bars, title: "Logins of callers", unit: "short", page: "operations/ending-access.md",
-		help:    "Logins at /login/, by result.",
-		queries: []query{{expr: `sum by (result) (increase(ocigate_logins_total{@}[$__rate_interval])) > 0`, legend: "{{result}}"}},
+		kind: bars, title: "Logins of callers", unit: "cpm", page: "operations/ending-access.md",
+		help:    "Logins at /login/ per minute, by result.",
+		queries: []query{{expr: `60 * sum by (result) (rate(ocigate_logins_total{@}[$__rate_interval])) > 0`, legend: "{{result}}"}},
 		none:    "no logins",
 	},
 	{
-		kind: bars, title: "Attempts to authenticate that were refused", unit: "short", alert: "OcigateLoginsThrottled",
-		help: "Attempts that were refused unchecked, with 429, by way and by reason. Many are an attack, or a client with an old secret.",
+		kind: bars, title: "Attempts to authenticate that were refused", unit: "cpm", alert: "OcigateLoginsThrottled",
+		help: "Attempts per minute that were refused unchecked, with 429, by way and by reason. Many are an attack, or a client with an old secret.",
 		queries: []query{
-			{expr: `sum by (way) (increase(ocigate_logins_throttled_total{@}[$__rate_interval]))`, legend: "way {{way}}"},
-			{expr: `sum by (reason) (increase(ocigate_logins_throttled_reasons_total{@}[$__rate_interval]))`, legend: "reason {{reason}}"},
+			{expr: `60 * sum by (way) (rate(ocigate_logins_throttled_total{@}[$__rate_interval]))`, legend: "way {{way}}"},
+			{expr: `60 * sum by (reason) (rate(ocigate_logins_throttled_reasons_total{@}[$__rate_interval]))`, legend: "reason {{reason}}"},
 		},
 	},
 	{
@@ -152,11 +152,11 @@ var callerPanels = []panel{
 		steps:   []step{{0.8, "orange"}, {1, "red"}},
 	},
 	{
-		kind: bars, title: "Connections and addresses with a problem", unit: "short", alert: "OcigateConnectionsClosedForRoom",
-		help: "Connections that were closed to make room for new ones, by listener, and requests from trusted proxies with an address that could not be read.",
+		kind: bars, title: "Connections and addresses with a problem", unit: "cpm", alert: "OcigateConnectionsClosedForRoom",
+		help: "Connections per minute that were closed to make room for new ones, by listener, and requests from trusted proxies with an address that could not be read.",
 		queries: []query{
-			{expr: `sum by (listener) (increase(ocigate_connections_closed_for_room_total{@}[$__rate_interval]))`, legend: "closed, {{listener}}"},
-			{expr: `sum(increase(ocigate_forwarded_for_unparsed_total{@}[$__rate_interval]))`, legend: "address not read"},
+			{expr: `60 * sum by (listener) (rate(ocigate_connections_closed_for_room_total{@}[$__rate_interval]))`, legend: "closed, {{listener}}"},
+			{expr: `60 * sum(rate(ocigate_forwarded_for_unparsed_total{@}[$__rate_interval]))`, legend: "address not read"},
 		},
 	},
 	{
@@ -172,9 +172,9 @@ var callerPanels = []panel{
 		steps:   []step{{lowest, "red"}, {1, "green"}},
 	},
 	{
-		kind: bars, title: "Fetches of the keys of the issuer", unit: "short", none: "no issuer",
-		help:    "Fetches of the keys of the external issuer, by result. The log has the cause of a failure.",
-		queries: []query{{expr: `sum by (result) (increase(ocigate_oidc_fetches_total{@}[$__rate_interval]))`, legend: "{{result}}"}},
+		kind: bars, title: "Fetches of the keys of the issuer", unit: "cpm", none: "no issuer",
+		help:    "Fetches of the keys of the external issuer per minute, by result. The log has the cause of a failure.",
+		queries: []query{{expr: `60 * sum by (result) (rate(ocigate_oidc_fetches_total{@}[$__rate_interval]))`, legend: "{{result}}"}},
 	},
 }
 
@@ -209,9 +209,9 @@ var processPanels = []panel{
 		queries: []query{{expr: `max by (instance) (go_gc_duration_seconds{@,quantile=~"1|1.0"})`, legend: "{{instance}}"}},
 	},
 	{
-		kind: bars, title: "Log lines that were dropped", unit: "short", alert: "OcigateLogLinesDropped",
-		help:    "Lines that were dropped because the reader of the log was too slow or absent, by replica.",
-		queries: []query{{expr: `increase(ocigate_log_lines_dropped_total{@}[$__rate_interval])`, legend: "{{instance}}"}},
+		kind: bars, title: "Log lines that were dropped", unit: "cpm", alert: "OcigateLogLinesDropped",
+		help:    "Lines per minute that were dropped because the reader of the log was too slow or absent, by replica.",
+		queries: []query{{expr: `60 * rate(ocigate_log_lines_dropped_total{@}[$__rate_interval])`, legend: "{{instance}}"}},
 	},
 }
 

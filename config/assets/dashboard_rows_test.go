@@ -124,10 +124,10 @@ var trafficPanels = []panel{
 	},
 	{
 		kind: lines, title: "Share of responses with an error", unit: "percentunit", alert: "OcigateInternalErrors",
-		help: "Who is the cause of errors: the platform (statuses from 500 with PLATFORM_…), the gateway (all other statuses from 500), or callers (statuses from 400).",
+		help: "Who is the cause of errors: the platform (an error PLATFORM_…, or a write that is unknown or done in part), the gateway with its journal and issuer (all others with a status from 500), or callers (a status from 400).",
 		queries: []query{
-			{expr: `sum(rate(ocigate_http_requests_total{@,status=~"5..",error=~"PLATFORM_.+"}[$__rate_interval])) / (sum(rate(ocigate_http_requests_total{@}[$__rate_interval])) > 0)`, legend: "platform"},
-			{expr: `sum(rate(ocigate_http_requests_total{@,status=~"5..",error!~"PLATFORM_.+"}[$__rate_interval])) / (sum(rate(ocigate_http_requests_total{@}[$__rate_interval])) > 0)`, legend: "gateway"},
+			{expr: `sum(rate(ocigate_http_requests_total{@,status=~"5..",error=~"PLATFORM_.+|OUTCOME_UNKNOWN|PARTLY_DONE"}[$__rate_interval])) / (sum(rate(ocigate_http_requests_total{@}[$__rate_interval])) > 0)`, legend: "platform"},
+			{expr: `sum(rate(ocigate_http_requests_total{@,status=~"5..",error!~"PLATFORM_.+|OUTCOME_UNKNOWN|PARTLY_DONE"}[$__rate_interval])) / (sum(rate(ocigate_http_requests_total{@}[$__rate_interval])) > 0)`, legend: "gateway"},
 			{expr: `sum(rate(ocigate_http_requests_total{@,status=~"4.."}[$__rate_interval])) / (sum(rate(ocigate_http_requests_total{@}[$__rate_interval])) > 0)`, legend: "callers"},
 		},
 		steps: []step{{0.05, "red"}}, none: "no requests",
@@ -170,12 +170,12 @@ var writePanels = []panel{
 		steps:   []step{{90, "red"}},
 	},
 	{
-		kind: bars, title: "Wrong reports and failures", unit: "short", alert: "OcigateWriteCorrected",
-		help: "Events that must not happen: a reported outcome that turned out to be wrong, a write or login that could not be recorded, and a read-back that failed. The log has the cause of each.",
+		kind: bars, title: "Wrong reports and failures", unit: "cpm", alert: "OcigateWriteCorrected",
+		help: "Events per minute that must not happen: a reported outcome that turned out to be wrong, a write or login that could not be recorded, and a read-back that failed. The log has the cause of each.",
 		queries: []query{
-			{expr: `sum(increase(ocigate_operation_corrections_total{@}[$__rate_interval]))`, legend: "outcomes corrected"},
-			{expr: `sum(increase(ocigate_journal_failures_total{@}[$__rate_interval]))`, legend: "journal failures"},
-			{expr: `sum(increase(ocigate_operation_readings_failed_total{@}[$__rate_interval]))`, legend: "read-backs failed"},
+			{expr: `60 * sum(rate(ocigate_operation_corrections_total{@}[$__rate_interval]))`, legend: "outcomes corrected"},
+			{expr: `60 * sum(rate(ocigate_journal_failures_total{@}[$__rate_interval]))`, legend: "journal failures"},
+			{expr: `60 * sum(rate(ocigate_operation_readings_failed_total{@}[$__rate_interval]))`, legend: "read-backs failed"},
 		},
 	},
 	{
