@@ -12,7 +12,7 @@ import (
 	"ocigate/gateway"
 )
 
-// The dashboard for Grafana: each metric and label in its queries must exist. Package assets
+// The dashboard for Grafana: each metric and label in its queries must exist. Package grafana
 // checks the rest of it, and TestPrometheusDashboard runs the queries.
 
 // shownPanel is what these tests read of a panel, or of a row with its panels.

@@ -1,4 +1,4 @@
-package assets_test
+package grafana
 
 // The tables from which the dashboard is made: the rows that are open.
 
