@@ -72,7 +72,7 @@ var onlyIn = map[string][]string{
 	"go.etcd.io/bbolt":                         {"gateway/operation/bolt"},
 	"github.com/jackc/pgx/v5":                  {"gateway/operation/postgres", "gateway/operation/postgres/postgrestest"},
 	"github.com/google/uuid":                   {"gateway/operation"},
-	"go.yaml.in/yaml/v3":                       {"config", "gateway/openapi", "oci/ocisim"},
+	"go.yaml.in/yaml/v3":                       {"config", "gateway/openapi", "oci/ocisim", "cmd/ocigate"},
 	"github.com/hashicorp/golang-lru/v2":       {"gateway", "gateway/auth", "translate"},
 	"golang.org/x/time":                        {"gateway"},
 	"github.com/go-viper/mapstructure/v2":      {"config"},

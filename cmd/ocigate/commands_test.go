@@ -54,7 +54,7 @@ func TestCommandsWrite(t *testing.T) {
 }
 
 func TestMistypedCommandsFail(t *testing.T) {
-	for _, line := range []string{"serv", "config chek", "simulate fault", "serve now", "version 2", "demo --chek", "demo --available-from user"} {
+	for _, line := range []string{"serv", "config chek", "simulate faul", "simulate fault ad", "serve now", "version 2", "demo --chek", "demo --available-from user"} {
 		t.Run(line, func(t *testing.T) {
 			if out, _, err := execute(t, "", strings.Fields(line)...); err == nil {
 				t.Errorf("no error, wrote:\n%s", out)

@@ -306,7 +306,7 @@ func readBody(response *http.Response, into any) error {
 	}
 	var failed failure
 	if json.Unmarshal(text, &failed) != nil || failed.Error == "" {
-		return fmt.Errorf("the gateway returned status %s: it may be another version", response.Status)
+		return fmt.Errorf("status %s was returned: the other process may be another version", response.Status)
 	}
 	return errors.New(failed.Error)
 }

@@ -23,8 +23,13 @@ func dialControl(ctx context.Context, folder string) (*controlClient, error) {
 	if err := bolt.CheckSocket(folder, controlSocket); err != nil {
 		return nil, err
 	}
+	return dialSocket(ctx, filepath.Join(folder, controlSocket))
+}
+
+// dialSocket connects to a process by its socket. It returns an error if none answers.
+func dialSocket(ctx context.Context, path string) (*controlClient, error) {
 	dial := func(ctx context.Context) (conn net.Conn, err error) {
-		err = withShortPath(filepath.Join(folder, controlSocket), func(short string) error {
+		err = withShortPath(path, func(short string) error {
 			conn, err = new(net.Dialer).DialContext(ctx, "unix", short)
 			return err
 		})

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ocigate/config"
+	"ocigate/config/assets"
 	"ocigate/gateway/auth"
 	"ocigate/gateway/docs"
 	"ocigate/oci/ocisim"
@@ -49,7 +50,10 @@ func newDemo() *cobra.Command {
 		Short: "Run the gateway against the simulated platform, and show how to call it",
 		Long: "Run the gateway in front of a simulated platform, on loopback, and print a line of curl\n" +
 			"for every route and for the errors that need no fault. With --fault the simulated\n" +
-			"platform, or the gateway, has a fault, and the lines show the responses to it:\n\n" + faultHelp(),
+			"platform, or the gateway, has a fault, and the lines show the responses to it:\n\n" + faultHelp() +
+			"\nWhile it runs, \"ocigate simulate fault\" switches further faults of the platform. With\n" +
+			"--tour one fault after the other is injected, and it is printed what callers, log,\n" +
+			"metrics, alerts and operations say.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },
 	}
@@ -61,9 +65,16 @@ func newDemo() *cobra.Command {
 		"the entries of the available lists, as api.available_from: group, or tenant for those that can be assigned")
 	flags.StringVar(&d.fault, "fault", "", "the `fault` to start with")
 	flags.BoolVar(&d.check, "check", false, "make the calls, with both kinds of available lists and with each fault, compare the responses with the documented ones, and end")
-	for _, flag := range []string{"listen", "admin-listen", "platform-listen", "available-from", "fault"} {
+	flags.BoolVar(&d.tour, "tour", false, "go through stages: inject a fault, show what caller, log, metrics, alerts and operation say, and end")
+	flags.StringArrayVar(&d.stages, "stage", nil, "with --tour, only the stage of this `name`; may be given several times")
+	flags.BoolVar(&d.list, "list", false, "with --tour, list the stages")
+	flags.StringVar(&d.prometheus, "prometheus", "", "with --tour, the `URL` of a Prometheus that scrapes the gateway: show which alerts are pending or firing")
+	for _, flag := range []string{"listen", "admin-listen", "platform-listen", "available-from", "fault", "tour"} {
 		c.MarkFlagsMutuallyExclusive("check", flag) // a check uses any free port, and all lists and faults
 	}
+	c.MarkFlagsMutuallyExclusive("tour", "fault")
+	c.MarkFlagsMutuallyExclusive("tour", "available-from")
+	registerStages(c)
 	return c
 }
 
@@ -73,6 +84,14 @@ type demo struct {
 	fault                string               // name of a fault, empty for none
 	injected             *demoFault           // the fault of that name
 	check                bool
+	tour, list           bool
+	stages               []string // names of the stages of the tour, none for all
+	prometheus           string   // URL, empty for none
+
+	// simulated and folder are the platform and the folder of the gateway's files, while
+	// the demonstration runs.
+	simulated *ocisim.Platform
+	folder    string
 }
 
 // calls returns the calls that the demonstration shows.
@@ -92,11 +111,20 @@ func (d *demo) run(c *cobra.Command) error {
 		known := []string{string(config.AvailableFromGroup), string(config.AvailableFromTenant)}
 		return fmt.Errorf("--available-from must be %s, not %q%s", strings.Join(known, " or "), string(d.availableFrom), config.DidYouMean(string(d.availableFrom), known))
 	}
+	if !d.tour && (d.list || len(d.stages) > 0 || d.prometheus != "") {
+		return errors.New("--stage, --list and --prometheus need --tour")
+	}
 	if d.check {
 		return checkDemos(c.Context(), c.OutOrStdout())
 	}
+	if d.list {
+		return listStages(c.OutOrStdout())
+	}
 	ctx, stop := untilHangup(c.Context())
 	defer stop()
+	if d.tour {
+		return d.runTour(ctx, c.OutOrStdout(), assets.Files())
+	}
 	return runDemo(ctx, d, c.ErrOrStderr(), func(ctx context.Context, api, admin, platform net.Addr) error {
 		if err := d.printBanner(c.OutOrStdout(), "http://"+api.String(), "http://"+admin.String(), platform.String()); err != nil {
 			return err
@@ -146,10 +174,12 @@ func runDemo(ctx context.Context, d *demo, logs io.Writer, use func(ctx context.
 	if err != nil {
 		return errors.Join(fmt.Errorf("simulated platform: %w", err), platform.Close())
 	}
+	d.simulated = platform
+	uncontrol := controlled(platform, listener.Addr(), slog.New(slog.NewTextHandler(logs, nil)))
 	// The platform ends after the gateway, whose sessions log out at the end.
 	platformLife, endPlatform := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
-	go func() { served <- servePlatform(platformLife, platform, listener) }()
+	go func() { served <- servePlatform(platformLife, platform, listener, uncontrol) }()
 
 	err = runGateway(ctx, cancel, d, logs, listener.Addr(), use)
 	endPlatform()
@@ -162,14 +192,8 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // the demonstration removes its files
-	c, err := demoConfig(d, platform.String(), folder)
-	if err == nil && d.injected.tune != nil {
-		err = d.injected.tune(c, folder)
-	}
-	if err != nil {
-		return err
-	}
-	program, err := NewProgram(c, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})), withSignIn(demoSignIn(d.availableFrom)))
+	d.folder = folder
+	program, err := d.gateway(platform.String(), folder, logs)
 	if err != nil {
 		return err
 	}
@@ -187,6 +211,22 @@ func runGateway(ctx context.Context, cancel context.CancelFunc, d *demo, logs io
 		err = errors.Join(err, <-used)
 	}
 	return err
+}
+
+// gateway returns the gateway of the demonstration. That of the tour has its configuration
+// in a file, from which a reload reads it again.
+func (d *demo) gateway(platform, folder string, logs io.Writer) (*Program, error) {
+	if d.tour {
+		return d.tourGateway(platform, folder, logs)
+	}
+	c, err := demoConfig(d, platform, folder)
+	if err == nil && d.injected.tune != nil {
+		err = d.injected.tune(c, folder)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return NewProgram(c, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})), withSignIn(demoSignIn(d.availableFrom)))
 }
 
 // demoConfig returns the configuration of the demonstration. Unlike one for production, it

@@ -219,6 +219,25 @@ func demoCallLine(base string) string {
 	return variableSecret + "=" + demoSecret + " bin/ocigate call itc_numbers_list --client group --tenant ApioSpTest --group ApioGrpTest --url " + base
 }
 
+// operatorLine is a command of the banner that is no call of the API.
+type operatorLine struct{ title, command string }
+
+// operatorLines returns the commands that show the pages and the metrics, and that switch
+// faults while the demonstration runs.
+func operatorLines(base, admin, platform string) []operatorLine {
+	fault := "bin/ocigate sim fault %s --platform " + platform
+	return []operatorLine{
+		{"the documentation for callers, which a browser shows with forms for calls", "curl -s " + base + "/docs/"},
+		{"the facts of the status page: what is wrong, and what to do", "curl -s " + admin + "/status.json"},
+		{"the metrics", "curl -s " + admin + "/metrics | grep ^ocigate_"},
+		{"whether the gateway is ready", "curl -s " + admin + "/readyz"},
+		{"a fault of the platform while it runs: the next write is carried out, and its reply is lost (bin/ocigate sim faults lists all kinds)",
+			fmt.Sprintf(fault, "add 'drop-after-apply "+demoWrites+" times=1'")},
+		{"the faults, and how often each has acted", fmt.Sprintf(fault, "list")},
+		{"no faults any more", fmt.Sprintf(fault, "remove --all")},
+	}
+}
+
 func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ocigate %s is running. Stop it with Ctrl-C.\n\n", versionText())
@@ -236,6 +255,9 @@ func (d *demo) printBanner(to io.Writer, base, admin, platform string) error {
 	}
 	for _, call := range d.calls() {
 		fmt.Fprintf(&b, "\n# %s: %d\n%s\n", call.title, call.status, call.curl(base))
+	}
+	for _, line := range operatorLines(base, admin, platform) {
+		fmt.Fprintf(&b, "\n# %s\n%s\n", line.title, line.command)
 	}
 	_, err := io.WriteString(to, b.String())
 	return err

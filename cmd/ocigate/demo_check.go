@@ -72,7 +72,7 @@ func checkCalls(ctx context.Context, sender demoSender, calls []demoCall, to io.
 	return err
 }
 
-// How often and how long a patient call is made.
+// How often and how long a condition is checked.
 const (
 	demoPatience  = 30 * time.Second
 	betweenChecks = 100 * time.Millisecond
@@ -82,18 +82,25 @@ const (
 // made again until its response is as documented, or its time is over.
 func (c *demoCheck) check(ctx context.Context, call demoCall) error {
 	call.path = strings.ReplaceAll(call.path, lastOperation, c.operation)
-	err := c.once(ctx, call)
+	once := func(ctx context.Context) error { return c.once(ctx, call) }
 	if !call.patient {
-		return err
+		return once(ctx)
 	}
+	return await(ctx, once)
+}
+
+// await checks a condition again and again until it holds, and returns its last error if
+// that takes too long.
+func await(ctx context.Context, condition func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	tick := time.NewTicker(betweenChecks)
 	defer tick.Stop()
+	err := condition(ctx)
 	for err != nil {
 		select {
 		case <-tick.C:
-			if again := c.once(ctx, call); ctx.Err() == nil {
+			if again := condition(ctx); ctx.Err() == nil {
 				err = again
 			}
 		case <-ctx.Done():

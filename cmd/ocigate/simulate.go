@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -32,17 +34,19 @@ type simulation struct {
 func newSimulate() *cobra.Command {
 	var s simulation
 	c := &cobra.Command{
-		Use:   "simulate",
-		Short: "Run the simulated platform alone, for any OCI-P client",
+		Use:     "simulate",
+		Aliases: []string{"sim"},
+		Short:   "Run the simulated platform alone, for any OCI-P client",
 		Long: "Run a platform in memory, with an OCI-P interface. Its data is that of its seed\n" +
 			"(\"ocigate simulate seed\" prints the default one), and --fault injects faults\n" +
-			"(\"ocigate simulate faults\" lists them).",
+			"(\"ocigate simulate faults\" lists them). While it runs, \"ocigate simulate fault\"\n" +
+			"switches faults.",
 		Example: "  ocigate simulate --fault 'drop-after-apply command=GroupRoute*AssignListRequest times=1'",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return s.run(c) },
 	}
 	s.addFlags(c)
-	c.AddCommand(newSimulateSeed(), newSimulateFaults())
+	c.AddCommand(newSimulateSeed(), newSimulateFaults(), newSimulateFault(), newSimulateDisconnect())
 	return c
 }
 
@@ -119,25 +123,50 @@ func (s *simulation) run(c *cobra.Command) error {
 	if err != nil {
 		return errors.Join(err, platform.Close())
 	}
-	in := platform.Settings()
-	transport := "TCP"
-	if s.secured {
-		transport = "TLS"
-	}
-	if _, err := fmt.Fprintf(c.OutOrStdout(), "The simulated platform (release %d, version %s, refusal mode %s, %s) listens on %s.\n",
-		in.Release, in.Version, in.Refusal, transport, listener.Addr()); err != nil {
+	uncontrol := controlled(platform, listener.Addr(), logger)
+	if err := s.announce(c.OutOrStdout(), platform.Settings(), listener.Addr()); err != nil {
+		uncontrol()
 		return errors.Join(err, listener.Close(), platform.Close())
 	}
 	ctx, stop := untilHangup(c.Context())
 	defer stop()
-	return servePlatform(ctx, platform, listener)
+	return servePlatform(ctx, platform, listener, uncontrol)
 }
 
-// servePlatform serves until ctx ends.
-func servePlatform(ctx context.Context, platform *ocisim.Platform, l net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { _ = platform.Close() }) // never fails
+// announce prints that the platform listens. Its faults can be switched from then on.
+func (s *simulation) announce(to io.Writer, in ocisim.Settings, address net.Addr) error {
+	transport := "TCP"
+	if s.secured {
+		transport = "TLS"
+	}
+	_, err := fmt.Fprintf(to, "The simulated platform (release %d, version %s, refusal mode %s, %s) listens on %s.\n",
+		in.Release, in.Version, in.Refusal, transport, address)
+	return err
+}
+
+// controlled opens the socket by which faults are switched, until stop is called. A platform
+// whose socket cannot be opened, such as in a container without a folder for temporary
+// files, is served all the same.
+func controlled(platform *ocisim.Platform, address net.Addr, logger *slog.Logger) (stop func()) {
+	stop, err := controlSimulation(platform, address)
+	if err != nil {
+		logger.Warn("the faults of the simulated platform cannot be switched while it runs", "cause", err.Error())
+		return func() {}
+	}
+	return stop
+}
+
+// servePlatform serves until ctx ends. It calls uncontrol before the address is free again.
+func servePlatform(ctx context.Context, platform *ocisim.Platform, l net.Listener, uncontrol func()) error {
+	uncontrol = sync.OnceFunc(uncontrol)
+	stop := context.AfterFunc(ctx, func() {
+		uncontrol()
+		_ = platform.Close() // never fails
+	})
 	defer stop()
-	if err := platform.Serve(l); !errors.Is(err, ocisim.ErrClosed) {
+	err := platform.Serve(l)
+	uncontrol()
+	if !errors.Is(err, ocisim.ErrClosed) {
 		return errors.Join(err, platform.Close())
 	}
 	return platform.Close() // it waits for the end
@@ -154,7 +183,7 @@ func (s *simulation) load() (ocisim.Seed, error) {
 	seed.Platform.Refusal = cmp.Or(s.refusal, seed.Platform.Refusal)
 	var problems []error
 	for _, text := range s.faults {
-		fault, err := ocisim.ParseFault(text)
+		fault, err := parseFault(text)
 		problems = append(problems, err)
 		seed.Faults = append(seed.Faults, fault)
 	}

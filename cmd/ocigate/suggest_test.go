@@ -28,7 +28,7 @@ func TestMistypedCommandsAndFlagsAreRecognized(t *testing.T) {
 		"vresion":                         `; did you mean version\?$`,
 		"config chek":                     `^unknown command "chek" for "ocigate config"; did you mean check\?$`,
 		"audit verfy":                     `; did you mean verify\?$`,
-		"simulate fault":                  `; did you mean faults\?$`,
+		"simulate fualts":                 `; did you mean faults\?$`,
 		"nonsense":                        `^unknown command "nonsense" for "ocigate"$`,
 		"demo --chek":                     `^unknown flag: --chek; did you mean --check\?$`,
 		"serve --confg x":                 `; did you mean --config\?$`,

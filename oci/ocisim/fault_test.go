@@ -380,3 +380,36 @@ func TestFaultMatching(t *testing.T) {
 		connect(t, p).mustBeClosed()
 	})
 }
+
+// TestInjectionsAreListed checks that the faults that act can be listed, and that their ids
+// are not used again.
+func TestInjectionsAreListed(t *testing.T) {
+	seed := ocisim.DemoSeed()
+	seed.Faults = []ocisim.Fault{{Kind: ocisim.Slow}}
+	p, err := ocisim.New(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }() // never fails
+	listed := func(want map[int]string) {
+		t.Helper()
+		got := map[int]string{}
+		for _, i := range p.Injections() {
+			got[i.ID()] = i.Fault().String()
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	listed(map[int]string{1: "slow delay=1s"})
+	second, err := p.Inject(ocisim.Fault{Kind: ocisim.Refuse})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed(map[int]string{1: "slow delay=1s", 2: "refuse"})
+	second.Remove()
+	if _, err := p.Inject(ocisim.Fault{Kind: ocisim.Stall, Times: 2}); err != nil {
+		t.Fatal(err)
+	}
+	listed(map[int]string{1: "slow delay=1s", 3: "stall times=2"})
+}

@@ -9,6 +9,7 @@ import (
 // Injection is a fault that acts in a platform.
 type Injection struct {
 	faults *faults
+	id     int
 	fault  Fault
 	row    *faultRow
 
@@ -19,8 +20,9 @@ type Injection struct {
 
 // faults are the faults that act in a platform.
 type faults struct {
-	mu   sync.Mutex // guards list and the counts of its injections
+	mu   sync.Mutex // guards list, the counts of its injections, and last
 	list []*Injection
+	last int // id of the last injection
 }
 
 // Inject makes the platform misbehave from now on. It returns an error if the
@@ -33,9 +35,27 @@ func (p *Platform) Inject(f Fault) (*Injection, error) {
 	i := &Injection{faults: &p.faults, fault: f.withDefaults(row.defaults), row: row}
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
+	p.faults.last++
+	i.id = p.faults.last
 	p.faults.list = append(p.faults.list, i)
 	return i, nil
 }
+
+// Injections returns the faults that act, those of the seed included, in the order in
+// which they were injected. A fault that has acted as often as its Times stays until it
+// is removed.
+func (p *Platform) Injections() []*Injection {
+	p.faults.mu.Lock()
+	defer p.faults.mu.Unlock()
+	return slices.Clone(p.faults.list)
+}
+
+// ID returns the number of the injection: 1 for the first one of its platform. A number
+// is never used again.
+func (i *Injection) ID() int { return i.id }
+
+// Fault returns the fault, with the defaults of its kind for what was left empty.
+func (i *Injection) Fault() Fault { return i.fault }
 
 // Hits returns the number of commands or connections on which the fault has
 // acted so far.
