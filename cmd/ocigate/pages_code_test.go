@@ -88,6 +88,44 @@ func TestPageMentions(t *testing.T) {
 	}
 }
 
+// notRunComment is the line before a block of sh, which says why no test runs its commands.
+var notRunComment = regexp.MustCompile("(?m)^ *<!-- not run: (.+) -->\n *```sh$")
+
+// shellFence begins a block of sh.
+var shellFence = regexp.MustCompile("(?m)^ *```sh$")
+
+// TestPageBlocksThatAreNotRun requires that commands are in console blocks, which are run,
+// or in a block of sh after a comment that says why they are not. A test that the comment
+// names must exist, and so must commands of ocigate and their flags. For the pages of
+// operations, their README says why.
+func TestPageBlocksThatAreNotRun(t *testing.T) {
+	for page, text := range pages(t) {
+		for _, block := range blocks(text, "sh") {
+			for line := range strings.Lines(block) {
+				line, _, _ = strings.Cut(line, " #")
+				if words := strings.Fields(line); len(words) > 1 && strings.TrimPrefix(words[0], "bin/") == "ocigate" {
+					checkCommandLine(t, page, words[1:])
+				}
+			}
+		}
+		if strings.HasPrefix(page, operationsFolder) {
+			continue
+		}
+		reasons := notRunComment.FindAllStringSubmatch(text, -1)
+		if found := len(shellFence.FindAllString(text, -1)); found != len(reasons) {
+			t.Errorf("%s: %d blocks of sh, of which %d begin after <!-- not run: REASON -->: make the others console blocks", page, found, len(reasons))
+		}
+		for _, reason := range reasons {
+			name := testName.FindString(reason[1])
+			if name != "" && !hasTest(t, ".", name) {
+				t.Errorf("%s: there is no %s", page, name)
+			}
+		}
+	}
+}
+
+var testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
+
 // checkCommandLine requires that the program has a command and its flags.
 func checkCommandLine(t *testing.T, page string, words []string) {
 	t.Helper()

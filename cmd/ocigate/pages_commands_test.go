@@ -36,6 +36,7 @@ var notRun = map[string]string{
 	"make pressure":                         "it takes a quarter of an hour",
 	"make bench":                            "it takes some minutes",
 	"go run ./cmd/bench":                    "it takes some minutes",
+	"go run ./cmd/pressure":                 "it takes a quarter of an hour",
 	"go test ./gateway -run TestSimulation": "it is a test itself",
 	"go test ./gateway/operation -run TestModel": "it is a test itself",
 	"go test ./gateway -run TestEveryRoute":      "it is a test itself",
@@ -171,7 +172,7 @@ type pageShell struct {
 	server      string // the command line of what runs in the background, empty for nothing
 	process     *bound
 	out         *output
-	api         string            // address of the gateway, if that is what runs
+	api, admin  string            // addresses of the gateway, if that is what runs
 	beforeCheck func(*pageShell)  // called before the configuration is checked
 	seen        map[string]string // what commands have printed
 }
@@ -194,21 +195,25 @@ func newPageShell(t *testing.T) *pageShell {
 }
 
 // servers has for each command that runs until it is stopped its flags, how its
-// output shows that it is ready, and where.
+// output shows that it is ready, and where: the address of the API or the platform, and
+// that of the listener for operators if there is one.
 var servers = map[string]struct {
 	flags string
 	ready *regexp.Regexp
 }{
-	"demo":     {" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --platform-listen 127.0.0.1:0", regexp.MustCompile(`API +http://([0-9.:]+)/`)},
-	"simulate": {" --listen 127.0.0.1:0", regexp.MustCompile(`listens on ([0-9.:]+)\.\n`)},
-	"serve":    {"", regexp.MustCompile(`"api":"([0-9.:]+)"`)},
+	"demo":     {" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --platform-listen 127.0.0.1:0", regexp.MustCompile(`(?s)API +http://([0-9.:]+)/.*status page +http://([0-9.:]+)/`)},
+	"simulate": {" --listen 127.0.0.1:0", regexp.MustCompile(`listens on ([0-9.:]+)()\.\n`)},
+	"serve":    {"", regexp.MustCompile(`"api":"([0-9.:]+)","admin":"([0-9.:]+)"`)},
 }
+
+// ending are flags with which a server ends by itself.
+var ending = []string{"--help", "--check", "--tour"}
 
 // runsOn reports which of the servers a command starts.
 func runsOn(command string) (server string, ok bool) {
 	command = strings.TrimSpace(strings.Replace(command, "make demo", "bin/ocigate demo", 1))
 	words := strings.Fields(command)
-	if len(words) < 2 || words[0] != "bin/ocigate" || slices.Contains(words, "--help") || slices.Contains(words, "--check") {
+	if len(words) < 2 || words[0] != "bin/ocigate" || slices.ContainsFunc(words, func(word string) bool { return slices.Contains(ending, word) }) {
 		return "", false
 	}
 	_, ok = servers[words[1]]
@@ -248,6 +253,17 @@ func (s *pageShell) try(e example) {
 	s.Helper()
 	command := s.replace.Replace(strings.TrimSpace(e.command))
 	command = strings.ReplaceAll(command, "127.0.0.1:8080", s.api)
+	command = strings.ReplaceAll(command, "127.0.0.1:9090", s.admin)
+	if strings.HasPrefix(command, "bin/ocigate reload") {
+		command += " --admin " + s.admin // its port in the configuration is 0
+	}
+	if strings.HasPrefix(command, "bin/ocigate demo --tour") {
+		command += servers["demo"].flags // others may use the ports
+	}
+	if _, err := exec.LookPath("jq"); err != nil && strings.Contains(command, "jq ") {
+		s.Logf("not run, because jq is not installed: %s", command)
+		return
+	}
 	if s.id != "" {
 		command = idWord.ReplaceAllString(command, s.id)
 	}

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,7 +40,13 @@ func (s *pageShell) start(command string) {
 	// The context of the test ends before end is called.
 	c := s.shell(context.WithoutCancel(s.Context()), "exec "+strings.TrimSpace(command)+servers[kind].flags)
 	s.out = &output{}
-	c.Stdout, c.Stderr = s.out, s.out
+	log, err := os.OpenFile(filepath.Join(s.folder, "ocigate.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = log.Close() }) // it was written by the process
+	written := io.MultiWriter(s.out, log)
+	c.Stdout, c.Stderr = written, written
 	s.server, s.process = command, startBound(s.T, c)
 	s.Cleanup(s.end)
 	ready := servers[kind].ready
@@ -50,7 +58,8 @@ func (s *pageShell) start(command string) {
 		}
 		return ready.MatchString(s.out.String())
 	})
-	s.api = ready.FindStringSubmatch(s.out.String())[1]
+	found := ready.FindStringSubmatch(s.out.String())
+	s.api, s.admin = found[1], found[2]
 }
 
 // end stops the server in the background, if there is one.
@@ -64,6 +73,26 @@ func (s *pageShell) end() {
 		s.Errorf("%s: %v\n%s", s.server, s.process.failure, s.out)
 	}
 	s.process = nil
+}
+
+// TestDemoShowsLinesForOperators runs the lines of the banner that are no calls of the API.
+func TestDemoShowsLinesForOperators(t *testing.T) {
+	t.Parallel() // it waits most of the time
+	needsCurl(t)
+	s := newPageShell(t)
+	s.start("bin/ocigate demo")
+	address := regexp.MustCompile(`simulated platform +([0-9.:]+) `)
+	waitFor(t, func() bool { return strings.Contains(s.out.String(), "fault remove --all") }) // the end of the banner
+	platform := address.FindStringSubmatch(s.out.String())[1]
+	for i, want := range []string{"<title>", `"health":`, "ocigate_platform_endpoint_up{", "ready", "1", "drop-after-apply", "removed 1: "} {
+		line := operatorLines("http://"+s.api, "http://"+s.admin, platform)[i].command
+		if !strings.Contains(s.out.String(), "\n"+line+"\n") {
+			t.Errorf("not shown: %s", line)
+		}
+		if got, err := s.run(line); err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, prints %s", line, err, got)
+		}
+	}
 }
 
 // prepareConfiguration has a platform for a reader who makes a configuration, and

@@ -34,26 +34,16 @@ const simulationSuffix = ".sock"
 // stop is called. stop must be called before the address is free again.
 func controlSimulation(platform *ocisim.Platform, address net.Addr) (stop func(), err error) {
 	folder := simulationFolder()
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	if err := bolt.CheckFolder(folder); err != nil {
-		return nil, err
-	}
 	path := filepath.Join(folder, simulationSocket(address.String()))
-	// Whoever has the address has the socket: one that exists is of a process that was killed.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
 	var listener net.Listener
-	err = withShortPath(path, func(short string) error {
-		listener, err = new(net.ListenConfig).Listen(context.Background(), "unix", short)
-		return err
-	})
+	for range socketTries { // the last platform to end removes the folder
+		if listener, err = listenSimulation(folder, path); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	listener.(*net.UnixListener).SetUnlinkOnClose(false) // the short path may lead elsewhere by then
 	server := &http.Server{Handler: simulationHandler(platform), ReadTimeout: controlTime, WriteTimeout: controlTime}
 	served := make(chan struct{})
 	go func() {
@@ -63,8 +53,36 @@ func controlSimulation(platform *ocisim.Platform, address net.Addr) (stop func()
 	return func() {
 		_ = server.Close()
 		<-served
-		_ = os.Remove(path) // a socket that is left does not answer
+		_ = os.Remove(path)   // a socket that is left does not answer
+		_ = os.Remove(folder) // it fails if the folder has other sockets
 	}, nil
+}
+
+// socketTries is how often the socket is opened while other platforms remove its folder.
+const socketTries = 100
+
+// listenSimulation creates the folder if it does not exist, and the socket. The error is
+// [fs.ErrNotExist] if the folder was removed meanwhile.
+func listenSimulation(folder, path string) (listener net.Listener, err error) {
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := bolt.CheckFolder(folder); err != nil {
+		return nil, err
+	}
+	// Whoever has the address has the socket: one that exists is of a process that was killed.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	err = withShortPath(path, func(short string) error {
+		listener, err = new(net.ListenConfig).Listen(context.Background(), "unix", short)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false) // the short path may lead elsewhere by then
+	return listener, nil
 }
 
 // simulatedFault is a fault that acts in a simulated platform.

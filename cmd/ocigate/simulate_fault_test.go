@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"ocigate/oci"
@@ -169,8 +173,8 @@ func TestPlatformIsFoundIfOnlyOneRuns(t *testing.T) {
 	if err := list(); err == nil {
 		t.Error("they have ended")
 	}
-	if left, err := os.ReadDir(simulationFolder()); err != nil || len(left) != 0 {
-		t.Errorf("the folder has %v, %v", left, err)
+	if _, err := os.Stat(simulationFolder()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is left: %v", err)
 	}
 }
 
@@ -196,16 +200,45 @@ func TestSocketIsOnlyForItsUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(simulationFolder()); err != nil || info.Mode().Perm() != 0o700 {
+	folder := simulationFolder()
+	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	stop()
-	if err := os.Chmod(simulationFolder(), 0o777); err != nil { //nolint:gosec // that is what is tested
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(folder, 0o777); err != nil { //nolint:gosec // that is what is tested
 		t.Fatal(err)
 	}
 	if _, err := controlSimulation(platform.Platform, testAddr("127.0.0.1:7")); err == nil || !strings.Contains(err.Error(), "writable for every user") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestPlatformsStartAndEndAtTheSameTime checks that none loses its socket because another
+// one removes the folder.
+func TestPlatformsStartAndEndAtTheSameTime(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	platform := newPlatform(t)
+	var all sync.WaitGroup
+	for i := range 8 {
+		address := testAddr("127.0.0.1:" + strconv.Itoa(i+1))
+		all.Go(func() {
+			for range 20 {
+				stop, err := controlSimulation(platform.Platform, address)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := dialSimulator(t.Context(), string(address)); err != nil {
+					t.Error(err)
+				}
+				stop()
+			}
+		})
+	}
+	all.Wait()
 }
 
 type testAddr string

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
@@ -72,7 +74,7 @@ func TestFaultsOfProcessesAreSwitched(t *testing.T) {
 			t.Error(p.failure)
 		}
 	}
-	if left, err := os.ReadDir(simulationFolder()); err != nil || len(left) != 0 {
-		t.Errorf("the folder has %v, %v", left, err)
+	if _, err := os.Stat(simulationFolder()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is left: %v", err)
 	}
 }
