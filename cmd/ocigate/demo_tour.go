@@ -29,7 +29,7 @@ type tour struct {
 	folder     string // of the gateway's files
 	platform   *ocisim.Platform
 	log        *tourLog
-	rules      map[string]alertRule // by name
+	rules      map[string]tourAlert // by name
 	calls      *demoCheck
 	show       *tourPage
 	prometheus string // URL of a Prometheus that scrapes the gateway, empty for none
@@ -93,7 +93,7 @@ func (d *demo) runTour(ctx context.Context, to io.Writer, rules fs.FS) error {
 }
 
 func (d *demo) takeStages(ctx context.Context, to io.Writer, rules fs.FS, stages []tourStage) error {
-	alerts, err := readRules(rules)
+	alerts, err := readAlerts(rules)
 	if err != nil {
 		return err
 	}
@@ -244,12 +244,12 @@ func (t *tour) alerts(ctx context.Context, s *tourStage) error {
 	for _, name := range s.alerts {
 		rule, ok := t.rules[name]
 		if !ok {
-			problems = append(problems, fmt.Errorf("%s has no alert %s", rulesFile, name))
+			problems = append(problems, fmt.Errorf("%s has no alert %s", alertsFile, name))
 			continue
 		}
 		t.show.item("alert", rule.text())
 		if t.prometheus != "" {
-			state, err := alertState(ctx, t.prometheus, name)
+			state, err := awaitAlert(ctx, t.prometheus, name)
 			problems = append(problems, err)
 			t.show.item("", "at "+t.prometheus+": "+state)
 		}

@@ -168,11 +168,11 @@ func (m tourMetric) compare(before, after samples) error {
 	return nil
 }
 
-// rulesFile is the asset with the alert rules.
-const rulesFile = "prometheus/rules.yaml"
+// alertsFile is the asset with the alert rules.
+const alertsFile = "prometheus/rules.yaml"
 
-// alertRule is an alert of that file.
-type alertRule struct {
+// tourAlert is an alert of that file.
+type tourAlert struct {
 	Alert       string            `yaml:"alert"`
 	Expr        string            `yaml:"expr"`
 	For         string            `yaml:"for"`
@@ -181,29 +181,29 @@ type alertRule struct {
 }
 
 // text describes when the alert fires.
-func (r alertRule) text() string {
+func (r tourAlert) text() string {
 	held := "at once"
 	if r.For != "" {
 		held = "after " + r.For
 	}
-	return fmt.Sprintf("%s (%s) fires %s of: %s", r.Alert, r.Labels["severity"], held, strings.Join(strings.Fields(r.Expr), " "))
+	return fmt.Sprintf("%s (%s): %s It fires %s of: %s", r.Alert, r.Labels["severity"], r.Annotations["summary"], held, strings.Join(strings.Fields(r.Expr), " "))
 }
 
-// readRules returns the alerts of the rules, by name.
-func readRules(files fs.FS) (map[string]alertRule, error) {
-	text, err := fs.ReadFile(files, rulesFile)
+// readAlerts returns the alerts of the rules, by name.
+func readAlerts(files fs.FS) (map[string]tourAlert, error) {
+	text, err := fs.ReadFile(files, alertsFile)
 	if err != nil {
 		return nil, err
 	}
 	var rules struct {
 		Groups []struct {
-			Rules []alertRule `yaml:"rules"`
+			Rules []tourAlert `yaml:"rules"`
 		} `yaml:"groups"`
 	}
 	if err := yaml.Unmarshal(text, &rules); err != nil {
-		return nil, fmt.Errorf("%s: %w", rulesFile, err)
+		return nil, fmt.Errorf("%s: %w", alertsFile, err)
 	}
-	found := map[string]alertRule{}
+	found := map[string]tourAlert{}
 	for _, group := range rules.Groups {
 		for _, rule := range group.Rules {
 			if rule.Alert != "" {
@@ -214,7 +214,24 @@ func readRules(files fs.FS) (map[string]alertRule, error) {
 	return found, nil
 }
 
-// alertState asks a Prometheus for the state of an alert.
+// errInactive means that an alert is neither pending nor firing.
+var errInactive = errors.New("inactive")
+
+// awaitAlert waits until an alert is pending or firing at a Prometheus, and returns its
+// state. It is inactive if that takes too long.
+func awaitAlert(ctx context.Context, prometheus, name string) (state string, err error) {
+	err = await(ctx, func(ctx context.Context) (err error) {
+		state, err = alertState(ctx, prometheus, name)
+		return err
+	})
+	if errors.Is(err, errInactive) {
+		return errInactive.Error(), nil
+	}
+	return state, err
+}
+
+// alertState asks a Prometheus for the state of an alert: pending or firing. The error is
+// errInactive for any other.
 func alertState(ctx context.Context, prometheus, name string) (string, error) {
 	at, err := url.JoinPath(prometheus, "/api/v1/alerts")
 	if err != nil {
@@ -235,11 +252,14 @@ func alertState(ctx context.Context, prometheus, name string) (string, error) {
 	if err := json.Unmarshal([]byte(text), &answered); err != nil {
 		return "", errors.Join(fmt.Errorf("%s does not answer like a Prometheus", at), err)
 	}
-	state := "inactive"
+	state := ""
 	for _, alert := range answered.Data.Alerts {
 		if alert.Labels["alertname"] == name && state != "firing" {
 			state = alert.State
 		}
+	}
+	if state == "" {
+		return "", errInactive
 	}
 	return state, nil
 }

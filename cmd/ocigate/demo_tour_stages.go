@@ -123,7 +123,7 @@ var tourStages = []tourStage{
 			{name: "ocigate_platform_endpoint_up", is: 0},
 			{name: "ocigate_http_requests_total", labels: `error="PLATFORM_UNAVAILABLE"`, grows: true},
 		},
-		alerts: []string{"OcigatePlatformEndpointDown", "OcigatePlatformDown"},
+		alerts: []string{"OcigatePlatformDown"},
 	},
 	{
 		name: "account-refused", title: "the platform refuses the gateway's account",
@@ -136,7 +136,7 @@ var tourStages = []tourStage{
 			{name: "ocigate_platform_account_refused", is: 1},
 			{name: "ocigate_platform_logins_total", labels: `result="login"`, grows: true},
 		},
-		alerts: []string{"OcigatePlatformAccountRefused"},
+		alerts: []string{"OcigatePlatformAccountRefused", "OcigatePlatformDown"},
 	},
 	{
 		name: "overload", title: "the platform is slow, and there are more requests than sessions",
