@@ -43,7 +43,7 @@ func TestEnvironment(t *testing.T) {
 			// No key accepts this text, except those that accept any.
 			_, err := config.Parse([]byte(minimal), []string{s.Variable + "=\x00 "}, nil)
 			list, ok := errors.AsType[*config.Problems](err)
-			if s.Limits == "" && s.Type != "true or false" && s.Type != "a string, {env: NAME} or {file: NAME}" {
+			if s.Limits == "" && s.Type != "true or false" && s.Type != "a string, {env: NAME}, {file: NAME} or {credential: NAME}" {
 				if ok && list.List[0].Path == s.Path {
 					t.Errorf("%s: %v", s.Variable, err)
 				}

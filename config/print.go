@@ -40,9 +40,10 @@ const exampleHead = `# Configuration of ocigate.
 # The environment wins over this file. The variable of a key is OCIGATE_ and its path in capitals, with "_" for
 # every ".": OCIGATE_PLATFORM_POOL_MAX for platform.pool.max. Lists and the keys of their entries have no variables.
 #
-# A secret is a text, {env: NAME} for the value of an environment variable, or {file: NAME} for the content of a
-# file without the newline at its end. It must be UTF-8 without a byte order mark and control characters, and may
-# neither begin nor end with a blank. A password that really does must be given in this file, in quotes.
+# A secret is a text, {env: NAME} for the value of an environment variable, {file: NAME} for the content of a file
+# without the newline at its end, or {credential: NAME} for that of a credential that systemd passes to the service.
+# It must be UTF-8 without a byte order mark and control characters, and may neither begin nor end with a blank. A
+# password that really does must be given in this file, in quotes.
 #
 # Lines that begin with "#" and at least two blanks are an example: remove the "#" to use them.
 `

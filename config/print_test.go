@@ -227,7 +227,7 @@ func TestReference(t *testing.T) {
 			"platform.endpoints":               {Type: "a list of sections", Default: "required"},
 			"http.trusted_proxies":             {Type: "a list, each entry a CIDR without host bits, such as 10.0.0.0/8", Default: "none"},
 			"platform.endpoints[].tls.enabled": {Type: "true or false", Default: "true"},
-			"platform.password":                {Variable: "OCIGATE_PLATFORM_PASSWORD", Type: "a string, {env: NAME} or {file: NAME}", Default: "none"},
+			"platform.password":                {Variable: "OCIGATE_PLATFORM_PASSWORD", Type: "a string, {env: NAME}, {file: NAME} or {credential: NAME}", Default: "none"},
 		}
 		for _, got := range list {
 			if w, ok := want[got.Path]; ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -200,10 +201,14 @@ func (l *loader) scalarText(path string, t reflect.Type, text string) (any, bool
 	return nil, false
 }
 
-// reference reads a secret that is given as {env: NAME} or {file: NAME}.
+// secretForms are the forms of a secret in the file.
+const secretForms = "a string, {env: NAME}, {file: NAME} or {credential: NAME}"
+
+// reference reads a secret that is given as {env: NAME}, {file: NAME} or
+// {credential: NAME}.
 func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
 	if len(n.Content) != 2 || n.Content[1].ShortTag() != tagString || n.Content[1].Value == "" {
-		l.refuse(path, "must be a string, {env: NAME} or {file: NAME}")
+		l.refuse(path, "must be "+secretForms)
 		return nil, false
 	}
 	kind, name := n.Content[0].Value, n.Content[1].Value
@@ -211,37 +216,68 @@ func (l *loader) reference(path string, n *yaml.Node) (any, bool) {
 		l.named[name] = true // the key's own variable wins, so this one need not be set
 		return nil, false
 	}
-	text, err := l.fetch(kind, name)
+	text, file, err := l.fetch(kind, name)
 	if err != nil {
 		l.refuse(path, err.Error())
 		return nil, false
 	}
 	value, ok := l.scalarText(path, secretType, text)
-	if secret, is := value.(Secret); is && kind == "file" {
-		secret.file = &name
+	if secret, is := value.(Secret); is && file != "" {
+		secret.file = &file
 		return secret, ok
 	}
 	return value, ok
 }
 
-// fetch returns the secret in the variable (kind env) or file (kind file) of that
-// name.
-func (l *loader) fetch(kind, name string) (string, error) {
+// fetch returns the secret in the variable (kind env), file (kind file) or credential
+// (kind credential) of that name, and the file that it was read from, if any.
+func (l *loader) fetch(kind, name string) (text, file string, err error) {
 	switch kind {
 	case "env":
-		l.named[name] = true
-		text, ok := l.environ[name]
-		if !ok {
-			return "", fmt.Errorf("needs the environment variable %s, which is not set", printable(name))
-		}
-		if err := CheckSecret(text); err != nil {
-			return "", fmt.Errorf("the environment variable %s %w", printable(name), err)
-		}
-		return text, nil
+		text, err = l.variable(name)
+		return text, "", err
 	case "file":
-		return readSecret(name, l.readFile)
+		text, err = readSecret(name, l.readFile)
+		return text, name, err
+	case "credential":
+		if file, err = l.credential(name); err != nil {
+			return "", "", err
+		}
+		if text, err = readSecret(file, l.readFile); err != nil {
+			err = fmt.Errorf("the credential %s: %w", printable(name), err)
+		}
+		return text, file, err
 	}
-	return "", errors.New("must be a string, {env: NAME} or {file: NAME}")
+	return "", "", errors.New("must be " + secretForms)
+}
+
+// variable returns the secret in an environment variable.
+func (l *loader) variable(name string) (string, error) {
+	l.named[name] = true
+	text, ok := l.environ[name]
+	if !ok {
+		return "", fmt.Errorf("needs the environment variable %s, which is not set", printable(name))
+	}
+	if err := CheckSecret(text); err != nil {
+		return "", fmt.Errorf("the environment variable %s %w", printable(name), err)
+	}
+	return text, nil
+}
+
+// credentialsVariable is the environment variable in which the service manager passes
+// the folder with the credentials of a service: see systemd.exec(5), CREDENTIALS.
+const credentialsVariable = "CREDENTIALS_DIRECTORY"
+
+// credential returns the name of the file of a credential of the service.
+func (l *loader) credential(name string) (string, error) {
+	if name != filepath.Base(name) || name == "." || name == ".." || name == string(filepath.Separator) {
+		return "", fmt.Errorf("must name a credential, which is the name of a file without its folder, not %s", printable(name))
+	}
+	folder := l.environ[credentialsVariable]
+	if folder == "" {
+		return "", fmt.Errorf("needs the credential %s, but %s is not set: it is set in a service of systemd that has LoadCredential or the like", printable(name), credentialsVariable)
+	}
+	return filepath.Join(folder, name), nil
 }
 
 // nounOf returns the name of a node's type for messages.

@@ -220,7 +220,7 @@ var leavesByType = map[reflect.Type]leaf{
 	},
 	originType: originLeaf,
 	secretType: {
-		noun:    "a string, {env: NAME} or {file: NAME}",
+		noun:    secretForms,
 		tags:    []string{tagString},
 		other:   inQuotes,
 		refused: "must be the secret itself: " + redacted + " is only a placeholder in output",

@@ -13,8 +13,10 @@ const redacted = "[redacted]"
 // it gives "[redacted]"; only [Secret.Reveal] returns it.
 //
 // In YAML it is the text itself, {env: NAME} for the value of an environment
-// variable, or {file: NAME} for the content of a file without the newline at
-// its end. [CheckSecret] lists what it must not contain.
+// variable, {file: NAME} for the content of a file without the newline at its
+// end, or {credential: NAME} for that of a file in the folder in which systemd
+// passes the credentials of a service. [CheckSecret] lists what it must not
+// contain.
 type Secret struct {
 	// A pointer, because fmt does not call the methods of a Secret in an
 	// unexported field of a structure. It then prints only an address.

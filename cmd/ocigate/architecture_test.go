@@ -71,6 +71,8 @@ var onlyIn = map[string][]string{
 	"encoding/json":                            {"gateway", "gateway/auth", "gateway/auth/issuertest", "gateway/openapi", "gateway/openapi/openapitest", "gateway/operation", "gateway/operation/bolt", "gateway/operation/postgres", "gateway/operation/storetest", "cmd/ocigate", "translate", "translate/itc", "cmd/bench", "cmd/bench/facade", "cmd/pressure", "gateway/docs", "gateway/status"},
 	"go.etcd.io/bbolt":                         {"gateway/operation/bolt"},
 	"github.com/jackc/pgx/v5":                  {"gateway/operation/postgres", "gateway/operation/postgres/postgrestest"},
+	"github.com/coreos/go-systemd/v22":         {"cmd/ocigate"},
+	"golang.org/x/sys":                         {"cmd/ocigate"},
 	"github.com/google/uuid":                   {"gateway/operation"},
 	"go.yaml.in/yaml/v3":                       {"config", "gateway/openapi", "oci/ocisim", "cmd/ocigate"},
 	"github.com/hashicorp/golang-lru/v2":       {"gateway", "gateway/auth", "translate"},

@@ -41,6 +41,7 @@ type Program struct {
 	wires   *gateway.WireTraces
 	closing closing
 	status  *runningStatus
+	notify  *notifier // nil unless systemd has started the process
 
 	current    atomic.Pointer[generation]
 	lastReload lastReload
@@ -190,6 +191,7 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	p.warn()
 	p.health.SetReady(true)
 	p.logger.Info("serving", p.description()...)
+	p.notify.ready()
 	if ready != nil {
 		ready(p.api.bound.Addr(), p.admin.bound.Addr())
 	}
@@ -198,8 +200,10 @@ func (p *Program) Run(ctx context.Context, ready func(api, admin net.Addr)) erro
 	select {
 	case <-ctx.Done():
 		p.logger.Info("stopping", "cause", context.Cause(ctx).Error(), "drain_seconds", p.configOf().HTTP.Drain.Seconds())
+		p.notifyStop(p.configOf().HTTP.Drain)
 		running, err = p.drain(failed, running)
 	case err = <-failed:
+		p.notifyStop(0)
 		running--
 	}
 	p.health.SetReady(false)

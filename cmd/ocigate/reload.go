@@ -88,6 +88,7 @@ func (p *Program) Reread(trigger reloadTrigger) (reloaded, error) {
 func (p *Program) reload(trigger reloadTrigger, load func() (*config.Config, error)) (reloaded, error) {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
+	defer p.notify.reloading()()
 	if load == nil {
 		load = p.rereadSecrets
 	}

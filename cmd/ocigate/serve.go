@@ -13,8 +13,12 @@ import (
 	"ocigate/gateway/operation/postgres"
 )
 
+// exitNotValid is the exit code of serve if its configuration is not valid: EX_CONFIG
+// of sysexits(3), after which a service manager need not try again.
+const exitNotValid = 78
+
 func newServe() *cobra.Command {
-	return withConfig(&cobra.Command{
+	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API",
 		Long: "Serve the API until a SIGINT or SIGTERM. Then readyz goes off, the API is served for\n" +
@@ -22,19 +26,39 @@ func newServe() *cobra.Command {
 			"log out. A second signal ends the process immediately.\n\n" +
 			"On a SIGHUP, or by ocigate reload, the configuration is read again, with the certificates\n" +
 			"and secrets that it names, and becomes effective if all of it is valid. No request is\n" +
-			"lost. Only the addresses of the listeners and the journal need a restart.",
-	}, func(c *cobra.Command, loaded *config.Config) error {
-		outliveReaders()
-		program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
+			"lost. Only the addresses of the listeners and the journal need a restart.\n\n" +
+			"As a service of systemd with Type=notify, it reports when it serves, reloads and stops,\n" +
+			"and serves the watchdog.\n\n" +
+			"Exit codes:\n" +
+			"  0   stopped by a signal, and all requests were finished\n" +
+			"  1   failed, or requests were cut off\n" +
+			"  78  the configuration is not valid; nothing was served",
+		Args: cobra.NoArgs,
+	}
+	path := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		loaded, err := config.Load(*path, os.Environ())
 		if err != nil {
-			return err
+			return &exitError{exitNotValid, err}
 		}
-		program.readFrom(c.Flag("config").Value.String())
-		program.followLog(c.ErrOrStderr())
-		defer program.ReloadOn(hangups(c.Context()))()
-		defer program.WatchFiles()()
-		return program.Run(c.Context(), nil)
-	})
+		return serve(c, *path, loaded)
+	}
+	return c
+}
+
+// serve runs the gateway of a configuration until the command's context ends.
+func serve(c *cobra.Command, file string, loaded *config.Config) error {
+	outliveReaders()
+	program, err := NewProgram(loaded, newLogger(loaded.Log, c.ErrOrStderr()))
+	if err != nil {
+		return &exitError{exitNotValid, err}
+	}
+	program.readFrom(file)
+	program.followLog(c.ErrOrStderr())
+	defer program.notifySystemd()()
+	defer program.ReloadOn(hangups(c.Context()))()
+	defer program.WatchFiles()()
+	return program.Run(c.Context(), nil)
 }
 
 // outliveReaders makes a write to a pipe without a reader return an error instead of

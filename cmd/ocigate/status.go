@@ -78,7 +78,7 @@ func (p *Program) issuerStatus() *status.Issuer {
 // the last attempt: those of other endpoints may have been superseded, such as after the
 // account was refused, when no endpoint is tried.
 func platformFailure(stats oci.Stats) string {
-	if slices.ContainsFunc(stats.Endpoints, func(e oci.EndpointStats) bool { return e.Up || e.Idle+e.Busy > 0 }) {
+	if slices.ContainsFunc(stats.Endpoints, isUp) {
 		return ""
 	}
 	var last oci.EndpointStats
@@ -92,6 +92,9 @@ func platformFailure(stats oci.Stats) string {
 	}
 	return "no endpoint can be used: " + last.LastError.Error()
 }
+
+// isUp reports whether an endpoint of the platform can be used, as far as is known.
+func isUp(e oci.EndpointStats) bool { return e.Up || e.Idle+e.Busy > 0 }
 
 // reloadFailure returns why the last reload failed, or "".
 func reloadFailure(last gateway.Reload) string {
