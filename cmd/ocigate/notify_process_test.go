@@ -240,6 +240,7 @@ func TestWatchdogDoesNotWaitForTheJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.HTTP.Drain, c.HTTP.ShutdownTimeout = 0, time.Second
 	var sent <-chan string
 	startWith(t, c, func(p *Program) {
 		p.keeper.Close(t.Context())

@@ -38,7 +38,7 @@ var all = []Asset{
 	{"reference.md", "every key of the configuration"},
 	{"grafana", "dashboard for Grafana, and its provisioning"},
 	{"prometheus", "scrape configuration, alert and recording rules for Prometheus"},
-	{"systemd", "units for systemd"},
+	{"systemd", "unit for systemd, and its user"},
 }
 
 // All returns every asset. Together they have every embedded file once.
