@@ -9,7 +9,7 @@ GOVULNCHECK   ?= golang.org/x/vuln/cmd/govulncheck@v1.4.0
 FUZZTIME      ?= 10s
 # The version in the binary: the tag, or the commit with the last tag before it.
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-PLATFORMS     ?= linux-amd64 linux-arm64
+PLATFORMS     ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64
 # Further flags of go test, for make test only.
 TESTFLAGS     ?=
 # The campaign: seeds with commas between them, and writes for each; and how
@@ -94,15 +94,7 @@ check-generated: ## fail if generated files are not up to date
 	$(GO) test ./config ./config/grafana ./cmd/ocigate ./gateway/openapi -run Generated -count=1
 
 dist: ## build the files of a release in dist, for each of PLATFORMS
-	rm -rf dist
-	mkdir dist
-	$(foreach platform,$(PLATFORMS),GOOS=$(firstword $(subst -, ,$(platform))) GOARCH=$(lastword $(subst -, ,$(platform))) \
-		$(BUILD) -o dist/ocigate-$(VERSION)-$(platform) ./cmd/ocigate &&) true
-	cp LICENSE cmd/CHANGELOG.md dist
-	$(GO_LICENSES) save --ignore ocigate --save_path=dist/licenses ./cmd/ocigate
-	tar -C dist -czf dist/licenses.tar.gz licenses
-	rm -rf dist/licenses
-	cd dist && sha256sum ocigate-* > SHA256SUMS
+	GO='$(GO)' $(GO) run ./cmd/dist -version '$(VERSION)' -platforms '$(PLATFORMS)'
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -122,7 +122,9 @@ func TestGenerated(t *testing.T) {
 	if err := config.WriteReference(&reference); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string][]byte{"ocigate.yaml": config.Example(), "reference.md": reference.Bytes()} {
+	for name, want := range map[string][]byte{
+		"ocigate.yaml": config.Example(), "reference.md": reference.Bytes(), "man/ocigate.yaml.5": manualPage(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("assets", name)
 			if *update {

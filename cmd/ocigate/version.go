@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -10,8 +11,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is the version of a release. The linker sets it: -X main.version=1.2.3.
-var version string
+// The linker sets these for a release: -X main.version=v1.2.3 -X main.revision=….
+var (
+	version  string
+	revision string // of the source, if the toolchain does not write it
+)
 
 // buildInfo describes the binary, for users and for bug reports.
 type buildInfo struct {
@@ -30,7 +34,9 @@ func readBuild() buildInfo {
 	if !ok {
 		info = &debug.BuildInfo{}
 	}
-	return describeBuild(version, info)
+	b := describeBuild(version, info)
+	b.revision = cmp.Or(b.revision, revision)
+	return b
 }
 
 // describeBuild returns the description of a binary by the version of the linker,

@@ -22,6 +22,8 @@ import (
 //go:embed ocigate.yaml
 //go:embed reference.md
 //go:embed all:grafana
+//go:embed all:man
+//go:embed all:packages
 //go:embed all:prometheus
 //go:embed all:systemd
 var files embed.FS
@@ -37,6 +39,8 @@ var all = []Asset{
 	{"ocigate.yaml", "commented example of the configuration"},
 	{"reference.md", "every key of the configuration"},
 	{"grafana", "dashboard for Grafana, and its provisioning"},
+	{"man", "manual pages"},
+	{"packages", "what makes deb and rpm packages"},
 	{"prometheus", "scrape configuration, alert and recording rules for Prometheus"},
 	{"systemd", "unit for systemd, and its user"},
 }

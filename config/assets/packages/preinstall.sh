@@ -1,0 +1,12 @@
+#!/bin/sh
+# Makes the user of the service, before the files that belong to it are unpacked.
+set -e
+
+if command -v systemd-sysusers >/dev/null; then
+	systemd-sysusers --replace=/usr/lib/sysusers.d/ocigate.conf - <<'USERS'
+u ocigate - "ocigate gateway" /var/lib/ocigate
+USERS
+elif ! getent passwd ocigate >/dev/null; then
+	getent group ocigate >/dev/null || groupadd --system ocigate
+	useradd --system --gid ocigate --home-dir /var/lib/ocigate --no-create-home --shell /usr/sbin/nologin --comment "ocigate gateway" ocigate
+fi
