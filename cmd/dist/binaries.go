@@ -34,7 +34,11 @@ func (r *release) binary(ctx context.Context, p platform, to string) error {
 	if r.revision != "" {
 		linked += " -X main.revision=" + r.revision
 	}
-	_, err := r.output(ctx, append([]string{"GOOS=" + p.system, "GOARCH=" + p.arch}, buildVariables...),
+	variables := append([]string{"GOOS=" + p.system, "GOARCH=" + p.arch}, buildVariables...)
+	if r.cache != "" {
+		variables = append(variables, "GOCACHE="+r.cache)
+	}
+	_, err := r.output(ctx, variables,
 		goCommand(), "build", "-trimpath", "-buildvcs=false", "-ldflags", linked, "-o", to, "./cmd/ocigate")
 	return err
 }

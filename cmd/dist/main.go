@@ -48,7 +48,8 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	r := release{log: log}
 	flags.StringVar(&r.version, "version", "", "the version in the binary and in names of files, as git describe prints it")
 	flags.StringVar(&r.to, "to", "dist", "the `folder` to write to, which is replaced")
-	flags.StringVar(&r.maintainer, "maintainer", cmp.Or(os.Getenv("PACKAGE_MAINTAINER"), "ocigate maintainers <root@localhost>"), "the maintainer of the packages: `name` and address")
+	flags.StringVar(&r.maintainer, "maintainer", cmp.Or(os.Getenv("PACKAGE_MAINTAINER"), "ocigate maintainers <maintainers@ocigate.example>"), "the maintainer of the packages: `name` and address")
+	flags.StringVar(&r.cache, "cache", "", "compile the binaries with the build cache in this `folder`: with an empty one, nothing of earlier builds is used")
 	platforms := flags.String("platforms", runtime.GOOS+"-"+runtime.GOARCH, "the platforms to build for, as linux-amd64, with blanks between them")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -84,6 +85,7 @@ func parsePlatforms(text string) ([]platform, error) {
 type release struct {
 	version    string
 	maintainer string
+	cache      string // folder of Go's build cache for the binaries, empty for the usual one
 	platforms  []platform
 	to         string // folder of the output
 	log        io.Writer
@@ -168,12 +170,15 @@ func (r *release) outputIn(ctx context.Context, folder string, variables []strin
 	return out, nil
 }
 
-// tool builds a tool for this machine, and returns its path.
-func (r *release) tool(ctx context.Context, module string) (string, error) {
-	name, _, _ := strings.Cut(module[strings.LastIndex(module, "/")+1:], "@")
-	folder := filepath.Join(r.work, "bin")
-	_, err := r.output(ctx, []string{"GOBIN=" + folder, "GOOS=", "GOARCH=", "GOFLAGS="}, goCommand(), "install", module)
-	return filepath.Join(folder, name), err
+// tool runs a tool in a folder, or the current one, and returns what it prints. The
+// variables are for the tool only: with GOOS it would be built for another machine.
+func (r *release) tool(ctx context.Context, folder string, variables []string, module string, args ...string) ([]byte, error) {
+	var setting strings.Builder
+	for _, v := range variables {
+		fmt.Fprintf(&setting, " '%s'", v)
+	}
+	run := []string{"run", "-exec", "env" + setting.String(), module}
+	return r.outputIn(ctx, folder, []string{"GOOS=", "GOARCH=", "GOFLAGS="}, goCommand(), append(run, args...)...)
 }
 
 // goCommand returns the Go command: that of make, if it has another one.

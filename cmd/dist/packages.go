@@ -83,10 +83,6 @@ func (r *release) manual(ctx context.Context) error {
 
 // packages builds a deb and an rpm for each platform with Linux.
 func (r *release) packages(ctx context.Context) error {
-	tool, err := r.tool(ctx, nfpm)
-	if err != nil {
-		return err
-	}
 	common, err := r.packageFiles(ctx)
 	if err != nil {
 		return err
@@ -110,7 +106,7 @@ func (r *release) packages(ctx context.Context) error {
 			fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.time.Unix()),
 		}
 		for _, kind := range []string{"deb", "rpm"} {
-			if _, err := r.outputIn(ctx, folder, variables, tool, "package", "-f", "packages/nfpm.yaml", "-p", kind, "-t", r.to); err != nil {
+			if _, err := r.tool(ctx, folder, variables, nfpm, "package", "-f", "packages/nfpm.yaml", "-p", kind, "-t", r.to); err != nil {
 				return err
 			}
 		}

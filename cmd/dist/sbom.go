@@ -16,12 +16,8 @@ import (
 // licenses saves the texts of the licenses of all modules in the binary, and the source of
 // a module whose license requires it.
 func (r *release) licenses(ctx context.Context) error {
-	tool, err := r.tool(ctx, goLicenses)
-	if err != nil {
-		return err
-	}
 	folder := filepath.Join(r.work, "licenses")
-	if _, err := r.output(ctx, r.licensed(), tool, "save", "--ignore", "ocigate", "--save_path="+folder, "./cmd/ocigate"); err != nil {
+	if _, err := r.tool(ctx, "", r.licensed(), goLicenses, "save", "--ignore", "ocigate", "--save_path="+folder, "./cmd/ocigate"); err != nil {
 		return err
 	}
 	files, err := readFolder(folder, "licenses")
@@ -43,11 +39,7 @@ func (r *release) licensed() []string {
 
 // sboms writes what each binary is made of.
 func (r *release) sboms(ctx context.Context) error {
-	finder, err := r.tool(ctx, goLicenses)
-	if err != nil {
-		return err
-	}
-	report, err := r.output(ctx, r.licensed(), finder, "report", "--ignore", "ocigate", "./cmd/ocigate")
+	report, err := r.tool(ctx, "", r.licensed(), goLicenses, "report", "--ignore", "ocigate", "./cmd/ocigate")
 	if err != nil {
 		return err
 	}
@@ -55,12 +47,8 @@ func (r *release) sboms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tool, err := r.tool(ctx, cyclonedx)
-	if err != nil {
-		return err
-	}
 	for _, p := range r.platforms {
-		raw, err := r.output(ctx, []string{"GOOS=" + p.system, "GOARCH=" + p.arch}, tool,
+		raw, err := r.tool(ctx, "", []string{"GOOS=" + p.system, "GOARCH=" + p.arch}, cyclonedx,
 			"bin", "-json", "-std", "-noserial", "-notimestamp", r.pathOf(p))
 		if err != nil {
 			return err

@@ -3,6 +3,12 @@
 # user stays, too, since it owns these files.
 set -e
 
+# deb: "remove" or "purge", besides those of upgrades; rpm: how many packages remain.
+case "$1" in
+remove | purge | 0) ;;
+*) exit 0 ;;
+esac
+
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 fi
