@@ -68,7 +68,7 @@ func (p platform) String() string { return p.system + "-" + p.arch }
 
 func parsePlatforms(text string) ([]platform, error) {
 	var all []platform
-	for _, name := range strings.Fields(text) {
+	for name := range strings.FieldsSeq(text) {
 		system, arch, ok := strings.Cut(name, "-")
 		if !ok {
 			return nil, fmt.Errorf("platform %q is not of the form linux-amd64", name)
