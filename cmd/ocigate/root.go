@@ -23,7 +23,7 @@ func newRoot() *cobra.Command {
 	// verbose.
 	root.Flags().Bool("version", false, "print the version, and how the program was built")
 	root.SetVersionTemplate(readBuild().String())
-	root.AddCommand(newServe(), newReload(), newDoctor(), newDemo(), newSimulate(), newAudit(), newOperations(), newTokens(), newCall(), newWire(), newConfig(), newAssets(), newOpenAPI(), newHash(), newVersion())
+	root.AddCommand(newServe(), newReload(), newHealth(), newDoctor(), newDemo(), newSimulate(), newAudit(), newOperations(), newTokens(), newCall(), newWire(), newConfig(), newAssets(), newOpenAPI(), newHash(), newVersion())
 	suggest(root)
 	return root
 }
