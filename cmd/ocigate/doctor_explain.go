@@ -106,6 +106,9 @@ func (x *endpointDoctor) explainAuthority(chain []*x509.Certificate) (cause, do 
 	trusted := "the authorities of this system"
 	if file := x.configured().TLS.CAFile; file != "" {
 		trusted = "the authorities in " + file
+	} else if system, err := x509.SystemCertPool(); err == nil && system.Equal(x509.NewCertPool()) {
+		return "this system or container has no certificate authorities, so it trusts no certificate",
+			fmt.Sprintf("set %s.tls.ca_file to the file of the platform's authority, or add the system's, such as /etc/ssl/certs/ca-certificates.crt of the package ca-certificates", x.key)
 	}
 	if len(chain) == 0 {
 		return "none of " + trusted + " has issued the certificate", "set " + x.key + ".tls.ca_file to the file of the authority that has"

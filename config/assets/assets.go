@@ -21,7 +21,9 @@ import (
 //
 //go:embed ocigate.yaml
 //go:embed reference.md
+//go:embed all:container
 //go:embed all:grafana
+//go:embed all:helm
 //go:embed all:man
 //go:embed all:packages
 //go:embed all:prometheus
@@ -38,7 +40,9 @@ type Asset struct {
 var all = []Asset{
 	{"ocigate.yaml", "commented example of the configuration"},
 	{"reference.md", "every key of the configuration"},
+	{"container", "file that builds a container image"},
 	{"grafana", "dashboard for Grafana, and its provisioning"},
+	{"helm", "Helm chart for Kubernetes"},
 	{"man", "manual pages"},
 	{"packages", "what makes deb and rpm packages"},
 	{"prometheus", "scrape configuration, alert and recording rules for Prometheus"},
