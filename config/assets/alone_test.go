@@ -172,7 +172,7 @@ platform:
 
 	gateway := startTool(t, r.command("serve", "--config", "/etc/ocigate/ocigate.yaml"), regexp.MustCompile(`"api":"([0-9.:]+)"`))
 	r.eventually("health", "--ready", "--config", "/etc/ocigate/ocigate.yaml")
-	if status, body := call(t, "POST", "http://"+gateway.found[1]+"/api/v1/tenant/ApioSpTest/group/ApioGrpTest/services/immediate_trunking_connectivity/numbers/", `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`); status/100 != 2 {
+	if status, body := callAs(t, "portal:portal", "POST", "http://"+gateway.found[1]+"/api/v1/tenant/ApioSpTest/group/ApioGrpTest/services/immediate_trunking_connectivity/numbers/", `{"numbers":[{"minPhoneNumber":"+3225126999"}]}`); status/100 != 2 {
 		t.Errorf("the write returns %d %s", status, body)
 	}
 	out, err := r.command("doctor", "--config", "/etc/ocigate/ocigate.yaml").CombinedOutput()
@@ -268,13 +268,15 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func call(t *testing.T, method, url, body string) (status int, text string) {
+// callAs makes a request of a client, which is given with its secret.
+func callAs(t *testing.T, client, method, url, body string) (status int, text string) {
 	t.Helper()
+	id, secret, _ := strings.Cut(client, ":")
 	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.SetBasicAuth("portal", "portal")
+	request.SetBasicAuth(id, secret)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 //
 //go:embed ocigate.yaml
 //go:embed reference.md
+//go:embed all:compose
 //go:embed all:container
 //go:embed all:grafana
 //go:embed all:helm
@@ -40,6 +41,7 @@ type Asset struct {
 var all = []Asset{
 	{"ocigate.yaml", "commented example of the configuration"},
 	{"reference.md", "every key of the configuration"},
+	{"compose", "compose file with gateway, simulated platform, PostgreSQL, Prometheus and Grafana"},
 	{"container", "file that builds a container image"},
 	{"grafana", "dashboard for Grafana, and its provisioning"},
 	{"helm", "Helm chart for Kubernetes"},

@@ -2,6 +2,7 @@ package assets_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -19,6 +20,13 @@ import (
 // what Helm makes of it.
 
 const chart = "helm/ocigate"
+
+// chartHas reports whether the chart has a copy of a file of another asset: the rules or the
+// dashboard. TestGeneratedChartFiles of package config compares the copies.
+func chartHas(file string) bool {
+	_, err := os.Stat(filepath.Join(chart, "files", file))
+	return err == nil
+}
 
 func chartSchema(t *testing.T) object {
 	t.Helper()

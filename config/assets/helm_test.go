@@ -49,7 +49,13 @@ func rendered(t *testing.T, args ...string) map[string]object {
 }
 
 func example(name string) []string {
-	return []string{"--values", filepath.Join(chart, "examples", name+".yaml")}
+	args := []string{"--values", filepath.Join(chart, "examples", name+".yaml")}
+	for file, value := range map[string]string{"rules.yaml": "prometheusRule", "dashboard.json": "dashboard"} {
+		if !chartHas(file) {
+			args = append(args, "--set", value+".enabled=false")
+		}
+	}
+	return args
 }
 
 // releases are the values that are tested.
