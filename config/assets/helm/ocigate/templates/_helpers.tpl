@@ -170,7 +170,7 @@ spec:
       envFrom:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      # Two minutes for the journal to open.
+      # Two minutes for a start on a busy node.
       startupProbe:
         httpGet: {path: /livez, port: admin}
         periodSeconds: 2
