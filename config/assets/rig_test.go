@@ -69,9 +69,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary returns the path of this program, built as a release is.
+// binary returns the path of this program, built as a release is. A short run skips the
+// tests that need it.
 func binary(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it runs the program as a process")
+	}
 	built.once.Do(func() {
 		if built.folder, built.err = os.MkdirTemp("", "ocigate-assets"); built.err != nil {
 			return
