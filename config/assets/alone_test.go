@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -257,15 +258,19 @@ func snapshot(t *testing.T, folder string) []string {
 	return found
 }
 
-// freeAddress returns an address on loopback at which nothing listens.
+// freeAddress returns an address on loopback at which nothing listens. Its port is outside of
+// the range that the system assigns to others meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 15_000+rand.IntN(15_000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // nothing has connected
+			return address
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // callAs makes a request of a client, which is given with its secret.
