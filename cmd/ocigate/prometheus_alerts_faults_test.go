@@ -53,35 +53,32 @@ func downFault() alertFault {
 
 // restartsFault is a process that is killed again and again.
 func restartsFault() alertFault {
-	var g *gatewayProcess
+	var p *process
 	return alertFault{
 		name: "a replica is killed again and again", alerts: []string{"OcigateRestarts"},
 		begin: func(f *faultRun) string {
-			platform := ocisim.NewServer(rollingSeed())
-			f.Cleanup(func() { _ = platform.Close() }) // never fails
-			g = newGatewayProcess(f.T, binaryOfTest(f.T), gatewaySettings{
-				platform: platform.Addr, settle: time.Second, journal: "folder: " + filepath.Join(f.TempDir(), "journal"),
-			})
-			g.start(f.T)
-			return g.admin
+			p = startProcess(f.T, newPlatform(f.T).Addr, processSettings{}, unread(f.T))
+			return p.admin
 		},
 		provoke: func(f *faultRun) func() {
 			started := func() float64 {
-				found := f.watch.query(f.T, fmt.Sprintf("process_start_time_seconds{instance=%q}", g.admin))
+				found := f.watch.query(f.T, fmt.Sprintf("process_start_time_seconds{instance=%q}", p.admin))
 				if len(found) != 1 {
 					return 0
 				}
 				return found[0].Value
 			}
-			fired := alertSeen{"OcigateRestarts", g.admin}
+			fired := alertSeen{"OcigateRestarts", p.admin}
 			began := time.Now()
 			for f.watch.allFired()[fired].State == "" {
 				if time.Since(began) > alertPatience {
 					f.Fatal("the restarts do not fire the alert")
 				}
 				before := started()
-				g.kill()
-				g.start(f.T)
+				p.kill()
+				again := exec.Command(p.command.Path, p.command.Args[1:]...)
+				again.Env = p.command.Env
+				p.bound = startBound(f.T, again)
 				f.watch.poll(f.T, "the start of the process is scraped", func() bool { return started() > before })
 			}
 			return func() {}
@@ -184,7 +181,7 @@ func correctedFault() alertFault {
 			// On a busy machine the lists may be read too late: then the write was done
 			// when they were, there is nothing to correct, and the next one may be.
 			late := f.inject(platform, "apply-late command="+writeCommands+" delay=10s")
-			stop := f.repeat(15*time.Second, func() {
+			stop := f.repeat(30*time.Second, func() {
 				f.call(http.MethodPost, writePath, writeBody)
 			})
 			return func() { late.Remove(); stop() }
@@ -442,13 +439,13 @@ func TestPrometheusAlertsOfAllReplicas(t *testing.T) {
 	w.scrape(t, first.admin, second.admin)
 
 	differ, absent := alertSeen{"OcigateVersionsDiffer", ""}, alertSeen{"OcigateAbsent", ""}
-	w.awaitFired(t, []alertSeen{differ})
+	w.awaitFired(t, differ)
 	second.end(t)
-	w.awaitResolved(t, []alertSeen{differ})
+	w.awaitResolved(t, differ)
 	first.end(t)
-	w.awaitFired(t, []alertSeen{absent})
+	w.awaitFired(t, absent)
 	start(t, platform.Addr, setting)
-	w.awaitResolved(t, []alertSeen{absent})
+	w.awaitResolved(t, absent)
 	for _, a := range []alertSeen{differ, absent} {
 		checkAlertTexts(t, w.allFired()[a])
 	}

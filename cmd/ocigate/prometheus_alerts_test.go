@@ -27,6 +27,7 @@ import (
 // can be turned on in it.
 func TestPrometheusRulesAreValid(t *testing.T) {
 	promtool := findProgram(t, "promtool")
+	t.Parallel()
 	folder := filepath.Join(moduleRoot, prometheusFolder)
 	run := func(args ...string) {
 		t.Helper()
@@ -208,21 +209,42 @@ func (w *alertWatch) look(t *testing.T) {
 	}
 }
 
-// await waits until something holds of all alerts, as of the looks from now on.
-func (w *alertWatch) await(t *testing.T, what string, alerts []alertSeen, holdsLocked func(alertSeen) bool) {
-	t.Helper()
+// state returns which of the alerts have not fired, and which of them fire now or cannot be
+// seen, as of a look that began after a number of looks.
+func (w *alertWatch) state(alerts []alertSeen, after int) (silent, unresolved []alertSeen) {
 	w.mu.Lock()
-	from := w.looks + 1 // a look that has begun may not have seen the last change
-	w.mu.Unlock()
-	var open []alertSeen
-	done := func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		open = slices.DeleteFunc(slices.Clone(alerts), func(a alertSeen) bool { return w.looks > from && holdsLocked(a) })
-		return len(open) == 0
+	defer w.mu.Unlock()
+	for _, a := range alerts {
+		if _, ok := w.fired[a]; !ok {
+			silent = append(silent, a)
+		}
+		// An alert of an instance that is not scraped has not resolved. A look that has
+		// begun may not have seen the last change.
+		if w.looks <= after+1 || w.firing[a] || !w.up[a.instance] {
+			unresolved = append(unresolved, a)
+		}
 	}
+	return silent, unresolved
+}
+
+// lookCount returns how often it has looked.
+func (w *alertWatch) lookCount() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looks
+}
+
+// await waits until missing returns nothing.
+func (w *alertWatch) await(t *testing.T, what string, missing func() []alertSeen) {
+	t.Helper()
 	began := time.Now()
-	for tick := time.Tick(100 * time.Millisecond); !done(); {
+	var last []alertSeen
+	for tick := time.Tick(100 * time.Millisecond); ; {
+		open := missing()
+		if len(open) == 0 {
+			break
+		}
+		last = open
 		if time.Since(began) > alertPatience {
 			t.Fatalf("after %v these have not %s: %v", alertPatience, what, open)
 		}
@@ -232,20 +254,20 @@ func (w *alertWatch) await(t *testing.T, what string, alerts []alertSeen, holdsL
 		case <-tick:
 		}
 	}
-	t.Logf("%d alerts have %s after %v", len(alerts), what, time.Since(began).Round(time.Second))
+	t.Logf("all have %s after %v, the last ones were %v", what, time.Since(began).Round(time.Second), last)
 }
 
 // awaitFired waits until alerts have fired at some time.
-func (w *alertWatch) awaitFired(t *testing.T, alerts []alertSeen) {
+func (w *alertWatch) awaitFired(t *testing.T, alerts ...alertSeen) {
 	t.Helper()
-	w.await(t, "fired", alerts, func(a alertSeen) bool { _, ok := w.fired[a]; return ok })
+	w.await(t, "fired", func() []alertSeen { silent, _ := w.state(alerts, 0); return silent })
 }
 
-// awaitResolved waits until none of the alerts fires, while their instances are scraped: an
-// alert of an instance that is not does not count as resolved.
-func (w *alertWatch) awaitResolved(t *testing.T, alerts []alertSeen) {
+// awaitResolved waits until none of the alerts fires.
+func (w *alertWatch) awaitResolved(t *testing.T, alerts ...alertSeen) {
 	t.Helper()
-	w.await(t, "resolved", alerts, func(a alertSeen) bool { return w.up[a.instance] && !w.firing[a] })
+	from := w.lookCount()
+	w.await(t, "resolved", func() []alertSeen { _, unresolved := w.state(alerts, from); return unresolved })
 }
 
 // allFired returns the alerts that have fired, each as it was at its first time.
@@ -275,6 +297,26 @@ type faultRun struct {
 
 	gateway *running
 	admin   string
+	alerts  []alertSeen
+	end     func() // of the fault; nil when it has ended
+	ended   int    // how many looks there were then
+}
+
+// step ends the fault as soon as all its alerts have fired, and returns those that have not
+// fired, or not resolved. The faults end one by one: the longer one lasts, the longer take
+// the pauses between the attempts of a gateway to recover.
+func (f *faultRun) step() []alertSeen {
+	f.Helper()
+	silent, unresolved := f.watch.state(f.alerts, f.ended)
+	if len(silent) > 0 {
+		return silent
+	}
+	if f.end != nil {
+		f.end()
+		f.end, f.ended = nil, f.watch.lookCount()
+		return f.alerts
+	}
+	return unresolved
 }
 
 // repeat calls a function again and again, until the returned function is called. It must
@@ -299,12 +341,13 @@ func (f *faultRun) repeat(pause time.Duration, call func()) (stop func()) {
 	return stop
 }
 
-// TestPrometheusAlerts provokes every alert in real gateways: it injects faults into what
-// they depend on, waits until the real Prometheus has fired the alerts, ends the faults, and
-// waits until all have resolved. A gateway without a fault must have none.
+// TestPrometheusAlerts provokes every alert in real gateways, one for each fault: it injects
+// the faults, waits until the real Prometheus has fired the alerts, ends the faults, and waits
+// until all alerts have resolved. A gateway without a fault must have none.
 func TestPrometheusAlerts(t *testing.T) {
 	findProgram(t, "prometheus")
-	faults := slices.Concat(processFaults(), platformFaults(), writeFaults(), callerFaults(), settingFaults())
+	t.Parallel() // it waits most of the time
+	faults := slices.Concat(platformFaults(), callerFaults(), settingFaults(), writeFaults(), processFaults())
 	provoked := []string{"OcigateAbsent", "OcigateVersionsDiffer"} // by TestPrometheusAlertsOfAllReplicas
 	for i := range faults {
 		provoked = append(provoked, faults[i].alerts...)
@@ -328,28 +371,29 @@ func TestPrometheusAlerts(t *testing.T) {
 				continue
 			}
 		}
-		began := time.Now()
 		f.admin = f.fault.begin(f)
-		t.Logf("begun in %v: %s", time.Since(began).Round(time.Millisecond), f.fault.name)
 		runs, addresses = append(runs, f), append(addresses, f.admin)
 	}
 	w.scrape(t, addresses...)
 
-	var want []alertSeen
-	var ends []func()
-	for _, f := range runs {
-		began := time.Now()
-		ends = append(ends, f.fault.provoke(f))
-		t.Logf("provoked in %v: %s", time.Since(began).Round(time.Millisecond), f.fault.name)
-		for _, name := range f.fault.alerts {
-			want = append(want, alertSeen{name, f.admin})
+	alerts := 0
+	for i, f := range runs {
+		for _, earlier := range runs[:i] {
+			earlier.step()
 		}
+		for _, name := range f.fault.alerts {
+			f.alerts = append(f.alerts, alertSeen{name, f.admin})
+		}
+		alerts += len(f.alerts)
+		f.end = f.fault.provoke(f)
 	}
-	w.awaitFired(t, want)
-	for _, end := range ends {
-		end()
-	}
-	w.awaitResolved(t, want)
+	w.await(t, "fired and resolved", func() []alertSeen {
+		var open []alertSeen
+		for _, f := range runs {
+			open = append(open, f.step()...)
+		}
+		return open
+	})
 
 	fired := w.allFired()
 	for seen := range fired {
@@ -358,10 +402,12 @@ func TestPrometheusAlerts(t *testing.T) {
 			t.Errorf("%s fired for a gateway without a fault", seen.name)
 		}
 	}
-	for _, seen := range want {
-		checkAlertTexts(t, fired[seen])
+	for _, f := range runs {
+		for _, seen := range f.alerts {
+			checkAlertTexts(t, fired[seen])
+		}
 	}
-	t.Logf("%d of %d alerts provoked, %d fired, %d resolved", len(want), len(want)+len(skipped), len(want), len(want))
+	t.Logf("%d of %d alerts provoked, %d fired, %d resolved", alerts, alerts+len(skipped), alerts, alerts)
 }
 
 // phoneNumber finds what must not be in an alert, since alerts go to other systems.
