@@ -400,7 +400,7 @@ func mappings(words map[string]word) []dashboard.ValueMapping {
 	m := dashboard.NewValueMap()
 	m.Options = map[string]dashboard.ValueMappingResult{}
 	for i, value := range slices.SortedFunc(maps.Keys(words), byNumber) {
-		m.Options[value] = dashboard.ValueMappingResult{Text: new(words[value].text), Color: new(words[value].color), Index: new(int32(i))} //nolint:gosec // there are few
+		m.Options[value] = dashboard.ValueMappingResult{Text: new(words[value].text), Color: new(words[value].color), Index: new(int32(i))}
 	}
 	return []dashboard.ValueMapping{{ValueMap: m}}
 }
