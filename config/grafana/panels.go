@@ -199,6 +199,9 @@ func (p panel) make(id uint32) (*dashboard.Panel, error) {
 	}
 	if p.none != "" {
 		config.Defaults.NoValue = new(p.none)
+		if p.kind == number {
+			config.Defaults.Mappings = append(config.Defaults.Mappings, forNone(p.none))
+		}
 	}
 	made.FieldConfig = config
 	return made, p.show(made)
@@ -403,6 +406,14 @@ func mappings(words map[string]word) []dashboard.ValueMapping {
 		m.Options[value] = dashboard.ValueMappingResult{Text: new(words[value].text), Color: new(words[value].color), Index: new(int32(i))}
 	}
 	return []dashboard.ValueMapping{{ValueMap: m}}
+}
+
+// forNone returns the word for no value, which would have the color of the lowest one.
+func forNone(text string) dashboard.ValueMapping {
+	m := dashboard.NewSpecialValueMap()
+	m.Options.Match = dashboard.SpecialValueMatchNull
+	m.Options.Result = dashboard.ValueMappingResult{Text: &text, Color: new("green")}
+	return dashboard.ValueMapping{SpecialValueMap: m}
 }
 
 func byNumber(a, b string) int {

@@ -67,9 +67,12 @@ var platformPanels = []panel{
 	},
 	{
 		kind: bars, title: "Commands by result", unit: "ops", alert: "OcigatePlatformCommandsLost",
-		help:    "Commands that were sent to the platform per second: ok, refused with an error of the platform, or lost without a reply.",
-		queries: []query{{expr: `sum by (result) (rate(ocigate_platform_commands_total{@}[$__rate_interval]))`, legend: "{{result}}"}},
-		colors:  []string{"ok", "green", "refused", "orange", "lost", "red"},
+		help: "Commands that were sent to the platform per second: ok, refused with an error of the platform, or lost without a reply; and those that were not sent, because they shared the reply to the same read of another caller.",
+		queries: []query{
+			{expr: `sum by (result) (rate(ocigate_platform_commands_total{@}[$__rate_interval]))`, legend: "{{result}}"},
+			{expr: `sum(rate(ocigate_platform_reads_joined_total{@}[$__rate_interval]))`, legend: "not sent, shared"},
+		},
+		colors: []string{"ok", "green", "refused", "orange", "lost", "red", "not sent, shared", "blue"},
 	},
 	{
 		kind: lines, title: "Commands by name", unit: "ops",
@@ -99,11 +102,6 @@ var platformPanels = []panel{
 		help:    "Documents of the platform that could not be accepted per minute, by endpoint and reason. Each ends its session, and a write becomes unknown.",
 		queries: []query{{expr: `60 * sum by (platform_endpoint, reason) (rate(ocigate_platform_replies_refused_total{@@}[$__rate_interval])) > 0`, legend: "{{platform_endpoint}} {{reason}}"}},
 		none:    "none refused",
-	},
-	{
-		kind: lines, title: "Reads that shared a reply", unit: "ops",
-		help:    "Commands per second that were not sent, because they shared the reply to the same read of another caller.",
-		queries: []query{{expr: `sum(rate(ocigate_platform_reads_joined_total{@}[$__rate_interval]))`, legend: "shared"}},
 	},
 }
 
