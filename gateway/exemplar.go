@@ -3,6 +3,7 @@ package gateway
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -34,11 +35,11 @@ func (i *requestInfo) exemplar() prometheus.Labels {
 	return prometheus.Labels{exemplarLabel: i.traceID}
 }
 
-// observe adds a value to a histogram, with an exemplar unless labels is nil.
-func observe(histogram prometheus.Observer, value float64, labels prometheus.Labels) {
+// observeDuration adds a duration to a histogram, with an exemplar unless labels is nil.
+func observeDuration(histogram prometheus.Observer, took time.Duration, labels prometheus.Labels) {
 	if with, ok := histogram.(prometheus.ExemplarObserver); ok && labels != nil {
-		with.ObserveWithExemplar(value, labels)
+		with.ObserveWithExemplar(took.Seconds(), labels)
 		return
 	}
-	histogram.Observe(value)
+	histogram.Observe(took.Seconds())
 }

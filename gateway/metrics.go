@@ -119,7 +119,7 @@ func (m *Metrics) request(info *requestInfo, c echo.Context, took time.Duration)
 	}
 	status, name := info.outcome(c.Response().Status)
 	m.requests.WithLabelValues(info.route, method, strconv.Itoa(status), name).Inc()
-	observe(m.requestDuration.WithLabelValues(info.route, method), took.Seconds(), info.exemplar())
+	observeDuration(m.requestDuration.WithLabelValues(info.route, method), took, info.exemplar())
 	if info.err == nil {
 		return
 	}
