@@ -41,15 +41,7 @@ func (w discarded) WriteHeader(int)             {}
 
 // BenchmarkGet is all that happens to a request between net/http and the client
 // of the platform.
-func BenchmarkGet(b *testing.B) { benchmarkGet(b, "") }
-
-// BenchmarkGetWithTrace is as BenchmarkGet, of requests that become exemplars.
-func BenchmarkGetWithTrace(b *testing.B) {
-	benchmarkGet(b, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-}
-
-func benchmarkGet(b *testing.B, traceparent string) {
-	b.Helper()
+func BenchmarkGet(b *testing.B) {
 	row := `<row><col>+32-26127000</col><col>+32-26127009</col><col>jan@example.com</col><col>true</col></row>`
 	replies, err := oci.ParseReplies([]byte(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
 		strings.Repeat(`<command xsi:type="XResponse" xmlns=""><authorized>true</authorized><numberRangeSummaryTable>`+
@@ -88,9 +80,6 @@ func benchmarkGet(b *testing.B, traceparent string) {
 	}
 	request.RemoteAddr = "127.0.0.1:1"
 	request.Header.Set("Authorization", "Bearer "+string(session.Token))
-	if traceparent != "" {
-		request.Header.Set("Traceparent", traceparent)
-	}
 	w := discarded{http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
