@@ -27,7 +27,7 @@ func TestConfigurationOfPackages(t *testing.T) {
 	if len(read) != 1 || read[0] != "/etc/ocigate/platform.password" || c.Platform.Password.Reveal() != "word of the platform" {
 		t.Errorf("files read: %v", read)
 	}
-	if c.Journal.Folder != "/var/lib/ocigate" || !c.Platform.Endpoints[0].TLS.Enabled || !strings.HasPrefix(c.HTTP.Listen, "127.0.0.1:") {
+	if c.Journal.Folder != "/var/lib/ocigate/journal" || !c.Platform.Endpoints[0].TLS.Enabled || !strings.HasPrefix(c.HTTP.Listen, "127.0.0.1:") {
 		t.Errorf("journal %s, TLS %v, listener %s", c.Journal.Folder, c.Platform.Endpoints[0].TLS.Enabled, c.HTTP.Listen)
 	}
 }

@@ -15,7 +15,7 @@ fi
 # deb only: files that were put beside the configuration, such as the platform's password.
 if [ "$1" = purge ]; then
 	rm -rf /etc/ocigate
-	rmdir /var/lib/ocigate 2>/dev/null ||
+	rmdir /var/lib/ocigate/journal /var/lib/ocigate 2>/dev/null ||
 		! [ -d /var/lib/ocigate ] ||
 		echo "/var/lib/ocigate is kept: it has the journal of all writes" >&2
 fi
