@@ -35,6 +35,7 @@ type Config struct {
 	API      API      `yaml:"api" doc:"Choices that the API's specification leaves open."`
 	Auth     Auth     `yaml:"auth" doc:"How callers are authenticated."`
 	Journal  Journal  `yaml:"journal" restart:"true" doc:"Where writes and their outcomes are recorded. No write is sent before it is recorded."`
+	Tracing  Tracing  `yaml:"tracing" doc:"Traces of requests, sent by OTLP over HTTP to a receiver of OpenTelemetry. The standard variables OTEL_… say where to and which; they have no effect while enabled is false."`
 	Reload   Reload   `yaml:"reload" doc:"Reading the configuration again without a restart."`
 	Platform Platform `yaml:"platform" doc:"Platform behind the gateway, reached by OCI-P."`
 
@@ -100,6 +101,13 @@ type Reload struct {
 type Log struct {
 	Level  LogLevel  `yaml:"level" doc:"Least level that is logged."`
 	Format LogFormat `yaml:"format" doc:"Format of a line."`
+}
+
+// Tracing configures traces of requests. Where they are sent to is in the standard variables
+// of OpenTelemetry.
+type Tracing struct {
+	Enabled      bool `yaml:"enabled" doc:"Whether traces are made and sent. Without OTEL_EXPORTER_OTLP_ENDPOINT they are sent to http://localhost:4318."`
+	TrustCallers bool `yaml:"trust_callers" doc:"Whether a request with a traceparent header is a part of that trace, and is sampled as the header says if the sampler depends on the parent. With false it begins a trace of its own with a link to that one: set this if callers that you do not know can send requests."`
 }
 
 // LogLevel is the least level that is logged.
@@ -437,9 +445,10 @@ func Default() Config {
 			Docs:              true,
 			CORS:              CORS{MaxAge: 10 * time.Minute},
 		},
-		Admin: Admin{Listen: "127.0.0.1:9090", Commands: CommandsLoopback},
-		Log:   Log{Level: LogInfo, Format: LogJSON},
-		API:   API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second, MaxEntries: 1000, WireTrace: true},
+		Admin:   Admin{Listen: "127.0.0.1:9090", Commands: CommandsLoopback},
+		Log:     Log{Level: LogInfo, Format: LogJSON},
+		Tracing: Tracing{TrustCallers: true},
+		API:     API{AvailableFrom: AvailableFromGroup, ContextTTL: 30 * time.Second, MaxEntries: 1000, WireTrace: true},
 		Auth: Auth{
 			Tokens:      Tokens{TTL: 15 * time.Minute, Audience: "ocigate"},
 			Cookie:      Cookie{Secure: true, SameSite: SameSiteStrict},

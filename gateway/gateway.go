@@ -28,8 +28,8 @@ type Writer interface {
 }
 
 // Options are the options of a [Gateway]. All fields are required, except the
-// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits, SessionShares, Replaces, NoWire
-// and WireTraces.
+// numbers, which have defaults, TrustedProxies, Docs, CORS, CallerLimits, SessionShares, Replaces, NoWire,
+// WireTraces and Tracer.
 type Options struct {
 	Services       Services // of NewServices
 	Writer         Writer
@@ -73,6 +73,8 @@ type Options struct {
 	NoWire bool
 	// WireTraces are the tenants whose requests are traced in the log. Default none.
 	WireTraces *WireTraces
+	// Tracer makes a span of each request. Default none.
+	Tracer Tracer
 }
 
 // A Gateway serves the API. It is an http.Handler, safe for concurrent use.
@@ -84,6 +86,8 @@ type Gateway struct {
 	posted    map[string]bool // of postedPaths
 	limits    *callerLimits   // nil for none
 	pieces    sync.Pool       // of *bufio.Writer, for writeBody
+
+	documented map[string]string // of documentedPaths
 }
 
 // New returns a Gateway with these options. It may be called several times with the same
@@ -105,6 +109,8 @@ func New(o Options) *Gateway {
 		addresses: newClientAddresses(o.TrustedProxies, o.Metrics.forwardedUnparsed, o.Logger),
 		routes:    routes,
 		posted:    postedPaths(routes),
+
+		documented: documentedPaths(routes),
 	}
 	g.takeOver(o.Replaces)
 	o.Metrics.startRequests(o.PlatformErrors.Codes())

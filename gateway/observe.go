@@ -67,6 +67,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if m := traceContext.FindStringSubmatch(c.Request().Header.Get(traceparent)); m != nil {
 			info.traceID, info.sampled = m[1], isSampled(m[2])
 		}
+		span := g.beginSpan(c, info)
 		c.Set(infoKey, info)
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, info.requestID)
@@ -83,6 +84,7 @@ func (g *Gateway) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		took := time.Since(start)
 		g.options.Metrics.request(info, c, took)
 		g.log(info, c, took)
+		g.endSpan(c, info, span)
 		return nil
 	}
 }

@@ -280,7 +280,10 @@ func (p *pool) makeSession(a *attempt) {
 // if that fails.
 func (p *pool) try(a *attempt, password Secret) *session {
 	e, start := a.endpoint, time.Now()
-	s, who, err := e.open(a.ctx, opening{userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: p.sessionClosed})
+	parts := new(stageTimes)
+	s, who, err := e.open(a.ctx, opening{
+		userID: e.UserID, password: password, ownAccount: true, run: p.running.Go, onClose: p.sessionClosed, stages: parts,
+	})
 	took := time.Since(start)
 	if err == nil && a.checked {
 		err = a.checkReply(s)
@@ -288,6 +291,7 @@ func (p *pool) try(a *attempt, password Secret) *session {
 	refused, counts := p.endAttempt(a, password, took, s, err)
 	if counts {
 		p.options().Trace.sessionTried(e.Name, time.Since(start), err)
+		p.options().Trace.loginEnded(LoginEvent{Endpoint: e.Name, Began: start, Connect: parts.connect, TLS: parts.tls, Err: err}, p.waiting)
 	}
 	if err != nil {
 		s = nil

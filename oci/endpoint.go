@@ -105,14 +105,21 @@ func (e *endpoint) loginMethods() []LoginMethod {
 
 // connect makes a connection, with TLS if the endpoint has it. Errors are of type
 // [*ConnectError].
-func (e *endpoint) connect(ctx context.Context) (line, error) {
+func (e *endpoint) connect(ctx context.Context) (line, error) { return e.connectIn(ctx, nil) }
+
+// connectIn is connect. It notes how long the stages took.
+func (e *endpoint) connectIn(ctx context.Context, took *stageTimes) (line, error) {
 	ctx, cancel := within(ctx, e.options.ConnectTimeout)
 	defer cancel()
+	began := time.Now()
 	plain, err := e.dial(ctx)
+	took.dialed(began)
 	if err != nil || !e.secured {
 		return plain, err
 	}
+	began = time.Now()
 	above, _, err := e.secure(ctx, plain)
+	took.secured(began)
 	return above, err
 }
 
@@ -148,6 +155,7 @@ type opening struct {
 	ownAccount bool
 	run        func(func())          // starts the session's reader
 	onClose    func(*session, error) // called when the session has been closed, also after a failed login
+	stages     *stageTimes           // notes how long the connection took; may be nil
 }
 
 // open makes a connection and logs in. If the platform closes the connection
@@ -170,7 +178,7 @@ func (e *otherFormError) Unwrap() error { return e.error }
 
 // openOnce makes one connection and logs in.
 func (e *endpoint) openOnce(ctx context.Context, o opening) (*session, Identity, error) {
-	conn, err := e.connect(ctx)
+	conn, err := e.connectIn(ctx, o.stages)
 	if err != nil {
 		return nil, Identity{}, err
 	}

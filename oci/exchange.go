@@ -3,6 +3,7 @@ package oci
 import (
 	"context"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,13 @@ type exchange struct {
 	pool *pool
 
 	wire *wireRecord // nil unless the exchange is traced
+
+	// exchanged is [Trace.Exchanged], nil without one. The others are for it.
+	exchanged func(context.Context, ExchangeEvent)
+	caller    context.Context
+	given     time.Time   // when the document was given to the session
+	sent      bool        // some of it may have been sent; written before anybody waits for the result
+	reported  atomic.Bool // exchanged was called, or is about to be
 
 	// Guarded by the session's mutex.
 	written bool    // the complete document has been handed to the socket
@@ -96,8 +104,11 @@ func (s *session) newExchange(document outgoing) (*exchange, error) {
 // while the connection is written.
 func (s *session) send(ctx context.Context, asked *exchange) error {
 	asked.wire = wireOf(ctx).record(s, asked.document)
+	if asked.exchanged = s.endpoint.options.Trace.Exchanged; asked.exchanged != nil {
+		asked.caller, asked.given = ctx, time.Now()
+	}
 	if err := s.begin(ctx, asked); err != nil {
-		asked.wire.end(err)
+		asked.end(nil, err)
 		return err
 	}
 	left, err := s.line.send(asked.encoded)
@@ -108,10 +119,11 @@ func (s *session) send(ctx context.Context, asked *exchange) error {
 	if !left {
 		asked.timeout.Stop()
 		err := &UnsentError{Endpoint: s.endpoint.Name, Err: s.reason()}
-		asked.wire.end(err)
+		asked.end(nil, err)
 		return err
 	}
 	asked.wire.markSent()
+	asked.sent = true
 	s.markWritten(asked)
 	return nil
 }
@@ -143,13 +155,13 @@ func (a *exchange) outcome(got result) ([]Reply, error) {
 	a.timeout.Stop()
 	if got.err != nil {
 		err := a.lost(got.err)
-		a.wire.end(err)
+		a.end(nil, err)
 		return nil, err
 	}
-	a.wire.end(nil)
 	for i := range got.replies {
 		got.replies[i].endpoint = a.endpoint
 	}
+	a.end(got.replies, nil)
 	return got.replies, nil
 }
 

@@ -49,7 +49,7 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 		return nil, undone(err) // of this caller alone: callers who share the read have other ids
 	}
 	wire := wireOf(ctx)
-	key := wire.readKey(commands)
+	key, began := wire.readKey(commands), c.pool.options().Trace.begins()
 	for {
 		f, leads := c.reads.join(key)
 		if leads {
@@ -63,6 +63,7 @@ func (c *Client) Read(ctx context.Context, commands ...Read) ([]Reply, error) {
 		if f.shared {
 			c.pool.options().Trace.readJoined(commands, f.outcome.err)
 			wire.joined(commands, f.outcome.err)
+			c.pool.options().Trace.joined(ctx, began, commands, f.outcome)
 			if f.outcome.err == nil {
 				c.pool.noteShared(progressOf(ctx))
 			}
@@ -232,7 +233,7 @@ func (c *Client) finishReadsInBackground(ctx context.Context, f *flight, s *sess
 		f.detached = true
 		close(left)
 		err := asked.lost(endOf(ctx, ctx.Err()))
-		asked.wire.end(err)
+		asked.end(nil, err)
 		return nil, err
 	}
 }

@@ -1,6 +1,9 @@
 package oci
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Trace holds hooks that are called for events, like those of net/http/httptrace. Any
 // of them may be nil. They are called from several goroutines, some while others
@@ -49,6 +52,19 @@ type Trace struct {
 	// ReadJoined is called for each command of a read that got its replies from the
 	// exchange of another caller.
 	ReadJoined func(command string)
+
+	// QueueLeft is called like Waited, with the context of the caller and the time at which
+	// the wait began.
+	QueueLeft func(ctx context.Context, began time.Time, err error)
+	// Exchanged is called once for each document of commands, with the context of its
+	// caller: when it has ended, or when the caller stopped waiting for it. It is also
+	// called for checks of sessions and for logins, whose contexts are those of no caller
+	// unless a caller has caused them.
+	Exchanged func(ctx context.Context, e ExchangeEvent)
+	// LoginEnded is called after each attempt to make a session for the pool, when
+	// SessionTried is, before any caller gets the session, and for each login of
+	// [Client.Authenticate].
+	LoginEnded func(l LoginEvent)
 }
 
 // Probe is a probe of an endpoint that is not in use: see [Options.ProbeUnusedInterval]. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
 
 // Authenticate verifies a user's credentials by a login on a separate connection,
@@ -23,7 +24,10 @@ func (c *Client) Authenticate(ctx context.Context, userID string, password Secre
 	defer context.AfterFunc(c.pool.cutOff, cancel)()
 	var failures []error
 	for _, e := range c.pool.byBackoff() {
-		s, who, err := e.open(ctx, opening{userID: userID, password: password, run: c.pool.running.Go, onClose: func(*session, error) {}})
+		began, parts := time.Now(), new(stageTimes)
+		s, who, err := e.open(ctx, opening{userID: userID, password: password, run: c.pool.running.Go, onClose: func(*session, error) {}, stages: parts})
+		c.pool.options().Trace.loginEnded(LoginEvent{Endpoint: e.Name, Began: began, Connect: parts.connect, TLS: parts.tls, Err: err},
+			func() []context.Context { return []context.Context{ctx} })
 		if err == nil {
 			s.logout(errors.New("oci: closed: the identity is known"))
 			return who, nil

@@ -17,6 +17,7 @@ import (
 	"ocigate/gateway/operation"
 	"ocigate/gateway/operation/bolt"
 	"ocigate/gateway/operation/postgres"
+	"ocigate/gateway/tracing"
 	"ocigate/oci"
 	"ocigate/translate"
 	"ocigate/translate/errcode"
@@ -30,6 +31,7 @@ type parts struct {
 	platform     oci.Options
 	errors       translate.PlatformErrors
 	certificates *certificates
+	tracing      tracing.Settings
 	signIn       *docs.SignIn // nil except in the demonstration
 }
 
@@ -37,7 +39,7 @@ type parts struct {
 // configuration, each with its place.
 func build(c *config.Config) (*parts, error) {
 	p := &parts{config: c}
-	var problems [6]error
+	var problems [7]error
 	p.certificates, problems[2] = readCertificates(c)
 	p.platform, problems[0] = platformOptions(c.Platform, p.certificates)
 	p.errors, problems[1] = platformErrors(c.API)
@@ -45,6 +47,7 @@ func build(c *config.Config) (*parts, error) {
 	_, problems[3] = auth.New(authOptions(c, noPlatform{}))
 	problems[4] = checkJournal(c.Journal)
 	problems[5] = checkIssuer(c.Auth.OIDC)
+	p.tracing, problems[6] = tracingSettings(c.Tracing)
 	return p, placed(c, errors.Join(problems[:]...))
 }
 

@@ -171,6 +171,7 @@ func (d *doctor) examine(ctx context.Context) error {
 	}
 	d.checkListeners(ctx)
 	d.checkIssuer(ctx)
+	d.checkReceiver(ctx)
 	d.checkClock()
 	d.checkBudget()
 	d.checkDescriptors()

@@ -85,8 +85,8 @@ func lastPart(shutdownTimeout time.Duration) time.Duration {
 
 // mayHang is the number of parts of the program that are abandoned one after the other
 // if all of them hang: the watch of files, a reload, the control socket, the issuer's
-// keys, the journal's keeper, the platform's client, and the journal.
-const mayHang = 7
+// keys, the journal's keeper, the platform's client, the journal, and the traces.
+const mayHang = 8
 
 // leavingTime returns the share of each of these in the last part.
 func leavingTime(shutdownTimeout time.Duration) time.Duration {
@@ -126,7 +126,7 @@ func (p *Program) end(ctx context.Context) error {
 	if p.store != nil {
 		err = errors.Join(err, within(ctx, patience, "the journal", p.store.Close))
 	}
-	return err
+	return errors.Join(err, within(ctx, patience, "the sending of traces", func() error { p.closeTracing(ctx); return nil }))
 }
 
 // within calls f and waits for it until ctx has ended and patience has passed after

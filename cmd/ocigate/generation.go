@@ -75,6 +75,7 @@ func (p *Program) generate(parts *parts, services gateway.Services, before *gene
 		Replaces:       replaces,
 		NoWire:         !g.config.API.WireTrace,
 		WireTraces:     p.wires,
+		Tracer:         p.traces,
 	})
 	return g, nil
 }

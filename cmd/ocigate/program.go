@@ -13,6 +13,7 @@ import (
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
 	"ocigate/gateway/operation"
+	"ocigate/gateway/tracing"
 	"ocigate/oci"
 )
 
@@ -39,6 +40,7 @@ type Program struct {
 	admin   *listener
 	health  *gateway.Admin
 	wires   *gateway.WireTraces
+	traces  *tracing.Tracing
 	closing closing
 	status  *runningStatus
 	notify  *notifier // nil unless systemd has started the process
@@ -60,7 +62,8 @@ type Program struct {
 // configuration, also after each reload.
 func NewProgram(c *config.Config, logger *slog.Logger, with ...func(*parts)) (*Program, error) {
 	p := &Program{with: with, logger: logger, reloads: make(chan struct{}, 1), metrics: gateway.NewMetrics(versionText())}
-	p.trace = withLog(p.metrics.Trace(), logger)
+	p.traces = tracing.New(logger, versionText())
+	p.trace = p.traces.Platform(withLog(p.metrics.Trace(), logger))
 	parts, err := p.build(c)
 	if err != nil {
 		return nil, err
@@ -69,6 +72,7 @@ func NewProgram(c *config.Config, logger *slog.Logger, with ...func(*parts)) (*P
 		return nil, err
 	}
 	p.metrics.Watch(p.client)
+	p.metrics.WatchSpans(p.traces.Counts)
 	p.current.Store(&generation{config: c, parts: parts}) // until it is complete
 	if err := p.assemble(parts); err != nil {
 		return nil, errors.Join(err, p.end(context.Background()))
@@ -100,18 +104,23 @@ func (p *Program) assemble(parts *parts) error {
 	if p.store, err = journal(c, logger); err != nil {
 		return err
 	}
-	trace := withJournalLog(withOperationsLog(p.metrics.Operations(), logger), logger)
+	trace := p.traces.Operations(withJournalLog(withOperationsLog(p.metrics.Operations(), logger), logger))
 	p.revoked = auth.NewRevocations()
 	options := keeperOptions(c.Journal, p.store, services.Observer(), trace)
 	options.Revoked = loadInto(p.revoked)
 	p.keeper = operation.NewKeeper(options)
 	p.control = startControlServer(p.store, p.keeper, c.Journal, logger)
 	p.wires = gateway.NewWireTraces(logger, p.keeper.Note)
+	if err := p.traces.Prepare(parts.tracing); err != nil {
+		return &valueError{tracingKey, err}
+	}
 	first, err := p.generate(parts, services, nil)
 	if err != nil {
 		return err
 	}
 	p.current.Store(first)
+	p.useTracing(c.Tracing)
+	p.noteTracing(first)
 	p.lastReload.note(startTrigger, reloaded{}, nil, first.since)
 	p.watchMetrics()
 	p.logValidity(first.since)

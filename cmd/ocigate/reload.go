@@ -167,6 +167,9 @@ func (p *Program) replace(next *config.Config, now time.Time) (reloaded, error) 
 	if err != nil {
 		return reloaded{}, err
 	}
+	if err := p.traces.Prepare(parts.tracing); err != nil {
+		return reloaded{}, &valueError{tracingKey, err}
+	}
 	p.metrics.StartEndpoints(endpointNames(next)...)
 	if err := p.client.Reconfigure(parts.platform); err != nil {
 		return reloaded{}, err
@@ -184,6 +187,10 @@ func (p *Program) replace(next *config.Config, now time.Time) (reloaded, error) 
 func (p *Program) become(g, before *generation) {
 	p.keeper.SetObserve(g.services.Observer())
 	p.current.Store(g)
+	p.useTracing(g.config.Tracing)
+	if !before.config.Tracing.Enabled {
+		p.noteTracing(g)
+	}
 	if before.issuer != g.issuer {
 		before.issuer.abandon()
 	}

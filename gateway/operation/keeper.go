@@ -79,6 +79,39 @@ type Trace struct {
 	// noted outside of the store is an anchor: a trail that does not have that line
 	// any more was cut off or written again.
 	Anchor func(head Head)
+
+	// Journaled is called after each call of the store that records a write of this process
+	// in the course of its request, with the context that the request began it with. err is
+	// nil if the store has the record.
+	Journaled func(ctx context.Context, op Operation, what JournalStep, began time.Time, err error)
+	// ReadBack is called before entries are read back because of an operation. It returns
+	// the context of the reading, and a function that is called at its end, neither nil. The
+	// context that it gets is that of the request which waits for the reading, or of the keeper.
+	ReadBack func(ctx context.Context, op Operation) (reading context.Context, ended func(err error))
+}
+
+// JournalStep is what is recorded of a write in the course of its request.
+type JournalStep string
+
+// The records of a write.
+const (
+	JournalBegin   JournalStep = "begin"   // it has arrived
+	JournalIntent  JournalStep = "intent"  // a step may be sent from now on
+	JournalOutcome JournalStep = "outcome" // its first outcome
+)
+
+func (t Trace) journaled(ctx context.Context, op Operation, what JournalStep, began time.Time, err error) {
+	if t.Journaled != nil {
+		t.Journaled(ctx, op, what, began, err)
+	}
+}
+
+// readBack calls ReadBack. Without it, the context is unchanged.
+func (t Trace) readBack(ctx context.Context, op Operation) (context.Context, func(error)) {
+	if t.ReadBack == nil {
+		return ctx, func(error) {}
+	}
+	return t.ReadBack(ctx, op)
 }
 
 // Intervals and limits of a keeper.
@@ -200,11 +233,12 @@ func (k *Keeper) Begin(ctx context.Context, op Operation) (*Write, error) {
 	defer cancel()
 	// It is in running before it is in the store, so that no caller finds it in
 	// the store alone.
-	w := &Write{keeper: k, op: op}
+	w := &Write{keeper: k, op: op, request: ctx}
 	k.mu.Lock()
 	k.running[op.ID] = w
 	k.mu.Unlock()
 	err := k.options.Store.Begin(ctx, op)
+	k.options.Trace.journaled(ctx, op, JournalBegin, now, err)
 	if err == nil {
 		return w, nil
 	}

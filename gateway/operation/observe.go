@@ -52,7 +52,9 @@ func (k *Keeper) readInQuestion(ctx context.Context, op *Operation) (Observation
 func (k *Keeper) readEntries(ctx context.Context, op *Operation, entries []Entry) (Observation, error) {
 	limited, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	seen, err := k.observe(limited, op.Target, entries)
+	reading, ended := k.options.Trace.readBack(limited, *op)
+	seen, err := k.observe(reading, op.Target, entries)
+	ended(err)
 	if err == nil && len(seen.Effects) != len(entries) {
 		err = errors.New("operation: the reading is not of the operation's entries")
 	}

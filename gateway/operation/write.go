@@ -24,6 +24,8 @@ type Write struct {
 	// lost reports that another process has taken the operation over and concluded
 	// that no further step can be sent. The keeper's mu guards it.
 	lost bool
+	// request is the context of Begin, only for Trace.Journaled. It never changes.
+	request context.Context
 }
 
 // State returns the operation's state.
@@ -69,7 +71,9 @@ func (w *Write) Intend(ctx context.Context, step int, endpoint string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := w.keeper.options.Store.Record(ctx, intent, event); err != nil {
+	err := w.keeper.options.Store.Record(ctx, intent, event)
+	w.keeper.options.Trace.journaled(w.request, intent, JournalIntent, now, err)
+	if err != nil {
 		return w.notIntended(ctx, before, err)
 	}
 	w.update(func(op *Operation) {
@@ -217,7 +221,9 @@ func (w *Write) Unchanged(entries []Entry) (Operation, error) {
 	op.conclude(Done, ByReading, now.UTC())
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if err := k.options.Store.Record(ctx, op, EventOf(EventOutcome, &op, now)); err != nil {
+	err := k.options.Store.Record(ctx, op, EventOf(EventOutcome, &op, now))
+	k.options.Trace.journaled(w.request, op, JournalOutcome, now, err)
+	if err != nil {
 		k.storeFailed(ctx, "recording an operation that has nothing to change", err)
 		return w.snapshot(), fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
@@ -345,7 +351,12 @@ func (w *Write) end(last State, basis Basis, response json.RawMessage, recheckAt
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	k.storeRecord(ctx, r)
+	began := time.Now()
+	var failed error
+	if !k.storeRecord(ctx, r) {
+		failed = ErrUnusable
+	}
+	k.options.Trace.journaled(w.request, finished, JournalOutcome, began, failed)
 	k.wake()
 	return finished
 }
