@@ -212,7 +212,7 @@ func (p *pool) wait(ctx context.Context, w *waiter) (*session, error) {
 		got = p.leaveQueue(w, context.Cause(ctx))
 	}
 	p.options().Trace.waited(time.Since(start), got.err)
-	p.options().Trace.queueLeft(ctx, start, got.err)
+	p.options().Trace.queueLeft(ctx, w.ticket.arrived, got.err)
 	return got.session, got.err
 }
 

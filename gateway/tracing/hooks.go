@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -91,7 +92,11 @@ func (t *Tracing) exchanged(ctx context.Context, e oci.ExchangeEvent) {
 	if len(e.Commands) > 0 {
 		name = e.Commands[0]
 	}
-	t.below(ctx, name, e.Began, func(span trace.Span) {
+	title := name
+	if others := len(e.Commands) - 1; others > 0 {
+		title = fmt.Sprintf("%s and %d more", name, others)
+	}
+	t.below(ctx, title, e.Began, func(span trace.Span) {
 		result, number := resultOf(e)
 		has := []attribute.KeyValue{
 			keyRPCSystem.String("oci-p"), keyRPCMethod.String(name), keyCommands.StringSlice(e.Commands), keyResult.String(result),
