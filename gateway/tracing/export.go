@@ -61,6 +61,10 @@ func newExporter(s Settings, counts *counts, logger *slog.Logger) (*exporter, er
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	n := int64(len(spans))
 	defer e.counts.pending.Add(-n)
+	if e.life.Err() != nil {
+		e.counts.dropped.Add(n)
+		return nil
+	}
 	if err := e.send(ctx, spans); err != nil {
 		e.counts.failed.Add(n)
 		e.failures.note(e.explain(err))

@@ -101,7 +101,6 @@ func (t *Tracing) Close(ctx context.Context) {
 	t.mu.Unlock()
 	if made != nil {
 		made.close(ctx)
-		t.counts.dropped.Add(t.counts.pending.Swap(0))
 	}
 }
 
@@ -149,9 +148,11 @@ func programResource(s Settings, version string) *resource.Resource {
 	return resource.NewSchemaless(described...)
 }
 
-// close sends what is waiting, until ctx ends.
+// close sends what is waiting, until ctx ends. Then it cancels what is being sent, and drops
+// the rest.
 func (p *provider) close(ctx context.Context) {
-	_ = p.sdk.Shutdown(ctx) // what was not sent is counted
+	defer context.AfterFunc(ctx, p.exporter.end)()
+	_ = p.sdk.Shutdown(context.WithoutCancel(ctx)) // what was not sent is counted
 	p.exporter.close()
 }
 
@@ -164,6 +165,7 @@ func Check(ctx context.Context, s Settings, version string) error {
 		return err
 	}
 	defer e.close()
+	defer context.AfterFunc(ctx, e.end)() // the SDK does not pass ctx on
 	s.sampler = sdk.AlwaysSample()
 	var failure error
 	once := sdk.NewSimpleSpanProcessor(checkedExporter{e, &failure})

@@ -82,6 +82,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	answer := r.answer
 	r.mu.Unlock()
 	if answer != nil {
+		_, _ = io.Copy(io.Discard, request.Body) // else the server does not notice when the client disconnects
 		answer(w, request)
 		return
 	}
