@@ -127,9 +127,10 @@ func fullConfig() config.Config {
 			},
 			CallerLimit: config.CallerLimit{PerSecond: 10, Burst: 50},
 		},
-		Admin:  config.Admin{Listen: "[::1]:9090", Commands: config.CommandsAny},
-		Reload: config.Reload{Watch: true},
-		Log:    config.Log{Level: config.LogDebug, Format: config.LogText},
+		Admin:   config.Admin{Listen: "[::1]:9090", Commands: config.CommandsAny},
+		Tracing: config.Tracing{Enabled: true},
+		Reload:  config.Reload{Watch: true},
+		Log:     config.Log{Level: config.LogDebug, Format: config.LogText},
 		API: config.API{
 			AvailableFrom: config.AvailableFromTenant,
 			MaxEntries:    2500,
