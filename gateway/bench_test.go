@@ -12,6 +12,7 @@ import (
 
 	"ocigate/gateway"
 	"ocigate/gateway/auth"
+	"ocigate/gateway/tracing"
 	"ocigate/oci"
 	"ocigate/translate"
 )
@@ -41,7 +42,28 @@ func (w discarded) WriteHeader(int)             {}
 
 // BenchmarkGet is all that happens to a request between net/http and the client
 // of the platform.
-func BenchmarkGet(b *testing.B) {
+func BenchmarkGet(b *testing.B) { benchmarkGet(b, nil) }
+
+// BenchmarkGetTraced is the same with traces: while they are off, and with requests that are
+// sampled rarely and always. The spans go to a receiver that refuses them at once.
+func BenchmarkGetTraced(b *testing.B) {
+	for name, ratio := range map[string]string{"off": "", "1 percent": "0.01", "all": "1"} {
+		b.Run(name, func(b *testing.B) {
+			settings, err := tracing.FromEnvironment(func(name string) string {
+				return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio}[name]
+			})
+			must(b, err)
+			traces := tracing.New(slog.New(slog.DiscardHandler), "bench")
+			must(b, traces.Prepare(settings))
+			traces.Use(ratio != "", true)
+			defer traces.Close(b.Context())
+			benchmarkGet(b, traces)
+		})
+	}
+}
+
+func benchmarkGet(b *testing.B, tracer gateway.Tracer) {
+	b.Helper()
 	row := `<row><col>+32-26127000</col><col>+32-26127009</col><col>jan@example.com</col><col>true</col></row>`
 	replies, err := oci.ParseReplies([]byte(`<BroadsoftDocument protocol="OCI" xmlns="C" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
 		strings.Repeat(`<command xsi:type="XResponse" xmlns=""><authorized>true</authorized><numberRangeSummaryTable>`+
@@ -66,7 +88,7 @@ func BenchmarkGet(b *testing.B) {
 	defer func() { _ = null.Close() }()
 	handler := gateway.New(gateway.Options{
 		Services: services, Auth: authenticator, Metrics: gateway.NewMetrics("bench"),
-		Logger: slog.New(slog.NewJSONHandler(null, nil)),
+		Logger: slog.New(slog.NewJSONHandler(null, nil)), Tracer: tracer,
 	})
 	session, err := authenticator.Login(b.Context(), netip.MustParseAddr("127.0.0.1"), "bench@example.com", "bench")
 	if err != nil {

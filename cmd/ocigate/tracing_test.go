@@ -162,9 +162,9 @@ func startCollector(t *testing.T, to string) string {
 	file := filepath.Join(t.TempDir(), "collector.yaml")
 	writeText(t, file, fmt.Sprintf(`
 receivers: {otlp: {protocols: {http: {endpoint: %q}}}}
-exporters: {otlphttp: {endpoint: %q, sending_queue: {enabled: false}}}
+exporters: {otlp_http: {endpoint: %q, sending_queue: {enabled: false}}}
 service:
-  pipelines: {traces: {receivers: [otlp], exporters: [otlphttp]}}
+  pipelines: {traces: {receivers: [otlp], exporters: [otlp_http]}}
   telemetry: {metrics: {level: none}, logs: {level: warn}}
 `, at, to))
 	command := exec.Command(binary, "--config", file)
@@ -196,9 +196,9 @@ func TestTracesWithCollector(t *testing.T) {
 	t.Setenv("OTEL_SERVICE_NAME", "ocigate-test")
 	t.Setenv("OCIGATE_TRACING_ENABLED", "true")
 	platform := newPlatform(t)
-	p := startProcess(t, platform.Addr, processSettings{}, os.Stderr)
+	p := startProcess(t, platform.Addr, processSettings{http: "drain: 0s"}, nil)
 	client := keepsAlive(t)
-	list := "/api/v1" + itc("ApioSpTest", "ApioGrpTest", "numbers")
+	list := itc("ApioSpTest", "ApioGrpTest", "numbers")
 	const reads = 50
 	for range reads {
 		p.mustCall(t, client, http.MethodGet, list, "", http.StatusOK)
@@ -225,7 +225,7 @@ func TestTracesWithCollector(t *testing.T) {
 		t.Errorf("%d requests in %d traces, want %d", requests, len(byTrace), reads+2)
 	}
 	const route = " /api/v1/tenant/{tenant_id}/group/{group_id}/services/immediate_trunking_connectivity/numbers/\n"
-	const write = "POST" + route + "  journal begin\n  ServiceProviderGetRequest17sp1 and 2 more\n  journal intent\n" +
+	const write = "POST" + route + "  journal begin\n  ServiceProviderRouteListEnterpriseTrunkNumberRangeGetAvailableListRequest\n  journal intent\n" +
 		"  GroupRouteListEnterpriseTrunkNumberRangeAssignListRequest\n  journal outcome\n"
 	if trees[write] != 1 || trees["GET\n"] != 1 {
 		t.Errorf("the trees are %v", trees)
