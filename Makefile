@@ -88,7 +88,8 @@ pressure: ## overload the binary, let endpoints die slowly, and write testdata/b
 	$(GO) run ./cmd/pressure -write testdata/bench/pressure.md
 
 generate: ## write the generated parts of pages and configuration again
-	$(GO) test ./config ./config/grafana ./cmd/ocigate ./gateway/openapi -run Generated -update
+	$(GO) test ./config/grafana -run Generated -update
+	$(GO) test ./config ./cmd/ocigate ./gateway/openapi -run Generated -update
 
 check-generated: ## fail if generated files are not up to date
 	$(GO) test ./config ./config/grafana ./cmd/ocigate ./gateway/openapi -run Generated -count=1

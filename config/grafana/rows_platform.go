@@ -211,6 +211,11 @@ var processPanels = []panel{
 		help:    "Lines per minute that were dropped because the reader of the log was too slow or absent, by replica.",
 		queries: []query{{expr: `60 * rate(ocigate_log_lines_dropped_total{@}[$__rate_interval])`, legend: "{{instance}}"}},
 	},
+	{
+		kind: bars, title: "Spans of traces", unit: "cpm",
+		help:    "Spans of sampled traces per minute, by result. Dropped and failed ones are missing at the receiver.",
+		queries: []query{{expr: `60 * sum by (result) (rate(ocigate_traces_spans_total{@}[$__rate_interval]))`, legend: "{{result}}"}},
+	},
 }
 
 var configurationPanels = []panel{
