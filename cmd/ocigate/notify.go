@@ -191,7 +191,7 @@ func (n *notifier) run(ctx context.Context) {
 type checks struct {
 	underWay bool
 	results  chan checked // holds one
-	failed   bool         // the last one did, or hangs, and that is logged
+	cause    string       // why the last one fails or hangs, as it is logged; "" if it does not
 	said     string       // the status that was sent last
 }
 
@@ -224,10 +224,10 @@ func (n *notifier) startCheck(c *checks) {
 	go func() { c.results <- n.check() }()
 }
 
-// note logs that the parts of the program do not pass the check, once.
+// note logs why the parts of the program do not pass the check, if that is new.
 func (n *notifier) note(c *checks, cause string) {
-	if !c.failed {
-		c.failed = true
+	if c.cause != cause {
+		c.cause = cause
 		n.logger.Error("a part of the program does not work: a watchdog of systemd will end the process", "cause", cause)
 	}
 }
@@ -250,7 +250,7 @@ func (n *notifier) report(c *checks, got checked) {
 	if got.err != nil {
 		n.note(c, onOneLine(got.err))
 	} else {
-		c.failed = false
+		c.cause = ""
 		n.alive()
 	}
 	if got.status != c.said && n.isIn(phaseServing) {

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"ocigate/gateway/operation"
 )
 
@@ -23,8 +25,9 @@ import (
 
 // systemdSocket is the end of systemd of the socket of a service.
 type systemdSocket struct {
-	conn *net.UnixConn
-	seen []string // messages, for failures
+	conn   *net.UnixConn
+	seen   []string // messages other than signs of life, for failures
+	status string   // the last one
 }
 
 // listenAsSystemd opens a socket for the processes that the test starts. A name that begins
@@ -40,24 +43,46 @@ func listenAsSystemd(t *testing.T, name string) *systemdSocket {
 	return &systemdSocket{conn: conn}
 }
 
-// await reads messages until one matches, and returns it.
-func (s *systemdSocket) await(t *testing.T, pattern string) string {
+// read reads a message.
+func (s *systemdSocket) read(t *testing.T, awaited string) string {
 	t.Helper()
-	expression := regexp.MustCompile(`\A(?:` + pattern + `)\z`)
+	buffer := make([]byte, 4096)
+	n, err := s.conn.Read(buffer)
+	if err != nil {
+		t.Fatalf("no message matches %s: %v, after %q", awaited, err, s.seen)
+	}
+	message := string(buffer[:n])
+	if message != daemon.SdNotifyWatchdog {
+		s.seen = append(s.seen, message)
+	}
+	if status, is := strings.CutPrefix(message, "STATUS="); is {
+		s.status = status
+	}
+	return message
+}
+
+// patience limits the wait for the next messages.
+func (s *systemdSocket) patience(t *testing.T) {
+	t.Helper()
 	if err := s.conn.SetReadDeadline(time.Now().Add(wellAgain)); err != nil {
 		t.Fatal(err)
 	}
-	for {
-		buffer := make([]byte, 4096)
-		n, err := s.conn.Read(buffer)
-		if err != nil {
-			t.Fatalf("no message matches %s: %v, after %q", pattern, err, s.seen)
-		}
-		message := string(buffer[:n])
-		s.seen = append(s.seen, message)
-		if expression.MatchString(message) {
-			return message
-		}
+}
+
+// await reads messages until one matches.
+func (s *systemdSocket) await(t *testing.T, pattern string) {
+	t.Helper()
+	s.patience(t)
+	for expression := regexp.MustCompile(`\A(?:` + pattern + `)\z`); !expression.MatchString(s.read(t, pattern)); {
+	}
+}
+
+// awaitStatus reads messages until that is the status.
+func (s *systemdSocket) awaitStatus(t *testing.T, status string) {
+	t.Helper()
+	s.patience(t)
+	for s.status != status {
+		s.read(t, status)
 	}
 }
 
@@ -87,7 +112,7 @@ func TestSystemdIsNotified(t *testing.T) {
 			}
 			p.mustCall(t, keepsAlive(t), http.MethodGet, writePath, "", http.StatusOK)
 			systemd.await(t, "WATCHDOG=1")
-			systemd.await(t, "STATUS=serving, 1 of 1 platform endpoints up")
+			systemd.awaitStatus(t, "serving, 1 of 1 platform endpoints up")
 
 			reload := func() {
 				t.Helper()
@@ -105,12 +130,12 @@ func TestSystemdIsNotified(t *testing.T) {
 			}
 			replaceFile(t, file, string(good)+"nothing: like this\n")
 			reload()
-			systemd.await(t, "STATUS=serving, 1 of 1 platform endpoints up, the last reload failed")
+			systemd.awaitStatus(t, "serving, 1 of 1 platform endpoints up, the last reload failed")
 			replaceFile(t, file, string(good))
 			reload()
-			systemd.await(t, "STATUS=serving, 1 of 1 platform endpoints up")
+			systemd.awaitStatus(t, "serving, 1 of 1 platform endpoints up")
 			platform.Close()
-			systemd.await(t, "STATUS=serving, 0 of 1 platform endpoints up")
+			systemd.awaitStatus(t, "serving, 0 of 1 platform endpoints up")
 
 			p.terminate(t)
 			systemd.await(t, `STOPPING=1\nEXTEND_TIMEOUT_USEC=126000000\nSTATUS=stopping, requests are served for another 1s`)
