@@ -74,6 +74,7 @@ func TestUnitWithSystemd(t *testing.T) {
 		{"it is active when it serves", (*service).start},
 		{"the process may do little", (*service).confined},
 		{"a reload reports its result", (*service).reload},
+		{"a port below 1024 needs the lines of the unit", (*service).lowPort},
 		{"a process that was killed is started again", (*service).killed},
 		{"a process that hangs is ended and started again", (*service).hung},
 		{"a stop lets requests finish", (*service).stop},
@@ -186,6 +187,27 @@ func (s *service) reload(t *testing.T) {
 	s.run(t, "systemctl", "reload", "ocigate")
 	s.serves(t)
 	s.wantProperties(t, map[string]string{"ActiveState": "active", "SubState": "running", "NRestarts": "0"})
+}
+
+// lowPort follows the comment of the unit about ports below 1024.
+func (s *service) lowPort(t *testing.T) {
+	unit := s.run(t, "cat", "/usr/lib/systemd/system/ocigate.service")
+	_, lines, _ := strings.Cut(unit, "#   [Service]\n")
+	lines, _, _ = strings.Cut(lines, "\nCapabilityBoundingSet=\n")
+	const file, low = "etc/systemd/system/ocigate.service.d/port.conf", "127.0.0.1:967"
+	s.write(file, "[Service]\n"+strings.ReplaceAll(lines, "#   ", "")+"\n", 0o644)
+	before := s.api
+	s.api = low
+	s.configure("")
+	s.run(t, "systemctl", "daemon-reload")
+	s.run(t, "systemctl", "restart", "ocigate")
+	s.serves(t)
+	s.api = before
+	s.configure("")
+	s.run(t, "rm", "/"+file)
+	s.run(t, "systemctl", "daemon-reload")
+	s.run(t, "systemctl", "restart", "ocigate")
+	s.serves(t)
 }
 
 func (s *service) killed(t *testing.T) {
