@@ -134,7 +134,7 @@ func TestSystemdIsNotified(t *testing.T) {
 			replaceFile(t, file, string(good))
 			reload()
 			systemd.awaitStatus(t, "serving, 1 of 1 platform endpoints up")
-			platform.Close()
+			_ = platform.Close() // never fails
 			systemd.awaitStatus(t, "serving, 0 of 1 platform endpoints up")
 
 			p.terminate(t)
