@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -26,7 +27,7 @@ func TestGeneratedChartFiles(t *testing.T) {
 		case err != nil:
 			t.Error(err)
 		case *update:
-			if err := os.WriteFile(path, want, 0o644); err != nil {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, want, 0o644)); err != nil {
 				t.Fatal(err)
 			}
 		case errOfCopy != nil || !bytes.Equal(got, want):
