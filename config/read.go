@@ -202,7 +202,7 @@ func (l *loader) scalarText(path string, t reflect.Type, text string) (any, bool
 }
 
 // secretForms are the forms of a secret in the file.
-const secretForms = "a string, {env: NAME}, {file: NAME} or {credential: NAME}"
+const secretForms = "a string, {env: NAME}, {file: NAME} or {credential: NAME}" //nolint:gosec // the forms, not a secret
 
 // reference reads a secret that is given as {env: NAME}, {file: NAME} or
 // {credential: NAME}.

@@ -91,9 +91,10 @@ func TestRulesNameMetricsThatExist(t *testing.T) {
 		if r.Record == "" {
 			continue
 		}
-		level, _, _ := strings.Cut(strings.TrimPrefix(r.Record, "instance_"), ":")
+		whole, _, _ := strings.Cut(r.Record, ":")
+		level := strings.TrimPrefix(whole, "instance_")
 		if !regexp.MustCompile(`^instance(_[a-z]+)?:ocigate_[a-z_]+:[a-z0-9_]+$`).MatchString(r.Record) ||
-			level != r.Record[:strings.Index(r.Record, ":")] && !slices.Contains(labels, level) {
+			level != whole && !slices.Contains(labels, level) {
 			t.Errorf("%s is not level:metric:operation, with the labels %v", r.Record, labels)
 		}
 		names[r.Record] = labels

@@ -138,7 +138,7 @@ func (m tourMetric) of(all samples) (sum float64, found bool) {
 
 // hasLabels reports whether all labels of some are among those of a series.
 func hasLabels(labels, some string) bool {
-	for _, label := range strings.Split(some, ",") {
+	for label := range strings.SplitSeq(some, ",") {
 		if !strings.Contains(","+labels+",", ","+label+",") && some != "" {
 			return false
 		}

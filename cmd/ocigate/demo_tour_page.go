@@ -52,13 +52,13 @@ func (p *tourPage) command(name, line string) {
 
 // answer prints what a caller gets.
 func (p *tourPage) answer(a demoAnswer) {
-	status := fmt.Sprintf("status %d", a.status)
+	status := []string{fmt.Sprintf("status %d", a.status)}
 	for _, name := range []string{"Operation-Outcome", "Retry-After", "Idempotency-Replayed"} {
 		if value := a.header.Get(name); value != "" {
-			status += fmt.Sprintf(", %s: %s", name, value)
+			status = append(status, name+": "+value)
 		}
 	}
-	p.item("caller", status)
+	p.item("caller", strings.Join(status, ", "))
 	body := string(bytes.TrimSpace(a.body))
 	if len(body) > maxTourBody {
 		body = strings.ToValidUTF8(body[:maxTourBody], "") + "…"
@@ -105,7 +105,7 @@ func wrap(text string, indent int) string {
 // shortWords returns the words of a text, and longer ones in parts.
 func shortWords(text string, longest int) []string {
 	var words []string
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		letters := []rune(word)
 		for ; len(letters) > longest; letters = letters[longest:] {
 			words = append(words, string(letters[:longest]))

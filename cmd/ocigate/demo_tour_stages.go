@@ -248,5 +248,5 @@ func (t *tour) replaceInConfig(text, by string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, []byte(strings.Replace(string(before), text, by, 1)), 0o600)
+	return os.WriteFile(file, []byte(strings.Replace(string(before), text, by, 1)), 0o600) //nolint:gosec // see above
 }

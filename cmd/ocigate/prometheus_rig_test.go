@@ -253,16 +253,6 @@ type prometheusAlert struct {
 	State               string // pending or firing
 }
 
-// alerts returns the alerts that are pending or firing.
-func (p *prometheusServer) alerts(t *testing.T) []prometheusAlert {
-	t.Helper()
-	var data struct{ Alerts []prometheusAlert }
-	if err := p.ask(t, "/api/v1/alerts", nil, &data); err != nil {
-		t.Fatal(err)
-	}
-	return data.Alerts
-}
-
 // prometheusExemplars are the exemplars of a series.
 type prometheusExemplars struct {
 	SeriesLabels map[string]string

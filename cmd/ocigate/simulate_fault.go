@@ -59,14 +59,14 @@ func newFaultAdd(platform *string) *cobra.Command {
 // faultText returns the text form of a fault from arguments: each after the first is one
 // parameter, whose value may have blanks.
 func faultText(args []string) string {
-	text := args[0]
+	text := []string{args[0]}
 	for _, arg := range args[1:] {
 		if name, value, ok := strings.Cut(arg, "="); ok && strings.ContainsAny(value, " \t\n") && !strings.HasPrefix(value, `"`) {
 			arg = name + "=" + strconv.Quote(value)
 		}
-		text += " " + arg
+		text = append(text, arg)
 	}
-	return text
+	return strings.Join(text, " ")
 }
 
 // parseFault parses the text form of a fault of a command line. Its error suggests the kind

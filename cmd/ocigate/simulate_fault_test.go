@@ -208,7 +208,7 @@ func TestSocketIsOnlyForItsUser(t *testing.T) {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(folder, 0o777); err != nil { //nolint:gosec // that is what is tested
+	if err := os.Chmod(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := controlSimulation(platform.Platform, testAddr("127.0.0.1:7")); err == nil || !strings.Contains(err.Error(), "writable for every user") {

@@ -44,7 +44,7 @@ platform:
   endpoints: [{name: simulated, address: %q, tls: {enabled: false}}]
   user_id: gateway
   password: {credential: ocigate.platform_password}
-`, s.api, s.process.admin, campaignHash(), s.platform.Addr)+lines, 0o644)
+`, s.api, s.admin, campaignHash(), s.platform.Addr)+lines, 0o644)
 }
 
 // serves checks that a write, and the write that undoes it, are carried out.
