@@ -171,6 +171,7 @@ func describedMetrics(t *testing.T) []describedMetric {
 	m.WatchIssuer(func() (auth.IssuerStats, bool) { return auth.IssuerStats{}, false })
 	m.WatchWireTraces(gateway.NewWireTraces(nil, nil))
 	m.WatchConnections(func() []gateway.Connections { return nil })
+	m.WatchSpans(func() gateway.SpanCounts { return gateway.SpanCounts{} })
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		m.Registry().Describe(descriptions)

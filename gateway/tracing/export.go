@@ -104,7 +104,11 @@ func (e *exporter) close() {
 // explain returns why spans were not accepted, without the texts of the receiver and of the
 // library, which may hold the address with a password, or what was sent.
 func (e *exporter) explain(err error) string {
-	if status := e.transport.status.Load(); status != 0 {
+	status := e.transport.status.Load()
+	if status >= 200 && status < 300 {
+		return "it has rejected some of them"
+	}
+	if status != 0 {
 		return fmt.Sprintf("its status was %d %s", status, http.StatusText(int(status)))
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {

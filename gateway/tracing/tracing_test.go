@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 
 	"ocigate/gateway"
 	"ocigate/gateway/tracing"
@@ -179,6 +181,17 @@ func TestReceiverThatDoesNotAccept(t *testing.T) {
 				http.Redirect(w, r, "http://127.0.0.1:1/CANARY", http.StatusTemporaryRedirect)
 			},
 			cause: "its status was 307 Temporary Redirect",
+		},
+		"it rejects some": {
+			answer: func(w http.ResponseWriter, _ *http.Request) {
+				body, err := proto.Marshal(&collector.ExportTraceServiceResponse{PartialSuccess: &collector.ExportTracePartialSuccess{RejectedSpans: 1, ErrorMessage: "CANARY"}})
+				if err != nil {
+					panic(err)
+				}
+				w.Header().Set("Content-Type", "application/x-protobuf")
+				_, _ = w.Write(body) // the client may have gone
+			},
+			cause: "it has rejected some of them",
 		},
 		"nobody listens": {
 			variables: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": strings.Replace(down.URL, "http://", "http://me:CANARY@", 1)},
