@@ -244,9 +244,7 @@ func parseFault(t testing.TB, text string) ocisim.Fault {
 // assemble wires a gateway to a platform as the program does.
 func (s setup) assemble(t testing.TB, platform *ocisim.Platform, endpoint oci.Endpoint, dial func(context.Context, string, string) (net.Conn, error)) *rig {
 	t.Helper()
-	if os.Getenv("TEST_ALL_TRACED") != "" && s.gateway == nil {
-		s, _ = installTraces(t, s, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
-	}
+	s = s.alsoTraced(t)
 	r := &rig{platform: platform, metrics: gateway.NewMetrics("test"), log: &logBuffer{}}
 	endpoint.Name, endpoint.UserID, endpoint.Password = "primary", gatewayUser, gatewayPassword
 	var series startedSeries

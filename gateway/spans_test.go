@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,23 +32,37 @@ type tracedRig struct {
 func installTraces(t testing.TB, s setup, variables map[string]string) (setup, *tracedRig) {
 	t.Helper()
 	r := &tracedRig{receiver: tracingtest.New(t)}
-	settings, err := tracing.FromEnvironment(func(name string) string {
-		if value, set := variables[name]; set {
-			return value
-		}
-		return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.receiver.URL, "OTEL_BSP_SCHEDULE_DELAY": "20"}[name]
-	})
-	must(t, err)
-	logger := &logBuffer{}
-	r.traces = tracing.New(slog.New(slog.NewJSONHandler(logger, nil)), "1.2.3")
-	must(t, r.traces.Prepare(settings))
-	r.traces.Use(true, true)
-	t.Cleanup(func() { r.traces.Close(context.Background()) })
-	platform, journal, options := s.platform, s.journal, s.gateway
-	s.platform = func(o *oci.Options) { o.Trace = r.traces.Platform(o.Trace); change(platform, o) }
-	s.journal = func(o *operation.Options) { o.Trace = r.traces.Operations(o.Trace); change(journal, o) }
-	s.gateway = func(o *gateway.Options) { o.Tracer = r.traces; change(options, o) }
+	all := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": r.receiver.URL, "OTEL_BSP_SCHEDULE_DELAY": "20"}
+	maps.Copy(all, variables)
+	s, r.traces = withTraces(t, s, all)
 	return s, r
+}
+
+// alsoTraced adds traces that nobody receives to a setup. With the variable TEST_ALL_TRACED all
+// tests of this package run with them: what a request does must be the same.
+func (s setup) alsoTraced(t testing.TB) setup {
+	t.Helper()
+	if os.Getenv("TEST_ALL_TRACED") == "" {
+		return s
+	}
+	s, _ = withTraces(t, s, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY": "3600000"})
+	return s
+}
+
+// withTraces adds traces to a setup, with these variables alone.
+func withTraces(t testing.TB, s setup, variables map[string]string) (setup, *tracing.Tracing) {
+	t.Helper()
+	settings, err := tracing.FromEnvironment(func(name string) string { return variables[name] })
+	must(t, err)
+	traces := tracing.New(slog.New(slog.DiscardHandler), "1.2.3")
+	must(t, traces.Prepare(settings))
+	traces.Use(true, true)
+	t.Cleanup(func() { traces.Close(context.Background()) })
+	platform, journal, options := s.platform, s.journal, s.gateway
+	s.platform = func(o *oci.Options) { o.Trace = traces.Platform(o.Trace); change(platform, o) }
+	s.journal = func(o *operation.Options) { o.Trace = traces.Operations(o.Trace); change(journal, o) }
+	s.gateway = func(o *gateway.Options) { o.Tracer = traces; change(options, o) }
+	return s, traces
 }
 
 // startTraced starts a rig with traces.
