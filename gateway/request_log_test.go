@@ -74,6 +74,9 @@ func TestRequestIDs(t *testing.T) {
 }
 
 func TestTraceContextIsLogged(t *testing.T) {
+	if allTraced() {
+		t.Skip("the log has the trace of the span")
+	}
 	r := start(t, setup{})
 	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
 	for value, logged := range map[string]any{

@@ -42,12 +42,15 @@ func installTraces(t testing.TB, s setup, variables map[string]string) (setup, *
 // tests of this package run with them: what a request does must be the same.
 func (s setup) alsoTraced(t testing.TB) setup {
 	t.Helper()
-	if os.Getenv("TEST_ALL_TRACED") == "" {
+	if !allTraced() {
 		return s
 	}
 	s, _ = withTraces(t, s, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_BSP_SCHEDULE_DELAY": "3600000"})
 	return s
 }
+
+// allTraced reports whether all tests run with traces.
+func allTraced() bool { return os.Getenv("TEST_ALL_TRACED") != "" }
 
 // withTraces adds traces to a setup, with these variables alone.
 func withTraces(t testing.TB, s setup, variables map[string]string) (setup, *tracing.Tracing) {
