@@ -155,7 +155,7 @@ func TestProcessReportsWhyItEnds(t *testing.T) {
 		t.Errorf("%v, the log is %q", err, log)
 	}
 	<-p.ended
-	if n := p.command.ProcessState.ExitCode(); n != 1 {
+	if n := p.command.ProcessState.ExitCode(); n != exitNotValid {
 		t.Errorf("exit code %d", n)
 	}
 }
