@@ -9,7 +9,7 @@ import (
 
 // buildVariables make builds independent of the settings of this machine.
 var buildVariables = []string{
-	"CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off",
+	"CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off", "GOFIPS140=off",
 }
 
 // binaries builds the binary of each platform.

@@ -69,6 +69,36 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
+// TestVariablesOfTools requires that settings for builds reach the tool only, and that other
+// variables can have any value.
+func TestVariablesOfTools(t *testing.T) {
+	maintainer := `PACKAGE_MAINTAINER=Pat "P" O'Brien <pat@example.org>`
+	environment, command := toolCommand([]string{"GOOS=darwin", "CGO_ENABLED=0", maintainer}, "example.com/tool@v1", []string{"a"})
+	if want := []string{"run", "-exec", "env GOOS=darwin CGO_ENABLED=0", "example.com/tool@v1", "a"}; !slices.Equal(command, want) {
+		t.Errorf("the arguments are %q", command)
+	}
+	if want := []string{"GOOS=", "GOARCH=", "GOFLAGS=", maintainer}; !slices.Equal(environment, want) {
+		t.Errorf("the variables are %q", environment)
+	}
+}
+
+// TestBuildsIgnoreTheSettingsOfTheMachine has the settings of the Go command that change a
+// binary. Each must have one value in all builds.
+func TestBuildsIgnoreTheSettingsOfTheMachine(t *testing.T) {
+	for _, name := range []string{"CGO_ENABLED", "GOFLAGS", "GOEXPERIMENT", "GOAMD64", "GOARM64", "GOWORK", "GOFIPS140"} {
+		if !slices.ContainsFunc(buildVariables, func(v string) bool { return strings.HasPrefix(v, name+"=") }) {
+			t.Errorf("%s is that of the machine", name)
+		}
+	}
+}
+
+func TestTheLicenseOfGoIsThere(t *testing.T) {
+	text, err := (&release{}).licenseOfGo(t.Context())
+	if err != nil || !strings.Contains(string(text), "The Go Authors") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 func TestAnArchiveDependsOnPathsAndContentsOnly(t *testing.T) {
 	at := time.Unix(1_700_000_000, 0)
 	files := map[string][]byte{"b/c/two": []byte("2"), "b/one": []byte("1"), "a": nil}

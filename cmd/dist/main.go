@@ -170,15 +170,26 @@ func (r *release) outputIn(ctx context.Context, folder string, variables []strin
 	return out, nil
 }
 
-// tool runs a tool in a folder, or the current one, and returns what it prints. The
-// variables are for the tool only: with GOOS it would be built for another machine.
+// tool runs a tool in a folder, or the current one, and returns what it prints.
 func (r *release) tool(ctx context.Context, folder string, variables []string, module string, args ...string) ([]byte, error) {
-	var setting strings.Builder
+	environment, command := toolCommand(variables, module, args)
+	return r.outputIn(ctx, folder, environment, goCommand(), command...)
+}
+
+// toolCommand returns the variables and the arguments with which the Go command builds and
+// runs a tool. Variables of Go are for the tool only: with GOOS it would be built for
+// another machine.
+func toolCommand(variables []string, module string, args []string) (environment, command []string) {
+	environment = []string{"GOOS=", "GOARCH=", "GOFLAGS="}
+	setting := "env"
 	for _, v := range variables {
-		fmt.Fprintf(&setting, " '%s'", v)
+		if strings.HasPrefix(v, "GO") || strings.HasPrefix(v, "CGO_") {
+			setting += " " + v // none has a blank
+		} else {
+			environment = append(environment, v)
+		}
 	}
-	run := []string{"run", "-exec", "env" + setting.String(), module}
-	return r.outputIn(ctx, folder, []string{"GOOS=", "GOARCH=", "GOFLAGS="}, goCommand(), append(run, args...)...)
+	return environment, append([]string{"run", "-exec", setting, module}, args...)
 }
 
 // goCommand returns the Go command: that of make, if it has another one.

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// licenses saves the texts of the licenses of all modules in the binary, and the source of
-// a module whose license requires it.
+// licenses saves the texts of the licenses of all modules in the binary and of Go itself,
+// and the source of a module whose license requires it.
 func (r *release) licenses(ctx context.Context) error {
 	folder := filepath.Join(r.work, "licenses")
 	if _, err := r.tool(ctx, "", r.licensed(), goLicenses, "save", "--ignore", "ocigate", "--save_path="+folder, "./cmd/ocigate"); err != nil {
@@ -24,11 +24,24 @@ func (r *release) licenses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if files["licenses/std/LICENSE"], err = r.licenseOfGo(ctx); err != nil {
+		return err
+	}
 	content, err := archive(files, r.time)
 	if err != nil {
 		return err
 	}
 	return r.write("licenses.tar.gz", content)
+}
+
+// licenseOfGo returns the license of the standard library, which each binary contains and
+// which the tool leaves out.
+func (r *release) licenseOfGo(ctx context.Context) ([]byte, error) {
+	root, err := r.output(ctx, nil, goCommand(), "env", "GOROOT")
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "LICENSE"))
 }
 
 // licensed returns the variables by which go-licenses reads the binary of the first
