@@ -189,6 +189,9 @@ func TestChartSelectorsMatch(t *testing.T) {
 			if of["kind"] == "StatefulSet" && objects["Service/"+at(of, "spec", "serviceName").(string)] == nil {
 				t.Error("the StatefulSet has no service")
 			}
+			if policy := at(of, "spec", "podManagementPolicy"); of["kind"] == "StatefulSet" && policy != "Parallel" {
+				t.Errorf("with the policy %v, an update does not replace a pod that is not ready", policy)
+			}
 		})
 	}
 }
