@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,18 @@ func TestThePageHasEveryAsset(t *testing.T) {
 	for _, a := range assets.All() {
 		if !strings.Contains(string(page), "\n| `"+a.Name+"` |") && !strings.Contains(string(page), "\n| [`"+a.Name+"`]("+a.Name+") |") {
 			t.Errorf("README.md has no row for %s", a.Name)
+		}
+	}
+}
+
+// TestTheUnitNamesTheVersionOfThePage compares the oldest version of systemd in the unit with
+// that of the page.
+func TestTheUnitNamesTheVersionOfThePage(t *testing.T) {
+	version := regexp.MustCompile(`systemd (\d+) or later`)
+	unit := version.FindString(read(t, "systemd/ocigate.service"))
+	for _, page := range version.FindAllString(read(t, "../README.md"), -1) {
+		if page != unit {
+			t.Errorf("the unit is for %q, and the page has %q", unit, page)
 		}
 	}
 }
