@@ -247,6 +247,9 @@ func TestScriptsOfPackages(t *testing.T) {
 		}
 	}
 	script := asset(t, "packages/preinstall.sh")
+	if strings.Contains(script, "--replace") {
+		t.Error("systemd-sysusers would also make the users of all other packages")
+	}
 	for line := range strings.Lines(asset(t, "systemd/ocigate.sysusers")) {
 		if !strings.HasPrefix(line, "#") && !strings.Contains(script, "\n"+line) {
 			t.Errorf("packages/preinstall.sh does not have the line %q of systemd/ocigate.sysusers", line)

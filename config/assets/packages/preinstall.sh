@@ -1,9 +1,10 @@
 #!/bin/sh
-# Makes the user of the service, before the files that belong to it are unpacked.
+# Makes the user of the service, before the files that belong to it are unpacked, and no
+# users of other packages. A user of that name that exists stays as it is.
 set -e
 
 if command -v systemd-sysusers >/dev/null; then
-	systemd-sysusers --replace=/usr/lib/sysusers.d/ocigate.conf - <<'USERS'
+	systemd-sysusers - <<'USERS'
 u ocigate - "ocigate gateway" /var/lib/ocigate
 USERS
 elif ! getent passwd ocigate >/dev/null; then
