@@ -66,7 +66,7 @@ var releases = map[string][]string{
 	"a fixed number of replicas": append(example("replicas"), "--set", "autoscaling.enabled=false", "--set", "replicaCount=3", "--set", "serviceAccount.create=false",
 		"--set", "networkPolicy.enabled=false", "--set", "podDisruptionBudget.enabled=false"),
 	"a load balancer": append(example("embedded"), "--set", "service.type=LoadBalancer", "--set", "service.port=443", "--set", "config.http.tls.cert_file=/etc/tls/tls.crt", "--set", "config.http.tls.key_file=/etc/tls/tls.key",
-		"--set", "persistence.storageClassName=fast", "--set-string", "service.annotations.example\\.com/a=b", "--set", "resources=null", "--set", "imagePullSecrets[0].name=registry"),
+		"--set", "nameOverride=gateway", "--set", "serviceMonitor.enabled=true", "--set", "persistence.storageClassName=fast", "--set-string", "service.annotations.example\\.com/a=b", "--set", "resources=null", "--set", "imagePullSecrets[0].name=registry"),
 }
 
 func TestChartLints(t *testing.T) {
@@ -184,6 +184,10 @@ func TestChartSelectorsMatch(t *testing.T) {
 				}
 				if at(admin, "spec", "ports", 0, "name") != at(monitor, "spec", "endpoints", 0, "port") {
 					t.Error("the monitor scrapes another port")
+				}
+				// The rules select job=~".*ocigate.*", and the replicas of a job belong together.
+				if job := at(monitor, "spec", "endpoints", 0, "relabelings", 1); at(job, "targetLabel") != "job" || at(job, "replacement") != "ocigate/voice/"+base {
+					t.Errorf("the job is %v", job)
 				}
 			}
 			if of["kind"] == "StatefulSet" && objects["Service/"+at(of, "spec", "serviceName").(string)] == nil {
