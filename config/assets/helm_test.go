@@ -270,6 +270,7 @@ func TestChartRestartsOnlyWhenNeeded(t *testing.T) {
 	before, _ := podTemplate(t, rendered(t, example("replicas")...))
 	for change, restarts := range map[string]bool{
 		"config.platform.pool.max=12": false, "config.log.level=debug": false, "ports.api=8443": true, "config.journal.settle=20s": true,
+		"config.http.drain=20s": true, "config.http.shutdown_timeout=2m": true, "config.http.request_timeout=20s": false,
 	} {
 		after, _ := podTemplate(t, rendered(t, append(example("replicas"), "--set", change)...))
 		if changed := !reflect.DeepEqual(before, after); changed != restarts {
