@@ -36,7 +36,8 @@ func TestContainerfileIsPinned(t *testing.T) {
 }
 
 // imageContent runs the build of the container file on this machine, and returns the folder
-// that has the result as /image.
+// that has the results as /image and /state. All belong to the user of the test, as engines
+// take the files of a folder: the image must not depend on their owners.
 func imageContent(t *testing.T) string {
 	t.Helper()
 	text := strings.ReplaceAll(read(t, containerfile), "\\\n", "")
@@ -45,7 +46,7 @@ func imageContent(t *testing.T) string {
 		t.Fatal("no instruction makes /image")
 	}
 	folder := t.TempDir()
-	build := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(runs[1], "/image/", folder+"/image/"))
+	build := exec.CommandContext(t.Context(), "sh", "-ec", strings.NewReplacer("/image/", folder+"/image/", "/state/", folder+"/state/").Replace(runs[1]))
 	build.Dir = moduleRoot
 	build.Env = append(os.Environ(), "VERSION=v1.0.0", "TARGETOS=linux", "TARGETARCH=")
 	if out, err := build.CombinedOutput(); err != nil {
