@@ -286,6 +286,7 @@ func TestChartRefuses(t *testing.T) {
 		want string
 	}{
 		"no endpoint":                  {nil, "config.platform.endpoints is empty"},
+		"an address without a port":    {append(example("embedded"), "--set", "config.platform.endpoints[0].address=ocs1.example.com"), "the address ocs1.example.com has no port"},
 		"replicas without one journal": {append(example("embedded"), "--set", "replicaCount=2"), "several replicas need one journal: set config.journal.store to postgres"},
 		"scaling without one journal":  {append(example("embedded"), "--set", "autoscaling.enabled=true"), "several replicas need one journal"},
 		"replicas with random keys":    {append(example("embedded"), "--set", "config.journal.store=postgres", "--set", "config.journal.postgres_url.env=URL", "--set", "replicaCount=2"), "config.auth.tokens.keys is empty"},

@@ -79,6 +79,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not (dig "platform" "endpoints" list $config) }}
 {{- fail "config.platform.endpoints is empty: give at least one endpoint of the platform, such as {name: primary, address: \"ocs1.example.com:2209\"}" }}
 {{- end }}
+{{- range dig "platform" "endpoints" list $config }}
+{{- if not (regexMatch ":[0-9]+$" (toString .address)) }}
+{{- fail (printf "config.platform.endpoints: the address %v has no port, such as 2209" .address) }}
+{{- end }}
+{{- end }}
 {{- if or (dig "http" "listen" "" $config) (dig "admin" "listen" "" $config) (dig "journal" "folder" "" $config) }}
 {{- fail "the chart sets config.http.listen, config.admin.listen and config.journal.folder: remove them, and set ports.api, ports.admin and persistence instead" }}
 {{- end }}
