@@ -50,7 +50,7 @@ func TestPackageVersion(t *testing.T) {
 }
 
 func TestAnUnusableVersionIsRefused(t *testing.T) {
-	for _, version := range []string{"", "-x", "v1 0", "../v1", "v1/2", "v1\n"} {
+	for _, version := range []string{"", "-x", "v1 0", "../v1", "v1/2", "v1\n", "v1_0"} {
 		if err := run(t.Context(), []string{"-version", version, "-to", t.TempDir()}, io.Discard); err == nil || !strings.Contains(err.Error(), "is not a version") {
 			t.Errorf("version %q: %v", version, err)
 		}

@@ -96,7 +96,7 @@ type release struct {
 	work           string    // temporary folder
 }
 
-var safeVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+_-]*$`).MatchString
+var safeVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+-]*$`).MatchString
 
 // build writes all files of the release.
 func (r *release) build(ctx context.Context) (err error) {
