@@ -196,11 +196,7 @@ func options(p *manual.Page, flags *pflag.FlagSet) {
 		}
 		usage = strings.ToUpper(usage[:1]) + usage[1:] + "."
 		if !strings.Contains(usage, "(default") && !slices.Contains([]string{"", "0", "0s", "false", "[]"}, f.DefValue) {
-			fallback := f.DefValue
-			if fallback == "." { // ".." would be another folder
-				fallback = "the current one"
-			}
-			usage += " Default: " + fallback + "."
+			usage += " Default: " + f.DefValue + "."
 		}
 		p.Item(tag, usage)
 	})
