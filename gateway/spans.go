@@ -127,7 +127,7 @@ func (m *Metrics) WatchSpans(counts func() SpanCounts) {
 type spanCollector struct{ counts func() SpanCounts }
 
 var spansDesc = prometheus.NewDesc("ocigate_traces_spans_total",
-	"Spans of sampled traces, by result: exported if the receiver accepted them, dropped if they were not sent because too many were waiting, and failed if they were sent in vain. All are 0 while tracing.enabled is false.",
+	"Spans of sampled traces, by result: exported if the receiver accepted them, dropped if they were not sent, because too many were waiting or the program stopped, and failed if the receiver has not accepted them, or not in time. All are 0 while tracing.enabled is false.",
 	[]string{"result"}, nil)
 
 // Describe implements prometheus.Collector.
