@@ -52,7 +52,7 @@ func newDemo() *cobra.Command {
 			"for every route and for the errors that need no fault. With --fault the simulated\n" +
 			"platform, or the gateway, has a fault, and the lines show the responses to it:\n\n" + faultHelp() +
 			"\nWhile it runs, \"ocigate simulate fault\" switches further faults of the platform. With\n" +
-			"--tour one fault after the other is injected, and it is printed what callers, log,\n" +
+			"--tour it injects one fault after the other, and prints what callers, log,\n" +
 			"metrics, alerts and operations say.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return d.run(c) },

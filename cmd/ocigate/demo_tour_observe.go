@@ -182,11 +182,11 @@ type tourAlert struct {
 
 // text describes when the alert fires.
 func (r tourAlert) text() string {
-	held := "at once"
+	held := ""
 	if r.For != "" {
-		held = "after " + r.For
+		held = " for " + r.For
 	}
-	return fmt.Sprintf("%s (%s): %s It fires %s of: %s", r.Alert, r.Labels["severity"], r.Annotations["summary"], held, strings.Join(strings.Fields(r.Expr), " "))
+	return fmt.Sprintf("%s (%s): %s It fires if this holds%s: %s", r.Alert, r.Labels["severity"], r.Annotations["summary"], held, strings.Join(strings.Fields(r.Expr), " "))
 }
 
 // readAlerts returns the alerts of the rules, by name.

@@ -85,7 +85,7 @@ var tourStages = []tourStage{
 	},
 	{
 		name: "lost-reply", title: "a write is carried out, and its reply is lost",
-		about:   "The platform carries the write out and closes the connection. Nothing tells the gateway whether it was done, so it reads the list back, and reports what it finds. It never sends a write twice.",
+		about:   "The platform carries the write out and closes the connection. The gateway cannot know whether it was done, so it reads the list back, and reports what it finds. It never sends a write twice.",
 		faults:  []string{"drop-after-apply " + demoWrites + " times=1"},
 		calls:   []demoCall{tourAssign},
 		state:   "done",
@@ -127,7 +127,7 @@ var tourStages = []tourStage{
 	},
 	{
 		name: "account-refused", title: "the platform refuses the gateway's account",
-		about:      "The password of the account has expired. Each further attempt may count against the account, so there is one in platform.backoff.refused, for all callers together.",
+		about:      "The password of the account has expired. Each further attempt may count against the account, so there is only one within platform.backoff.refused, for all callers together.",
 		faults:     []string{"expired-password"},
 		disconnect: true,
 		calls:      []demoCall{tourList.fails(503, 1012, nil)},
@@ -152,7 +152,7 @@ var tourStages = []tourStage{
 	},
 	{
 		name: "garbled", title: "a reply is not XML",
-		about:   "Something between the gateway and the platform answers in its place. The gateway believes nothing of a reply that it cannot read completely, and ends the session. The caller gets an error instead of a part of a list.",
+		about:   "Something between the gateway and the platform answers in its place. The gateway uses nothing of a reply that it cannot read completely, and ends the session. The caller gets an error instead of a part of a list.",
 		faults:  []string{"garbage " + demoLists},
 		calls:   []demoCall{tourList.fails(502, 1011, nil)},
 		logs:    []string{`msg="session with the platform has ended"…reason=broken`},
@@ -183,7 +183,7 @@ var tourStages = []tourStage{
 	},
 	{
 		name: "reload", title: "a mistake in the configuration",
-		about:   "A key in the file of the configuration is misspelled, and the gateway is told to read the file again. It reports the mistake, and goes on with the configuration that it has.",
+		about:   "A key in the file of the configuration is misspelled, and the gateway is made to read the file again. It reports the mistake, and goes on with the configuration that it has.",
 		begin:   reloadMistake,
 		end:     reloadCorrected,
 		calls:   []demoCall{tourList},

@@ -55,7 +55,7 @@ func TestTourShowsEveryStage(t *testing.T) {
 			}
 		}
 		for _, name := range s.alerts {
-			if !strings.Contains(unwrapped, name+" (warning): It is bad. It fires after 7m of: metric_of_"+name+" > 0") {
+			if !strings.Contains(unwrapped, name+" (warning): It is bad. It fires if this holds for 7m: metric_of_"+name+" > 0") {
 				t.Errorf("the alert %s is not printed", name)
 			}
 		}
