@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -196,7 +197,11 @@ func options(p *manual.Page, flags *pflag.FlagSet) {
 		}
 		usage = strings.ToUpper(usage[:1]) + usage[1:] + "."
 		if !strings.Contains(usage, "(default") && !slices.Contains([]string{"", "0", "0s", "false", "[]"}, f.DefValue) {
-			usage += " Default: " + f.DefValue + "."
+			value := f.DefValue
+			if f.Value.Type() == "string" {
+				value = strconv.Quote(value) // a dot is a folder
+			}
+			usage += " Default: " + value + "."
 		}
 		p.Item(tag, usage)
 	})
