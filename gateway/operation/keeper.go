@@ -82,7 +82,8 @@ type Trace struct {
 
 	// Journaled is called after each call of the store that records a write of this process
 	// in the course of its request, with the context that the request began it with. err is
-	// nil if the store has the record.
+	// nil if the store has the record. A panic of it or of ReadBack is ignored: they cannot
+	// change what becomes of a write.
 	Journaled func(ctx context.Context, op Operation, what JournalStep, began time.Time, err error)
 	// ReadBack is called before entries are read back because of an operation. It returns
 	// the context of the reading, and a function that is called at its end, neither nil. The
@@ -102,17 +103,27 @@ const (
 
 func (t Trace) journaled(ctx context.Context, op Operation, what JournalStep, began time.Time, err error) {
 	if t.Journaled != nil {
+		defer ignorePanic()
 		t.Journaled(ctx, op, what, began, err)
 	}
 }
 
-// readBack calls ReadBack. Without it, the context is unchanged.
-func (t Trace) readBack(ctx context.Context, op Operation) (context.Context, func(error)) {
+// readBack calls ReadBack. Without it, or if it panics, the context is unchanged.
+func (t Trace) readBack(ctx context.Context, op Operation) (reading context.Context, ended func(error)) {
 	if t.ReadBack == nil {
 		return ctx, func(error) {}
 	}
-	return t.ReadBack(ctx, op)
+	reading, ended = ctx, func(error) {}
+	defer ignorePanic()
+	with, end := t.ReadBack(ctx, op)
+	return with, func(err error) {
+		defer ignorePanic()
+		end(err)
+	}
 }
+
+// ignorePanic is deferred around the hooks that only observe a write.
+func ignorePanic() { _ = recover() }
 
 // Intervals and limits of a keeper.
 const (

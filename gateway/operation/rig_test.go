@@ -166,13 +166,19 @@ type rig struct {
 // that nothing is done, until the test changes that.
 func bubble(t *testing.T, test func(*testing.T, *rig)) {
 	t.Helper()
+	bubbleWith(t, nil, test)
+}
+
+// bubbleWith is bubble with further hooks.
+func bubbleWith(t *testing.T, hooks func(*operation.Trace), test func(*testing.T, *rig)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		test(t, newRig(t, newJournal(lease), "A"))
+		test(t, newRig(t, newJournal(lease), "A", hooks))
 	})
 }
 
 // newRig starts a replica, and returns once it waits for the first time.
-func newRig(t *testing.T, j *journal, owner string) *rig {
+func newRig(t *testing.T, j *journal, owner string, hooks ...func(*operation.Trace)) *rig {
 	t.Helper()
 	r := &rig{t: t, journal: j, store: newStore(j), observer: &observer{of: map[string]int{}}}
 	r.observer.shows("-")
@@ -183,7 +189,7 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 			*list = append(*list, op.State)
 		}
 	}
-	r.Keeper = operation.NewKeeper(operation.Options{
+	options := operation.Options{
 		Store: r.store, Observe: r.observer.Observe, Owner: owner, Shared: true, Settle: settle, Recheck: recheck, Keep: keep,
 		Trace: operation.Trace{
 			Recorded: note(&r.recorded), Resolved: note(&r.resolved), Corrected: note(&r.corrected),
@@ -198,7 +204,13 @@ func newRig(t *testing.T, j *journal, owner string) *rig {
 				r.failures = append(r.failures, fmt.Sprintf("%s: %v", doing, err))
 			},
 		},
-	})
+	}
+	for _, add := range hooks {
+		if add != nil {
+			add(&options.Trace)
+		}
+	}
+	r.Keeper = operation.NewKeeper(options)
 	t.Cleanup(func() { r.Close(context.Background()) })
 	synctest.Wait()
 	return r
