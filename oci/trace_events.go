@@ -13,7 +13,6 @@ import (
 // ExchangeEvent is a document of commands that was to be sent to the platform, and its end.
 type ExchangeEvent struct {
 	Endpoint string    // the name of the platform endpoint; empty if Joined
-	Commands []string  // the names of the commands in the document
 	Began    time.Time // when the document was given to the session, or a caller asked for the read
 	Took     time.Duration
 	// Sent reports whether any of the document may have been sent.
@@ -23,6 +22,21 @@ type ExchangeEvent struct {
 	// Replies has one reply for each command, and is nil if Err is not.
 	Replies []Reply
 	Err     error
+
+	document []Command // unless Joined
+	reads    []Read    // if Joined
+}
+
+// Commands returns the names of the commands in the document.
+func (e ExchangeEvent) Commands() []string {
+	names := make([]string, 0, len(e.document)+len(e.reads))
+	for _, c := range e.document {
+		names = append(names, c.Name())
+	}
+	for _, c := range e.reads {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 // LoginEvent is an attempt to make a session, and its end.
@@ -67,11 +81,9 @@ func (t Trace) joined(ctx context.Context, began time.Time, commands []Read, out
 		return
 	}
 	defer ignorePanic()
-	event := ExchangeEvent{Began: began, Took: time.Since(began), Joined: true, Replies: outcome.replies, Err: outcome.err}
-	for _, c := range commands {
-		event.Commands = append(event.Commands, c.name)
-	}
-	t.Exchanged(ctx, event)
+	t.Exchanged(ctx, ExchangeEvent{
+		Began: began, Took: time.Since(began), Joined: true, Replies: outcome.replies, Err: outcome.err, reads: commands,
+	})
 }
 
 // begins returns the present time if a hook needs it.
@@ -90,13 +102,9 @@ func (a *exchange) end(replies []Reply, err error) {
 		return
 	}
 	defer ignorePanic()
-	event := ExchangeEvent{
-		Endpoint: a.endpoint, Began: a.given, Took: time.Since(a.given), Sent: a.sent, Replies: replies, Err: err,
-	}
-	for _, c := range a.document.commands {
-		event.Commands = append(event.Commands, c.Name())
-	}
-	a.exchanged(a.caller, event)
+	a.exchanged(a.caller, ExchangeEvent{
+		Endpoint: a.endpoint, Began: a.given, Took: time.Since(a.given), Sent: a.sent, Replies: replies, Err: err, document: a.document.commands,
+	})
 }
 
 // stageTimes notes how long the stages of a connection took. Nil notes nothing.

@@ -87,7 +87,7 @@ func TestEventsHaveTheContextOfTheirCaller(t *testing.T) {
 		}
 		for name, want := range map[string]string{"first": questionOf(1).Name(), "second": "Change"} {
 			got := e.exchanges[name]
-			if len(got) != 1 || !slices.Equal(got[0].Commands, []string{want}) || !got[0].Sent || got[0].Err != nil || len(got[0].Replies) != 1 {
+			if len(got) != 1 || !slices.Equal(got[0].Commands(), []string{want}) || !got[0].Sent || got[0].Err != nil || len(got[0].Replies) != 1 {
 				t.Errorf("the exchanges of %s are %+v", name, got)
 			}
 		}

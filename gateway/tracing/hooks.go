@@ -28,11 +28,16 @@ func (t *Tracing) Operations(hooks operation.Trace) operation.Trace {
 	return hooks
 }
 
-// below makes a span that has ended, below that of ctx. It does nothing if that is not sampled:
-// what belongs to no request is not traced.
+// traces reports whether what is done for ctx becomes a span: what belongs to no request is not
+// traced. The hooks ask before all else, so that they cost nothing while traces are off.
+func (t *Tracing) traces(ctx context.Context) bool {
+	return t.inUse.Load() != nil && trace.SpanContextFromContext(ctx).IsSampled()
+}
+
+// below makes a span that has ended, below that of ctx, which must be traced.
 func (t *Tracing) below(ctx context.Context, name string, began time.Time, end func(trace.Span), options ...trace.SpanStartOption) {
 	u := t.inUse.Load()
-	if u == nil || !trace.SpanContextFromContext(ctx).IsSampled() {
+	if u == nil { // switched off meanwhile
 		return
 	}
 	_, span := u.tracer.Start(ctx, name, append(options, trace.WithTimestamp(began))...)
@@ -57,6 +62,9 @@ const (
 )
 
 func (t *Tracing) queueLeft(ctx context.Context, began time.Time, err error) {
+	if !t.traces(ctx) {
+		return
+	}
 	t.below(ctx, "wait for session", began, func(span trace.Span) {
 		result := resultOK
 		switch {
@@ -88,18 +96,21 @@ func failureOf(err error) string {
 var client = trace.WithSpanKind(trace.SpanKindClient)
 
 func (t *Tracing) exchanged(ctx context.Context, e oci.ExchangeEvent) {
-	name := "no command"
-	if len(e.Commands) > 0 {
-		name = e.Commands[0]
+	if !t.traces(ctx) {
+		return
+	}
+	commands, name := e.Commands(), "no command"
+	if len(commands) > 0 {
+		name = commands[0]
 	}
 	title := name
-	if others := len(e.Commands) - 1; others > 0 {
+	if others := len(commands) - 1; others > 0 {
 		title = fmt.Sprintf("%s and %d more", name, others)
 	}
 	t.below(ctx, title, e.Began, func(span trace.Span) {
 		result, number := resultOf(e)
 		has := []attribute.KeyValue{
-			keyRPCSystem.String("oci-p"), keyRPCMethod.String(name), keyCommands.StringSlice(e.Commands), keyResult.String(result),
+			keyRPCSystem.String("oci-p"), keyRPCMethod.String(name), keyCommands.StringSlice(commands), keyResult.String(result),
 		}
 		if e.Endpoint != "" {
 			has = append(has, keyEndpoint.String(e.Endpoint))
@@ -139,6 +150,9 @@ func resultOf(e oci.ExchangeEvent) (result string, number int) {
 // loginEnded makes a span of a login: below that of the request that waited longest of those
 // that are traced, with links to the others.
 func (t *Tracing) loginEnded(l oci.LoginEvent) {
+	if t.inUse.Load() == nil {
+		return
+	}
 	var parent context.Context
 	var links []trace.Link
 	for _, ctx := range l.Callers {
@@ -175,6 +189,9 @@ func (t *Tracing) journaled(ctx context.Context, op operation.Operation, what op
 	if of := trace.SpanContextFromContext(ctx); what == operation.JournalIntent && of.IsValid() {
 		t.origins.Add(op.ID, of)
 	}
+	if !t.traces(ctx) {
+		return
+	}
 	t.below(ctx, "journal "+string(what), began, func(span trace.Span) {
 		span.SetAttributes(keyOperation.String(op.ID))
 		if err != nil {
@@ -200,8 +217,9 @@ func (t *Tracing) readBack(ctx context.Context, op operation.Operation) (context
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: origin}))
 	}
 	ctx, span := u.tracer.Start(ctx, "read back", options...)
+	id, route := op.ID, op.Route // the function keeps no more of the operation
 	return ctx, func(err error) {
-		span.SetAttributes(keyOperation.String(op.ID), keyRouteName.String(op.Route))
+		span.SetAttributes(keyOperation.String(id), keyRouteName.String(route))
 		if err != nil {
 			fail(span, failureOf(err))
 		}
