@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -39,7 +41,7 @@ type batch struct {
 	queue, size    int
 }
 
-// Receiver returns the URL of the receiver without a password.
+// Receiver returns the URL of the receiver, which has no password.
 func (s Settings) Receiver() string { return s.receiver.Redacted() }
 
 // The variables of OpenTelemetry that are read. Of those in pairs, the first one counts
@@ -86,16 +88,21 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	if protocol, name := r.either(varProtocol); protocol != "" && protocol != "http/protobuf" {
 		r.wrong(name, "%q is not supported: traces are sent as http/protobuf, to port 4318 of most receivers", protocol)
 	}
-	text, name := r.either(varHeaders)
-	s.headers = r.pairs(name, text)
+	s.headers = r.headers()
 	s.timeout = r.milliseconds(10*time.Second, varTimeout[:]...)
 	s.gzip = r.compression()
 	s.tls = r.tls()
+	if s.receiver != nil && s.receiver.Scheme == "http" {
+		r.needsHTTPS(varCA, varClientCert)
+	}
 	s.sampler = r.sampler()
 	s.ignore = r.ignoresCallers()
 	s.batch = r.batch()
 	s.resource = r.pairs(varResource, getenv(varResource))
 	s.resource["service.name"] = cmp.Or(getenv(varServiceName), s.resource["service.name"], "ocigate")
+	if !utf8.ValidString(s.resource["service.name"]) {
+		r.wrong(varServiceName, "it is not UTF-8")
+	}
 	return s, errors.Join(r.problems...)
 }
 
@@ -138,20 +145,74 @@ func (r *reader) off() bool {
 	return false
 }
 
-// receiver returns the URL to which traces are sent.
+// receiver returns the URL to which traces are sent. Both variables must be valid, also if
+// only one counts: the library that sends traces reads both, and prints what it cannot read.
 func (r *reader) receiver() *url.URL {
 	text, name := r.either(varEndpoint)
-	u, err := url.Parse(cmp.Or(text, defaultReceiver))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		r.wrong(name, "it is not a URL that begins with http:// or https://, such as %s", defaultReceiver) // the value may hold a password
-		return nil
+	for _, other := range varEndpoint {
+		if given := strings.TrimSpace(r.getenv(other)); given != "" && given != text {
+			r.address(other, given)
+		}
 	}
-	if name == varEndpoint[1] {
+	u := r.address(name, cmp.Or(text, defaultReceiver))
+	switch {
+	case u == nil:
+	case name == varEndpoint[1]:
 		u = u.JoinPath(tracesPath)
-	} else if u.Path == "" {
+	case u.Path == "":
 		u.Path = "/"
 	}
 	return u
+}
+
+// address returns the URL that a variable holds, or nil. Its value may hold a password.
+func (r *reader) address(name, text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		r.wrong(name, "it is not a URL that begins with http:// or https://, such as %s", defaultReceiver)
+		return nil
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		r.wrong(name, "its user, password, query or fragment would not be sent: credentials belong in %s", varHeaders[1])
+		return nil
+	}
+	return u
+}
+
+// headers returns the headers of what is sent. Both variables must be valid, as in receiver.
+func (r *reader) headers() map[string]string {
+	text, name := r.either(varHeaders)
+	for _, other := range varHeaders {
+		if other != name {
+			r.headersOf(other, r.getenv(other))
+		}
+	}
+	return r.headersOf(name, text)
+}
+
+// headerName is the form of the name of a header: RFC 9110, section 5.1.
+var headerName = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$")
+
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+func (r *reader) headersOf(name, text string) map[string]string {
+	pairs := r.pairs(name, text)
+	for key, value := range pairs {
+		if !headerName.MatchString(key) || strings.ContainsFunc(value, isControl) {
+			r.wrong(name, "it has a name or a value that no header can have; it is a list like name1=value1,name2=value2, with = and not : after a name")
+			break
+		}
+	}
+	return pairs
+}
+
+// needsHTTPS reports variables that are for TLS alone.
+func (r *reader) needsHTTPS(variables ...[2]string) {
+	for _, pair := range variables {
+		if text, name := r.either(pair); text != "" {
+			r.wrong(name, "it is for a receiver whose URL begins with https://")
+		}
+	}
 }
 
 // pairs returns what a list of key=value says, in which values are percent-encoded.
@@ -164,8 +225,8 @@ func (r *reader) pairs(name, text string) map[string]string {
 		key, value, ok := strings.Cut(pair, "=")
 		key = strings.TrimSpace(key)
 		decoded, err := url.PathUnescape(strings.TrimSpace(value))
-		if !ok || key == "" || err != nil || strings.ContainsAny(decoded, "\r\n") {
-			r.wrong(name, "it is not a list like key1=value1,key2=value2 with percent-encoded values") // the values may be secrets
+		if !ok || key == "" || err != nil || strings.ContainsAny(decoded, "\r\n") || !utf8.ValidString(key+decoded) {
+			r.wrong(name, "it is not a list like key1=value1,key2=value2 with percent-encoded values in UTF-8") // the values may be secrets
 			return pairs
 		}
 		pairs[key] = decoded
@@ -282,12 +343,19 @@ func (r *reader) ignoresCallers() bool {
 	return !slices.Contains(names, "tracecontext")
 }
 
+// maxQueue limits the queue of spans: memory for its full length is taken at the start.
+const maxQueue = 1 << 20
+
 // batch returns the settings of the queue.
 func (r *reader) batch() batch {
 	b := batch{
 		delay:   r.milliseconds(5*time.Second, "OTEL_BSP_SCHEDULE_DELAY"),
 		timeout: r.milliseconds(30*time.Second, "OTEL_BSP_EXPORT_TIMEOUT"),
 		queue:   r.number(2048, "OTEL_BSP_MAX_QUEUE_SIZE"),
+	}
+	if b.queue > maxQueue {
+		r.wrong("OTEL_BSP_MAX_QUEUE_SIZE", "%d is more than %d", b.queue, maxQueue)
+		b.queue = maxQueue
 	}
 	b.size = r.number(min(512, b.queue), "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
 	if b.size > b.queue {

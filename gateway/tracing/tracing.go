@@ -127,6 +127,7 @@ func newProvider(s Settings, counts *counts, logger *slog.Logger, version string
 		sdk.WithSpanProcessor(&limiter{SpanProcessor: queue, counts: counts, most: int64(s.batch.queue)}),
 		sdk.WithSampler(s.sampler),
 		sdk.WithResource(programResource(s, version)),
+		sdk.WithRawSpanLimits(spanLimits), // else those of variables that nobody checks
 	)
 	p.tracer = p.sdk.Tracer(scopeName, trace.WithInstrumentationVersion(version))
 	return p, nil
@@ -146,6 +147,13 @@ func programResource(s Settings, version string) *resource.Resource {
 		described = append(described, attribute.String(key, value)) // the last one of a key counts
 	}
 	return resource.NewSchemaless(described...)
+}
+
+// spanLimits are the default limits of the specification.
+var spanLimits = sdk.SpanLimits{
+	AttributeValueLengthLimit: sdk.DefaultAttributeValueLengthLimit, AttributeCountLimit: sdk.DefaultAttributeCountLimit,
+	EventCountLimit: sdk.DefaultEventCountLimit, LinkCountLimit: sdk.DefaultLinkCountLimit,
+	AttributePerEventCountLimit: sdk.DefaultAttributePerEventCountLimit, AttributePerLinkCountLimit: sdk.DefaultAttributePerLinkCountLimit,
 }
 
 // close sends what is waiting, until ctx ends. Then it cancels what is being sent, and drops
