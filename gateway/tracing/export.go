@@ -2,13 +2,16 @@ package tracing
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,8 +88,16 @@ func (e *exporter) send(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 		allowed[i] = permitted{s}
 	}
 	e.transport.status.Store(0)
-	return e.next.ExportSpans(ctx, allowed)
+	if err := e.next.ExportSpans(ctx, allowed); err != nil && !isWarning(err) {
+		return err
+	}
+	return nil
 }
+
+// isWarning reports whether a receiver has accepted all spans, with a remark. The library has
+// no exported type for that.
+// Source: OTLP specification, "Partial Success": rejected_spans is 0 then.
+func isWarning(err error) bool { return strings.HasSuffix(err.Error(), " (0 spans rejected)") }
 
 // Shutdown implements sdk.SpanExporter.
 func (e *exporter) Shutdown(ctx context.Context) error {
@@ -118,9 +129,27 @@ func (e *exporter) explain(err error) string {
 		return "the gateway stops"
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return failed.Err.Error()
+		return whyNoResponse(failed.Err)
 	}
 	return "the spans could not be sent"
+}
+
+// whyNoResponse returns why there is no response: the text of the system, of DNS or of TLS, but
+// none that repeats what was received, or the proxy with its password.
+func whyNoResponse(err error) string {
+	network, isNetwork := errors.AsType[*net.OpError](err)
+	refused, isRefused := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case isNetwork:
+		return network.Error()
+	case isRefused:
+		return refused.Error()
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return http.ErrSchemeMismatch.Error()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "it has closed the connection"
+	}
+	return "its response is not HTTP, or the connection failed: the URL may be that of another service, or the proxy is not usable"
 }
 
 // statusTransport notes the status of the last response.

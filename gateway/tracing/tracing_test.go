@@ -3,6 +3,8 @@ package tracing_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -174,9 +176,35 @@ func TestReceiverThatHangs(t *testing.T) {
 	}
 }
 
+// partially returns the answer of a receiver that rejects some spans, and says why.
+func partially(rejected int64) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		body, err := proto.Marshal(&collector.ExportTraceServiceResponse{PartialSuccess: &collector.ExportTracePartialSuccess{RejectedSpans: rejected, ErrorMessage: "CANARY"}})
+		if err != nil {
+			panic(err)
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+		_, _ = w.Write(body) // the client may have gone
+	}
+}
+
+// A receiver that accepts all spans with a warning has accepted them.
+func TestReceiverThatWarns(t *testing.T) {
+	s := newSender(t, nil)
+	s.receiver.Answer(partially(0))
+	s.request("/")
+	s.Close(t.Context())
+	s.wantCounts(t, gateway.SpanCounts{Exported: 1})
+	if lines := s.log.String(); lines != "" {
+		t.Errorf("the log is %s", lines)
+	}
+}
+
 func TestReceiverThatDoesNotAccept(t *testing.T) {
-	down := httptest.NewServer(nil)
+	down, secured, plain := httptest.NewServer(nil), httptest.NewTLSServer(nil), tracingtest.New(t)
 	down.Close()
+	t.Cleanup(secured.Close)
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
 	cases := map[string]struct {
 		answer    http.HandlerFunc
 		variables map[string]string
@@ -195,15 +223,27 @@ func TestReceiverThatDoesNotAccept(t *testing.T) {
 			cause: "its status was 307 Temporary Redirect",
 		},
 		"it rejects some": {
+			answer: partially(1),
+			cause:  "it has rejected some of them",
+		},
+		"it does not speak HTTP": {
 			answer: func(w http.ResponseWriter, _ *http.Request) {
-				body, err := proto.Marshal(&collector.ExportTraceServiceResponse{PartialSuccess: &collector.ExportTracePartialSuccess{RejectedSpans: 1, ErrorMessage: "CANARY"}})
+				conn, _, err := w.(http.Hijacker).Hijack()
 				if err != nil {
 					panic(err)
 				}
-				w.Header().Set("Content-Type", "application/x-protobuf")
-				_, _ = w.Write(body) // the client may have gone
+				_, _ = conn.Write([]byte("220 CANARY.example ESMTP\r\n\r\n")) // the client may have gone
+				_ = conn.Close()
 			},
-			cause: "it has rejected some of them",
+			cause: "its response is not HTTP",
+		},
+		"it has the certificate of an authority that is not known": {
+			variables: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": secured.URL},
+			cause:     "certificate signed by unknown authority",
+		},
+		"it has no TLS": {
+			variables: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": strings.Replace(plain.URL, "http:", "https:", 1)},
+			cause:     "http: server gave HTTP response to HTTPS client",
 		},
 		"nobody listens": {
 			variables: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": down.URL},
