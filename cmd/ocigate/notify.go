@@ -31,6 +31,7 @@ type notifier struct {
 	watchdog bool          // systemd expects signs of life
 	messages chan string   // to be sent
 	checking atomic.Pointer[string]
+	unheard  bool // the last message could not be sent; only the goroutine of run uses it
 
 	mu    sync.Mutex // guards phase, and that messages are queued in the order of its changes
 	phase servicePhase
@@ -278,10 +279,17 @@ func (n *notifier) flush() {
 	}
 }
 
+// try sends a message. It logs a failure once, until a message has been sent again. Only the
+// goroutine of run calls it.
 func (n *notifier) try(message string) {
-	if err := n.send(message); err != nil {
+	err := n.send(message)
+	switch {
+	case err != nil && !n.unheard:
 		n.logger.Warn("systemd could not be notified", "cause", err.Error())
+	case err == nil && n.unheard:
+		n.logger.Info("systemd can be notified again")
 	}
+	n.unheard = err != nil
 }
 
 // vitalParts returns the parts whose hanging only a restart can end. None of them waits for

@@ -22,6 +22,7 @@ type notified struct {
 
 	mu       sync.Mutex // guards the fields below
 	status   string
+	gone     bool // messages cannot be sent
 	received []string
 }
 
@@ -37,6 +38,9 @@ func notify(t *testing.T, watchdog time.Duration, parts ...vitalPart) *notified 
 	r.send = func(message string) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if r.gone {
+			return errors.New("connection refused")
+		}
 		r.received = append(r.received, message)
 		return nil
 	}
@@ -62,6 +66,12 @@ func (r *notified) setStatus(status string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status = status
+}
+
+func (r *notified) setGone(gone bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone = gone
 }
 
 func wantMessages(t *testing.T, got []string, want ...string) {
@@ -186,5 +196,24 @@ func TestNobodyWaitsForSystemd(t *testing.T) {
 			t.Error("it took a while")
 		}
 		close(reads)
+	})
+}
+
+// A systemd that is gone, such as outside of the container of the process, is logged once, and
+// not with each sign of life.
+func TestSystemdThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := notify(t, 30*time.Second)
+		r.setGone(true)
+		r.ready()
+		r.after(time.Hour)
+		if text := r.log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "systemd could not be notified") {
+			t.Errorf("logged %s", text)
+		}
+		r.setGone(false)
+		wantMessages(t, r.after(notifyEvery), "WATCHDOG=1")
+		if text := r.log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "systemd can be notified again") {
+			t.Errorf("logged %s", text)
+		}
 	})
 }
