@@ -47,9 +47,10 @@ type LoginEvent struct {
 	// Connect is the part for DNS and TCP, and TLS that for TLS. Each is 0 if it was not
 	// done. The rest of Took is the login itself.
 	Connect, TLS time.Duration
-	// Callers are the contexts of callers who waited for a session when the attempt ended, at
-	// most [MaxLoginCallers] of them: those who waited longest first. It is empty if nobody
-	// did. A login of [Client.Authenticate] has its caller's.
+	// Callers are the contexts of callers who waited for a session when the attempt ended, those
+	// who waited longest first. If more than [MaxLoginCallers] waited, it has that many of
+	// them, which need not be those who waited longest. It is empty if nobody did. A login of
+	// [Client.Authenticate] has its caller's.
 	Callers []context.Context
 	Err     error // nil or a [*ConnectError]
 }

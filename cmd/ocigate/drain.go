@@ -85,8 +85,9 @@ func lastPart(shutdownTimeout time.Duration) time.Duration {
 
 // mayHang is the number of parts of the program that are abandoned one after the other
 // if all of them hang: the watch of files, a reload, the control socket, the issuer's
-// keys, the journal's keeper, the platform's client, the journal, and the traces.
-const mayHang = 8
+// keys, the journal's keeper, the platform's client, the journal, the traces, and the
+// messages to systemd.
+const mayHang = 9
 
 // leavingTime returns the share of each of these in the last part.
 func leavingTime(shutdownTimeout time.Duration) time.Duration {
