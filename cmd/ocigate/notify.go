@@ -229,7 +229,11 @@ func (n *notifier) startCheck(c *checks) {
 func (n *notifier) note(c *checks, cause string) {
 	if c.cause != cause {
 		c.cause = cause
-		n.logger.Error("a part of the program does not work: a watchdog of systemd will end the process", "cause", cause)
+		text := "a part of the program does not work"
+		if n.watchdog {
+			text += ": unless it works soon, the watchdog of systemd ends the process"
+		}
+		n.logger.Error(text, "cause", cause)
 	}
 }
 
