@@ -207,3 +207,51 @@ func TestAlertsHaveTests(t *testing.T) {
 		t.Errorf("there are tests of %v\nthe alerts are %v", tested, names)
 	}
 }
+
+// TestAlertmanagerInhibitsWarnings requires that alertmanager.yaml names alerts that exist and
+// have the labels by which they are compared, and that it never inhibits an alert that is
+// critical or about writes.
+func TestAlertmanagerInhibitsWarnings(t *testing.T) {
+	var file struct {
+		Route     map[string]any
+		Receivers []struct{ Name string }
+		Inhibit   []struct {
+			Sources []string `yaml:"source_matchers"`
+			Targets []string `yaml:"target_matchers"`
+			Equal   []string
+		} `yaml:"inhibit_rules"`
+	}
+	readStrictly(t, "alertmanager.yaml", &file)
+	alerts := map[string]*rule{}
+	for _, r := range readRules(t).alerts() {
+		alerts[r.Alert] = r
+	}
+	for _, inhibit := range file.Inhibit {
+		named := func(matchers []string) []string {
+			_, list, ok := strings.Cut(strings.Join(matchers, " and "), "alertname =")
+			if !ok {
+				t.Errorf("%v do not match an alert", matchers)
+			}
+			return strings.Split(strings.TrimLeft(list, "~ "), "|")
+		}
+		targets := named(inhibit.Targets)
+		for _, name := range slices.Concat(named(inhibit.Sources), targets) {
+			r, ok := alerts[name]
+			if !ok {
+				t.Errorf("there is no alert %s", name)
+				continue
+			}
+			if slices.Contains(targets, name) && (r.Labels["severity"] != "warning" || strings.HasPrefix(name, "OcigateWrite")) {
+				t.Errorf("%s is inhibited", name)
+			}
+			for _, label := range inhibit.Equal {
+				if label != "job" && !strings.Contains(r.Annotations["description"], "$labels."+label) {
+					t.Errorf("%s does not name its label %s", name, label)
+				}
+			}
+		}
+	}
+	if len(file.Inhibit) == 0 || len(file.Receivers) == 0 {
+		t.Error("nothing is inhibited or received")
+	}
+}

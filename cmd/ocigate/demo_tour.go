@@ -118,12 +118,13 @@ func (t *tour) run(ctx context.Context, stages []tourStage) error {
 	var failed []string
 	for i := range stages {
 		t.show.heading(fmt.Sprintf("%d of %d  %s: %s", i+1, len(stages), stages[i].name, stages[i].title))
-		if err := t.stage(ctx, &stages[i]); err != nil {
+		err := t.stage(ctx, &stages[i])
+		if ctx.Err() != nil { // err is about what was interrupted
+			return errors.Join(context.Cause(ctx), t.show.err)
+		}
+		if err != nil {
 			t.show.item("NOT SHOWN", err.Error())
 			failed = append(failed, stages[i].name)
-		}
-		if err := ctx.Err(); err != nil {
-			return errors.Join(context.Cause(ctx), t.show.err)
 		}
 	}
 	t.show.heading(fmt.Sprintf("stages: %d, not shown as declared: %d", len(stages), len(failed)))

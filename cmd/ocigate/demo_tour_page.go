@@ -12,7 +12,7 @@ import (
 
 // tourWidth is the width of the text of a tour. Commands are longer, so that they can be
 // copied.
-const tourWidth = 100
+const tourWidth = 80
 
 // tourIndent is the width of the names of items.
 const tourIndent = 11

@@ -110,7 +110,7 @@ var tourStages = []tourStage{
 			{name: "ocigate_operations_total", labels: `endpoint="itc_numbers_assign",outcome="unknown"`, grows: true},
 			{name: "ocigate_operations_resolved_total", labels: `outcome="not_done"`, grows: true},
 		},
-		alerts: []string{"OcigateWriteUnresolved"},
+		alerts: []string{"OcigateWriteUnknown"},
 	},
 	{
 		name: "down", title: "the platform is down, and comes back",
@@ -139,7 +139,7 @@ var tourStages = []tourStage{
 		alerts: []string{"OcigatePlatformAccountRefused", "OcigatePlatformDown"},
 	},
 	{
-		name: "overload", title: "the platform is slow, and there are more requests than sessions",
+		name: "overload", title: "the platform is slow, with more requests than sessions",
 		about:  "Each list takes 3 seconds, and there is one session. The second of two callers waits in the queue for platform.pool.wait, and is refused then. Nothing of its request was sent, and Retry-After says when to try again.",
 		faults: []string{"slow delay=3s " + demoLists},
 		calls: []demoCall{{

@@ -149,7 +149,7 @@ func writeFaults() []alertFault {
 func unresolvedFault() alertFault {
 	var platform *ocisim.Server
 	return alertFault{
-		name: "a write stays unknown", alerts: []string{"OcigateWriteUnresolved", "OcigateWriteUnresolvedLong"},
+		name: "a write stays unknown", alerts: []string{"OcigateWriteUnknown", "OcigateWriteUnresolved", "OcigateWriteUnresolvedLong"},
 		begin: func(f *faultRun) string {
 			platform = newPlatform(f.T)
 			return f.begin(platform.Addr, func(c *config.Config) { c.Journal.Settle = time.Second })
@@ -347,13 +347,16 @@ func connectionsFault() alertFault {
 func issuerFault() alertFault {
 	var issuer *issuertest.Issuer
 	return alertFault{
-		name: "the issuer does not answer", alerts: []string{"OcigateIssuerKeysStale"},
+		name: "the issuer does not answer", alerts: []string{"OcigateIssuerKeysStale", "OcigateIssuerUnavailable"},
 		begin: func(f *faultRun) string {
 			issuer = issuertest.New(f.T)
 			issuer.SetDown(true)
 			return f.begin(newPlatform(f.T).Addr, trusting(issuer))
 		},
-		provoke: func(*faultRun) func() { return func() { issuer.SetDown(false) } },
+		provoke: func(f *faultRun) func() {
+			f.call(http.MethodGet, lists[0], "", "Authorization", "Bearer "+issuer.Token(nil))
+			return func() { issuer.SetDown(false) }
+		},
 	}
 }
 

@@ -147,7 +147,7 @@ var trafficPanels = []panel{
 
 var writePanels = []panel{
 	{
-		kind: bars, title: "Writes by first outcome", unit: "wpm",
+		kind: bars, title: "Writes by first outcome", unit: "wpm", alert: "OcigateWriteUnknown",
 		help:    "Writes per minute, by the outcome with which they were first recorded. Those that are unknown are read back.",
 		queries: []query{{expr: `60 * sum by (outcome) (rate(ocigate_operations_total{@}[$__rate_interval]))`, legend: "{{outcome}}"}},
 		colors:  outcomeColors,
