@@ -27,12 +27,16 @@ func TestPrometheusTour(t *testing.T) {
 	})
 	stages := []tourStage{{
 		name: "scrape", title: "the gateway is scraped", about: "Prometheus learns the address.", calls: []demoCall{tourList}, noAlert: "none.",
-		begin: func(_ context.Context, t *tour) (string, error) {
-			text := `[{"targets": ["` + strings.TrimPrefix(t.admin, "http://") + `"]}]`
+		begin: func(_ context.Context, tour *tour) (string, error) {
+			text := `[{"targets": ["` + strings.TrimPrefix(tour.admin, "http://") + `"]}]`
 			if err := os.WriteFile(targets+".new", []byte(text), 0o600); err != nil {
 				return "", err
 			}
-			return "", os.Rename(targets+".new", targets)
+			if err := os.Rename(targets+".new", targets); err != nil {
+				return "", err
+			}
+			p.waitScraped(t, 1, 1) // increase() does not see what happened before
+			return "", nil
 		},
 	}}
 	shown := 0

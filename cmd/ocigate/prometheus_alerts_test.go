@@ -277,6 +277,13 @@ func (w *alertWatch) allFired() map[alertSeen]prometheusAlert {
 	return maps.Clone(w.fired)
 }
 
+// forget makes an alert count as one that has not fired.
+func (w *alertWatch) forget(a alertSeen) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.fired, a)
+}
+
 // alertFault provokes alerts.
 type alertFault struct {
 	name   string

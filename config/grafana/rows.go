@@ -38,8 +38,8 @@ var statePanels = []panel{
 	},
 	{
 		kind: number, title: "Alerts firing", unit: "short", page: alertsPage, none: "none",
-		help:    "Alerts of ocigate's rules that are firing in this Prometheus, of all replicas. The runbook has a section for each.",
-		queries: []query{{expr: `count(ALERTS{alertname=~"Ocigate.+",alertstate="firing"})`}},
+		help:    "Alerts of ocigate's rules that are firing in this Prometheus, of all replicas of the job, and of no job. The runbook has a section for each.",
+		queries: []query{{expr: `count(ALERTS{alertname=~"Ocigate.+",alertstate="firing",job=~"$job|"})`}},
 		steps:   []step{{1, "red"}},
 	},
 	{
