@@ -218,6 +218,27 @@ func TestSpansHaveTheirAttributes(t *testing.T) {
 	}
 }
 
+// A request with a key that is used gets the first response: its record did not fail.
+func TestSpansOfReplay(t *testing.T) {
+	r := startTraced(t, setup{}, nil)
+	c := assignFreeRange()
+	c.header = http.Header{gateway.HeaderIdempotencyKey: {"once"}}
+	r.call(t, c).wantStatus(t, http.StatusCreated)
+	r.call(t, c).wantStatus(t, http.StatusCreated)
+	replays := 0
+	for _, s := range r.flush(t) {
+		if s.Failed {
+			t.Errorf("%s has failed: %v", s.Name, s.Attributes)
+		}
+		if s.Attributes["ocigate.operation.replayed"] == true {
+			replays++
+		}
+	}
+	if replays != 1 {
+		t.Errorf("%d replays, want 1", replays)
+	}
+}
+
 func ofName(t testing.TB, spans []tracingtest.Span, name string) tracingtest.Span {
 	t.Helper()
 	i := slices.IndexFunc(spans, func(s tracingtest.Span) bool { return s.Name == name })

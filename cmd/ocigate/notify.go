@@ -258,9 +258,8 @@ func (n *notifier) report(c *checks, got checked) {
 		c.cause = ""
 		n.alive()
 	}
-	if got.status != c.said && n.isIn(phaseServing) {
+	if got.status != c.said && n.isIn(phaseServing) && n.try("STATUS="+got.status) {
 		c.said = got.status
-		n.try("STATUS=" + got.status)
 	}
 }
 
@@ -283,9 +282,9 @@ func (n *notifier) flush() {
 	}
 }
 
-// try sends a message. It logs a failure once, until a message has been sent again. Only the
-// goroutine of run calls it.
-func (n *notifier) try(message string) {
+// try sends a message, and reports whether it could. It logs a failure once, until a message has
+// been sent again. Only the goroutine of run calls it.
+func (n *notifier) try(message string) bool {
 	err := n.send(message)
 	switch {
 	case err != nil && !n.unheard:
@@ -294,6 +293,7 @@ func (n *notifier) try(message string) {
 		n.logger.Info("systemd can be notified again")
 	}
 	n.unheard = err != nil
+	return err == nil
 }
 
 // vitalParts returns the parts whose hanging only a restart can end. None of them waits for

@@ -211,7 +211,7 @@ func TestSystemdThatIsGone(t *testing.T) {
 			t.Errorf("logged %s", text)
 		}
 		r.setGone(false)
-		wantMessages(t, r.after(notifyEvery), "WATCHDOG=1")
+		wantMessages(t, r.after(notifyEvery), "WATCHDOG=1", "STATUS=well")
 		if text := r.log.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "systemd can be notified again") {
 			t.Errorf("logged %s", text)
 		}

@@ -194,10 +194,18 @@ func (t *Tracing) journaled(ctx context.Context, op operation.Operation, what op
 	}
 	t.below(ctx, "journal "+string(what), began, func(span trace.Span) {
 		span.SetAttributes(keyOperation.String(op.ID))
-		if err != nil {
+		if err != nil && !refusesWrite(err) {
 			fail(span, resultFailed)
 		}
 	})
+}
+
+// refusesWrite reports whether an error of the journal is its answer: another operation has the
+// idempotency key, or holds the same numbers. The journal works then.
+func refusesWrite(err error) bool {
+	_, used := errors.AsType[*operation.KeyUsedError](err)
+	_, held := errors.AsType[*operation.HeldError](err)
+	return used || held
 }
 
 // readBack begins the span of a reading: below that of the request that waits for it, and
