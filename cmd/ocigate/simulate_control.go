@@ -67,7 +67,7 @@ func listenSimulation(folder, path string) (listener net.Listener, err error) {
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if err := bolt.CheckFolder(folder); err != nil {
+	if err := bolt.CheckOwnFolder(folder); err != nil {
 		return nil, err
 	}
 	// Whoever has the address has the socket: one that exists is of a process that was killed.

@@ -216,6 +216,31 @@ func TestSocketIsOnlyForItsUser(t *testing.T) {
 	}
 }
 
+// TestFolderOfAnotherUserIsNotUsed checks that root does not use a folder that another user
+// has created first, either: they could replace the socket.
+func TestFolderOfAnotherUserIsNotUsed(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can create a folder of another user")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	platform := newPlatform(t)
+	stop, err := controlSimulation(platform.Platform, testAddr("127.0.0.1:7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if err := os.Chown(simulationFolder(), 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+	const another = "belongs to the user with id 65534"
+	if _, err := dialSimulator(t.Context(), "127.0.0.1:7"); err == nil || !strings.Contains(err.Error(), another) {
+		t.Errorf("connecting: got %v", err)
+	}
+	if _, err := controlSimulation(platform.Platform, testAddr("127.0.0.1:8")); err == nil || !strings.Contains(err.Error(), another) {
+		t.Errorf("listening: got %v", err)
+	}
+}
+
 // TestPlatformsStartAndEndAtTheSameTime checks that none loses its socket because another
 // one removes the folder.
 func TestPlatformsStartAndEndAtTheSameTime(t *testing.T) {

@@ -25,7 +25,11 @@ type simulator struct{ *controlClient }
 // is [fs.ErrNotExist] if there is none.
 func dialSimulator(ctx context.Context, address string) (*simulator, error) {
 	folder, name := simulationFolder(), simulationSocket(address)
-	if err := bolt.CheckSocket(folder, name); err != nil {
+	err := bolt.CheckOwnFolder(folder)
+	if err == nil {
+		err = bolt.CheckSocket(folder, name)
+	}
+	if err != nil {
 		return nil, err
 	}
 	client, err := dialSocket(ctx, filepath.Join(folder, name))

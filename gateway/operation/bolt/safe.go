@@ -37,6 +37,16 @@ func CheckFolder(folder string) error {
 	return root.Close()
 }
 
+// CheckOwnFolder is as [CheckFolder] for a process that writes to the folder: for root as well,
+// it must belong to this user or to root.
+func CheckOwnFolder(folder string) error {
+	root, _, err := openFolder(folder, false)
+	if err != nil {
+		return err
+	}
+	return root.Close()
+}
+
 // CheckSocket checks the folder as [CheckFolder] does, and that the socket of that name in
 // it belongs to the same users and is no link. It returns an [*UnsafeError], or
 // [fs.ErrNotExist].
