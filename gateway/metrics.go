@@ -35,6 +35,7 @@ type Metrics struct {
 	operations         *prometheus.CounterVec
 	operationsResolved *prometheus.CounterVec
 	corrections        *prometheus.CounterVec
+	undone             prometheus.Counter
 	replays            *prometheus.CounterVec
 	adopted            *prometheus.CounterVec
 	journalFailures    prometheus.Counter

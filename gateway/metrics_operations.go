@@ -17,6 +17,9 @@ func (m *Metrics) makeOperations() {
 	m.corrections = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_operation_corrections_total", Help: "Writes whose reported outcome turned out to be different later.",
 	}, []string{"endpoint"})
+	m.undone = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ocigate_operations_undone_total", Help: "Writes that were done and whose effect is gone, as if the platform had carried out an earlier write after them; the log has their ids.",
+	})
 	m.replays = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_operation_replays_total", Help: "Requests that got the outcome of the first one with the same Idempotency-Key.",
 	}, []string{"endpoint"})
@@ -29,7 +32,7 @@ func (m *Metrics) makeOperations() {
 	m.adopted = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ocigate_operations_adopted_total", Help: "Writes that were taken over from another process, by how it was found to have stopped: lock (its lock in PostgreSQL is free), or lease (that has expired, or the embedded journal was opened again).",
 	}, []string{"reason"})
-	m.registry.MustRegister(m.adopted, m.operations, m.operationsResolved, m.corrections, m.replays, m.journalFailures, m.readingsFailed)
+	m.registry.MustRegister(m.adopted, m.operations, m.operationsResolved, m.corrections, m.undone, m.replays, m.journalFailures, m.readingsFailed)
 }
 
 // The reasons why writes are taken over.
@@ -53,6 +56,7 @@ func (m *Metrics) Operations() operation.Trace {
 			m.adopted.WithLabelValues(reason).Inc()
 		},
 		Corrected: func(op operation.Operation) { m.corrections.WithLabelValues(op.Route).Inc() },
+		Undone:    func(_ operation.Operation, later []string) { m.undone.Add(float64(len(later))) },
 		Failed:    func(string, error) { m.journalFailures.Inc() },
 		Blind:     func(operation.Operation, error) { m.readingsFailed.Inc() },
 	}

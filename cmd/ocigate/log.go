@@ -22,7 +22,7 @@ func newLogger(c config.Log, to io.Writer) *slog.Logger {
 
 // withOperationsLog returns the trace with logging of the events of operations added.
 func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
-	resolved, corrected, failed, blind := t.Resolved, t.Corrected, t.Failed, t.Blind
+	resolved, corrected, undone, failed, blind := t.Resolved, t.Corrected, t.Undone, t.Failed, t.Blind
 	t.Resolved = func(op operation.Operation) {
 		resolved(op)
 		logger.Info("the outcome of a write is known now", "operation_id", op.ID, "outcome", string(op.State))
@@ -32,6 +32,7 @@ func withOperationsLog(t operation.Trace, logger *slog.Logger) operation.Trace {
 		logger.Error("the outcome of a write differs from the one that was reported", "operation_id", op.ID, "outcome", string(op.State))
 	}
 	t.Undone = func(op operation.Operation, later []string) {
+		undone(op, later)
 		logger.Error("what later writes have done is gone, as if the platform had carried out an earlier write after them: compare them with the platform, and set journal.settle to what it can take",
 			"operation_id", op.ID, "later_operation_ids", strings.Join(later, " "))
 	}

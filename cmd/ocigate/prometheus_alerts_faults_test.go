@@ -141,7 +141,7 @@ func droppedLinesFault() alertFault {
 }
 
 func writeFaults() []alertFault {
-	return []alertFault{unresolvedFault(), correctedFault(), databaseFault(), trailFault()}
+	return []alertFault{unresolvedFault(), correctedFault(), undoneFault(), databaseFault(), trailFault()}
 }
 
 // unresolvedFault is a write whose connection breaks, on a platform that cannot be reached
@@ -185,6 +185,41 @@ func correctedFault() alertFault {
 				f.call(http.MethodPost, writePath, writeBody)
 			})
 			return func() { late.Remove(); stop() }
+		},
+	}
+}
+
+// undoneFault is a platform that carries out an assignment after the same numbers were assigned
+// by another write and removed again.
+func undoneFault() alertFault {
+	var platform *ocisim.Server
+	return alertFault{
+		name: "a write is carried out after later ones", alerts: []string{"OcigateWriteUndone"},
+		begin: func(f *faultRun) string {
+			platform = newPlatform(f.T)
+			return f.begin(platform.Addr, func(c *config.Config) {
+				c.Platform.Timeouts.Command = time.Second
+				c.Journal.Settle, c.Journal.Recheck = time.Second, 12*time.Second
+			})
+		},
+		provoke: func(f *faultRun) func() {
+			fault := ocisim.Fault{Kind: ocisim.ApplyLate, Command: writeCommands, Delay: 10 * time.Second, Times: 1}
+			// On a busy machine it may be too late for the later writes, as in correctedFault.
+			return f.repeat(30*time.Second, func() {
+				f.call(http.MethodDelete, writePath, writeBody)
+				if _, err := platform.Inject(fault); err != nil {
+					return // the alert does not fire
+				}
+				f.call(http.MethodPost, writePath, writeBody)
+				tick := time.NewTicker(100 * time.Millisecond)
+				defer tick.Stop()
+				for end := time.Now().Add(8 * time.Second); time.Now().Before(end); <-tick.C {
+					if f.call(http.MethodPost, writePath, writeBody) == http.StatusCreated {
+						break
+					}
+				}
+				f.call(http.MethodDelete, writePath, writeBody)
+			})
 		},
 	}
 }

@@ -63,12 +63,12 @@ const loginPath = "/login/"
 // callers is the client of all requests that faults make.
 var callers = &http.Client{Timeout: wellAgain, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// call makes a request, as the client of level system unless it is a login. It ignores the
-// response: that of a gateway with a fault may be anything.
-func (f *faultRun) call(method, path, body string, header ...string) {
+// call makes a request, as the client of level system unless it is a login. It returns the
+// status, or 0: the response of a gateway with a fault may be anything.
+func (f *faultRun) call(method, path, body string, header ...string) (status int) {
 	request, err := http.NewRequestWithContext(f.Context(), method, "http://"+f.gateway.api+"/api/v1"+path, strings.NewReader(body))
 	if err != nil {
-		return
+		return 0
 	}
 	if path != loginPath {
 		request.SetBasicAuth("portal", campaignSecret)
@@ -76,9 +76,12 @@ func (f *faultRun) call(method, path, body string, header ...string) {
 	for i := 0; i+1 < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	if response, err := callers.Do(request); err == nil {
-		_ = response.Body.Close()
+	response, err := callers.Do(request)
+	if err != nil {
+		return 0
 	}
+	_ = response.Body.Close()
+	return response.StatusCode
 }
 
 // withSecondary returns a change of a configuration that adds a second endpoint.

@@ -75,6 +75,7 @@ var shortenedThresholds = map[string][2]string{
 	"OcigateWriteUnresolved":     {"> 90 <= 900", "> 2 <= 12"},
 	"OcigateWriteUnresolvedLong": {"> 900", "> 12"},
 	"OcigateWriteCorrected":      {"< 3600", "< 20"},
+	"OcigateWriteUndone":         {"< 3600", "< 20"},
 	"OcigateRequestsSlow":        {"> 5", "> 0.5"},
 }
 

@@ -171,9 +171,10 @@ var writePanels = []panel{
 	},
 	{
 		kind: bars, title: "Wrong reports and failures", unit: "cpm", alert: "OcigateWriteCorrected",
-		help: "Events per minute that must not happen: a reported outcome that turned out to be wrong, a write or login that could not be recorded, and a read-back that failed. The log has the cause of each.",
+		help: "Events per minute that must not happen: a reported outcome that turned out to be wrong, a write whose effect is gone, a write or login that could not be recorded, and a read-back that failed. The log has the cause of each.",
 		queries: []query{
 			{expr: `60 * sum(rate(ocigate_operation_corrections_total{@}[$__rate_interval]))`, legend: "outcomes corrected"},
+			{expr: `60 * sum(rate(ocigate_operations_undone_total{@}[$__rate_interval]))`, legend: "writes undone"},
 			{expr: `60 * sum(rate(ocigate_journal_failures_total{@}[$__rate_interval]))`, legend: "journal failures"},
 			{expr: `60 * sum(rate(ocigate_operation_readings_failed_total{@}[$__rate_interval]))`, legend: "read-backs failed"},
 		},
