@@ -114,9 +114,9 @@ func documentedPaths(routes []Route) map[string]string {
 
 // SpanCounts count spans since the start.
 type SpanCounts struct {
-	Exported uint64 // the receiver has accepted them
-	Dropped  uint64 // they were not sent, because too many were waiting or the program stopped
-	Failed   uint64 // the receiver has not accepted them, or not in time
+	Exported int64 // the receiver has accepted them
+	Dropped  int64 // they were not sent, because too many were waiting or the program stopped
+	Failed   int64 // the receiver has not accepted them, or not in time
 }
 
 // WatchSpans adds the numbers of spans. They are read when the metrics are gathered.
@@ -138,7 +138,7 @@ func (s spanCollector) Collect(to chan<- prometheus.Metric) {
 	counts := s.counts()
 	for _, c := range []struct {
 		result string
-		n      uint64
+		n      int64
 	}{{"exported", counts.Exported}, {"dropped", counts.Dropped}, {"failed", counts.Failed}} {
 		to <- prometheus.MustNewConstMetric(spansDesc, prometheus.CounterValue, float64(c.n), c.result)
 	}

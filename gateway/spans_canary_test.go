@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,9 +44,7 @@ func canaryHeader(more http.Header) http.Header {
 		"Accept":          {"application/json, x/" + canaryText},
 		"Cookie":          {"theme=" + canaryText},
 	}
-	for key, values := range more {
-		header[key] = values
-	}
+	maps.Copy(header, more)
 	return header
 }
 

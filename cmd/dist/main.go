@@ -181,15 +181,15 @@ func (r *release) tool(ctx context.Context, folder string, variables []string, m
 // another machine.
 func toolCommand(variables []string, module string, args []string) (environment, command []string) {
 	environment = []string{"GOOS=", "GOARCH=", "GOFLAGS="}
-	setting := "env"
+	setting := []string{"env"}
 	for _, v := range variables {
 		if strings.HasPrefix(v, "GO") || strings.HasPrefix(v, "CGO_") {
-			setting += " " + v // none has a blank
+			setting = append(setting, v) // none has a blank
 		} else {
 			environment = append(environment, v)
 		}
 	}
-	return environment, append([]string{"run", "-exec", setting, module}, args...)
+	return environment, append([]string{"run", "-exec", strings.Join(setting, " "), module}, args...)
 }
 
 // goCommand returns the Go command: that of make, if it has another one.

@@ -109,16 +109,18 @@ func (t Trace) journaled(ctx context.Context, op Operation, what JournalStep, be
 }
 
 // readBack calls ReadBack. Without it, or if it panics, the context is unchanged.
-func (t Trace) readBack(ctx context.Context, op Operation) (reading context.Context, ended func(error)) {
+func (t Trace) readBack(ctx context.Context, op Operation) (context.Context, func(error)) {
+	reading, ended := ctx, func(error) {}
 	if t.ReadBack == nil {
-		return ctx, func(error) {}
+		return reading, ended
 	}
-	reading, ended = ctx, func(error) {}
-	defer ignorePanic()
-	with, end := t.ReadBack(ctx, op)
-	return with, func(err error) {
+	func() {
 		defer ignorePanic()
-		end(err)
+		reading, ended = t.ReadBack(ctx, op)
+	}()
+	return reading, func(err error) {
+		defer ignorePanic()
+		ended(err)
 	}
 }
 

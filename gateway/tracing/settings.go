@@ -273,7 +273,7 @@ func (r *reader) tls() *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if file, name := r.either(varCA); file != "" {
 		c.RootCAs = x509.NewCertPool()
-		pem, err := os.ReadFile(file)
+		pem, err := os.ReadFile(file) //nolint:gosec // the operator names it
 		switch {
 		case err != nil:
 			r.problems = append(r.problems, fmt.Errorf("%s: %w", name, err))

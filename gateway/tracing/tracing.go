@@ -107,9 +107,9 @@ func (t *Tracing) Close(ctx context.Context) {
 // Counts returns the numbers of spans since the start.
 func (t *Tracing) Counts() gateway.SpanCounts {
 	return gateway.SpanCounts{
-		Exported: uint64(t.counts.exported.Load()),
-		Dropped:  uint64(t.counts.dropped.Load()),
-		Failed:   uint64(t.counts.failed.Load()),
+		Exported: t.counts.exported.Load(),
+		Dropped:  t.counts.dropped.Load(),
+		Failed:   t.counts.failed.Load(),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -56,9 +57,7 @@ func newSender(t *testing.T, variables map[string]string) *sender {
 	t.Helper()
 	s := &sender{receiver: tracingtest.New(t), log: &logBuffer{}}
 	all := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": s.receiver.URL, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
-	for name, value := range variables {
-		all[name] = value
-	}
+	maps.Copy(all, variables)
 	settings, err := tracing.FromEnvironment(getenv(all))
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +72,8 @@ func newSender(t *testing.T, variables map[string]string) *sender {
 }
 
 // request makes the span of a request, and reports whether it was traced.
-func (s *sender) request(path string) bool {
-	_, span := s.Begin(httptest.NewRequest(http.MethodGet, path, nil))
+func (s *sender) request() bool {
+	_, span := s.Begin(httptest.NewRequest(http.MethodGet, "/", nil))
 	if span == nil {
 		return false
 	}
@@ -96,7 +95,7 @@ func TestSpansAreSentAtTheEnd(t *testing.T) {
 		"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,service.name=ignored", "OTEL_SERVICE_NAME": "edge",
 	})
 	for range 3 {
-		s.request("/")
+		s.request()
 	}
 	s.Close(t.Context())
 	s.wantCounts(t, gateway.SpanCounts{Exported: 3})
@@ -124,7 +123,7 @@ func TestLimitsOfSpansAreFixed(t *testing.T) {
 	t.Setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1")
 	t.Setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1")
 	s := newSender(t, nil)
-	s.request("/")
+	s.request()
 	s.Close(t.Context())
 	if got := s.receiver.Spans()[0]; got.DroppedAttributeCount > 0 || got.Attributes["http.request.method"] != http.MethodGet {
 		t.Errorf("the span is %+v", got)
@@ -134,16 +133,16 @@ func TestLimitsOfSpansAreFixed(t *testing.T) {
 func TestSpansAreMadeOnlyWhileSwitchedOn(t *testing.T) {
 	s := newSender(t, nil)
 	s.Use(false, true)
-	if s.request("/") {
+	if s.request() {
 		t.Error("traced while off")
 	}
 	s.Use(true, true)
-	if !s.request("/") {
+	if !s.request() {
 		t.Error("not traced while on")
 	}
 	s.Close(t.Context())
 	s.Use(true, true)
-	if s.request("/") {
+	if s.request() {
 		t.Error("traced after the end")
 	}
 	s.wantCounts(t, gateway.SpanCounts{Exported: 1})
@@ -162,7 +161,7 @@ func TestReceiverThatHangs(t *testing.T) {
 	})
 	const requests = 1000
 	for range requests {
-		s.request("/") // would hang here
+		s.request() // would hang here
 	}
 	if dropped := s.Counts().Dropped; dropped < requests-64 {
 		t.Errorf("%d spans were dropped, want %d or more", dropped, requests-64)
@@ -192,7 +191,7 @@ func partially(rejected int64) http.HandlerFunc {
 func TestReceiverThatWarns(t *testing.T) {
 	s := newSender(t, nil)
 	s.receiver.Answer(partially(0))
-	s.request("/")
+	s.request()
 	s.Close(t.Context())
 	s.wantCounts(t, gateway.SpanCounts{Exported: 1})
 	if lines := s.log.String(); lines != "" {
@@ -253,15 +252,13 @@ func TestReceiverThatDoesNotAccept(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			variables := map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "api-key=CANARY-credential", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1"}
-			for key, value := range c.variables {
-				variables[key] = value
-			}
+			maps.Copy(variables, c.variables)
 			s := newSender(t, variables)
 			if c.answer != nil {
 				s.receiver.Answer(c.answer)
 			}
 			for range 5 {
-				s.request("/")
+				s.request()
 			}
 			s.Close(t.Context())
 			s.wantCounts(t, gateway.SpanCounts{Failed: 5})
@@ -281,10 +278,10 @@ func TestReceiverThatWorksAgain(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		failed <- struct{}{}
 	})
-	s.request("/")
+	s.request()
 	<-failed
 	s.receiver.Answer(nil)
-	s.request("/")
+	s.request()
 	s.receiver.Await(t, func(tracingtest.Span) bool { return true })
 	s.Close(t.Context())
 	s.wantCounts(t, gateway.SpanCounts{Exported: 1, Failed: 1})
