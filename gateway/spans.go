@@ -11,7 +11,8 @@ import (
 	"ocigate/gateway/auth"
 )
 
-// A Tracer makes a span of each request. Package gateway/tracing has one, of OpenTelemetry.
+// A Tracer makes a span of each request. Package gateway/tracing has one, of OpenTelemetry. A
+// panic of it or of its spans is ignored: it cannot cost a caller the response.
 type Tracer interface {
 	// Begin begins the span of a request, in the trace that the header names, if it is
 	// accepted. The context is that of the request with the span. The span is nil if no
@@ -57,6 +58,7 @@ func (g *Gateway) beginSpan(c echo.Context, info *requestInfo) RequestSpan {
 	if g.options.Tracer == nil {
 		return nil
 	}
+	defer ignorePanic()
 	ctx, span := g.options.Tracer.Begin(c.Request())
 	if span == nil {
 		return nil
@@ -75,6 +77,7 @@ func (g *Gateway) endSpan(c echo.Context, info *requestInfo, span RequestSpan) {
 	if span == nil {
 		return
 	}
+	defer ignorePanic()
 	status, name := info.outcome(c.Response().Status)
 	header := c.Response().Header()
 	s := RequestSummary{
@@ -101,6 +104,8 @@ func (g *Gateway) endSpan(c echo.Context, info *requestInfo, span RequestSpan) {
 	}
 	span.End(s)
 }
+
+func ignorePanic() { _ = recover() }
 
 // documentedPaths returns the documented path of each route by its name, and that of the
 // pages.

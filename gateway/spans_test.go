@@ -218,6 +218,36 @@ func TestSpansHaveTheirAttributes(t *testing.T) {
 	}
 }
 
+// brokenTracer panics in the part of that name.
+type brokenTracer string
+
+func (b brokenTracer) panicIn(part string) {
+	if string(b) == part {
+		panic("a tracer")
+	}
+}
+
+func (b brokenTracer) Begin(r *http.Request) (context.Context, gateway.RequestSpan) {
+	b.panicIn("Begin")
+	return r.Context(), b
+}
+
+func (b brokenTracer) Trace() (string, bool) {
+	b.panicIn("Trace")
+	return parentTrace, true
+}
+
+func (b brokenTracer) End(gateway.RequestSummary) { b.panicIn("End") }
+
+func TestTracerThatPanicsChangesNothing(t *testing.T) {
+	for _, part := range []string{"Begin", "Trace", "End"} {
+		t.Run(part, func(t *testing.T) {
+			r := start(t, setup{gateway: func(o *gateway.Options) { o.Tracer = brokenTracer(part) }})
+			r.call(t, assignFreeRange()).wantStatus(t, http.StatusCreated)
+		})
+	}
+}
+
 // A request with a key that is used gets the first response: its record did not fail.
 func TestSpansOfReplay(t *testing.T) {
 	r := startTraced(t, setup{}, nil)
