@@ -16,5 +16,6 @@
 // texts of errors: see [Attributes] for all that they have.
 //
 // Sending never delays a request: spans wait in a queue of limited length, and are dropped
-// if that is full. The package reads and sets nothing global.
+// if that is full. The package sets nothing global. It reads what its caller passes, and the
+// library reads the same variables again: so both of a pair must be valid.
 package tracing
