@@ -172,10 +172,7 @@ func correctedFault() alertFault {
 		name: "a write is carried out late", alerts: []string{"OcigateWriteCorrected"},
 		begin: func(f *faultRun) string {
 			platform = newPlatform(f.T)
-			return f.begin(platform.Addr, func(c *config.Config) {
-				c.Platform.Timeouts.Command = time.Second
-				c.Journal.Settle, c.Journal.Recheck = time.Second, 12*time.Second
-			})
+			return f.begin(platform.Addr, settlesSoon)
 		},
 		provoke: func(f *faultRun) func() {
 			// On a busy machine the lists may be read too late: then the write was done
@@ -189,6 +186,12 @@ func correctedFault() alertFault {
 	}
 }
 
+// settlesSoon has writes that are late found out within seconds.
+func settlesSoon(c *config.Config) {
+	c.Platform.Timeouts.Command = time.Second
+	c.Journal.Settle, c.Journal.Recheck = time.Second, 12*time.Second
+}
+
 // undoneFault is a platform that carries out an assignment after the same numbers were assigned
 // by another write and removed again.
 func undoneFault() alertFault {
@@ -197,10 +200,7 @@ func undoneFault() alertFault {
 		name: "a write is carried out after later ones", alerts: []string{"OcigateWriteUndone"},
 		begin: func(f *faultRun) string {
 			platform = newPlatform(f.T)
-			return f.begin(platform.Addr, func(c *config.Config) {
-				c.Platform.Timeouts.Command = time.Second
-				c.Journal.Settle, c.Journal.Recheck = time.Second, 12*time.Second
-			})
+			return f.begin(platform.Addr, settlesSoon)
 		},
 		provoke: func(f *faultRun) func() {
 			fault := ocisim.Fault{Kind: ocisim.ApplyLate, Command: writeCommands, Delay: 10 * time.Second, Times: 1}
