@@ -17,6 +17,7 @@ const (
 //     rest. So whoever asks again and again asks the less often, the longer it takes.
 //   - one that was taken over, and was not read back since: until the first reading, which shows
 //     most effects.
+//   - one whose outcome this process has found out since it was read: a second.
 //   - any other one that is unknown: until a reading without its effect is proof, and
 //     after that until the next reading.
 func (k *Keeper) RetryAfter(op *Operation) time.Duration {
@@ -35,6 +36,9 @@ func (k *Keeper) RetryAfter(op *Operation) time.Duration {
 	}
 	until := op.UnknownAt.Add(k.options.Settle + betweenReadings)
 	open, own := k.open[op.ID]
+	if own && open.op.Over() || !own && op.Owner == k.options.Owner {
+		return time.Second // what is due, if anything, is another reading of an outcome that is known
+	}
 	if !own && !until.After(now) {
 		return longestOther
 	}

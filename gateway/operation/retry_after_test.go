@@ -73,3 +73,34 @@ func TestRetryAfter(t *testing.T) {
 		})
 	}
 }
+
+// TestRetryAfterOfAnOutcomeThatIsKnownMeanwhile has the outcome found out between the reading of
+// an operation and the question when to ask again: not when its outcome would have been known
+// otherwise, and not when it is checked once more.
+func TestRetryAfterOfAnOutcomeThatIsKnownMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		outcome operation.State
+		shows   string
+		after   time.Duration
+	}{
+		{operation.Done, "+", 3 * time.Second},
+		{operation.NotDone, "", settle + 5*time.Second},
+	} {
+		t.Run(string(c.outcome), func(t *testing.T) {
+			bubble(t, func(t *testing.T, r *rig) {
+				r.send(want("", "1")).Close()
+				unknown := r.get(r.journal.ids()[0])
+				if c.shows != "" {
+					r.observer.shows(c.shows)
+				}
+				after(c.after)
+				if now := r.get(unknown.ID); now.State != c.outcome {
+					t.Fatalf("the state is %v", now.State)
+				}
+				if got := r.RetryAfter(&unknown); got != time.Second {
+					t.Errorf("%v, want a second", got)
+				}
+			})
+		})
+	}
+}
