@@ -153,7 +153,7 @@ func wantSeries(t *testing.T, p *prometheusServer, queries []shownQuery) {
 // placeholderIn matches a label in a legend.
 var placeholderIn = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// wantDistinct checks that the series of a panel can be told apart, also those of several
+// wantDistinct checks that the series of a panel are distinct, also those of several
 // replicas: a number has one, and others have different legends.
 func wantDistinct(t *testing.T, q shownQuery, found []prometheusSample) {
 	t.Helper()
